@@ -1,0 +1,392 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using Ambient.Identity;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Ambient.Certificates;
+
+/// <summary>
+/// SVIDs in memory, fetched from an authority and renewed at half their life. One fetch in flight for each identity, a bounded
+/// number in all, the most urgent first. A failed renewal keeps the old SVID while it is valid; without one, the error is
+/// answered at once until a later try, spaced by back-off, succeeds. Safe for concurrent use; asking for an SVID that is there takes
+/// no lock and allocates nothing.
+/// </summary>
+public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<SpiffeId, SvidSlot> _slots = new();
+    private readonly PriorityQueue<(SvidSlot Slot, int Stamp), (SvidPriority, long)> _queue = new();
+    private readonly PriorityQueue<(SvidSlot Slot, int Stamp), DateTimeOffset> _timetable = new();
+    private readonly Lock _lock = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ICertificateAuthority _authority;
+    private readonly SvidCacheOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly ITimer _timer;
+    private long _sequence;
+    private int _fetching;
+    private int _waitingWarmups;
+    private bool _disposed;
+
+    /// <summary>Creates a cache.</summary>
+    /// <param name="authority">Who issues; not disposed by the cache.</param>
+    /// <param name="options">Settings; null for the defaults.</param>
+    /// <param name="timeProvider">Clock.</param>
+    /// <param name="logger">Told of failures and recoveries.</param>
+    public SvidCache(ICertificateAuthority authority, SvidCacheOptions? options = null, TimeProvider? timeProvider = null, ILogger<SvidCache>? logger = null)
+    {
+        ArgumentNullException.ThrowIfNull(authority);
+        _authority = authority;
+        _options = options ?? new SvidCacheOptions();
+        ArgumentOutOfRangeException.ThrowIfLessThan(_options.MaxConcurrentFetches, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(_options.MaxWaitingWarmups);
+        _time = timeProvider ?? TimeProvider.System;
+        _logger = logger ?? NullLogger<SvidCache>.Instance;
+        _timer = _time.CreateTimer(static state => ((SvidCache)state!).StartDue(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ObjectDisposedException">The cache is disposed.</exception>
+    public ValueTask<X509Svid> GetSvidAsync(SpiffeId id, CancellationToken cancellationToken = default) =>
+        _slots.TryGetValue(id, out var slot) && slot.Current is { } svid && svid.NotAfter > _time.GetUtcNow()
+            ? new ValueTask<X509Svid>(svid)
+            : WaitAsync(id, cancellationToken);
+
+    /// <summary>
+    /// Fetches an SVID before it is needed, behind those that handshakes wait for. Does nothing for an identity that is known already,
+    /// or when too many warm-ups wait.
+    /// </summary>
+    public void Warmup(SpiffeId id)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        lock (_lock)
+        {
+            if (_disposed || _slots.ContainsKey(id) || _waitingWarmups >= _options.MaxWaitingWarmups)
+            {
+                return;
+            }
+
+            Enqueue_NeedsLock(Add_NeedsLock(id), SvidPriority.Warmup);
+            StartFetches_NeedsLock();
+        }
+    }
+
+    /// <summary>
+    /// Drops an identity: callers that wait for it get an error, and a fetch that ends later is thrown away. SVIDs that were handed out
+    /// stay valid.
+    /// </summary>
+    public void Forget(SpiffeId id)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        TaskCompletionSource<X509Svid>? waiters = null;
+        lock (_lock)
+        {
+            if (_slots.TryRemove(id, out var slot))
+            {
+                Dequeue_NeedsLock(slot);
+                slot.Forgotten = true;
+                waiters = slot.Waiters;
+                slot.Waiters = null;
+            }
+        }
+
+        Fail(waiters, new SvidUnavailableException($"{id}: the identity is no longer needed"));
+    }
+
+    /// <summary>Every identity and its state, ordered by identity.</summary>
+    public ImmutableArray<SvidCacheEntry> Snapshot()
+    {
+        lock (_lock)
+        {
+            return [.. _slots.Values
+                .Select(slot => new SvidCacheEntry(slot.Id, slot.State, slot.Current))
+                .OrderBy(entry => entry.Identity.ToString(), StringComparer.Ordinal)];
+        }
+    }
+
+    /// <summary>Stops fetching, fails those who wait, and waits for fetches under way to end.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        List<TaskCompletionSource<X509Svid>> waiters = [];
+        lock (_lock)
+        {
+            if (!_disposed)
+            {
+                _disposed = true;
+                waiters.AddRange(_slots.Values.Where(slot => slot.Waiters is not null).Select(slot => slot.Waiters!));
+                _slots.Clear();
+                _queue.Clear();
+                _timetable.Clear();
+                if (_fetching == 0)
+                {
+                    _stopped.TrySetResult();
+                }
+            }
+        }
+
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        foreach (var waiter in waiters)
+        {
+            Fail(waiter, new SvidUnavailableException("the certificate cache is shutting down"));
+        }
+
+        await _stopped.Task.ConfigureAwait(false);
+        await _timer.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async ValueTask<X509Svid> WaitAsync(SpiffeId id, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        Task<X509Svid> pending;
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (!_slots.TryGetValue(id, out var slot))
+            {
+                slot = Add_NeedsLock(id);
+            }
+
+            if (slot.Current is { } svid)
+            {
+                if (svid.NotAfter > _time.GetUtcNow())
+                {
+                    return svid;
+                }
+
+                // Its renewal is late. An expired certificate is of no use to the caller, so it waits for the next one.
+                slot.Current = null;
+                slot.Waiters = NewWaiters();
+            }
+
+            if (slot.Error is { } error)
+            {
+                // A new exception for each caller: stack traces must not pile up in a shared one.
+                throw new SvidUnavailableException(error.Message, error.InnerException);
+            }
+
+            Enqueue_NeedsLock(slot, SvidPriority.RealTime);
+            StartFetches_NeedsLock();
+            pending = slot.Waiters!.Task;
+        }
+
+        return await pending.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private SvidSlot Add_NeedsLock(SpiffeId id)
+    {
+        var slot = new SvidSlot(id) { Waiters = NewWaiters() };
+        _slots[id] = slot;
+        return slot;
+    }
+
+    /// <summary>Puts a slot into the queue, or moves it forward there; leaves one that is being fetched alone.</summary>
+    private void Enqueue_NeedsLock(SvidSlot slot, SvidPriority priority)
+    {
+        if (slot.Fetching || slot.Queued <= priority)
+        {
+            return;
+        }
+
+        Dequeue_NeedsLock(slot);
+        slot.Queued = priority;
+        _waitingWarmups += priority == SvidPriority.Warmup ? 1 : 0;
+        _queue.Enqueue((slot, slot.Stamp), (priority, _sequence++));
+    }
+
+    /// <summary>Voids whatever the queue and the timetable hold of a slot.</summary>
+    private void Dequeue_NeedsLock(SvidSlot slot)
+    {
+        _waitingWarmups -= slot.Queued == SvidPriority.Warmup ? 1 : 0;
+        slot.Queued = null;
+        slot.Stamp++;
+    }
+
+    private void StartFetches_NeedsLock()
+    {
+        while (!_disposed && _fetching < _options.MaxConcurrentFetches && _queue.TryDequeue(out var next, out _))
+        {
+            if (next.Stamp == next.Slot.Stamp)
+            {
+                Dequeue_NeedsLock(next.Slot);
+                next.Slot.Fetching = true;
+                _fetching++;
+
+                // Off this thread: an authority may work before its first await, and the lock is held here.
+                _ = Task.Run(() => FetchAsync(next.Slot));
+            }
+        }
+    }
+
+    private async Task FetchAsync(SvidSlot slot)
+    {
+        X509Svid? svid = null;
+        Exception? failure = null;
+        try
+        {
+            using var timeout = new CancellationTokenSource(_options.FetchTimeout, _time);
+            using var ending = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, timeout.Token);
+            svid = await _authority.IssueAsync(slot.Id, ending.Token).ConfigureAwait(false);
+
+            // Built here rather than by the first handshake that presents it.
+            _ = svid.TlsContext;
+        }
+        catch (OperationCanceledException e) when (!_stopping.IsCancellationRequested)
+        {
+            failure = new TimeoutException($"no answer within {_options.FetchTimeout.TotalSeconds:0.#} s", e);
+        }
+#pragma warning disable CA1031 // Whatever an authority throws is an SVID that was not issued; it is logged and answered to callers.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            failure = e;
+        }
+
+        Finish(slot, svid, failure);
+    }
+
+    private void Finish(SvidSlot slot, X509Svid? svid, Exception? failure)
+    {
+        TaskCompletionSource<X509Svid>? waiters;
+        SvidUnavailableException? error = null;
+        lock (_lock)
+        {
+            slot.Fetching = false;
+            _fetching--;
+            if (_disposed)
+            {
+                if (_fetching == 0)
+                {
+                    _stopped.TrySetResult();
+                }
+
+                return;
+            }
+
+            waiters = slot.Waiters;
+            slot.Waiters = null;
+            if (!slot.Forgotten)
+            {
+                if (failure is null)
+                {
+                    Store_NeedsLock(slot, svid!);
+                }
+                else
+                {
+                    error = Fail_NeedsLock(slot, failure);
+                }
+            }
+
+            StartFetches_NeedsLock();
+        }
+
+        if (error is not null)
+        {
+            Fail(waiters, error);
+        }
+        else
+        {
+            waiters?.TrySetResult(svid ?? slot.Current!);
+        }
+    }
+
+    private void Store_NeedsLock(SvidSlot slot, X509Svid svid)
+    {
+        if (slot.Error is not null)
+        {
+            LogRecovered(_logger, slot.Id, svid.NotAfter);
+        }
+
+        slot.Current = svid;
+        slot.Error = null;
+        slot.Backoff = default;
+
+        // Half-life lies in the past when the authority's clock is far behind ours; then every fetch would call for the next at once.
+        var now = _time.GetUtcNow();
+        var earliest = now + TimeSpan.FromTicks(Math.Min((svid.NotAfter - now).Ticks / 2, TimeSpan.TicksPerSecond));
+        Schedule_NeedsLock(slot, svid.HalfLife > earliest ? svid.HalfLife : earliest);
+    }
+
+    /// <summary>Keeps the old SVID while it is valid, else records the error; tries again later either way.</summary>
+    private SvidUnavailableException? Fail_NeedsLock(SvidSlot slot, Exception failure)
+    {
+        var now = _time.GetUtcNow();
+        var retry = now + slot.Backoff.Next(now);
+        if (slot.Current is { } old && old.NotAfter > now)
+        {
+            retry = retry < old.NotAfter ? retry : old.NotAfter;
+            Schedule_NeedsLock(slot, retry);
+            LogRenewalFailed(_logger, slot.Id, failure.Message, old.NotAfter, (retry - now).TotalSeconds);
+            return null;
+        }
+
+        slot.Current = null;
+        slot.Error = new SvidUnavailableException($"no certificate for {slot.Id}: {failure.Message}", failure);
+        Schedule_NeedsLock(slot, retry);
+        LogFetchFailed(_logger, slot.Id, failure.Message, (retry - now).TotalSeconds);
+        return slot.Error;
+    }
+
+    private void Schedule_NeedsLock(SvidSlot slot, DateTimeOffset due)
+    {
+        Dequeue_NeedsLock(slot);
+        _timetable.Enqueue((slot, slot.Stamp), due);
+        SetTimer_NeedsLock();
+    }
+
+    private void SetTimer_NeedsLock()
+    {
+        while (_timetable.TryPeek(out var next, out var due))
+        {
+            if (next.Stamp == next.Slot.Stamp)
+            {
+                // Up to whole milliseconds, which is how timers count; at most a day, because they cannot count for longer than some weeks.
+                var delay = Math.Ceiling((due - _time.GetUtcNow()).TotalMilliseconds);
+                _timer.Change(TimeSpan.FromMilliseconds(Math.Clamp(delay, 0, TimeSpan.MillisecondsPerDay)), Timeout.InfiniteTimeSpan);
+                return;
+            }
+
+            _timetable.Dequeue();
+        }
+    }
+
+    private void StartDue()
+    {
+        lock (_lock)
+        {
+            var now = _time.GetUtcNow();
+            while (!_disposed && _timetable.TryPeek(out var next, out var due) && (due <= now || next.Stamp != next.Slot.Stamp))
+            {
+                _timetable.Dequeue();
+                if (next.Stamp == next.Slot.Stamp)
+                {
+                    Enqueue_NeedsLock(next.Slot, SvidPriority.Background);
+                }
+            }
+
+            StartFetches_NeedsLock();
+            SetTimer_NeedsLock();
+        }
+    }
+
+    private static TaskCompletionSource<X509Svid> NewWaiters() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private static void Fail(TaskCompletionSource<X509Svid>? waiters, SvidUnavailableException error)
+    {
+        if (waiters is not null && waiters.TrySetException(error))
+        {
+            // A warm-up may have nobody waiting; its error is in the log and in the slot, not an unobserved one.
+            _ = waiters.Task.Exception;
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "no certificate for {Identity}: {Reason}; its connections fail; next try in {Retry:0.0} s")]
+    private static partial void LogFetchFailed(ILogger logger, SpiffeId identity, string reason, double retry);
+
+    [LoggerMessage(2, LogLevel.Warning, "certificate of {Identity} not renewed: {Reason}; the present one is used until {NotAfter:u}; next try in {Retry:0.0} s")]
+    private static partial void LogRenewalFailed(ILogger logger, SpiffeId identity, string reason, DateTimeOffset notAfter, double retry);
+
+    [LoggerMessage(3, LogLevel.Information, "certificate of {Identity} issued after failures, valid until {NotAfter:u}")]
+    private static partial void LogRecovered(ILogger logger, SpiffeId identity, DateTimeOffset notAfter);
+}

@@ -1,0 +1,92 @@
+using System.Collections.Immutable;
+
+namespace Ambient.Mesh;
+
+/// <summary>A Gateway of the Gateway API.</summary>
+public sealed record Gateway
+{
+    /// <summary>Name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Namespace.</summary>
+    public required string Namespace { get; init; }
+
+    /// <summary>GatewayClass: <c>istio-waypoint</c> or <c>istio</c>.</summary>
+    public required string ClassName { get; init; }
+
+    /// <summary>Listeners.</summary>
+    public ImmutableArray<GatewayListener> Listeners { get; init; } = [];
+
+    /// <summary>Labels of the Gateway.</summary>
+    public ImmutableDictionary<string, string> Labels { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Labels of the Gateway's own pods, for selector policies.</summary>
+    public ImmutableDictionary<string, string> PodLabels { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Annotations of the Gateway.</summary>
+    public ImmutableDictionary<string, string> Annotations { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>When it was created; decides ties.</summary>
+    public DateTimeOffset CreationTime { get; init; }
+
+    /// <summary>Key: <c>namespace/name</c>.</summary>
+    public string Key => $"{Namespace}/{Name}";
+
+    /// <summary>Whether every field is equal, collections by content.</summary>
+    public bool Equals(Gateway? other) =>
+        ReferenceEquals(this, other)
+        || (other is not null
+            && Name == other.Name
+            && Namespace == other.Namespace
+            && ClassName == other.ClassName
+            && CreationTime == other.CreationTime
+            && StructuralEquality.Same(Listeners, other.Listeners)
+            && StructuralEquality.Same(Labels, other.Labels)
+            && StructuralEquality.Same(PodLabels, other.PodLabels)
+            && StructuralEquality.Same(Annotations, other.Annotations));
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Namespace, ClassName, Listeners.Length);
+}
+
+/// <summary>A listener of a Gateway.</summary>
+/// <param name="Name">Section name.</param>
+/// <param name="Port">Port.</param>
+/// <param name="Protocol"><c>HTTP</c>, <c>HTTPS</c>, <c>TLS</c>, <c>TCP</c> or <c>HBONE</c>.</param>
+/// <param name="Hostname">Hostname, possibly with a leading wildcard label; null is any.</param>
+/// <param name="AllowedRouteNamespaces">Where routes may live.</param>
+/// <param name="NamespaceSelector">Labels that a namespace must have when <paramref name="AllowedRouteNamespaces"/> is Selector.</param>
+public sealed record GatewayListener(
+    string Name,
+    int Port,
+    string Protocol,
+    string? Hostname,
+    AllowedNamespaces AllowedRouteNamespaces,
+    ImmutableDictionary<string, string>? NamespaceSelector)
+{
+    /// <summary>Whether every field is equal, labels by content.</summary>
+    public bool Equals(GatewayListener? other) =>
+        other is not null
+        && Name == other.Name
+        && Port == other.Port
+        && Protocol == other.Protocol
+        && Hostname == other.Hostname
+        && AllowedRouteNamespaces == other.AllowedRouteNamespaces
+        && StructuralEquality.Same(NamespaceSelector, other.NamespaceSelector);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Port, Protocol, Hostname, AllowedRouteNamespaces);
+}
+
+/// <summary>Which namespaces may attach.</summary>
+public enum AllowedNamespaces
+{
+    /// <summary>The Gateway's own.</summary>
+    Same,
+
+    /// <summary>Every one.</summary>
+    All,
+
+    /// <summary>Those with given labels.</summary>
+    Selector,
+}

@@ -1,0 +1,108 @@
+using System.Collections.Immutable;
+
+namespace Ambient.Mesh;
+
+/// <summary>What a waypoint or gateway reads besides workloads and services.</summary>
+public sealed record RequestConfiguration
+{
+    /// <summary>Nothing configured.</summary>
+    public static RequestConfiguration Empty { get; } = new();
+
+    /// <summary>Namespace whose policies may apply to every namespace.</summary>
+    public string RootNamespace { get; init; } = "istio-system";
+
+    /// <summary>The mesh's own trust domain, which <c>cluster.local</c> in policies stands for.</summary>
+    public string TrustDomain { get; init; } = "cluster.local";
+
+    /// <summary>DNS domain of the cluster's services: a Service is <c>name.namespace.svc.domain</c>.</summary>
+    public string ClusterDomain { get; init; } = "cluster.local";
+
+    /// <summary>Other trust domains whose identities count as the mesh's own in policies.</summary>
+    public ImmutableArray<string> TrustDomainAliases { get; init; } = [];
+
+    /// <summary>Labels of each namespace, by its name.</summary>
+    public ImmutableDictionary<string, ImmutableDictionary<string, string>> Namespaces { get; init; } =
+        ImmutableDictionary<string, ImmutableDictionary<string, string>>.Empty;
+
+    /// <summary>Gateways by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, Gateway> Gateways { get; init; } = ImmutableDictionary<string, Gateway>.Empty;
+
+    /// <summary>HTTPRoutes by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, HttpRoute> HttpRoutes { get; init; } = ImmutableDictionary<string, HttpRoute>.Empty;
+
+    /// <summary>Permissions to refer across namespaces, by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, ReferenceGrant> ReferenceGrants { get; init; } = ImmutableDictionary<string, ReferenceGrant>.Empty;
+
+    /// <summary>
+    /// Every AuthorizationPolicy as written, by <c>namespace/name</c>: those with targets for waypoints and gateways,
+    /// the others because a gateway's own pods obey them too.
+    /// </summary>
+    public ImmutableDictionary<string, RequestAuthorizationPolicy> AuthorizationPolicies { get; init; } =
+        ImmutableDictionary<string, RequestAuthorizationPolicy>.Empty;
+
+    /// <summary>Whether every object is equal.</summary>
+    public bool Equals(RequestConfiguration? other) =>
+        ReferenceEquals(this, other)
+        || (other is not null
+            && RootNamespace == other.RootNamespace
+            && TrustDomain == other.TrustDomain
+            && ClusterDomain == other.ClusterDomain
+            && StructuralEquality.Same(TrustDomainAliases, other.TrustDomainAliases)
+            && StructuralEquality.Same(Namespaces, other.Namespaces, StructuralEquality.Same)
+            && StructuralEquality.Same(Gateways, other.Gateways)
+            && StructuralEquality.Same(HttpRoutes, other.HttpRoutes)
+            && StructuralEquality.Same(ReferenceGrants, other.ReferenceGrants)
+            && StructuralEquality.Same(AuthorizationPolicies, other.AuthorizationPolicies));
+
+    /// <inheritdoc/>
+    public override int GetHashCode() =>
+        HashCode.Combine(RootNamespace, TrustDomain, Gateways.Count, HttpRoutes.Count, AuthorizationPolicies.Count);
+}
+
+/// <summary>A reference from a route or policy to another object.</summary>
+/// <param name="Group">API group; empty for core.</param>
+/// <param name="Kind">Kind.</param>
+/// <param name="Namespace">Namespace, already defaulted to the referrer's.</param>
+/// <param name="Name">Name.</param>
+/// <param name="SectionName">Section, or null.</param>
+/// <param name="Port">Port, or null.</param>
+public sealed record ObjectReference(string Group, string Kind, string Namespace, string Name, string? SectionName = null, int? Port = null);
+
+/// <summary>A ReferenceGrant: objects of its namespace may be referred to from elsewhere.</summary>
+public sealed record ReferenceGrant
+{
+    /// <summary>Name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Namespace: that of the objects referred to.</summary>
+    public required string Namespace { get; init; }
+
+    /// <summary>Who may refer.</summary>
+    public ImmutableArray<GrantSource> From { get; init; } = [];
+
+    /// <summary>To what.</summary>
+    public ImmutableArray<GrantTarget> To { get; init; } = [];
+
+    /// <summary>Key: <c>namespace/name</c>.</summary>
+    public string Key => $"{Namespace}/{Name}";
+
+    /// <summary>Whether every field is equal.</summary>
+    public bool Equals(ReferenceGrant? other) =>
+        other is not null && Name == other.Name && Namespace == other.Namespace
+        && StructuralEquality.Same(From, other.From) && StructuralEquality.Same(To, other.To);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Namespace, From.Length, To.Length);
+}
+
+/// <summary>Who may refer to objects of a granting namespace.</summary>
+/// <param name="Group">API group of the referrer.</param>
+/// <param name="Kind">Kind of the referrer.</param>
+/// <param name="Namespace">Namespace of the referrer.</param>
+public readonly record struct GrantSource(string Group, string Kind, string Namespace);
+
+/// <summary>What may be referred to.</summary>
+/// <param name="Group">API group; empty for core.</param>
+/// <param name="Kind">Kind.</param>
+/// <param name="Name">Name; null for all of the kind.</param>
+public readonly record struct GrantTarget(string Group, string Kind, string? Name);
