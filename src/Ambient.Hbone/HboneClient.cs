@@ -1,0 +1,230 @@
+using System.Net.Sockets;
+using Ambient.Certificates;
+using Ambient.Hbone.Connect;
+using Ambient.Hbone.Http2;
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Http2.Headers;
+using Ambient.Hbone.Pooling;
+using Ambient.Hbone.Sockets;
+using Ambient.Hbone.Tls;
+using Ambient.Identity;
+
+namespace Ambient.Hbone;
+
+/// <summary>Opens tunnels, sharing pooled HTTP/2 connections over mutual TLS.</summary>
+public sealed class HboneClient : IAsyncDisposable
+{
+    // A connection may stop taking streams between the reservation and the CONNECT; a pool full of such is hard to imagine.
+    private const int MaxStale = 10;
+    private readonly HboneClientOptions _options;
+    private readonly Http2ConnectionOptions _http2Options;
+    private readonly ISvidSource _svids;
+    private readonly TimeProvider _time;
+    private readonly ConnectionPool<HboneKey, ClientConnection> _pool;
+    private readonly Heartbeat _heartbeat;
+    private int _disposed;
+
+    /// <summary>Creates a client.</summary>
+    /// <param name="options">Settings; later changes have no effect.</param>
+    /// <param name="svids">Where the SVID to present comes from.</param>
+    /// <param name="timeProvider">Clock; the system's when null.</param>
+    public HboneClient(HboneClientOptions options, ISvidSource svids, TimeProvider? timeProvider = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(svids);
+        _options = options.Clone();
+        _http2Options = new Http2ConnectionOptions
+        {
+            StreamWindowSize = options.StreamWindowSize,
+            ConnectionWindowSize = options.ConnectionWindowSize,
+            MaxFrameSize = options.MaxFrameSize,
+            MaxHeaderListSize = options.MaxHeaderListSize,
+            MaxConcurrentStreams = options.MaxStreamsPerConnection,
+            PingInterval = options.PingInterval,
+            PingTimeout = options.PingTimeout,
+        };
+        _svids = svids;
+        _time = timeProvider ?? TimeProvider.System;
+        _pool = new ConnectionPool<HboneKey, ClientConnection>(DialAsync, options.UnusedReleaseTimeout, _time);
+        _heartbeat = new Heartbeat(_pool.Tick, _time, options.UnusedReleaseTimeout, options.PingInterval, options.PingTimeout);
+    }
+
+    /// <summary>Connections that are open at present and may be used again.</summary>
+    internal int PooledConnections => _pool.Count;
+
+    /// <summary>Opens a tunnel: a pooled connection or a new one, then CONNECT, then the peer's 200.</summary>
+    /// <exception cref="HboneException">With the reason, and the status when the peer refused.</exception>
+    public async ValueTask<HboneTunnel> ConnectAsync(HboneConnectRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        var key = new HboneKey(request.Source, request.AcceptedIdentities, request.NextHop, request.SourceAddress);
+        var headers = new ConnectRequestHeaders
+        {
+            Authority = request.Authority,
+            Baggage = request.Baggage,
+            Forwarded = request.Forwarded,
+            TraceParent = request.TraceParent,
+            ForwardedNetwork = request.ForwardedNetwork,
+        };
+        for (var stale = 0; ; stale++)
+        {
+            // 1. A place on a connection, 2. a stream on it, 3. the answer.
+            var place = await ReserveAsync(key, cancellationToken).ConfigureAwait(false);
+            var sent = new SentConnect(() => _pool.Release(place));
+            Http2Stream stream;
+            try
+            {
+                stream = place.Connection.Http2.Open(headers, sent);
+            }
+            catch (IOException e)
+            {
+                _pool.Release(place);
+                if (stale < MaxStale)
+                {
+                    continue;
+                }
+
+                throw new HboneException(HboneFailure.Http2Failed, $"no connection to {request.NextHop} takes a stream: {e.Message}", e);
+            }
+            catch
+            {
+                _pool.Release(place);
+                throw;
+            }
+
+            var answer = await WaitForAnswerAsync(request, stream, sent.Answer, cancellationToken).ConfigureAwait(false);
+            return new StreamTunnel(stream, isServer: false, place.Connection.Peer, request.Authority, answer.Baggage);
+        }
+    }
+
+    /// <summary>Closes every pooled connection; tunnels end at once.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        await _heartbeat.DisposeAsync().ConfigureAwait(false);
+        await Task.WhenAll(_pool.Close().Select(connection => connection.Http2.DisposeAsync().AsTask())).ConfigureAwait(false);
+        _pool.Dispose();
+    }
+
+    private static async ValueTask<ConnectResponseHeaders> WaitForAnswerAsync(
+        HboneConnectRequest request, Http2Stream stream, Task<ConnectResponseHeaders> answering, CancellationToken cancellationToken)
+    {
+        ConnectResponseHeaders answer;
+        try
+        {
+            using var onCancel = cancellationToken.UnsafeRegister(static s => ((Http2Stream)s!).Reset(Http2ErrorCode.Cancel), stream);
+            answer = await answering.ConfigureAwait(false);
+        }
+        catch (IOException e)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new HboneException(HboneFailure.Http2Failed, $"the tunnel through {request.NextHop} to {request.Authority} failed before an answer: {e.Message}", e);
+        }
+
+        if (answer.Status == 200)
+        {
+            return answer;
+        }
+
+        stream.Reset(Http2ErrorCode.Cancel);
+        throw new HboneException(
+            HboneFailure.Refused, $"{request.NextHop} refused the tunnel to {request.Authority}: http status: {StatusPhrase.Of(answer.Status)}", statusCode: answer.Status);
+    }
+
+    private async ValueTask<ConnectionPool<HboneKey, ClientConnection>.Place> ReserveAsync(HboneKey key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _pool.ReserveAsync(key, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HboneException e)
+        {
+            // One dial fails for all who wait for it: each gets an exception of its own.
+            throw new HboneException(e.Failure, e.Message, e, e.StatusCode);
+        }
+    }
+
+    private async Task<ClientConnection> DialAsync(HboneKey key, CancellationToken cancellationToken)
+    {
+        // 1. The certificate, 2. the TCP connection, 3. TLS, 4. HTTP/2 up to the peer's SETTINGS.
+        var svid = await GetSvidAsync(key.Source, cancellationToken).ConfigureAwait(false);
+        var socket = await DialSocketAsync(key, cancellationToken).ConfigureAwait(false);
+        var remote = SocketDefaults.Unmap(socket.RemoteEndPoint);
+        var local = SocketDefaults.Unmap(socket.LocalEndPoint);
+        TlsTransport transport;
+        SpiffeId peer;
+        try
+        {
+            (transport, peer) = await TlsHandshake.AsClientAsync(socket, svid, key.Accepted, _options.HandshakeTimeout, _time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HboneException e)
+        {
+            throw new HboneException(e.Failure, $"no HBONE connection to {key.Destination} as {key.Source}: {e.Message}", e.InnerException);
+        }
+
+        var http2 = new Http2Connection(transport, _http2Options, server: null, _time)
+        {
+            StreamEnded = static stream => (stream.Owner as SentConnect)?.OnEnded(),
+        };
+        http2.Start();
+        try
+        {
+            await http2.SettingsReceived.WaitAsync(_options.HandshakeTimeout, _time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            http2.Abort(e);
+            cancellationToken.ThrowIfCancellationRequested();
+
+            // With TLS 1.3 a server refuses our certificate only after our side of the handshake is done: its alert comes here.
+            throw new HboneException(
+                e is Http2ConnectionException ? HboneFailure.Http2Failed : HboneFailure.TlsFailed,
+                $"no HBONE connection to {key.Destination} as {key.Source}: the peer hung up after the handshake, which is how it refuses a certificate ({e.Message})",
+                e);
+        }
+
+        return new ClientConnection(http2, new PeerInfo(peer, remote, local));
+    }
+
+    private async ValueTask<X509Svid> GetSvidAsync(SpiffeId id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _svids.GetSvidAsync(id, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SvidUnavailableException e)
+        {
+            throw new HboneException(HboneFailure.IdentityUnavailable, $"no certificate for {id}: {e.Message}", e);
+        }
+    }
+
+    private async ValueTask<Socket> DialSocketAsync(HboneKey key, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(_options.ConnectTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            return await _options.Connector.ConnectAsync(key.Destination, key.SourceAddress, either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (deadline.IsCancellationRequested)
+        {
+            throw TimedOut(key, e);
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.TimedOut)
+        {
+            throw TimedOut(key, e);
+        }
+        catch (SocketException e)
+        {
+            throw new HboneException(HboneFailure.ConnectFailed, $"cannot connect to {key.Destination}: {e.Message}", e);
+        }
+    }
+
+    private static HboneException TimedOut(HboneKey key, Exception e) =>
+        new(HboneFailure.ConnectTimeout, $"connection timed out, maybe a NetworkPolicy is blocking HBONE port {key.Destination.Port}: {key.Destination}", e);
+}

@@ -1,0 +1,34 @@
+namespace Ambient.Hbone;
+
+/// <summary>Settings of an <see cref="HboneListener"/>. Defaults are the reference's (reference/ztunnel.md 2.5).</summary>
+public sealed class HboneServerOptions
+{
+    /// <summary>Flow-control window of a stream in bytes.</summary>
+    public int StreamWindowSize { get; set; } = 4 * 1024 * 1024;
+
+    /// <summary>Flow-control window of a connection in bytes.</summary>
+    public int ConnectionWindowSize { get; set; } = 16 * 1024 * 1024;
+
+    /// <summary>SETTINGS_MAX_FRAME_SIZE in bytes.</summary>
+    public int MaxFrameSize { get; set; } = 1024 * 1024;
+
+    /// <summary>SETTINGS_MAX_CONCURRENT_STREAMS.</summary>
+    public int MaxConcurrentStreams { get; set; } = 200;
+
+    /// <summary>SETTINGS_MAX_HEADER_LIST_SIZE in bytes.</summary>
+    public int MaxHeaderListSize { get; set; } = 65536;
+
+    /// <summary>Time for the TLS handshake and the HTTP/2 preface. The reference has none.</summary>
+    public TimeSpan HandshakeTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How often an open connection is pinged.</summary>
+    public TimeSpan PingInterval { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a ping may stay unanswered.</summary>
+    public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Told of connections that end before HTTP/2 is up: who, and why. Must not throw.</summary>
+    public Action<HboneHandshakeFailure>? HandshakeFailed { get; set; }
+
+    internal HboneServerOptions Clone() => (HboneServerOptions)MemberwiseClone();
+}

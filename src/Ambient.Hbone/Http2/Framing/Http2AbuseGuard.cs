@@ -1,0 +1,162 @@
+using System.Runtime.CompilerServices;
+
+namespace Ambient.Hbone.Http2.Framing;
+
+/// <summary>
+/// Counts what one peer sends against <see cref="Http2AbuseLimits"/>. Each method is called for the event it is named
+/// after and throws <see cref="Http2ConnectionException"/> (ENHANCE_YOUR_CALM) when that was one too many. Belongs to
+/// the connection's read loop: not thread-safe, except <see cref="CheckControlQueue"/>.
+/// </summary>
+internal sealed class Http2AbuseGuard
+{
+    private readonly Http2AbuseLimits _limits;
+    private readonly TimeProvider _time;
+    private readonly long _window;
+    private readonly int _maxHeaderBlock;
+    private Rate _resetsBeforeAnswer;
+    private Rate _resets;
+    private Rate _streamErrors;
+    private Rate _settings;
+    private Rate _pings;
+    private Rate _emptyFrames;
+    private Rate _ignoredFrames;
+    private long _tinyWindowUpdates;
+    private int _continuations;
+
+    /// <param name="limits">Limits.</param>
+    /// <param name="timeProvider">Clock.</param>
+    /// <param name="maxHeaderBlock">Bytes that a header block may have before decompression.</param>
+    public Http2AbuseGuard(Http2AbuseLimits limits, TimeProvider timeProvider, int maxHeaderBlock)
+    {
+        _limits = limits;
+        _time = timeProvider;
+        _window = (long)(limits.Window.TotalSeconds * timeProvider.TimestampFrequency);
+        _maxHeaderBlock = maxHeaderBlock;
+    }
+
+    /// <summary>The peer reset a stream with RST_STREAM.</summary>
+    /// <param name="answered">Whether its response HEADERS had been sent (server) or received (client).</param>
+    public void OnResetReceived(bool answered)
+    {
+        if (!answered)
+        {
+            Count(ref _resetsBeforeAnswer, _limits.ResetsBeforeAnswer, Http2Abuse.RapidReset);
+        }
+
+        Count(ref _resets, _limits.Resets, Http2Abuse.ResetFlood);
+    }
+
+    /// <summary>We reset or refuse a stream because of something that the peer did.</summary>
+    public void OnStreamError() => Count(ref _streamErrors, _limits.StreamErrors, Http2Abuse.StreamErrorFlood);
+
+    /// <summary>A SETTINGS frame without ACK came.</summary>
+    public void OnSettings() => Count(ref _settings, _limits.Settings, Http2Abuse.SettingsFlood);
+
+    /// <summary>A PING without ACK came.</summary>
+    public void OnPing() => Count(ref _pings, _limits.Pings, Http2Abuse.PingFlood);
+
+    /// <summary>A PRIORITY or unknown frame, or an unasked-for ACK, came.</summary>
+    public void OnIgnoredFrame() => Count(ref _ignoredFrames, _limits.IgnoredFrames, Http2Abuse.IgnoredFrameFlood);
+
+    /// <summary>A DATA frame came.</summary>
+    /// <param name="dataLength">Bytes without padding.</param>
+    /// <param name="endStream">Whether it ends the stream.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void OnData(int dataLength, bool endStream)
+    {
+        if (dataLength == 0 && !endStream)
+        {
+            Count(ref _emptyFrames, _limits.EmptyFrames, Http2Abuse.EmptyFrameFlood);
+        }
+    }
+
+    /// <summary>A HEADERS frame came.</summary>
+    /// <param name="blockLength">Bytes of header block in it.</param>
+    public void OnHeaders(int blockLength)
+    {
+        _continuations = 0;
+        if (blockLength == 0)
+        {
+            Count(ref _emptyFrames, _limits.EmptyFrames, Http2Abuse.EmptyFrameFlood);
+        }
+
+        CheckBlock(blockLength);
+    }
+
+    /// <summary>A CONTINUATION frame came.</summary>
+    /// <param name="blockLength">Bytes of the header block so far, with it.</param>
+    public void OnContinuation(int blockLength)
+    {
+        if (++_continuations > _limits.ContinuationsPerBlock)
+        {
+            throw Breach(Http2Abuse.ContinuationFlood, $"a header block in more than {_limits.ContinuationsPerBlock} CONTINUATION frames");
+        }
+
+        CheckBlock(blockLength);
+    }
+
+    /// <summary>A WINDOW_UPDATE came.</summary>
+    /// <param name="increment">Its increment.</param>
+    /// <param name="dataFramesSent">DATA frames that this connection has sent so far.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void OnWindowUpdate(int increment, long dataFramesSent)
+    {
+        if (increment < _limits.TinyWindowUpdate)
+        {
+            OnTinyWindowUpdate(dataFramesSent);
+        }
+    }
+
+    /// <summary>Control frames (answers that the peer provokes) wait to be sent.</summary>
+    public void CheckControlQueue(int queued)
+    {
+        if (queued > _limits.QueuedControlFrames)
+        {
+            throw Breach(Http2Abuse.ControlQueueFull, $"more than {_limits.QueuedControlFrames} answers that the peer does not read");
+        }
+    }
+
+    private void OnTinyWindowUpdate(long dataFramesSent)
+    {
+        // Earned by what we sent rather than by time: a peer that acknowledges each small DATA frame at once is honest
+        // at any rate, and one that sends them for nothing is not at any.
+        if (++_tinyWindowUpdates - (dataFramesSent * _limits.TinyWindowUpdatesPerData) > _limits.TinyWindowUpdates)
+        {
+            throw Breach(
+                Http2Abuse.WindowUpdateFlood,
+                $"{_tinyWindowUpdates} WINDOW_UPDATE frames of under {_limits.TinyWindowUpdate} bytes for {dataFramesSent} DATA frames");
+        }
+    }
+
+    private void CheckBlock(int blockLength)
+    {
+        if (blockLength > _maxHeaderBlock)
+        {
+            throw Breach(Http2Abuse.HeaderBlockTooLarge, $"a header block of more than {_maxHeaderBlock} bytes");
+        }
+    }
+
+    private void Count(ref Rate rate, int limit, Http2Abuse abuse)
+    {
+        var now = _time.GetTimestamp();
+        if (rate.Count == 0 || now - rate.Since >= _window)
+        {
+            rate.Since = now;
+            rate.Count = 0;
+        }
+
+        if (++rate.Count > limit)
+        {
+            throw Breach(abuse, $"more than {limit} such frames within {_limits.Window.TotalSeconds:0.#} s");
+        }
+    }
+
+    private static Http2ConnectionException Breach(Http2Abuse abuse, string what) =>
+        new(Http2ErrorCode.EnhanceYourCalm, $"{abuse}: {what}", abuse);
+
+    private struct Rate
+    {
+        public long Since;
+        public int Count;
+    }
+}

@@ -1,0 +1,49 @@
+namespace Ambient.Hbone.Http2.Framing;
+
+/// <summary>
+/// How much of each frame an honest peer could need, with room to spare; beyond it the connection ends with
+/// ENHANCE_YOUR_CALM. Rates count within <see cref="Window"/>.
+/// </summary>
+internal sealed record Http2AbuseLimits
+{
+    public static Http2AbuseLimits Default { get; } = new();
+
+    /// <summary>Length of the counting window.</summary>
+    public TimeSpan Window { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Streams reset before they were answered, a window. A pool full of impatient clients stays below.</summary>
+    public int ResetsBeforeAnswer { get; init; } = 1000;
+
+    /// <summary>RST_STREAM frames of any kind, a window: every tunnel may end in one, thousands a second.</summary>
+    public int Resets { get; init; } = 200_000;
+
+    /// <summary>Streams that we reset for the peer's faults, a window. A burst over the stream limit stays below.</summary>
+    public int StreamErrors { get; init; } = 1000;
+
+    /// <summary>CONTINUATION frames of one header block. A block of 64 KB needs four at the smallest frame size.</summary>
+    public int ContinuationsPerBlock { get; init; } = 64;
+
+    /// <summary>SETTINGS frames, a window.</summary>
+    public int Settings { get; init; } = 100;
+
+    /// <summary>PING frames that ask for an answer, a window.</summary>
+    public int Pings { get; init; } = 500;
+
+    /// <summary>DATA without data and without END_STREAM, and HEADERS without a block, a window.</summary>
+    public int EmptyFrames { get; init; } = 500;
+
+    /// <summary>WINDOW_UPDATEs with an increment below this are tiny.</summary>
+    public int TinyWindowUpdate { get; init; } = 256;
+
+    /// <summary>Tiny WINDOW_UPDATEs beyond <see cref="TinyWindowUpdatesPerData"/> for each DATA frame that we sent.</summary>
+    public int TinyWindowUpdates { get; init; } = 2000;
+
+    /// <summary>Tiny WINDOW_UPDATEs that one DATA frame of ours earns: one for the stream, one for the connection, twice.</summary>
+    public int TinyWindowUpdatesPerData { get; init; } = 4;
+
+    /// <summary>PRIORITY and unknown frames, a window.</summary>
+    public int IgnoredFrames { get; init; } = 2000;
+
+    /// <summary>Control frames that wait to be sent at one time.</summary>
+    public int QueuedControlFrames { get; init; } = 4096;
+}

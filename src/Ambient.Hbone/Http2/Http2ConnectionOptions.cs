@@ -1,0 +1,24 @@
+using Ambient.Hbone.Http2.Framing;
+
+namespace Ambient.Hbone.Http2;
+
+/// <summary>What a connection offers its peer, and how long it waits for it.</summary>
+internal sealed record Http2ConnectionOptions
+{
+    public int StreamWindowSize { get; init; } = 4 * 1024 * 1024;
+
+    public int ConnectionWindowSize { get; init; } = 16 * 1024 * 1024;
+
+    public int MaxFrameSize { get; init; } = 1024 * 1024;
+
+    public int MaxHeaderListSize { get; init; } = 65536;
+
+    /// <summary>Server: streams that the peer may have open. Client: streams that we open at most.</summary>
+    public int MaxConcurrentStreams { get; init; } = 200;
+
+    public TimeSpan PingInterval { get; init; } = TimeSpan.FromSeconds(10);
+
+    public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(20);
+
+    public Http2AbuseLimits AbuseLimits { get; init; } = Http2AbuseLimits.Default;
+}

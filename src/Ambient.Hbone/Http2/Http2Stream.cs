@@ -1,0 +1,204 @@
+using System.Threading.Tasks.Sources;
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Sockets;
+
+namespace Ambient.Hbone.Http2;
+
+/// <summary>
+/// One CONNECT stream. The connection guards what concerns the wire (windows, queue, which halves have ended) with its
+/// own lock; the stream guards only whom received bytes go to.
+/// </summary>
+internal sealed partial class Http2Stream : IValueTaskSource<bool>
+{
+    /// <summary>Bytes that a writer may have waiting before it has to wait itself.</summary>
+    public const int SendQueueLimit = 256 * 1024;
+
+    private readonly Lock _receiveGate = new();
+    private IStreamSink? _sink;
+    private ChunkQueue? _early;
+    private bool _ended;
+    private CancellationTokenSource? _closed;
+    private bool _isClosed;
+    private ManualResetValueTaskSourceCore<bool> _room;
+
+    public Http2Stream(Http2Connection connection, int id)
+    {
+        Connection = connection;
+        Id = id;
+    }
+
+    public Http2Connection Connection { get; }
+
+    public int Id { get; }
+
+    /// <summary>The response or request that opened it, as far as it was received.</summary>
+    public IHttp2StreamOwner? Owner { get; set; }
+
+    /// <summary>Why it ended before its time, or null.</summary>
+    public StreamFault? Fault { get; private set; }
+
+    /// <summary>Whether a writer that waited for room goes on where the room was made, or on the thread pool.</summary>
+    public bool InlineWriter { set => _room.RunContinuationsAsynchronously = !value; }
+
+    /// <summary>Cancelled when both halves have ended, or the stream has failed.</summary>
+    public CancellationToken Closed
+    {
+        get
+        {
+            lock (_receiveGate)
+            {
+                if (_isClosed)
+                {
+                    return new CancellationToken(true);
+                }
+
+                return (_closed ??= new CancellationTokenSource()).Token;
+            }
+        }
+    }
+
+    /// <summary>Directs what is received to a sink, once.</summary>
+    public void Attach(IStreamSink sink)
+    {
+        StreamFault? fault;
+        lock (_receiveGate)
+        {
+            if (_sink is not null)
+            {
+                throw new InvalidOperationException("the tunnel is already read by another way");
+            }
+
+            sink.Begin(_early, _ended);
+            _early = null;
+            _sink = sink;
+            fault = Fault;
+        }
+
+        if (fault is not null)
+        {
+            sink.OnFault(fault);
+        }
+    }
+
+    /// <summary>Bytes left the sink: the peer may send as many more.</summary>
+    public void Consumed(int bytes) => Connection.ReturnCredit(this, bytes);
+
+    /// <summary>Sends bytes if they can leave at once, by copying them. False: nothing was taken.</summary>
+    public bool TryWrite(ReadOnlySpan<byte> bytes) => Connection.TrySendSmall(this, bytes);
+
+    /// <summary>
+    /// Sends bytes from a buffer of <see cref="IoBuffers"/>, which it takes over. Completes when there is room for more;
+    /// with false when the stream can send nothing any more.
+    /// </summary>
+    /// <param name="buffer">Buffer.</param>
+    /// <param name="offset">Where the bytes begin: at least <see cref="FrameHeader.Size"/>, for the frame header in front.</param>
+    /// <param name="count">How many.</param>
+    public ValueTask<bool> WriteAsync(byte[] buffer, int offset, int count) => Connection.Send(this, buffer, offset, count);
+
+    /// <summary>Half-closes after what was written.</summary>
+    public void EndWrite() => Connection.EndStream(this);
+
+    /// <summary>Ends both halves at once. Nothing happens when they have ended already.</summary>
+    public void Reset(Http2ErrorCode code) => Connection.ResetStream(this, code);
+
+    /// <summary>
+    /// Nobody uses the stream any more: what was written and ended still leaves, and the stream is reset after that if the
+    /// peer has not ended its half; without an end of ours it is reset at once.
+    /// </summary>
+    public void Release(Http2ErrorCode code)
+    {
+        Connection.ReleaseStream(this, code);
+        lock (_receiveGate)
+        {
+            if (_sink is null)
+            {
+                _early?.Clear();
+            }
+        }
+    }
+
+    /// <summary>Read loop: bytes came.</summary>
+    internal void DeliverData(ReadOnlySpan<byte> data)
+    {
+        IStreamSink sink;
+        lock (_receiveGate)
+        {
+            if (_sink is null)
+            {
+                // After a fault nobody waits for more, and the connection has settled the credit.
+                if (Fault is null)
+                {
+                    (_early ??= new ChunkQueue()).Append(data);
+                }
+
+                return;
+            }
+
+            sink = _sink;
+        }
+
+        sink.OnData(data);
+    }
+
+    /// <summary>Read loop: the peer half-closed.</summary>
+    internal void DeliverEnd()
+    {
+        IStreamSink? sink;
+        lock (_receiveGate)
+        {
+            _ended = true;
+            sink = _sink;
+        }
+
+        sink?.OnEnd();
+    }
+
+    /// <summary>The stream is over before its time.</summary>
+    internal void DeliverFault(StreamFault fault)
+    {
+        IStreamSink? sink;
+        lock (_receiveGate)
+        {
+            if (Fault is not null)
+            {
+                return;
+            }
+
+            Fault = fault;
+            sink = _sink;
+        }
+
+        sink?.OnFault(fault);
+        Owner?.OnFault(fault);
+        OnClosed();
+    }
+
+    /// <summary>Both halves are over.</summary>
+    internal void OnClosed()
+    {
+        CancellationTokenSource? closed;
+        lock (_receiveGate)
+        {
+            _isClosed = true;
+            closed = _closed;
+        }
+
+        // Callbacks are other people's code: not on the thread that moves bytes, and what they throw is not ours.
+        _ = closed?.CancelAsync();
+    }
+
+    internal ValueTask<bool> WaitForRoom()
+    {
+        _room.Reset();
+        return new ValueTask<bool>(this, _room.Version);
+    }
+
+    internal void SignalRoom(bool writable) => _room.SetResult(writable);
+
+    bool IValueTaskSource<bool>.GetResult(short token) => _room.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _room.GetStatus(token);
+
+    void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _room.OnCompleted(continuation, state, token, flags);
+}

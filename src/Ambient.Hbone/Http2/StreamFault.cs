@@ -1,0 +1,21 @@
+using Ambient.Hbone.Http2.Framing;
+
+namespace Ambient.Hbone.Http2;
+
+/// <summary>Why a stream ended before both halves were closed.</summary>
+/// <param name="Origin">Who or what ended it.</param>
+/// <param name="Code">The code of the reset, sent or received.</param>
+/// <param name="Cause">What broke the connection, when it did.</param>
+internal sealed record StreamFault(StreamFaultOrigin Origin, Http2ErrorCode Code, Exception? Cause = null)
+{
+    /// <summary>Whether the peer merely lost interest, which reads as an end (reference 2.5).</summary>
+    public bool IsQuiet => Origin == StreamFaultOrigin.Peer && Code is Http2ErrorCode.NoError or Http2ErrorCode.Cancel;
+
+    /// <summary>The fault as an exception for whoever reads or writes the stream.</summary>
+    public IOException ToException() => Origin switch
+    {
+        StreamFaultOrigin.Local => new IOException("the tunnel was closed on this side"),
+        StreamFaultOrigin.Peer => new IOException($"the peer reset the tunnel: {Code}"),
+        _ => new IOException($"the connection that carries the tunnel is gone: {Cause?.Message ?? "closed"}", Cause),
+    };
+}

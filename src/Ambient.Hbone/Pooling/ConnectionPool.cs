@@ -1,0 +1,246 @@
+namespace Ambient.Hbone.Pooling;
+
+/// <summary>
+/// Shares connections among streams: reserve a place, release it. One dial at a time for each key; whoever else needs
+/// that key waits for it, and gets a place on the new connection or the dial's failure, never nothing. A connection
+/// that is full is passed over until one of its streams has ended.
+/// </summary>
+/// <typeparam name="TKey">What makes connections interchangeable.</typeparam>
+/// <typeparam name="TConnection">The connection.</typeparam>
+internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
+    where TKey : notnull
+    where TConnection : class, IPooledConnection
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<TKey, Shelf> _shelves = [];
+    private readonly Func<TKey, CancellationToken, Task<TConnection>> _dial;
+    private readonly TimeSpan _unusedTimeout;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _disposed = new();
+    private readonly CancellationToken _closing;
+
+    /// <param name="dial">Makes a connection. Its token is cancelled with the pool.</param>
+    /// <param name="unusedTimeout">How long a connection without streams is kept.</param>
+    /// <param name="time">Clock.</param>
+    public ConnectionPool(Func<TKey, CancellationToken, Task<TConnection>> dial, TimeSpan unusedTimeout, TimeProvider time)
+    {
+        _dial = dial;
+        _closing = _disposed.Token;
+        _unusedTimeout = unusedTimeout;
+        _time = time;
+    }
+
+    /// <summary>Connections that the pool knows of.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _shelves.Values.Sum(shelf => shelf.Connections.Count);
+            }
+        }
+    }
+
+    /// <summary>Reserves a place for one stream, on a connection that is there or on a new one.</summary>
+    public ValueTask<Place> ReserveAsync(TKey key, CancellationToken cancellationToken) =>
+        TryReserve(key, out var place, out _) ? new ValueTask<Place>(place) : WaitAsync(key, cancellationToken);
+
+    /// <summary>The stream on a reserved place has ended, or never began.</summary>
+    public void Release(in Place place)
+    {
+        TConnection? unwanted = null;
+        lock (_gate)
+        {
+            var slot = place.Slot;
+            slot.InUse--;
+            slot.UnusedSince = _time.GetTimestamp();
+            if (slot.InUse == 0 && !slot.Connection.CanOpen)
+            {
+                Remove(slot);
+                unwanted = slot.Connection;
+            }
+        }
+
+        unwanted?.ShutDown();
+    }
+
+    /// <summary>Time has passed: lets go of connections that nobody has used for long, and lets the others keep alive.</summary>
+    public void Tick()
+    {
+        List<TConnection> unwanted = [];
+        List<TConnection> kept = [];
+        lock (_gate)
+        {
+            foreach (var slot in _shelves.Values.SelectMany(shelf => shelf.Connections).ToList())
+            {
+                if (slot.InUse == 0 && (!slot.Connection.CanOpen || _time.GetElapsedTime(slot.UnusedSince) >= _unusedTimeout))
+                {
+                    Remove(slot);
+                    unwanted.Add(slot.Connection);
+                }
+                else
+                {
+                    kept.Add(slot.Connection);
+                }
+            }
+        }
+
+        unwanted.ForEach(connection => connection.ShutDown());
+        kept.ForEach(connection => connection.Tick());
+    }
+
+    /// <summary>Empties the pool for good; the caller ends the connections that it returns.</summary>
+    public IReadOnlyList<TConnection> Close()
+    {
+        if (!_closing.IsCancellationRequested)
+        {
+            _disposed.Cancel();
+        }
+
+        lock (_gate)
+        {
+            var all = _shelves.Values.SelectMany(shelf => shelf.Connections).Select(slot => slot.Connection).ToList();
+            _shelves.Clear();
+            return all;
+        }
+    }
+
+    /// <summary>Closes the pool.</summary>
+    public void Dispose()
+    {
+        Close();
+        _disposed.Dispose();
+    }
+
+    private async ValueTask<Place> WaitAsync(TKey key, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
+            if (TryReserve(key, out var place, out var dialing))
+            {
+                return place;
+            }
+
+            // Not bound to this caller's token: others wait for the same dial.
+            await dialing!.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private bool TryReserve(TKey key, out Place place, out Task? dialing)
+    {
+        TaskCompletionSource dial;
+        lock (_gate)
+        {
+            dialing = null;
+            if (!_shelves.TryGetValue(key, out var shelf))
+            {
+                _shelves.Add(key, shelf = new Shelf());
+            }
+
+            foreach (var slot in shelf.Connections)
+            {
+                if (slot.Connection.CanOpen && slot.InUse < slot.Connection.StreamLimit)
+                {
+                    slot.InUse++;
+                    place = new Place(slot);
+                    return true;
+                }
+            }
+
+            place = default;
+            if (shelf.Dialing is not null)
+            {
+                dialing = shelf.Dialing.Task;
+                return false;
+            }
+
+            dial = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            shelf.Dialing = dial;
+            dialing = dial.Task;
+        }
+
+        _ = DialAsync(key, dial);
+        return false;
+    }
+
+    private async Task DialAsync(TKey key, TaskCompletionSource dial)
+    {
+        TConnection? connection = null;
+        Exception? failure = null;
+        try
+        {
+            connection = await _dial(key, _closing).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+
+        lock (_gate)
+        {
+            if (_shelves.TryGetValue(key, out var shelf) && shelf.Dialing == dial)
+            {
+                shelf.Dialing = null;
+                if (connection is not null)
+                {
+                    shelf.Connections.Add(new Slot(key, connection) { UnusedSince = _time.GetTimestamp() });
+                    connection = null;
+                }
+                else if (shelf.Connections.Count == 0)
+                {
+                    _shelves.Remove(key);
+                }
+            }
+        }
+
+        // The pool was closed meanwhile.
+        connection?.ShutDown();
+        if (failure is null)
+        {
+            dial.SetResult();
+        }
+        else
+        {
+            dial.SetException(failure);
+            _ = dial.Task.Exception;
+        }
+    }
+
+    private void Remove(Slot slot)
+    {
+        if (_shelves.TryGetValue(slot.Key, out var shelf) && shelf.Connections.Remove(slot) && shelf.Connections.Count == 0 && shelf.Dialing is null)
+        {
+            _shelves.Remove(slot.Key);
+        }
+    }
+
+    /// <summary>A reserved place on a connection.</summary>
+    internal readonly struct Place
+    {
+        internal Place(Slot slot) => Slot = slot;
+
+        internal Slot Slot { get; }
+
+        public TConnection Connection => Slot.Connection;
+    }
+
+    internal sealed class Slot(TKey key, TConnection connection)
+    {
+        public TKey Key { get; } = key;
+
+        public TConnection Connection { get; } = connection;
+
+        public int InUse { get; set; }
+
+        public long UnusedSince { get; set; }
+    }
+
+    private sealed class Shelf
+    {
+        public List<Slot> Connections { get; } = [];
+
+        public TaskCompletionSource? Dialing { get; set; }
+    }
+}

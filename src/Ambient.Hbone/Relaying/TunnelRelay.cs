@@ -1,0 +1,391 @@
+using System.Net.Sockets;
+using Ambient.Hbone.Connect;
+using Ambient.Hbone.Http2;
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Sockets;
+
+namespace Ambient.Hbone.Relaying;
+
+/// <summary>
+/// Tunnel to socket and back. What the tunnel receives is written to the socket from the connection's read loop, as
+/// long as the socket takes it; what it does not take waits here, bounded by the stream's window, for a drain that runs
+/// when the socket has room. What the socket receives is read into a buffer that goes on to the wire as it is.
+/// </summary>
+internal sealed class TunnelRelay : IStreamSink
+{
+    // Bytes that one flow moves before it gives way to the others of its thread.
+    private const int TurnBudget = 512 * 1024;
+
+    private LoopTurn? _turn;
+    private readonly Http2Stream _stream;
+    private readonly SocketChannel _socket;
+    private readonly RelayCounters _counters;
+    private readonly bool _tunnelIsClient;
+    private readonly Lock _gate = new();
+    private readonly TaskCompletionSource _delivered =
+        new(IoContinuations.Inline ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Guarded by the lock.
+    private ChunkQueue? _backlog;
+    private bool _draining;
+    private bool _inputEnded;
+    private bool _inputOver;
+    private bool _aborted;
+    private volatile bool _broken;
+    private RelayOutcome? _outcome;
+
+    private TunnelRelay(StreamTunnel tunnel, Socket socket, RelayCounters counters, bool tunnelIsClient)
+    {
+        _stream = tunnel.Stream;
+        _socket = new SocketChannel(socket, _stream.Connection.Loop);
+        _counters = counters;
+        _tunnelIsClient = tunnelIsClient;
+        _stream.InlineWriter = IoContinuations.Inline;
+    }
+
+    public static async ValueTask<RelayOutcome> RunAsync(StreamTunnel tunnel, Socket socket, RelayCounters counters, bool tunnelIsClient, CancellationToken abort)
+    {
+        var relay = new TunnelRelay(tunnel, socket, counters, tunnelIsClient);
+        var onAbort = abort.UnsafeRegister(static r => ((TunnelRelay)r!).Abort(), relay);
+        try
+        {
+            relay._stream.Attach(relay);
+            relay.StartEarlyDrain();
+            await relay.PumpAsync().ConfigureAwait(false);
+            await relay._delivered.Task.ConfigureAwait(false);
+        }
+        finally
+        {
+            await onAbort.DisposeAsync().ConfigureAwait(false);
+            relay._socket.Detach();
+            tunnel.Release();
+        }
+
+        if (!IoContinuations.Inline)
+        {
+            // Whatever the caller does next, it does not do it on a thread that moves other people's bytes.
+            await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        }
+
+        return relay.Outcome();
+    }
+
+    public void Begin(ChunkQueue? early, bool ended)
+    {
+        _backlog = early;
+        _inputEnded = ended;
+
+        // Whatever comes from here on queues behind this, until the drain has caught up.
+        _draining = true;
+    }
+
+    public void OnData(ReadOnlySpan<byte> data)
+    {
+        lock (_gate)
+        {
+            if (_inputOver)
+            {
+                // The socket takes nothing any more; the peer will learn of it by a reset, and must not stall until then.
+            }
+            else if (_draining)
+            {
+                (_backlog ??= new ChunkQueue()).Append(data);
+                return;
+            }
+            else
+            {
+                goto direct;
+            }
+        }
+
+        _stream.Consumed(data.Length);
+        return;
+
+    direct:
+
+        // Not under the lock: while nothing is queued, only the read loop sends.
+        var sent = _socket.TrySend(data, out var error);
+        if (sent < 0 && error != SocketError.WouldBlock)
+        {
+            _stream.Consumed(data.Length);
+            EndInput(error);
+            return;
+        }
+
+        sent = Math.Max(sent, 0);
+        CountToSocket(sent);
+        if (sent < data.Length)
+        {
+            lock (_gate)
+            {
+                (_backlog ??= new ChunkQueue()).Append(data[sent..]);
+                _draining = true;
+            }
+
+            _ = DrainAsync();
+        }
+
+        if (sent > 0)
+        {
+            _stream.Consumed(sent);
+        }
+    }
+
+    public void OnEnd()
+    {
+        lock (_gate)
+        {
+            _inputEnded = true;
+            if (_draining)
+            {
+                return;
+            }
+        }
+
+        EndInput(SocketError.Success);
+    }
+
+    public void OnFault(StreamFault fault)
+    {
+        bool draining;
+        lock (_gate)
+        {
+            _inputEnded = true;
+            _broken = !fault.IsQuiet;
+            if (!fault.IsQuiet && fault.Origin != StreamFaultOrigin.Local)
+            {
+                _outcome ??= fault.Origin == StreamFaultOrigin.Connection
+                    ? new RelayOutcome(_tunnelIsClient ? RelayEnd.ClientDisconnected : RelayEnd.ServerDisconnected, fault.ToException())
+                    : new RelayOutcome(_tunnelIsClient ? RelayEnd.ClientFailed : RelayEnd.ServerFailed, fault.ToException());
+            }
+
+            draining = _draining && !_aborted;
+        }
+
+        // A fault that says more than "enough" must not look like an orderly end to the application.
+        if (!fault.IsQuiet)
+        {
+            _socket.ResetOnClose();
+        }
+
+        if (!draining)
+        {
+            EndInput(SocketError.Success);
+        }
+
+        // The other direction has nowhere to go: an end of input wakes it.
+        _socket.ShutdownReceive();
+    }
+
+    private void StartEarlyDrain() => _ = DrainAsync();
+
+    /// <summary>Socket to tunnel, until the socket has no more or the tunnel takes no more.</summary>
+    private async Task PumpAsync()
+    {
+        var size = IoBuffers.Medium;
+        var read = 0;
+        while (true)
+        {
+            await _socket.WaitToReceiveAsync().ConfigureAwait(false);
+            while (true)
+            {
+                if (read >= TurnBudget)
+                {
+                    read = 0;
+                    await (_turn ??= new LoopTurn()).NextAsync().ConfigureAwait(false);
+                }
+
+                var wanted = size > IoBuffers.Medium ? _stream.Connection.WorthReading(size) : size - FrameHeader.Size;
+                var buffer = IoBuffers.Rent(FrameHeader.Size + wanted);
+                var count = _socket.TryReceive(buffer.AsSpan(FrameHeader.Size, wanted), out var error);
+                if (count <= 0)
+                {
+                    IoBuffers.Return(buffer);
+                    if (error == SocketError.WouldBlock)
+                    {
+                        break;
+                    }
+
+                    EndOutput(count == 0 ? SocketError.Success : error);
+                    return;
+                }
+
+                read += count;
+                CountToTunnel(count);
+                var full = count == wanted;
+                bool writable;
+                if (!full && _stream.TryWrite(buffer.AsSpan(FrameHeader.Size, count)))
+                {
+                    IoBuffers.Return(buffer);
+                    writable = true;
+                }
+                else
+                {
+                    writable = await _stream.WriteAsync(buffer, FrameHeader.Size, count).ConfigureAwait(false);
+                }
+
+                if (!writable)
+                {
+                    EndOutput(SocketError.Success);
+                    return;
+                }
+
+                size = full ? Math.Min(size * 4, IoBuffers.Bulk) : size;
+                if (!full)
+                {
+                    read = 0;
+                    break;
+                }
+            }
+        }
+    }
+
+    /// <summary>Sends the backlog as the socket makes room for it. Runs once at a time.</summary>
+    private async Task DrainAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                ReadOnlyMemory<byte> head;
+                lock (_gate)
+                {
+                    if (_backlog is null || _backlog.Length == 0 || _inputOver)
+                    {
+                        _draining = false;
+                        if (!_inputEnded && !_inputOver)
+                        {
+                            return;
+                        }
+
+                        break;
+                    }
+
+                    head = _backlog.Head;
+                }
+
+                await _socket.SendAllAsync(head).ConfigureAwait(false);
+                CountToSocket(head.Length);
+                lock (_gate)
+                {
+                    _backlog.Consume(head.Length);
+                }
+
+                _stream.Consumed(head.Length);
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            lock (_gate)
+            {
+                _draining = false;
+            }
+
+            EndInput(e is SocketException s ? s.SocketErrorCode : SocketError.OperationAborted);
+            return;
+        }
+
+        EndInput(SocketError.Success);
+    }
+
+    /// <summary>Tunnel to socket is over: everything is delivered, or the socket takes no more.</summary>
+    private void EndInput(SocketError error)
+    {
+        var dropped = 0;
+        bool first;
+        lock (_gate)
+        {
+            first = !_inputOver;
+            _inputOver = true;
+            if (first && !SideFailure.IsOrdinary(error))
+            {
+                _outcome ??= new RelayOutcome(_tunnelIsClient ? RelayEnd.ServerFailed : RelayEnd.ClientFailed, new SocketException((int)error));
+            }
+
+            // A drain that is in the middle of a send still needs its buffer; it comes back here when it notices.
+            if (!_draining && _backlog is { } backlog)
+            {
+                dropped = backlog.Length;
+                backlog.Clear();
+                _backlog = null;
+            }
+        }
+
+        _stream.Consumed(dropped);
+        if (!first)
+        {
+            return;
+        }
+
+        if (error == SocketError.Success && !_broken)
+        {
+            _socket.ShutdownSend();
+        }
+
+        _delivered.TrySetResult();
+    }
+
+    /// <summary>Socket to tunnel is over.</summary>
+    private void EndOutput(SocketError error)
+    {
+        lock (_gate)
+        {
+            if (!SideFailure.IsOrdinary(error))
+            {
+                _outcome ??= new RelayOutcome(_tunnelIsClient ? RelayEnd.ServerFailed : RelayEnd.ClientFailed, new SocketException((int)error));
+            }
+        }
+
+        _stream.EndWrite();
+        if (error != SocketError.Success)
+        {
+            // A socket that was reset takes nothing either.
+            EndInput(error);
+        }
+    }
+
+    private void Abort()
+    {
+        lock (_gate)
+        {
+            _aborted = true;
+            _outcome = new RelayOutcome(RelayEnd.Aborted, null);
+        }
+
+        _socket.Abort();
+        _stream.Reset(Http2ErrorCode.Cancel);
+        EndInput(SocketError.OperationAborted);
+    }
+
+    private RelayOutcome Outcome()
+    {
+        lock (_gate)
+        {
+            return _outcome ?? new RelayOutcome(RelayEnd.Complete, null);
+        }
+    }
+
+    private void CountToSocket(int bytes)
+    {
+        if (_tunnelIsClient)
+        {
+            _counters.AddClientToServer(bytes);
+        }
+        else
+        {
+            _counters.AddServerToClient(bytes);
+        }
+    }
+
+    private void CountToTunnel(int bytes)
+    {
+        if (_tunnelIsClient)
+        {
+            _counters.AddServerToClient(bytes);
+        }
+        else
+        {
+            _counters.AddClientToServer(bytes);
+        }
+    }
+}

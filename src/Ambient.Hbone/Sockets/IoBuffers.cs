@@ -1,0 +1,117 @@
+namespace Ambient.Hbone.Sockets;
+
+/// <summary>
+/// Buffers of the data path, in four sizes. Not <see cref="System.Buffers.ArrayPool{T}.Shared"/>: that one keeps what a
+/// burst needed, per thread and per core, until the collector is under pressure, and a proxy's resident memory would
+/// follow its peak. Here each size keeps a fixed small number and the rest is garbage. Thread-safe.
+/// </summary>
+internal static class IoBuffers
+{
+    /// <summary>Enough for a request and its frame header.</summary>
+    public const int Small = 4 * 1024;
+
+    /// <summary>One TLS record of plaintext.</summary>
+    public const int Medium = 16 * 1024;
+
+    /// <summary>Four records.</summary>
+    public const int Large = 64 * 1024;
+
+    /// <summary>A bulk transfer's turn.</summary>
+    public const int Bulk = 256 * 1024;
+
+    private static readonly Shelf s_small = new(Small, 32);
+    private static readonly Shelf s_medium = new(Medium, 16);
+    private static readonly Shelf s_large = new(Large, 32);
+    private static readonly Shelf s_bulk = new(Bulk, 6);
+
+    /// <summary>A buffer of at least <paramref name="size"/> bytes.</summary>
+    public static byte[] Rent(int size) => size switch
+    {
+        <= Small => s_small.Take(),
+        <= Medium => s_medium.Take(),
+        <= Large => s_large.Take(),
+        <= Bulk => s_bulk.Take(),
+        _ => GC.AllocateUninitializedArray<byte>(size),
+    };
+
+    /// <summary>
+    /// A buffer of at most <paramref name="size"/> bytes, for whoever can do with less: when many bulk transfers run side
+    /// by side each gets a smaller piece, and memory stays where it is.
+    /// </summary>
+    /// <param name="size">One of the four sizes.</param>
+    public static byte[] RentUpTo(int size) =>
+        (size > Large ? s_bulk.TryTake() : null) ?? (size > Medium ? s_large.TryTake() : null) ?? s_medium.Take();
+
+    /// <summary>Gives a buffer back, exactly once.</summary>
+    public static void Return(byte[] buffer)
+    {
+        switch (buffer.Length)
+        {
+            case Small:
+                s_small.Put(buffer);
+                break;
+            case Medium:
+                s_medium.Put(buffer);
+                break;
+            case Large:
+                s_large.Put(buffer);
+                break;
+            case Bulk:
+                s_bulk.Put(buffer);
+                break;
+            default:
+                break;
+        }
+    }
+
+    private sealed class Shelf(int size, int capacity)
+    {
+        private readonly byte[]?[] _items = new byte[]?[capacity];
+        private readonly Lock _gate = new();
+        private int _count;
+        private int _out;
+
+        /// <summary>A buffer while fewer are in use than the shelf keeps.</summary>
+        public byte[]? TryTake()
+        {
+            lock (_gate)
+            {
+                if (_out >= capacity)
+                {
+                    return null;
+                }
+            }
+
+            return Take();
+        }
+
+        public byte[] Take()
+        {
+            lock (_gate)
+            {
+                _out++;
+                if (_count > 0)
+                {
+                    var item = _items[--_count]!;
+                    _items[_count] = null;
+                    return item;
+                }
+            }
+
+            return GC.AllocateUninitializedArray<byte>(size);
+        }
+
+        public void Put(byte[] buffer)
+        {
+            lock (_gate)
+            {
+                // Not all that are taken come back: what is dropped with a failed connection must not count for ever.
+                _out = Math.Max(0, _out - 1);
+                if (_count < _items.Length)
+                {
+                    _items[_count++] = buffer;
+                }
+            }
+        }
+    }
+}

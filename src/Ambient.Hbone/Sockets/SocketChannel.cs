@@ -1,0 +1,264 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Ambient.Hbone.Sockets;
+
+/// <summary>
+/// A connected socket for code that does its own buffering: tries first, waits only when the kernel has nothing (or no
+/// room), and holds no buffer while it waits. One reader and one writer at a time. Does not own the socket, but has to
+/// be detached before the socket is closed.
+/// </summary>
+internal sealed class SocketChannel
+{
+    private readonly Socket _socket;
+    private readonly SafeSocketHandle _handle;
+    private readonly SocketWait? _readable;
+    private SocketWait? _writable;
+    private readonly long _token;
+    private volatile bool _hungUp;
+    private volatile int _detached;
+
+    /// <param name="socket">Connected socket.</param>
+    /// <param name="loop">The loop that serves the other end of a relay, or null for any.</param>
+    /// <param name="connecting">Whether the socket is still connecting.</param>
+    public SocketChannel(Socket socket, EventLoop? loop = null, bool connecting = false)
+    {
+        _socket = socket;
+        _handle = socket.SafeHandle;
+        socket.Blocking = false;
+        if (EventLoop.IsSupported)
+        {
+            _readable = new SocketWait();
+            _writable = connecting ? new SocketWait() : null;
+            Loop = loop ?? EventLoop.Next();
+            _token = Loop.Register(this);
+        }
+    }
+
+    public Socket Socket => _socket;
+
+    /// <summary>The loop that serves the socket; null where there are no loops.</summary>
+    public EventLoop? Loop { get; }
+
+    /// <summary>Receives what is there: bytes, 0 at the end of the stream, -1 when nothing is there or on failure.</summary>
+    /// <param name="buffer">Not empty.</param>
+    /// <param name="error"><see cref="SocketError.WouldBlock"/> when nothing is there; else why it failed.</param>
+    public unsafe int TryReceive(Span<byte> buffer, out SocketError error)
+    {
+        try
+        {
+            if (Loop is null)
+            {
+                var received = _socket.Receive(buffer, SocketFlags.None, out error);
+                return error == SocketError.Success ? received : -1;
+            }
+
+            fixed (byte* start = buffer)
+            {
+                while (_detached == 0)
+                {
+                    var count = (int)Libc.Receive(_handle, start, buffer.Length, 0);
+                    error = count >= 0 ? SocketError.Success : Libc.ToSocketError(Marshal.GetLastPInvokeError());
+                    if (error != SocketError.Interrupted)
+                    {
+                        return count;
+                    }
+                }
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+
+        error = SocketError.OperationAborted;
+        return -1;
+    }
+
+    /// <summary>Sends what fits: bytes, or -1 when nothing fits or on failure.</summary>
+    /// <param name="bytes">Not empty.</param>
+    /// <param name="error"><see cref="SocketError.WouldBlock"/> when nothing fits; else why it failed.</param>
+    public unsafe int TrySend(ReadOnlySpan<byte> bytes, out SocketError error)
+    {
+        try
+        {
+            if (Loop is null)
+            {
+                var sent = _socket.Send(bytes, SocketFlags.None, out error);
+                return error == SocketError.Success ? sent : -1;
+            }
+
+            fixed (byte* start = bytes)
+            {
+                while (_detached == 0)
+                {
+                    var count = (int)Libc.Send(_handle, start, bytes.Length, Libc.NoSignal);
+                    error = count >= 0 ? SocketError.Success : Libc.ToSocketError(Marshal.GetLastPInvokeError());
+                    if (error != SocketError.Interrupted)
+                    {
+                        return count;
+                    }
+                }
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+
+        error = SocketError.OperationAborted;
+        return -1;
+    }
+
+    /// <summary>Waits until there is something to receive, be it the end or a failure. May complete for nothing.</summary>
+    public ValueTask WaitToReceiveAsync() => _readable is null ? PeekAsync() : _hungUp ? default : _readable.WaitAsync();
+
+    /// <summary>Sends all, waiting as often as it must.</summary>
+    /// <exception cref="SocketException">The connection failed.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            if (Loop is null)
+            {
+                bytes = bytes[await _socket.SendAsync(bytes, SocketFlags.None, CancellationToken.None).ConfigureAwait(false)..];
+                continue;
+            }
+
+            var sent = TrySend(bytes.Span, out var error);
+            if (sent >= 0)
+            {
+                bytes = bytes[sent..];
+            }
+            else if (error == SocketError.WouldBlock && _writable is null)
+            {
+                // From here on events are kept; one that came before is what the next try is for.
+                Volatile.Write(ref _writable, new SocketWait());
+            }
+            else if (error == SocketError.WouldBlock && _detached == 0)
+            {
+                await _writable!.WaitAsync().ConfigureAwait(false);
+            }
+            else
+            {
+                throw new SocketException((int)(error == SocketError.WouldBlock ? SocketError.OperationAborted : error));
+            }
+        }
+    }
+
+    /// <summary>Waits until a connection attempt has ended. Only where there are loops.</summary>
+    /// <exception cref="SocketException">It failed.</exception>
+    public async ValueTask WaitToConnectAsync()
+    {
+        // A socket that is connecting reports nothing before the attempt has ended.
+        await _writable!.WaitAsync().ConfigureAwait(false);
+        if (_detached == 0 && (SocketError)(int)_socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)! is var error and not SocketError.Success)
+        {
+            throw new SocketException((int)error);
+        }
+    }
+
+    /// <summary>Ends our direction.</summary>
+    public void ShutdownSend() => Shutdown(SocketShutdown.Send);
+
+    /// <summary>Ends the peer's direction as far as we are concerned, which wakes whoever waits to receive.</summary>
+    public void ShutdownReceive() => Shutdown(SocketShutdown.Receive);
+
+    /// <summary>Closing will tell the peer that the connection did not end in order.</summary>
+    public void ResetOnClose()
+    {
+        try
+        {
+            _socket.LingerState = new LingerOption(true, 0);
+        }
+        catch (SocketException)
+        {
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+    }
+
+    /// <summary>Ends everything at once; closing the socket will reset the connection.</summary>
+    public void Abort()
+    {
+        ResetOnClose();
+        if (Loop is null)
+        {
+            ShutdownBoth();
+        }
+
+        Detach();
+    }
+
+    /// <summary>Ends both directions, which wakes whoever waits.</summary>
+    public void ShutdownBoth() => Shutdown(SocketShutdown.Both);
+
+    /// <summary>
+    /// Nothing more is to be moved: wakes whoever waits, without a word to the peer, and every later try fails. Any
+    /// number of times.
+    /// </summary>
+    public void Detach()
+    {
+        if (Interlocked.Exchange(ref _detached, 1) != 0)
+        {
+            return;
+        }
+
+        if (Loop is not null)
+        {
+            Loop.Unregister(this, _token);
+            _hungUp = true;
+            _readable!.Signal();
+            Volatile.Read(ref _writable)?.Signal();
+        }
+    }
+
+    /// <summary>The loop's thread: something happened to the socket.</summary>
+    internal void OnEvents(int events)
+    {
+        if ((events & (Libc.EpollRdHup | Libc.EpollHup | Libc.EpollErr)) != 0)
+        {
+            // No further event will announce what is left to read, so no wait may wait again.
+            _hungUp = true;
+        }
+
+        if ((events & (Libc.EpollOut | Libc.EpollHup | Libc.EpollErr)) != 0)
+        {
+            Volatile.Read(ref _writable)?.Signal();
+        }
+
+        if ((events & ~Libc.EpollOut) != 0)
+        {
+            _readable!.Signal();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask PeekAsync()
+    {
+        try
+        {
+            await _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The receive that follows says so again.
+        }
+    }
+
+    private void Shutdown(SocketShutdown how)
+    {
+        try
+        {
+            _socket.Shutdown(how);
+        }
+        catch (SocketException)
+        {
+            // It is gone already, which is what was wanted.
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+    }
+}

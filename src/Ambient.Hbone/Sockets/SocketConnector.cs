@@ -1,0 +1,121 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace Ambient.Hbone.Sockets;
+
+/// <summary>Connects without any special option.</summary>
+public sealed class SocketConnector : ISocketConnector
+{
+    private SocketConnector()
+    {
+    }
+
+    /// <summary>The one instance.</summary>
+    public static SocketConnector Default { get; } = new();
+
+    /// <inheritdoc/>
+    public async ValueTask<Socket> ConnectAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        var socket = new Socket(destination.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            SocketDefaults.Apply(socket);
+            if (source is not null)
+            {
+                socket.Bind(new IPEndPoint(source, 0));
+            }
+
+            return await ConnectAsync(socket, destination, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Connects a socket whose options are set and which is bound if it has to be. For connectors of other kinds: a socket
+    /// that was connected by <see cref="Socket.ConnectAsync(EndPoint)"/> wakes a thread of the sockets' own engine for
+    /// every byte that a relay moves afterwards.
+    /// </summary>
+    /// <param name="socket">Socket; owned from here, and closed when it cannot be connected.</param>
+    /// <param name="destination">Where to.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The connected socket, which may be another object.</returns>
+    /// <exception cref="SocketException">The connection could not be made.</exception>
+    public static async ValueTask<Socket> ConnectAsync(Socket socket, IPEndPoint destination, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        ArgumentNullException.ThrowIfNull(destination);
+        try
+        {
+            if (!EventLoop.IsSupported)
+            {
+                await socket.ConnectAsync(destination, cancellationToken).ConfigureAwait(false);
+                return socket;
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            socket.Blocking = false;
+            if (!StartConnect(socket, destination))
+            {
+                await WaitAsync(socket, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+
+        // The object does not know that it is connected; one that is made from a connected handle does.
+        using (socket)
+        {
+            return Duplicate(socket);
+        }
+    }
+
+    private static async ValueTask WaitAsync(Socket socket, CancellationToken cancellationToken)
+    {
+        var channel = new SocketChannel(socket, connecting: true);
+        try
+        {
+            using var onCancel = cancellationToken.UnsafeRegister(static c => ((SocketChannel)c!).Detach(), channel);
+            await channel.WaitToConnectAsync().ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+        finally
+        {
+            channel.Detach();
+        }
+    }
+
+    private static unsafe bool StartConnect(Socket socket, IPEndPoint destination)
+    {
+        var target = socket.AddressFamily == AddressFamily.InterNetworkV6 && destination.AddressFamily == AddressFamily.InterNetwork
+            ? new IPEndPoint(destination.Address.MapToIPv6(), destination.Port)
+            : destination;
+        var address = target.Serialize();
+        fixed (byte* start = address.Buffer.Span)
+        {
+            if (Libc.Connect(socket.SafeHandle, start, address.Size) == 0)
+            {
+                return true;
+            }
+        }
+
+        var error = Marshal.GetLastPInvokeError();
+        return error is Libc.InProgress or Libc.Interrupted ? false : throw new SocketException((int)Libc.ToSocketError(error));
+    }
+
+    private static Socket Duplicate(Socket socket)
+    {
+        var handle = Libc.FileControl(socket.SafeHandle, Libc.DuplicateCloseOnExec, 0);
+        return handle < 0
+            ? throw new SocketException((int)Libc.ToSocketError(Marshal.GetLastPInvokeError()))
+            : new Socket(new SafeSocketHandle(handle, ownsHandle: true));
+    }
+}

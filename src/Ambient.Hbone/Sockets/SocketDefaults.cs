@@ -1,0 +1,27 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Ambient.Hbone.Sockets;
+
+/// <summary>What every TCP socket of the data path has in common, accepted or connected.</summary>
+internal static class SocketDefaults
+{
+    private const int KeepAliveSeconds = 180;
+
+    /// <summary>NODELAY, and keepalive so that a peer that vanished is noticed.</summary>
+    public static void Apply(Socket socket)
+    {
+        socket.NoDelay = true;
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, KeepAliveSeconds);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, KeepAliveSeconds);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 9);
+    }
+
+    /// <summary>The same address, as IPv4 when it is an IPv4-mapped IPv6 one.</summary>
+    public static IPEndPoint Unmap(EndPoint? endPoint)
+    {
+        var ip = (IPEndPoint)endPoint!;
+        return ip.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(ip.Address.MapToIPv4(), ip.Port) : ip;
+    }
+}

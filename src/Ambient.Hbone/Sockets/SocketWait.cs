@@ -1,0 +1,66 @@
+using System.Threading.Tasks.Sources;
+
+namespace Ambient.Hbone.Sockets;
+
+/// <summary>
+/// One direction of readiness: an event that finds nobody waiting is kept for the next wait. One waiter at a time;
+/// signals come from any thread.
+/// </summary>
+internal sealed class SocketWait : IValueTaskSource
+{
+    private const int None = 0;
+    private const int Ready = 1;
+    private const int Waiting = 2;
+    private ManualResetValueTaskSourceCore<bool> _core;
+    private int _state;
+
+    /// <summary>Completes at the next signal, or at once when one came since the last wait.</summary>
+    public ValueTask WaitAsync()
+    {
+        if (Interlocked.CompareExchange(ref _state, None, Ready) == Ready)
+        {
+            return default;
+        }
+
+        _core.Reset();
+        var version = _core.Version;
+        return Interlocked.CompareExchange(ref _state, Waiting, None) == None ? new ValueTask(this, version) : Retry();
+    }
+
+    /// <summary>Wakes the waiter here and now, or the next one at once.</summary>
+    public void Signal()
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            if (state == Ready)
+            {
+                return;
+            }
+
+            if (Interlocked.CompareExchange(ref _state, state == Waiting ? None : Ready, state) == state)
+            {
+                if (state == Waiting)
+                {
+                    _core.SetResult(true);
+                }
+
+                return;
+            }
+        }
+    }
+
+    void IValueTaskSource.GetResult(short token) => _core.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+
+    // A signal came between the two looks.
+    private ValueTask Retry()
+    {
+        Interlocked.CompareExchange(ref _state, None, Ready);
+        return default;
+    }
+}
