@@ -1,0 +1,32 @@
+using System.Net;
+using Ambient.Identity;
+
+namespace Ambient.Policy.Authorization;
+
+/// <summary>What L7 policy may ask of a request.</summary>
+public readonly record struct RequestFacts
+{
+    /// <summary>Authenticated identity of the peer, or null.</summary>
+    public SpiffeId? Identity { get; init; }
+
+    /// <summary>Address of the peer.</summary>
+    public required IPEndPoint Source { get; init; }
+
+    /// <summary>Address and port of the inner connection: service port at a waypoint.</summary>
+    public required IPEndPoint Destination { get; init; }
+
+    /// <summary>Method, as sent.</summary>
+    public required string Method { get; init; }
+
+    /// <summary>The <c>:authority</c> or Host header, with the port as sent.</summary>
+    public required string Host { get; init; }
+
+    /// <summary>Normalised path, without query.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>The value of a header, several joined with a comma, or null. The name is compared without case.</summary>
+    public required Func<string, string?> Header { get; init; }
+
+    /// <summary>Server name of the client's own TLS, where the proxy terminated it; null otherwise.</summary>
+    public string? ServerName { get; init; }
+}

@@ -1,0 +1,113 @@
+using System.Net;
+using Ambient.Mesh;
+
+namespace Ambient.Policy.Authorization.Requests;
+
+/// <summary>The peer's identity without its scheme.</summary>
+internal sealed class PrincipalMatcher(StringMatch match) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => (request.Identity is { } id && match.IsMatch(id.Principal)).ToVerdict();
+}
+
+/// <summary>The namespace of the peer.</summary>
+internal sealed class NamespaceMatcher(StringMatch match) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => match.IsMatch(request.Identity?.Namespace).ToVerdict();
+}
+
+/// <summary>The trust domain of the peer.</summary>
+internal sealed class TrustDomainMatcher(StringMatch match) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => match.IsMatch(request.Identity?.TrustDomain.Name).ToVerdict();
+}
+
+/// <summary>The service account of the peer, whatever its trust domain.</summary>
+internal sealed class ServiceAccountMatcher(ServiceAccountMatch account) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) =>
+        (request.Identity is { } id && id.ServiceAccount == account.ServiceAccount && id.Namespace == account.Namespace).ToVerdict();
+}
+
+/// <summary>The address of the peer.</summary>
+internal sealed class SourceAddressMatcher(IPNetwork range) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => range.Contains(request.Source).ToVerdict();
+}
+
+/// <summary>The address of the client, as far as it is known behind the peer.</summary>
+internal sealed class RemoteAddressMatcher(IPNetwork range) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => range.Contains(request.Remote).ToVerdict();
+}
+
+/// <summary>The address that was connected to.</summary>
+internal sealed class DestinationAddressMatcher(IPNetwork range) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => range.Contains(request.Destination).ToVerdict();
+}
+
+/// <summary>The port that was connected to.</summary>
+internal sealed class DestinationPortMatcher(int port) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => (request.Port == port).ToVerdict();
+}
+
+/// <summary>The server name of the client's TLS; none matches no value.</summary>
+internal sealed class ServerNameMatcher(StringMatch match) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => match.IsMatch(request.ServerName).ToVerdict();
+}
+
+/// <summary>The Host header, with its port, without regard to case.</summary>
+internal sealed class HostMatcher(StringMatch match) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) =>
+        request.IsHttp ? match.IsMatch(request.Host, StringComparison.OrdinalIgnoreCase).ToVerdict() : Verdict.Maybe;
+}
+
+/// <summary>The method.</summary>
+internal sealed class MethodMatcher(StringMatch match) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => request.IsHttp ? match.IsMatch(request.Method).ToVerdict() : Verdict.Maybe;
+}
+
+/// <summary>The path.</summary>
+internal sealed class PathMatcher(StringMatch match) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => request.IsHttp ? match.IsMatch(request.Path).ToVerdict() : Verdict.Maybe;
+}
+
+/// <summary>The path, against a template.</summary>
+internal sealed class PathTemplateMatcher(PathTemplate template) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => request.IsHttp ? template.IsMatch(request.Path).ToVerdict() : Verdict.Maybe;
+}
+
+/// <summary>A header. <c>*</c> asks whether it is there, be it empty; a missing one matches nothing.</summary>
+internal sealed class HeaderMatcher(string name, StringMatch match) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request)
+    {
+        if (!request.IsHttp)
+        {
+            return Verdict.Maybe;
+        }
+
+        var value = request.Header(name);
+        return (value is not null && (match.Kind == StringMatchKind.Presence || match.IsMatch(value))).ToVerdict();
+    }
+}

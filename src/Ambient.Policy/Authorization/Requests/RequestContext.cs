@@ -1,0 +1,78 @@
+using System.Net;
+using Ambient.Identity;
+
+namespace Ambient.Policy.Authorization.Requests;
+
+/// <summary>
+/// What matchers look at: a request, or a TCP connection at the same place, which has no HTTP attributes.
+/// </summary>
+internal readonly ref struct RequestContext
+{
+    private readonly ref readonly RequestFacts _request;
+
+    internal RequestContext(in RequestFacts request, bool trustsForwardedFor)
+    {
+        _request = ref request;
+        IsHttp = true;
+        Identity = request.Identity;
+        Source = Canonical(request.Source.Address);
+        Destination = Canonical(request.Destination.Address);
+        Port = request.Destination.Port;
+        ServerName = request.ServerName;
+        TrustsForwardedFor = trustsForwardedFor;
+    }
+
+    internal RequestContext(in ConnectionFacts connection, string? serverName)
+    {
+        Identity = connection.Identity;
+        Source = Canonical(connection.Source.Address);
+        Destination = Canonical(connection.Destination.Address);
+        Port = connection.Destination.Port;
+        ServerName = serverName;
+    }
+
+    internal bool IsHttp { get; }
+
+    internal bool TrustsForwardedFor { get; }
+
+    internal SpiffeId? Identity { get; }
+
+    internal IPAddress Source { get; }
+
+    internal IPAddress Destination { get; }
+
+    internal int Port { get; }
+
+    internal string? ServerName { get; }
+
+    internal string Method => _request.Method;
+
+    internal string Host => _request.Host;
+
+    internal string Path => _request.Path;
+
+    /// <summary>
+    /// The client's address: at a waypoint, whose peers are the mesh's own, the last one in X-Forwarded-For; else the
+    /// peer's.
+    /// </summary>
+    internal IPAddress Remote
+    {
+        get
+        {
+            if (IsHttp && TrustsForwardedFor && _request.Header("x-forwarded-for") is { } forwarded)
+            {
+                var last = forwarded.AsSpan(forwarded.LastIndexOf(',') + 1).Trim();
+                if (IPAddress.TryParse(last, out var address))
+                {
+                    return Canonical(address);
+                }
+            }
+
+            return Source;
+        }
+    }
+
+    internal string? Header(string name) => _request.Header(name);
+
+    private static IPAddress Canonical(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+}

@@ -1,0 +1,52 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.RegularExpressions;
+
+namespace Ambient.Policy.Routing.Requests;
+
+/// <summary>
+/// A regular expression from configuration, matched against the whole of a value from a client. Linear in time whatever
+/// the two of them say: the non-backtracking engine, bounded in length, with a time limit behind it.
+/// </summary>
+internal sealed class BoundedRegex
+{
+    private const int MaxPatternLength = 4096;
+    private const int MaxValueLength = 16 * 1024;
+    private static readonly TimeSpan TimeLimit = TimeSpan.FromMilliseconds(250);
+
+    private readonly Regex _regex;
+
+    private BoundedRegex(Regex regex) => _regex = regex;
+
+    /// <summary>Reads a pattern; false when it is no regular expression, or none that is linear.</summary>
+    internal static bool TryParse(string pattern, [NotNullWhen(true)] out BoundedRegex? regex)
+    {
+        regex = null;
+        if (pattern.Length > MaxPatternLength)
+        {
+            return false;
+        }
+
+        try
+        {
+            regex = new BoundedRegex(new Regex($"^(?:{pattern})\\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, TimeLimit));
+            return true;
+        }
+        catch (Exception fault) when (fault is ArgumentException or NotSupportedException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Whether the whole value matches. A value that is too long or takes too long does not.</summary>
+    internal bool IsMatch(string value)
+    {
+        try
+        {
+            return value.Length <= MaxValueLength && _regex.IsMatch(value);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,161 @@
+using System.Buffers;
+
+namespace Ambient.Policy.Routing.Requests;
+
+/// <summary>
+/// The target of a request, split and normalised as policy, routes and backends see it (reference/waypoint.md 2.6, BASE):
+/// dot segments are resolved, backslashes become slashes, percent-encoded unreserved characters are decoded. Encoded
+/// slashes and repeated slashes stay: decoding them would change which resource is meant.
+/// </summary>
+/// <param name="Path">Normalised path; begins with a slash.</param>
+/// <param name="Query">Query as sent, without the question mark; empty when there is none.</param>
+public readonly record struct RequestPath(string Path, string Query)
+{
+    // What may need work: everything else is copied as it is.
+    private static readonly SearchValues<char> Special = SearchValues.Create("%\\.");
+
+    /// <summary>Path and query as a target to send on.</summary>
+    public string Target => Query.Length == 0 ? Path : string.Concat(Path, "?", Query);
+
+    /// <summary>
+    /// Reads an origin-form or absolute-form target. False for what has no path to decide on: <c>*</c>, an authority, or
+    /// a path with a NUL in it.
+    /// </summary>
+    public static bool TryParse(string target, out RequestPath path)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        path = default;
+        var raw = target.AsSpan();
+        if (!raw.StartsWith("/", StringComparison.Ordinal))
+        {
+            var scheme = raw.IndexOf("://", StringComparison.Ordinal);
+            if (scheme < 0)
+            {
+                return false;
+            }
+
+            raw = raw[(scheme + 3)..];
+            var authorityEnd = raw.IndexOfAny('/', '?', '#');
+            raw = authorityEnd < 0 ? "/" : raw[authorityEnd..];
+        }
+
+        var fragment = raw.IndexOf('#');
+        if (fragment >= 0)
+        {
+            raw = raw[..fragment];
+        }
+
+        var queryStart = raw.IndexOf('?');
+        var query = queryStart < 0 ? "" : raw[(queryStart + 1)..].ToString();
+        raw = queryStart < 0 ? raw : raw[..queryStart];
+        if (raw.Contains('\0'))
+        {
+            return false;
+        }
+
+        var normal = raw.IndexOfAny(Special) < 0
+            ? (raw.Length == target.Length ? target : raw.IsEmpty ? "/" : raw.ToString())
+            : Normalize(raw);
+        if (normal is null)
+        {
+            return false;
+        }
+
+        path = new RequestPath(normal, query);
+        return true;
+    }
+
+    private static string? Normalize(ReadOnlySpan<char> raw)
+    {
+        // Two passes over one buffer: decode, then resolve dot segments, because %2e is a dot.
+        var rented = ArrayPool<char>.Shared.Rent(raw.Length + 1);
+        try
+        {
+            var decoded = Decode(raw, rented);
+            if (decoded < 0)
+            {
+                return null;
+            }
+
+            return new string(rented, 0, ResolveDots(rented.AsSpan(0, decoded)));
+        }
+        finally
+        {
+            ArrayPool<char>.Shared.Return(rented);
+        }
+    }
+
+    private static int Decode(ReadOnlySpan<char> raw, Span<char> output)
+    {
+        var written = 0;
+        for (var i = 0; i < raw.Length; i++)
+        {
+            var c = raw[i];
+            if (c == '\\')
+            {
+                c = '/';
+            }
+            else if (c == '%' && i + 2 < raw.Length && char.IsAsciiHexDigit(raw[i + 1]) && char.IsAsciiHexDigit(raw[i + 2]))
+            {
+                var value = (char)((HexValue(raw[i + 1]) << 4) | HexValue(raw[i + 2]));
+                if (value == '\0')
+                {
+                    return -1;
+                }
+
+                if (char.IsAsciiLetterOrDigit(value) || value is '-' or '.' or '_' or '~')
+                {
+                    c = value;
+                    i += 2;
+                }
+            }
+
+            output[written++] = c;
+        }
+
+        return written;
+    }
+
+    private static int HexValue(char c) => c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+
+    // RFC 3986 5.2.4: a path that would climb above the root stays there.
+    private static int ResolveDots(Span<char> path)
+    {
+        var written = 0;
+        var read = 0;
+        while (read < path.Length)
+        {
+            // path[read] is a slash; the segment runs to the next one.
+            var rest = path[(read + 1)..];
+            var end = rest.IndexOf('/');
+            var segment = end < 0 ? rest : rest[..end];
+            var length = 1 + segment.Length;
+            if (segment is "." or "..")
+            {
+                if (segment.Length == 2)
+                {
+                    written = Math.Max(0, path[..written].LastIndexOf('/'));
+                }
+
+                if (end < 0)
+                {
+                    path[written++] = '/';
+                }
+            }
+            else
+            {
+                path.Slice(read, length).CopyTo(path[written..]);
+                written += length;
+            }
+
+            read += length;
+        }
+
+        if (written == 0)
+        {
+            path[written++] = '/';
+        }
+
+        return written;
+    }
+}

@@ -1,0 +1,61 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+
+namespace Ambient.Policy.Routing.Requests;
+
+/// <summary>What becomes of a request.</summary>
+public enum RequestRouteKind
+{
+    /// <summary>Forward to <see cref="RequestRoute.Service"/>.</summary>
+    Forward,
+
+    /// <summary>Answer <see cref="RequestRoute.StatusCode"/>.</summary>
+    Respond,
+
+    /// <summary>No route is configured for the place: forward to the service that the client meant.</summary>
+    Default,
+}
+
+/// <summary>The answer, with the route that gave it.</summary>
+public sealed record RequestRoute
+{
+    /// <summary>What to do.</summary>
+    public required RequestRouteKind Kind { get; init; }
+
+    /// <summary>Service to forward to.</summary>
+    public MeshService? Service { get; init; }
+
+    /// <summary>Port of that service.</summary>
+    public int Port { get; init; }
+
+    /// <summary>Status to answer: 404 when nothing matches, 500 for an invalid backend, 3xx for a redirect.</summary>
+    public int StatusCode { get; init; }
+
+    /// <summary>The route (<c>namespace/name</c>) and rule that matched, for logs; null when none.</summary>
+    public string? Rule { get; init; }
+
+    /// <summary>Why the answer is an error, in words; null when it is none.</summary>
+    public string? Error { get; init; }
+
+    /// <summary>The <c>location</c> header of a redirect; null otherwise.</summary>
+    public string? Location { get; init; }
+
+    /// <summary>Host header to send on instead of the client's; null leaves it.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>Path to send on instead of the client's, without query; null leaves it.</summary>
+    public string? Path { get; init; }
+
+    /// <summary>Changes to the request's headers, to be made one after another. A change of Host changes the authority.</summary>
+    public ImmutableArray<HeaderModification> RequestHeaders { get; init; } = [];
+
+    /// <summary>Changes to the response's headers, to be made one after another.</summary>
+    public ImmutableArray<HeaderModification> ResponseHeaders { get; init; } = [];
+
+    internal static RequestRoute Default { get; } = new() { Kind = RequestRouteKind.Default };
+
+    internal static RequestRoute NotFound { get; } = new() { Kind = RequestRouteKind.Respond, StatusCode = 404, Error = "no route matches" };
+
+    internal static RequestRoute Broken(string? rule, string error) =>
+        new() { Kind = RequestRouteKind.Respond, StatusCode = 500, Rule = rule, Error = error };
+}

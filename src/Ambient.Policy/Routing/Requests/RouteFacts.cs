@@ -1,0 +1,14 @@
+namespace Ambient.Policy.Routing.Requests;
+
+/// <summary>What routes may ask of a request.</summary>
+/// <param name="Port">Port that the request arrived at: the service's at a waypoint, the listener's at a gateway.</param>
+/// <param name="Host">Host header.</param>
+/// <param name="Method">Method.</param>
+/// <param name="Path">Normalised path, without query.</param>
+/// <param name="Query">Query string, without the question mark.</param>
+/// <param name="Header">The value of a header, or null. The name is compared without case.</param>
+public readonly record struct RouteFacts(int Port, string Host, string Method, string Path, string Query, Func<string, string?> Header)
+{
+    /// <summary>Scheme that the client used, <c>http</c> or <c>https</c>.</summary>
+    public string Scheme { get; init; } = "http";
+}

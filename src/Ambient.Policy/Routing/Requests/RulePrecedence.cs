@@ -1,0 +1,39 @@
+using Ambient.Mesh;
+
+namespace Ambient.Policy.Routing.Requests;
+
+/// <summary>
+/// Which of several matching rules wins: exact path, then the longest prefix, then a regular expression; with a method;
+/// most headers; most query parameters; the oldest route; then by name, rule and match.
+/// </summary>
+internal sealed class RulePrecedence : IComparer<CompiledRule>
+{
+    internal static readonly RulePrecedence Instance = new();
+
+    /// <inheritdoc/>
+    public int Compare(CompiledRule? x, CompiledRule? y)
+    {
+        if (x is null || y is null)
+        {
+            return x is null ? (y is null ? 0 : 1) : -1;
+        }
+
+        var order = KindRank(x).CompareTo(KindRank(y));
+        order = order != 0 ? order : y.PathLength.CompareTo(x.PathLength);
+        order = order != 0 ? order : (y.Match.Method is not null).CompareTo(x.Match.Method is not null);
+        order = order != 0 ? order : y.HeaderCount.CompareTo(x.HeaderCount);
+        order = order != 0 ? order : y.QueryCount.CompareTo(x.QueryCount);
+        order = order != 0 ? order : x.Route.CreationTime.CompareTo(y.Route.CreationTime);
+        order = order != 0 ? order : string.CompareOrdinal(x.Route.Namespace, y.Route.Namespace);
+        order = order != 0 ? order : string.CompareOrdinal(x.Route.Name, y.Route.Name);
+        order = order != 0 ? order : x.RuleIndex.CompareTo(y.RuleIndex);
+        return order != 0 ? order : x.MatchIndex.CompareTo(y.MatchIndex);
+    }
+
+    private static int KindRank(CompiledRule rule) => rule.Match.Path.Kind switch
+    {
+        PathMatchKind.Exact => 0,
+        PathMatchKind.Prefix => 1,
+        _ => 2,
+    };
+}
