@@ -1,0 +1,11 @@
+namespace Ambient.Node.Capture;
+
+/// <summary>The listeners of a node, whatever they look like.</summary>
+internal interface INodeCapture : IAsyncDisposable
+{
+    /// <summary>Begins to accept. The mesh is known by now. Completes when everything listens that can.</summary>
+    Task StartAsync();
+
+    /// <summary>Stops accepting; what is open runs on until it ends or the deadline comes.</summary>
+    Task DrainAsync(CancellationToken deadline);
+}

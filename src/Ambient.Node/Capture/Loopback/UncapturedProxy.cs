@@ -1,0 +1,104 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Hbone.Relaying;
+using Ambient.Hbone.Sockets;
+using Ambient.Mesh;
+using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Inbound;
+using Ambient.Node.Lifetime;
+
+namespace Ambient.Node.Capture.Loopback;
+
+/// <summary>
+/// Carries what workloads outside the mesh call, the way the cluster would: a service's address leads to one of its endpoints, by
+/// plain TCP from the workload's address. A destination that is in the mesh is asked for its policy on the way, because no
+/// redirection would do so here: plaintext never gets around a policy.
+/// </summary>
+internal sealed class UncapturedProxy
+{
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
+
+    private readonly IMeshSnapshotProvider _mesh;
+    private readonly ISocketConnector _connector;
+    private readonly PlaintextProxy _plaintext;
+    private readonly ConnectionTable _connections;
+    private readonly TimeProvider _time;
+
+    /// <summary>Creates the proxy.</summary>
+    public UncapturedProxy(IMeshSnapshotProvider mesh, ISocketConnector connector, PlaintextProxy plaintext, ConnectionTable connections, TimeProvider time)
+    {
+        _mesh = mesh;
+        _connector = connector;
+        _plaintext = plaintext;
+        _connections = connections;
+        _time = time;
+    }
+
+    /// <summary>Carries one connection to its end. Never throws.</summary>
+    public async Task RunAsync(CapturedConnection captured, CancellationToken deadline)
+    {
+        var mesh = _mesh.Current;
+        var source = captured.Workload.Current;
+        var route = ClusterRouting.Resolve(mesh, source, captured.Destination, Random.Shared);
+        if (route.Endpoint is not { } endpoint)
+        {
+            captured.Reset();
+            _connections.Log.Failed(captured.Source, captured.Destination, TrafficDirection.Outbound, $"no healthy upstream: {captured.Destination}");
+            return;
+        }
+
+        if (route.Workload is { Protocol: TunnelProtocol.Hbone, NativeTunnel: false } inMesh)
+        {
+            await _plaintext.RunAsync(
+                captured with { Destination = endpoint, Workload = LocalWorkload.ByUid(_mesh, inMesh.Uid, _time) }, deadline).ConfigureAwait(false);
+            return;
+        }
+
+        var connection = _connections.Open(
+            new ConnectionParties
+            {
+                Direction = TrafficDirection.Outbound,
+                Source = captured.Source,
+                SourceWorkload = source,
+                Destination = endpoint,
+                DestinationWorkload = route.Workload,
+                Service = route.Service,
+                OriginalDestination = captured.Destination.ToString(),
+            },
+            captured.Accepted,
+            owner: captured.Owner);
+        var outcome = await ConnectAsync(captured, endpoint, connection).ConfigureAwait(false);
+        if (outcome.Error is not null)
+        {
+            captured.Reset();
+        }
+
+        captured.Client.Dispose();
+        connection.Close(outcome.Flag, outcome.Error);
+    }
+
+    private async ValueTask<ConnectionOutcome> ConnectAsync(CapturedConnection captured, IPEndPoint endpoint, OpenConnection connection)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(connection.Ended);
+        timeout.CancelAfter(ConnectTimeout);
+        try
+        {
+            using var server = await _connector.ConnectAsync(endpoint, captured.Source.Address, timeout.Token).ConfigureAwait(false);
+            timeout.CancelAfter(Timeout.InfiniteTimeSpan);
+            var relayed = await Relay.RunAsync(captured.Client, server, connection.Bytes, connection.Ended).ConfigureAwait(false);
+            return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
+        }
+        catch (OperationCanceledException) when (connection.EndedBy != ConnectionEnd.None)
+        {
+            return ConnectionOutcome.EndedBy(connection.EndedBy);
+        }
+        catch (OperationCanceledException)
+        {
+            return ConnectionOutcome.ConnectFailed(new TimeoutException("connection timed out"));
+        }
+        catch (SocketException e)
+        {
+            return ConnectionOutcome.ConnectFailed(e);
+        }
+    }
+}

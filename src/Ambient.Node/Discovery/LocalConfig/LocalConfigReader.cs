@@ -1,0 +1,120 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Translation;
+using Ambient.Node.Discovery.Yaml;
+
+namespace Ambient.Node.Discovery.LocalConfig;
+
+/// <summary>
+/// Reads ztunnel's local format (reference/ztunnel.md 1.3): <c>workloads</c>, <c>services</c>, <c>policies</c>, each
+/// optional. One entry at a time is in memory as YAML; a file of 100,000 workloads costs what the mesh costs.
+/// </summary>
+/// <param name="errors">Where errors go.</param>
+internal sealed class LocalConfigReader(ConfigurationErrors errors)
+{
+    private readonly List<Workload> _workloads = [];
+    private readonly List<MeshService> _services = [];
+    private readonly List<AuthorizationPolicy> _policies = [];
+    private readonly LocalWorkloadReader _workloadReader = new();
+
+    /// <summary>Reads the whole text. The result is only to be used when no error was noted.</summary>
+    public MeshTranslation Read(TextReader text, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            var yaml = new YamlReader(text, YamlLimits.LocalConfig);
+            if (yaml.NextDocument())
+            {
+                ReadSections(yaml, cancellationToken);
+                if (yaml.NextDocument())
+                {
+                    errors.Add(new ConfigurationError(errors.File, yaml.Line, yaml.Column, "", "", "a second document; expected one"));
+                }
+            }
+        }
+        catch (YamlReadException e)
+        {
+            errors.Add(new ConfigurationError(errors.File, e.Line, e.Column, "", "", e.Message));
+        }
+
+        ReportTwins(_workloads, workload => workload.Uid, "workload");
+        ReportTwins(_services, service => service.Key, "service");
+        ReportTwins(_policies, policy => policy.Key, "policy");
+        return new MeshTranslation(_workloads, _services, _policies, RequestConfiguration.Empty);
+    }
+
+    private void ReadSections(YamlReader yaml, CancellationToken cancellationToken)
+    {
+        if (!yaml.EnterMapping())
+        {
+            var node = yaml.ReadNode();
+            if (node is not YamlScalar { IsNull: true })
+            {
+                errors.Add(node, "", $"expected an object with workloads, services and policies, found {node.Describe()}");
+            }
+
+            return;
+        }
+
+        while (yaml.NextKey() is { } key)
+        {
+            switch (key.Value)
+            {
+                case "workloads":
+                    ReadList(yaml, key, entry => _workloads.Add(_workloadReader.Read(entry)), cancellationToken);
+                    break;
+                case "services":
+                    ReadList(yaml, key, entry => _services.Add(LocalServiceReader.Read(entry)), cancellationToken);
+                    break;
+                case "policies":
+                    ReadList(yaml, key, entry => _policies.Add(LocalPolicyReader.Read(entry)), cancellationToken);
+                    break;
+                default:
+                    errors.Add(key, key.Value, "unknown field; expected workloads, services or policies");
+                    yaml.ReadNode();
+                    break;
+            }
+        }
+    }
+
+    private void ReadList(YamlReader yaml, YamlScalar section, Action<FieldReader> read, CancellationToken cancellationToken)
+    {
+        if (!yaml.EnterSequence())
+        {
+            var node = yaml.ReadNode();
+            if (node is not YamlScalar { IsNull: true })
+            {
+                errors.Add(node, section.Value, $"expected a list, found {node.Describe()}");
+            }
+
+            return;
+        }
+
+        for (var i = 0; yaml.NextItem(); i++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var node = yaml.ReadNode();
+            errors.Subject = "";
+            if (node is YamlMapping entry)
+            {
+                read(new FieldReader(entry, errors, section.Value, i));
+            }
+            else
+            {
+                errors.Add(node, $"{section.Value}[{i}]", $"expected an object, found {node.Describe()}");
+            }
+        }
+    }
+
+    private void ReportTwins<T>(List<T> items, Func<T, string> key, string what)
+    {
+        var seen = new HashSet<string>(items.Count, StringComparer.Ordinal);
+        foreach (var item in items)
+        {
+            if (!seen.Add(key(item)))
+            {
+                errors.Add(new ConfigurationError(errors.File, 0, 0, $"{what} {key(item)}", "", "defined twice"));
+            }
+        }
+    }
+}

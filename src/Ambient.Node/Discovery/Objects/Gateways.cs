@@ -1,0 +1,41 @@
+using System.Net;
+using Ambient.Mesh;
+
+namespace Ambient.Node.Discovery.Objects;
+
+/// <summary>A GatewayClass.</summary>
+internal sealed record GatewayClassObject(ObjectMeta Meta) : KubernetesObject(Meta)
+{
+    /// <summary>Controller that serves the class.</summary>
+    public string ControllerName { get; init; } = "";
+}
+
+/// <summary>An address that a controller wrote into a Gateway's status.</summary>
+/// <param name="Hostname">Hostname, or null.</param>
+/// <param name="Address">IP address, or null.</param>
+internal readonly record struct GatewayStatusAddress(string? Hostname, IPAddress? Address);
+
+/// <summary>A Gateway.</summary>
+internal sealed record GatewayObject(ObjectMeta Meta) : KubernetesObject(Meta)
+{
+    /// <summary>Class.</summary>
+    public required string ClassName { get; init; }
+
+    /// <summary>Listeners.</summary>
+    public IReadOnlyList<GatewayListener> Listeners { get; init; } = [];
+
+    /// <summary>spec.infrastructure.labels.</summary>
+    public Dictionary<string, string> InfrastructureLabels { get; init; } = [];
+
+    /// <summary>spec.infrastructure.annotations.</summary>
+    public Dictionary<string, string> InfrastructureAnnotations { get; init; } = [];
+
+    /// <summary>status.addresses; none until a controller made the gateway.</summary>
+    public IReadOnlyList<GatewayStatusAddress> StatusAddresses { get; init; } = [];
+}
+
+/// <summary>An HTTPRoute, already in the form that routing reads.</summary>
+internal sealed record HttpRouteObject(ObjectMeta Meta, HttpRoute Route) : KubernetesObject(Meta);
+
+/// <summary>A ReferenceGrant.</summary>
+internal sealed record ReferenceGrantObject(ObjectMeta Meta, ReferenceGrant Grant) : KubernetesObject(Meta);

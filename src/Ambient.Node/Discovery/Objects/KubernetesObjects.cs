@@ -1,0 +1,96 @@
+namespace Ambient.Node.Discovery.Objects;
+
+/// <summary>
+/// The objects of one load, by kind and in order of their keys, so that whatever is made from them is the same in every
+/// process that reads the same objects.
+/// </summary>
+internal sealed class KubernetesObjects
+{
+    /// <summary>Namespaces by name.</summary>
+    public SortedDictionary<string, NamespaceObject> Namespaces { get; } = Sorted<NamespaceObject>();
+
+    /// <summary>Nodes by name.</summary>
+    public SortedDictionary<string, NodeObject> Nodes { get; } = Sorted<NodeObject>();
+
+    /// <summary>Pods by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, PodObject> Pods { get; } = Sorted<PodObject>();
+
+    /// <summary>Deployments by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, DeploymentObject> Deployments { get; } = Sorted<DeploymentObject>();
+
+    /// <summary>Services by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, ServiceObject> Services { get; } = Sorted<ServiceObject>();
+
+    /// <summary>Service accounts by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, ServiceAccountObject> ServiceAccounts { get; } = Sorted<ServiceAccountObject>();
+
+    /// <summary>Endpoint slices by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, EndpointSliceObject> EndpointSlices { get; } = Sorted<EndpointSliceObject>();
+
+    /// <summary>Service entries by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, ServiceEntryObject> ServiceEntries { get; } = Sorted<ServiceEntryObject>();
+
+    /// <summary>Workload entries by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, WorkloadEntryObject> WorkloadEntries { get; } = Sorted<WorkloadEntryObject>();
+
+    /// <summary>Gateway classes by name.</summary>
+    public SortedDictionary<string, GatewayClassObject> GatewayClasses { get; } = Sorted<GatewayClassObject>();
+
+    /// <summary>Gateways by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, GatewayObject> Gateways { get; } = Sorted<GatewayObject>();
+
+    /// <summary>HTTP routes by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, HttpRouteObject> HttpRoutes { get; } = Sorted<HttpRouteObject>();
+
+    /// <summary>Reference grants by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, ReferenceGrantObject> ReferenceGrants { get; } = Sorted<ReferenceGrantObject>();
+
+    /// <summary>Authorization policies by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, AuthorizationPolicyObject> AuthorizationPolicies { get; } = Sorted<AuthorizationPolicyObject>();
+
+    /// <summary>Peer authentications by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, PeerAuthenticationObject> PeerAuthentications { get; } = Sorted<PeerAuthenticationObject>();
+
+    /// <summary>All of them.</summary>
+    public IEnumerable<KubernetesObject> All =>
+    [
+        .. Namespaces.Values, .. Nodes.Values, .. Pods.Values, .. Deployments.Values, .. Services.Values, .. ServiceAccounts.Values,
+        .. EndpointSlices.Values, .. ServiceEntries.Values, .. WorkloadEntries.Values, .. GatewayClasses.Values, .. Gateways.Values,
+        .. HttpRoutes.Values, .. ReferenceGrants.Values, .. AuthorizationPolicies.Values, .. PeerAuthentications.Values,
+    ];
+
+    /// <summary>Adds an object; the one of the same kind and key that is there already, or null when it was added.</summary>
+    public KubernetesObject? Add(KubernetesObject added) => added switch
+    {
+        NamespaceObject o => Add(Namespaces, o),
+        NodeObject o => Add(Nodes, o),
+        PodObject o => Add(Pods, o),
+        DeploymentObject o => Add(Deployments, o),
+        ServiceObject o => Add(Services, o),
+        ServiceAccountObject o => Add(ServiceAccounts, o),
+        EndpointSliceObject o => Add(EndpointSlices, o),
+        ServiceEntryObject o => Add(ServiceEntries, o),
+        WorkloadEntryObject o => Add(WorkloadEntries, o),
+        GatewayClassObject o => Add(GatewayClasses, o),
+        GatewayObject o => Add(Gateways, o),
+        HttpRouteObject o => Add(HttpRoutes, o),
+        ReferenceGrantObject o => Add(ReferenceGrants, o),
+        AuthorizationPolicyObject o => Add(AuthorizationPolicies, o),
+        PeerAuthenticationObject o => Add(PeerAuthentications, o),
+        _ => throw new ArgumentException($"no place for {added.Meta.Kind}", nameof(added)),
+    };
+
+    private static T? Add<T>(SortedDictionary<string, T> all, T added)
+        where T : KubernetesObject
+    {
+        if (all.TryGetValue(added.Meta.Key, out var existing))
+        {
+            return existing;
+        }
+
+        all.Add(added.Meta.Key, added);
+        return null;
+    }
+
+    private static SortedDictionary<string, T> Sorted<T>() => new(StringComparer.Ordinal);
+}

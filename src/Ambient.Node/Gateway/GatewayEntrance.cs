@@ -1,0 +1,42 @@
+using System.Net;
+using Ambient.Mesh;
+using Ambient.Node.Capture;
+using Ambient.Node.Requests;
+using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Requests;
+using Microsoft.AspNetCore.Http;
+
+namespace Ambient.Node.Gateway;
+
+/// <summary>Requests come to an ingress gateway over plain TCP: nobody is authenticated, and the listener's port says where.</summary>
+/// <param name="places">Compiled policies and routes, shared by the gateway's listeners.</param>
+/// <param name="self">The gateway's own workload.</param>
+/// <param name="address">Address and port of the listener as the Gateway declares it, whatever port is really bound.</param>
+internal sealed class GatewayEntrance(RequestPlaces places, LocalWorkload self, IPEndPoint address) : IRequestEntrance
+{
+    /// <inheritdoc/>
+    public HeaderRules Headers => GatewayHeaderRules.Instance;
+
+    /// <inheritdoc/>
+    public RequestArrival Arrive(HttpContext http)
+    {
+        var connection = http.Connection;
+        var remote = connection.RemoteIpAddress ?? IPAddress.None;
+        return new RequestArrival
+        {
+            Place = places.Find(""),
+            Identity = null,
+            Source = new IPEndPoint(remote.IsIPv4MappedToIPv6 ? remote.MapToIPv4() : remote, connection.RemotePort),
+            Destination = address,
+            Self = self.Current,
+            IsIngress = true,
+        };
+    }
+
+    /// <summary>Compiles the place that all listeners of a gateway share.</summary>
+    public static RequestPlaces PlacesOf(IMeshSnapshotProvider meshes, string gatewayKey) => new(
+        meshes,
+        (mesh, _) => mesh.Requests.Gateways.TryGetValue(gatewayKey, out var gateway)
+            ? new RequestPlace(mesh, null, RequestPolicies.ForGateway(mesh, gateway), RequestRoutes.ForGateway(mesh, gateway))
+            : null);
+}

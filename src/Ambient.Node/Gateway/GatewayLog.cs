@@ -1,0 +1,32 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Gateway;
+
+/// <summary>Log lines of an ingress gateway about its listeners.</summary>
+internal sealed partial class GatewayLog(ILogger logger)
+{
+    /// <summary>A listener port is open.</summary>
+    public void Opened(int port, IPEndPoint bound) => LogOpened(logger, port, bound);
+
+    /// <summary>A listener port was closed because the Gateway no longer has it.</summary>
+    public void Closed(int port) => LogClosed(logger, port);
+
+    /// <summary>A listener port could not be opened.</summary>
+    public void NotOpened(int port, IPEndPoint bound, string reason) => LogNotOpened(logger, port, bound, reason);
+
+    /// <summary>A listener speaks what this version does not.</summary>
+    public void Unsupported(string gateway, string listener, string protocol) => LogUnsupported(logger, gateway, listener, protocol);
+
+    [LoggerMessage(1, LogLevel.Information, "listener port {Port} is open on {Bound}")]
+    private static partial void LogOpened(ILogger logger, int port, IPEndPoint bound);
+
+    [LoggerMessage(2, LogLevel.Information, "listener port {Port} is closed: the Gateway no longer has it")]
+    private static partial void LogClosed(ILogger logger, int port);
+
+    [LoggerMessage(3, LogLevel.Error, "listener port {Port} cannot be opened on {Bound}: {Reason}; a port below 1024 needs a privilege, or AMBIENT_LISTENER_PORT_OFFSET")]
+    private static partial void LogNotOpened(ILogger logger, int port, IPEndPoint bound, string reason);
+
+    [LoggerMessage(4, LogLevel.Warning, "listener {Listener} of Gateway {Gateway} is not served: protocol {Protocol} is not supported")]
+    private static partial void LogUnsupported(ILogger logger, string gateway, string listener, string protocol);
+}

@@ -1,0 +1,188 @@
+using System.Net;
+using Ambient.Mesh;
+using Ambient.Node.Capture;
+using Ambient.Node.Requests;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Ambient.Node.Gateway;
+
+/// <summary>
+/// An ingress gateway at work: one HTTP server for each listener port of the Gateway, opened and closed as the Gateway
+/// changes. Listeners that share a port share its server; which of them a request belongs to is the router's decision.
+/// </summary>
+internal sealed class GatewayServer : IAsyncDisposable
+{
+    private static readonly TimeSpan s_retryInterval = TimeSpan.FromSeconds(2);
+
+    private readonly Dictionary<int, RequestServer> _servers = [];
+    private readonly HashSet<string> _reported = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _changed = new(1, 1);
+    private readonly IMeshSnapshotProvider _meshes;
+    private readonly string _gatewayKey;
+    private readonly LocalWorkload _self;
+    private readonly int _portOffset;
+    private readonly Func<GatewayEntrance, RequestPipeline> _pipeline;
+    private readonly ILoggerFactory _loggers;
+    private readonly TimeProvider _time;
+    private readonly GatewayLog _log;
+    private readonly RequestPlaces _places;
+    private readonly SocketTransportFactory _transport;
+    private readonly IDisposable _watch;
+
+    /// <summary>Creates a gateway; nothing is bound before <see cref="RunAsync"/>.</summary>
+    /// <param name="meshes">Mesh.</param>
+    /// <param name="gatewayKey">The Gateway, as <c>namespace/name</c>.</param>
+    /// <param name="self">The gateway's own workload: whose address is bound.</param>
+    /// <param name="portOffset">Added to the ports of listeners when binding.</param>
+    /// <param name="pipeline">Makes the pipeline of one listener port.</param>
+    /// <param name="loggers">Logs.</param>
+    /// <param name="time">Clock.</param>
+    public GatewayServer(
+        IMeshSnapshotProvider meshes, string gatewayKey, LocalWorkload self, int portOffset, Func<GatewayEntrance, RequestPipeline> pipeline, ILoggerFactory loggers, TimeProvider time)
+    {
+        _meshes = meshes;
+        _gatewayKey = gatewayKey;
+        _self = self;
+        _portOffset = portOffset;
+        _pipeline = pipeline;
+        _loggers = loggers;
+        _time = time;
+        _log = new GatewayLog(loggers.CreateLogger("gateway"));
+        _places = GatewayEntrance.PlacesOf(meshes, gatewayKey);
+        _transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions { UnsafePreferInlineScheduling = true, Backlog = 1024 }), loggers);
+        _watch = meshes.OnChange(_ => Wake());
+    }
+
+    /// <summary>Completes when the listeners of the first mesh that has this Gateway are open.</summary>
+    public TaskCompletionSource Ready { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Keeps the open ports equal to the Gateway's listeners until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await _changed.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await SynchronizeAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Accepts nothing more, lets requests finish until the token is cancelled.</summary>
+    public Task ShutdownAsync(CancellationToken deadline)
+    {
+        _watch.Dispose();
+        return Task.WhenAll(_servers.Values.Select(server => server.StopAsync(deadline)));
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _watch.Dispose();
+        foreach (var server in _servers.Values)
+        {
+            await server.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _changed.Dispose();
+    }
+
+    private void Wake()
+    {
+        // One permit is enough: whoever takes it sees the newest snapshot.
+        if (_changed.CurrentCount == 0)
+        {
+            try
+            {
+                _changed.Release();
+            }
+            catch (SemaphoreFullException)
+            {
+            }
+        }
+    }
+
+    private async Task WakeLaterAsync(CancellationToken cancellationToken)
+    {
+        await Task.Delay(s_retryInterval, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!cancellationToken.IsCancellationRequested)
+        {
+            Wake();
+        }
+    }
+
+    private async Task SynchronizeAsync(CancellationToken cancellationToken)
+    {
+        if (!_meshes.Current.Requests.Gateways.TryGetValue(_gatewayKey, out var gateway) || _self.Current is not { } self)
+        {
+            return;
+        }
+
+        var wanted = gateway.Listeners.Where(IsSupported).Select(listener => listener.Port).ToHashSet();
+        foreach (var port in _servers.Keys.Where(port => !wanted.Contains(port)).ToArray())
+        {
+            _servers.Remove(port, out var server);
+            _log.Closed(port);
+
+            // Requests on it finish in their own time, while other listeners are served.
+            _ = StopAsync(server!);
+        }
+
+        foreach (var port in wanted.Where(port => !_servers.ContainsKey(port)))
+        {
+            await OpenAsync(self, port, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (wanted.All(_servers.ContainsKey))
+        {
+            Ready.TrySetResult();
+        }
+        else
+        {
+            // The port may become free: another process that ends, a privilege that is granted.
+            _ = WakeLaterAsync(cancellationToken);
+        }
+    }
+
+    private bool IsSupported(GatewayListener listener)
+    {
+        if (listener.Protocol == "HTTP")
+        {
+            return true;
+        }
+
+        if (_reported.Add(listener.Name))
+        {
+            _log.Unsupported(_gatewayKey, listener.Name, listener.Protocol);
+        }
+
+        return false;
+    }
+
+    private async Task OpenAsync(Workload self, int port, CancellationToken cancellationToken)
+    {
+        var address = new IPEndPoint(self.Addresses[0], port);
+        var bound = new IPEndPoint(address.Address, port + _portOffset);
+        try
+        {
+            _servers[port] = await RequestServer.StartAsync(
+                _transport,
+                _pipeline(new GatewayEntrance(_places, _self, address)),
+                _loggers,
+                kestrel => kestrel.Listen(bound, listen => listen.Protocols = HttpProtocols.Http1),
+                cancellationToken).ConfigureAwait(false);
+            _log.Opened(port, bound);
+        }
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+        {
+            _log.NotOpened(port, bound, e.Message);
+        }
+    }
+
+    private static async Task StopAsync(RequestServer server)
+    {
+        await server.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        await server.DisposeAsync().ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,100 @@
+using Ambient.Hbone.AspNetCore;
+using Ambient.Node.Hosting;
+using Ambient.Node.Member;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.Hosting;
+
+/// <summary>Makes an ASP.NET application a member of the mesh in its own process.</summary>
+public static class AmbientMeshExtensions
+{
+    /// <summary>
+    /// Joins the mesh as the pod that the configuration section <c>Ambient</c> names (<see cref="AmbientMeshOptions"/>): Kestrel serves
+    /// HBONE on the pod's address, port 15008; callers are authenticated by their certificates and show as
+    /// <c>HttpContext.User</c> and <see cref="IHboneConnectionFeature"/>; policies of the workload are enforced before the
+    /// application's middleware; and clients of <c>IHttpClientFactory</c> reach services of the mesh by name, through HBONE,
+    /// with this workload's certificate. Other endpoints of Kestrel are served only if the application adds them, and the
+    /// same policies guard them.
+    /// </summary>
+    /// <param name="builder">The application's builder.</param>
+    /// <returns>The builder.</returns>
+    public static IHostApplicationBuilder AddAmbientMesh(this IHostApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        var services = builder.Services;
+        if (services.Any(service => service.ServiceType == typeof(AmbientMeshMarker)))
+        {
+            return builder;
+        }
+
+        services.AddSingleton<AmbientMeshMarker>();
+        services.TryAddSingleton(TimeProvider.System);
+        AddOptions(builder);
+        AddServer(services);
+        services.AddSingleton<MeshMember>();
+        services.AddHostedService(static provider => provider.GetRequiredService<MeshMember>());
+        services.AddSingleton(static provider => new MeshConnector(provider.GetRequiredService<MeshMember>(), provider.GetRequiredService<IOptions<AmbientMeshOptions>>()));
+        services.AddHttpClient();
+
+        // Read here and not from the options: clients are configured before there is a provider to ask.
+        if (!string.Equals(builder.Configuration[$"{AmbientMeshOptions.SectionName}:{nameof(AmbientMeshOptions.AllClients)}"], "false", StringComparison.OrdinalIgnoreCase))
+        {
+            services.ConfigureHttpClientDefaults(static client => client.AddMeshHandler());
+        }
+
+        return builder;
+    }
+
+    /// <summary>
+    /// Sends a client's connections through the mesh: names of services (<c>reviews</c>, <c>reviews.shop</c>, the full name) are
+    /// found in it and reached through HBONE; other hosts are dialled plainly. Needed only where <c>Ambient:AllClients</c> is
+    /// false. Replaces the client's <see cref="SocketsHttpHandler.ConnectCallback"/>.
+    /// </summary>
+    /// <param name="builder">The client's builder.</param>
+    /// <returns>The builder.</returns>
+    public static IHttpClientBuilder AddMeshHandler(this IHttpClientBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        return builder.UseSocketsHttpHandler(static (handler, provider) =>
+        {
+            AmbientMeshMarker.Require(provider);
+            provider.GetRequiredService<MeshConnector>().Configure(handler);
+        });
+    }
+
+    private static void AddOptions(IHostApplicationBuilder builder)
+    {
+        var configuration = builder.Configuration;
+        builder.Services.AddOptions<AmbientMeshOptions>()
+            .Bind(configuration.GetSection(AmbientMeshOptions.SectionName))
+            .PostConfigure(options =>
+            {
+                // The variables that hosts on the same machine read: one environment fits all.
+                options.Manifests ??= options.LocalConfig is null ? configuration["AMBIENT_MANIFESTS"] : null;
+                options.LocalConfig ??= options.Manifests is null ? configuration["LOCAL_XDS_PATH"] : null;
+                options.AuthorityFolder ??= configuration["AMBIENT_CA_DIR"];
+                options.Pod ??= configuration["POD_NAME"];
+                options.Namespace ??= configuration["POD_NAMESPACE"];
+            })
+            .ValidateOnStart();
+        builder.Services.AddSingleton<IValidateOptions<AmbientMeshOptions>, AmbientMeshOptionsValidator>();
+    }
+
+    private static void AddServer(IServiceCollection services)
+    {
+        services.AddSingleton<HboneTransport>();
+        services.AddSingleton<IConnectionListenerFactory>(static provider => provider.GetRequiredService<HboneTransport>());
+        services.Configure<KestrelServerOptions>(static kestrel =>
+        {
+            kestrel.Listen(MemberInbound.Http1, static listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(MemberInbound.Http2, static listen => listen.Protocols = HttpProtocols.Http2);
+        });
+        services.AddSingleton<IStartupFilter, MemberGuard>();
+    }
+}

@@ -1,0 +1,61 @@
+namespace Ambient.Node.Hosting;
+
+/// <summary>
+/// Settings of an application that is a mesh member in its own process: the configuration section <c>Ambient</c>. Validated at
+/// start, all errors at once.
+/// </summary>
+public sealed class AmbientMeshOptions
+{
+    /// <summary>Name of the configuration section.</summary>
+    public const string SectionName = "Ambient";
+
+    /// <summary>Watched folder of Kubernetes YAML: the mesh. Where null, the variable <c>AMBIENT_MANIFESTS</c>.</summary>
+    public string? Manifests { get; set; }
+
+    /// <summary>File in ztunnel's local YAML format, in place of <see cref="Manifests"/>. Where null, the variable <c>LOCAL_XDS_PATH</c>.</summary>
+    public string? LocalConfig { get; set; }
+
+    /// <summary>
+    /// Folder of the embedded certificate authority, shared by all members and hosts of a machine (mode 0700). Where null, the
+    /// variable <c>AMBIENT_CA_DIR</c>.
+    /// </summary>
+    public string? AuthorityFolder { get; set; }
+
+    /// <summary>
+    /// Name of the pod that this process runs as, for example <c>shop-0</c> for the first pod of the Deployment <c>shop</c>. Its
+    /// address is bound, its service account is the identity, its policies apply. The pod is labelled
+    /// <c>networking.istio.io/tunnel: http</c>, which tells every ztunnel that it serves HBONE itself. Where null, the variable
+    /// <c>POD_NAME</c>.
+    /// </summary>
+    public string? Pod { get; set; }
+
+    /// <summary>Namespace of the pod. Where null, the variable <c>POD_NAMESPACE</c>.</summary>
+    public string? Namespace { get; set; }
+
+    /// <summary>Cluster. Default <c>Kubernetes</c>.</summary>
+    public string ClusterId { get; set; } = "Kubernetes";
+
+    /// <summary>Network. Default empty.</summary>
+    public string Network { get; set; } = "";
+
+    /// <summary>DNS domain of the cluster. Default <c>cluster.local</c>.</summary>
+    public string ClusterDomain { get; set; } = "cluster.local";
+
+    /// <summary>Trust domain. Default <c>cluster.local</c>.</summary>
+    public string TrustDomain { get; set; } = "cluster.local";
+
+    /// <summary>
+    /// Whether every client of <c>IHttpClientFactory</c> calls through the mesh. Default true, as for a pod behind a ztunnel. With
+    /// false, only those that are told to with <c>AddMeshHandler()</c>.
+    /// </summary>
+    public bool AllClients { get; set; } = true;
+
+    /// <summary>
+    /// How long the start waits for the pod to appear in the mesh, from one second to ten minutes. Default 30 seconds; then the
+    /// start fails and says which pod is missing.
+    /// </summary>
+    public TimeSpan StartTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Time that open requests get at shutdown, up to an hour. Default 5 seconds. The host's own shutdown timeout still applies.</summary>
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
+}

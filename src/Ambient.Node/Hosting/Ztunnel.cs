@@ -1,0 +1,265 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Certificates;
+using Ambient.Hbone;
+using Ambient.Identity;
+using Ambient.Mesh;
+using Ambient.Node.Authorities;
+using Ambient.Node.Capture;
+using Ambient.Node.Capture.Dedicated;
+using Ambient.Node.Capture.Loopback;
+using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Capture.Socks5;
+using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Diagnostics.Admin;
+using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Discovery;
+using Ambient.Node.Inbound;
+using Ambient.Node.Lifetime;
+using Ambient.Node.Outbound;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Hosting;
+
+/// <summary>
+/// A whole ztunnel: the mesh from its source, certificates from its authority, listeners, engines, and the three HTTP endpoints.
+/// Composed by hand: a container and a generic host would cost a third of the memory that a ztunnel promises to stay under.
+/// </summary>
+internal sealed class Ztunnel : IAsyncDisposable
+{
+    private const int AdminPort = 15000;
+    private const int StatsPort = 15020;
+    private const int ReadinessPort = 15021;
+
+    private static readonly TimeSpan Goodbye = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(1);
+
+    private readonly Stack<IAsyncDisposable> _owned = new();
+    private readonly Shutdown _shutdown;
+    private readonly ConnectionTable _connections;
+    private readonly Readiness _readiness;
+    private readonly TimeProvider _time;
+    private readonly MeshStore _store = new();
+    private INodeCapture? _node;
+
+    private Ztunnel(Shutdown shutdown, ConnectionTable connections, Readiness readiness, TimeProvider time)
+    {
+        _time = time;
+        _shutdown = shutdown;
+        _connections = connections;
+        _readiness = readiness;
+    }
+
+    /// <summary>Whether everything is up.</summary>
+    public bool IsReady => _readiness.IsReady;
+
+    /// <summary>The mesh as this ztunnel knows it now.</summary>
+    public MeshSnapshot Mesh => _store.Current;
+
+    /// <summary>The admin endpoint.</summary>
+    public IPEndPoint? AdminEndPoint { get; private set; }
+
+    /// <summary>The metrics endpoint.</summary>
+    public IPEndPoint? StatsEndPoint { get; private set; }
+
+    /// <summary>The readiness endpoint.</summary>
+    public IPEndPoint? ReadinessEndPoint { get; private set; }
+
+    /// <summary>Starts a ztunnel. Returns when its listeners accept.</summary>
+    /// <exception cref="IOException">A port cannot be had.</exception>
+    /// <exception cref="MeshSourceException">The mesh cannot be read.</exception>
+    /// <exception cref="CertificateAuthorityException">The authority's folder is unusable.</exception>
+    public static async Task<Ztunnel> StartAsync(
+        ZtunnelOptions options, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(loggers);
+
+        // 1. What counts and logs.
+        var host = options.Host;
+        var registry = new MetricRegistry();
+        ProcessMetrics.AddTo(registry, "ztunnel", host.IstioVersion);
+        var metrics = new TcpMetrics(registry, loggers);
+        var log = new ConnectionLog(loggers);
+        var connections = new ConnectionTable(log, metrics, registry, time);
+        var readiness = new Readiness();
+        var ztunnel = new Ztunnel(shutdown, connections, readiness, time);
+        try
+        {
+            await ztunnel.StartAsync(options, loggers, registry, metrics, log, time, cancellationToken).ConfigureAwait(false);
+            return ztunnel;
+        }
+        catch
+        {
+            await ztunnel.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Runs until the shutdown begins, drains, and returns when the last connection ended or the deadline passed.</summary>
+    public async Task RunUntilDrainedAsync()
+    {
+        await _shutdown.WaitForDrainAsync().ConfigureAwait(false);
+
+        // Listeners have a deadline of their own: connections are told why they end before their tunnels are cut.
+        using var cut = new CancellationTokenSource();
+        var draining = _node?.DrainAsync(cut.Token) ?? Task.CompletedTask;
+        try
+        {
+            await _connections.WhenEmptyAsync().WaitAsync(_shutdown.Deadline).ConfigureAwait(false);
+
+            // Without tunnels there is nothing to wait for but the peers' own goodbyes.
+            await Task.WhenAny(draining, Task.Delay(Goodbye, _time, CancellationToken.None)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            _connections.End(ConnectionEnd.Drain, static _ => true);
+
+            // Those that were just ended write their log lines; nothing they do takes long.
+            await Task.WhenAny(_connections.WhenEmptyAsync(), Task.Delay(LastWords, _time, CancellationToken.None)).ConfigureAwait(false);
+        }
+
+        await cut.CancelAsync().ConfigureAwait(false);
+        await draining.ConfigureAwait(false);
+    }
+
+    /// <summary>Ends everything at once, in the reverse order of its start.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _connections.End(ConnectionEnd.Drain, static _ => true);
+        while (_owned.TryPop(out var owned))
+        {
+            await owned.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task StartAsync(
+        ZtunnelOptions options, HostLoggerFactory loggers, MetricRegistry registry, TcpMetrics metrics, ConnectionLog log, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var host = options.Host;
+        var meshReady = _readiness.Require("state manager");
+        var proxyReady = _readiness.Require("proxy");
+
+        // 2. The mesh and the certificates.
+        var store = _store;
+        var source = Own(MeshSource.Create(host.ToDiscoveryOptions(), store, loggers.CreateLogger("Discovery"), time));
+        var authority = await Authority.OpenAsync(host, loggers, time, cancellationToken).ConfigureAwait(false);
+        Own(authority);
+        var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
+
+        // 3. The endpoints for people and machines come up first: a start that takes long can be asked why.
+        var admin = new ZtunnelAdmin(options, store, svids, loggers, _shutdown);
+        var adminLogger = loggers.CreateLogger("Admin");
+        var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
+        AdminEndPoint = Serve("admin", new IPEndPoint(options.AdminAddress, AdminPort + host.PortOffset), admin.AnswerAsync);
+        StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, StatsPort + host.PortOffset), CommonEndpoints.Metrics(registry));
+        ReadinessEndPoint = Serve("readiness", new IPEndPoint(wildcard, ReadinessPort + host.PortOffset), CommonEndpoints.Ready(_readiness));
+
+        // 4. The engines.
+        var sockets = new NodeSockets(SocketsOf(options), loggers.CreateLogger("Sockets"));
+        var reserved = new ReservedPorts(options.Socks5 || options.Mode == ZtunnelMode.Loopback);
+        var inboundOptions = new InboundOptions
+        {
+            ResponseBaggage = options.ResponseBaggage,
+            AttributeServices = host.Manifests is not null,
+        };
+        var hboneClient = Own(new HboneClient(ClientOptionsOf(options, sockets), svids, time));
+        var delivery = new Delivery(sockets, time);
+        var outbound = new OutboundProxy(store, hboneClient, sockets.Dialer, _connections, reserved, time);
+        var inbound = new InboundProxy(store, delivery, _connections, reserved, inboundOptions, time);
+        var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, inboundOptions);
+        var socks5 = new Socks5Proxy(store, host.ClusterDomain, log, time);
+        var listeners = new HboneListeners(options, svids, inbound, log, metrics, time);
+        OwnSync(new PolicyWatch(store, _connections, loggers.CreateLogger("Inbound")));
+
+        // 5. The listeners: bound now, so that a conflict stops the start.
+        _node = Own<INodeCapture>(options.Mode == ZtunnelMode.Dedicated
+            ? new DedicatedNode(new DedicatedServices
+            {
+                Local = LocalWorkload.ByName(store, options.Workload!.Namespace, options.Workload.Name, options.Workload.ServiceAccount, host.NodeName, time),
+                Sockets = sockets,
+                Socks5 = options.Socks5 ? socks5 : null,
+                Outbound = outbound,
+                Plaintext = plaintext,
+                Hbone = listeners.Create,
+                Metrics = metrics,
+                Deadline = _shutdown.Deadline,
+                Time = time,
+                Logger = loggers.CreateLogger("Capture"),
+            })
+            : new LoopbackNode(host.NodeName, new LoopbackServices
+            {
+                Mesh = store,
+                Sockets = sockets,
+                Socks5 = socks5,
+                Outbound = outbound,
+                Uncaptured = new UncapturedProxy(store, sockets.Dialer, plaintext, _connections, time),
+                Hbone = listeners.Create,
+                Connections = _connections,
+                Metrics = metrics,
+                Deadline = _shutdown.Deadline,
+                Time = time,
+                Logger = loggers.CreateLogger("Capture"),
+            }));
+
+        // 6. Nothing is accepted before the mesh is known: a ztunnel without policies would let everybody in.
+        await source.StartAsync(cancellationToken).ConfigureAwait(false);
+        meshReady();
+        if (options.Mode == ZtunnelMode.Loopback)
+        {
+            OwnSync(new SvidWarmup(store, svids, host.NodeName));
+        }
+
+        await _node.StartAsync().ConfigureAwait(false);
+        proxyReady();
+
+        IPEndPoint Serve(string name, IPEndPoint address, AdminHandler handler) => Own(AdminServer.Start(name, address, handler, time, adminLogger)).LocalEndPoint;
+    }
+
+    private T Own<T>(T part)
+        where T : IAsyncDisposable
+    {
+        _owned.Push(part);
+        return part;
+    }
+
+    private void OwnSync(IDisposable part) => _owned.Push(new Synchronous(part));
+
+    private static NodeSocketOptions SocketsOf(ZtunnelOptions options) => new()
+    {
+        PacketMark = options.PacketMark,
+        IPv6Enabled = options.Host.IPv6Enabled,
+        OriginalSource = options.EnableOriginalSource switch
+        {
+            false => OriginalSource.Off,
+            _ when options.Mode == ZtunnelMode.Loopback => OriginalSource.Loopback,
+            true => OriginalSource.Required,
+            null => OriginalSource.BestEffort,
+        },
+        KeepAlive = options.KeepAlive,
+        KeepAliveTime = options.KeepAliveTime,
+        KeepAliveInterval = options.KeepAliveInterval,
+        KeepAliveRetries = options.KeepAliveRetries,
+        UserTimeout = options.UserTimeout,
+    };
+
+    private static HboneClientOptions ClientOptionsOf(ZtunnelOptions options, NodeSockets sockets) => new()
+    {
+        StreamWindowSize = options.StreamWindowSize,
+        ConnectionWindowSize = options.ConnectionWindowSize,
+        MaxFrameSize = options.FrameSize,
+        MaxStreamsPerConnection = options.PoolMaxStreams,
+        UnusedReleaseTimeout = options.PoolUnusedReleaseTimeout,
+        Connector = sockets.Dialer,
+    };
+
+    private sealed class Synchronous(IDisposable part) : IAsyncDisposable
+    {
+        public ValueTask DisposeAsync()
+        {
+            part.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}

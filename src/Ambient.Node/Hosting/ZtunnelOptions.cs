@@ -1,0 +1,80 @@
+using System.Net;
+
+namespace Ambient.Node.Hosting;
+
+/// <summary>Settings of a ztunnel. Immutable; defaults are the reference's (reference/ztunnel.md 1.2).</summary>
+public sealed class ZtunnelOptions
+{
+    /// <summary>What every host has.</summary>
+    public HostOptions Host { get; init; } = new();
+
+    /// <summary>Whose connections are carried, and how they are caught (<c>PROXY_MODE</c>).</summary>
+    public ZtunnelMode Mode { get; init; }
+
+    /// <summary>The one workload of dedicated mode (<c>PROXY_WORKLOAD_INFO</c>), else null.</summary>
+    public ProxyWorkload? Workload { get; init; }
+
+    /// <summary>SO_MARK of every socket (<c>PACKET_MARK</c>); null: none. Setting it needs CAP_NET_ADMIN.</summary>
+    public int? PacketMark { get; init; }
+
+    /// <summary>Whether workloads see the client's address (<c>ENABLE_ORIG_SRC</c>); null: where the kernel allows it.</summary>
+    public bool? EnableOriginalSource { get; init; }
+
+    /// <summary>Whether answers to CONNECT carry baggage, and received baggage is read (<c>ENABLE_RESPONSE_BAGGAGE</c>). Default true.</summary>
+    public bool ResponseBaggage { get; init; } = true;
+
+    /// <summary>Flow-control window of an HBONE stream in bytes (<c>HTTP2_STREAM_WINDOW_SIZE</c>). Default 4 MiB. Small windows slow bulk transfers down; large ones let a slow reader hold memory.</summary>
+    public int StreamWindowSize { get; init; } = 4 * 1024 * 1024;
+
+    /// <summary>Flow-control window of an HBONE connection in bytes (<c>HTTP2_CONNECTION_WINDOW_SIZE</c>). Default 16 MiB.</summary>
+    public int ConnectionWindowSize { get; init; } = 16 * 1024 * 1024;
+
+    /// <summary>Largest HTTP/2 frame in bytes (<c>HTTP2_FRAME_SIZE</c>). Default 1 MiB.</summary>
+    public int FrameSize { get; init; } = 1024 * 1024;
+
+    /// <summary>Streams that one pooled connection carries (<c>POOL_MAX_STREAMS_PER_CONNECTION</c>). Default 100.</summary>
+    public int PoolMaxStreams { get; init; } = 100;
+
+    /// <summary>How long an unused pooled connection stays (<c>POOL_UNUSED_RELEASE_TIMEOUT</c>). Default 5 minutes.</summary>
+    public TimeSpan PoolUnusedReleaseTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>TCP keepalive (<c>KEEPALIVE_ENABLED</c>). Default true.</summary>
+    public bool KeepAlive { get; init; } = true;
+
+    /// <summary>Idle time before the first keepalive probe (<c>KEEPALIVE_TIME</c>). Default 180 seconds.</summary>
+    public TimeSpan KeepAliveTime { get; init; } = TimeSpan.FromSeconds(180);
+
+    /// <summary>Time between keepalive probes (<c>KEEPALIVE_INTERVAL</c>). Default 180 seconds.</summary>
+    public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(180);
+
+    /// <summary>Unanswered probes after which a connection is dead (<c>KEEPALIVE_RETRIES</c>). Default 9.</summary>
+    public int KeepAliveRetries { get; init; } = 9;
+
+    /// <summary>TCP_USER_TIMEOUT of as long as keepalive takes (<c>USER_TIMEOUT_ENABLED</c>). Default false.</summary>
+    public bool UserTimeout { get; init; }
+
+    /// <summary>SOCKS5 on 127.0.0.1:15080 in dedicated mode (<c>UNSTABLE_ENABLE_SOCKS5</c>). Default false. Loopback mode always has it, on each workload's address.</summary>
+    public bool Socks5 { get; init; }
+
+    /// <summary>Use an authority of this machine whose root is kept in the temporary folder (<c>FAKE_CA</c>). For tests: whoever shares that folder can be anybody.</summary>
+    public bool FakeAuthority { get; init; }
+
+    /// <summary>Address of the admin endpoint, always a loopback one. Default 127.0.0.1.</summary>
+    public IPAddress AdminAddress { get; init; } = IPAddress.Loopback;
+}
+
+/// <summary>How a ztunnel catches connections.</summary>
+public enum ZtunnelMode
+{
+    /// <summary>Each workload of the node has a loopback address; SOCKS5 and HBONE listen there. No namespaces, no root.</summary>
+    Loopback,
+
+    /// <summary>One workload, whose connections are redirected to our ports in its own network namespace.</summary>
+    Dedicated,
+}
+
+/// <summary>The workload of dedicated mode.</summary>
+/// <param name="Namespace">Kubernetes namespace.</param>
+/// <param name="Name">Name of the pod.</param>
+/// <param name="ServiceAccount">Service account.</param>
+public sealed record ProxyWorkload(string Namespace, string Name, string ServiceAccount);

@@ -1,0 +1,134 @@
+namespace Ambient.Node.Hosting;
+
+/// <summary>Reads <see cref="ZtunnelOptions"/> from the environment variables of the reference, and ours (reference/ztunnel.md 1.2).</summary>
+internal static class ZtunnelVariables
+{
+    private const string LaterControlPlane = "a control plane cannot be used yet; the mesh comes from AMBIENT_MANIFESTS or LOCAL_XDS_PATH";
+    private const string LaterAuthority = "an external certificate authority cannot be used yet; certificates come from AMBIENT_CA_DIR";
+    private const string LaterDns = "DNS is not captured yet; names are resolved by SOCKS5 only";
+    private const string LaterPods = "pods of a node cannot be served in their own namespaces yet (PROXY_MODE=shared)";
+
+    private enum Mode
+    {
+        Loopback,
+        Dedicated,
+        Shared,
+    }
+
+    /// <summary>Reads all variables; what is wrong is left in <paramref name="variables"/>.</summary>
+    public static ZtunnelOptions Read(VariableReader variables)
+    {
+        ArgumentNullException.ThrowIfNull(variables);
+        var mode = variables.Choice(
+            "PROXY_MODE", "shared", "loopback: a loopback address for each workload of the node; dedicated: one workload, redirected; shared: pods in their namespaces (not yet)",
+            ("loopback", Mode.Loopback), ("dedicated", Mode.Dedicated), ("shared", Mode.Shared));
+        var workload = ReadWorkload(variables, mode);
+        var host = HostVariables.Read(variables);
+        HostVariables.RequireSource(variables, host);
+        var options = new ZtunnelOptions
+        {
+            Host = host,
+            Mode = mode == Mode.Dedicated ? ZtunnelMode.Dedicated : ZtunnelMode.Loopback,
+            Workload = workload,
+            PacketMark = variables.OptionalInteger("PACKET_MARK", 0, int.MaxValue, "", "SO_MARK of every socket, which redirection rules leave alone"),
+            EnableOriginalSource = variables.OptionalBoolean("ENABLE_ORIG_SRC", "", "connect to workloads from the client's address; not set: where the kernel allows it"),
+            ResponseBaggage = variables.Boolean("ENABLE_RESPONSE_BAGGAGE", true, "tell peers about workloads, and use what they tell"),
+            StreamWindowSize = variables.Integer("HTTP2_STREAM_WINDOW_SIZE", 4194304, 65535, int.MaxValue, "flow-control window of a stream, bytes"),
+            ConnectionWindowSize = variables.Integer("HTTP2_CONNECTION_WINDOW_SIZE", 16777216, 65535, int.MaxValue, "flow-control window of a connection, bytes"),
+            FrameSize = variables.Integer("HTTP2_FRAME_SIZE", 1048576, 16384, 16777215, "largest HTTP/2 frame, bytes"),
+            PoolMaxStreams = variables.Integer("POOL_MAX_STREAMS_PER_CONNECTION", 100, 1, 65535, "streams that one pooled connection carries"),
+            PoolUnusedReleaseTimeout = variables.Duration("POOL_UNUSED_RELEASE_TIMEOUT", "5m", "how long an unused pooled connection stays"),
+            KeepAlive = variables.Boolean("KEEPALIVE_ENABLED", true, "TCP keepalive"),
+            KeepAliveTime = Seconds(variables, "KEEPALIVE_TIME", "180s", "idle time before the first probe"),
+            KeepAliveInterval = Seconds(variables, "KEEPALIVE_INTERVAL", "180s", "time between probes"),
+            KeepAliveRetries = variables.Integer("KEEPALIVE_RETRIES", 9, 1, 127, "unanswered probes after which a connection is dead"),
+            UserTimeout = variables.Boolean("USER_TIMEOUT_ENABLED", false, "TCP_USER_TIMEOUT of as long as keepalive takes"),
+            Socks5 = variables.Boolean("UNSTABLE_ENABLE_SOCKS5", false, "SOCKS5 on 127.0.0.1:15080 in dedicated mode; loopback mode always has it"),
+            FakeAuthority = variables.Boolean("FAKE_CA", false, "an authority kept in the temporary folder, for tests"),
+        };
+        if (!variables.Boolean("ENABLE_PROXY", true, "carry traffic"))
+        {
+            variables.Fail("ENABLE_PROXY=false: without proxy and DNS there is nothing to do");
+        }
+
+        if (host.AuthorityFolder is null && !options.FakeAuthority)
+        {
+            variables.Fail($"no certificate authority: set AMBIENT_CA_DIR to a folder that the hosts of this machine share ({LaterAuthority})");
+        }
+
+        ReadLater(variables);
+        return options;
+    }
+
+    private static ProxyWorkload? ReadWorkload(VariableReader variables, Mode mode)
+    {
+        var text = variables.OptionalText("PROXY_WORKLOAD_INFO", "the workload of dedicated mode: namespace/name/serviceaccount");
+        if (mode == Mode.Shared)
+        {
+            variables.Fail($"PROXY_MODE=shared (the default): {LaterPods}. Set PROXY_MODE=loopback, or PROXY_MODE=dedicated with PROXY_WORKLOAD_INFO");
+            return null;
+        }
+
+        if (mode != Mode.Dedicated)
+        {
+            return null;
+        }
+
+        if (text?.Split('/') is [{ Length: > 0 } ns, { Length: > 0 } name, { Length: > 0 } serviceAccount])
+        {
+            return new ProxyWorkload(ns, name, serviceAccount);
+        }
+
+        variables.Fail(text is null
+            ? "PROXY_WORKLOAD_INFO: dedicated mode needs it: namespace/name/serviceaccount"
+            : $"PROXY_WORKLOAD_INFO: \"{text}\" is not namespace/name/serviceaccount");
+        return null;
+    }
+
+    private static TimeSpan Seconds(VariableReader variables, string name, string byDefault, string meaning)
+    {
+        var value = variables.Duration(name, byDefault, meaning);
+        if (value >= TimeSpan.FromSeconds(1) && value <= TimeSpan.FromSeconds(32767))
+        {
+            return value;
+        }
+
+        variables.Fail($"{name}: must be 1 to 32767 seconds");
+        return TimeSpan.FromSeconds(180);
+    }
+
+    /// <summary>What the reference has and we have not yet: accepted, so that the same manifest starts both.</summary>
+    private static void ReadLater(VariableReader variables)
+    {
+        variables.NotYet("XDS_ADDRESS", "", "control plane", LaterControlPlane);
+        variables.NotYet("CA_ADDRESS", "", "certificate authority", LaterAuthority);
+        variables.NotYet("XDS_ROOT_CA", "./var/run/secrets/istio/root-cert.pem", "roots of the control plane", LaterControlPlane);
+        variables.NotYet("CA_ROOT_CA", "./var/run/secrets/istio/root-cert.pem", "roots of the certificate authority", LaterAuthority);
+        variables.NotYet("ALT_XDS_HOSTNAME", "", "another name of the control plane", LaterControlPlane);
+        variables.NotYet("ALT_CA_HOSTNAME", "", "another name of the certificate authority", LaterAuthority);
+        variables.NotYet("AUTH_TOKEN", "./var/run/secrets/tokens/istio-token", "token for both", LaterControlPlane);
+        variables.NotYet("XDS_ON_DEMAND", "false", "fetch the mesh piece by piece", LaterControlPlane);
+        variables.NotYet("INSTANCE_IP", "1.1.1.1", "our address, for the control plane", LaterControlPlane);
+        variables.NotYet("POD_NAME", "", "our own pod", "ztunnel does not serve HBONE for itself yet");
+        variables.NotYet("POD_NAMESPACE", "", "our own pod's namespace", "ztunnel does not serve HBONE for itself yet");
+        variables.NotYet("SERVICE_ACCOUNT", "", "our own service account", "ztunnel does not serve HBONE for itself yet");
+        variables.NotYet("PREFERED_SERVICE_NAMESPACE", "", "namespace that wins in DNS", LaterDns);
+        variables.NotYet("CRL_PATH", "", "certificate revocation list", "revoked certificates are not refused yet");
+        variables.NotYet("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock", "socket of the CNI", LaterPods);
+        variables.NotYet("INPOD_PORT_REUSE", "true", "SO_REUSEPORT on listeners in pods", LaterPods);
+        variables.NotYet("LOCALHOST_APP_TUNNEL", "true", "PROXY protocol to localhost", "PROXY protocol is not sent yet");
+        variables.NotYet("TLS12_ENABLED", "", "allow TLS 1.2", "only TLS 1.3 is spoken");
+        variables.NotYet("COMPLIANCE_POLICY", "", "pqc: only X25519MLKEM768", "key exchange is what OpenSSL chooses");
+        variables.NotYet("AUTHZ_POLICY_INFO_LOGGING", "", "log policy decisions at info", "decisions are in the access log only");
+        variables.NotYet("PROXY_CONFIG", "", "ProxyConfig as YAML or JSON", "it is not read yet");
+        variables.NotYet("ISTIO_META_DNS_CAPTURE", "", "DNS proxy", LaterDns);
+        variables.NotYet("ISTIO_META_DNS_PROXY_ADDR", "", "address of the DNS proxy", LaterDns);
+        variables.NotYet("ZTUNNEL_WORKER_THREADS", "", "worker threads", "the runtime decides");
+        variables.NotYet("ZTUNNEL_CPU_LIMIT", "", "processors at most", "the runtime decides");
+        variables.NotYet("ZTUNNEL_RESOURCE_CPU_LIMIT", "", "processors at most", "the runtime decides");
+        variables.NotYet("ZTUNNEL_RESOURCE_CPU_REQUEST", "", "processors at least", "the runtime decides");
+        _ = variables.Prefixed("XDS_HEADER_", "headers to the control plane (accepted; not used yet)");
+        _ = variables.Prefixed("CA_HEADER_", "headers to the certificate authority (accepted; not used yet)");
+        _ = variables.Prefixed("ISTIO_METAJSON_", "metadata for the control plane (accepted; not used yet)");
+    }
+}

@@ -1,0 +1,30 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Node.Capture.Sockets;
+
+namespace Ambient.Node.Inbound;
+
+/// <summary>Connects to a workload on the node, from the client's address where the node may do that.</summary>
+internal sealed class Delivery(NodeSockets sockets, TimeProvider time)
+{
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Connects.</summary>
+    /// <exception cref="SocketException">The workload refuses or cannot be reached.</exception>
+    /// <exception cref="TimeoutException">It does not answer within 10 seconds.</exception>
+    public async ValueTask<Socket> ConnectAsync(IPEndPoint upstream, IPAddress client, CancellationToken cancellationToken)
+    {
+        // From the workload's own address to itself the kernel needs no help, and replies to a spoofed one would bypass it.
+        var source = sockets.KeepsSource && !client.Equals(upstream.Address) ? client : null;
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), timeout, Timeout, System.Threading.Timeout.InfiniteTimeSpan);
+        try
+        {
+            return await sockets.ConnectAsync(upstream, source, timeout.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutException($"connection timed out: no answer within {Timeout.TotalSeconds:0} s");
+        }
+    }
+}

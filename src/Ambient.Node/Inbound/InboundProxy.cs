@@ -1,0 +1,159 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Hbone;
+using Ambient.Hbone.Relaying;
+using Ambient.Mesh;
+using Ambient.Node.Capture;
+using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Lifetime;
+using Ambient.Node.Outbound;
+using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Connections;
+
+namespace Ambient.Node.Inbound;
+
+/// <summary>
+/// Delivers tunnels to workloads: a tunnel was accepted and its peer authenticated (that is the listener's part); here the
+/// connection is authorized, and bytes are delivered. One method owns a CONNECT from its arrival to its log line.
+/// </summary>
+internal sealed class InboundProxy
+{
+    private readonly IMeshSnapshotProvider _mesh;
+    private readonly Delivery _delivery;
+    private readonly ConnectionTable _connections;
+    private readonly ReservedPorts _reserved;
+    private readonly InboundOptions _options;
+    private readonly TimeProvider _time;
+
+    /// <summary>Creates the proxy.</summary>
+    public InboundProxy(
+        IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundOptions options, TimeProvider time)
+    {
+        _mesh = mesh;
+        _delivery = delivery;
+        _connections = connections;
+        _reserved = reserved;
+        _options = options;
+        _time = time;
+    }
+
+    /// <summary>Answers one CONNECT for a workload, and carries its tunnel to the end. Never throws.</summary>
+    public async ValueTask RunAsync(HboneConnect connect, LocalWorkload local, object? owner, CancellationToken cancellationToken)
+    {
+        var begun = _time.GetTimestamp();
+
+        // 1. For whom.
+        if (await FindAsync(local, cancellationToken).ConfigureAwait(false) is not { } workload)
+        {
+            Refuse(connect, 503, $"failed to fetch information about local workload: {local.Name}");
+            return;
+        }
+
+        // 2. Where on the workload: a pure decision over one snapshot.
+        var mesh = _mesh.Current;
+        var route = InboundResolver.Resolve(mesh, workload, connect.LocalEndPoint, connect.Authority, _reserved.Numbers);
+        if (route.RefusalStatus != 0 || route.Upstream is null)
+        {
+            Refuse(connect, route.RefusalStatus == 0 ? 503 : route.RefusalStatus, route.Error ?? "no route");
+            return;
+        }
+
+        if (route.SendProxyHeader)
+        {
+            Refuse(connect, 503, $"{workload.Namespace}/{workload.Name} asks for the PROXY protocol, which is not supported yet");
+            return;
+        }
+
+        // 3. Registered before it is authorized: a policy that changes in between finds it and ends it.
+        var parties = PartiesOf(mesh, workload, connect, route);
+        var connection = _connections.Open(parties, begun, route.Upstream, owner);
+        var outcome = await DeliverAsync(workload, connect, route.Upstream, connection).ConfigureAwait(false);
+        connection.Close(outcome.Flag, outcome.Error);
+    }
+
+    private async ValueTask<ConnectionOutcome> DeliverAsync(Workload workload, HboneConnect connect, IPEndPoint upstream, OpenConnection connection)
+    {
+        // 4. May this peer come in? Asked of the newest snapshot, now that a newer one would find the connection.
+        var mesh = _mesh.Current;
+        workload = mesh.Workloads.GetValueOrDefault(workload.Uid) ?? workload;
+        var decision = ConnectionAuthorizer.Authorize(mesh, workload, new ConnectionFacts(connect.RemoteEndPoint, upstream, connect.PeerIdentity));
+        if (!decision.IsAllowed)
+        {
+            connect.Reject(401);
+            return ConnectionOutcome.Denied(decision.ToString());
+        }
+
+        // 5. The workload's side, from the client's address; the peer learns of a failure before it has sent anything.
+        Socket server;
+        using (var unanswered = CancellationTokenSource.CreateLinkedTokenSource(connection.Ended, connect.Aborted))
+        {
+            try
+            {
+                server = await _delivery.ConnectAsync(upstream, connect.RemoteEndPoint.Address, unanswered.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                connect.Reject(connection.EndedBy == ConnectionEnd.PolicyChange ? 401 : 503);
+                return connection.EndedBy == ConnectionEnd.None
+                    ? new ConnectionOutcome(Diagnostics.Metrics.ResponseFlag.Connect, "the peer gave up before the workload answered")
+                    : ConnectionOutcome.EndedBy(connection.EndedBy);
+            }
+            catch (Exception e) when (e is SocketException or TimeoutException)
+            {
+                connect.Reject(503);
+                return ConnectionOutcome.DeliveryFailed(e);
+            }
+        }
+
+        // 6. 200, and bytes until both sides have ended.
+        using (server)
+        {
+            var tunnel = connect.Accept(_options.ResponseBaggage ? ConnectRequests.BaggageOf(workload) : null);
+            await using (tunnel.ConfigureAwait(false))
+            {
+                var relayed = await Relay.RunAsync(tunnel, server, connection.Bytes, connection.Ended).ConfigureAwait(false);
+                return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
+            }
+        }
+    }
+
+    private void Refuse(HboneConnect connect, int status, string error)
+    {
+        connect.Reject(status);
+        _connections.Log.Failed(connect.RemoteEndPoint, connect.LocalEndPoint, TrafficDirection.Inbound, error);
+    }
+
+    private ConnectionParties PartiesOf(MeshSnapshot mesh, Workload workload, HboneConnect connect, InboundRoute route)
+    {
+        // Behind another network's gateway the peer's address says nothing about the client.
+        var behindGateway = connect.ForwardedNetwork is { } network && !network.Equals(workload.Network, StringComparison.OrdinalIgnoreCase);
+        var host = ConnectHeaders.ForwardedHost(connect.Forwarded);
+        return new ConnectionParties
+        {
+            Direction = TrafficDirection.Inbound,
+            Source = connect.RemoteEndPoint,
+            SourceWorkload = behindGateway ? null : mesh.FindWorkload(workload.Network, connect.RemoteEndPoint.Address),
+            SourceBaggage = _options.ResponseBaggage && connect.Baggage is not null ? ConnectHeaders.ParseBaggage(connect.Baggage) : null,
+            SourceIdentity = connect.PeerIdentity,
+            Destination = connect.LocalEndPoint,
+            HboneAddress = connect.Authority,
+            DestinationWorkload = workload,
+            DestinationIdentity = workload.Identity,
+            Service = _options.AttributeServices ? InboundResolver.AttributeService(mesh, workload, route, host, route.Upstream!.Port) : null,
+            OriginalDestination = host,
+        };
+    }
+
+    private static async ValueTask<Workload?> FindAsync(LocalWorkload local, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await local.GetAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+    }
+}

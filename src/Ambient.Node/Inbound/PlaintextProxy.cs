@@ -1,0 +1,122 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Hbone.Relaying;
+using Ambient.Mesh;
+using Ambient.Node.Capture;
+using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Lifetime;
+using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Connections;
+
+namespace Ambient.Node.Inbound;
+
+/// <summary>
+/// Delivers plaintext connections to workloads that are in the mesh: what policy says of a peer without identity decides
+/// (reference/ztunnel.md 4.2).
+/// </summary>
+internal sealed class PlaintextProxy
+{
+    private static readonly InboundRoute s_noRoute = new();
+
+    private readonly IMeshSnapshotProvider _mesh;
+    private readonly Delivery _delivery;
+    private readonly ConnectionTable _connections;
+    private readonly ReservedPorts _reserved;
+    private readonly InboundOptions _options;
+
+    /// <summary>Creates the proxy.</summary>
+    public PlaintextProxy(IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundOptions options)
+    {
+        _mesh = mesh;
+        _delivery = delivery;
+        _connections = connections;
+        _reserved = reserved;
+        _options = options;
+    }
+
+    /// <summary>Delivers one connection to its workload, to its end. Never throws.</summary>
+    public async Task RunAsync(CapturedConnection captured, CancellationToken deadline)
+    {
+        // 1. A call to one of our own ports would come back to us.
+        if (_reserved.Contains(captured.Destination.Port))
+        {
+            Refuse(captured, ReservedPorts.Error);
+            return;
+        }
+
+        // 2. For whom.
+        Workload? workload;
+        try
+        {
+            workload = await captured.Workload.GetAsync(deadline).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            workload = null;
+        }
+
+        if (workload is null)
+        {
+            Refuse(captured, $"failed to fetch information about local workload: {captured.Workload.Name}");
+            return;
+        }
+
+        // 3. Registered before it is authorized: a policy that changes in between finds it and ends it.
+        var mesh = _mesh.Current;
+        var connection = _connections.Open(
+            new ConnectionParties
+            {
+                Direction = TrafficDirection.Inbound,
+                Source = captured.Source,
+                SourceWorkload = mesh.FindWorkload(workload.Network, captured.Source.Address),
+                Destination = captured.Destination,
+                DestinationWorkload = workload,
+                Service = _options.AttributeServices ? InboundResolver.AttributeService(mesh, workload, s_noRoute, null, captured.Destination.Port) : null,
+            },
+            captured.Accepted,
+            captured.Destination,
+            captured.Owner);
+        var outcome = await DeliverAsync(workload, captured, connection).ConfigureAwait(false);
+        if (outcome.Error is not null)
+        {
+            captured.Reset();
+        }
+
+        captured.Client.Dispose();
+        connection.Close(outcome.Flag, outcome.Error);
+    }
+
+    private async ValueTask<ConnectionOutcome> DeliverAsync(Workload workload, CapturedConnection captured, OpenConnection connection)
+    {
+        // 4. May anybody come in here without an identity? Asked of the newest snapshot, now that a newer one would find the connection.
+        var mesh = _mesh.Current;
+        workload = mesh.Workloads.GetValueOrDefault(workload.Uid) ?? workload;
+        var decision = ConnectionAuthorizer.Authorize(mesh, workload, new ConnectionFacts(captured.Source, captured.Destination, null));
+        if (!decision.IsAllowed)
+        {
+            return ConnectionOutcome.Denied(decision.ToString());
+        }
+
+        // 5. The workload's side, from the client's address; then bytes until both sides have ended.
+        try
+        {
+            using var server = await _delivery.ConnectAsync(captured.Destination, captured.Source.Address, connection.Ended).ConfigureAwait(false);
+            var relayed = await Relay.RunAsync(captured.Client, server, connection.Bytes, connection.Ended).ConfigureAwait(false);
+            return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
+        }
+        catch (OperationCanceledException)
+        {
+            return ConnectionOutcome.EndedBy(connection.EndedBy);
+        }
+        catch (Exception e) when (e is SocketException or TimeoutException)
+        {
+            return ConnectionOutcome.DeliveryFailed(e);
+        }
+    }
+
+    private void Refuse(CapturedConnection captured, string error)
+    {
+        captured.Reset();
+        _connections.Log.Failed(captured.Source, captured.Destination, TrafficDirection.Inbound, error);
+    }
+}

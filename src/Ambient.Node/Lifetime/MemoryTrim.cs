@@ -1,0 +1,62 @@
+using System.Runtime;
+
+namespace Ambient.Node.Lifetime;
+
+/// <summary>
+/// Gives memory back after the start and after load. The collector keeps what it once had, for a next time; a node's memory is
+/// wanted by others. Looks now and then: when the host did something since the last time and is quiet now, pages of code go;
+/// when a good deal was allocated besides, the collector runs once, compacting. Costs some milliseconds, at most once for each burst
+/// of load, and nothing while load lasts.
+/// </summary>
+internal sealed class MemoryTrim : IDisposable
+{
+    private const long WorthCollecting = 8 * 1024 * 1024;
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(0.7);
+
+    /// <summary>Processor time in an interval below which the host counts as quiet: two per cent of one processor.</summary>
+    private static readonly TimeSpan Quiet = Interval / 50;
+
+    /// <summary>Processor time since the last release that is worth another one; the release itself takes less.</summary>
+    private static readonly TimeSpan SomethingHappened = TimeSpan.FromMilliseconds(15);
+
+    private readonly ITimer _timer;
+    private TimeSpan _releasedAt = -SomethingHappened;
+    private TimeSpan _lookedAt;
+    private long _collectedAt;
+
+    /// <summary>Begins to look.</summary>
+    public MemoryTrim(TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(time);
+        _timer = time.CreateTimer(static state => ((MemoryTrim)state!).Look(), this, Interval, Interval);
+    }
+
+    /// <summary>Stops looking.</summary>
+    public void Dispose() => _timer.Dispose();
+
+    private void Look()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        var used = Environment.CpuUsage.TotalTime;
+        var lately = used - _lookedAt;
+        _lookedAt = used;
+        if (lately > Quiet || used - _releasedAt < SomethingHappened)
+        {
+            return;
+        }
+
+        if (GC.GetTotalAllocatedBytes() - _collectedAt >= WorthCollecting)
+        {
+            GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
+            GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            _collectedAt = GC.GetTotalAllocatedBytes();
+        }
+
+        _ = FilePages.Release();
+        _releasedAt = _lookedAt = Environment.CpuUsage.TotalTime;
+    }
+}

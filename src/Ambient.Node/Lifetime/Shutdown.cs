@@ -1,0 +1,95 @@
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Lifetime;
+
+/// <summary>
+/// How a host ends. First <see cref="Draining"/>: listeners close, open connections run on. Then, when the grace has passed,
+/// <see cref="Deadline"/>: what is left ends. A second SIGINT does not wait at all.
+/// </summary>
+internal sealed partial class Shutdown : IDisposable
+{
+    private readonly CancellationTokenSource _draining = new();
+    private readonly CancellationTokenSource _deadline;
+    private readonly List<PosixSignalRegistration> _signals = [];
+    private readonly TimeSpan _grace;
+    private readonly ILogger _logger;
+    private int _begun;
+
+    /// <summary>Creates the shutdown of a host.</summary>
+    /// <param name="grace">Time that open connections get.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="logger">Says what begins and why.</param>
+    public Shutdown(TimeSpan grace, TimeProvider time, ILogger logger)
+    {
+        _grace = grace;
+        _logger = logger;
+        _deadline = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+    }
+
+    /// <summary>Cancelled when the drain begins.</summary>
+    public CancellationToken Draining => _draining.Token;
+
+    /// <summary>Cancelled when the grace has passed.</summary>
+    public CancellationToken Deadline => _deadline.Token;
+
+    /// <summary>Begins the drain; later calls change nothing.</summary>
+    /// <param name="cause">What asked for it, for the log.</param>
+    public void Begin(string cause)
+    {
+        if (Interlocked.Exchange(ref _begun, 1) != 0)
+        {
+            return;
+        }
+
+        LogDraining(_logger, cause, _grace.TotalSeconds);
+        _deadline.CancelAfter(_grace);
+
+        // Not on the caller's thread: it may be a signal's, or a request that asked for this and wants its answer.
+        ThreadPool.UnsafeQueueUserWorkItem(static draining => draining.Cancel(), _draining, preferLocal: false);
+    }
+
+    /// <summary>Ends the grace now.</summary>
+    public void Force() => _deadline.Cancel();
+
+    /// <summary>Completes when the drain begins.</summary>
+    public async Task WaitForDrainAsync()
+    {
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var registration = Draining.Register(static state => ((TaskCompletionSource)state!).TrySetResult(), begun);
+        await begun.Task.ConfigureAwait(false);
+    }
+
+    /// <summary>Begins the drain at SIGTERM and SIGINT; a second SIGINT ends the process at once.</summary>
+    public void ListenToSignals()
+    {
+        _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
+        {
+            context.Cancel = true;
+            Begin("SIGTERM");
+        }));
+        _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
+        {
+            context.Cancel = true;
+            if (Volatile.Read(ref _begun) != 0)
+            {
+#pragma warning disable RS0030 // Whoever sends the second signal wants exactly this.
+                Environment.Exit(0);
+#pragma warning restore RS0030
+            }
+
+            Begin("SIGINT");
+        }));
+    }
+
+    /// <summary>Stops listening to signals.</summary>
+    public void Dispose()
+    {
+        _signals.ForEach(signal => signal.Dispose());
+        _draining.Dispose();
+        _deadline.Dispose();
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "{Cause}: draining; open connections have {Seconds:0.#} s")]
+    private static partial void LogDraining(ILogger logger, string cause, double seconds);
+}

@@ -1,0 +1,218 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Certificates;
+using Ambient.Hbone;
+using Ambient.Hbone.AspNetCore;
+using Ambient.Hbone.Sockets;
+using Ambient.Identity;
+using Ambient.Mesh;
+using Ambient.Node.Authorities;
+using Ambient.Node.Capture;
+using Ambient.Node.Discovery;
+using Ambient.Node.Hosting;
+using Ambient.Node.Requests.Upstreams;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Ambient.Node.Member;
+
+/// <summary>
+/// The application's part in the mesh, with the host's life: before the server starts, the mesh is read and the first certificate
+/// is there; once it serves, port 15008 is opened; when the host stops, clients are told (GOAWAY) and requests finish.
+/// </summary>
+internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDisposable
+{
+    private const int HbonePort = 15008;
+
+    private readonly Stack<IAsyncDisposable> _owned = new();
+    private readonly AmbientMeshOptions _options;
+    private readonly HboneTransport _transport;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly MeshStore _store = new();
+    private SvidCache? _svids;
+    private HboneClient? _client;
+    private HboneListener? _listener;
+    private MemberInbound? _inbound;
+    private Task _accepting = Task.CompletedTask;
+    private Task _draining = Task.CompletedTask;
+
+    /// <summary>Created by the container; does nothing before the host starts.</summary>
+    public MeshMember(IOptions<AmbientMeshOptions> options, HboneTransport transport, ILoggerFactory loggers, TimeProvider time)
+    {
+        _options = options.Value;
+        _transport = transport;
+        _loggers = loggers;
+        _logger = loggers.CreateLogger<MeshMember>();
+        _time = time;
+        Self = LocalWorkload.ByPod(_store, _options.Namespace!, _options.Pod!, time);
+        Connector = new OwnAddressConnector(SocketConnector.Default, Self);
+    }
+
+    /// <summary>The newest snapshot.</summary>
+    public MeshSnapshot Mesh => _store.Current;
+
+    /// <summary>The workload that this process runs as.</summary>
+    public LocalWorkload Self { get; }
+
+    /// <summary>Connects from the workload's own address.</summary>
+    public ISocketConnector Connector { get; }
+
+    /// <summary>Opens tunnels with the workload's certificate.</summary>
+    public HboneClient Client => _client ?? throw new InvalidOperationException("the application calls through the mesh before its host has started");
+
+    /// <inheritdoc/>
+    public async Task StartingAsync(CancellationToken cancellationToken)
+    {
+        var host = new Hosting.HostOptions
+        {
+            Manifests = _options.Manifests,
+            LocalXdsPath = _options.LocalConfig,
+            AuthorityFolder = _options.AuthorityFolder,
+            ClusterId = _options.ClusterId,
+            Network = _options.Network,
+            ClusterDomain = _options.ClusterDomain,
+            TrustDomain = _options.TrustDomain,
+        };
+
+        // Unlike the hosts, an application keeps the machine's roots: its other clients call HTTPS servers outside the mesh.
+        var source = Own(MeshSource.Create(host.ToDiscoveryOptions(), _store, _loggers.CreateLogger("Ambient.Node.Discovery"), _time));
+        var authority = Own(await Authority.OpenAsync(host, _loggers, _time, cancellationToken).ConfigureAwait(false));
+        _svids = Own(new SvidCache(authority, null, _time, _loggers.CreateLogger<SvidCache>()));
+        _client = Own(new HboneClient(new HboneClientOptions { Connector = Connector }, _svids, _time));
+        await source.StartAsync(cancellationToken).ConfigureAwait(false);
+        var self = await WaitForSelfAsync(cancellationToken).ConfigureAwait(false);
+        await _svids.GetSvidAsync(self.Identity, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        // Only now: what comes in finds a server that takes it.
+        var self = Self.Current!;
+        var address = new IPEndPoint(self.Addresses[0], HbonePort);
+        _inbound = new MemberInbound(_store, Self, _transport, _logger);
+        _inbound.Watch();
+        _listener = Own(new HboneListener(
+            Listen(address),
+            new HboneServerOptions { HandshakeFailed = failure => LogHandshakeFailed(_logger, failure.RemoteEndPoint, failure.Reason) },
+            _svids!,
+            (_, _) => new ValueTask<SpiffeId?>(Self.Current?.Identity),
+            _inbound.RunAsync,
+            _time));
+        _accepting = _listener.RunAsync(CancellationToken.None);
+        LogJoined(_logger, Self.Name, address, self.Identity.ToString());
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        // Begun here and awaited last: kept-alive connections hold their tunnels until Kestrel closes them, which comes in between.
+        _draining = DrainAsync(cancellationToken);
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public async Task StoppedAsync(CancellationToken cancellationToken)
+    {
+        await _draining.ConfigureAwait(false);
+        await _accepting.ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _inbound?.Dispose();
+        while (_owned.TryPop(out var owned))
+        {
+            await owned.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task DrainAsync(CancellationToken cancellationToken)
+    {
+        if (_listener is null)
+        {
+            return;
+        }
+
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), deadline, _options.DrainTimeout, Timeout.InfiniteTimeSpan);
+        await _listener.ShutdownAsync(deadline.Token).ConfigureAwait(false);
+    }
+
+    private async Task<Workload> WaitForSelfAsync(CancellationToken cancellationToken)
+    {
+        var begun = _time.GetTimestamp();
+        while (true)
+        {
+            if (await Self.GetAsync(cancellationToken).ConfigureAwait(false) is { } self)
+            {
+                return CheckEnrolment(self);
+            }
+
+            if (_time.GetElapsedTime(begun) > _options.StartTimeout)
+            {
+                throw new InvalidOperationException(
+                    $"the mesh ({_options.Manifests ?? _options.LocalConfig}) has no pod {Self.Name} (Ambient:Namespace and Ambient:Pod); the first pod of Deployment \"shop\" is \"shop-0\"");
+            }
+
+            LogWaiting(_logger, Self.Name);
+        }
+    }
+
+    private Workload CheckEnrolment(Workload self)
+    {
+        if (self is not { Protocol: TunnelProtocol.Hbone, NativeTunnel: true })
+        {
+            LogNotNative(_logger, Self.Name);
+        }
+
+        return self;
+    }
+
+    private static Socket Listen(IPEndPoint address)
+    {
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(address);
+            socket.Listen(512);
+            return socket;
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw new IOException(
+                $"cannot listen on {address}: {e.Message}; if a ztunnel serves this pod, label it networking.istio.io/tunnel: http", e);
+        }
+    }
+
+    private T Own<T>(T part)
+        where T : IAsyncDisposable
+    {
+        _owned.Push(part);
+        return part;
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "member {Pod} of the mesh, HBONE on {Address} as {Identity}")]
+    private static partial void LogJoined(ILogger logger, string pod, IPEndPoint address, string identity);
+
+    [LoggerMessage(2, LogLevel.Warning, "waiting for pod {Pod} to appear in the mesh")]
+    private static partial void LogWaiting(ILogger logger, string pod);
+
+    [LoggerMessage(3, LogLevel.Warning, "pod {Pod} is not labelled networking.istio.io/tunnel: http: others will not call it through HBONE, or a ztunnel takes its port")]
+    private static partial void LogNotNative(ILogger logger, string pod);
+
+    [LoggerMessage(4, LogLevel.Warning, "handshake with {Peer} failed: {Reason}")]
+    private static partial void LogHandshakeFailed(ILogger logger, IPEndPoint peer, string reason);
+}

@@ -1,0 +1,13 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Ambient.Node.Requests;
+
+/// <summary>What differs between the ways into the pipeline: waypoint and ingress gateway.</summary>
+internal interface IRequestEntrance
+{
+    /// <summary>Which headers are added, kept and removed.</summary>
+    HeaderRules Headers { get; }
+
+    /// <summary>Says who sent a request and which place it arrived at.</summary>
+    RequestArrival Arrive(HttpContext http);
+}

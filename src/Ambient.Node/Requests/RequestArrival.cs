@@ -1,0 +1,30 @@
+using System.Net;
+using Ambient.Identity;
+using Ambient.Mesh;
+
+namespace Ambient.Node.Requests;
+
+/// <summary>A request as it came in: where to, from whom, and what governs it there.</summary>
+internal readonly record struct RequestArrival
+{
+    /// <summary>Policies and routes; null when the place is gone from the mesh.</summary>
+    public required RequestPlace? Place { get; init; }
+
+    /// <summary>Authenticated identity of the peer, or null.</summary>
+    public required SpiffeId? Identity { get; init; }
+
+    /// <summary>Address of the peer.</summary>
+    public required IPEndPoint Source { get; init; }
+
+    /// <summary>Address that the request was sent to: service address and port at a waypoint, the listener at a gateway.</summary>
+    public required IPEndPoint Destination { get; init; }
+
+    /// <summary>The workload that we are; null when it is gone from the mesh.</summary>
+    public required Workload? Self { get; init; }
+
+    /// <summary>The workload that was addressed itself; null when a service or a gateway was.</summary>
+    public Workload? Workload { get; init; }
+
+    /// <summary>Whether the request came from outside the mesh: services may want such go through their waypoint.</summary>
+    public bool IsIngress { get; init; }
+}

@@ -1,0 +1,138 @@
+using System.Globalization;
+using Ambient.Mesh;
+using Ambient.Node.Diagnostics;
+using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Requests.Upstreams;
+using Ambient.Policy.Authorization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Requests;
+
+/// <summary>
+/// Accounts for requests: metrics, an access line each, and a line for each try that could not be made. A line is formatted
+/// into a thread's own buffer and copied into the log's queue.
+/// </summary>
+internal sealed partial class RequestLog
+{
+    private const string Target = "access";
+
+    private readonly HostLoggerFactory _loggers;
+    private readonly RequestMetrics _metrics;
+    private readonly ILogger _access;
+    private readonly ILogger _upstreams;
+    private readonly string _network;
+
+    /// <summary>Creates the log of a pipeline.</summary>
+    /// <param name="loggers">Where lines go.</param>
+    /// <param name="metrics">What counts.</param>
+    /// <param name="network">Network that client addresses belong to.</param>
+    public RequestLog(HostLoggerFactory loggers, RequestMetrics metrics, string network)
+    {
+        _loggers = loggers;
+        _metrics = metrics;
+        _network = network;
+        _access = loggers.CreateLogger(Target);
+        _upstreams = loggers.CreateLogger("upstream");
+    }
+
+    /// <summary>A request has ended.</summary>
+    public void Completed(RequestExchange exchange)
+    {
+        var summary = Summarize(exchange);
+        _metrics.Count(summary);
+        var level = exchange.Error is null ? LogLevel.Information : LogLevel.Error;
+        if (_access.IsEnabled(level))
+        {
+            Write(exchange, summary, level);
+        }
+    }
+
+    /// <summary>A try could not be made.</summary>
+    public void TryFailed(RequestExchange exchange, in UpstreamEndpoint endpoint, int attempt, string reason) =>
+        LogTryFailed(_upstreams, exchange.BackendService?.Hostname ?? endpoint.Workload.Name, attempt, reason);
+
+    private RequestSummary Summarize(RequestExchange exchange)
+    {
+        var arrival = exchange.Arrival;
+        var http = exchange.Http;
+        return new RequestSummary
+        {
+            Source = arrival.Source is { } source ? arrival.Place?.Mesh.FindWorkload(_network, source.Address) : null,
+            Identity = arrival.Identity,
+            Destination = exchange.Attempts.Endpoint?.Workload,
+            Service = exchange.BackendService ?? arrival.Place?.Service,
+            IsGrpc = LocalReply.IsGrpc(http.Request),
+            Code = ReferenceEquals(exchange.Flags, ResponseFlags.DownstreamConnectionTermination) ? 0 : http.Response.StatusCode,
+            GrpcStatus = exchange.GrpcStatus,
+            Flags = exchange.Flags,
+            Duration = exchange.Time.GetElapsedTime(exchange.Started),
+            RequestBytes = exchange.RequestBytes,
+            ResponseBytes = exchange.ResponseBytes,
+        };
+    }
+
+    private void Write(RequestExchange exchange, in RequestSummary summary, LogLevel level)
+    {
+        var request = exchange.Http.Request;
+        var arrival = exchange.Arrival;
+        var endpoint = exchange.Attempts.Endpoint;
+        var line = new AccessLogLine(Utf8TextBuilder.Rent(), _loggers.Format, level, _loggers.Time.GetUtcNow(), Target, "request complete");
+
+        // Who, to whom.
+        if (arrival.Source is { } source)
+        {
+            line.Field("src.addr"u8, source);
+        }
+
+        line.Field("src.workload"u8, summary.Source?.Name);
+        line.Field("src.namespace"u8, summary.Source?.Namespace);
+        line.Field("src.identity"u8, arrival.Identity);
+        line.Field("dst.service"u8, summary.Service?.Hostname);
+        if (endpoint is { } reached)
+        {
+            line.Field("dst.addr"u8, reached.Address);
+            line.Field("dst.workload"u8, reached.Workload.Name);
+            line.Field("dst.namespace"u8, reached.Workload.Namespace);
+            line.Field("dst.identity"u8, reached.Workload.Protocol == TunnelProtocol.Hbone ? reached.Workload.Identity : null);
+        }
+
+        // What.
+        line.Field("method"u8, request.Method);
+        line.Field("authority"u8, request.Headers.Host);
+        line.Field("path"u8, exchange.Path.Path);
+        line.Field("protocol"u8, request.Protocol);
+        line.Field("request_id"u8, exchange.RequestIdSent);
+
+        // Decisions.
+        line.Field("policy"u8, DescribePolicy(exchange.Authorization));
+        line.Field("route"u8, exchange.Route?.Rule);
+
+        // Outcome.
+        line.Field("status"u8, summary.Code);
+        line.Field("grpc_status"u8, summary.GrpcStatus);
+        line.Field("flags"u8, summary.Flags);
+        line.Field("attempts"u8, exchange.Attempts.Count);
+        line.Field("bytes_recv"u8, summary.RequestBytes);
+        line.Field("bytes_sent"u8, summary.ResponseBytes);
+        line.Milliseconds("duration"u8, (long)summary.Duration.TotalMilliseconds);
+        line.Field("error"u8, exchange.Error);
+        _loggers.Writer.Append(line.End());
+        line.Text.Return();
+    }
+
+    // An operator asks "which policy": silent only where none applies.
+    private static string? DescribePolicy(AuthorizationDecision? asked)
+    {
+        if (asked is not { } decision || decision.Reason == AuthorizationReason.NoPolicy)
+        {
+            return null;
+        }
+
+        return decision.Rule is { } rule ? string.Create(CultureInfo.InvariantCulture, $"{decision}, rule {rule}") : decision.ToString();
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "{Service} not reached, try {Attempt}: {Reason}")]
+    private static partial void LogTryFailed(ILogger logger, string service, int attempt, string reason);
+}

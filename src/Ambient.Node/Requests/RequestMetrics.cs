@@ -1,0 +1,184 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Ambient.Identity;
+using Ambient.Mesh;
+using Ambient.Node.Diagnostics.Metrics;
+
+namespace Ambient.Node.Requests;
+
+/// <summary>
+/// Istio's request metrics (reference/waypoint.md 7.1). What labels depend on is the key, so a request that resembles an
+/// earlier one costs a lookup and makes no string. Series are bounded: past <see cref="MaxSeries"/> new ones are counted as
+/// unknown on both sides, so that totals stay right.
+/// </summary>
+internal sealed class RequestMetrics
+{
+    /// <summary>Label sets before new ones are pooled.</summary>
+    public const int MaxSeries = 10_000;
+
+    private const string Unknown = "unknown";
+
+    // Also for bytes, as in the reference.
+    private static readonly double[] Buckets =
+    [
+        0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000,
+    ];
+
+    private readonly ConcurrentDictionary<Subject, Series> _bySubject = new();
+    private readonly ConcurrentDictionary<string, Series> _byLabels = new(StringComparer.Ordinal);
+    private readonly string _reporter;
+    private readonly string _security;
+    private readonly CounterFamily _requests;
+    private readonly HistogramFamily _duration;
+    private readonly HistogramFamily _requestBytes;
+    private readonly HistogramFamily _responseBytes;
+
+    /// <summary>Creates the metrics in a registry.</summary>
+    /// <param name="registry">Registry.</param>
+    /// <param name="reporter"><c>waypoint</c>, or <c>source</c> for a gateway.</param>
+    /// <param name="security">What <c>connection_security_policy</c> says: <c>mutual_tls</c> where clients are authenticated, else <c>none</c>.</param>
+    public RequestMetrics(MetricRegistry registry, string reporter, string security)
+    {
+        _reporter = reporter;
+        _security = security;
+        _requests = registry.Add(new CounterFamily("istio_requests", "Requests that were answered."));
+        _duration = registry.Add(new HistogramFamily("istio_request_duration_milliseconds", "Time from the head of a request to the end of its answer.", Buckets));
+        _requestBytes = registry.Add(new HistogramFamily("istio_request_bytes", "Size of request bodies.", Buckets));
+        _responseBytes = registry.Add(new HistogramFamily("istio_response_bytes", "Size of answer bodies.", Buckets));
+    }
+
+    /// <summary>Counts a request that has ended.</summary>
+    public void Count(in RequestSummary summary)
+    {
+        var series = SeriesOf(new Subject(summary));
+        series.Requests.Increment();
+        series.Duration.Observe(summary.Duration.TotalMilliseconds);
+        series.RequestBytes.Observe(summary.RequestBytes);
+        series.ResponseBytes.Observe(summary.ResponseBytes);
+    }
+
+    private Series SeriesOf(in Subject subject)
+    {
+        if (_bySubject.TryGetValue(subject, out var series))
+        {
+            return series;
+        }
+
+        if (_bySubject.Count >= MaxSeries)
+        {
+            // Keys hold workloads of old snapshots: a cache only, the series themselves stay.
+            _bySubject.Clear();
+        }
+
+        return _bySubject[subject] = Find(subject);
+    }
+
+    private Series Find(in Subject subject)
+    {
+        var labels = LabelsOf(subject);
+        if (!_byLabels.TryGetValue(labels.Text, out var series))
+        {
+            if (_byLabels.Count >= MaxSeries)
+            {
+                labels = LabelsOf(subject.WithoutParties());
+            }
+
+            series = _byLabels.GetOrAdd(
+                labels.Text,
+                static (_, state) => new Series(
+                    state.Metrics._requests.Series(state.Labels),
+                    state.Metrics._duration.Series(state.Labels),
+                    state.Metrics._requestBytes.Series(state.Labels),
+                    state.Metrics._responseBytes.Series(state.Labels)),
+                (Metrics: this, Labels: labels));
+        }
+
+        return series;
+    }
+
+    private MetricLabels LabelsOf(in Subject subject)
+    {
+        var source = subject.Source;
+        var destination = subject.Destination;
+        var service = subject.Service;
+        return MetricLabels.Of(
+            ("reporter", _reporter),
+            ("source_workload", Or(source?.WorkloadName)),
+            ("source_canonical_service", Or(source?.CanonicalName)),
+            ("source_canonical_revision", Or(source?.CanonicalRevision)),
+            ("source_workload_namespace", Or(source?.Namespace)),
+            ("source_principal", Or(subject.Identity?.ToString())),
+            ("source_app", Or(source?.CanonicalName)),
+            ("source_version", Or(source?.CanonicalRevision)),
+            ("source_cluster", Or(source?.ClusterId)),
+            ("destination_workload", Or(destination?.WorkloadName)),
+            ("destination_workload_namespace", Or(destination?.Namespace)),
+            ("destination_principal", Or(destination?.Protocol == TunnelProtocol.Hbone ? destination.Identity.ToString() : null)),
+            ("destination_app", Or(destination?.CanonicalName)),
+            ("destination_version", Or(destination?.CanonicalRevision)),
+            ("destination_service", Or(service?.Hostname)),
+            ("destination_canonical_service", Or(destination?.CanonicalName)),
+            ("destination_canonical_revision", Or(destination?.CanonicalRevision)),
+            ("destination_service_name", Or(service?.Name)),
+            ("destination_service_namespace", Or(service?.Namespace)),
+            ("destination_cluster", Or(destination?.ClusterId)),
+            ("request_protocol", subject.IsGrpc ? "grpc" : "http"),
+            ("response_code", subject.Code.ToString(CultureInfo.InvariantCulture)),
+            ("grpc_response_status", subject.GrpcStatus ?? ""),
+            ("response_flags", subject.Flags),
+            ("connection_security_policy", _security));
+    }
+
+    private static string Or(string? value) => string.IsNullOrEmpty(value) ? Unknown : value;
+
+    private sealed record Series(Counter Requests, Histogram Duration, Histogram RequestBytes, Histogram ResponseBytes);
+
+    /// <summary>What the labels depend on. Mesh objects are compared by reference: snapshots share what did not change.</summary>
+    private readonly struct Subject : IEquatable<Subject>
+    {
+        public Subject(in RequestSummary summary)
+        {
+            Source = summary.Source;
+            Identity = summary.Identity;
+            Destination = summary.Destination;
+            Service = summary.Service;
+            IsGrpc = summary.IsGrpc;
+            Code = summary.Code;
+            GrpcStatus = Bounded(summary.GrpcStatus);
+            Flags = summary.Flags;
+        }
+
+        public Workload? Source { get; private init; }
+
+        public SpiffeId? Identity { get; private init; }
+
+        public Workload? Destination { get; private init; }
+
+        public MeshService? Service { get; private init; }
+
+        public bool IsGrpc { get; private init; }
+
+        public int Code { get; private init; }
+
+        public string? GrpcStatus { get; private init; }
+
+        public string Flags { get; private init; }
+
+        public Subject WithoutParties() => this with { Source = null, Identity = null, Destination = null, Service = null };
+
+        public bool Equals(Subject other) =>
+            ReferenceEquals(Source, other.Source) && ReferenceEquals(Destination, other.Destination) && ReferenceEquals(Service, other.Service)
+            && Code == other.Code && IsGrpc == other.IsGrpc && ReferenceEquals(Flags, other.Flags) && GrpcStatus == other.GrpcStatus
+            && (Identity?.Equals(other.Identity) ?? other.Identity is null);
+
+        public override bool Equals(object? obj) => obj is Subject other && Equals(other);
+
+        public override int GetHashCode() => HashCode.Combine(
+            RuntimeHelpers.GetHashCode(Source), RuntimeHelpers.GetHashCode(Destination), RuntimeHelpers.GetHashCode(Service), Code, GrpcStatus, Flags, IsGrpc);
+
+        // An endpoint may answer anything; only what gRPC defines becomes a label of its own.
+        private static string? Bounded(string? status) =>
+            status is null or { Length: 1 } || (status.Length == 2 && status[0] == '1' && status[1] is >= '0' and <= '6') ? status : Unknown;
+    }
+}

@@ -1,0 +1,12 @@
+using Ambient.Mesh;
+using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Requests;
+
+namespace Ambient.Node.Requests;
+
+/// <summary>Policies and routes of one place (a service at a waypoint, a gateway), compiled for one snapshot.</summary>
+/// <param name="Mesh">The snapshot; a request that begins with it ends with it.</param>
+/// <param name="Service">The service that the place stands for; null for workload-addressed traffic and gateways.</param>
+/// <param name="Policies">Policies.</param>
+/// <param name="Routes">Routes, or null where none can apply.</param>
+internal sealed record RequestPlace(MeshSnapshot Mesh, MeshService? Service, RequestPolicies Policies, RequestRoutes? Routes);

@@ -1,0 +1,29 @@
+namespace Ambient.Node.Requests;
+
+/// <summary>Short names of why a request ended as it did, as Istio's dashboards know them (reference/waypoint.md 7.1).</summary>
+internal static class ResponseFlags
+{
+    /// <summary>Nothing special.</summary>
+    public const string None = "-";
+
+    /// <summary>No endpoint that could take the request.</summary>
+    public const string NoHealthyUpstream = "UH";
+
+    /// <summary>No connection to the endpoint.</summary>
+    public const string UpstreamConnectionFailure = "UF";
+
+    /// <summary>The endpoint closed before or while answering.</summary>
+    public const string UpstreamConnectionTermination = "UC";
+
+    /// <summary>The endpoint did not answer in time.</summary>
+    public const string UpstreamRequestTimeout = "UT";
+
+    /// <summary>No route matches.</summary>
+    public const string NoRouteFound = "NR";
+
+    /// <summary>The client went away.</summary>
+    public const string DownstreamConnectionTermination = "DC";
+
+    /// <summary>The request breaks the protocol.</summary>
+    public const string DownstreamProtocolError = "DPE";
+}

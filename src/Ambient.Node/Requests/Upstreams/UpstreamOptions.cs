@@ -1,0 +1,23 @@
+namespace Ambient.Node.Requests.Upstreams;
+
+/// <summary>Settings of connections to endpoints.</summary>
+internal sealed record UpstreamOptions
+{
+    /// <summary>Time for a connection, tunnel included. Default 10 seconds, as MeshConfig's <c>connectTimeout</c>.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// How long an unused connection stays open. Default 60 seconds: shorter than the keep-alive of common servers, so
+    /// that a request seldom meets a connection which is just being closed.
+    /// </summary>
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Tries of one request in all, when connections cannot be made. Default 3 (reference/waypoint.md 5.4).</summary>
+    public int MaxAttempts { get; init; } = 3;
+
+    /// <summary>Longest wait before the second try; doubles after. Default 25 ms.</summary>
+    public TimeSpan RetryBackoff { get; init; } = TimeSpan.FromMilliseconds(25);
+
+    /// <summary>Limit of an answer's headers, in kilobytes. Default 64.</summary>
+    public int MaxResponseHeadersKilobytes { get; init; } = 64;
+}

@@ -1,0 +1,93 @@
+using System.Collections.Concurrent;
+using Ambient.Mesh;
+
+namespace Ambient.Node.Requests.Upstreams;
+
+/// <summary>
+/// The upstreams in use, one for each endpoint, port and protocol. Looked up without a lock; those whose endpoint left
+/// the mesh or changed its address, identity or protocol are retired with the snapshot that says so.
+/// </summary>
+internal sealed class UpstreamPool : IDisposable
+{
+    private readonly ConcurrentDictionary<Key, Upstream> _upstreams = new();
+    private readonly UpstreamDialer _dialer;
+    private readonly IDisposable _watch;
+
+    /// <summary>Creates a pool.</summary>
+    public UpstreamPool(IMeshSnapshotProvider meshes, UpstreamDialer dialer, UpstreamOptions options)
+    {
+        _dialer = dialer;
+        Options = options;
+        _watch = meshes.OnChange(RetireGone);
+    }
+
+    /// <summary>Settings.</summary>
+    public UpstreamOptions Options { get; }
+
+    /// <summary>Where the upstreams in use go.</summary>
+    public IEnumerable<UpstreamEndpoint> Endpoints => _upstreams.Select(pair => pair.Value.Endpoint);
+
+    /// <summary>Upstreams in use.</summary>
+    public int Count => _upstreams.Count;
+
+    /// <summary>The upstream of an endpoint, counted in for the caller, who counts it out with <see cref="Upstream.Release"/>.</summary>
+    public Upstream Acquire(in UpstreamEndpoint endpoint)
+    {
+        var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority, endpoint.Address.Port, endpoint.Http2);
+        while (true)
+        {
+            if (_upstreams.TryGetValue(key, out var upstream))
+            {
+                if (Serves(upstream.Endpoint.Workload, endpoint.Workload) && upstream.Endpoint.Address.Equals(endpoint.Address)
+                    && upstream.TryAcquire())
+                {
+                    return upstream;
+                }
+
+                Retire(key, upstream);
+            }
+
+            // Not GetOrAdd: it may make two, and the loser would never be closed.
+            var added = new Upstream(endpoint, _dialer, Options);
+            if (!_upstreams.TryAdd(key, added))
+            {
+                added.Release();
+            }
+        }
+    }
+
+    /// <summary>Retires every upstream; requests under way finish.</summary>
+    public void Dispose()
+    {
+        _watch.Dispose();
+        foreach (var (key, upstream) in _upstreams)
+        {
+            Retire(key, upstream);
+        }
+    }
+
+    private void RetireGone(MeshSnapshot mesh)
+    {
+        foreach (var (key, upstream) in _upstreams)
+        {
+            if (!mesh.Workloads.TryGetValue(key.Uid, out var workload) || !Serves(upstream.Endpoint.Workload, workload)
+                || !workload.Addresses.Contains((upstream.Endpoint.Waypoint?.NextHop ?? upstream.Endpoint.Address).Address))
+            {
+                Retire(key, upstream);
+            }
+        }
+    }
+
+    private void Retire(in Key key, Upstream upstream)
+    {
+        if (_upstreams.TryRemove(KeyValuePair.Create(key, upstream)))
+        {
+            upstream.Release();
+        }
+    }
+
+    private static bool Serves(Workload dialled, Workload wanted) =>
+        ReferenceEquals(dialled, wanted) || (dialled.Protocol == wanted.Protocol && dialled.Identity.Equals(wanted.Identity));
+
+    private readonly record struct Key(string Uid, string? Through, int Port, bool Http2);
+}

@@ -1,0 +1,28 @@
+using System.Net;
+using Ambient.Hbone;
+using Ambient.Hbone.AspNetCore;
+using Ambient.Identity;
+
+namespace Ambient.Node.Waypoint;
+
+/// <summary>What a request at a waypoint knows of the tunnel it came through.</summary>
+internal sealed class WaypointConnection(HboneConnect connect, WaypointDestination destination) : IHboneConnectionFeature
+{
+    /// <inheritdoc/>
+    public SpiffeId PeerIdentity { get; } = connect.PeerIdentity;
+
+    /// <inheritdoc/>
+    public string Authority { get; } = connect.Authority;
+
+    /// <inheritdoc/>
+    public IPEndPoint RemoteEndPoint { get; } = connect.RemoteEndPoint;
+
+    /// <inheritdoc/>
+    IPEndPoint? IHboneConnectionFeature.Destination => Target.Address;
+
+    /// <summary>What the tunnel is for, as resolved when it was opened.</summary>
+    public WaypointDestination Target { get; } = destination;
+
+    /// <summary>Key of the place whose policies and routes apply: the service's, or empty for a workload.</summary>
+    public string PlaceKey { get; } = destination.Service?.Key ?? "";
+}
