@@ -1,0 +1,46 @@
+using Ambient.Samples.Bookinfo.Walkthrough.Cluster;
+using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
+
+namespace Ambient.Samples.Bookinfo.Walkthrough.Steps;
+
+/// <summary>What it all takes in memory, read from the running processes: right after their work, and at rest.</summary>
+internal sealed class Step7Footprint : IStep
+{
+    // Hosts give memory back once they have been idle for a few seconds; reading before that shows the load, not the rest.
+    private static readonly TimeSpan s_rest = TimeSpan.FromSeconds(12);
+
+    public string Title => "Footprint: resident memory after the traffic";
+
+    public async Task RunAsync(Stage stage, CancellationToken cancellation)
+    {
+        var tell = stage.Tell;
+        var hosts = stage.Kubelet.Hosts.Where(host => !host.Process.HasExited).ToList();
+        var busy = hosts.ToDictionary(host => host, host => Footprint.ReadResident(host.Process.Id));
+        await Task.Delay(s_rest, cancellation);
+        var rest = hosts.ToDictionary(host => host, host => Footprint.ReadResident(host.Process.Id));
+
+        tell.Row($"{"VmRSS of",-28} {"pid",8} {"busy",10} {"at rest",10} {"promise",10}");
+        foreach (var host in hosts)
+        {
+            tell.Row($"{host.Name,-28} {host.Process.Id,8} {busy[host],7:F1} MB {rest[host],7:F1} MB {Promise(host),7:F0} MB");
+        }
+
+        foreach (var host in hosts)
+        {
+            tell.Check(rest[host] <= Promise(host), $"{host.Name}: {rest[host]:F1} MB of {Promise(host):F0} MB");
+        }
+
+        // The worst of each kind: the arithmetic must not flatter.
+        var footprint = new Footprint(
+            rest.Where(reading => IsZtunnel(reading.Key)).Max(reading => reading.Value),
+            rest.Where(reading => !IsZtunnel(reading.Key)).Max(reading => reading.Value));
+        tell.Row($"{Footprint.Pods} pods, a sidecar each:  {Footprint.Pods} x {Footprint.SidecarMegabytes:F0} MB = {Footprint.SidecarsTotal / 1000:F1} GB");
+        tell.Row($"ambient, {Footprint.Nodes} nodes:        {Footprint.Nodes} ztunnels x {footprint.ZtunnelMegabytes:F1} MB = {footprint.NodesTotal / 1000:F2} GB, layer 4 for every pod");
+        tell.Row($"and {Footprint.Waypoints} waypoints:         + {Footprint.Waypoints} x {footprint.WaypointMegabytes:F1} MB = {footprint.AmbientTotal / 1000:F2} GB with layer 7: {footprint.Ratio:F0} times less");
+        tell.Check(footprint.AmbientTotal < Footprint.SidecarsTotal, "nodes and waypoints take less than sidecars");
+    }
+
+    private static bool IsZtunnel(Host host) => host.Name.StartsWith("ztunnel-", StringComparison.Ordinal);
+
+    private static double Promise(Host host) => IsZtunnel(host) ? Footprint.ZtunnelPromise : Footprint.WaypointPromise;
+}

@@ -1,0 +1,3 @@
+using Ambient.Node.Hosting;
+
+return await WaypointProgram.RunAsync(args);
