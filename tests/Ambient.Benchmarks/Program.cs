@@ -1,0 +1,30 @@
+using Ambient.Benchmarks.SideBySide;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
+
+namespace Ambient.Benchmarks;
+
+/// <summary>Three programs in one: micro benchmarks, the side-by-side run, and the client of idle connections that the latter starts.</summary>
+internal static class Program
+{
+    private static async Task<int> Main(string[] args)
+    {
+        switch (args)
+        {
+            case ["side-by-side", .. var rest]:
+                return await SideBySideRun.MainAsync(rest);
+            case [IdleClient.Verb, var host, var port, var count]:
+                return await IdleClient.HoldAsync(host, int.Parse(port), int.Parse(count));
+            case ["micro", .. var rest]:
+                // In this process: a project generated elsewhere would not find our central package versions.
+                var config = DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance));
+                BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(rest, config);
+                return 0;
+            default:
+                await Console.Error.WriteLineAsync("usage: side-by-side [--help] | micro [--filter '*']");
+                return 2;
+        }
+    }
+}

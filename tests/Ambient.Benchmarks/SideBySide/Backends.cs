@@ -1,0 +1,66 @@
+namespace Ambient.Benchmarks.SideBySide;
+
+/// <summary>What is served behind every proxy: nginx (1 KB answers, one big file) and two iperf3 servers.</summary>
+internal static class Backends
+{
+    internal const int Http = 8080;
+    internal const int Bulk = 5201;
+
+    /// <summary>The same, on ports that nothing redirects.</summary>
+    internal const int PlainHttp = 8081;
+
+    /// <summary>Size of <c>/big</c>.</summary>
+    internal const int BigBytes = 100_000_000;
+
+    internal static async Task<List<BenchProcess>> StartAsync(BenchNetwork network, string folder, CancellationToken cancellationToken)
+    {
+        var site = Path.Combine(folder, "site");
+        Directory.CreateDirectory(site);
+        await using (var big = File.Create(Path.Combine(site, "big")))
+        {
+            big.SetLength(BigBytes);
+        }
+
+        // Its worker runs as another user, who must reach the file.
+        Open(folder);
+        Open(site);
+        await File.WriteAllTextAsync(Path.Combine(folder, "nginx.conf"), Configuration(folder, site), cancellationToken);
+        var nginx = BenchProcess.Start(network.Server, "nginx", folder, null, "nginx", "-e", Path.Combine(folder, "nginx.err"), "-c", Path.Combine(folder, "nginx.conf"));
+        var iperf = BenchProcess.Start(network.Server, "iperf3", folder, null, "iperf3", "-s", "-p", $"{Bulk}");
+        List<BenchProcess> started = [nginx, iperf];
+        await nginx.ReadyAsync(
+            () => Shell.RunAsync($"ip netns exec {network.Server} curl -sf -o /dev/null http://{BenchNetwork.ServerAddress}:{PlainHttp}/", cancellationToken), cancellationToken);
+        return started;
+    }
+
+    private static string Configuration(string folder, string site) => $$"""
+        worker_processes 1;
+        daemon off;
+        pid {{folder}}/nginx.pid;
+        error_log {{folder}}/nginx.err;
+        events { worker_connections 20000; }
+        http {
+          access_log off;
+          tcp_nodelay on;
+          sendfile on;
+          keepalive_timeout 600s;
+          keepalive_requests 1000000000;
+          client_body_temp_path {{folder}}/nginx-body; proxy_temp_path {{folder}}/nginx-proxy; fastcgi_temp_path {{folder}}/nginx-fastcgi;
+          uwsgi_temp_path {{folder}}/nginx-uwsgi; scgi_temp_path {{folder}}/nginx-scgi;
+          server {
+            listen {{Http}} backlog=4096;
+            listen {{PlainHttp}} backlog=4096;
+            root {{site}};
+            location = / { default_type text/plain; return 200 "{{new string('a', 1024)}}"; }
+          }
+        }
+        """;
+
+    private static void Open(string folder)
+    {
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
+        }
+    }
+}

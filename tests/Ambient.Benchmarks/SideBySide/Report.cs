@@ -1,0 +1,159 @@
+using System.Globalization;
+using System.Text;
+
+namespace Ambient.Benchmarks.SideBySide;
+
+/// <summary>Tables, ratios and verdicts of a run: on the console, and as a markdown fragment for docs/performance.md.</summary>
+internal sealed class Report(Figures figures)
+{
+    // What the originals reached on the machine that design.md section 6 was measured on, by connections 1, 8, 32, 64 ...
+    private static readonly double[] OriginalWaypointRequests = [3300, 10000, 14600, 14500];
+    private static readonly double[] OriginalWaypointP99 = [530, 1300, double.NaN, 7800];
+    private static readonly double[] OriginalWaypointCpu = [double.NaN, 60.5, double.NaN, 42.5];
+
+    // ... and what HAProxy's pair reached there: the quotient says how much faster or slower this machine is today.
+    private static readonly double[] HaproxyRequestsThere = [8500, 27000, 32000, 32000];
+
+    private readonly StringBuilder _text = new();
+    private int _under;
+
+    /// <summary>The report.</summary>
+    internal string Write(SideBySideOptions options)
+    {
+        _text.Append(CultureInfo.InvariantCulture, $"Measured on {DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC, {Environment.ProcessorCount} cores, {Processor()}, {options.Rounds} round(s) of {options.Seconds} s, load average before and after {options.LoadBefore} / {LoadAverage()}. Single readings are in brackets.\n");
+        Pair();
+        Waypoint();
+        Hop();
+        _text.Append(CultureInfo.InvariantCulture, $"\nTargets missed: {_under}.\n");
+        return _text.ToString();
+    }
+
+    internal static string LoadAverage() => File.ReadAllText("/proc/loadavg").Split(' ')[0];
+
+    private void Pair()
+    {
+        Head("Pair of proxies", "ztunnel pair", "HAProxy TLS pair", "ratio", "target");
+        foreach (var c in PairSections.ThroughputConnections)
+        {
+            Row($"throughput, {c} connection(s), Gbit/s", $"throughput {c}", "0.00", ratio => ratio >= 1.25, ">= 1.25x");
+            Row($"CPU per GB, {c} connection(s), both proxies, s", $"CPU per GB {c}", "0.00");
+        }
+
+        foreach (var c in PairSections.RequestConnections)
+        {
+            Row($"requests/s, {c}", $"requests {c}", "0", ratio => ratio >= 1.1, ">= 1.1x");
+            Row($"CPU per request, {c}, both proxies, us", $"CPU per request {c}", "0.0");
+            Row($"p50, {c}, us", $"p50 {c}", "0");
+            Row($"p99, {c}, us", $"p99 {c}", "0", ratio => ratio <= 1, "<= 1x");
+        }
+
+        foreach (var c in PairSections.NewConnections)
+        {
+            Row($"new connections/s, {c} at a time", $"new connections {c}", "0", ratio => ratio >= 5, ">= 5x");
+        }
+
+        foreach (var side in (string[])["client", "server"])
+        {
+            Row($"resident at rest, {side}, MB", $"resident at rest {side}", "0.0", limit: 15, target: "<= 15 MB");
+            Row($"resident after the load, {side}, MB", $"resident after {side}", "0.0", limit: 24, target: "<= 24 MB");
+            Row($"per idle connection, {side}, KB", $"idle {side}", "0.0", limit: 5, target: "<= 5 KB");
+        }
+    }
+
+    private void Waypoint()
+    {
+        if (figures.Mean("requests 1", WaypointSection.Path) is null)
+        {
+            return;
+        }
+
+        Head("Whole path with waypoint", "with waypoint", "our pair alone", "ratio", "target (the original's figure, scaled by HAProxy's pair here against there)");
+        for (var i = 0; i < PairSections.RequestConnections.Length; i++)
+        {
+            var c = PairSections.RequestConnections[i];
+            var scale = figures.Mean($"requests {c}", HaproxyPair.Name) is { } here ? here / HaproxyRequestsThere[i] : 1;
+            Against($"requests/s, {c}", $"requests {c}", "0", OriginalWaypointRequests[i] * scale, larger: true);
+            Against($"p50, {c}, us", $"p50 {c}", "0", double.NaN, larger: false);
+            Against($"p99, {c}, us", $"p99 {c}", "0", OriginalWaypointP99[i] / scale, larger: false);
+            Against($"CPU per request, {c}, of the waypoint, us", $"CPU per request {c} of waypoint", "0.0", OriginalWaypointCpu[i] / scale, larger: false);
+            Against($"CPU per request, {c}, of the client's ztunnel, us", $"CPU per request {c} of ztunnel-client", "0.0", double.NaN, larger: false);
+            Against($"CPU per request, {c}, of the server's ztunnel, us", $"CPU per request {c} of ztunnel-server", "0.0", double.NaN, larger: false);
+        }
+
+        Against("resident at rest, MB", "resident at rest", "0.0", double.NaN, larger: false);
+        Against("resident after, MB", "resident after", "0.0", 40, larger: false);
+        Against("one 100 MB download, GB/s", "download", "0.00", 0.385, larger: true);
+        Against("a client that waits for the close, ms a request", "waits for close", "0.0", 1000, larger: false);
+    }
+
+    private void Hop()
+    {
+        if (figures.Mean("requests 1", HopSection.Gateway) is null)
+        {
+            return;
+        }
+
+        Head("One hop of plain HTTP", "our gateway", "HAProxy", "ratio", "target");
+        foreach (var c in PairSections.RequestConnections)
+        {
+            Row($"requests/s, {c}", $"requests {c}", "0", ratio => ratio >= 0.9, ">= 0.9x", HopSection.Gateway, HopSection.Haproxy);
+            Row($"CPU per request, {c}, us", $"CPU per request {c}", "0.0", ours: HopSection.Gateway, theirs: HopSection.Haproxy);
+            Row($"p99, {c}, us", $"p99 {c}", "0", ours: HopSection.Gateway, theirs: HopSection.Haproxy);
+        }
+    }
+
+    private void Head(params string[] columns)
+    {
+        _text.Append(CultureInfo.InvariantCulture, $"\n| {string.Join(" | ", columns)} |\n|{string.Concat(Enumerable.Repeat("---|", columns.Length))}\n");
+    }
+
+    private void Row(
+        string label, string figure, string format, Func<double, bool>? holds = null, string target = "", string ours = ZtunnelPair.Name, string theirs = HaproxyPair.Name, double? limit = null)
+    {
+        var a = figures.Mean(figure, ours);
+        var b = figures.Mean(figure, theirs);
+        if (a is null && b is null)
+        {
+            return;
+        }
+
+        var ratio = a / b;
+        bool? good = limit is { } most ? a <= most : holds is null || ratio is not { } r ? null : holds(r);
+        Line(label, Cell(figure, ours, format), Cell(figure, theirs, format), ratio is { } q ? $"{q:0.00}" : "", Verdict(target, a is null ? null : good));
+    }
+
+    private void Against(string label, string figure, string format, double original, bool larger)
+    {
+        if (figures.Mean(figure, WaypointSection.Path) is not { } mine)
+        {
+            return;
+        }
+
+        var alone = figures.Mean(figure, WaypointSection.Alone);
+        bool? good = double.IsNaN(original) ? null : larger ? mine >= original : mine <= original;
+        var target = double.IsNaN(original) ? "" : $"{(larger ? ">=" : "<=")} {original.ToString(format, CultureInfo.InvariantCulture)}";
+        Line(label, Cell(figure, WaypointSection.Path, format), Cell(figure, WaypointSection.Alone, format), alone is { } x ? $"{mine / x:0.00}" : "", Verdict(target, good));
+    }
+
+    private string Cell(string figure, string contender, string format)
+    {
+        var all = figures.Readings(figure, contender).Select(v => v.ToString(format, CultureInfo.InvariantCulture)).ToArray();
+        return all.Length switch
+        {
+            0 => "",
+            1 => all[0],
+            _ => $"{figures.Mean(figure, contender)!.Value.ToString(format, CultureInfo.InvariantCulture)} ({string.Join(", ", all)})",
+        };
+    }
+
+    private string Verdict(string target, bool? good)
+    {
+        _under += good == false ? 1 : 0;
+        return good switch { null => target, true => $"{target} PASS", false => $"{target} **under**" };
+    }
+
+    private void Line(params string[] cells) => _text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", cells)} |\n");
+
+    private static string Processor() =>
+        File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? "unknown processor";
+}

@@ -1,0 +1,83 @@
+using System.Globalization;
+
+namespace Ambient.Benchmarks.SideBySide;
+
+/// <summary>What to measure, and for how long.</summary>
+internal sealed class SideBySideOptions
+{
+    internal const string Usage = """
+        usage: side-by-side.sh [options]
+
+          --quick               one round of two seconds a figure (about two minutes; noisy)
+          --rounds N            turns that each contender takes (default 2)
+          --seconds N           length of one measurement (default 4)
+          --sections A,B        of throughput,requests,connections,idle,waypoint,hop (default all)
+          --contenders A,B      of haproxy,ztunnel (default both; haproxy alone proves the harness)
+          --idle N              idle connections held (default 1000)
+          --output FILE         markdown fragment (default artifacts/bench/side-by-side.md)
+        """;
+
+    private static readonly string[] AllSections = ["throughput", "requests", "connections", "idle", "waypoint", "hop"];
+    private static readonly string[] AllContenders = ["haproxy", "ztunnel"];
+
+    internal string Root { get; private set; } = Directory.GetCurrentDirectory();
+
+    internal int Rounds { get; private set; } = 2;
+
+    internal int Seconds { get; private set; } = 4;
+
+    internal int Idle { get; private set; } = 1000;
+
+    internal bool Help { get; private set; }
+
+    internal string? OutputPath { get; private set; }
+
+    internal string[] Sections { get; private set; } = AllSections;
+
+    internal string[] Contenders { get; private set; } = AllContenders;
+
+    /// <summary>Load average when the run began.</summary>
+    internal string LoadBefore { get; set; } = "";
+
+    internal string Output => OutputPath ?? Path.Combine(Root, "artifacts", "bench", "side-by-side.md");
+
+    /// <summary>Reads a command line.</summary>
+    /// <exception cref="FormatException">An option is unknown or out of range; the message names it.</exception>
+    internal static SideBySideOptions Parse(string[] args)
+    {
+        var options = new SideBySideOptions();
+        for (var i = 0; i < args.Length; i++)
+        {
+            var name = args[i];
+            string Value() => ++i < args.Length ? args[i] : throw new FormatException($"{name} needs a value");
+            switch (name)
+            {
+                case "--help" or "-h": options.Help = true; break;
+                case "--quick": (options.Rounds, options.Seconds) = (1, 2); break;
+                case "--root": options.Root = Value(); break;
+                case "--rounds": options.Rounds = Number(name, Value()); break;
+                case "--seconds": options.Seconds = Number(name, Value()); break;
+                case "--idle": options.Idle = Number(name, Value()); break;
+                case "--output": options.OutputPath = Path.GetFullPath(Value()); break;
+                case "--sections": options.Sections = Some(name, Value(), AllSections); break;
+                case "--contenders": options.Contenders = Some(name, Value(), AllContenders); break;
+                default: throw new FormatException($"unknown option {name}");
+            }
+        }
+
+        return options;
+    }
+
+    internal bool Has(string section) => Sections.Contains(section);
+
+    private static int Number(string name, string value) =>
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= 60_000
+            ? number
+            : throw new FormatException($"{name} {value}: a number from 1 to 60000 is wanted");
+
+    private static string[] Some(string name, string value, string[] all)
+    {
+        var some = value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return some.Except(all).FirstOrDefault() is { } unknown ? throw new FormatException($"{name}: unknown {unknown}, known are {string.Join(", ", all)}") : some;
+    }
+}

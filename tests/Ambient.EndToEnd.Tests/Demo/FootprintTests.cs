@@ -1,0 +1,36 @@
+using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
+
+namespace Ambient.EndToEnd.Tests.Demo;
+
+public class FootprintTests
+{
+    [Fact]
+    public void Totals_OfMeasuredFigures_AreTheArithmetic()
+    {
+        var footprint = new Footprint(ZtunnelMegabytes: 12, WaypointMegabytes: 30);
+
+        Assert.Equal(8000, Footprint.SidecarsTotal);
+        Assert.Equal(120, footprint.NodesTotal);
+        Assert.Equal(360, footprint.AmbientTotal);
+        Assert.Equal(8000.0 / 360, footprint.Ratio, 6);
+    }
+
+    [Fact]
+    public void ParseResident_OfProcStatus_IsInMegabytes() =>
+        Assert.Equal(14.5, Footprint.ParseResident("Name:\tztunnel\nVmPeak:\t  99999 kB\nVmRSS:\t   14848 kB\nRssAnon:\t 1 kB\n"));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("Name:\tztunnel\nState:\tZ (zombie)\n")]
+    [InlineData("VmRSS:\tmany kB\n")]
+    public void ParseResident_WithoutTheLine_Throws(string status) =>
+        Assert.Throws<FormatException>(() => Footprint.ParseResident(status));
+
+    [SkippableFact]
+    public void ReadResident_OfThisProcess_IsAReading()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "needs /proc");
+
+        Assert.InRange(Footprint.ReadResident(Environment.ProcessId), 5, 10_000);
+    }
+}

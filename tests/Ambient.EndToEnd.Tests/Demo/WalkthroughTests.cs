@@ -1,0 +1,71 @@
+using Ambient.Samples.Bookinfo.Walkthrough.Cluster;
+using Ambient.Samples.Bookinfo.Walkthrough.Steps;
+
+namespace Ambient.EndToEnd.Tests.Demo;
+
+/// <summary>
+/// The walkthrough itself, with hosts as they are built for tests. Without its last step: what a process compiled just in
+/// time takes in memory says nothing about the native one.
+/// </summary>
+public sealed class WalkthroughTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("ambient-walkthrough-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [SkippableFact]
+    public async Task Walkthrough_ThroughStepSix_PassesAndStopsWhatItStarted()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "loopback addresses beyond 127.0.0.1 are Linux's");
+        await using var walkthrough = ChildProcess.Start(
+            "walkthrough",
+            _folder,
+            "dotnet",
+            [
+                BuiltProgram("Walkthrough", "walkthrough.dll"), "--root", Repository.Root, "--through", "6", "--run-folder", Path.Combine(_folder, "run"),
+                "--ztunnel", BuiltProgram("Ztunnel", "ztunnel"), "--waypoint", BuiltProgram("Waypoint", "waypoint"), "--bookinfo", BuiltProgram("Bookinfo", "bookinfo.dll"),
+            ],
+            []);
+        Assert.True(await Stage.UntilAsync(() => Task.FromResult(walkthrough.HasExited), TimeSpan.FromMinutes(4), CancellationToken.None), Report());
+
+        await Stage.UntilAsync(() => Task.FromResult(walkthrough.Since(0).Count > 0), TimeSpan.FromSeconds(5), CancellationToken.None);
+        Skip.If(walkthrough.Since(0).Any(line => line.Contains("another walkthrough is running", StringComparison.Ordinal)), "another walkthrough is running on this machine");
+
+        Assert.True(walkthrough.DescribeExit() == "exit code 0", Report());
+        Assert.Contains(walkthrough.Since(0), line => line.Contains("6 of 6 steps passed", StringComparison.Ordinal));
+        Assert.Empty(ProcessesWith(Path.Combine(_folder, "run")));
+
+        string Report() => string.Join('\n', walkthrough.Since(0));
+    }
+
+    // The tests' own configuration: debug beside debug, release beside release.
+    private static string BuiltProgram(string project, string file)
+    {
+        var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+        var path = Path.Combine(Repository.Root, "artifacts", "bin", project, configuration, file);
+        Skip.IfNot(File.Exists(path), $"{path} is not built");
+        return path;
+    }
+
+    // Hosts are told the folder of their manifests in the environment, which is how a leftover shows.
+    private static IEnumerable<string> ProcessesWith(string folder)
+    {
+        foreach (var process in Directory.GetDirectories("/proc").Where(path => int.TryParse(Path.GetFileName(path), out var id) && id != Environment.ProcessId))
+        {
+            var found = false;
+            try
+            {
+                found = File.ReadAllText(Path.Combine(process, "environ")).Contains(folder, StringComparison.Ordinal);
+            }
+            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+            {
+                // Ended meanwhile, or another user's.
+            }
+
+            if (found)
+            {
+                yield return process;
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using Ambient.EndToEnd.Tests.Cluster;
+using Ambient.Hbone.AspNetCore;
+using Ambient.Node.Member;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.EndToEnd.Tests.Member;
+
+/// <summary>Applications that are members in their own process, and workloads behind our ztunnel, calling each other.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "IAsyncLifetime disposes it.")]
+public sealed class MemberWithZtunnelTests : IAsyncLifetime
+{
+    private const string Native = "networking.istio.io/tunnel: http";
+
+    private readonly LocalCluster _cluster = new();
+    private readonly List<WebApplication> _members = [];
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        foreach (var member in _members)
+        {
+            await member.DisposeAsync();
+        }
+
+        await _cluster.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Member_CalledByWorkloadsBehindAZtunnel_SeesWhoAndPoliciesHold()
+    {
+        var sleep = _cluster.AddDeployment("sleep", "sleep", "node-a", "sleep");
+        var notsleep = _cluster.AddDeployment("notsleep", "notsleep", "node-a", "notsleep");
+        _cluster.AddDeployment("shop", "shop", "node-a", "shop", Native);
+        _cluster.AddService("shop", "shop");
+        _cluster.Apply("policy", Allow("shop", "sleep"));
+        await StartMemberAsync("shop-0", app => app.MapGet("/who", (HttpContext http) =>
+            $"{http.User.Identity!.Name} {http.User.Identity.AuthenticationType} {http.User.FindFirst(MeshClaims.ServiceAccount)!.Value} {http.Features.Get<IHboneConnectionFeature>()!.PeerIdentity.Namespace}"));
+        await _cluster.StartZtunnelAsync("node-a");
+        using var allowed = LocalCluster.ClientOf(sleep);
+        using var denied = LocalCluster.ClientOf(notsleep);
+
+        Assert.Equal("spiffe://cluster.local/ns/app/sa/sleep HBONE sleep app", await allowed.GetStringAsync(new Uri("http://shop:9080/who")));
+        await Assert.ThrowsAsync<HttpRequestException>(() => denied.GetStringAsync(new Uri("http://shop:9080/who")));
+
+        // The policy turns round, under a connection that is open: the next request has another outcome.
+        _cluster.Apply("policy", Allow("shop", "notsleep"));
+        await LocalCluster.EventuallyAsync(
+            async () => await denied.GetStringAsync(new Uri("http://shop:9080/who")) == "spiffe://cluster.local/ns/app/sa/notsleep HBONE notsleep app",
+            () => "the new policy does not let notsleep in");
+        await Assert.ThrowsAsync<HttpRequestException>(() => allowed.GetStringAsync(new Uri("http://shop:9080/who")));
+    }
+
+    [Fact]
+    public async Task Member_CallsWorkloadsBehindAZtunnelAndOtherMembers_WithItsOwnIdentity()
+    {
+        _cluster.AddDeployment("caller", "caller", "node-a", "caller", Native);
+        _cluster.AddDeployment("stranger", "stranger", "node-a", "stranger", Native);
+        _cluster.AddDeployment("shop", "shop", "node-a", "shop", Native);
+        var web = _cluster.AddDeployment("web", "web", "node-b", "web");
+        _cluster.AddService("web", "web");
+        _cluster.AddService("shop", "shop");
+        _cluster.Apply("policy-web", Allow("web", "caller"));
+        _cluster.Apply("policy-shop", Allow("shop", "caller"));
+        await _cluster.StartAppAsync("web", web);
+        await _cluster.StartZtunnelAsync("node-b");
+        await StartMemberAsync("shop-0", app => app.MapGet("/", (HttpContext http) => $"{http.User.Identity!.Name} {http.Request.Protocol}"));
+        var caller = await StartMemberAsync("caller-0");
+        var stranger = await StartMemberAsync("stranger-0");
+
+        foreach (var name in new[] { "web", "web.app", "web.app.svc.cluster.local" })
+        {
+            Assert.Equal("web", await Client(caller).GetStringAsync(new Uri($"http://{name}:9080/")));
+        }
+
+        Assert.Equal("spiffe://cluster.local/ns/app/sa/caller HTTP/1.1", await Client(caller).GetStringAsync(new Uri("http://shop:9080/")));
+        using var http2 = new HttpRequestMessage(HttpMethod.Get, "http://shop:9080/") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var answer = await Client(caller).SendAsync(http2);
+        Assert.Equal("spiffe://cluster.local/ns/app/sa/caller HTTP/2", await answer.Content.ReadAsStringAsync());
+        await Assert.ThrowsAsync<HttpRequestException>(() => Client(stranger).GetStringAsync(new Uri("http://web:9080/")));
+        await Assert.ThrowsAsync<HttpRequestException>(() => Client(stranger).GetStringAsync(new Uri("http://shop:9080/")));
+        var unknown = await Assert.ThrowsAsync<HttpRequestException>(() => Client(caller).GetStringAsync(new Uri("http://nobody.app.svc.cluster.local:9080/")));
+        Assert.Contains("no service of the mesh has this name", unknown.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Member_StopsGracefully_RequestUnderWayIsFinished()
+    {
+        _cluster.AddDeployment("caller", "caller", "node-a", "caller", Native);
+        _cluster.AddDeployment("shop", "shop", "node-a", "shop", Native);
+        _cluster.AddService("shop", "shop");
+        var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var leave = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var shop = await StartMemberAsync("shop-0", app => app.MapGet("/slow", async () =>
+        {
+            entered.SetResult();
+            await leave.Task;
+            return "done";
+        }));
+        var caller = await StartMemberAsync("caller-0");
+        var answer = Client(caller).GetStringAsync(new Uri("http://shop:9080/slow"));
+        await entered.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        var stopping = shop.StopAsync();
+        leave.SetResult();
+        Assert.Equal("done", await answer.WaitAsync(TimeSpan.FromSeconds(60)));
+        await stopping.WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    [Fact]
+    public async Task Settings_ThatAreWrong_AreAllReportedAtStart()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Configuration["Ambient:Manifests"] = "/nowhere";
+        builder.Configuration["Ambient:TrustDomain"] = "Not A Domain";
+        builder.AddAmbientMesh();
+        await using var app = builder.Build();
+        var error = await Assert.ThrowsAsync<Microsoft.Extensions.Options.OptionsValidationException>(() => app.StartAsync());
+        Assert.Contains("Ambient:Pod", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Ambient:Namespace", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Ambient:AuthorityFolder", error.Message, StringComparison.Ordinal);
+        Assert.Contains("/nowhere", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Ambient:TrustDomain", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AddMeshHandler_WithoutMembership_SaysWhichCallIsMissing()
+    {
+        var services = new ServiceCollection();
+        services.AddHttpClient("mesh").AddMeshHandler();
+        using var provider = services.BuildServiceProvider();
+        var error = Assert.Throws<InvalidOperationException>(() => provider.GetRequiredService<IHttpClientFactory>().CreateClient("mesh"));
+        Assert.Contains("AddAmbientMesh()", error.Message, StringComparison.Ordinal);
+    }
+
+    private static HttpClient Client(WebApplication member) => member.Services.GetRequiredService<IHttpClientFactory>().CreateClient();
+
+    private async Task<WebApplication> StartMemberAsync(string pod, Action<WebApplication>? map = null)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Configuration["Ambient:Manifests"] = _cluster.Manifests;
+        builder.Configuration["Ambient:AuthorityFolder"] = _cluster.AuthorityFolder;
+        builder.Configuration["Ambient:Namespace"] = "app";
+        builder.Configuration["Ambient:Pod"] = pod;
+        builder.AddAmbientMesh();
+        var app = builder.Build();
+        map?.Invoke(app);
+        await app.StartAsync();
+        _members.Add(app);
+        return app;
+    }
+
+    private static string Allow(string app, string serviceAccount) => $"""
+        apiVersion: security.istio.io/v1
+        kind: AuthorizationPolicy
+        metadata:
+          name: {app}-viewer
+          namespace: app
+        spec:
+          selector:
+            matchLabels:
+              app: {app}
+          action: ALLOW
+          rules:
+          - from:
+            - source:
+                principals: ["cluster.local/ns/app/sa/{serviceAccount}"]
+
+        """;
+}

@@ -1,0 +1,71 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Hbone.Sockets;
+using Ambient.Hbone.Tests.Relaying;
+
+namespace Ambient.Hbone.Tests.Connect;
+
+public sealed class SocketConnectorTests
+{
+    [Fact]
+    public async Task Connect_ToAListener_GivesAConnectedSocketWithItsOptions()
+    {
+        using var app = TcpPeer.Listen();
+
+        using var socket = await SocketConnector.Default.ConnectAsync(app.EndPoint, IPAddress.Parse("127.0.0.9"), CancellationToken.None);
+        using var accepted = await app.AcceptAsync();
+
+        Assert.True(socket.Connected);
+        Assert.True(socket.NoDelay);
+        Assert.Equal(app.EndPoint, socket.RemoteEndPoint);
+        Assert.Equal(IPAddress.Parse("127.0.0.9"), ((IPEndPoint)accepted.RemoteEndPoint!).Address);
+        Assert.Equal(180, (int)socket.GetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime)!);
+    }
+
+    [Fact]
+    public async Task Connect_WhereNobodyListens_IsRefused()
+    {
+        IPEndPoint nowhere;
+        using (var app = TcpPeer.Listen())
+        {
+            nowhere = app.EndPoint;
+        }
+
+        var failure = await Assert.ThrowsAsync<SocketException>(() => SocketConnector.Default.ConnectAsync(nowhere, null, CancellationToken.None).AsTask());
+
+        Assert.Equal(SocketError.ConnectionRefused, failure.SocketErrorCode);
+    }
+
+    [Fact]
+    public async Task Connect_Cancelled_GivesUp()
+    {
+        using var cancel = new CancellationTokenSource();
+
+        // A full backlog: the listener's queue is taken, so a further connection stays in SYN_SENT.
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(0);
+        var waiting = new List<Task<Socket>>();
+        for (var i = 0; i < 10; i++)
+        {
+            waiting.Add(SocketConnector.Default.ConnectAsync((IPEndPoint)listener.LocalEndPoint!, null, cancel.Token).AsTask());
+        }
+
+        await cancel.CancelAsync();
+
+        var cancelled = 0;
+        foreach (var task in waiting)
+        {
+            try
+            {
+                (await task.WaitAsync(HbonePair.Patience)).Dispose();
+            }
+            catch (OperationCanceledException)
+            {
+                cancelled++;
+            }
+        }
+
+        Assert.InRange(cancelled, 1, 10);
+    }
+}

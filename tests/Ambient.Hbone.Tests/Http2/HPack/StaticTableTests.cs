@@ -1,0 +1,33 @@
+using System.Text;
+using Ambient.Hbone.Http2.HPack;
+
+namespace Ambient.Hbone.Tests.Http2.HPack;
+
+public class StaticTableTests
+{
+    [Fact]
+    public void Find_EveryEntry_FindsItself()
+    {
+        for (var index = 1; index <= StaticTable.Count; index++)
+        {
+            Assert.Equal(index, StaticTable.Find(StaticTable.Name(index), StaticTable.Value(index), out var nameIndex));
+            Assert.True(StaticTable.Name(nameIndex).SequenceEqual(StaticTable.Name(index)));
+        }
+    }
+
+    [Fact]
+    public void Find_NameWithOtherValue_FindsTheNameOnly()
+    {
+        Assert.Equal(0, StaticTable.Find(":status"u8, "401"u8, out var nameIndex));
+        Assert.Equal(8, nameIndex);
+        Assert.Equal(0, StaticTable.Find("baggage"u8, ""u8, out nameIndex));
+        Assert.Equal(0, nameIndex);
+    }
+
+    [Fact]
+    public void Name_OutOfRange_Throws()
+    {
+        Assert.Throws<ArgumentOutOfRangeException>(() => Encoding.ASCII.GetString(StaticTable.Name(0)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Encoding.ASCII.GetString(StaticTable.Name(62)));
+    }
+}

@@ -1,0 +1,159 @@
+using System.Net;
+using System.Net.Http;
+using System.Net.Sockets;
+using System.Text;
+using Ambient.Node.Diagnostics.Admin;
+using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Lifetime;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Ambient.Node.Tests.Diagnostics;
+
+public sealed class AdminServerTests
+{
+    private readonly DiagnosticsKit _kit = new();
+
+    [Fact]
+    public async Task Request_IsAnswered()
+    {
+        await using var server = Start((request, _) => ValueTask.FromResult(AdminResponse.Text(200, $"{request.Method} {request.Path} {request.Parameter("a b")}\n")));
+        using var http = new HttpClient();
+
+        Assert.Equal("GET /x 1 2\n", await http.GetStringAsync(new Uri($"http://{server.LocalEndPoint}/x?c&a%20b=1+2")));
+        using var posted = await http.PostAsync(new Uri($"http://{server.LocalEndPoint}/y"), new ByteArrayContent(new byte[5000]));
+        Assert.Equal("POST /y \n", await posted.Content.ReadAsStringAsync());
+    }
+
+    [Theory]
+    [InlineData("GARBAGE\r\n\r\n", 400)]
+    [InlineData("GET / HTTP/2.0\r\n\r\n", 400)]
+    [InlineData("GET nowhere HTTP/1.1\r\n\r\n", 400)]
+    [InlineData("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400)]
+    [InlineData("GET http://x/abs HTTP/1.1\r\nHost: x\r\n\r\n", 200)]
+    [InlineData("GET / HTTP/1.0\r\n\r\n", 200)]
+    public async Task Request_ThatIsWrong_IsRefused(string request, int status)
+    {
+        await using var server = Start((_, _) => ValueTask.FromResult(AdminResponse.Text(200, "ok\n")));
+
+        Assert.StartsWith($"HTTP/1.1 {status} ", await SendAsync(server, Encoding.ASCII.GetBytes(request)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Head_ThatNeverEnds_IsCutOff()
+    {
+        await using var server = Start((_, _) => ValueTask.FromResult(AdminResponse.Text(200, "ok\n")));
+
+        Assert.StartsWith("HTTP/1.1 400 ", await SendAsync(server, Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nx: " + new string('y', 20_000))), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Client_ThatSaysNothing_IsLeftAfterTwoSeconds()
+    {
+        await using var server = Start((_, _) => ValueTask.FromResult(AdminResponse.Text(200, "ok\n")));
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(server.LocalEndPoint);
+        using (var http = new HttpClient())
+        {
+            // By the time a later request is answered, the silent one has been accepted and its deadline runs.
+            await http.GetStringAsync(new Uri($"http://{server.LocalEndPoint}/"));
+        }
+
+        for (var tries = 0; !socket.Poll(0, SelectMode.SelectRead); tries++)
+        {
+            Assert.True(tries < 200, "it is still open");
+            _kit.Time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(20);
+        }
+
+        Assert.Equal(0, await socket.ReceiveAsync(new byte[1]));
+    }
+
+    [Fact]
+    public async Task Handler_ThatThrows_IsAnInternalErrorAndTheServerGoesOn()
+    {
+        var calls = 0;
+        await using var server = Start((_, _) => ++calls == 1 ? throw new InvalidOperationException("secret") : ValueTask.FromResult(AdminResponse.Text(200, "ok\n")));
+
+        var first = await SendAsync(server, "GET / HTTP/1.1\r\n\r\n"u8.ToArray());
+        Assert.StartsWith("HTTP/1.1 500 ", first, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", first, StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 200 ", await SendAsync(server, "GET / HTTP/1.1\r\n\r\n"u8.ToArray()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Start_OnATakenPort_SaysWhichServerAndPort()
+    {
+        using var squatter = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        squatter.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        squatter.Listen();
+
+        var e = Assert.Throws<IOException>(() => AdminServer.Start("admin", (IPEndPoint)squatter.LocalEndPoint!, (_, _) => default, TimeProvider.System, NullLogger.Instance));
+
+        Assert.Contains($"admin: cannot listen on {squatter.LocalEndPoint}", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "text/plain; charset=utf-8")]
+    [InlineData("text/html, application/openmetrics-text; version=1.0.0", "application/openmetrics-text;charset=utf-8;version=1.0.0")]
+    [InlineData("text/plain", "text/plain; charset=utf-8")]
+    public async Task Metrics_ContentType_FollowsAccept(string accept, string type)
+    {
+        var answer = await CommonEndpoints.Metrics(new MetricRegistry())(new AdminRequest("GET", "/stats/prometheus", "", accept), default);
+
+        Assert.Equal((200, type), (answer.Status, answer.ContentType));
+        Assert.Equal("# EOF\n", Encoding.UTF8.GetString(answer.Body.Span));
+    }
+
+    [Fact]
+    public async Task Readiness_NamesWhatIsPending()
+    {
+        var readiness = new Readiness();
+        var first = readiness.Require("state manager");
+        var second = readiness.Require("proxy");
+        var ready = CommonEndpoints.Ready(readiness);
+        var get = new AdminRequest("GET", "/healthz/ready", "", "");
+
+        Assert.Equal((500, "not ready, pending: proxy, state manager\n"), Show(await ready(get, default)));
+        first();
+        second();
+        Assert.Equal((200, "ready\n"), Show(await ready(get, default)));
+        Assert.Equal(405, (await ready(get with { Method = "POST" }, default)).Status);
+        Assert.Equal(404, (await ready(get with { Path = "/" }, default)).Status);
+    }
+
+    [Fact]
+    public void Logging_ShowsChangesResetsAndRefuses()
+    {
+        var post = new AdminRequest("POST", "/logging", "", "");
+
+        Assert.Equal((200, "current log level is info\n"), Show(CommonEndpoints.Logging(post, _kit.Loggers)));
+        Assert.Equal((200, "current log level is access=debug,warn\n"), Show(CommonEndpoints.Logging(post with { Query = "level=warn,access=debug" }, _kit.Loggers)));
+        Assert.Equal((200, "current log level is access=debug,trace\n"), Show(CommonEndpoints.Logging(post with { Query = "level=trace" }, _kit.Loggers)));
+        Assert.Equal((200, "current log level is error\n"), Show(CommonEndpoints.Logging(post with { Query = "reset&level=error" }, _kit.Loggers)));
+        Assert.Equal((200, "current log level is info\n"), Show(CommonEndpoints.Logging(post with { Query = "reset" }, _kit.Loggers)));
+        var refused = Show(CommonEndpoints.Logging(post with { Query = "level=loud" }, _kit.Loggers));
+        Assert.Equal(400, refused.Item1);
+        Assert.StartsWith("Invalid level provided: loud\n", refused.Item2, StringComparison.Ordinal);
+        Assert.Equal(405, CommonEndpoints.Logging(post with { Method = "GET" }, _kit.Loggers).Status);
+    }
+
+    private static (int, string) Show(AdminResponse response) => (response.Status, Encoding.UTF8.GetString(response.Body.Span));
+
+    private AdminServer Start(AdminHandler handler) =>
+        AdminServer.Start("test", new IPEndPoint(IPAddress.Loopback, 0), handler, _kit.Time, NullLogger.Instance);
+
+    private static async Task<string> SendAsync(AdminServer server, byte[] request)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(server.LocalEndPoint);
+        await socket.SendAsync(request);
+        var answer = new byte[4096];
+        var length = 0;
+        while (await socket.ReceiveAsync(answer.AsMemory(length)).AsTask().WaitAsync(TimeSpan.FromSeconds(30)) is > 0 and var read)
+        {
+            length += read;
+        }
+
+        return Encoding.ASCII.GetString(answer, 0, length);
+    }
+}

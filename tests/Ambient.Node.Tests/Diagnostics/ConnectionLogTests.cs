@@ -1,0 +1,148 @@
+using System.Net;
+using System.Text.Json;
+using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Diagnostics.Logging;
+using Ambient.Policy.Routing.Connections;
+
+namespace Ambient.Node.Tests.Diagnostics;
+
+public sealed class ConnectionLogTests
+{
+    private const string Fields =
+        "src.addr=10.77.0.2:44892 src.workload=\"sleep\" src.namespace=\"default\" src.identity=\"spiffe://cluster.local/ns/default/sa/sleep\" src.cluster=\"Kubernetes\" "
+        + "dst.addr=10.77.0.3:15008 dst.hbone_addr=10.77.0.3:8080 dst.service=\"productpage.default.svc.cluster.local\" dst.workload=\"productpage-v1\" dst.namespace=\"default\" "
+        + "dst.identity=\"spiffe://cluster.local/ns/default/sa/bookinfo-productpage\" dst.cluster=\"Kubernetes\" direction=\"outbound\"";
+
+    [Fact]
+    public void Completed_Plain_IsTheReferencesLine()
+    {
+        var kit = new DiagnosticsKit();
+
+        new ConnectionLog(kit.Loggers).Completed(DiagnosticsKit.Outbound, 81, 1174, TimeSpan.FromMilliseconds(69.9), null);
+
+        Assert.Equal($"2026-11-23T09:01:03.618988Z\tinfo\taccess\tconnection complete\t{Fields} bytes_sent=81 bytes_recv=1174 duration=\"69ms\"\n", kit.Text());
+    }
+
+    [Fact]
+    public void Completed_Json_IsOneFlatObjectInTheSameOrder()
+    {
+        var kit = new DiagnosticsKit(LogFormat.Json);
+
+        new ConnectionLog(kit.Loggers).Completed(DiagnosticsKit.Outbound, 0, 0, TimeSpan.Zero, "http status: 401 Unauthorized");
+
+        using var line = JsonDocument.Parse(kit.Text());
+        Assert.Equal(
+            ["level", "time", "scope", "message", "src.addr", "src.workload", "src.namespace", "src.identity", "src.cluster", "dst.addr", "dst.hbone_addr", "dst.service", "dst.workload",
+                "dst.namespace", "dst.identity", "dst.cluster", "direction", "bytes_sent", "bytes_recv", "duration", "error"],
+            line.RootElement.EnumerateObject().Select(property => property.Name));
+        Assert.Equal("error", line.RootElement.GetProperty("level").GetString());
+        Assert.Equal(0, line.RootElement.GetProperty("bytes_sent").GetInt64());
+    }
+
+    [Fact]
+    public void Failed_HasOnlyWhatIsKnown()
+    {
+        var kit = new DiagnosticsKit();
+
+        new ConnectionLog(kit.Loggers).Failed(IPEndPoint.Parse("10.77.0.2:49124"), IPEndPoint.Parse("[::1]:80"), TrafficDirection.Outbound, "no healthy upstream: [::1]:80");
+
+        Assert.EndsWith("\twarn\taccess\tconnection failed\tsrc.addr=10.77.0.2:49124 dst.addr=[::1]:80 direction=\"outbound\" error=\"no healthy upstream: [::1]:80\"\n", kit.Text(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(LogFormat.Plain)]
+    [InlineData(LogFormat.Json)]
+    public void PeersTexts_CannotForgeALine(LogFormat format)
+    {
+        var kit = new DiagnosticsKit(format);
+        var parties = DiagnosticsKit.Outbound with
+        {
+            SourceWorkload = null,
+            SourceBaggage = new PeerBaggage { CanonicalName = "a\"\n2026\tinfo\taccess\tforged", Namespace = "n\\\u0001", ClusterId = "\u2028" },
+            HboneAddress = "evil\nhost:80",
+        };
+
+        new ConnectionLog(kit.Loggers).Completed(parties, 1, 2, TimeSpan.Zero, "line\r\nbreak");
+
+        var text = kit.Text();
+        Assert.Equal(1, text.Count(c => c == '\n'));
+        Assert.DoesNotContain("\tforged", text, StringComparison.Ordinal);
+        if (format == LogFormat.Json)
+        {
+            using var line = JsonDocument.Parse(text);
+            Assert.Equal("a\"\n2026\tinfo\taccess\tforged", line.RootElement.GetProperty("src.workload").GetString());
+        }
+    }
+
+    [Theory]
+    [InlineData("access=off", 0)]
+    [InlineData("access=warn", 2)]
+    [InlineData("error,access=info", 3)]
+    [InlineData("debug", 4)]
+    public void Levels_DecideWhatIsWritten(string filter, int lines)
+    {
+        var kit = new DiagnosticsKit(filter: filter);
+        var log = new ConnectionLog(kit.Loggers);
+
+        log.Opened(DiagnosticsKit.Outbound);
+        log.Completed(DiagnosticsKit.Outbound, 1, 1, TimeSpan.Zero, null);
+        log.Completed(DiagnosticsKit.Outbound, 1, 1, TimeSpan.Zero, "error");
+        log.Failed(DiagnosticsKit.Outbound.Source, DiagnosticsKit.Outbound.Destination, TrafficDirection.Inbound, "error");
+
+        Assert.Equal(lines, kit.Text().Count(c => c == '\n'));
+    }
+
+    [Fact]
+    public async Task Lines_OfManyThreads_AreWholeAndNoneIsLost()
+    {
+        var kit = new DiagnosticsKit();
+        var log = new ConnectionLog(kit.Loggers);
+
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() =>
+        {
+            for (var i = 0; i < 1000; i++)
+            {
+                log.Completed(DiagnosticsKit.Outbound, i, i, TimeSpan.Zero, null);
+            }
+        })));
+
+        var lines = kit.Text().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(8000, lines.Length);
+        Assert.All(lines, line => Assert.EndsWith("duration=\"0ms\"", line, StringComparison.Ordinal));
+        Assert.Equal(0, kit.Writer.Dropped);
+    }
+
+    [Fact]
+    public async Task Writer_WhoseReaderIsStuck_DropsAndCountsInsteadOfStoppingTraffic()
+    {
+        var stuck = new StuckStream();
+        var writer = new LogWriter(stuck);
+        var line = new byte[64 * 1024];
+
+        for (var i = 0; i < 2 + (2 * LogWriter.Capacity / line.Length); i++)
+        {
+            writer.Append(line);
+        }
+
+        Assert.True(writer.Dropped > 0);
+        stuck.Release();
+        await Task.Yield();
+        writer.Flush();
+        Assert.InRange(stuck.Written, 1, 2 * LogWriter.Capacity);
+    }
+
+    private sealed class StuckStream : MemoryStream
+    {
+        private readonly ManualResetEventSlim _released = new();
+
+        public long Written { get; private set; }
+
+        public void Release() => _released.Set();
+
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            _released.Wait();
+            Written += count;
+        }
+    }
+}

@@ -1,0 +1,256 @@
+using System.Diagnostics;
+using Ambient.Mesh;
+using Ambient.Node.Discovery;
+
+namespace Ambient.Node.Tests.Discovery;
+
+public sealed class ManifestFolderSourceTests : IAsyncLifetime
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("ambient-manifests-").FullName;
+    private readonly RecordingLogger _logger = new();
+    private readonly MeshStore _store = new();
+    private IMeshSource? _source;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        if (_source is not null)
+        {
+            await _source.DisposeAsync();
+        }
+
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Start_WithManifests_ReturnsWithTheMeshLive()
+    {
+        Write("a.yaml", Pod("a"));
+        Write("sub/b.yml", Pod("b"));
+        Write(".hidden.yaml", "{");
+        Write("notes.txt", "{");
+        await StartAsync();
+        Assert.Equal(["a", "b"], Names());
+        Assert.Contains("2 workloads, 0 services, 0 policies, 0 routes (workloads +2 ~0 -0)", await _logger.WaitForAsync("mesh read"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_WithoutFolder_SaysSo()
+    {
+        var source = MeshSource.Create(new DiscoveryOptions { ManifestsFolder = Path.Combine(_folder, "absent") }, _store, _logger);
+        await using (source)
+        {
+            var error = await Assert.ThrowsAsync<MeshSourceException>(() => source.StartAsync(default));
+            Assert.Contains("does not exist", error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData(null, null, null)]
+    [InlineData("x", "y", null)]
+    [InlineData(null, "y", "z")]
+    public void Create_WithNoSourceOrSeveral_SaysSo(string? folder, string? path, string? inline) =>
+        Assert.Throws<MeshSourceException>(() => MeshSource.Create(
+            new DiscoveryOptions { ManifestsFolder = folder, LocalConfigPath = path, LocalConfig = inline }, _store, _logger));
+
+    [Fact]
+    public async Task File_EditedInPlace_IsLive()
+    {
+        Write("a.yaml", Pod("a"));
+        await StartAsync();
+        Write("a.yaml", Pod("b"));
+        await UntilAsync("b");
+    }
+
+    [Fact]
+    public async Task File_RenamedOver_IsLive()
+    {
+        Write("a.yaml", Pod("a"));
+        await StartAsync();
+        Write("a.yaml.tmp", Pod("c"));
+        File.Move(Path.Combine(_folder, "a.yaml.tmp"), Path.Combine(_folder, "a.yaml"), overwrite: true);
+        await UntilAsync("c");
+    }
+
+    [Fact]
+    public async Task Files_AddedAndDeleted_AreLive()
+    {
+        Write("a.yaml", Pod("a"));
+        await StartAsync();
+        Write("b.yaml", Pod("b"));
+        await UntilAsync("a", "b");
+        Write("new/folder/c.yaml", Pod("c"));
+        await UntilAsync("a", "b", "c");
+        File.Delete(Path.Combine(_folder, "a.yaml"));
+        Directory.Delete(Path.Combine(_folder, "new"), recursive: true);
+        await UntilAsync("b");
+    }
+
+    [Fact]
+    public async Task Link_SwappedAsConfigMapsAre_IsLive()
+    {
+        Write("..v1/a.yaml", Pod("a"));
+        Write("..v2/a.yaml", Pod("b"));
+        Directory.CreateSymbolicLink(Path.Combine(_folder, "..data"), "..v1");
+        File.CreateSymbolicLink(Path.Combine(_folder, "a.yaml"), "..data/a.yaml");
+        await StartAsync();
+        Assert.Equal(["a"], Names());
+        Directory.CreateSymbolicLink(Path.Combine(_folder, "..tmp"), "..v2");
+        Assert.Equal(0, Rename(Path.Combine(_folder, "..tmp"), Path.Combine(_folder, "..data")));
+        await UntilAsync("b");
+    }
+
+    [Fact]
+    public async Task Change_WithoutNotification_IsFoundByComparing()
+    {
+        // A link out of the folder: nothing tells the watcher that its target changed.
+        var outside = Directory.CreateTempSubdirectory("ambient-outside-").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(outside, "x.yaml"), Pod("a"));
+            File.CreateSymbolicLink(Path.Combine(_folder, "x.yaml"), Path.Combine(outside, "x.yaml"));
+            await StartAsync();
+            File.WriteAllText(Path.Combine(outside, "x.yaml"), Pod("bb"));
+            await UntilAsync("bb");
+        }
+        finally
+        {
+            Directory.Delete(outside, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task Edit_WithErrors_ReportsAllOfThemAndKeepsTheMesh()
+    {
+        Write("a.yaml", Pod("a"));
+        await StartAsync();
+        var before = _store.Current;
+        Write("a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: B}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {type: Odd}\n");
+        await _logger.WaitForAsync("has 2 errors and is not applied");
+        Assert.Contains(_logger.Lines, line => line.Contains("a.yaml:3:", StringComparison.Ordinal) && line.Contains("metadata.name", StringComparison.Ordinal));
+        Assert.Contains(_logger.Lines, line => line.Contains("a.yaml:8:", StringComparison.Ordinal) && line.Contains("spec.type", StringComparison.Ordinal));
+        Assert.Same(before, _store.Current);
+        Write("a.yaml", Pod("c"));
+        await UntilAsync("c");
+    }
+
+    [Fact]
+    public async Task Start_WithErrors_WaitsUntilTheyAreMended()
+    {
+        Write("a.yaml", "kind: Pod");
+        var started = StartAsync();
+        await _logger.WaitForAsync("there is no mesh yet");
+        Assert.False(started.IsCompleted);
+        Write("a.yaml", Pod("a"));
+        await started;
+        Assert.Equal(["a"], Names());
+    }
+
+    [Fact]
+    public async Task Start_Cancelled_StopsWaiting()
+    {
+        Write("a.yaml", "kind: Pod");
+        using var cancel = new CancellationTokenSource();
+        var started = StartAsync(cancel.Token);
+        await _logger.WaitForAsync("there is no mesh yet");
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => started);
+    }
+
+    [Fact]
+    public async Task Folder_Removed_KeepsTheMesh()
+    {
+        Write("a.yaml", Pod("a"));
+        await StartAsync();
+        var before = _store.Current;
+        var away = _folder + "-away";
+        Directory.Move(_folder, away);
+        await _logger.WaitForAsync("cannot be read");
+        Assert.Same(before, _store.Current);
+        Directory.Move(away, _folder);
+        Write("a.yaml", Pod("b"));
+        await UntilAsync("b");
+    }
+
+    [Fact]
+    public async Task File_WrittenInPieces_IsNeverReadInHalf()
+    {
+        // Half of this file is valid YAML, without the policy that is written last.
+        var whole = Pod("a") + "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: deny}\nspec: {action: DENY, rules: [{}]}\n";
+        Write("a.yaml", whole);
+        await StartAsync();
+        var open = false;
+        using var watch = _store.OnChange(mesh => open |= mesh.Policies.Count == 0);
+        for (var round = 0; round < 3; round++)
+        {
+            await using (var file = new FileStream(Path.Combine(_folder, "a.yaml"), FileMode.Create, FileAccess.Write, FileShare.Read))
+            await using (var text = new StreamWriter(file) { AutoFlush = true })
+            {
+                foreach (var line in whole.Replace("name: a", $"name: a{round}", StringComparison.Ordinal).Split('\n'))
+                {
+                    await text.WriteAsync(line + "\n");
+                    await Task.Yield();
+                }
+            }
+
+            await UntilAsync($"a{round}");
+        }
+
+        Assert.False(open);
+    }
+
+    [Fact]
+    public async Task Kinds_Skipped_AreNamedOnce()
+    {
+        Write("a.yaml", Pod("a") + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n");
+        await StartAsync();
+        Write("b.yaml", Pod("b"));
+        await UntilAsync("a", "b");
+        Assert.Single(_logger.Lines, line => line.Contains("kind ConfigMap", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Folder_Quiet_CostsNothing()
+    {
+        Write("a.yaml", Pod("a"));
+        await StartAsync();
+        var publications = 0;
+        using var watch = _store.OnChange(_ => publications++);
+        var lines = _logger.Lines.Count;
+        await Task.Delay(TimeSpan.FromSeconds(2));
+        Assert.Equal(0, publications);
+        Assert.Equal(lines, _logger.Lines.Count);
+    }
+
+    private static string Pod(string name) => $"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\n";
+
+    private List<string> Names() => [.. _store.Current.Workloads.Values.Select(w => w.Name).Order(StringComparer.Ordinal)];
+
+    private Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        _source = MeshSource.Create(new DiscoveryOptions { ManifestsFolder = _folder }, _store, _logger);
+        return _source.StartAsync(cancellationToken);
+    }
+
+    private void Write(string name, string text)
+    {
+        var path = Path.Combine(_folder, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, text);
+    }
+
+    private async Task UntilAsync(params string[] names)
+    {
+        var waited = Stopwatch.StartNew();
+        while (!Names().SequenceEqual(names))
+        {
+            Assert.True(waited.Elapsed < TimeSpan.FromSeconds(60), $"still {string.Join(", ", Names())}:\n{string.Join("\n", _logger.Lines)}");
+            await Task.Delay(20);
+        }
+    }
+
+    [System.Runtime.InteropServices.DllImport("libc", EntryPoint = "rename", CharSet = System.Runtime.InteropServices.CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [System.Runtime.InteropServices.DefaultDllImportSearchPaths(System.Runtime.InteropServices.DllImportSearchPath.SafeDirectories)]
+    private static extern int Rename(string from, string to);
+}

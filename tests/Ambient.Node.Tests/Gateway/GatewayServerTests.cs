@@ -1,0 +1,141 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using Ambient.Mesh;
+using Ambient.Node.Tests.Requests;
+
+namespace Ambient.Node.Tests.Gateway;
+
+/// <summary>An ingress gateway over real sockets: plain HTTP in, tunnels out.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "IAsyncLifetime disposes it.")]
+public sealed class GatewayServerTests : IAsyncLifetime
+{
+    private static readonly GatewayListener s_http = Listener("http", 8080);
+
+    private readonly TestMesh _mesh = new();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _mesh.DisposeAsync().AsTask();
+
+    [Fact]
+    public async Task Get_MatchedPath_ReachesThePodAsTheGatewayAndPastItsWaypoint()
+    {
+        _mesh.AddService("web", waypoint: "waypoint");
+        var pod = await _mesh.AddPodAsync("web-0", "web", "web");
+        Route("/page", "web");
+        var client = await StartAsync(s_http);
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/page/1");
+        request.Headers.TryAddWithoutValidation("x-forwarded-client-cert", "URI=spiffe://cluster.local/ns/app/sa/admin");
+        request.Headers.TryAddWithoutValidation("x-forwarded-proto", "https");
+        request.Headers.TryAddWithoutValidation("x-forwarded-for", "9.9.9.9");
+        using var response = await client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal("istio-envoy", response.Headers.Server.ToString());
+        Assert.Equal(TestMesh.Id("gw-istio"), Assert.Single(pod.Tunnels).Identity);
+        var seen = Assert.Single(pod.Requests).Headers;
+        Assert.Equal("9.9.9.9,127.0.0.1", seen["x-forwarded-for"]);
+        Assert.Equal("http", seen["x-forwarded-proto"]);
+        Assert.DoesNotContain("x-forwarded-client-cert", seen.Keys);
+        Assert.True(Guid.TryParse(seen["x-request-id"], out _));
+        await _mesh.LoggedAsync("route=\"app/route");
+        Assert.Contains("istio_requests_total{reporter=\"source\",source_workload=\"unknown\"", _mesh.Scrape, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Get_UnmatchedPath_Is404WithoutABody()
+    {
+        _mesh.AddService("web", waypoint: null);
+        Route("/page", "web");
+        var client = await StartAsync(s_http);
+        using var response = await client.GetAsync(new Uri("/", UriKind.Relative));
+
+        Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+        Assert.Empty(await response.Content.ReadAsByteArrayAsync());
+        await _mesh.LoggedAsync("flags=\"NR\"");
+    }
+
+    [Fact]
+    public async Task Backend_NotEnrolled_IsReachedInPlainText()
+    {
+        _mesh.AddService("web", waypoint: null);
+        var pod = await _mesh.AddPodAsync("web-0", "web", "web", TunnelProtocol.Tcp);
+        Route("/", "web");
+        var client = await StartAsync(s_http);
+
+        Assert.Equal("hello from web-0", await client.GetStringAsync(new Uri("/", UriKind.Relative)));
+        Assert.Empty(pod.Tunnels);
+    }
+
+    [Fact]
+    public async Task Listeners_ChangeWithTheGateway_AndUnsupportedOnesAreNamedOnce()
+    {
+        _mesh.AddService("web", waypoint: null);
+        await _mesh.AddPodAsync("web-0", "web", "web");
+        Route("/", "web");
+        var client = await StartAsync(s_http, new GatewayListener("tls", 8443, "HTTPS", null, AllowedNamespaces.Same, null));
+        await _mesh.LoggedAsync("listener tls of Gateway app/gw is not served: protocol HTTPS is not supported");
+        Assert.Equal("hello from web-0", await client.GetStringAsync(new Uri("/", UriKind.Relative)));
+
+        _mesh.SetGateway(Listener("other", 8181));
+        await _mesh.LoggedAsync("listener port 8181 is open");
+        await _mesh.LoggedAsync("listener port 8080 is closed");
+        using var other = new HttpClient { BaseAddress = new UriBuilder(client.BaseAddress!) { Port = 8181 }.Uri };
+        Assert.Equal("hello from web-0", await other.GetStringAsync(new Uri("/", UriKind.Relative)));
+    }
+
+    [Fact]
+    public async Task Service_ThatWantsItsWaypoint_IsEnteredThroughItOnly()
+    {
+        var service = _mesh.AddService("web");
+        _mesh.Publish(builder => builder.Set(service with { IngressUseWaypoint = true }));
+        var pod = await _mesh.AddPodAsync("web-0", "web", "web");
+        Route("/", "web");
+        var client = await StartAsync(s_http);
+        using (var without = await client.GetAsync(new Uri("/", UriKind.Relative)))
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, without.StatusCode);
+            Assert.Empty(pod.Tunnels);
+        }
+
+        _mesh.SetPolicy("gateway-only", "web", ["cluster.local/ns/app/sa/gw-istio"], ["GET"]);
+        await _mesh.StartWaypointAsync();
+        Assert.Equal("hello from web-0", await client.GetStringAsync(new Uri("/", UriKind.Relative)));
+        Assert.Equal(TestMesh.Id("waypoint"), Assert.Single(pod.Tunnels).Identity);
+        using var denied = await client.DeleteAsync(new Uri("/", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.Forbidden, denied.StatusCode);
+    }
+
+    private static GatewayListener Listener(string name, int port) => new(name, port, "HTTP", null, AllowedNamespaces.Same, null);
+
+    private async Task<HttpClient> StartAsync(params GatewayListener[] listeners)
+    {
+        await _mesh.StartGatewayAsync(listeners);
+        var address = _mesh.Store.Current.Workloads["Kubernetes//Pod/app/gw-istio-0"].Addresses[0];
+        return new HttpClient(new SocketsHttpHandler { UseProxy = false, ConnectCallback = null, AllowAutoRedirect = false })
+        {
+            BaseAddress = new Uri($"http://{address}:8080"),
+            Timeout = TimeSpan.FromSeconds(60),
+        };
+    }
+
+    private void Route(string prefix, string service) => _mesh.Configure(requests => requests with
+    {
+        HttpRoutes = requests.HttpRoutes.SetItem(
+            "app/route",
+            new HttpRoute
+            {
+                Name = "route",
+                Namespace = "app",
+                ParentRefs = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+                Rules =
+                [
+                    new HttpRouteRule
+                    {
+                        Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.Prefix, prefix) }],
+                        Backends = [new HttpRouteBackend(new ObjectReference("", "Service", "app", service, Port: 80), 1)],
+                    },
+                ],
+            }),
+    });
+}

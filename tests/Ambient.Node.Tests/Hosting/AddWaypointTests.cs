@@ -1,0 +1,75 @@
+using Ambient.Node.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using HostOptions = Ambient.Node.Hosting.HostOptions;
+
+namespace Ambient.Node.Tests.Hosting;
+
+public sealed class AddWaypointTests
+{
+    [Fact]
+    public void AddWaypoint_WithoutAnAuthority_IsRefusedAtOnce() => Assert.Throws<ArgumentException>(() =>
+        new ServiceCollection().AddWaypoint(new WaypointOptions { Host = new HostOptions { Manifests = "." }, GatewayName = "w", Namespace = "n" }));
+
+    [Fact]
+    public async Task AddWaypoint_InAHost_AnswersForItsReadinessUntilTheHostStops()
+    {
+        var folder = Directory.CreateTempSubdirectory("ambient-waypoint-").FullName;
+        try
+        {
+            var manifests = Directory.CreateDirectory(Path.Combine(folder, "manifests")).FullName;
+            await File.WriteAllTextAsync(Path.Combine(manifests, "mesh.yaml"), """
+                apiVersion: gateway.networking.k8s.io/v1
+                kind: Gateway
+                metadata:
+                  name: waypoint
+                  namespace: app
+                spec:
+                  gatewayClassName: istio-waypoint
+                  listeners:
+                  - name: mesh
+                    port: 15008
+                    protocol: HBONE
+
+                """);
+            var offset = Random.Shared.Next(1000, 15000);
+            var builder = Host.CreateEmptyApplicationBuilder(null);
+            builder.Services.AddWaypoint(new WaypointOptions
+            {
+                Host = new HostOptions { Manifests = manifests, AuthorityFolder = Path.Combine(folder, "ca"), PortOffset = offset, IPv6Enabled = false },
+                GatewayName = "waypoint",
+                Namespace = "app",
+            });
+            using var host = builder.Build();
+            await host.StartAsync();
+            using var client = new HttpClient();
+            var ready = new Uri($"http://127.0.0.1:{15021 + offset}/healthz/ready");
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            while (!await IsReadyAsync(client, ready))
+            {
+                Assert.False(deadline.IsCancellationRequested, "not ready within a minute");
+                await Task.Delay(50, CancellationToken.None);
+            }
+
+            await host.StopAsync();
+            Assert.False(await IsReadyAsync(client, ready));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task<bool> IsReadyAsync(HttpClient client, Uri uri)
+    {
+        try
+        {
+            using var response = await client.GetAsync(uri);
+            return response.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,181 @@
+using Ambient.Node.Hosting;
+
+namespace Ambient.Node.Tests.Hosting;
+
+public sealed class ZtunnelVariablesTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ambient-variables-");
+
+    [Fact]
+    public void Read_LoopbackWithFolderAndAuthority_HasTheReferencesDefaults()
+    {
+        var (options, variables) = Read(Loopback());
+
+        Assert.Empty(variables.Errors);
+        Assert.Equal(ZtunnelMode.Loopback, options.Mode);
+        Assert.Equal(4 * 1024 * 1024, options.StreamWindowSize);
+        Assert.Equal(16 * 1024 * 1024, options.ConnectionWindowSize);
+        Assert.Equal(1024 * 1024, options.FrameSize);
+        Assert.Equal(100, options.PoolMaxStreams);
+        Assert.Equal(TimeSpan.FromMinutes(5), options.PoolUnusedReleaseTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(5), options.Host.TerminationDeadline);
+        Assert.Equal("Kubernetes", options.Host.ClusterId);
+        Assert.True(options.ResponseBaggage);
+        Assert.Null(options.PacketMark);
+    }
+
+    [Theory]
+    [InlineData("PROXY_MODE", "sharde")]
+    [InlineData("PROXY_MODE", "shared")]
+    [InlineData("IPV6_ENABLED", "yes")]
+    [InlineData("HTTP2_FRAME_SIZE", "1")]
+    [InlineData("POOL_UNUSED_RELEASE_TIMEOUT", "5 parsecs")]
+    [InlineData("KEEPALIVE_TIME", "0s")]
+    [InlineData("LOG_FORMAT", "xml")]
+    [InlineData("RUST_LOG", "loud")]
+    [InlineData("TRUST_DOMAIN", "Not A Domain")]
+    [InlineData("PACKET_MARK", "x")]
+    [InlineData("AMBIENT_MANIFESTS", "/nonexistent/folder")]
+    [InlineData("ENABLE_PROXY", "false")]
+    public void Read_UnknownValue_IsAnErrorThatNamesTheVariable(string name, string value)
+    {
+        var environment = Loopback();
+        environment[name] = value;
+
+        var (_, variables) = Read(environment);
+
+        Assert.Contains(variables.Errors, error => error.StartsWith(name, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Read_SeveralWrongValues_AreAllReportedAtOnce()
+    {
+        var environment = Loopback();
+        environment["IPV6_ENABLED"] = "maybe";
+        environment["PACKET_MARK"] = "-1";
+        environment["SECRET_TTL"] = "soon";
+
+        var (_, variables) = Read(environment);
+
+        Assert.Equal(3, variables.Errors.Count);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    [InlineData("default/sleep")]
+    [InlineData("default/sleep/")]
+    [InlineData("a/b/c/d")]
+    public void Read_DedicatedWithoutAWorkload_IsAnError(string? workload)
+    {
+        var environment = Loopback();
+        environment["PROXY_MODE"] = "dedicated";
+        if (workload is not null)
+        {
+            environment["PROXY_WORKLOAD_INFO"] = workload;
+        }
+
+        var (_, variables) = Read(environment);
+
+        Assert.Contains(variables.Errors, error => error.StartsWith("PROXY_WORKLOAD_INFO", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("30", null, 25)]
+    [InlineData("11", null, 6)]
+    [InlineData("10", null, 9)]
+    [InlineData("1", null, 1)]
+    [InlineData("30", "7s", 7)]
+    [InlineData(null, null, 5)]
+    public void Read_TerminationSettings_GiveTheDrainDeadline(string? grace, string? deadline, int seconds)
+    {
+        var environment = Loopback();
+        Set(environment, "TERMINATION_GRACE_PERIOD_SECONDS", grace);
+        Set(environment, "CONNECTION_TERMINATION_DEADLINE", deadline);
+
+        var (options, variables) = Read(environment);
+
+        Assert.Empty(variables.Errors);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), options.Host.TerminationDeadline);
+    }
+
+    [Fact]
+    public void Read_VariablesOfLaterFeatures_AreAcceptedAndMentioned()
+    {
+        var environment = Loopback();
+        environment["XDS_ADDRESS"] = "istiod.istio-system.svc:15012";
+        environment["CRL_PATH"] = "/var/run/crl.pem";
+
+        var (_, variables) = Read(environment);
+
+        Assert.Empty(variables.Errors);
+        Assert.Equal(2, variables.Notices.Count);
+    }
+
+    [Fact]
+    public void Read_NoSource_SaysWhatToSet()
+    {
+        var (_, variables) = Read(new() { ["PROXY_MODE"] = "loopback", ["FAKE_CA"] = "true", ["XDS_ADDRESS"] = "istiod:15012" });
+
+        var error = Assert.Single(variables.Errors);
+        Assert.Contains("AMBIENT_MANIFESTS", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Read_Declares_EveryVariableOnce()
+    {
+        var (_, variables) = Read(Loopback());
+
+        var names = variables.Declared.Select(variable => variable.Name).ToList();
+        Assert.Equal(names.Distinct().Count(), names.Count);
+        Assert.Contains("INPOD_UDS", names);
+        Assert.Contains("XDS_HEADER_*", names);
+        Assert.All(variables.Declared, variable => Assert.NotEmpty(variable.Meaning));
+    }
+
+    [Theory]
+    [InlineData("5m", 300_000)]
+    [InlineData("100ms", 100)]
+    [InlineData("24h", 86_400_000)]
+    [InlineData("1h30m", 5_400_000)]
+    [InlineData("1.5s", 1_500)]
+    [InlineData(" 2 s ", 2_000)]
+    public void DurationSyntax_Legal_IsRead(string text, double milliseconds)
+    {
+        Assert.True(DurationSyntax.TryParse(text, out var value));
+        Assert.Equal(milliseconds, value.TotalMilliseconds);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("5")]
+    [InlineData("m")]
+    [InlineData("-5s")]
+    [InlineData("5x")]
+    [InlineData("1..5s")]
+    [InlineData("99999999999h")]
+    public void DurationSyntax_Illegal_IsRefused(string text) => Assert.False(DurationSyntax.TryParse(text, out _));
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    private static (ZtunnelOptions Options, VariableReader Variables) Read(Dictionary<string, string> environment)
+    {
+        var variables = new VariableReader(environment);
+        return (ZtunnelVariables.Read(variables), variables);
+    }
+
+    private static void Set(Dictionary<string, string> environment, string name, string? value)
+    {
+        if (value is not null)
+        {
+            environment[name] = value;
+        }
+    }
+
+    private Dictionary<string, string> Loopback() => new()
+    {
+        ["PROXY_MODE"] = "loopback",
+        ["AMBIENT_MANIFESTS"] = _folder.FullName,
+        ["AMBIENT_CA_DIR"] = Path.Combine(_folder.FullName, "ca"),
+    };
+}

@@ -1,0 +1,100 @@
+using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Lifetime;
+using Ambient.Node.Tests.Diagnostics;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Ambient.Node.Tests.Lifetime;
+
+public sealed class LifetimeTests
+{
+    private readonly DiagnosticsKit _kit = new();
+
+    [Fact]
+    public async Task Table_OpenAndClose_KeepsCountLogAndMetrics()
+    {
+        var registry = new MetricRegistry();
+        var metrics = new TcpMetrics(registry, NullLoggerFactory.Instance);
+        var table = new ConnectionTable(new ConnectionLog(_kit.Loggers), metrics, registry, _kit.Time);
+
+        var first = table.Open(DiagnosticsKit.Outbound, _kit.Time.GetTimestamp());
+        var second = table.Open(DiagnosticsKit.Outbound, _kit.Time.GetTimestamp());
+        var third = table.Open(DiagnosticsKit.Outbound, _kit.Time.GetTimestamp());
+        var empty = table.WhenEmptyAsync();
+        _kit.Time.Advance(TimeSpan.FromMilliseconds(12));
+        second.Close(ResponseFlag.None, null);
+        Assert.Equal(2, table.Count);
+        Assert.Equal(new HashSet<OpenConnection> { first, third }, table.Snapshot().ToHashSet());
+        first.Close(ResponseFlag.Deny, "denied");
+        Assert.False(empty.IsCompleted);
+        third.Close(ResponseFlag.None, null);
+
+        await empty.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(3, metrics.SeriesOf(DiagnosticsKit.Outbound).Opened.Value);
+        Assert.Equal(3, _kit.Text().Split("duration=\"12ms\"").Length - 1);
+    }
+
+    [Fact]
+    public void End_FirstCauseStays()
+    {
+        var table = new ConnectionTable(new ConnectionLog(_kit.Loggers), null, null, _kit.Time);
+        var connection = table.Open(DiagnosticsKit.Outbound, 0);
+        var other = table.Open(DiagnosticsKit.Outbound, 0);
+
+        Assert.Equal(1, table.End(ConnectionEnd.PolicyChange, candidate => candidate == connection));
+        table.End(ConnectionEnd.Drain, _ => true);
+
+        Assert.Equal(ConnectionEnd.PolicyChange, connection.EndedBy);
+        Assert.Equal(ConnectionEnd.Drain, other.EndedBy);
+        Assert.True(connection.Ended.IsCancellationRequested);
+    }
+
+    [Fact]
+    public async Task Shutdown_DrainsThenEndsTheGrace()
+    {
+        var time = new FakeTimeProvider();
+        using var shutdown = new Shutdown(TimeSpan.FromSeconds(5), time, NullLogger.Instance);
+        var draining = shutdown.WaitForDrainAsync();
+        Assert.False(draining.IsCompleted);
+
+        shutdown.Begin("test");
+        shutdown.Begin("again");
+
+        await draining.WaitAsync(TimeSpan.FromSeconds(30));
+        time.Advance(TimeSpan.FromSeconds(4.9));
+        Assert.False(shutdown.Deadline.IsCancellationRequested);
+        time.Advance(TimeSpan.FromSeconds(0.2));
+        Assert.True(shutdown.Deadline.IsCancellationRequested);
+    }
+
+    [Theory]
+    [InlineData("7f0000001000-7f0000003000 r-xp 00000000 08:01 42 /usr/lib/libc.so.6", true)]
+    [InlineData("7f0000001000-7f0000003000 r--p 00000000 08:01 42 /usr/lib/lib with blank.so", true)]
+    [InlineData("7f0000001000-7f0000003000 rw-p 00000000 08:01 42 /usr/lib/libc.so.6", false)]
+    [InlineData("7f0000001000-7f0000003000 r--s 00000000 08:01 42 /var/data", false)]
+    [InlineData("7f0000001000-7f0000003000 r--p 00000000 00:00 0", false)]
+    [InlineData("7f0000001000-7f0000003000 r-xp 00000000 00:00 0 [vdso]", false)]
+    [InlineData("", false)]
+    public void FilePages_TakesPrivateUnwritableMappingsOfFilesOnly(string line, bool taken)
+    {
+        Assert.Equal(taken, FilePages.TryParse(line, out var from, out var to));
+        if (taken)
+        {
+            Assert.Equal((0x7f0000001000UL, 0x7f0000003000UL), (from, to));
+        }
+    }
+
+    [SkippableFact]
+    public void FilePages_Release_ChangesNothingButWhatIsResident()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux() && File.Exists("/proc/self/pagemap"), "needs Linux with /proc/self/pagemap");
+        var sum = Enumerable.Range(0, 1000).Sum();
+
+        _ = FilePages.Release();
+
+        // Code and tables come back from their files as they were.
+        Assert.Equal(sum, Enumerable.Range(0, 1000).Sum());
+        Assert.Equal("Ä", System.Text.Encoding.UTF8.GetString("Ä"u8));
+    }
+}

@@ -1,0 +1,70 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Tests.Requests;
+
+/// <summary>The backends of the recordings, on the addresses that the recorded pods had; kept from case to case.</summary>
+internal sealed class GoldenBackends : IAsyncDisposable
+{
+    private readonly Dictionary<IPAddress, WebApplication> _apps = [];
+
+    /// <summary>Requests seen since the last <see cref="Clear"/>, in order.</summary>
+    public ConcurrentQueue<GoldenSeen> Seen { get; } = new();
+
+    public void Clear() => Seen.Clear();
+
+    public async Task StartAsync(IPAddress address)
+    {
+        if (_apps.ContainsKey(address))
+        {
+            return;
+        }
+
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.Listen(address, 8080, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(address, 9000, listen => listen.Protocols = HttpProtocols.Http2);
+        });
+        var app = builder.Build();
+        app.Run(async http =>
+        {
+            var seen = new GoldenSeen(
+                address,
+                http.Request.Method,
+                http.Features.Get<IHttpRequestFeature>()!.RawTarget,
+                [.. http.Request.Headers.Select(header => (header.Key.ToLowerInvariant(), header.Value.ToString())).Order()]);
+            Seen.Enqueue(seen);
+            http.Response.Headers["x-echo"] = "1";
+            if (http.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) == true)
+            {
+                http.Response.ContentType = "application/grpc";
+                await http.Response.Body.WriteAsync(new byte[5]);
+                http.Response.AppendTrailer("grpc-status", "0");
+                return;
+            }
+
+            await http.Response.WriteAsync(address.ToString());
+        });
+        await app.StartAsync();
+        _apps.Add(address, app);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var app in _apps.Values)
+        {
+            await app.DisposeAsync();
+        }
+    }
+}
+
+/// <summary>A request as a backend saw it.</summary>
+internal sealed record GoldenSeen(IPAddress Pod, string Method, string Target, (string Name, string Value)[] Headers);

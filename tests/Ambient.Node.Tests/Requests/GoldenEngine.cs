@@ -1,0 +1,187 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Ambient.Certificates;
+using Ambient.Hbone;
+using Ambient.Hbone.Sockets;
+using Ambient.Identity;
+using Ambient.Mesh;
+using Ambient.Node.Capture;
+using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Gateway;
+using Ambient.Node.Requests;
+using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Waypoint;
+using Ambient.Testing.Certificates;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Ambient.Node.Tests.Requests;
+
+/// <summary>
+/// The pipelines of a waypoint and a gateway for a recorded mesh. The waypoint's is entered below TLS: a recording says which
+/// identity came, also none, and a tunnel could not carry that.
+/// </summary>
+internal sealed class GoldenEngine : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<int, (SpiffeId? Identity, MeshService Service)> _arrivals = new();
+    private readonly List<RequestServer> _servers = [];
+    private readonly Dictionary<int, IPEndPoint> _gatewayPorts = [];
+    private readonly SvidCache _svids = new(new TestAuthority());
+    private readonly HboneClient _client;
+    private readonly UpstreamPool _upstreams;
+    private readonly IHttpForwarder _forwarder;
+    private readonly LogWriter _writer = new(Stream.Null);
+    private readonly HostLoggerFactory _loggers;
+    private readonly RequestLog _log;
+
+    private GoldenEngine(MeshStore store)
+    {
+        var self = LocalWorkload.ByPod(store, "app", "waypoint-0", TimeProvider.System);
+        _client = new HboneClient(new HboneClientOptions(), _svids);
+        _upstreams = new UpstreamPool(store, new UpstreamDialer(_client, SocketConnector.Default, self), new UpstreamOptions());
+        _loggers = new HostLoggerFactory(_writer, LogFormat.Plain, LogFilter.Info, TimeProvider.System);
+        _log = new RequestLog(_loggers, new RequestMetrics(new MetricRegistry(), "waypoint", "mutual_tls"), "");
+        var services = new ServiceCollection();
+        services.AddSingleton(typeof(ILogger<>), typeof(NullLogger<>));
+        services.AddHttpForwarder();
+        _forwarder = services.BuildServiceProvider().GetRequiredService<IHttpForwarder>();
+    }
+
+    public IPEndPoint Waypoint { get; private set; } = null!;
+
+    public static async Task<GoldenEngine> StartAsync(MeshStore store)
+    {
+        var engine = new GoldenEngine(store);
+        var self = LocalWorkload.ByPod(store, "app", "waypoint-0", TimeProvider.System);
+        engine.Waypoint = await engine.ServeAsync(new Entrance(new WaypointEntrance(store, "app/waypoint", self), self, engine._arrivals));
+        if (store.Current.Requests.Gateways.TryGetValue("app/gw", out var gateway))
+        {
+            var places = GatewayEntrance.PlacesOf(store, "app/gw");
+            foreach (var port in gateway.Listeners.Select(listener => listener.Port).Distinct())
+            {
+                engine._gatewayPorts[port] = await engine.ServeAsync(new GatewayEntrance(places, self, new IPEndPoint(IPAddress.Parse("127.9.1.2"), port)));
+            }
+        }
+
+        return engine;
+    }
+
+    /// <summary>Sends a request as it is and reads the whole answer.</summary>
+    public async Task<GoldenAnswer> AskAsync(
+        string method, string path, string host, IReadOnlyDictionary<string, string> headers, IPAddress source, SpiffeId? identity, MeshService? service, int? gatewayPort)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(source, 0));
+        var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        if (gatewayPort is null)
+        {
+            _arrivals[port] = (identity, service!);
+        }
+
+        await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[listener] : Waypoint);
+        var text = new StringBuilder($"{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+        foreach (var (name, value) in headers)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{name}: {value}\r\n");
+        }
+
+        await socket.SendAsync(Encoding.Latin1.GetBytes(text.Append("\r\n").ToString()));
+        using var received = new MemoryStream();
+        using var stream = new NetworkStream(socket);
+        await stream.CopyToAsync(received).WaitAsync(TimeSpan.FromSeconds(60));
+        _arrivals.TryRemove(port, out _);
+        return GoldenAnswer.Parse(received.ToArray());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var server in _servers)
+        {
+            await server.StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await server.DisposeAsync();
+        }
+
+        _upstreams.Dispose();
+        await _client.DisposeAsync();
+        await _svids.DisposeAsync();
+        _writer.Dispose();
+    }
+
+    private async Task<IPEndPoint> ServeAsync(IRequestEntrance entrance)
+    {
+        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var address = (IPEndPoint)probe.LocalEndPoint!;
+        probe.Dispose();
+        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions()), NullLoggerFactory.Instance);
+        _servers.Add(await RequestServer.StartAsync(
+            transport,
+            new RequestPipeline(entrance, _forwarder, _upstreams, _log, TimeProvider.System),
+            NullLoggerFactory.Instance,
+            kestrel => kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1),
+            CancellationToken.None));
+        return address;
+    }
+
+    private sealed class Entrance(
+        WaypointEntrance waypoint, LocalWorkload self, ConcurrentDictionary<int, (SpiffeId? Identity, MeshService Service)> arrivals) : IRequestEntrance
+    {
+        public HeaderRules Headers => waypoint.Headers;
+
+        public RequestArrival Arrive(HttpContext http)
+        {
+            var (identity, service) = arrivals[http.Connection.RemotePort];
+            var address = new IPEndPoint(service.Vips[0].Address, 8080);
+            return new RequestArrival
+            {
+                Place = waypoint.Find(WaypointDestination.For(service, address, PortKind.Http)),
+                Identity = identity,
+                Source = new IPEndPoint(http.Connection.RemoteIpAddress!, http.Connection.RemotePort),
+                Destination = address,
+                Self = self.Current,
+            };
+        }
+    }
+}
+
+/// <summary>An answer, read to the end of the connection.</summary>
+internal sealed record GoldenAnswer(int Status, (string Name, string Value)[] Headers, string Body)
+{
+    public static GoldenAnswer Parse(byte[] bytes)
+    {
+        var end = bytes.AsSpan().IndexOf("\r\n\r\n"u8);
+        var head = Encoding.Latin1.GetString(bytes, 0, end).Split("\r\n");
+        var headers = head.Skip(1).Select(line => (line[..line.IndexOf(':')].ToLowerInvariant(), line[(line.IndexOf(':') + 1)..].Trim())).Order().ToArray();
+        var body = Encoding.Latin1.GetString(bytes, end + 4, bytes.Length - end - 4);
+        if (headers.Contains(("transfer-encoding", "chunked")))
+        {
+            var plain = new StringBuilder();
+            while (true)
+            {
+                var line = body.IndexOf("\r\n", StringComparison.Ordinal);
+                var size = int.Parse(body[..line], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+                if (size == 0)
+                {
+                    break;
+                }
+
+                plain.Append(body, line + 2, size);
+                body = body[(line + 4 + size)..];
+            }
+
+            body = plain.ToString();
+        }
+
+        return new GoldenAnswer(int.Parse(head[0].Split(' ')[1], CultureInfo.InvariantCulture), headers, body);
+    }
+}

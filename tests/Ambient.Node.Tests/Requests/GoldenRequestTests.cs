@@ -1,0 +1,193 @@
+using System.Net;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Ambient.Identity;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Manifests;
+using Ambient.Node.Discovery.Translation;
+using Ambient.Testing;
+
+namespace Ambient.Node.Tests.Requests;
+
+/// <summary>Recorded requests through a waypoint and a gateway: what a real mesh answered, and what its backends saw.</summary>
+[Trait("Category", "Golden")]
+public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTests.Backends>
+{
+    // Not hop-by-hop, yet each proxy's own business: left out of the recordings too.
+    private static readonly string[] s_ownHeaders = ["date", "server", "content-length", "content-type", "connection", "transfer-encoding", "x-request-id", "x-forwarded-proto"];
+
+    private readonly GoldenBackends _backends;
+
+    public GoldenRequestTests(Backends fixture) => _backends = fixture.Value;
+
+    public static IEnumerable<object[]> Cases => GoldenFolder.Cases("http");
+
+    [SkippableTheory]
+    [MemberData(nameof(Cases))]
+    public async Task Requests_AnsweredAsRecorded(string name)
+    {
+        var folder = GoldenFolder.Case("http", name);
+        var manifest = await File.ReadAllTextAsync(Path.Combine(folder, "input.yaml"));
+        var unsupported = Unsupported().Matches(manifest).Select(match => match.Groups["what"].Value).Distinct().ToArray();
+        Skip.If(unsupported.Length > 0, $"not acted on yet: {string.Join(", ", unsupported)}");
+
+        var store = new MeshStore();
+        var load = ManifestLoader.LoadText("input.yaml", manifest);
+        Assert.Empty(load.Errors.Items);
+        var translated = MeshTranslator.Translate(load.Objects, new TranslationOptions());
+        store.Publish(new MeshSnapshotBuilder(MeshSnapshot.Empty)
+            .ReplaceAll(translated.Workloads, translated.Services, translated.Policies).Set(translated.Requests).Build());
+        foreach (var workload in translated.Workloads.Where(workload => workload.Addresses is [var address, ..] && address.ToString().StartsWith("127.11.", StringComparison.Ordinal)))
+        {
+            await _backends.StartAsync(workload.Addresses[0]);
+        }
+
+        await using var engine = await GoldenEngine.StartAsync(store);
+        var differences = new List<string>();
+        var asked = 0;
+        foreach (var line in await File.ReadAllLinesAsync(Path.Combine(folder, "responses.jsonl")))
+        {
+            using var question = JsonDocument.Parse(line);
+            if (question.RootElement.TryGetProperty("grpc", out _))
+            {
+                continue;
+            }
+
+            asked++;
+            if (await CheckAsync(engine, store.Current, question.RootElement) is { } difference)
+            {
+                differences.Add($"{difference}\n    {line}");
+            }
+        }
+
+        Skip.If(asked == 0, "gRPC questions only");
+        Assert.True(differences.Count == 0, $"{name}: {differences.Count} of {asked} differ\n{string.Join('\n', differences.Take(10))}");
+    }
+
+    private async Task<string?> CheckAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question)
+    {
+        if (question.TryGetProperty("distribution", out var distribution))
+        {
+            return await CheckDistributionAsync(engine, mesh, question, distribution);
+        }
+
+        _backends.Clear();
+        var answer = await AskAsync(engine, mesh, question);
+        var status = question.GetProperty("status").GetInt32();
+        if (answer.Status != status)
+        {
+            return $"answered {answer.Status}, recorded {status}";
+        }
+
+        var response = question.GetProperty("response");
+        if (response.TryGetProperty("body", out var body) && body.GetString() != answer.Body && question.GetProperty("method").GetString() != "HEAD")
+        {
+            return $"body \"{answer.Body}\"";
+        }
+
+        var headers = Comparable(answer.Headers);
+        var recorded = Pairs(response.GetProperty("headers"));
+        if (headers != recorded)
+        {
+            return $"answer's headers {headers}, recorded {recorded}";
+        }
+
+        var upstream = question.GetProperty("upstream").EnumerateArray().ToArray();
+        var seen = _backends.Seen.ToArray();
+        if (seen.Length != upstream.Length)
+        {
+            return $"{seen.Length} requests reached backends, recorded {upstream.Length}";
+        }
+
+        for (var i = 0; i < seen.Length; i++)
+        {
+            var pod = NameOf(mesh, seen[i].Pod);
+            var (is_, was) = ($"{seen[i].Method} {seen[i].Target} {Comparable(seen[i].Headers)}",
+                $"{upstream[i].GetProperty("method").GetString()} {upstream[i].GetProperty("path").GetString()} {Pairs(upstream[i].GetProperty("headers"))}");
+            if (is_ != was)
+            {
+                return $"backend saw {is_}, recorded {was}";
+            }
+
+            // Which of a service's pods is chance; that it is one of that service's is not.
+            var pods = upstream[i].GetProperty("pods").EnumerateArray().Select(p => p.GetString()![..p.GetString()!.LastIndexOf('-')]);
+            if (!pods.Contains(pod[..pod.LastIndexOf('-')]))
+            {
+                return $"sent to {pod}";
+            }
+        }
+
+        return null;
+    }
+
+    private async Task<string?> CheckDistributionAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question, JsonElement distribution)
+    {
+        var outcomes = new Dictionary<string, int>();
+        var repeat = question.GetProperty("repeat").GetInt32();
+        for (var i = 0; i < repeat; i++)
+        {
+            _backends.Clear();
+            var answer = await AskAsync(engine, mesh, question);
+            var outcome = $"{answer.Status} {string.Join(',', _backends.Seen.Select(seen => NameOf(mesh, seen.Pod)))}";
+            outcomes[outcome] = outcomes.GetValueOrDefault(outcome) + 1;
+        }
+
+        // The same outcomes, each as often as chance allows around what was recorded.
+        foreach (var recorded in distribution.EnumerateArray())
+        {
+            var outcome = $"{recorded.GetProperty("status").GetInt32()} {recorded.GetProperty("pods").GetString()}";
+            var share = (double)recorded.GetProperty("count").GetInt32() / repeat;
+            var count = outcomes.GetValueOrDefault(outcome);
+            outcomes.Remove(outcome);
+            if (Math.Abs(count - (share * repeat)) > (5.5 * Math.Sqrt(repeat * Math.Max(share * (1 - share), 0.01) * 2)) + 1)
+            {
+                return $"{outcome}: {count} of {repeat}, recorded {share * repeat}";
+            }
+        }
+
+        return outcomes.Count == 0 ? null : $"unrecorded outcomes {string.Join(", ", outcomes.Keys)}";
+    }
+
+    private static Task<GoldenAnswer> AskAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question)
+    {
+        string Text(string property, string byDefault) => question.TryGetProperty(property, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : byDefault;
+        var gateway = question.TryGetProperty("gateway", out var throughGateway) && throughGateway.GetBoolean();
+        var to = Text("to", "a");
+        var headers = question.TryGetProperty("headers", out var given)
+            ? given.EnumerateObject().ToDictionary(header => header.Name, header => header.Value.GetString()!)
+            : [];
+        var principal = Text("principal", "");
+        return engine.AskAsync(
+            question.GetProperty("method").GetString()!,
+            question.GetProperty("path").GetString()!,
+            Text("host", $"{to}:8080"),
+            headers,
+            IPAddress.Parse(Text("src", "127.0.0.1")),
+            principal.Length == 0 ? null : SpiffeId.Parse(principal),
+            gateway ? null : mesh.Services.Values.Single(service => service.Name == to && service.Namespace == "app"),
+            gateway ? question.GetProperty("port").GetInt32() : null);
+    }
+
+    private static string NameOf(MeshSnapshot mesh, IPAddress address) =>
+        mesh.FindWorkload("", address) is { } workload ? $"{workload.Namespace}/{workload.Name}" : address.ToString();
+
+    private static string Comparable(IEnumerable<(string Name, string Value)> headers) => string.Join(' ', headers
+        .Where(header => !s_ownHeaders.Contains(header.Name) && !header.Name.StartsWith("x-envoy-", StringComparison.Ordinal))
+        .OrderBy(header => header.Name, StringComparer.Ordinal).Select(header => $"{header.Name}={header.Value}"));
+
+    private static string Pairs(JsonElement headers) => string.Join(' ', headers.EnumerateArray()
+        .Select(pair => $"{pair[0].GetString()}={pair[1].GetString()}").Order(StringComparer.Ordinal));
+
+    [GeneratedRegex(@"^[\s-]*(?:kind: (?<what>RequestAuthentication|GRPCRoute|VirtualService|DestinationRule)|type: (?<what>RequestMirror|CORS)|(?<what>timeouts|retry):)", RegexOptions.Multiline)]
+    private static partial Regex Unsupported();
+
+    /// <summary>Backends that outlive a case.</summary>
+    public sealed class Backends : IAsyncLifetime
+    {
+        internal GoldenBackends Value { get; } = new();
+
+        public Task InitializeAsync() => Task.CompletedTask;
+
+        public Task DisposeAsync() => Value.DisposeAsync().AsTask();
+    }
+}

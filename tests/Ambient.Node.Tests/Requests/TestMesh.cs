@@ -1,0 +1,311 @@
+using System.Collections.Immutable;
+using System.Net;
+using Ambient.Certificates;
+using Ambient.Hbone;
+using Ambient.Hbone.AspNetCore;
+using Ambient.Hbone.Sockets;
+using Ambient.Identity;
+using Ambient.Mesh;
+using Ambient.Node.Diagnostics;
+using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Hosting;
+using Ambient.Node.Lifetime;
+using Ambient.Testing.Certificates;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Ambient.Node.Tests.Requests;
+
+/// <summary>
+/// A mesh on loopback addresses that no other test has: pods, services, and a waypoint or gateway in front of them, with real
+/// sockets and certificates.
+/// </summary>
+internal sealed class TestMesh : IAsyncDisposable
+{
+    private static int s_meshes = Random.Shared.Next(250 * 250);
+
+    private readonly string _prefix;
+    private readonly List<IAsyncDisposable> _owned = [];
+    private readonly Shutdown _shutdown;
+    private readonly MemoryStream _log = new();
+    private readonly LogWriter _writer;
+    private readonly SvidCache _svids;
+    private RequestConfiguration _requests = RequestConfiguration.Empty;
+    private readonly List<Task> _running = [];
+    private int _address;
+
+    public TestMesh()
+    {
+        var number = Interlocked.Increment(ref s_meshes) % (250 * 250);
+        _prefix = $"127.{(number / 250) + 3}.{(number % 250) + 2}.";
+        Authority = new TestAuthority();
+        _svids = new SvidCache(Authority);
+        _writer = new LogWriter(_log);
+        Loggers = new HostLoggerFactory(_writer, LogFormat.Plain, LogFilter.TryParse("info", out var filter, out _) ? filter : throw new InvalidOperationException(), TimeProvider.System);
+        _shutdown = new Shutdown(TimeSpan.FromSeconds(20), TimeProvider.System, NullLogger.Instance);
+    }
+
+    public TestAuthority Authority { get; }
+
+    public SvidCache Svids => _svids;
+
+    public MeshStore Store { get; } = new();
+
+    public HostLoggerFactory Loggers { get; }
+
+    public MetricRegistry Metrics { get; } = new();
+
+    public Shutdown Shutdown => _shutdown;
+
+    /// <summary>Everything logged so far.</summary>
+    public string Log
+    {
+        get
+        {
+            _writer.Flush();
+            lock (_log)
+            {
+                return System.Text.Encoding.UTF8.GetString(_log.ToArray());
+            }
+        }
+    }
+
+    /// <summary>Waits until the log says something: a request is accounted for after its answer left.</summary>
+    public async Task LoggedAsync(string text)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!Log.Contains(text, StringComparison.Ordinal))
+        {
+            if (deadline.IsCancellationRequested)
+            {
+                throw new Xunit.Sdk.XunitException($"not logged: {text}\n{Log}");
+            }
+
+            await Task.Delay(20, CancellationToken.None);
+        }
+    }
+
+    /// <summary>A scrape.</summary>
+    public string Scrape
+    {
+        get
+        {
+            var text = Utf8TextBuilder.Rent();
+            Metrics.Write(text);
+            var scrape = System.Text.Encoding.UTF8.GetString(text.Written);
+            text.Return();
+            return scrape;
+        }
+    }
+
+    public static SpiffeId Id(string serviceAccount, string ns = "app") => SpiffeId.ForServiceAccount("cluster.local", ns, serviceAccount);
+
+    /// <summary>An address that nobody has.</summary>
+    public IPAddress NewAddress() => IPAddress.Parse(_prefix + ++_address);
+
+    /// <summary>Adds a workload without starting anything.</summary>
+    public Workload AddWorkload(string name, string serviceAccount, TunnelProtocol protocol = TunnelProtocol.Hbone, params string[] services)
+    {
+        var workload = new Workload
+        {
+            Uid = $"Kubernetes//Pod/app/{name}",
+            Name = name,
+            Namespace = "app",
+            ServiceAccount = serviceAccount,
+            Addresses = [NewAddress()],
+            Protocol = protocol,
+            WorkloadName = name.Contains('-', StringComparison.Ordinal) ? name[..name.LastIndexOf('-')] : name,
+            CanonicalName = serviceAccount,
+            CanonicalRevision = "v1",
+            Services = services.ToImmutableDictionary(service => $"app/{service}.app.svc.cluster.local", _ => ImmutableArray<ServicePort>.Empty),
+        };
+        Publish(builder => builder.Set(workload));
+        return workload;
+    }
+
+    /// <summary>Adds a workload and runs it.</summary>
+    public async Task<TestPod> AddPodAsync(string name, string serviceAccount, string service, TunnelProtocol protocol = TunnelProtocol.Hbone, Action<WebApplication>? map = null)
+    {
+        var pod = await TestPod.StartAsync(AddWorkload(name, serviceAccount, protocol, service), _svids, map);
+        _owned.Add(pod);
+        return pod;
+    }
+
+    /// <summary>Adds a service with an HTTP port 80, an HTTP/2 port 90, an opaque port 81 and an undeclared port 82.</summary>
+    public MeshService AddService(string name, string? waypoint = "waypoint")
+    {
+        var service = new MeshService
+        {
+            Name = name,
+            Namespace = "app",
+            Hostname = $"{name}.app.svc.cluster.local",
+            Vips = [new NetworkAddress("", NewAddress())],
+            Ports =
+            [
+                new ServicePort(80, 8080, AppProtocol.Http11), new ServicePort(90, 9000, AppProtocol.Http2),
+                new ServicePort(81, 8080, AppProtocol.Tcp), new ServicePort(82, 8080, AppProtocol.Unknown), new ServicePort(92, 9000, AppProtocol.Unknown),
+                new ServicePort(15008, 15008, AppProtocol.Tcp),
+            ],
+            Waypoint = waypoint is null ? null : GatewayAddress.ByHostname("app", $"{waypoint}.app.svc.cluster.local"),
+        };
+        Publish(builder => builder.Set(service));
+        return service;
+    }
+
+    /// <summary>Changes what waypoints and gateways read.</summary>
+    public void Configure(Func<RequestConfiguration, RequestConfiguration> change)
+    {
+        _requests = change(_requests);
+        Publish(builder => builder.Set(_requests));
+    }
+
+    /// <summary>Sets a route of a service.</summary>
+    public void SetRoute(string service, params (string Backend, int Weight)[] backends) => Configure(requests => requests with
+    {
+        HttpRoutes = requests.HttpRoutes.SetItem(
+            $"app/{service}",
+            new HttpRoute
+            {
+                Name = service,
+                Namespace = "app",
+                ParentRefs = [new ObjectReference("", "Service", "app", service)],
+                Rules =
+                [
+                    new HttpRouteRule
+                    {
+                        Matches = [new HttpRouteMatch()],
+                        Backends = [.. backends.Select(backend => new HttpRouteBackend(new ObjectReference("", "Service", "app", backend.Backend, Port: 80), backend.Weight))],
+                    },
+                ],
+            }),
+    });
+
+    /// <summary>Lets only given principals and methods through to a service.</summary>
+    public void SetPolicy(string name, string service, string[] principals, string[] methods) => Configure(requests => requests with
+    {
+        AuthorizationPolicies = requests.AuthorizationPolicies.SetItem(
+            $"app/{name}",
+            new RequestAuthorizationPolicy
+            {
+                Name = name,
+                Namespace = "app",
+                Action = PolicyAction.Allow,
+                Targets = [new ObjectReference("", "Service", "app", service)],
+                Rules =
+                [
+                    new RequestRule
+                    {
+                        From = principals.Length == 0 ? [] : [new RequestSource { Principals = new ValueMatch([.. principals], []) }],
+                        To = methods.Length == 0 ? [] : [new RequestOperation { Methods = new ValueMatch([.. methods], []) }],
+                    },
+                ],
+            }),
+    });
+
+    /// <summary>Adds the Gateway <c>app/waypoint</c> with its workload, and runs it.</summary>
+    public async Task<WaypointNode> StartWaypointAsync()
+    {
+        AddService("waypoint", waypoint: null);
+        AddWorkload("waypoint-0", "waypoint", TunnelProtocol.Hbone, "waypoint");
+        Configure(requests => requests with
+        {
+            Gateways = requests.Gateways.SetItem("app/waypoint", new Mesh.Gateway
+            {
+                Name = "waypoint",
+                Namespace = "app",
+                ClassName = "istio-waypoint",
+                Listeners = [new GatewayListener("mesh", 15008, "HBONE", null, AllowedNamespaces.Same, null)],
+            }),
+        });
+        return await StartNodeAsync("waypoint");
+    }
+
+    /// <summary>Adds the Gateway <c>app/gw</c> with given listener ports, and runs it.</summary>
+    public async Task<WaypointNode> StartGatewayAsync(params GatewayListener[] listeners)
+    {
+        AddWorkload("gw-istio-0", "gw-istio", TunnelProtocol.Tcp);
+        SetGateway(listeners);
+        return await StartNodeAsync("gw");
+    }
+
+    /// <summary>Replaces the listeners of <c>app/gw</c>.</summary>
+    public void SetGateway(params GatewayListener[] listeners) => Configure(requests => requests with
+    {
+        Gateways = requests.Gateways.SetItem("app/gw", new Mesh.Gateway { Name = "gw", Namespace = "app", ClassName = "istio", Listeners = [.. listeners] }),
+    });
+
+    /// <summary>A client that sends HTTP through the waypoint as a ztunnel would: a tunnel for the service's address.</summary>
+    public HttpClient ThroughWaypoint(SpiffeId identity, MeshService service, int port = 80, Workload? source = null)
+    {
+        var client = new HboneClient(new HboneClientOptions { Connector = new From(source?.Addresses[0]) }, _svids);
+        _owned.Add(client);
+        var waypoint = Store.Current.Workloads["Kubernetes//Pod/app/waypoint-0"];
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            AllowAutoRedirect = false,
+            ConnectCallback = HboneDialer.Create(client, (_, _) => new ValueTask<HboneConnectRequest?>(new HboneConnectRequest
+            {
+                NextHop = new IPEndPoint(waypoint.Addresses[0], 15008),
+                Authority = $"{service.Vips[0].Address}:{port}",
+                Source = identity,
+                AcceptedIdentities = [waypoint.Identity],
+            })),
+        };
+        return new HttpClient(handler) { BaseAddress = new Uri($"http://{service.Name}:{port}"), Timeout = TimeSpan.FromSeconds(60) };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _shutdown.Begin("the test is over");
+        _shutdown.Force();
+        await Task.WhenAll(_running);
+        for (var i = _owned.Count - 1; i >= 0; i--)
+        {
+            await _owned[i].DisposeAsync();
+        }
+
+        await _svids.DisposeAsync();
+        _shutdown.Dispose();
+        _writer.Dispose();
+    }
+
+    /// <summary>Publishes a changed mesh.</summary>
+    public void Publish(Action<MeshSnapshotBuilder> change)
+    {
+        lock (Store)
+        {
+            var builder = new MeshSnapshotBuilder(Store.Current);
+            change(builder);
+            Store.Publish(builder.Build());
+        }
+    }
+
+    private async Task<WaypointNode> StartNodeAsync(string gateway)
+    {
+        var node = new WaypointNode(
+            new WaypointOptions { Host = new HostOptions(), GatewayName = gateway, Namespace = "app" }, Store, _svids, Loggers, Metrics, TimeProvider.System);
+        _owned.Add(node);
+        var running = node.RunAsync(_shutdown);
+        _running.Add(running);
+        while (node.Readiness.Pending().Length > 0)
+        {
+            if (running.IsCompleted)
+            {
+                await running;
+                throw new InvalidOperationException("the node ended before it was ready");
+            }
+
+            await Task.Delay(10);
+        }
+
+        return node;
+    }
+
+    private sealed class From(IPAddress? address) : ISocketConnector
+    {
+        public ValueTask<System.Net.Sockets.Socket> ConnectAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken) =>
+            SocketConnector.Default.ConnectAsync(destination, address, cancellationToken);
+    }
+}

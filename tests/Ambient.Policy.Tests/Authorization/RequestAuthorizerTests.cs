@@ -1,0 +1,223 @@
+using System.Collections.Immutable;
+using Ambient.Identity;
+using Ambient.Mesh;
+using Ambient.Policy.Authorization;
+using static Ambient.Policy.Tests.MeshFixture;
+
+namespace Ambient.Policy.Tests.Authorization;
+
+/// <summary>What reference/waypoint.md 3 says and golden/http does not ask; the rest is asked there.</summary>
+public sealed class RequestAuthorizerTests
+{
+    private static readonly MeshService Web = Service("web", "10.0.0.1", (80, 8080));
+    private static readonly Gateway Waypoint = new() { Name = "waypoint", Namespace = "ns", ClassName = "istio-waypoint" };
+    private static readonly Gateway Ingress = new()
+    {
+        Name = "gw",
+        Namespace = "ns",
+        ClassName = "istio",
+        PodLabels = ImmutableDictionary<string, string>.Empty.Add("app", "gw"),
+    };
+
+    private static readonly RequestFacts Get = new()
+    {
+        Identity = SpiffeId.Parse("spiffe://cluster.local/ns/a/sa/b"),
+        Source = To("10.1.0.1:40000"),
+        Destination = To("10.0.0.1:80"),
+        Method = "GET",
+        Host = "web",
+        Path = "/",
+        Header = _ => null,
+    };
+
+    private static readonly ConnectionFacts Tcp = new(Get.Source, Get.Destination, Get.Identity);
+
+    private static ObjectReference OnWeb => new("", "Service", "ns", "web");
+
+    private static ValueMatch Values(params string[] values) => new([.. values], []);
+
+    private static ValueMatch Not(params string[] values) => new([], [.. values]);
+
+    private static RequestRule From(RequestSource source) => new() { From = [source] };
+
+    private static RequestRule To(RequestOperation operation) => new() { To = [operation] };
+
+    private static System.Net.IPEndPoint To(string endpoint) => MeshFixture.To(endpoint);
+
+    private static RequestRule When(string key, ValueMatch match) => new() { When = [new RequestCondition(key, match)] };
+
+    private static RequestAuthorizationPolicy Policy(PolicyAction action, params RequestRule[] rules) => new()
+    {
+        Name = $"p-{action}".ToLowerInvariant(),
+        Namespace = "ns",
+        Action = action,
+        Targets = [OnWeb],
+        Rules = [.. rules],
+    };
+
+    private static RequestPolicies Policies(params RequestAuthorizationPolicy[] policies) => Policies(new RequestConfiguration(), policies);
+
+    private static RequestPolicies Policies(RequestConfiguration configuration, params RequestAuthorizationPolicy[] policies) =>
+        RequestPolicies.ForWaypoint(Snapshot(configuration with { AuthorizationPolicies = policies.ToImmutableDictionary(policy => policy.Key) }), Waypoint, Web);
+
+    private static bool Allows(RequestFacts request, params RequestAuthorizationPolicy[] policies) =>
+        RequestAuthorizer.Authorize(Policies(policies), request).IsAllowed;
+
+    private static bool AllowsTcp(params RequestAuthorizationPolicy[] policies) => RequestAuthorizer.Authorize(Policies(policies), Tcp).IsAllowed;
+
+    [Fact]
+    public void Denial_NamesPolicyAndRule()
+    {
+        var decision = RequestAuthorizer.Authorize(
+            Policies(Policy(PolicyAction.Deny, To(new RequestOperation { Methods = Values("PUT") }), To(new RequestOperation { Methods = Values("GET") }))), Get);
+
+        Assert.Equal(("ns/p-deny", 1), (decision.Policy, decision.Rule));
+        Assert.Equal("ns[ns]-policy[p-deny]-rule[1]", decision.RuleText);
+        Assert.Equal("none", RequestAuthorizer.Authorize(Policies(Policy(PolicyAction.Allow)), Get).RuleText);
+    }
+
+    public static TheoryData<string, RequestRule> Undecidable => new()
+    {
+        { "request principals", From(new RequestSource { RequestPrincipals = Values("*") }) },
+        { "no request principals", From(new RequestSource { RequestPrincipals = Not("*") }) },
+        { "claim", When("request.auth.claims[group]", Values("x")) },
+        { "unknown attribute", When("no.such.attribute", Values("x")) },
+        { "header without a name", When("request.headers[]", Values("x")) },
+        { "condition without values", When("source.ip", ValueMatch.None) },
+        { "bad range", From(new RequestSource { IpBlocks = Values("10.0.0.0/99") }) },
+        { "not a bad range", From(new RequestSource { IpBlocks = Not("nonsense") }) },
+        { "bad port", To(new RequestOperation { Ports = Values("http") }) },
+        { "bad template", To(new RequestOperation { Paths = Values("/a/{**}/{*}") }) },
+        { "empty source", From(new RequestSource()) },
+        { "empty operation", To(new RequestOperation()) },
+        { "field not understood", new RequestRule { Unsupported = ["experimental"] } },
+    };
+
+    [Theory]
+    [MemberData(nameof(Undecidable))]
+    public void UndecidableRule_NeverAllows_AndDenies(string what, RequestRule rule)
+    {
+        Assert.False(Allows(Get, Policy(PolicyAction.Allow, rule)), what);
+        Assert.False(Allows(Get, Policy(PolicyAction.Deny, rule)), what);
+    }
+
+    [Fact]
+    public void UndecidableDeny_SparesWhatItsOtherFieldsExclude()
+    {
+        var rule = From(new RequestSource { RequestPrincipals = Values("*") }) with { To = [new RequestOperation { Methods = Values("PUT") }] };
+
+        Assert.True(Allows(Get, Policy(PolicyAction.Deny, rule)));
+        Assert.False(Allows(Get with { Method = "PUT" }, Policy(PolicyAction.Deny, rule)));
+    }
+
+    [Fact]
+    public void Custom_ThatMatches_Denies_OthersPass()
+    {
+        var custom = Policy(PolicyAction.Custom, To(new RequestOperation { Paths = Values("/admin*") }));
+
+        Assert.True(Allows(Get, custom));
+        Assert.Equal(
+            AuthorizationReason.NoExternalAuthorizer,
+            RequestAuthorizer.Authorize(Policies(custom with { DryRun = true }), Get with { Path = "/admin" }).Reason);
+    }
+
+    [Fact]
+    public void Audit_DecidesNothing() => Assert.True(Allows(Get, Policy(PolicyAction.Audit, new RequestRule())));
+
+    [Fact]
+    public void DryRun_DecidesNothing_AndIsTold()
+    {
+        var policies = Policies(
+            Policy(PolicyAction.Deny, new RequestRule()) with { DryRun = true },
+            Policy(PolicyAction.Allow, To(new RequestOperation { Methods = Values("PUT") })) with { DryRun = true });
+
+        Assert.Equal(AuthorizationReason.NoPolicy, RequestAuthorizer.Authorize(policies, Get).Reason);
+        var (deny, allow) = RequestAuthorizer.DryRun(policies, Get);
+        Assert.Equal(AuthorizationReason.DeniedByPolicy, deny!.Value.Reason);
+        Assert.Equal(AuthorizationReason.NoAllowMatched, allow!.Value.Reason);
+        Assert.True(policies.HasDryRun);
+    }
+
+    [Fact]
+    public void Tcp_AllowThatAsksForHttp_Discarded() =>
+        Assert.False(AllowsTcp(Policy(PolicyAction.Allow, To(new RequestOperation { Ports = Values("80"), Methods = Values("GET") }))));
+
+    [Fact]
+    public void Tcp_DenyThatAsksForHttp_IsWider()
+    {
+        Assert.False(AllowsTcp(Policy(PolicyAction.Deny, To(new RequestOperation { Paths = Values("/admin") }))));
+        Assert.False(AllowsTcp(Policy(PolicyAction.Deny, To(new RequestOperation { Paths = Values("/admin"), Ports = Values("80") }))));
+        Assert.True(AllowsTcp(Policy(PolicyAction.Deny, To(new RequestOperation { Paths = Values("/admin"), Ports = Values("81") }))));
+        Assert.True(AllowsTcp(Policy(PolicyAction.Deny, When("request.headers[x]", Values("y")) with { From = [new RequestSource { Namespaces = Values("other") }] })));
+    }
+
+    [Fact]
+    public void Tcp_AllowByIdentityAndPort_Allows() =>
+        Assert.True(AllowsTcp(Policy(PolicyAction.Allow, To(new RequestOperation { Ports = Values("80") }) with { From = [new RequestSource { Principals = Values("cluster.local/ns/a/sa/b") }] })));
+
+    [Theory]
+    [InlineData("cluster.local/ns/a/sa/b", "td1", true)]
+    [InlineData("cluster.local/ns/a/sa/b", "old", true)]
+    [InlineData("old/ns/a/sa/b", "td1", true)]
+    [InlineData("td1/ns/a/sa/b", "old", true)]
+    [InlineData("cluster.local/ns/a/sa/b", "other", false)]
+    [InlineData("other/ns/a/sa/b", "td1", false)]
+    [InlineData("*/ns/a/sa/b", "other", true)]
+    public void TrustDomain_OwnAndAliases_AreOne(string principal, string trustDomain, bool expected)
+    {
+        var configuration = new RequestConfiguration { TrustDomain = "td1", TrustDomainAliases = ["old"] };
+        var policies = Policies(configuration, Policy(PolicyAction.Allow, From(new RequestSource { Principals = Values(principal) })));
+
+        Assert.Equal(expected, RequestAuthorizer.Authorize(policies, Get with { Identity = SpiffeId.Parse($"spiffe://{trustDomain}/ns/a/sa/b") }).IsAllowed);
+    }
+
+    [Theory]
+    [InlineData("cluster.local", true)]
+    [InlineData("clus*", true)]
+    [InlineData("*", true)]
+    [InlineData("td", false)]
+    public void TrustDomains_FirstSegmentOfThePeer(string value, bool expected) =>
+        Assert.Equal(expected, Allows(Get, Policy(PolicyAction.Allow, From(new RequestSource { TrustDomains = Values(value) }))));
+
+    [Fact]
+    public void Service_OfAnotherNamespaceOrKind_DoesNotApply()
+    {
+        var deny = Policy(PolicyAction.Deny, new RequestRule());
+
+        Assert.False(Allows(Get, deny));
+        Assert.True(Allows(Get, deny with { Namespace = "other" }));
+        Assert.True(Allows(Get, deny with { Targets = [OnWeb with { Name = "web2" }] }));
+        Assert.True(Allows(Get, deny with { Targets = [OnWeb with { Group = "networking.istio.io", Kind = "ServiceEntry" }] }));
+        Assert.True(Allows(Get, deny with { Targets = [] }));
+    }
+
+    [Fact]
+    public void Gateway_OwnNamespaceRootAndSelector_Apply()
+    {
+        var deny = Policy(PolicyAction.Deny, new RequestRule()) with { Targets = [] };
+        var labels = ImmutableDictionary<string, string>.Empty;
+
+        Assert.False(AtIngress(deny));
+        Assert.False(AtIngress(deny with { Namespace = "istio-system" }));
+        Assert.True(AtIngress(deny with { Namespace = "other" }));
+        Assert.False(AtIngress(deny with { Selector = labels.Add("app", "gw") }));
+        Assert.True(AtIngress(deny with { Selector = labels.Add("app", "web") }));
+        Assert.False(AtIngress(deny with { Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "ns", "gw")] }));
+        Assert.True(AtIngress(deny with { Targets = [OnWeb] }));
+
+        static bool AtIngress(RequestAuthorizationPolicy policy) => RequestAuthorizer.Authorize(
+            RequestPolicies.ForGateway(
+                Snapshot(new RequestConfiguration { AuthorizationPolicies = ImmutableDictionary<string, RequestAuthorizationPolicy>.Empty.Add(policy.Key, policy) }),
+                Ingress),
+            Get).IsAllowed;
+    }
+
+    [Fact]
+    public void ServerName_AsKnown()
+    {
+        var allow = Policy(PolicyAction.Allow, When("connection.sni", Values("*.example")));
+
+        Assert.False(Allows(Get, allow));
+        Assert.True(Allows(Get with { ServerName = "a.example" }, allow));
+    }
+}

@@ -1,0 +1,76 @@
+using Ambient.Mesh;
+using Ambient.Policy.Routing.Connections;
+using static Ambient.Policy.Tests.MeshFixture;
+
+namespace Ambient.Policy.Tests.Routing.Connections;
+
+public sealed class ConnectHeadersTests
+{
+    private static readonly Workload Productpage = Pod("productpage-v1", "default") with
+    {
+        WorkloadName = "productpage-v1",
+        CanonicalName = "productpage",
+        CanonicalRevision = "v1",
+        Locality = new Locality("r1", "z1", "s1"),
+    };
+
+    // As golden/ztunnel/wire.server.jsonl shows it.
+    private const string Recorded =
+        "k8s.cluster.name=Kubernetes,k8s.namespace.name=default,k8s.deployment.name=productpage-v1,service.name=productpage,service.version=v1,cloud.region=r1,cloud.availability_zone=z1";
+
+    [Fact]
+    public void Baggage_OfWorkload_AsRecorded() => Assert.Equal(Recorded, ConnectHeaders.Baggage(Productpage));
+
+    [Fact]
+    public void Baggage_EmptyFields_AreLeftOut() =>
+        Assert.Equal("k8s.cluster.name=Kubernetes,k8s.namespace.name=default", ConnectHeaders.Baggage(Pod("x", "default")));
+
+    [Fact]
+    public void Baggage_ValueThatWouldBreakTheList_IsLeftOut() =>
+        Assert.DoesNotContain("evil", ConnectHeaders.Baggage(Productpage with { CanonicalName = "evil,k8s.namespace.name=other" }), StringComparison.Ordinal);
+
+    [Fact]
+    public void Baggage_ReadBack_SaysTheSame()
+    {
+        var peer = ConnectHeaders.ParseBaggage(Recorded);
+
+        Assert.Equal(
+            new PeerBaggage
+            {
+                ClusterId = "Kubernetes",
+                Namespace = "default",
+                WorkloadName = "productpage-v1",
+                WorkloadType = WorkloadType.Deployment,
+                CanonicalName = "productpage",
+                CanonicalRevision = "v1",
+                Region = "r1",
+                Zone = "z1",
+            },
+            peer);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    [InlineData("=,=x,service.name=,nonsense,x=y")]
+    public void Baggage_NothingUseful_IsEmpty(string? text) => Assert.Equal(PeerBaggage.Empty, ConnectHeaders.ParseBaggage(text));
+
+    [Fact]
+    public void Forwarded_ClientAndService()
+    {
+        Assert.Equal("for=\"127.0.0.1:80\"", ConnectHeaders.Forwarded(To("127.0.0.1:80"), null));
+        Assert.Equal("for=\"[::1]:80\"", ConnectHeaders.Forwarded(To("[::1]:80"), null));
+        Assert.Equal(
+            "for=\"127.0.0.1:80\";host=web.ns.svc.cluster.local",
+            ConnectHeaders.Forwarded(To("127.0.0.1:80"), Service("web")));
+    }
+
+    [Theory]
+    [InlineData("for=1.2.3.4;host=a.example", "a.example")]
+    [InlineData("for=\"1.2.3.4\";host=\"a.example\"", "a.example")]
+    [InlineData("for=1.2.3.4", null)]
+    [InlineData("host=", null)]
+    [InlineData("host=é", null)]
+    [InlineData(null, null)]
+    public void ForwardedHost_Forms_AsRecorded(string? header, string? expected) => Assert.Equal(expected, ConnectHeaders.ForwardedHost(header));
+}

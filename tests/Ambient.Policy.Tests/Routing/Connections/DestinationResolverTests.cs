@@ -1,0 +1,336 @@
+using System.Net;
+using Ambient.Mesh;
+using Ambient.Policy.Routing.Connections;
+using static Ambient.Policy.Tests.MeshFixture;
+
+namespace Ambient.Policy.Tests.Routing.Connections;
+
+/// <summary>The cases of reference/ztunnel.md 13.3, and what its sections 3.1 to 3.6 say besides.</summary>
+public sealed class DestinationResolverTests
+{
+    private static readonly Workload Source = Pod("source", "ns", "127.0.0.1");
+    private static readonly MeshService Web = Service("web", "127.0.0.3", (80, 8080));
+    private readonly Random _random = new(1);
+
+    private ConnectionRoute Resolve(MeshSnapshot mesh, string destination, Workload? source = null) =>
+        DestinationResolver.Resolve(mesh, source ?? Source, To(destination), _random);
+
+    private static void AssertRoute(ConnectionRoute route, ConnectionProtocol protocol, string? authority, string nextHop)
+    {
+        Assert.Null(route.Error);
+        Assert.Equal((protocol, authority, nextHop), (route.Protocol, route.Authority, route.NextHop!.ToString()));
+    }
+
+    [Fact]
+    public void UnknownDestination_IsPassedThrough()
+    {
+        var route = Resolve(Snapshot(Source), "1.2.3.4:80");
+
+        AssertRoute(route, ConnectionProtocol.Tcp, null, "1.2.3.4:80");
+        Assert.Null(route.NextHopWorkload);
+        Assert.Empty(route.AcceptedIdentities);
+    }
+
+    [Fact]
+    public void WrongNetwork_OnlyRemoteEndpointWithoutGateway_Fails()
+    {
+        var remote = (Pod("remote", "ns", "10.22.1.9") with { Network = "remote" }).Behind(Web, (80, 8080));
+
+        Assert.Equal(ConnectionFailure.NoRoutingDestination, Resolve(Snapshot(Web, remote), "127.0.0.3:80").Failure);
+    }
+
+    [Fact]
+    public void DoubleHbone_GatewayByAddress_GoesThere()
+    {
+        var gateway = Pod("gateway", "ns", "10.22.1.1");
+        var remote = (Pod("remote", "ns") with
+        {
+            Network = "remote",
+            NetworkGateway = At("10.22.1.1", 15009),
+        }).Behind(Web, (80, 8080));
+
+        var route = Resolve(Snapshot(Web, gateway, remote), "127.0.0.3:80");
+
+        AssertRoute(route, ConnectionProtocol.DoubleHbone, "web.ns.svc.cluster.local:80", "10.22.1.1:15009");
+        Assert.Equal([gateway.Identity], route.AcceptedIdentities.AsEnumerable());
+        Assert.Equal(gateway, route.NextHopWorkload);
+    }
+
+    [Fact]
+    public void DoubleHbone_GatewayByHostname_UsesItsTargetPort()
+    {
+        var gateways = Service("gateways", "127.0.0.4", (15009, 15008));
+        var gateway = Pod("gateway", "ns", "127.0.0.5").Behind(gateways, (15009, 15008));
+        var remote = (Pod("remote", "ns", "10.22.1.9") with
+        {
+            Network = "remote",
+            NetworkGateway = GatewayAddress.ByHostname("ns", gateways.Hostname, 15009),
+        }).Behind(Web, (80, 8080));
+
+        AssertRoute(
+            Resolve(Snapshot(Web, gateways, gateway, remote), "127.0.0.3:80"),
+            ConnectionProtocol.DoubleHbone, "web.ns.svc.cluster.local:80", "127.0.0.5:15008");
+    }
+
+    [Fact]
+    public void DoubleHbone_RemoteServiceWaypoint_GoesThroughItsNetworkGateway()
+    {
+        var gateway = Pod("gateway", "ns", "10.22.1.1");
+        var waypoints = Service("waypoint", null, (15008, 15008));
+        var waypoint = (Pod("waypoint", "ns", "10.22.1.9") with { Network = "remote", NetworkGateway = At("10.22.1.1", 15009) })
+            .Behind(waypoints, (15008, 15008));
+        var web = Web with { Waypoint = GatewayAddress.ByHostname("ns", waypoints.Hostname), SubjectAltNames = ["spiffe://cluster.local/ns/ns/sa/web", "no id"] };
+
+        var route = Resolve(Snapshot(web, waypoints, waypoint, gateway), "127.0.0.3:80");
+
+        AssertRoute(route, ConnectionProtocol.DoubleHbone, "web.ns.svc.cluster.local:80", "10.22.1.1:15009");
+        Assert.Equal("spiffe://cluster.local/ns/ns/sa/web", Assert.Single(route.InnerAcceptedIdentities).ToString());
+    }
+
+    [Fact]
+    public void UnknownNetworkGateway_Fails()
+    {
+        var remote = (Pod("remote") with { Network = "remote", NetworkGateway = At("10.22.1.1", 15009) }).Behind(Web, (80, 8080));
+
+        Assert.Equal(ConnectionFailure.UnknownNetworkGateway, Resolve(Snapshot(Web, remote), "127.0.0.3:80").Failure);
+    }
+
+    [Fact]
+    public void FailoverToRemote_LocalUnhealthy_GoesThroughGateway()
+    {
+        var web = Web with { LoadBalancing = new([LoadBalancingScope.Network], LoadBalancingMode.Failover, EndpointHealthPolicy.OnlyHealthy) };
+        var local = Pod("local", "ns", "127.0.0.2").Hbone().Behind(web, (80, 8080));
+        var gateway = Pod("gateway", "ns", "10.22.1.1");
+        var remote = (Pod("remote") with { Network = "remote", NetworkGateway = At("10.22.1.1", 15009) }).Behind(web, (80, 8080));
+
+        AssertRoute(Resolve(Snapshot(web, local, gateway, remote), "127.0.0.3:80"), ConnectionProtocol.Hbone, "127.0.0.2:8080", "127.0.0.2:15008");
+        AssertRoute(
+            Resolve(Snapshot(web, local with { Status = WorkloadStatus.Unhealthy }, gateway, remote), "127.0.0.3:80"),
+            ConnectionProtocol.DoubleHbone, "web.ns.svc.cluster.local:80", "10.22.1.1:15009");
+    }
+
+    [Theory]
+    [InlineData("remote-node")]
+    [InlineData("local-node")]
+    public void KnownDestinationTcp_AnyNode_GoesDirect(string node) =>
+        AssertRoute(Resolve(Snapshot(Pod("d", "ns", "127.0.0.2") with { Node = node }), "127.0.0.2:80"), ConnectionProtocol.Tcp, null, "127.0.0.2:80");
+
+    [Theory]
+    [InlineData("remote-node")]
+    [InlineData("local-node")]
+    public void KnownDestinationHbone_AnyNode_GoesByTunnel(string node)
+    {
+        var destination = Pod("d", "ns", "127.0.0.2").Hbone() with { Node = node };
+        var route = Resolve(Snapshot(destination), "127.0.0.2:80", Source with { Node = "local-node" });
+
+        AssertRoute(route, ConnectionProtocol.Hbone, "127.0.0.2:80", "127.0.0.2:15008");
+        Assert.Equal([destination.Identity], route.AcceptedIdentities.AsEnumerable());
+    }
+
+    [Fact]
+    public void SourceWaypoint_IsIgnored()
+    {
+        var source = Source with { Waypoint = At("127.0.0.10") };
+
+        AssertRoute(Resolve(Snapshot(source, Pod("d", "ns", "127.0.0.2")), "127.0.0.2:80", source), ConnectionProtocol.Tcp, null, "127.0.0.2:80");
+    }
+
+    [Fact]
+    public void DestinationWaypoint_WorkloadAddressed_GoesThroughIt()
+    {
+        var waypoint = Pod("waypoint", "ns", "127.0.0.10");
+        var route = Resolve(Snapshot(waypoint, Pod("d", "ns", "127.0.0.2") with { Waypoint = At("127.0.0.10") }), "127.0.0.2:80");
+
+        AssertRoute(route, ConnectionProtocol.Hbone, "127.0.0.2:80", "127.0.0.10:15008");
+        Assert.True(route.ViaWaypoint);
+        Assert.Equal([waypoint.Identity], route.AcceptedIdentities.AsEnumerable());
+    }
+
+    [Fact]
+    public void DestinationWaypoint_OtherFamilyThanReferenced_PinsTheReferencedOne()
+    {
+        var waypoint = Pod("waypoint", "ns", "ff06::c5", "127.0.0.11");
+        var destination = Pod("d", "ns", "ff06::c3") with { Waypoint = At("127.0.0.11") };
+
+        AssertRoute(Resolve(Snapshot(waypoint, destination), "[ff06::c3]:80"), ConnectionProtocol.Hbone, "[ff06::c3]:80", "127.0.0.11:15008");
+    }
+
+    [Fact]
+    public void DestinationWaypoint_CallerIsTheWaypoint_GoesDirect()
+    {
+        var waypoint = Pod("waypoint", "ns", "127.0.0.10");
+        var destination = Pod("d", "ns", "127.0.0.2") with { Waypoint = At("127.0.0.10") };
+
+        AssertRoute(Resolve(Snapshot(waypoint, destination), "127.0.0.2:80", waypoint), ConnectionProtocol.Tcp, null, "127.0.0.2:80");
+    }
+
+    [Fact]
+    public void ServiceWaypoint_ServiceAddressed_GoesThroughIt()
+    {
+        var web = Web with { Waypoint = At("127.0.0.10") };
+        var endpoint = Pod("d", "ns", "127.0.0.2").Hbone().Behind(web, (80, 8080));
+        var mesh = Snapshot(web, Pod("waypoint", "ns", "127.0.0.10"), endpoint);
+
+        var route = Resolve(mesh, "127.0.0.3:80");
+
+        AssertRoute(route, ConnectionProtocol.Hbone, "127.0.0.3:80", "127.0.0.10:15008");
+        Assert.Equal(web, route.Service);
+        AssertRoute(Resolve(mesh, "127.0.0.2:8080"), ConnectionProtocol.Hbone, "127.0.0.2:8080", "127.0.0.2:15008");
+        AssertRoute(
+            DestinationResolver.ResolveDirect(mesh, Source, To("127.0.0.3:80"), _random),
+            ConnectionProtocol.Hbone, "127.0.0.2:8080", "127.0.0.2:15008");
+    }
+
+    [Fact]
+    public void ServiceWaypoint_Unknown_FailsRatherThanBypass()
+    {
+        var web = Web with { Waypoint = At("127.0.0.10") };
+        var route = Resolve(Snapshot(web, Pod("d", "ns", "127.0.0.2").Behind(web, (80, 8080))), "127.0.0.3:80");
+
+        Assert.Equal(ConnectionFailure.UnknownWaypoint, route.Failure);
+        Assert.Null(route.NextHop);
+        Assert.Contains("127.0.0.10", route.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WeightedWaypoints_ByWeight_NoneUsableFallsBack()
+    {
+        GatewayAddress first = At("10.0.0.1"), second = At("10.0.0.2"), only = At("10.0.0.3");
+        var web = Web with { Waypoint = only };
+        Assert.Equal(only, DestinationResolver.PickWaypoint(web, _random));
+        Assert.Equal(first, Pick(100, 0));
+        Assert.Equal(second, Pick(0, 100));
+        Assert.Equal(only, Pick(0, 0));
+        var weighted = web with { WeightedWaypoints = [new(first, 75), new(second, 25)] };
+        Assert.InRange(Enumerable.Range(0, 10_000).Count(_ => DestinationResolver.PickWaypoint(weighted, _random) == first), 7_200, 7_800);
+
+        GatewayAddress? Pick(uint one, uint two) =>
+            DestinationResolver.PickWaypoint(web with { WeightedWaypoints = [new(first, one), new(second, two)] }, _random);
+    }
+
+    [Fact]
+    public void EmptyService_Fails() =>
+        Assert.Equal("no healthy upstream: 127.0.0.3:80", Resolve(Snapshot(Web), "127.0.0.3:80").Error);
+
+    [Fact]
+    public void UnknownServicePort_Fails() =>
+        Assert.Equal(
+            ConnectionFailure.NoHealthyUpstream,
+            Resolve(Snapshot(Web, Pod("d", "ns", "127.0.0.2").Behind(Web, (80, 8080))), "127.0.0.3:81").Failure);
+
+    [Fact]
+    public void NamedTargetPort_OneEndpointMapsIt_ThatOneAlways()
+    {
+        var web = Service("web", "127.0.0.3", (80, 0));
+        var maps = Pod("maps", "ns", "127.0.0.2").Behind(web, (80, 1234));
+        var other = Pod("other", "ns", "127.0.0.6").Behind(web, (8080, 9999));
+        var mesh = Snapshot(web, maps, other);
+
+        Assert.All(Enumerable.Range(0, 100), _ => AssertRoute(Resolve(mesh, "127.0.0.3:80"), ConnectionProtocol.Tcp, null, "127.0.0.2:1234"));
+    }
+
+    [Fact]
+    public void HostNetwork_SharedAddress_OnlyByService()
+    {
+        var one = (Pod("one", "ns", "127.0.0.2") with { NetworkMode = NetworkMode.HostNetwork }).Behind(Web, (80, 8080));
+        var two = Pod("two", "ns", "127.0.0.2") with { NetworkMode = NetworkMode.HostNetwork };
+        var mesh = Snapshot(Web, one, two);
+
+        Assert.Equal(one, Resolve(mesh, "127.0.0.3:80").NextHopWorkload);
+        var byAddress = Resolve(mesh, "127.0.0.2:80");
+        AssertRoute(byAddress, ConnectionProtocol.Tcp, null, "127.0.0.2:80");
+        Assert.Null(byAddress.NextHopWorkload);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.2:80")]
+    [InlineData("[ff06::c3]:80")]
+    public void DualStackWorkload_EachFamily_StaysItself(string destination) =>
+        AssertRoute(Resolve(Snapshot(Pod("d", "ns", "127.0.0.2", "ff06::c3")), destination), ConnectionProtocol.Tcp, null, destination);
+
+    [Theory]
+    [InlineData(IPFamilies.IPv6Only, "127.0.0.3:80", "[ff06::c3]:8080")]
+    [InlineData(IPFamilies.IPv4Only, "127.0.0.3:80", "127.0.0.2:8080")]
+    [InlineData(IPFamilies.Dual, "127.0.0.3:80", "127.0.0.2:8080")]
+    [InlineData(IPFamilies.Dual, "[ff06::3]:80", "[ff06::c3]:8080")]
+    public void ServiceFamilies_Restrict_TheEndpointsAddress(IPFamilies families, string destination, string expected)
+    {
+        var web = Web with
+        {
+            IPFamilies = families,
+            Vips = [new("", IPAddress.Parse("127.0.0.3")), new("", IPAddress.Parse("ff06::3"))],
+        };
+
+        AssertRoute(Resolve(Snapshot(web, Pod("d", "ns", "127.0.0.2", "ff06::c3").Behind(web, (80, 8080))), destination), ConnectionProtocol.Tcp, null, expected);
+    }
+
+    [Fact]
+    public void PassthroughService_GoesToTheOriginal_OrItsWaypoint()
+    {
+        var web = Service("web", "1.2.3.4", (80, 8080)) with { LoadBalancing = new([], LoadBalancingMode.Passthrough, EndpointHealthPolicy.AllowAll) };
+        var endpoint = Pod("d", "ns", "127.0.0.2").Behind(web, (80, 8080));
+
+        AssertRoute(Resolve(Snapshot(web, endpoint), "1.2.3.4:80"), ConnectionProtocol.Tcp, null, "1.2.3.4:80");
+        AssertRoute(
+            Resolve(Snapshot(web with { Waypoint = At("127.0.0.10") }, endpoint, Pod("waypoint", "ns", "127.0.0.10")), "1.2.3.4:80"),
+            ConnectionProtocol.Hbone, "1.2.3.4:80", "127.0.0.10:15008");
+    }
+
+    [Fact]
+    public void RemoteWorkload_AddressedDirectly_FailsForLackOfAService()
+    {
+        var source = Source with { Network = "" };
+        var web = Service("web", "127.0.0.9", (80, 80));
+        var endpoint = (Pod("d", "ns", "10.0.0.1") with { Network = "remote", NetworkGateway = At("10.22.1.1") }).Behind(web, (80, 80));
+        var shadow = Pod("shadow", "ns", "127.0.0.9");
+
+        // The address is a workload's first and a service's second, whose endpoint is far away.
+        Assert.Equal(ConnectionFailure.NoServiceForTarget, Resolve(Snapshot(web, endpoint, shadow), "127.0.0.9:80", source).Failure);
+    }
+
+    [Fact]
+    public void EndpointKnownByName_WaitsForDns_AndIsCompletedByIt()
+    {
+        var named = (Pod("named") with { Hostname = "db.example" }).Behind(Web, (80, 5432));
+
+        var waiting = Resolve(Snapshot(Web, named), "127.0.0.3:80");
+
+        Assert.Equal($"no ip addresses were resolved for workload: {named.Uid}", waiting.Error);
+        Assert.Equal(("db.example", 5432), (waiting.HostToResolve, waiting.PortToResolve));
+        Assert.Same(waiting, DestinationResolver.Complete(waiting, To("127.0.0.3:80"), [], _random));
+        AssertRoute(
+            DestinationResolver.Complete(waiting, To("127.0.0.3:80"), [IPAddress.Parse("2001:db8::1"), IPAddress.Parse("192.0.2.1")], _random),
+            ConnectionProtocol.Tcp, null, "192.0.2.1:5432");
+    }
+
+    [Fact]
+    public void MappedDestination_IsTheIPv4One() =>
+        AssertRoute(
+            Resolve(Snapshot(Pod("d", "ns", "127.0.0.2").Hbone()), "[::ffff:127.0.0.2]:80"),
+            ConnectionProtocol.Hbone, "127.0.0.2:80", "127.0.0.2:15008");
+
+    [Fact]
+    public void ResolveService_ByName_NeedsNoVip()
+    {
+        var web = Service("web", null, (80, 8080));
+        var mesh = Snapshot(web, Pod("d", "ns", "127.0.0.2").Hbone().Behind(web, (80, 8080)));
+
+        AssertRoute(DestinationResolver.ResolveService(mesh, Source, web, 80, _random), ConnectionProtocol.Hbone, "127.0.0.2:8080", "127.0.0.2:15008");
+        Assert.Equal(ConnectionFailure.NoHealthyUpstream, DestinationResolver.ResolveService(mesh, Source, web, 81, _random).Failure);
+    }
+
+    [Fact]
+    public void Uncaptured_Service_GoesPlainAndPastTheWaypoint()
+    {
+        var web = Web with { Waypoint = At("127.0.0.10") };
+        var mesh = Snapshot(web, Pod("waypoint", "ns", "127.0.0.10"), Pod("d", "ns", "127.0.0.2").Hbone().Behind(web, (80, 8080)));
+
+        var route = DestinationResolver.ResolveUncaptured(mesh, Source, To("127.0.0.3:80"), _random);
+
+        AssertRoute(route, ConnectionProtocol.Tcp, null, "127.0.0.2:8080");
+        Assert.Equal("d", route.NextHopWorkload!.Name);
+        AssertRoute(DestinationResolver.ResolveUncaptured(mesh, Source, To("127.0.0.2:9"), _random), ConnectionProtocol.Tcp, null, "127.0.0.2:9");
+        AssertRoute(DestinationResolver.ResolveUncaptured(mesh, Source, To("1.2.3.4:9"), _random), ConnectionProtocol.Tcp, null, "1.2.3.4:9");
+        Assert.Equal(ConnectionFailure.NoHealthyUpstream, DestinationResolver.ResolveUncaptured(mesh, Source, To("127.0.0.3:81"), _random).Failure);
+    }
+}

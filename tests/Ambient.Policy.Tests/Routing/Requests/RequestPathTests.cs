@@ -1,0 +1,76 @@
+using Ambient.Policy.Routing.Requests;
+
+namespace Ambient.Policy.Tests.Routing.Requests;
+
+public sealed class RequestPathTests
+{
+    [Theory]
+    [InlineData("/", "/", "")]
+    [InlineData("/a/b", "/a/b", "")]
+    [InlineData("/a?b=c", "/a", "b=c")]
+    [InlineData("/a?", "/a", "")]
+    [InlineData("/a?b=/../c", "/a", "b=/../c")]
+    [InlineData("/a#f?x", "/a", "")]
+    [InlineData("//api", "//api", "")]
+    [InlineData("/./api", "/api", "")]
+    [InlineData("/x/../api", "/api", "")]
+    [InlineData("/x/%2e%2E/api", "/api", "")]
+    [InlineData("/../../api", "/api", "")]
+    [InlineData("/a/..", "/", "")]
+    [InlineData("/a/b/..", "/a/", "")]
+    [InlineData("/a/.", "/a/", "")]
+    [InlineData("/a/../", "/", "")]
+    [InlineData("/.", "/", "")]
+    [InlineData("/..", "/", "")]
+    [InlineData("/a/...", "/a/...", "")]
+    [InlineData("/.hidden", "/.hidden", "")]
+    [InlineData("/a\\..\\pi", "/pi", "")]
+    [InlineData("/a\\pi", "/a/pi", "")]
+    [InlineData("/%61pi", "/api", "")]
+    [InlineData("/api%2fv1", "/api%2fv1", "")]
+    [InlineData("/pre%2Fx%5C", "/pre%2Fx%5C", "")]
+    [InlineData("/a%zz%4", "/a%zz%4", "")]
+    [InlineData("http://host:1/a/../b?q", "/b", "q")]
+    [InlineData("http://host", "/", "")]
+    [InlineData("http://host?q", "/", "q")]
+    public void TryParse_Target_IsNormalised(string target, string path, string query)
+    {
+        Assert.True(RequestPath.TryParse(target, out var parsed));
+        Assert.Equal(path, parsed.Path);
+        Assert.Equal(query, parsed.Query);
+    }
+
+    [Theory]
+    [InlineData("*")]
+    [InlineData("host:443")]
+    [InlineData("")]
+    [InlineData("/a%00b")]
+    [InlineData("/a\0b")]
+    public void TryParse_WithoutPath_IsRefused(string target) => Assert.False(RequestPath.TryParse(target, out _));
+
+    [Fact]
+    public void TryParse_AnyTarget_LeavesNoDotSegments()
+    {
+        var random = new Random(7);
+        const string Alphabet = "/./%2e2E5c\\ab?#";
+        for (var round = 0; round < 20_000; round++)
+        {
+            var target = "/" + string.Create(random.Next(24), random, static (span, r) =>
+            {
+                foreach (ref var c in span)
+                {
+                    c = Alphabet[r.Next(Alphabet.Length)];
+                }
+            });
+            if (!RequestPath.TryParse(target, out var once))
+            {
+                continue;
+            }
+
+            Assert.StartsWith("/", once.Path, StringComparison.Ordinal);
+            Assert.DoesNotContain("\\", once.Path, StringComparison.Ordinal);
+            Assert.DoesNotContain("/../", once.Path + "/", StringComparison.Ordinal);
+            Assert.DoesNotContain("/./", once.Path + "/", StringComparison.Ordinal);
+        }
+    }
+}
