@@ -1,0 +1,222 @@
+#!/usr/bin/env bash
+# Everything a person or a machine does with this repository. `./build.sh help` lists it.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$root"
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+artifacts=$root/artifacts
+started=$SECONDS
+
+usage() {
+  cat <<'TEXT'
+usage: ./build.sh VERB [arguments]
+
+  demo [--keep]     the Bookinfo walkthrough: seven steps with real processes, TLS and policies;
+                    --keep holds the mesh up afterwards so that you can try things yourself
+  test [arguments]  builds and runs every test project; ends with "N passed, N failed, N skipped"
+                    (arguments go to `dotnet test`, for example: --filter Category=Golden)
+  hosts             native binaries: artifacts/hosts/ztunnel and artifacts/hosts/waypoint
+  pack              the four packages, with symbols: artifacts/packages
+  bench [arguments] side by side with other proxies (root, Linux); installs what it compares with
+  help              this text
+
+Needs the .NET SDK (global.json says which). What else a verb needs it installs with apt-get when
+it runs as root on Debian or Ubuntu; otherwise it says what is missing and how to get it.
+TEXT
+}
+
+if [ -t 1 ]; then arrow=$'\033[1m==>\033[0m'; else arrow='==>'; fi
+say()  { printf '%s %s\n' "$arrow" "$*"; }
+fail() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+
+# ---- What a verb needs --------------------------------------------------------------------------
+
+need_dotnet() {
+  command -v dotnet >/dev/null || fail "the .NET SDK 10 is missing. Get it: https://dotnet.microsoft.com/download/dotnet/10.0 or
+  curl -fsSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0, then put ~/.dotnet on PATH"
+  dotnet --version >/dev/null 2>&1 || fail "the .NET SDK that global.json asks for is missing:
+$(dotnet --version 2>&1 || true)"
+}
+
+# install OPTIONAL|REQUIRED PURPOSE PACKAGE...: installs with apt-get as root; else says what to type.
+install() {
+  local level=$1 purpose=$2; shift 2
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    say "installing for $purpose: $*"
+    local log; log=$(mktemp)
+    if { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; } >"$log" 2>&1; then
+      rm -f "$log"
+      return 0
+    fi
+    tail -n 20 "$log" >&2; rm -f "$log"
+  fi
+  local how="apt-get install $*"
+  [ "$(id -u)" -eq 0 ] || how="sudo $how"
+  command -v apt-get >/dev/null || how="install these (their Debian names) with your package manager: $*"
+  if [ "$level" = REQUIRED ]; then
+    fail "$purpose: missing $*. To get it: $how"
+  fi
+  say "without $* some of $purpose is skipped, each saying why. To get it: $how"
+}
+
+# need LEVEL PURPOSE COMMAND=PACKAGE...: makes sure that commands exist.
+need() {
+  local level=$1 purpose=$2 missing=() pair; shift 2
+  for pair in "$@"; do
+    # sbin holds ip and iptables, and is not on every PATH.
+    PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+  done
+  [ ${#missing[@]} -eq 0 ] || install "$level" "$purpose" "${missing[@]}"
+}
+
+need_native_toolchain() {
+  command -v clang >/dev/null || command -v gcc >/dev/null || install REQUIRED "native compilation" clang zlib1g-dev libc6-dev
+  local compiler; compiler=$(command -v clang || command -v gcc)
+  echo 'int main(void){return 0;}' | "$compiler" -x c - -lz -o /dev/null 2>/dev/null ||
+    install REQUIRED "native compilation" zlib1g-dev libc6-dev
+}
+
+runtime_identifier() {
+  local os=linux
+  if ldd --version 2>&1 | grep -qi musl; then os=linux-musl; fi
+  case "$(uname -m)" in
+    x86_64)  echo "$os-x64" ;;
+    aarch64) echo "$os-arm64" ;;
+    *) fail "no native build for $(uname -m): x86_64 and aarch64 are known" ;;
+  esac
+}
+
+# One hash of everything that the named files and folders hold, so that unchanged means untouched.
+fingerprint() {
+  { dotnet --version; find "$@" -type f \( -name '*.cs' -o -name '*.csproj' -o -name '*.props' -o -name '*.targets' \
+      -o -name '*.json' -o -name '*.config' -o -name '*.txt' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; } |
+    sha256sum | cut -d' ' -f1
+}
+
+# ---- Verbs --------------------------------------------------------------------------------------
+
+publish_host() { # project folder, binary name, native project options
+  local project=$1 name=$2 rid=$3
+  local inputs=(src "$project" Directory.Build.props Directory.Packages.props global.json)
+  local stamp=$artifacts/hosts/.$name.stamp now
+  now=$(fingerprint "${inputs[@]}")
+  if [ -x "$artifacts/hosts/$name" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$now" ]; then
+    say "artifacts/hosts/$name is up to date"
+    return
+  fi
+  say "compiling $name ahead of time for $rid (a minute or two)"
+  local log=$artifacts/hosts/$name.log from=$SECONDS
+  mkdir -p "$artifacts/hosts"
+  if ! dotnet publish "$project" -c Release -r "$rid" -v minimal -tl:off -p:TrimmerSingleWarn=false >"$log" 2>&1; then
+    grep -E 'error|warning' "$log" | sort -u | head -n 40 >&2 || tail -n 40 "$log" >&2
+    fail "$name did not compile; the whole log: $log"
+  fi
+  if grep -E 'warning (IL|CS|CA|NETSDK|MSB|NU)[0-9]+' "$log" | sort -u >&2; then
+    fail "$name compiled with warnings, and none is allowed: a trim or AOT warning is a crash that waits. Log: $log"
+  fi
+  local published
+  published=$(find "$artifacts/publish" -path "*/release_$rid/$name" -type f -print -quit)
+  [ -n "$published" ] || fail "no binary called $name under artifacts/publish; log: $log"
+  # A running host keeps its file: replace the name, not the content.
+  cp "$published" "$artifacts/hosts/.$name.new"
+  mv -f "$artifacts/hosts/.$name.new" "$artifacts/hosts/$name"
+  echo "$now" >"$stamp"
+  say "artifacts/hosts/$name: $(($(stat -c %s "$artifacts/hosts/$name") / 1048576)) MB in $((SECONDS - from)) s"
+}
+
+verb_hosts() {
+  need_dotnet
+  need_native_toolchain
+  local rid; rid=$(runtime_identifier)
+  publish_host samples/Ztunnel ztunnel "$rid"
+  publish_host samples/Waypoint waypoint "$rid"
+}
+
+verb_demo() {
+  verb_hosts
+  local inputs=(src samples/Bookinfo Directory.Build.props Directory.Packages.props global.json) now
+  local stamp=$artifacts/bin/.bookinfo.stamp walkthrough=$artifacts/bin/Walkthrough/release/walkthrough.dll
+  now=$(fingerprint "${inputs[@]}")
+  if [ ! -f "$walkthrough" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$now" ]; then
+    say "building Bookinfo and the walkthrough"
+    local project
+    for project in samples/Bookinfo/Apps samples/Bookinfo/Walkthrough; do
+      dotnet build "$project" -c Release -v quiet -tl:off -clp:'ErrorsOnly;NoSummary' || fail "$project does not build"
+    done
+    echo "$now" >"$stamp"
+  fi
+  say "ready after $((SECONDS - started)) s; the walkthrough begins"
+  exec dotnet "$walkthrough" --root "$root" "$@"
+}
+
+verb_test() {
+  need_dotnet
+  need OPTIONAL "the tests" node=nodejs ip=iproute2 iptables=iptables curl=curl nghttp=nghttp2-client openssl=openssl nc=netcat-openbsd
+  say "building the solution"
+  dotnet build Ambient.sln -v quiet -tl:off -clp:'ErrorsOnly;NoSummary' || fail "the solution does not build"
+
+  local results=$artifacts/test-results project name from status crashed=0
+  rm -rf "$results"; mkdir -p "$results"
+  for project in tests/*.Tests/*.Tests.csproj; do
+    name=$(basename "$project" .csproj)
+    from=$SECONDS status=0
+    say "$name"
+    dotnet test "$project" --no-build --logger "trx;LogFileName=$name.trx" --results-directory "$results" \
+      --blame-hang --blame-hang-timeout 5m --blame-hang-dump-type none -v quiet --nologo "$@" || status=$?
+    if [ ! -f "$results/$name.trx" ]; then
+      say "$name left no results: counted as one failure"
+      crashed=$((crashed + 1))
+    elif [ $status -ne 0 ] && [ "$(outcomes Failed "$results/$name.trx")" -eq 0 ]; then
+      say "$name ended early (exit code $status): counted as one failure"
+      crashed=$((crashed + 1))
+    fi
+    say "$name took $((SECONDS - from)) s"
+  done
+
+  local passed failed skipped
+  passed=$(outcomes Passed "$results"/*.trx)
+  failed=$(($(outcomes Failed "$results"/*.trx) + crashed))
+  skipped=$(outcomes NotExecuted "$results"/*.trx)
+  if [ "$failed" -gt 0 ]; then
+    say "failed:"
+    { grep -ho '<UnitTestResult [^>]*outcome="Failed"' "$results"/*.trx || true; } | sed -E 's/.* testName="([^"]*)".*/    \1/' | sort
+  fi
+  say "all of it took $((SECONDS - started)) s; details: $results"
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+# How many results in trx files have an outcome.
+outcomes() {
+  local outcome=$1; shift
+  { cat -- "$@" 2>/dev/null || true; } | { grep -o '<UnitTestResult [^>]*outcome="'"$outcome"'"' || true; } | wc -l
+}
+
+verb_pack() {
+  need_dotnet
+  local out=$artifacts/packages project name
+  rm -rf "$out"; mkdir -p "$out"
+  for project in src/*/*.csproj; do
+    name=$(basename "$project" .csproj)
+    say "packing $name"
+    dotnet pack "$project" -c Release -o "$out" -v quiet -tl:off -clp:'ErrorsOnly;NoSummary' || fail "$name does not pack"
+    compgen -G "$out/$name.[0-9]*.nupkg" >/dev/null || fail "$name left no package in $out"
+    compgen -G "$out/$name.[0-9]*.snupkg" >/dev/null || fail "$name left no symbol package in $out"
+  done
+  ls -1 "$out"
+}
+
+verb_bench() {
+  verb_hosts
+  [ -f tests/Ambient.Benchmarks/side-by-side.sh ] || fail "tests/Ambient.Benchmarks/side-by-side.sh is missing"
+  exec bash tests/Ambient.Benchmarks/side-by-side.sh "$@"
+}
+
+verb=${1:-help}
+[ $# -eq 0 ] || shift
+case "$verb" in
+  demo | test | hosts | pack | bench) "verb_$verb" "$@" ;;
+  help | -h | --help) usage ;;
+  *) usage >&2; fail "unknown verb: $verb" ;;
+esac
