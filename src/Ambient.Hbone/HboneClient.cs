@@ -14,7 +14,7 @@ namespace Ambient.Hbone;
 /// <summary>Opens tunnels, sharing pooled HTTP/2 connections over mutual TLS.</summary>
 public sealed class HboneClient : IAsyncDisposable
 {
-    // A connection may stop taking streams between the reservation and the CONNECT; a pool full of such is hard to imagine.
+    // A connection may stop taking streams between the reservation and the answer; a pool full of such is hard to imagine.
     private const int MaxStale = 10;
     private readonly HboneClientOptions _options;
     private readonly Http2ConnectionOptions _http2Options;
@@ -93,8 +93,15 @@ public sealed class HboneClient : IAsyncDisposable
                 throw;
             }
 
-            var answer = await WaitForAnswerAsync(request, stream, sent.Answer, cancellationToken).ConfigureAwait(false);
-            return new StreamTunnel(stream, isServer: false, place.Connection.Peer, request.Authority, answer.Baggage);
+            try
+            {
+                var answer = await WaitForAnswerAsync(request, stream, sent.Answer, cancellationToken).ConfigureAwait(false);
+                return new StreamTunnel(stream, isServer: false, place.Connection.Peer, request.Authority, answer.Baggage);
+            }
+            catch (HboneException e) when (e.InnerException is UnprocessedException && !place.Connection.CanOpen && stale < MaxStale)
+            {
+                // The peer went away while the CONNECT was on its way, and has not looked at it: another connection may have it.
+            }
         }
     }
 

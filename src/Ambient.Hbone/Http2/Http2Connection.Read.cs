@@ -608,7 +608,7 @@ internal sealed partial class Http2Connection
         _guard.OnResetReceived(stream?.Answered ?? true);
         if (stream is not null)
         {
-            EndFaulted(stream, new StreamFault(StreamFaultOrigin.Peer, code));
+            EndFaulted(stream, new StreamFault(StreamFaultOrigin.Peer, code) { IsUnprocessed = code == Http2ErrorCode.RefusedStream && !IsServer && !stream.Answered });
             CloseIfDone();
         }
     }
@@ -644,7 +644,8 @@ internal sealed partial class Http2Connection
             _closeWhenEmpty |= _streams.Count == 0 && (!IsServer || code != Http2ErrorCode.NoError);
         }
 
-        refused?.ForEach(stream => EndFaulted(stream, new StreamFault(StreamFaultOrigin.Connection, code, new IOException($"the peer goes away: {code}"))));
+        refused?.ForEach(stream => EndFaulted(
+            stream, new StreamFault(StreamFaultOrigin.Connection, code, new IOException($"the peer goes away: {code}")) { IsUnprocessed = !stream.Answered }));
         CloseIfDone();
         return true;
     }

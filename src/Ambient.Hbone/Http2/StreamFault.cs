@@ -11,9 +11,16 @@ internal sealed record StreamFault(StreamFaultOrigin Origin, Http2ErrorCode Code
     /// <summary>Whether the peer merely lost interest, which reads as an end (reference 2.5).</summary>
     public bool IsQuiet => Origin == StreamFaultOrigin.Peer && Code is Http2ErrorCode.NoError or Http2ErrorCode.Cancel;
 
+    /// <summary>
+    /// Whether the peer says that it has done nothing with the request, so that it may safely be sent again elsewhere
+    /// (RFC 9113 section 8.7).
+    /// </summary>
+    public bool IsUnprocessed { get; init; }
+
     /// <summary>The fault as an exception for whoever reads or writes the stream.</summary>
     public IOException ToException() => Origin switch
     {
+        _ when IsUnprocessed => new UnprocessedException($"the peer takes no more tunnels on this connection: {Code}"),
         StreamFaultOrigin.Local => new IOException("the tunnel was closed on this side"),
         StreamFaultOrigin.Peer => new IOException($"the peer reset the tunnel: {Code}"),
         _ => new IOException($"the connection that carries the tunnel is gone: {Cause?.Message ?? "closed"}", Cause),

@@ -1,5 +1,6 @@
 using Ambient.Certificates;
 using Ambient.Identity;
+using Ambient.Testing;
 using Ambient.Testing.Certificates;
 using Microsoft.Extensions.Time.Testing;
 
@@ -33,14 +34,14 @@ public class SvidCacheTests
         await FetchAsync(cache, "a");
         var id = Id("a");
         var completed = 0;
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1000; i++)
+        Assert.Equal(0, Allocations.InSteadyState(() =>
         {
-            completed += IsImmediate(cache.GetSvidAsync(id)) ? 1 : 0;
-        }
-
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-        Assert.Equal(1000, completed);
+            for (var i = 0; i < 1000; i++)
+            {
+                completed += IsImmediate(cache.GetSvidAsync(id)) ? 1 : 0;
+            }
+        }));
+        Assert.True(completed >= 1000 && completed % 1000 == 0, $"{completed} were immediate");
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Hosting;
 using Ambient.Node.Lifetime;
+using Ambient.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -243,39 +244,12 @@ internal sealed class LocalCluster : IAsyncDisposable
         return host;
     }
 
-    // Below the ports that the system gives to clients, and tried out: other tests and other worktrees run at the same time.
-    private static int FreeOffset()
-    {
-        while (true)
-        {
-            var offset = 100 + (Random.Shared.Next(500) * 30);
-            if (new[] { 15000, 15020, 15021 }.All(port => IsFree(port + offset)))
-            {
-                return offset;
-            }
-        }
-    }
-
-    private static bool IsFree(int port)
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            socket.Bind(new IPEndPoint(IPAddress.Any, port));
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
-
     private HostOptions Options(string? node) => new()
     {
         Manifests = Manifests,
         AuthorityFolder = AuthorityFolder,
         NodeName = node,
-        PortOffset = FreeOffset(),
+        PortOffset = PortOffsets.Next(),
         IPv6Enabled = false,
     };
 }

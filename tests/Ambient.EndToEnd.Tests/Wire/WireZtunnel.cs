@@ -51,9 +51,7 @@ internal sealed class WireZtunnel : IAsyncDisposable
                     LocalXds = edit?.Invoke(mesh) ?? mesh,
                     AuthorityFolder = Path.Combine(ztunnel._folder, "ca"),
                     NodeName = "local",
-
-                    // 15000, 15020 and 15021 plus this, below the ports that the system gives away; any that are free will do.
-                    PortOffset = Random.Shared.Next(1000, 17000),
+                    PortOffset = PortOffsets.Next(),
                     IPv6Enabled = false,
                 },
             };

@@ -101,6 +101,9 @@ public sealed class RelayEndingTests
         using var client = await TcpPeer.ConnectAsync(proxies.EndPoint);
         using var server = await app.AcceptAsync();
 
+        // The server's socket is there before the tunnel is: only bytes that came through it say that both relays run.
+        await client.SendAsync("x"u8.ToArray());
+        await server.ReceiveAsync(new byte[1].AsMemory()).AsTask().WaitAsync(HbonePair.Patience);
         await proxies.Hbone.Listener.DisposeAsync();
 
         var outcome = await proxies.OutboundOutcome.WaitAsync(HbonePair.Patience);

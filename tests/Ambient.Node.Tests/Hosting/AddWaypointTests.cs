@@ -1,4 +1,5 @@
 using Ambient.Node.Hosting;
+using Ambient.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using HostOptions = Ambient.Node.Hosting.HostOptions;
@@ -32,7 +33,7 @@ public sealed class AddWaypointTests
                     protocol: HBONE
 
                 """);
-            var offset = Random.Shared.Next(1000, 15000);
+            var offset = PortOffsets.Next();
             var builder = Host.CreateEmptyApplicationBuilder(null);
             builder.Services.AddWaypoint(new WaypointOptions
             {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Node.Hosting;
+using Ambient.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using HostOptions = Ambient.Node.Hosting.HostOptions;
@@ -24,7 +25,7 @@ public sealed class AddZtunnelTests
                 Manifests = mesh.ManifestsFolder,
                 AuthorityFolder = mesh.AuthorityFolder,
                 NodeName = "node-c",
-                PortOffset = Random.Shared.Next(20_000, 27_000),
+                PortOffset = PortOffsets.Next(),
                 LogFilter = "off",
                 IPv6Enabled = false,
             },

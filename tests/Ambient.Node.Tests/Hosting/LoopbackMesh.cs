@@ -7,6 +7,7 @@ using Ambient.Identity;
 using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Hosting;
 using Ambient.Node.Lifetime;
+using Ambient.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.Node.Tests.Hosting;
@@ -127,7 +128,7 @@ internal sealed class LoopbackMesh : IAsyncDisposable
                         Manifests = ManifestsFolder,
                         AuthorityFolder = AuthorityFolder,
                         NodeName = name,
-                        PortOffset = Random.Shared.Next(10_000, 17_000),
+                        PortOffset = PortOffsets.Next(),
                         IPv6Enabled = false,
                     },
                 };

@@ -3,6 +3,7 @@ using System.Net;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Policy.Authorization;
+using Ambient.Testing;
 using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Authorization;
@@ -235,12 +236,12 @@ public sealed class ConnectionAuthorizerTests
             ConnectionAuthorizer.Authorize(mesh, destination, Tls);
         }
 
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1000; i++)
+        Assert.Equal(0, Allocations.InSteadyState(() =>
         {
-            ConnectionAuthorizer.Authorize(mesh, destination, Tls);
-        }
-
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+            for (var i = 0; i < 1000; i++)
+            {
+                ConnectionAuthorizer.Authorize(mesh, destination, Tls);
+            }
+        }));
     }
 }

@@ -153,13 +153,26 @@ public class Http2ConnectionClientTests
         var (_, lost) = harness.Open();
         await harness.Peer.ExpectHeadersAsync(3);
         await harness.Peer.SendGoAwayAsync(1, Http2ErrorCode.NoError);
-        await Assert.ThrowsAnyAsync<IOException>(() => lost.Answer.WaitAsync(ConnectionHarness.Patience));
+        await Assert.ThrowsAsync<UnprocessedException>(() => lost.Answer.WaitAsync(ConnectionHarness.Patience));
         Assert.False(harness.Connection.CanOpen);
         Assert.ThrowsAny<IOException>(() => harness.Open());
         await harness.Peer.SendDataAsync(1, "still"u8.ToArray(), endStream: true);
         Assert.Equal("still"u8.ToArray(), await kept.ReadToEndAsync());
         await kept.WriteAsync("here"u8.ToArray());
         Assert.Equal("here"u8.ToArray(), await harness.Peer.ExpectDataAsync(1, 4));
+    }
+
+    [Theory]
+    [InlineData((int)Http2ErrorCode.RefusedStream, true)]
+    [InlineData((int)Http2ErrorCode.InternalError, false)]
+    public async Task Reset_BeforeTheAnswer_MayBeTriedAgainOnlyWhenRefused(int code, bool unprocessed)
+    {
+        await using var harness = await ConnectionHarness.ClientAsync();
+        var (_, sent) = harness.Open();
+        await harness.Peer.ExpectHeadersAsync(1);
+        await harness.Peer.SendResetAsync(1, (Http2ErrorCode)code);
+        var failure = await Assert.ThrowsAnyAsync<IOException>(() => sent.Answer.WaitAsync(ConnectionHarness.Patience));
+        Assert.Equal(unprocessed, failure is UnprocessedException);
     }
 
     [Fact]
