@@ -602,6 +602,7 @@ internal sealed partial class Http2Connection
             else
             {
                 Remove(stream, settle: true);
+                DueKickForCredit();
             }
         }
 
@@ -639,6 +640,7 @@ internal sealed partial class Http2Connection
                 }
 
                 refused?.ForEach(stream => Remove(stream, settle: true));
+                DueKickForCredit();
             }
 
             _closeWhenEmpty |= _streams.Count == 0 && (!IsServer || code != Http2ErrorCode.NoError);

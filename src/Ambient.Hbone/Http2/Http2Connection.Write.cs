@@ -402,13 +402,15 @@ internal sealed partial class Http2Connection
             stream.EndQueued = false;
             if (stream.RemoteEnded || stream.ResetAfterEnd is not null)
             {
-                if (!stream.RemoteEnded)
+                // Released: nobody reads what has come or is still coming in, so its credit returns now.
+                var settle = !stream.RemoteEnded;
+                if (settle)
                 {
                     WriteReset(stream.Id, stream.ResetAfterEnd!.Value);
                     stream.RemoteEnded = true;
                 }
 
-                Remove(stream, settle: false);
+                Remove(stream, settle);
                 _over[_overCount++] = stream;
             }
         }
@@ -546,6 +548,18 @@ internal sealed partial class Http2Connection
 
     /// <summary>Under the lock, on the read loop: something was queued, to be sent when what was read is handled.</summary>
     private void DueKick() => _kickDue |= BeginWriting();
+
+    /// <summary>
+    /// Under the lock, on the read loop, after streams were settled: their credit may have made a WINDOW_UPDATE, and others may
+    /// wait for nothing else.
+    /// </summary>
+    private void DueKickForCredit()
+    {
+        if (_control.Length > 0)
+        {
+            DueKick();
+        }
+    }
 
     private void WritePreface()
     {

@@ -108,13 +108,18 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     public void Release(Http2ErrorCode code)
     {
         Connection.ReleaseStream(this, code);
+        var unread = 0;
         lock (_receiveGate)
         {
-            if (_sink is null)
+            if (_sink is null && _early is not null)
             {
-                _early?.Clear();
+                unread = _early.Length;
+                _early.Clear();
             }
         }
+
+        // A tunnel that was never read: both halves may have ended in order, and then nobody has settled its credit.
+        Consumed(unread);
     }
 
     /// <summary>Read loop: bytes came.</summary>

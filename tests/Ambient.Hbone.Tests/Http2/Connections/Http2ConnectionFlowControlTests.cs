@@ -1,5 +1,6 @@
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Framing;
+using Ambient.Testing.Http2;
 
 namespace Ambient.Hbone.Tests.Http2.Connections;
 
@@ -7,6 +8,7 @@ namespace Ambient.Hbone.Tests.Http2.Connections;
 public class Http2ConnectionFlowControlTests
 {
     private static readonly Http2ConnectionOptions s_small = new() { StreamWindowSize = 1000, ConnectionWindowSize = 100_000 };
+    private static readonly Http2ConnectionOptions s_wide = new() { StreamWindowSize = 60_000, ConnectionWindowSize = 100_000 };
 
     [Fact]
     public async Task Send_StreamWindow_IsNeverExceeded()
@@ -227,5 +229,59 @@ public class Http2ConnectionFlowControlTests
         Assert.Equal(50_000, (await last.ReadToEndAsync()).Length);
     }
 
-    private static int DataBytes(IEnumerable<Testing.Http2.ReceivedFrame> frames) => frames.Where(frame => frame.Type == FrameType.Data).Sum(frame => frame.Payload.Length);
+    [Fact]
+    public async Task Receive_StreamResetByThePeer_ReturnsItsCreditAtOnce()
+    {
+        // Nothing else is sent from here: another stream may be waiting for just this update, and the peer for nothing.
+        await using var harness = await ConnectionHarness.ServerAsync(s_wide);
+        await harness.AcceptAsync(1);
+        await harness.Peer.SendDataAsync(1, new byte[60_000]);
+        await harness.Peer.SendResetAsync(1, Http2ErrorCode.Cancel);
+        Assert.Equal(RudePeer.Number(60_000), (await harness.Peer.ExpectAsync(FrameType.WindowUpdate, 0)).Payload);
+    }
+
+    [Fact]
+    public async Task Receive_StreamTheGoAwayDoesNotCover_ReturnsItsCreditAtOnce()
+    {
+        await using var harness = await ConnectionHarness.ClientAsync(s_wide);
+        await harness.OpenAsync(1);
+        await harness.OpenAsync(3);
+        await harness.Peer.SendDataAsync(3, new byte[60_000]);
+        await harness.Peer.SendGoAwayAsync(1, Http2ErrorCode.NoError);
+        Assert.Equal(RudePeer.Number(60_000), (await harness.Peer.ExpectAsync(FrameType.WindowUpdate, 0)).Payload);
+    }
+
+    [Fact]
+    public async Task Receive_TunnelThatWasNeverRead_ReturnsItsCreditWhenReleased()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(s_wide);
+        var tunnel = await harness.AcceptAsync(1);
+        await harness.Peer.SendDataAsync(1, new byte[60_000], endStream: true);
+        await harness.Peer.SettleAsync();
+        await tunnel.Output.CompleteAsync();
+        await harness.Peer.ExpectAsync(FrameType.Data, 1);
+        Assert.Equal(0, harness.Connection.OpenStreams);
+        await tunnel.DisposeAsync();
+        Assert.Equal(RudePeer.Number(60_000), (await harness.Peer.ExpectAsync(FrameType.WindowUpdate, 0)).Payload);
+    }
+
+    [Fact]
+    public async Task Receive_ReleasedAndResetInTheMiddleOfAFrame_ReturnsTheCreditOfTheWholeFrame()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(s_wide, (SettingId.InitialWindowSize, 0));
+        var tunnel = await harness.AcceptAsync(1);
+        await tunnel.WriteAsync(new byte[10]);
+        await tunnel.Output.CompleteAsync();
+        await tunnel.DisposeAsync();
+
+        // The window that lets its last bytes go, and with the same read half of a frame that nobody wants any more.
+        var data = RudePeer.Frame(FrameType.Data, FrameFlags.None, 1, new byte[60_000]);
+        await harness.Peer.SendRawAsync((byte[])[.. RudePeer.Frame(FrameType.WindowUpdate, FrameFlags.None, 1, RudePeer.Number(10)), .. data[..30_000]]);
+        await harness.Peer.ExpectDataAsync(1, 10);
+        await harness.Peer.ExpectResetAsync(1, Http2ErrorCode.NoError);
+        await harness.Peer.SendRawAsync(data.AsMemory(30_000));
+        Assert.Equal(RudePeer.Number(60_000), (await harness.Peer.ExpectAsync(FrameType.WindowUpdate, 0)).Payload);
+    }
+
+    private static int DataBytes(IEnumerable<ReceivedFrame> frames) => frames.Where(frame => frame.Type == FrameType.Data).Sum(frame => frame.Payload.Length);
 }
