@@ -7,6 +7,9 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
     internal static readonly int[] RequestConnections = [1, 8, 32, 64];
     internal static readonly int[] NewConnections = [1, 32];
 
+    /// <summary>How long a process is left alone before its memory at rest is read.</summary>
+    internal static readonly TimeSpan Rest = TimeSpan.FromSeconds(6);
+
     internal async Task ThroughputAsync(IReadOnlyList<Contender> contenders)
     {
         foreach (var c in ThroughputConnections)
@@ -62,9 +65,9 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
     {
         foreach (var contender in contenders)
         {
-            // Code and tables that every first request needs are no cost of a connection.
+            // Code and tables that every first request needs are no cost of a connection. Both readings are of processes at rest.
             await loads.ConnectionsAsync(contender.Url, 4, requests: 200);
-            await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
+            await Task.Delay(Rest, cancellationToken);
             var before = contender.Processes.Select(p => p.Resident).ToArray();
             var held = await IdleClient.WhileHoldingAsync(
                 clientNamespace,
@@ -73,7 +76,7 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
                 options.Idle,
                 async () =>
                 {
-                    await Task.Delay(TimeSpan.FromSeconds(3), cancellationToken);
+                    await Task.Delay(Rest, cancellationToken);
                     return contender.Processes.Select(p => p.Resident).ToArray();
                 },
                 cancellationToken);
@@ -83,6 +86,17 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
                 figures.Add($"idle {Side(process)}", contender.Name, each, $"{each:0.0} KB a connection ({Megabytes(a)} -> {Megabytes(b)} with {options.Idle})");
             }
         }
+    }
+
+    /// <summary>
+    /// Resident memory as the load ends, and once the processes have been idle: a host that gives memory back does so then, and
+    /// a node is idle most of the time. Both are shown, so that neither flatters.
+    /// </summary>
+    internal async Task ResidentAfterAsync(IReadOnlyList<Contender> contenders)
+    {
+        Resident(contenders, "busy");
+        await Task.Delay(Rest, cancellationToken);
+        Resident(contenders, "after");
     }
 
     /// <summary>Resident memory now, as "resident {when} {side}".</summary>

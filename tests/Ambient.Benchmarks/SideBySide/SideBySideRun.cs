@@ -128,6 +128,7 @@ internal static class SideBySideRun
             folder,
             async contenders =>
             {
+                await Task.Delay(PairSections.Rest, cancellationToken);
                 pair.Resident(contenders, "at rest");
                 foreach (var (section, run) in ((string, Func<IReadOnlyList<Contender>, Task>)[])[("throughput", pair.ThroughputAsync), ("requests", pair.RequestsAsync), ("connections", pair.ConnectionsAsync)])
                 {
@@ -138,7 +139,7 @@ internal static class SideBySideRun
                     }
                 }
 
-                pair.Resident(contenders, "after");
+                await pair.ResidentAfterAsync(contenders);
             },
             cancellationToken);
     }

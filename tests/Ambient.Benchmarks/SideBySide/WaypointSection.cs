@@ -39,6 +39,7 @@ internal sealed class WaypointSection(
 
         // One group for the readings of CPU; it owns nothing.
         var whole = new Contender(Path, [.. ztunnels.Processes, waypoint], "10.96.0.20", 80, "", 0);
+        await Task.Delay(PairSections.Rest, cancellationToken);
         figures.Add("resident at rest", Path, waypoint.Resident / 1e6, $"{waypoint.Resident / 1e6:0.0} MB");
         foreach (var c in PairSections.RequestConnections)
         {
@@ -47,6 +48,8 @@ internal sealed class WaypointSection(
                 : pair.RequestsAsync(ztunnels, Alone, ztunnels.Url, c));
         }
 
+        figures.Add("resident busy", Path, waypoint.Resident / 1e6, $"{waypoint.Resident / 1e6:0.0} MB");
+        await Task.Delay(PairSections.Rest, cancellationToken);
         figures.Add("resident after", Path, waypoint.Resident / 1e6, $"{waypoint.Resident / 1e6:0.0} MB");
         await pair.TurnsAsync([whole, ztunnels], async contender =>
         {
