@@ -16,7 +16,7 @@ namespace Ambient.Node.Hosting;
 /// A whole waypoint process: the mesh from its source, certificates from its authority, the node itself, and the three HTTP
 /// endpoints for people and machines.
 /// </summary>
-internal sealed class WaypointHost : IAsyncDisposable
+internal sealed class WaypointHost : IHostedProxy
 {
     private const int AdminPort = 15000;
     private const int StatsPort = 15020;

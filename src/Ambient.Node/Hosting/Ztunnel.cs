@@ -26,7 +26,7 @@ namespace Ambient.Node.Hosting;
 /// A whole ztunnel: the mesh from its source, certificates from its authority, listeners, engines, and the three HTTP endpoints.
 /// Composed by hand: a container and a generic host would cost a third of the memory that a ztunnel promises to stay under.
 /// </summary>
-internal sealed class Ztunnel : IAsyncDisposable
+internal sealed class Ztunnel : IHostedProxy
 {
     private const int AdminPort = 15000;
     private const int StatsPort = 15020;

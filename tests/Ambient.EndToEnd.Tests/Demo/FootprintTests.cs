@@ -10,9 +10,11 @@ public class FootprintTests
         var footprint = new Footprint(ZtunnelMegabytes: 12, WaypointMegabytes: 30);
 
         Assert.Equal(8000, Footprint.SidecarsTotal);
-        Assert.Equal(120, footprint.NodesTotal);
-        Assert.Equal(360, footprint.AmbientTotal);
-        Assert.Equal(8000.0 / 360, footprint.Ratio, 6);
+        Assert.Equal(108, footprint.NodesTotal);
+        Assert.Equal(300, footprint.WaypointsTotal);
+        Assert.Equal(408, footprint.AmbientTotal);
+        Assert.Equal(8000.0 / 408, footprint.Ratio, 6);
+        Assert.Equal(535, Footprint.Promised.AmbientTotal);
     }
 
     [Fact]

@@ -53,7 +53,7 @@ internal sealed class ZtunnelProcess : IAsyncDisposable
     }
 
     /// <summary>Waits until it says that it is ready.</summary>
-    public Task ReadyAsync() => WaitForLineAsync("ready after");
+    public Task ReadyAsync() => WaitForLineAsync("started after");
 
     /// <summary>Waits for a line that contains a text.</summary>
     public Task<string> WaitForLineAsync(string text) => WaitForLineAsync(line => line.Contains(text, StringComparison.Ordinal), text);

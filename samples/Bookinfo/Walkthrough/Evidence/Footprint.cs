@@ -20,11 +20,14 @@ internal sealed record Footprint(double ZtunnelMegabytes, double WaypointMegabyt
     /// <summary>Pods of the example cluster.</summary>
     public const int Pods = 200;
 
-    /// <summary>Nodes of the example cluster: 20 pods each.</summary>
-    public const int Nodes = 10;
+    /// <summary>Nodes of the example cluster: 22 pods each, or 23.</summary>
+    public const int Nodes = 9;
 
-    /// <summary>Waypoints of the example cluster: four namespaces that want layer 7, two replicas each.</summary>
-    public const int Waypoints = 8;
+    /// <summary>Waypoints of the example cluster: five namespaces that want layer 7, two replicas each.</summary>
+    public const int Waypoints = 10;
+
+    /// <summary>The promise for that cluster: 535 MB.</summary>
+    public static Footprint Promised { get; } = new(ZtunnelPromise, WaypointPromise);
 
     /// <summary>A sidecar in every pod.</summary>
     public static double SidecarsTotal => Pods * SidecarMegabytes;
@@ -32,8 +35,11 @@ internal sealed record Footprint(double ZtunnelMegabytes, double WaypointMegabyt
     /// <summary>Ambient, layer 4 only: a ztunnel a node.</summary>
     public double NodesTotal => Nodes * ZtunnelMegabytes;
 
+    /// <summary>What layer 7 takes on top.</summary>
+    public double WaypointsTotal => Waypoints * WaypointMegabytes;
+
     /// <summary>Ambient with waypoints.</summary>
-    public double AmbientTotal => NodesTotal + (Waypoints * WaypointMegabytes);
+    public double AmbientTotal => NodesTotal + WaypointsTotal;
 
     /// <summary>How many times less than sidecars.</summary>
     public double Ratio => SidecarsTotal / AmbientTotal;

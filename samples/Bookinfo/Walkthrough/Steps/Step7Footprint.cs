@@ -34,10 +34,11 @@ internal sealed class Step7Footprint : IStep
         var footprint = new Footprint(
             rest.Where(reading => IsZtunnel(reading.Key)).Max(reading => reading.Value),
             rest.Where(reading => !IsZtunnel(reading.Key)).Max(reading => reading.Value));
-        tell.Row($"{Footprint.Pods} pods, a sidecar each:  {Footprint.Pods} x {Footprint.SidecarMegabytes:F0} MB = {Footprint.SidecarsTotal / 1000:F1} GB");
-        tell.Row($"ambient, {Footprint.Nodes} nodes:        {Footprint.Nodes} ztunnels x {footprint.ZtunnelMegabytes:F1} MB = {footprint.NodesTotal / 1000:F2} GB, layer 4 for every pod");
-        tell.Row($"and {Footprint.Waypoints} waypoints:         + {Footprint.Waypoints} x {footprint.WaypointMegabytes:F1} MB = {footprint.AmbientTotal / 1000:F2} GB with layer 7: {footprint.Ratio:F0} times less");
-        tell.Check(footprint.AmbientTotal < Footprint.SidecarsTotal, "nodes and waypoints take less than sidecars");
+        tell.Row($"{Footprint.Pods} pods, a sidecar each: {Footprint.Pods} x {Footprint.SidecarMegabytes:F0} MB = {Footprint.SidecarsTotal:F0} MB");
+        tell.Row($"layer 4, {Footprint.Nodes} nodes:         {Footprint.Nodes} ztunnels x {footprint.ZtunnelMegabytes:F1} MB = {footprint.NodesTotal:F0} MB");
+        tell.Row($"layer 7, where it is wanted: {Footprint.Waypoints} waypoints x {footprint.WaypointMegabytes:F1} MB = {footprint.WaypointsTotal:F0} MB");
+        tell.Row($"together {footprint.AmbientTotal:F0} MB instead of {Footprint.SidecarsTotal:F0} MB, {footprint.Ratio:F0} times less (the promise: {Footprint.Promised.AmbientTotal:F0} MB)");
+        tell.Check(footprint.AmbientTotal <= Footprint.Promised.AmbientTotal, $"the cluster's {footprint.AmbientTotal:F0} MB are within the promised {Footprint.Promised.AmbientTotal:F0} MB");
     }
 
     private static bool IsZtunnel(Host host) => host.Name.StartsWith("ztunnel-", StringComparison.Ordinal);
