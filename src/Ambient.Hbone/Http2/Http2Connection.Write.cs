@@ -416,16 +416,20 @@ internal sealed partial class Http2Connection
         }
     }
 
-    /// <summary>The loop failed in the middle of a batch, and every stream is gone: its buffers are nobody else's.</summary>
+    /// <summary>
+    /// The loop failed in the middle of a batch: its buffers are nobody else's, except those of streams that are yet to be
+    /// removed, by another thread that is closing the connection at this moment.
+    /// </summary>
     private void AbandonBatch()
     {
         lock (_gate)
         {
             for (var i = 0; i < _segmentCount; i++)
             {
-                if (_segments[i].Stream is not null && !IsUsedLater(_segments[i]))
+                ref var segment = ref _segments[i];
+                if (segment.Stream is { } stream && !IsUsedLater(segment) && !ReferenceEquals(stream.Chunk.Buffer, segment.Buffer))
                 {
-                    IoBuffers.Return(_segments[i].Buffer);
+                    IoBuffers.Return(segment.Buffer);
                 }
             }
 
