@@ -14,6 +14,9 @@ internal sealed class TunnelWriter(Http2Stream stream) : PipeWriter
     private long _unflushed;
     private bool _completed;
 
+    // The wait that a cancelled flush has left behind, or null.
+    private Task<bool>? _room;
+
     public override bool CanGetUnflushedBytes => true;
 
     public override long UnflushedBytes => _unflushed;
@@ -50,14 +53,7 @@ internal sealed class TunnelWriter(Http2Stream stream) : PipeWriter
             return new ValueTask<FlushResult>(new FlushResult(isCanceled: false, isCompleted: stream.Fault is not null));
         }
 
-        if (_full.Count == 0 && stream.TryWrite(_buffer.AsSpan(FrameHeader.Size, _end - FrameHeader.Size)))
-        {
-            Release();
-            _unflushed = 0;
-            return default;
-        }
-
-        return SendAsync(cancellationToken);
+        return TryWrite() ? default : SendAsync(cancellationToken);
     }
 
     public override void Complete(Exception? exception = null)
@@ -75,52 +71,65 @@ internal sealed class TunnelWriter(Http2Stream stream) : PipeWriter
             return;
         }
 
-        if (_unflushed > 0)
+        if (_unflushed > 0 && !TryWrite())
         {
-            // Nobody waits for room any more: what was written goes into the queue behind the rest.
-            var sending = FlushAsync();
-            if (sending.IsCompleted)
-            {
-                sending.GetAwaiter().GetResult();
-            }
-            else
-            {
-                _ = sending.AsTask();
-            }
+            // Nobody waits for room any more, and the end goes behind all that was written.
+            Queue();
         }
 
         Release();
         stream.EndWrite();
     }
 
-    private async ValueTask<FlushResult> SendAsync(CancellationToken cancellationToken)
+    private bool TryWrite()
     {
-        var last = _buffer;
-        var end = _end;
-        _buffer = null;
+        if (_full.Count > 0 || !stream.TryWrite(_buffer.AsSpan(FrameHeader.Size, _end - FrameHeader.Size)))
+        {
+            return false;
+        }
+
+        Release();
         _unflushed = 0;
+        return true;
+    }
+
+    /// <summary>Queues all that was written. False when the stream can send nothing any more.</summary>
+    private bool Queue()
+    {
         var writable = true;
         while (_full.TryDequeue(out var full))
         {
-            writable = await WriteAsync(full.Buffer, full.End, cancellationToken).ConfigureAwait(false);
+            writable = stream.Queue(full.Buffer, FrameHeader.Size, full.End - FrameHeader.Size);
         }
 
-        if (last is not null && end > FrameHeader.Size)
+        if (_buffer is { } last && _end > FrameHeader.Size)
         {
-            writable = await WriteAsync(last, end, cancellationToken).ConfigureAwait(false);
+            _buffer = null;
+            writable = stream.Queue(last, FrameHeader.Size, _end - FrameHeader.Size);
         }
-        else if (last is not null)
+
+        Release();
+        _unflushed = 0;
+        return writable;
+    }
+
+    private async ValueTask<FlushResult> SendAsync(CancellationToken cancellationToken)
+    {
+        // First everything, then the wait: a flush that is cancelled has taken the bytes all the same.
+        var writable = Queue();
+        if (writable && _room is not { IsCompleted: false })
         {
-            IoBuffers.Return(last);
+            var room = stream.WaitForRoomAsync();
+            _room = room.IsCompleted || !cancellationToken.CanBeCanceled ? null : room.AsTask();
+            writable = _room is null ? await room.ConfigureAwait(false) : writable;
+        }
+
+        if (writable && _room is not null)
+        {
+            writable = await _room.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
         return new FlushResult(isCanceled: false, isCompleted: !writable);
-    }
-
-    private ValueTask<bool> WriteAsync(byte[] buffer, int end, CancellationToken cancellationToken)
-    {
-        var room = stream.WriteAsync(buffer, FrameHeader.Size, end - FrameHeader.Size);
-        return room.IsCompleted || !cancellationToken.CanBeCanceled ? room : new ValueTask<bool>(room.AsTask().WaitAsync(cancellationToken));
     }
 
     private void Reserve(int sizeHint)

@@ -89,24 +89,11 @@ internal sealed partial class Http2Connection
         bool kick;
         lock (_gate)
         {
-            if (stream.Removed || stream.LocalEnded || _closed)
+            if (!Enqueue(stream, buffer, offset, count))
             {
-                IoBuffers.Return(buffer);
                 return new ValueTask<bool>(false);
             }
 
-            var chunk = new Http2Stream.OutgoingChunk { Buffer = buffer, Offset = offset, Count = count };
-            if (stream.Chunk.Buffer is null)
-            {
-                stream.Chunk = chunk;
-            }
-            else
-            {
-                (stream.MoreChunks ??= new Queue<Http2Stream.OutgoingChunk>()).Enqueue(chunk);
-            }
-
-            stream.Queued += count;
-            MakeReady(stream);
             if (stream.Queued >= Http2Stream.SendQueueLimit)
             {
                 stream.WriterWaits = true;
@@ -118,6 +105,61 @@ internal sealed partial class Http2Connection
 
         Kick(kick);
         return result;
+    }
+
+    internal bool Queue(Http2Stream stream, byte[] buffer, int offset, int count)
+    {
+        bool kick;
+        lock (_gate)
+        {
+            if (!Enqueue(stream, buffer, offset, count))
+            {
+                return false;
+            }
+
+            kick = BeginWriting();
+        }
+
+        Kick(kick);
+        return true;
+    }
+
+    internal ValueTask<bool> WaitForRoom(Http2Stream stream)
+    {
+        lock (_gate)
+        {
+            if (stream.Removed || _closed || stream.Queued < Http2Stream.SendQueueLimit)
+            {
+                return new ValueTask<bool>(!stream.Removed && !_closed);
+            }
+
+            stream.WriterWaits = true;
+            return stream.WaitForRoom();
+        }
+    }
+
+    /// <summary>Under the lock: takes a buffer over. False: the stream can send nothing any more.</summary>
+    private bool Enqueue(Http2Stream stream, byte[] buffer, int offset, int count)
+    {
+        if (stream.Removed || stream.LocalEnded || _closed)
+        {
+            IoBuffers.Return(buffer);
+            return false;
+        }
+
+        var chunk = new Http2Stream.OutgoingChunk { Buffer = buffer, Offset = offset, Count = count };
+        if (stream.Chunk.Buffer is null)
+        {
+            stream.Chunk = chunk;
+        }
+        else
+        {
+            (stream.MoreChunks ??= new Queue<Http2Stream.OutgoingChunk>()).Enqueue(chunk);
+        }
+
+        stream.Queued += count;
+        MakeReady(stream);
+        return true;
     }
 
     internal void EndStream(Http2Stream stream)

@@ -95,6 +95,12 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     /// <param name="count">How many.</param>
     public ValueTask<bool> WriteAsync(byte[] buffer, int offset, int count) => Connection.Send(this, buffer, offset, count);
 
+    /// <summary>The same without a wait, for what has to be queued in any case. False when the stream can send nothing any more.</summary>
+    public bool Queue(byte[] buffer, int offset, int count) => Connection.Queue(this, buffer, offset, count);
+
+    /// <summary>Completes as a write does. One at a time: not to be called before the last wait has completed.</summary>
+    public ValueTask<bool> WaitForRoomAsync() => Connection.WaitForRoom(this);
+
     /// <summary>Half-closes after what was written.</summary>
     public void EndWrite() => Connection.EndStream(this);
 
