@@ -25,6 +25,9 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     {
         Connection = connection;
         Id = id;
+
+        // Whoever waits may be anybody's code.
+        InlineWriter = false;
     }
 
     public Http2Connection Connection { get; }

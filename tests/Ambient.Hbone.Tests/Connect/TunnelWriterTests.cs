@@ -43,6 +43,38 @@ public sealed class TunnelWriterTests
         Assert.Equal(Length + 100, await reading);
     }
 
+    [Fact]
+    public async Task Flush_ThatWaitedForRoom_DoesNotGoOnOnTheThreadThatServesTheConnection()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync();
+        harness.Peer.Patience = TimeSpan.FromSeconds(10);
+        var tunnel = await harness.AcceptAsync(1);
+        using var done = new ManualResetEventSlim();
+        var blocked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Fill(tunnel, Length);
+        var blocking = BlockAfterFlushAsync();
+
+        await harness.Peer.SendWindowUpdateAsync(0, 10_000_000);
+        await harness.Peer.SendWindowUpdateAsync(1, 10_000_000);
+        await blocked.Task.WaitAsync(ConnectionHarness.Patience);
+        try
+        {
+            await harness.Peer.SettleAsync();
+        }
+        finally
+        {
+            done.Set();
+            await blocking;
+        }
+
+        async Task BlockAfterFlushAsync()
+        {
+            await tunnel.Output.FlushAsync().ConfigureAwait(false);
+            blocked.SetResult();
+            done.Wait();
+        }
+    }
+
     private static void Fill(HboneTunnel tunnel, int length)
     {
         while (length > 0)
