@@ -452,7 +452,8 @@ internal sealed partial class Http2Connection
                     stream.RemoteEnded = true;
                 }
 
-                Remove(stream, settle);
+                // Released: nobody reads what has come or is still coming in, so its credit returns now.
+                Remove(stream, settle: stream.ResetAfterEnd is not null);
                 _over[_overCount++] = stream;
             }
         }

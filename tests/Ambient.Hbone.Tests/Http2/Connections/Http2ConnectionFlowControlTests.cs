@@ -283,5 +283,20 @@ public class Http2ConnectionFlowControlTests
         Assert.Equal(RudePeer.Number(60_000), (await harness.Peer.ExpectAsync(FrameType.WindowUpdate, 0)).Payload);
     }
 
+    [Fact]
+    public async Task Receive_ReleasedAndEndedBeforeOurEndLeft_ReturnsTheCredit()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(s_wide, (SettingId.InitialWindowSize, 0));
+        var tunnel = await harness.AcceptAsync(1);
+        await tunnel.WriteAsync(new byte[10]);
+        await tunnel.Output.CompleteAsync();
+        await tunnel.DisposeAsync();
+
+        await harness.Peer.SendDataAsync(1, new byte[60_000], endStream: true);
+        await harness.Peer.SendWindowUpdateAsync(1, 10);
+        await harness.Peer.ExpectDataAsync(1, 10);
+        Assert.Equal(RudePeer.Number(60_000), (await harness.Peer.ExpectAsync(FrameType.WindowUpdate, 0)).Payload);
+    }
+
     private static int DataBytes(IEnumerable<ReceivedFrame> frames) => frames.Where(frame => frame.Type == FrameType.Data).Sum(frame => frame.Payload.Length);
 }
