@@ -23,6 +23,9 @@ internal sealed partial class Http2Connection
     private const int SmallData = 2 * 1024;
     private const int SmallDataLimit = 48 * 1024;
 
+    // Streams in line of which more than half being over is worth a look.
+    private const int ReadyWorthSorting = 64;
+
     // Bytes that the loop sends before it gives way to the other connections of its thread.
     private const int TurnBudget = 512 * 1024;
 
@@ -444,9 +447,7 @@ internal sealed partial class Http2Connection
             stream.EndQueued = false;
             if (stream.RemoteEnded || stream.ResetAfterEnd is not null)
             {
-                // Released: nobody reads what has come or is still coming in, so its credit returns now.
-                var settle = !stream.RemoteEnded;
-                if (settle)
+                if (!stream.RemoteEnded)
                 {
                     WriteReset(stream.Id, stream.ResetAfterEnd!.Value);
                     stream.RemoteEnded = true;
@@ -541,6 +542,31 @@ internal sealed partial class Http2Connection
         {
             stream.IsReady = true;
             _ready.Enqueue(stream);
+        }
+    }
+
+    /// <summary>
+    /// Under the lock: while the connection has no window the line stands still, and a peer could fill it with streams that it
+    /// opens and resets. They leave it when they are most of it.
+    /// </summary>
+    private void ForgetRemoved()
+    {
+        if (_ready.Count < ReadyWorthSorting + (2 * _streams.Count))
+        {
+            return;
+        }
+
+        for (var left = _ready.Count; left > 0; left--)
+        {
+            var stream = _ready.Dequeue();
+            if (stream.Removed)
+            {
+                stream.IsReady = false;
+            }
+            else
+            {
+                _ready.Enqueue(stream);
+            }
         }
     }
 

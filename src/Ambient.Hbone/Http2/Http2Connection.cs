@@ -353,6 +353,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
         stream.Removed = true;
         _streams.Remove(stream.Id);
         DropQueued(stream);
+        ForgetRemoved();
         if (settle)
         {
             stream.Settled = true;

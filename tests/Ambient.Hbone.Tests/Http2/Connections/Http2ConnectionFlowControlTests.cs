@@ -1,3 +1,4 @@
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Testing.Http2;
@@ -296,6 +297,38 @@ public class Http2ConnectionFlowControlTests
         await harness.Peer.SendWindowUpdateAsync(1, 10);
         await harness.Peer.ExpectDataAsync(1, 10);
         Assert.Equal(RudePeer.Number(60_000), (await harness.Peer.ExpectAsync(FrameType.WindowUpdate, 0)).Payload);
+    }
+
+    [Fact]
+    public async Task Send_StreamsResetWhileTheConnectionHasNoWindow_AreForgotten()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync();
+        await (await harness.AcceptAsync(1)).WriteAsync(new byte[70_000]);
+        await harness.Peer.ExpectDataAsync(1, 65535);
+        var streams = new List<WeakReference>();
+        for (var id = 3; id < 1000; id += 2)
+        {
+            streams.Add(await WriteAndResetAsync(id));
+        }
+
+        await harness.Peer.SettleAsync();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        Assert.InRange(streams.Count(stream => stream.IsAlive), 0, 200);
+
+        // Those that are left wait as before.
+        await harness.Peer.SendWindowUpdateAsync(0, 10_000);
+        await harness.Peer.SendWindowUpdateAsync(1, 10_000);
+        await harness.Peer.ExpectDataAsync(1, 70_000 - 65535);
+
+        async Task<WeakReference> WriteAndResetAsync(int id)
+        {
+            var tunnel = (StreamTunnel)await harness.AcceptAsync(id);
+            await tunnel.WriteAsync(new byte[10]);
+            await harness.Peer.SendResetAsync(id, Http2ErrorCode.Cancel);
+            return new WeakReference(tunnel.Stream);
+        }
     }
 
     private static int DataBytes(IEnumerable<ReceivedFrame> frames) => frames.Where(frame => frame.Type == FrameType.Data).Sum(frame => frame.Payload.Length);
