@@ -170,10 +170,10 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
 
             stream.Answered = true;
             ConnectHeaderWriter.WriteResponse(_control, _encoder, stream.Id, new ConnectResponseHeaders(status, baggage), endStream: status != 200, _peer.MaxFrameSize);
+            CountControlFrame();
             if (status != 200)
             {
                 stream.LocalEnded = true;
-                CountControlFrame();
 
                 // The rest of the request will not be read (RFC 9113 section 8.1).
                 if (!stream.RemoteEnded)

@@ -36,6 +36,30 @@ public class Http2ConnectionAbuseTests
         });
 
     [Fact]
+    public async Task ControlQueue_AcceptedAndResetStreamsOfAPeerThatReadsNothing_EndTheConnection()
+    {
+        await using var harness = ConnectionHarness.StartServer(s_options with { AbuseLimits = new Http2AbuseLimits { QueuedControlFrames = 100 } }, capacity: 1024);
+        await harness.Peer.HandshakeAsync();
+        for (var id = 1; id < 2000 && harness.Connection.Error is null; id += 2)
+        {
+            await harness.Peer.SendConnectAsync(id);
+            var connecting = harness.NextConnectAsync();
+            while (!connecting.IsCompleted && harness.Connection.Error is null)
+            {
+                await Task.Yield();
+            }
+
+            if (connecting.IsCompleted)
+            {
+                (await connecting).Accept(new string('x', 100));
+                await harness.Peer.SendResetAsync(id, Http2ErrorCode.Cancel);
+            }
+        }
+
+        Assert.Equal(Http2Abuse.ControlQueueFull, Assert.IsType<Http2ConnectionException>(harness.Connection.Error).Abuse);
+    }
+
+    [Fact]
     public Task ResetFlood_ResetsOfAStreamThatIsOver_EndTheConnection() => BreachAsync(
         Http2Abuse.ResetFlood, peer => peer.FloodAsync(100, _ => RudePeer.Frame(FrameType.RstStream, 0, 1, 0, 0, 0, 8)));
 
