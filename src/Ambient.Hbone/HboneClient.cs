@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone.Connect;
@@ -161,17 +162,25 @@ public sealed class HboneClient : IAsyncDisposable
         // 1. The certificate, 2. the TCP connection, 3. TLS, 4. HTTP/2 up to the peer's SETTINGS.
         var svid = await GetSvidAsync(key.Source, cancellationToken).ConfigureAwait(false);
         var socket = await DialSocketAsync(key, cancellationToken).ConfigureAwait(false);
-        var remote = SocketDefaults.Unmap(socket.RemoteEndPoint);
-        var local = SocketDefaults.Unmap(socket.LocalEndPoint);
+        IPEndPoint remote;
+        IPEndPoint local;
         TlsTransport transport;
         SpiffeId peer;
         try
         {
+            remote = SocketDefaults.Unmap(socket.RemoteEndPoint);
+            local = SocketDefaults.Unmap(socket.LocalEndPoint);
             (transport, peer) = await TlsHandshake.AsClientAsync(socket, svid, key.Accepted, _options.HandshakeTimeout, _time, cancellationToken).ConfigureAwait(false);
         }
         catch (HboneException e)
         {
             throw new HboneException(e.Failure, $"no HBONE connection to {key.Destination} as {key.Source}: {e.Message}", e.InnerException);
+        }
+        catch (SocketException e)
+        {
+            // It was gone before the handshake could begin.
+            socket.Dispose();
+            throw new HboneException(HboneFailure.ConnectFailed, $"cannot connect to {key.Destination}: {e.Message}", e);
         }
 
         var http2 = new Http2Connection(transport, _http2Options, server: null, _time)

@@ -19,9 +19,10 @@ internal static class SocketDefaults
     }
 
     /// <summary>The same address, as IPv4 when it is an IPv4-mapped IPv6 one.</summary>
+    /// <exception cref="SocketException">There is none: the socket is not connected any more.</exception>
     public static IPEndPoint Unmap(EndPoint? endPoint)
     {
-        var ip = (IPEndPoint)endPoint!;
+        var ip = (IPEndPoint)(endPoint ?? throw new SocketException((int)SocketError.NotConnected));
         return ip.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(ip.Address.MapToIPv4(), ip.Port) : ip;
     }
 }
