@@ -11,6 +11,9 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
     where TKey : notnull
     where TConnection : class, IPooledConnection
 {
+    // Dials in a row that gave nothing, before whoever waits for a place gives up.
+    private const int MaxUseless = 10;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<TKey, Shelf> _shelves = [];
     private readonly Func<TKey, CancellationToken, Task<TConnection>> _dial;
@@ -115,7 +118,7 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
 
     private async ValueTask<Place> WaitAsync(TKey key, CancellationToken cancellationToken)
     {
-        while (true)
+        for (var useless = 0; ;)
         {
             ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
             if (TryReserve(key, out var place, out var dialing))
@@ -124,13 +127,21 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
             }
 
             // Not bound to this caller's token: others wait for the same dial.
-            await dialing!.WaitAsync(cancellationToken).ConfigureAwait(false);
+            var dialed = await dialing!.WaitAsync(cancellationToken).ConfigureAwait(false);
+
+            // One that others have filled meanwhile is progress; one that takes no streams at all would be dialed for ever.
+            if (!IsUseful(dialed) && ++useless > MaxUseless)
+            {
+                throw new HboneException(HboneFailure.Http2Failed, $"none of {useless} new connections takes a stream: the peer goes away, or allows none");
+            }
         }
     }
 
-    private bool TryReserve(TKey key, out Place place, out Task? dialing)
+    private static bool IsUseful(TConnection connection) => connection.CanOpen && connection.StreamLimit > 0;
+
+    private bool TryReserve(TKey key, out Place place, out Task<TConnection>? dialing)
     {
-        TaskCompletionSource dial;
+        TaskCompletionSource<TConnection> dial;
         lock (_gate)
         {
             dialing = null;
@@ -156,7 +167,7 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
                 return false;
             }
 
-            dial = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            dial = new TaskCompletionSource<TConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
             shelf.Dialing = dial;
             dialing = dial.Task;
         }
@@ -165,9 +176,10 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
         return false;
     }
 
-    private async Task DialAsync(TKey key, TaskCompletionSource dial)
+    private async Task DialAsync(TKey key, TaskCompletionSource<TConnection> dial)
     {
         TConnection? connection = null;
+        TConnection? unwanted;
         Exception? failure = null;
         try
         {
@@ -178,15 +190,17 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
             failure = e;
         }
 
+        var useful = connection is not null && IsUseful(connection);
         lock (_gate)
         {
+            unwanted = connection;
             if (_shelves.TryGetValue(key, out var shelf) && shelf.Dialing == dial)
             {
                 shelf.Dialing = null;
-                if (connection is not null)
+                if (useful)
                 {
-                    shelf.Connections.Add(new Slot(key, connection) { UnusedSince = _time.GetTimestamp() });
-                    connection = null;
+                    shelf.Connections.Add(new Slot(key, connection!) { UnusedSince = _time.GetTimestamp() });
+                    unwanted = null;
                 }
                 else if (shelf.Connections.Count == 0)
                 {
@@ -195,11 +209,11 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
             }
         }
 
-        // The pool was closed meanwhile.
-        connection?.ShutDown();
+        // The pool was closed meanwhile, or the connection is good for nothing.
+        unwanted?.ShutDown();
         if (failure is null)
         {
-            dial.SetResult();
+            dial.SetResult(connection!);
         }
         else
         {
@@ -241,6 +255,6 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
     {
         public List<Slot> Connections { get; } = [];
 
-        public TaskCompletionSource? Dialing { get; set; }
+        public TaskCompletionSource<TConnection>? Dialing { get; set; }
     }
 }

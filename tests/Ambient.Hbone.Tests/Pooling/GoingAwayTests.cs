@@ -76,6 +76,38 @@ public sealed class GoingAwayTests
         Assert.InRange(tries, 2, 20);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Connect_EveryConnectionTakesNoStreams_GivesUpAndKeepsNone(bool goingAway)
+    {
+        using var listener = Listen();
+        await using var client = new HboneClient(new HboneClientOptions(), new HbonePair.Svids(_authority));
+        var connecting = client.ConnectAsync(Request(listener)).AsTask();
+        var tries = 0;
+        while (!connecting.IsCompleted && tries < 50)
+        {
+            if (!listener.Pending())
+            {
+                await Task.Delay(5);
+                continue;
+            }
+
+            await using var useless = await AuthenticateAsync(listener);
+            await useless.ExpectPrefaceAsync();
+            await useless.SendRawAsync(goingAway
+                ? (byte[])[.. RudePeer.Frame(FrameType.Settings, FrameFlags.None, 0), .. RudePeer.Frame(FrameType.GoAway, FrameFlags.None, 0, new byte[8])]
+                : RudePeer.Frame(FrameType.Settings, FrameFlags.None, 0, [0, (byte)SettingId.MaxConcurrentStreams, 0, 0, 0, 0]));
+            await useless.ExpectAsync(FrameType.GoAway);
+            tries++;
+        }
+
+        var failure = await Assert.ThrowsAsync<HboneException>(() => connecting.WaitAsync(HbonePair.Patience));
+        Assert.Equal(HboneFailure.Http2Failed, failure.Failure);
+        Assert.InRange(tries, 1, 20);
+        Assert.Equal(0, client.PooledConnections);
+    }
+
     private static TcpListener Listen()
     {
         var listener = new TcpListener(IPAddress.Loopback, 0);
@@ -95,6 +127,13 @@ public sealed class GoingAwayTests
 
     private async Task<RudePeer> AcceptAsync(TcpListener listener)
     {
+        var peer = await AuthenticateAsync(listener);
+        await peer.HandshakeAsync();
+        return peer;
+    }
+
+    private async Task<RudePeer> AuthenticateAsync(TcpListener listener)
+    {
         var socket = await listener.AcceptTcpClientAsync().WaitAsync(HbonePair.Patience);
         var tls = new SslStream(socket.GetStream());
         await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
@@ -105,8 +144,6 @@ public sealed class GoingAwayTests
             ClientCertificateRequired = true,
             RemoteCertificateValidationCallback = static (_, certificate, _, _) => certificate is not null,
         }).WaitAsync(HbonePair.Patience);
-        var peer = new RudePeer(tls, isClient: false);
-        await peer.HandshakeAsync();
-        return peer;
+        return new RudePeer(tls, isClient: false);
     }
 }
