@@ -311,7 +311,8 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
             {
                 if (cause is null && !_closed && !(stream.LocalEnded && stream.RemoteEnded))
                 {
-                    WriteReset(stream.Id, Http2ErrorCode.Cancel);
+                    // Not CANCEL, which reads as an end (reference 2.5): what is cut off here must not look complete there.
+                    WriteReset(stream.Id, Http2ErrorCode.InternalError);
                 }
 
                 Remove(stream, settle: true);

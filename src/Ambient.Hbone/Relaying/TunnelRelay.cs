@@ -352,8 +352,10 @@ internal sealed class TunnelRelay : IStreamSink
             _outcome = new RelayOutcome(RelayEnd.Aborted, null);
         }
 
+        // What is cut off here must not look complete there: no CANCEL, which reads as an end (reference 2.5), and before the
+        // socket wakes the other direction, which would end the stream in order.
+        _stream.Reset(Http2ErrorCode.InternalError);
         _socket.Abort();
-        _stream.Reset(Http2ErrorCode.Cancel);
         EndInput(SocketError.OperationAborted);
     }
 
