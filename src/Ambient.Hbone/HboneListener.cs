@@ -238,6 +238,9 @@ public sealed class HboneListener : IAsyncDisposable
     private async Task ServeHttp2Async(TlsTransport transport, PeerInfo peer)
     {
         var connection = new Http2Connection(transport, _http2Options, new ConnectServer(this, peer), _time);
+
+        // Started before anyone else can find it: a shutdown that comes first would write to a connection that is not there yet.
+        connection.Start();
         bool draining;
         lock (_gate)
         {
@@ -247,10 +250,14 @@ public sealed class HboneListener : IAsyncDisposable
 
         try
         {
-            connection.Start();
             if (draining)
             {
                 connection.ShutDown();
+            }
+
+            if (_serving.IsCancellationRequested)
+            {
+                connection.Abort(null);
             }
 
             await WaitForPrefaceAsync(connection).ConfigureAwait(false);

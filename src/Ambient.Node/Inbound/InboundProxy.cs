@@ -38,7 +38,7 @@ internal sealed class InboundProxy
         _time = time;
     }
 
-    /// <summary>Answers one CONNECT for a workload, and carries its tunnel to the end. Never throws.</summary>
+    /// <summary>Answers one CONNECT for a workload, and carries its tunnel to the end. Throws only what nobody foresaw.</summary>
     public async ValueTask RunAsync(HboneConnect connect, LocalWorkload local, object? owner, CancellationToken cancellationToken)
     {
         var begun = _time.GetTimestamp();
@@ -68,8 +68,21 @@ internal sealed class InboundProxy
         // 3. Registered before it is authorized: a policy that changes in between finds it and ends it.
         var parties = PartiesOf(mesh, workload, connect, route);
         var connection = _connections.Open(parties, begun, route.Upstream, owner);
-        var outcome = await DeliverAsync(workload, connect, route.Upstream, connection).ConfigureAwait(false);
-        connection.Close(outcome.Flag, outcome.Error);
+        var outcome = ConnectionOutcome.Complete;
+        try
+        {
+            outcome = await DeliverAsync(workload, connect, route.Upstream, connection).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            // The listener ends the tunnel, or answers 500; counted and logged it is here.
+            outcome = ConnectionOutcome.Unexpected(e);
+            throw;
+        }
+        finally
+        {
+            connection.Close(outcome.Flag, outcome.Error);
+        }
     }
 
     private async ValueTask<ConnectionOutcome> DeliverAsync(Workload workload, HboneConnect connect, IPEndPoint upstream, OpenConnection connection)

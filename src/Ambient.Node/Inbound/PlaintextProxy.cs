@@ -76,7 +76,16 @@ internal sealed class PlaintextProxy
             captured.Accepted,
             captured.Destination,
             captured.Owner);
-        var outcome = await DeliverAsync(workload, captured, connection).ConfigureAwait(false);
+        ConnectionOutcome outcome;
+        try
+        {
+            outcome = await DeliverAsync(workload, captured, connection).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            outcome = ConnectionOutcome.Unexpected(e);
+        }
+
         if (outcome.Error is not null)
         {
             captured.Reset();

@@ -30,6 +30,13 @@ internal readonly record struct ConnectionOutcome(ResponseFlag Flag, string? Err
     /// <summary>Plain TCP to a destination failed.</summary>
     public static ConnectionOutcome ConnectFailed(Exception cause) => new(ResponseFlag.Connect, IoError(cause));
 
+    /// <summary>A fault of ours that nobody foresaw. The connection still ends, is counted, and says so.</summary>
+    public static ConnectionOutcome Unexpected(Exception cause)
+    {
+        ArgumentNullException.ThrowIfNull(cause);
+        return new(ResponseFlag.Connect, $"internal error, please report it: {cause.GetType().Name}: {cause.Message}");
+    }
+
     /// <summary>A tunnel could not be opened.</summary>
     public static ConnectionOutcome TunnelFailed(HboneException cause, string? waypoint)
     {

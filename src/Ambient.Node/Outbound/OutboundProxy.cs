@@ -64,12 +64,20 @@ internal sealed class OutboundProxy
 
         // 4. From here on the connection is counted, logged, and can be ended.
         var connection = _connections.Open(PartiesOf(captured, source, route), captured.Accepted, owner: captured.Owner);
-        var outcome = route.Protocol switch
+        ConnectionOutcome outcome;
+        try
         {
-            ConnectionProtocol.Hbone => await TunnelAsync(captured, source, route, connection).ConfigureAwait(false),
-            ConnectionProtocol.Tcp => await ConnectAsync(captured, route, connection).ConfigureAwait(false),
-            _ => new ConnectionOutcome(Diagnostics.Metrics.ResponseFlag.Connect, $"{captured.Destination} is in another network, and tunnels across networks are not supported yet"),
-        };
+            outcome = route.Protocol switch
+            {
+                ConnectionProtocol.Hbone => await TunnelAsync(captured, source, route, connection).ConfigureAwait(false),
+                ConnectionProtocol.Tcp => await ConnectAsync(captured, route, connection).ConfigureAwait(false),
+                _ => new ConnectionOutcome(Diagnostics.Metrics.ResponseFlag.Connect, $"{captured.Destination} is in another network, and tunnels across networks are not supported yet"),
+            };
+        }
+        catch (Exception e)
+        {
+            outcome = ConnectionOutcome.Unexpected(e);
+        }
 
         // 5. A client whose connection was not carried to its end learns it at once.
         if (outcome.Error is not null)

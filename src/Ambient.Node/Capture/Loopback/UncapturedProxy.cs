@@ -67,7 +67,16 @@ internal sealed class UncapturedProxy
             },
             captured.Accepted,
             owner: captured.Owner);
-        var outcome = await ConnectAsync(captured, endpoint, connection).ConfigureAwait(false);
+        ConnectionOutcome outcome;
+        try
+        {
+            outcome = await ConnectAsync(captured, endpoint, connection).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            outcome = ConnectionOutcome.Unexpected(e);
+        }
+
         if (outcome.Error is not null)
         {
             captured.Reset();
