@@ -18,10 +18,10 @@ internal static class HostVariables
 
         var manifests = variables.OptionalText("AMBIENT_MANIFESTS", "folder of Kubernetes YAML, watched: the mesh");
         var localPath = variables.OptionalText("LOCAL_XDS_PATH", "file in ztunnel's local YAML format: the mesh");
-        var local = variables.OptionalText("LOCAL_XDS", "the same, inline");
-        if (localPath is not null && local is not null)
+        var local = variables.OptionalText("LOCAL_XDS", "the mesh itself, in ztunnel's local YAML format");
+        if (new[] { manifests, localPath, local }.Count(source => source is not null) > 1)
         {
-            variables.Fail("LOCAL_XDS_PATH and LOCAL_XDS: only one of them may be set");
+            variables.Fail("AMBIENT_MANIFESTS, LOCAL_XDS_PATH and LOCAL_XDS: only one of them may be set");
         }
 
         if (manifests is not null && !Directory.Exists(manifests))
@@ -47,7 +47,7 @@ internal static class HostVariables
             LocalXdsPath = localPath,
             LocalXds = local,
             AuthorityFolder = variables.OptionalText("AMBIENT_CA_DIR", "folder of the embedded certificate authority (mode 0700), shared by the hosts of a machine"),
-            SecretTtl = variables.Duration("SECRET_TTL", "24h", "life of certificates"),
+            SecretTtl = Lifetime(variables),
             NodeName = variables.OptionalText("NODE_NAME", "node that this process serves; not set: all workloads"),
             ClusterId = variables.OptionalText("ISTIO_META_CLUSTER_ID", "name of the cluster; goes before CLUSTER_ID") ?? cluster,
             Network = variables.Text("NETWORK", "", "network of this node")!,
@@ -57,7 +57,7 @@ internal static class HostVariables
             PortOffset = variables.Integer("AMBIENT_PORT_OFFSET", 0, 0, 40000, "added to 15000, 15020 and 15021, so that several hosts can share a machine"),
             IPv6Enabled = variables.Boolean("IPV6_ENABLED", true, "listen on IPv6 as well"),
             TerminationDeadline = Deadline(variables),
-            LogFormat = variables.Choice("LOG_FORMAT", "plain", "form of log lines", ("plain", LogFormat.Plain), ("json", LogFormat.Json)),
+            LogFormat = variables.Choice("LOG_FORMAT", "plain", "form of log lines: plain, or json for machines", ("plain", LogFormat.Plain), ("json", LogFormat.Json)),
             LogFilter = filter,
             IstioVersion = variables.OptionalText("ISTIO_META_ISTIO_VERSION", "version of Istio that istio_build shows") ?? "unknown",
         };
@@ -75,11 +75,24 @@ internal static class HostVariables
             + "A control plane (XDS_ADDRESS) cannot be used yet");
     }
 
+    private static TimeSpan Lifetime(VariableReader variables)
+    {
+        var shortest = TimeSpan.FromSeconds(1);
+        var value = variables.Duration("SECRET_TTL", "24h", "life of certificates");
+        if (value >= shortest)
+        {
+            return value;
+        }
+
+        variables.Fail("SECRET_TTL: must be a second at least");
+        return shortest;
+    }
+
     private static TimeSpan Deadline(VariableReader variables)
     {
         var deadline = variables.OptionalDuration("CONNECTION_TERMINATION_DEADLINE", "5s", "time that open connections get at shutdown");
         var grace = variables.OptionalInteger(
-            "TERMINATION_GRACE_PERIOD_SECONDS", 0, 86400, "", "the pod's grace period, from which that time is derived: a little less");
+            "TERMINATION_GRACE_PERIOD_SECONDS", 0, 86400, "", "the pod's grace period; open connections get a little less, unless CONNECTION_TERMINATION_DEADLINE is set");
         return deadline ?? (grace is { } seconds ? TimeSpan.FromSeconds(Math.Max(1, seconds > 10 ? seconds - 5 : seconds - 1)) : TimeSpan.FromSeconds(5));
     }
 }

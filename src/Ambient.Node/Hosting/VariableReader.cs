@@ -99,7 +99,7 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
             return value;
         }
 
-        _errors.Add($"{name}: {Show(text)} is no duration (for example 30s, 100ms, 5m, 24h)");
+        _errors.Add($"{name}: {Show(text)} is no duration up to 1000 days (for example 30s, 100ms, 5m, 24h)");
         return null;
     }
 

@@ -31,6 +31,8 @@ public sealed class ZtunnelVariablesTests : IDisposable
     [InlineData("HTTP2_FRAME_SIZE", "1")]
     [InlineData("POOL_UNUSED_RELEASE_TIMEOUT", "5 parsecs")]
     [InlineData("KEEPALIVE_TIME", "0s")]
+    [InlineData("SECRET_TTL", "0s")]
+    [InlineData("SECRET_TTL", "999ms")]
     [InlineData("LOG_FORMAT", "xml")]
     [InlineData("RUST_LOG", "loud")]
     [InlineData("TRUST_DOMAIN", "Not A Domain")]
@@ -119,6 +121,19 @@ public sealed class ZtunnelVariablesTests : IDisposable
 
         var error = Assert.Single(variables.Errors);
         Assert.Contains("AMBIENT_MANIFESTS", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Read_TwoSources_AreAnErrorLikeAnyOther()
+    {
+        var environment = Loopback();
+        environment["LOCAL_XDS"] = "{}";
+        environment["PACKET_MARK"] = "x";
+
+        var (_, variables) = Read(environment);
+
+        Assert.Equal(2, variables.Errors.Count);
+        Assert.Contains(variables.Errors, error => error.Contains("only one of them", StringComparison.Ordinal));
     }
 
     [Fact]
