@@ -14,13 +14,16 @@ internal static partial class DiscoveryLog
     [LoggerMessage(3009, LogLevel.Warning, "objects of kind {Kind} ({Count}) in {Source} have no effect: this version does not act on them")]
     public static partial void IneffectiveKind(ILogger logger, string kind, int count, string source);
 
+    [LoggerMessage(3010, LogLevel.Information, "{Source} has no errors any more")]
+    public static partial void Mended(ILogger logger, string source);
+
     [LoggerMessage(3001, LogLevel.Error, "configuration error: {Error}")]
     public static partial void ConfigurationError(ILogger logger, string error);
 
-    [LoggerMessage(3002, LogLevel.Error, "{Source} has {Count} errors and is not applied; the mesh stays as it was until they are mended")]
+    [LoggerMessage(3002, LogLevel.Error, "{Source} has errors ({Count}) and is not applied; the mesh stays as it was until they are mended")]
     public static partial void KeptLastGood(ILogger logger, string source, int count);
 
-    [LoggerMessage(3003, LogLevel.Error, "{Source} has {Count} errors; there is no mesh yet, and nothing is served until they are mended")]
+    [LoggerMessage(3003, LogLevel.Error, "{Source} has errors ({Count}); there is no mesh yet, and nothing is served until they are mended")]
     public static partial void WaitingForFirst(ILogger logger, string source, int count);
 
     [LoggerMessage(3004, LogLevel.Information, "skipped objects of kind {Kind} ({Count}) in {Source}: the mesh does not use them")]

@@ -104,7 +104,11 @@ internal sealed class HostProgram<TOptions>
         catch (Exception e) when (e is IOException or MeshSourceException or CertificateAuthorityException or SvidUnavailableException
             or UnauthorizedAccessException or InvalidOperationException or SocketException)
         {
-            HostProgramLog.Failed(logger, started ? "cannot go on" : "not started", e.Message);
+            foreach (var reason in HostProcess.ReasonsOf(e))
+            {
+                HostProgramLog.Failed(logger, started ? "cannot go on" : "not started", reason);
+            }
+
             return 1;
         }
         catch (OperationCanceledException) when (shutdown.Draining.IsCancellationRequested)

@@ -127,10 +127,12 @@ public sealed class ManifestFolderSourceTests : IAsyncLifetime
         await StartAsync();
         var before = _store.Current;
         Write("a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: B}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {type: Odd}\n");
-        await _logger.WaitForAsync("has 2 errors and is not applied");
+        await _logger.WaitForAsync("has errors (2) and is not applied");
         Assert.Contains(_logger.Lines, line => line.Contains("a.yaml:3:", StringComparison.Ordinal) && line.Contains("metadata.name", StringComparison.Ordinal));
         Assert.Contains(_logger.Lines, line => line.Contains("a.yaml:8:", StringComparison.Ordinal) && line.Contains("spec.type", StringComparison.Ordinal));
         Assert.Same(before, _store.Current);
+        Write("a.yaml", Pod("a"));
+        await _logger.WaitForAsync("has no errors any more");
         Write("a.yaml", Pod("c"));
         await UntilAsync("c");
     }

@@ -38,7 +38,7 @@ internal sealed class LocalConfigSource(DiscoveryOptions options, MeshStore stor
 
         if (errors.Count > 0)
         {
-            throw new MeshSourceException($"the local configuration {name} has {errors.Count} errors", errors.Items);
+            throw new MeshSourceException($"the local configuration {name} has errors ({errors.Count})", errors.Items);
         }
 
         return mesh;

@@ -22,6 +22,7 @@ internal sealed class ManifestFolderSource : IMeshSource
     private readonly CancellationTokenSource _stop = new();
     private Task _run = Task.CompletedTask;
     private bool _started;
+    private bool _wrong;
 
     public ManifestFolderSource(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time)
     {
@@ -122,6 +123,13 @@ internal sealed class ManifestFolderSource : IMeshSource
             return false;
         }
 
+        if (_wrong)
+        {
+            // Mended to what it was before, nothing else would be said.
+            _wrong = false;
+            DiscoveryLog.Mended(_logger, _folder.Path);
+        }
+
         ReportSkipped(load.Skipped);
         MeshPublication.Publish(_store, mesh, _folder.Path, _logger);
         return true;
@@ -151,6 +159,7 @@ internal sealed class ManifestFolderSource : IMeshSource
 
     private void Report(ConfigurationErrors errors)
     {
+        _wrong = true;
         foreach (var error in errors.Items)
         {
             DiscoveryLog.ConfigurationError(_logger, error.ToString());
