@@ -94,6 +94,11 @@ fingerprint() {
     sha256sum | cut -d' ' -f1
 }
 
+# Builds a project or solution and prints errors only; `dotnet build` would add a summary whatever it is told.
+build() { # project, further arguments
+  dotnet msbuild "$@" -restore -nologo -v:quiet -tl:off -clp:'ErrorsOnly;NoSummary'
+}
+
 # ---- Verbs --------------------------------------------------------------------------------------
 
 publish_host() { # project folder, binary name, native project options
@@ -142,7 +147,7 @@ verb_demo() {
     say "building Bookinfo and the walkthrough"
     local project
     for project in samples/Bookinfo/Apps samples/Bookinfo/Walkthrough; do
-      dotnet build "$project" -c Release -v quiet -tl:off -clp:'ErrorsOnly;NoSummary' || fail "$project does not build"
+      build "$project" -p:Configuration=Release || fail "$project does not build"
     done
     echo "$now" >"$stamp"
   fi
@@ -154,7 +159,7 @@ verb_test() {
   need_dotnet
   need OPTIONAL "the tests" node=nodejs ip=iproute2 iptables=iptables curl=curl nghttp=nghttp2-client openssl=openssl nc=netcat-openbsd
   say "building the solution"
-  dotnet build Ambient.sln -v quiet -tl:off -clp:'ErrorsOnly;NoSummary' || fail "the solution does not build"
+  build Ambient.sln || fail "the solution does not build"
 
   local results=$artifacts/test-results project name from status crashed=0
   rm -rf "$results"; mkdir -p "$results"
