@@ -75,6 +75,7 @@ internal static class Demo
             // 5. Stay?
             if (options.Keep)
             {
+                mesh.TellEdits();
                 await Keeper.RunAsync(stage, cancellation);
             }
         }

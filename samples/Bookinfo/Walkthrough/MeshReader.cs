@@ -1,6 +1,7 @@
 using Ambient.Mesh;
 using Ambient.Node.Discovery;
 using Ambient.Samples.Bookinfo.Walkthrough.Report;
+using Microsoft.Extensions.Logging;
 
 namespace Ambient.Samples.Bookinfo.Walkthrough;
 
@@ -11,11 +12,13 @@ namespace Ambient.Samples.Bookinfo.Walkthrough;
 internal sealed class MeshReader : IAsyncDisposable
 {
     private readonly IMeshSource _source;
+    private readonly NarratorLogger _logger;
 
-    private MeshReader(MeshStore store, IMeshSource source)
+    private MeshReader(MeshStore store, IMeshSource source, NarratorLogger logger)
     {
         Snapshots = store;
         _source = source;
+        _logger = logger;
     }
 
     /// <summary>The mesh, as new as the folder.</summary>
@@ -25,7 +28,8 @@ internal sealed class MeshReader : IAsyncDisposable
     public static async Task<MeshReader> OpenAsync(string folder, Narrator tell, CancellationToken cancellation)
     {
         var store = new MeshStore();
-        var source = MeshSource.Create(new DiscoveryOptions { ManifestsFolder = folder }, store, new NarratorLogger(tell));
+        var logger = new NarratorLogger(tell);
+        var source = MeshSource.Create(new DiscoveryOptions { ManifestsFolder = folder }, store, logger);
         try
         {
             await source.StartAsync(cancellation);
@@ -36,8 +40,11 @@ internal sealed class MeshReader : IAsyncDisposable
             throw;
         }
 
-        return new MeshReader(store, source);
+        return new MeshReader(store, source, logger);
     }
+
+    /// <summary>From now on tells of every edit: that it is live, and that a wrong one is mended.</summary>
+    public void TellEdits() => _logger.Least = LogLevel.Information;
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 }
