@@ -16,6 +16,15 @@ public sealed class YamlLimitTests
         Assert.NotEmpty(Refused(new string('[', 100_000)));
 
     [Fact]
+    public void Bracket_LeftOpenOverManyLines_IsSaidWithoutTheParsersException()
+    {
+        var why = Refused("kind: [\nmetadata:\n  name: sleep\nspec:\n  replicas: 1\n");
+
+        Assert.NotEmpty(why);
+        Assert.DoesNotContain("Exception", why, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Documents_MoreThanAllowed_AreRefused() =>
         Assert.Contains("documents", Refused("---\na\n---\nb\n---\nc\n---\nd\n"), StringComparison.Ordinal);
 

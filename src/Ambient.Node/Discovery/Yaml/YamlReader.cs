@@ -256,7 +256,7 @@ internal sealed class YamlReader
         {
             // The parser is fed hostile text; whatever it trips over is the text's fault, never the process's end.
             var (line, column) = _parser.Current is { } current ? ((int)current.End.Line, (int)current.End.Column) : (1, 1);
-            throw new YamlReadException(line, column, $"not readable as YAML ({e.GetType().Name}: {e.Message})");
+            throw new YamlReadException(line, column, "not readable as YAML from here on; a bracket, brace or quote may not be closed");
         }
     }
 
