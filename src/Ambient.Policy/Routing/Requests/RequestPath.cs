@@ -88,29 +88,28 @@ public readonly record struct RequestPath(string Path, string Query)
     private static int Decode(ReadOnlySpan<char> raw, Span<char> output)
     {
         var written = 0;
-        for (var i = 0; i < raw.Length; i++)
+        foreach (var c in raw)
         {
-            var c = raw[i];
-            if (c == '\\')
+            output[written++] = c == '\\' ? '/' : c;
+
+            // Until nothing changes: with a stray percent sign before it, what was decoded makes another escape (%%32e), and
+            // the backend would decode that one.
+            while (written >= 3 && output[written - 3] == '%' && char.IsAsciiHexDigit(output[written - 2]) && char.IsAsciiHexDigit(output[written - 1]))
             {
-                c = '/';
-            }
-            else if (c == '%' && i + 2 < raw.Length && char.IsAsciiHexDigit(raw[i + 1]) && char.IsAsciiHexDigit(raw[i + 2]))
-            {
-                var value = (char)((HexValue(raw[i + 1]) << 4) | HexValue(raw[i + 2]));
+                var value = (char)((HexValue(output[written - 2]) << 4) | HexValue(output[written - 1]));
                 if (value == '\0')
                 {
                     return -1;
                 }
 
-                if (char.IsAsciiLetterOrDigit(value) || value is '-' or '.' or '_' or '~')
+                if (!char.IsAsciiLetterOrDigit(value) && value is not ('-' or '.' or '_' or '~'))
                 {
-                    c = value;
-                    i += 2;
+                    break;
                 }
-            }
 
-            output[written++] = c;
+                written -= 2;
+                output[written - 1] = value;
+            }
         }
 
         return written;
