@@ -55,7 +55,7 @@ internal sealed class RequestPipeline(IRequestEntrance entrance, IHttpForwarder 
         var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         if (!RequestPath.TryParse(target, out exchange.Path))
         {
-            exchange.Error = "the target has no path";
+            exchange.Error = "the target has no path, or characters that no path has";
             return ReplyAsync(exchange, StatusCodes.Status404NotFound, "", ResponseFlags.NoRouteFound);
         }
 

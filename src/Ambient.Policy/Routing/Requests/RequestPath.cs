@@ -19,13 +19,19 @@ public readonly record struct RequestPath(string Path, string Query)
 
     /// <summary>
     /// Reads an origin-form or absolute-form target. False for what has no path to decide on: <c>*</c>, an authority, or
-    /// a path with a NUL in it.
+    /// a target with characters that no URI has (blanks, controls, beyond ASCII): the next hop may leave them out or end
+    /// the path there, and would serve another one than policy saw.
     /// </summary>
     public static bool TryParse(string target, out RequestPath path)
     {
         ArgumentNullException.ThrowIfNull(target);
         path = default;
         var raw = target.AsSpan();
+        if (raw.ContainsAnyExceptInRange('!', '~'))
+        {
+            return false;
+        }
+
         if (!raw.StartsWith("/", StringComparison.Ordinal))
         {
             var scheme = raw.IndexOf("://", StringComparison.Ordinal);
@@ -48,11 +54,6 @@ public readonly record struct RequestPath(string Path, string Query)
         var queryStart = raw.IndexOf('?');
         var query = queryStart < 0 ? "" : raw[(queryStart + 1)..].ToString();
         raw = queryStart < 0 ? raw : raw[..queryStart];
-        if (raw.Contains('\0'))
-        {
-            return false;
-        }
-
         var normal = raw.IndexOfAny(Special) < 0
             ? (raw.Length == target.Length ? target : raw.IsEmpty ? "/" : raw.ToString())
             : Normalize(raw);

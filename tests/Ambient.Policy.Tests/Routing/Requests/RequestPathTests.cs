@@ -51,6 +51,14 @@ public sealed class RequestPathTests
     [InlineData("")]
     [InlineData("/a%00b")]
     [InlineData("/a\0b")]
+    [InlineData("/a ")]
+    [InlineData("/a HTTP/1.1")]
+    [InlineData("/a\tb")]
+    [InlineData("/a\u001f")]
+    [InlineData("/a\u007f")]
+    [InlineData("/\u00e1")]
+    [InlineData("/a?b c")]
+    [InlineData("http://host/a\t")]
     public void TryParse_WithoutPath_IsRefused(string target) => Assert.False(RequestPath.TryParse(target, out _));
 
     [Fact]
