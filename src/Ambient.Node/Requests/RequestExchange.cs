@@ -63,6 +63,16 @@ internal sealed class RequestExchange : HttpTransformer
     /// <summary>Path and query.</summary>
     public ref RequestPath Path => ref _path;
 
+    /// <summary>
+    /// The method that policies and routes are asked about. A WebSocket over HTTP/2 (RFC 8441) is a CONNECT only on its way:
+    /// the endpoint gets the GET that it stands for.
+    /// </summary>
+    public string Method =>
+        HttpMethods.IsConnect(_http.Request.Method)
+        && "websocket".Equals(_http.Features.Get<IHttpExtendedConnectFeature>()?.Protocol, StringComparison.OrdinalIgnoreCase)
+            ? HttpMethods.Get
+            : _http.Request.Method;
+
     /// <summary>What policy said, once asked.</summary>
     public AuthorizationDecision? Authorization { get; set; }
 

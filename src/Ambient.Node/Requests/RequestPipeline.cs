@@ -86,7 +86,7 @@ internal sealed class RequestPipeline(IRequestEntrance entrance, IHttpForwarder 
                 Identity = arrival.Identity,
                 Source = arrival.Source,
                 Destination = arrival.Destination,
-                Method = request.Method,
+                Method = exchange.Method,
                 Host = request.Headers.Host.ToString(),
                 Path = exchange.Path.Path,
                 Header = exchange.Header,
@@ -106,7 +106,7 @@ internal sealed class RequestPipeline(IRequestEntrance entrance, IHttpForwarder 
 
         var request = exchange.Http.Request;
         var route = place.Routes.Route(
-            new RouteFacts(arrival.Destination.Port, request.Headers.Host.ToString(), request.Method, exchange.Path.Path, exchange.Path.Query, exchange.Header),
+            new RouteFacts(arrival.Destination.Port, request.Headers.Host.ToString(), exchange.Method, exchange.Path.Path, exchange.Path.Query, exchange.Header),
             Random.Shared);
         exchange.Route = route;
         switch (route.Kind)

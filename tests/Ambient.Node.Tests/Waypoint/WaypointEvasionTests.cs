@@ -31,6 +31,24 @@ public sealed class WaypointEvasionTests : IAsyncLifetime
         Assert.Empty(pod.Requests);
     }
 
+    [Fact]
+    public async Task WebSocket_OverHttp2_IsTheGetThatThePodWouldSee()
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        Deny(new RequestRule { To = [new RequestOperation { Methods = Values("GET") }] });
+        await _mesh.StartWaypointAsync();
+        await using var client = new HboneClient(new HboneClientOptions(), _mesh.Svids);
+        await using var tunnel = await OpenAsync(client, service);
+
+        Assert.False(await RawHttp2.IsServedAsync(
+            tunnel,
+            endStream: false,
+            (":method", "CONNECT"), (":protocol", "WebSocket"), (":scheme", "http"), (":authority", "a"), (":path", "/"), ("sec-websocket-version", "13")));
+        await _mesh.LoggedAsync("status=403");
+        Assert.Empty(pod.Requests);
+    }
+
     private static ValueMatch Values(params string[] values) => new([.. values], []);
 
     private void Deny(RequestRule rule) => _mesh.Configure(requests => requests with
