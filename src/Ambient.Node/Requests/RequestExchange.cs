@@ -238,7 +238,8 @@ internal sealed class RequestExchange : HttpTransformer
         return base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
     }
 
+    // Without the blanks around it, which HTTP/2 brings along and the endpoint's HTTP/1 parser takes away.
     private string? GetHeader(string name) => _http.Request.Headers.TryGetValue(name, out var values)
-        ? values.Count == 1 ? values[0] : string.Join(',', values.ToArray())
+        ? values.Count == 1 ? values[0]?.Trim(' ', '\t') : string.Join(',', values.Select(value => value?.Trim(' ', '\t')))
         : null;
 }

@@ -49,6 +49,22 @@ public sealed class WaypointEvasionTests : IAsyncLifetime
         Assert.Empty(pod.Requests);
     }
 
+    [Fact]
+    public async Task Header_WithBlanksAroundIt_IsComparedAsThePodReadsIt()
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        Deny(new RequestRule { When = [new RequestCondition("request.headers[x-role]", Values("guest"))] });
+        await _mesh.StartWaypointAsync();
+
+        foreach (var value in new[] { "guest ", " guest", "\tguest" })
+        {
+            await GetAsync(service, (":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/"), ("x-role", value));
+        }
+
+        Assert.DoesNotContain(pod.Requests, seen => seen.Headers["x-role"] == "guest");
+    }
+
     private static ValueMatch Values(params string[] values) => new([.. values], []);
 
     private void Deny(RequestRule rule) => _mesh.Configure(requests => requests with
