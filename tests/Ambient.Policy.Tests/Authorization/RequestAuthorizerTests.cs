@@ -83,6 +83,7 @@ public sealed class RequestAuthorizerTests
         { "claim", When("request.auth.claims[group]", Values("x")) },
         { "unknown attribute", When("no.such.attribute", Values("x")) },
         { "header without a name", When("request.headers[]", Values("x")) },
+        { "path as a header", When("request.headers[:path]", Values("x")) },
         { "condition without values", When("source.ip", ValueMatch.None) },
         { "bad range", From(new RequestSource { IpBlocks = Values("10.0.0.0/99") }) },
         { "not a bad range", From(new RequestSource { IpBlocks = Not("nonsense") }) },
@@ -99,6 +100,16 @@ public sealed class RequestAuthorizerTests
     {
         Assert.False(Allows(Get, Policy(PolicyAction.Allow, rule)), what);
         Assert.False(Allows(Get, Policy(PolicyAction.Deny, rule)), what);
+    }
+
+    [Theory]
+    [InlineData(":authority", "web")]
+    [InlineData(":method", "GET")]
+    public void PseudoHeader_MeansTheSameInEitherVersionOfHttp(string name, string value)
+    {
+        Assert.False(Allows(Get, Policy(PolicyAction.Deny, When($"request.headers[{name}]", Values(value)))));
+        Assert.True(Allows(Get, Policy(PolicyAction.Allow, When($"request.headers[{name}]", Values(value)))));
+        Assert.False(Allows(Get, Policy(PolicyAction.Allow, When($"request.headers[{name}]", Values("other")))));
     }
 
     [Fact]

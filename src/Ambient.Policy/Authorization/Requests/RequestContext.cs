@@ -72,7 +72,13 @@ internal readonly ref struct RequestContext
         }
     }
 
-    internal string? Header(string name) => _request.Header(name);
+    /// <summary>The value of a header; HTTP/2's names of host and method mean these in either version.</summary>
+    internal string? Header(string name) => name switch
+    {
+        ":authority" => _request.Host,
+        ":method" => _request.Method,
+        _ => _request.Header(name),
+    };
 
     private static IPAddress Canonical(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 }

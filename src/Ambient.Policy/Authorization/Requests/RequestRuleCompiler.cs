@@ -71,8 +71,10 @@ internal sealed class RequestRuleCompiler(RequestConfiguration configuration, st
         return (matcher is null ? null : Field(condition.Match, matcher)) ?? Undecidable.Instance;
     }
 
+    /// <summary>Other pseudo-headers (<c>:path</c> with its query, <c>:scheme</c>) are none that is known here.</summary>
     private static string? HeaderName(string key) =>
         key.StartsWith(HeaderKey, StringComparison.Ordinal) && key.EndsWith(']') && key.Length > HeaderKey.Length + 1
+        && (key[HeaderKey.Length] != ':' || key[HeaderKey.Length..^1] is ":authority" or ":method")
             ? key[HeaderKey.Length..^1]
             : null;
 
