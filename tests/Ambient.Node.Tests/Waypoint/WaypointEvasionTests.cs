@@ -65,6 +65,19 @@ public sealed class WaypointEvasionTests : IAsyncLifetime
         Assert.DoesNotContain(pod.Requests, seen => seen.Headers["x-role"] == "guest");
     }
 
+    [Fact]
+    public async Task AttemptCount_OfTheClient_IsReplaced()
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        await _mesh.StartWaypointAsync();
+        using var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service);
+        client.DefaultRequestHeaders.TryAddWithoutValidation("x-envoy-attempt-count", "7");
+        await client.GetStringAsync(new Uri("/", UriKind.Relative));
+
+        Assert.Equal("1", Assert.Single(pod.Requests).Headers["x-envoy-attempt-count"]);
+    }
+
     private static ValueMatch Values(params string[] values) => new([.. values], []);
 
     private void Deny(RequestRule rule) => _mesh.Configure(requests => requests with

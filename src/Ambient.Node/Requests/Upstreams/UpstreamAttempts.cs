@@ -78,11 +78,8 @@ internal sealed class UpstreamAttempts(RequestExchange exchange, UpstreamPool up
 
     private void Prepare(HttpRequestMessage request, in UpstreamEndpoint endpoint)
     {
-        if (Count > 1)
-        {
-            request.Headers.Remove(HeaderRules.AttemptCount);
-        }
-
+        // In place of the last try's, and of what a client claims.
+        request.Headers.Remove(HeaderRules.AttemptCount);
         request.Headers.TryAddWithoutValidation(HeaderRules.AttemptCount, Count.ToString(CultureInfo.InvariantCulture));
 
         // An upgrade (WebSocket) keeps the version the forwarder chose for it.
