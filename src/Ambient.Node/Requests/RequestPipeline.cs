@@ -48,7 +48,7 @@ internal sealed class RequestPipeline(IRequestEntrance entrance, IHttpForwarder 
         exchange.Arrival = entrance.Arrive(http);
         if (exchange.Arrival is not { Place: { } place, Self: not null })
         {
-            exchange.Error = "the service or gateway is no longer in the mesh";
+            exchange.Error = "the service or gateway is no longer in the mesh, or no longer bound to this waypoint";
             return ReplyAsync(exchange, StatusCodes.Status503ServiceUnavailable, LocalReply.NoHealthyUpstream, ResponseFlags.NoHealthyUpstream);
         }
 

@@ -62,7 +62,7 @@ internal sealed class OpaqueRelay(WaypointEntrance entrance, LocalWorkload self,
         place = entrance.Find(connection.Target);
         if (place is null)
         {
-            log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "it is no longer in the mesh");
+            log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "it is no longer in the mesh, or no longer bound to this waypoint");
             return false;
         }
 

@@ -11,7 +11,7 @@ namespace Ambient.Node.Waypoint;
 /// <summary>Requests come to a waypoint inside tunnels: the tunnel says who sent them, and what for.</summary>
 internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gatewayKey, LocalWorkload self) : IRequestEntrance
 {
-    private readonly RequestPlaces _places = new(meshes, (mesh, key) => Compile(mesh, gatewayKey, key));
+    private readonly RequestPlaces _places = new(meshes, (mesh, key) => Compile(mesh, gatewayKey, self.Current, key));
 
     /// <inheritdoc/>
     public HeaderRules Headers => WaypointHeaderRules.Instance;
@@ -22,7 +22,7 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
         var connection = (WaypointConnection)http.Features.Get<IHboneConnectionFeature>()!;
         return new RequestArrival
         {
-            Place = _places.Find(connection.PlaceKey),
+            Place = Find(connection.Target),
             Identity = connection.PeerIdentity,
             Source = connection.RemoteEndPoint,
             Destination = connection.Target.Address,
@@ -31,12 +31,23 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
         };
     }
 
-    /// <summary>Policies of the place that an opaque connection is for; null when it is gone.</summary>
-    public RequestPlace? Find(WaypointDestination destination) => _places.Find(destination.Service?.Key ?? "");
-
-    private static RequestPlace? Compile(MeshSnapshot mesh, string gatewayKey, string serviceKey)
+    /// <summary>
+    /// Policies and routes of what a tunnel is for. Null when it is gone, or stands behind another waypoint by now: open
+    /// tunnels must not be a way around that one's policies.
+    /// </summary>
+    public RequestPlace? Find(WaypointDestination destination)
     {
-        if (!mesh.Requests.Gateways.TryGetValue(gatewayKey, out var gateway))
+        var place = _places.Find(destination.Service?.Key ?? "");
+        return destination.Workload is not { } workload || place is null || IsBound(place.Mesh, workload) ? place : null;
+    }
+
+    private bool IsBound(MeshSnapshot mesh, Workload then) =>
+        self.Current is { } own && mesh.Workloads.TryGetValue(then.Uid, out var now)
+        && (ReferenceEquals(now, then) || WaypointResolver.IsBound(mesh, own, now));
+
+    private static RequestPlace? Compile(MeshSnapshot mesh, string gatewayKey, Workload? own, string serviceKey)
+    {
+        if (own is null || !mesh.Requests.Gateways.TryGetValue(gatewayKey, out var gateway))
         {
             return null;
         }
@@ -46,7 +57,7 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
             return new RequestPlace(mesh, null, RequestPolicies.ForWaypoint(mesh, gateway, null), null);
         }
 
-        return mesh.Services.TryGetValue(serviceKey, out var service)
+        return mesh.Services.TryGetValue(serviceKey, out var service) && WaypointResolver.IsBound(mesh, own, service)
             ? new RequestPlace(mesh, service, RequestPolicies.ForWaypoint(mesh, gateway, service), RequestRoutes.ForService(mesh, service))
             : null;
     }

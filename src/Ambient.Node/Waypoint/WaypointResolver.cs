@@ -45,7 +45,7 @@ internal static class WaypointResolver
             return WaypointDestination.Refuse(NotServed, $"no service or workload has the address {address}");
         }
 
-        return IsSelf(mesh, self, workload.Waypoint)
+        return IsBound(mesh, self, workload)
             ? WaypointDestination.For(workload, target)
             : WaypointDestination.Refuse(NotServed, $"workload {workload.Namespace}/{workload.Name} is not bound to this waypoint but to {workload.Waypoint?.ToString() ?? "none"}");
     }
@@ -61,6 +61,9 @@ internal static class WaypointResolver
 
         return bound;
     }
+
+    /// <summary>Whether the waypoint that runs as <paramref name="self"/> stands before a workload.</summary>
+    public static bool IsBound(MeshSnapshot mesh, Workload self, Workload workload) => IsSelf(mesh, self, workload.Waypoint);
 
     private static WaypointDestination ForService(MeshSnapshot mesh, Workload self, MeshService service, IPEndPoint target)
     {

@@ -78,6 +78,21 @@ public sealed class WaypointEvasionTests : IAsyncLifetime
         Assert.Equal("1", Assert.Single(pod.Requests).Headers["x-envoy-attempt-count"]);
     }
 
+    [Fact]
+    public async Task Service_ThatGoesToAnotherWaypoint_IsNotServedOnOpenTunnelsEither()
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        await _mesh.StartWaypointAsync();
+        using var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service);
+        Assert.Equal("hello from a-0", await client.GetStringAsync(new Uri("/", UriKind.Relative)));
+
+        _mesh.Publish(builder => builder.Set(service with { Waypoint = GatewayAddress.ByHostname("app", "other.app.svc.cluster.local") }));
+        using var after = await client.GetAsync(new Uri("/", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, after.StatusCode);
+        Assert.Single(pod.Requests);
+    }
+
     private static ValueMatch Values(params string[] values) => new([.. values], []);
 
     private void Deny(RequestRule rule) => _mesh.Configure(requests => requests with
