@@ -95,6 +95,9 @@ public static class AmbientMeshExtensions
             kestrel.Listen(MemberInbound.Http1, static listen => listen.Protocols = HttpProtocols.Http1);
             kestrel.Listen(MemberInbound.Http2, static listen => listen.Protocols = HttpProtocols.Http2);
         });
-        services.AddSingleton<IStartupFilter, MemberGuard>();
+
+        // Before whatever is registered already: filters run in the order of their registration, and one that answers, or that
+        // believes X-Forwarded-For, would come before the policies.
+        services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MemberGuard>());
     }
 }
