@@ -40,6 +40,9 @@ internal sealed class Upstream
     /// <summary>Sends a request over one of them.</summary>
     public HttpMessageInvoker Invoker { get; }
 
+    /// <summary>Whether no request uses it now, only the pool holds it.</summary>
+    public bool IsUnused => Volatile.Read(ref _users) == 1;
+
     /// <summary>Counts a request in; false when the upstream is closed already.</summary>
     public bool TryAcquire()
     {

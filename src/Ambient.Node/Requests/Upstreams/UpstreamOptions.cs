@@ -18,6 +18,12 @@ internal sealed record UpstreamOptions
     /// <summary>Longest wait before the second try; doubles after. Default 25 ms.</summary>
     public TimeSpan RetryBackoff { get; init; } = TimeSpan.FromMilliseconds(25);
 
+    /// <summary>
+    /// Upstreams that are kept before unused ones are let go. Default 2048. Clients choose the port of a workload that they
+    /// address, so there may be as many as there are ports.
+    /// </summary>
+    public int MaxKept { get; init; } = 2048;
+
     /// <summary>Limit of an answer's headers, in kilobytes. Default 64.</summary>
     public int MaxResponseHeadersKilobytes { get; init; } = 64;
 }

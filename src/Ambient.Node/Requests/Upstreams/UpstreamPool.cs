@@ -47,6 +47,11 @@ internal sealed class UpstreamPool : IDisposable
                 Retire(key, upstream);
             }
 
+            if (_upstreams.Count >= Options.MaxKept)
+            {
+                RetireUnused();
+            }
+
             // Not GetOrAdd: it may make two, and the loser would never be closed.
             var added = new Upstream(endpoint, _dialer, Options);
             if (!_upstreams.TryAdd(key, added))
@@ -72,6 +77,17 @@ internal sealed class UpstreamPool : IDisposable
         {
             if (!mesh.Workloads.TryGetValue(key.Uid, out var workload) || !Serves(upstream.Endpoint.Workload, workload)
                 || !workload.Addresses.Contains((upstream.Endpoint.Waypoint?.NextHop ?? upstream.Endpoint.Address).Address))
+            {
+                Retire(key, upstream);
+            }
+        }
+    }
+
+    private void RetireUnused()
+    {
+        foreach (var (key, upstream) in _upstreams)
+        {
+            if (upstream.IsUnused)
             {
                 Retire(key, upstream);
             }
