@@ -166,9 +166,10 @@ internal sealed class Ztunnel : IHostedProxy
         };
         var hboneClient = Own(new HboneClient(ClientOptionsOf(options, sockets), svids, time));
         var delivery = new Delivery(sockets, time);
-        var outbound = new OutboundProxy(store, hboneClient, sockets.Dialer, _connections, reserved, time);
         var inbound = new InboundProxy(store, delivery, _connections, reserved, inboundOptions, time);
         var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, inboundOptions);
+        var outbound = new OutboundProxy(
+            store, hboneClient, sockets.Dialer, _connections, reserved, time, options.Mode == ZtunnelMode.Loopback ? plaintext : null);
         var socks5 = new Socks5Proxy(store, host.ClusterDomain, log, time);
         var listeners = new HboneListeners(options, svids, inbound, log, metrics, time);
         OwnSync(new PolicyWatch(store, _connections, loggers.CreateLogger("Inbound")));

@@ -5,6 +5,7 @@ using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Capture;
 using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Inbound;
 using Ambient.Node.Lifetime;
 using Ambient.Policy.Routing.Connections;
 
@@ -24,10 +25,15 @@ internal sealed class OutboundProxy
     private readonly ConnectionTable _connections;
     private readonly ReservedPorts _reserved;
     private readonly TimeProvider _time;
+    private readonly PlaintextProxy? _plaintext;
 
-    /// <summary>Creates the proxy.</summary>
+    /// <summary>
+    /// Creates the proxy. <paramref name="plaintext"/> where nothing captures plaintext at its destination: it takes what goes to
+    /// workloads of the mesh, and their policies decide.
+    /// </summary>
     public OutboundProxy(
-        IMeshSnapshotProvider mesh, HboneClient hbone, ISocketConnector connector, ConnectionTable connections, ReservedPorts reserved, TimeProvider time)
+        IMeshSnapshotProvider mesh, HboneClient hbone, ISocketConnector connector, ConnectionTable connections, ReservedPorts reserved, TimeProvider time,
+        PlaintextProxy? plaintext = null)
     {
         _mesh = mesh;
         _hbone = hbone;
@@ -35,6 +41,7 @@ internal sealed class OutboundProxy
         _connections = connections;
         _reserved = reserved;
         _time = time;
+        _plaintext = plaintext;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -55,10 +62,19 @@ internal sealed class OutboundProxy
         }
 
         // 3. Where to: a pure decision over one snapshot.
-        var route = DestinationResolver.Resolve(_mesh.Current, source, captured.Destination, Random.Shared);
+        var mesh = _mesh.Current;
+        var route = DestinationResolver.Resolve(mesh, source, captured.Destination, Random.Shared);
         if (route is not { Error: null, NextHop: not null })
         {
             Refuse(captured, route.Error ?? $"no valid routing destination for {captured.Destination}");
+            return;
+        }
+
+        if (_plaintext is not null && route.Protocol == ConnectionProtocol.Tcp
+            && mesh.FindWorkload(source.Network, route.NextHop.Address) is { Protocol: TunnelProtocol.Hbone, NativeTunnel: false } inMesh)
+        {
+            await _plaintext.RunAsync(
+                captured with { Destination = route.NextHop, Workload = LocalWorkload.ByUid(_mesh, inMesh.Uid, _time) }, deadline).ConfigureAwait(false);
             return;
         }
 

@@ -147,6 +147,33 @@ public sealed class ZtunnelLoopbackTests
     }
 
     [Fact]
+    public async Task ServiceEntryThatPassesThrough_OverAWorkloadsAddress_IsNoWayAroundItsPolicy()
+    {
+        await using var mesh = await LoopbackMesh.StartAsync();
+        var echo = mesh.Echo("server");
+        WriteViewerPolicy(mesh, "client");
+        mesh.Write("entry", $$"""
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: around, namespace: NS}
+            spec:
+              hosts: [around.example]
+              addresses: ["{{mesh.AddressOf("server")}}"]
+              ports: [{number: 8080, name: tcp, protocol: TCP}]
+              resolution: NONE
+            """);
+        await LoopbackMesh.Until(
+            () => mesh.First.Mesh.Policies.Count == 1 && mesh.First.Mesh.FindServiceByHostname("around.example", mesh.Namespace) is not null,
+            "policy and entry are known");
+
+        using var denied = await mesh.ConnectAsync("other", "around.example", 8080);
+
+        Assert.True(await LoopbackMesh.EndsAsync(denied));
+        Assert.Empty(echo.Clients);
+        await mesh.WaitForLogAsync("direction=\"inbound\"", "policy rejection", $"{mesh.Namespace}/viewer");
+    }
+
+    [Fact]
     public async Task Workload_ThatGoesAndComesBack_TakesItsListenersWithIt()
     {
         await using var mesh = await LoopbackMesh.StartAsync();
