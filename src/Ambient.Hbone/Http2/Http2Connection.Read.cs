@@ -599,10 +599,9 @@ internal sealed partial class Http2Connection
             {
                 CheckNotIdle(header.StreamId);
             }
-            else
+            else if (Remove(stream, settle: true))
             {
-                Remove(stream, settle: true);
-                DueKickForCredit();
+                DueKick();
             }
         }
 
@@ -639,8 +638,12 @@ internal sealed partial class Http2Connection
                     }
                 }
 
-                refused?.ForEach(stream => Remove(stream, settle: true));
-                DueKickForCredit();
+                var update = false;
+                refused?.ForEach(stream => update |= Remove(stream, settle: true));
+                if (update)
+                {
+                    DueKick();
+                }
             }
 
             _closeWhenEmpty |= _streams.Count == 0 && (!IsServer || code != Http2ErrorCode.NoError);

@@ -88,7 +88,7 @@ internal sealed partial class Http2Connection
 
     internal ValueTask<bool> Send(Http2Stream stream, byte[] buffer, int offset, int count)
     {
-        var result = new ValueTask<bool>(true);
+        ValueTask<bool> result;
         bool kick;
         lock (_gate)
         {
@@ -97,12 +97,7 @@ internal sealed partial class Http2Connection
                 return new ValueTask<bool>(false);
             }
 
-            if (stream.Queued >= Http2Stream.SendQueueLimit)
-            {
-                stream.WriterWaits = true;
-                result = stream.WaitForRoom();
-            }
-
+            result = RoomFor(stream);
             kick = BeginWriting();
         }
 
@@ -131,14 +126,20 @@ internal sealed partial class Http2Connection
     {
         lock (_gate)
         {
-            if (stream.Removed || _closed || stream.Queued < Http2Stream.SendQueueLimit)
-            {
-                return new ValueTask<bool>(!stream.Removed && !_closed);
-            }
-
-            stream.WriterWaits = true;
-            return stream.WaitForRoom();
+            return stream.Removed || _closed ? new ValueTask<bool>(false) : RoomFor(stream);
         }
+    }
+
+    /// <summary>Under the lock: completes with true when the stream's writer may go on.</summary>
+    private static ValueTask<bool> RoomFor(Http2Stream stream)
+    {
+        if (stream.Queued < Http2Stream.SendQueueLimit)
+        {
+            return new ValueTask<bool>(true);
+        }
+
+        stream.WriterWaits = true;
+        return stream.WaitForRoom();
     }
 
     /// <summary>Under the lock: takes a buffer over. False: the stream can send nothing any more.</summary>
@@ -621,18 +622,6 @@ internal sealed partial class Http2Connection
 
     /// <summary>Under the lock, on the read loop: something was queued, to be sent when what was read is handled.</summary>
     private void DueKick() => _kickDue |= BeginWriting();
-
-    /// <summary>
-    /// Under the lock, on the read loop, after streams were settled: their credit may have made a WINDOW_UPDATE, and others may
-    /// wait for nothing else.
-    /// </summary>
-    private void DueKickForCredit()
-    {
-        if (_control.Length > 0)
-        {
-            DueKick();
-        }
-    }
 
     private void WritePreface()
     {

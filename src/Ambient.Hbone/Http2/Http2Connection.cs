@@ -343,14 +343,18 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
         StreamEnded?.Invoke(stream);
     }
 
-    /// <summary>Under the lock: takes a stream out of the table. Its queued data is dropped.</summary>
-    private void Remove(Http2Stream stream, bool settle)
+    /// <summary>
+    /// Under the lock: takes a stream out of the table. Its queued data is dropped. True: its credit has made a WINDOW_UPDATE, and
+    /// a caller that writes nothing else wakes the loop for it: other streams may wait for just that.
+    /// </summary>
+    private bool Remove(Http2Stream stream, bool settle)
     {
         if (stream.Removed)
         {
-            return;
+            return false;
         }
 
+        var update = false;
         stream.Removed = true;
         _streams.Remove(stream.Id);
         DropQueued(stream);
@@ -358,7 +362,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
         if (settle)
         {
             stream.Settled = true;
-            ReturnConnectionCredit(stream.Unconsumed);
+            update = ReturnConnectionCredit(stream.Unconsumed);
             stream.Unconsumed = 0;
         }
 
@@ -366,5 +370,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
         {
             _closeWhenEmpty = true;
         }
+
+        return update;
     }
 }
