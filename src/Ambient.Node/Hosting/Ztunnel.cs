@@ -168,8 +168,9 @@ internal sealed class Ztunnel : IHostedProxy
         var delivery = new Delivery(sockets, time);
         var inbound = new InboundProxy(store, delivery, _connections, reserved, inboundOptions, time);
         var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, inboundOptions);
+        var unredirected = options.Mode == ZtunnelMode.Loopback ? new UnredirectedPlaintext(store, plaintext, time) : null;
         var outbound = new OutboundProxy(
-            store, hboneClient, sockets.Dialer, _connections, reserved, time, options.Mode == ZtunnelMode.Loopback ? plaintext : null);
+            store, hboneClient, sockets.Dialer, _connections, reserved, time, unredirected is null ? null : unredirected.TryTake);
         var socks5 = new Socks5Proxy(store, host.ClusterDomain, log, time);
         var listeners = new HboneListeners(options, svids, inbound, log, metrics, time);
         OwnSync(new PolicyWatch(store, _connections, loggers.CreateLogger("Inbound")));
@@ -195,7 +196,7 @@ internal sealed class Ztunnel : IHostedProxy
                 Sockets = sockets,
                 Socks5 = socks5,
                 Outbound = outbound,
-                Uncaptured = new UncapturedProxy(store, sockets.Dialer, plaintext, _connections, time),
+                Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected!, _connections),
                 Hbone = listeners.Create,
                 Connections = _connections,
                 Metrics = metrics,

@@ -76,23 +76,7 @@ internal sealed class PlaintextProxy
             captured.Accepted,
             captured.Destination,
             captured.Owner);
-        ConnectionOutcome outcome;
-        try
-        {
-            outcome = await DeliverAsync(workload, captured, connection).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            outcome = ConnectionOutcome.Unexpected(e);
-        }
-
-        if (outcome.Error is not null)
-        {
-            captured.Reset();
-        }
-
-        captured.Client.Dispose();
-        connection.Close(outcome.Flag, outcome.Error);
+        await connection.CarryAsync(captured, DeliverAsync(workload, captured, connection)).ConfigureAwait(false);
     }
 
     private async ValueTask<ConnectionOutcome> DeliverAsync(Workload workload, CapturedConnection captured, OpenConnection connection)

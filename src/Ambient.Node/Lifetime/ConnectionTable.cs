@@ -61,20 +61,20 @@ internal sealed class ConnectionTable
         return connection;
     }
 
-    /// <summary>Ends those that a condition holds for.</summary>
+    /// <summary>
+    /// Ends those that a condition holds for. The cause is written on all of them before the first is cut: when both ends of a
+    /// tunnel are here, the second must not take the first one's end for its peer's failure.
+    /// </summary>
+    /// <returns>How many were not ending already.</returns>
     public int End(ConnectionEnd cause, Func<OpenConnection, bool> condition)
     {
-        var ended = 0;
-        foreach (var connection in Snapshot())
+        var ending = Array.FindAll(Snapshot(), connection => condition(connection) && connection.Claim(cause));
+        foreach (var connection in ending)
         {
-            if (condition(connection))
-            {
-                connection.End(cause);
-                ended++;
-            }
+            connection.Cut();
         }
 
-        return ended;
+        return ending.Length;
     }
 
     /// <summary>Completes when no connection is open (for a moment at least).</summary>

@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Hbone.Relaying;
+using Ambient.Node.Capture;
 using Ambient.Node.Diagnostics.AccessLog;
 using Ambient.Node.Diagnostics.Metrics;
 
@@ -7,7 +8,7 @@ namespace Ambient.Node.Lifetime;
 
 /// <summary>
 /// One connection from its registration to its end: who, since when, how many bytes, and who may end it early. Made by
-/// <see cref="ConnectionTable.Open"/>; whoever opened it calls <see cref="Close"/> exactly once.
+/// <see cref="ConnectionTable.Open"/>; whoever opened it calls <see cref="CarryAsync"/> or <see cref="Close"/>, exactly once.
 /// </summary>
 #pragma warning disable CA1001 // The source has no timer and no link, so there is nothing to dispose of, and End may come at any time.
 internal sealed class OpenConnection
@@ -61,10 +62,43 @@ internal sealed class OpenConnection
     /// <summary>Ends the connection at once. Safe from any thread, any number of times.</summary>
     public void End(ConnectionEnd cause)
     {
-        if (Interlocked.CompareExchange(ref _end, (int)cause, (int)ConnectionEnd.None) == (int)ConnectionEnd.None)
+        if (Claim(cause))
         {
-            _ended.Cancel();
+            Cut();
         }
+    }
+
+    /// <summary>Writes down why it is about to end; false when something else has ended it already.</summary>
+    internal bool Claim(ConnectionEnd cause) => Interlocked.CompareExchange(ref _end, (int)cause, (int)ConnectionEnd.None) == (int)ConnectionEnd.None;
+
+    /// <summary>Ends it, after <see cref="Claim"/>.</summary>
+    internal void Cut() => _ended.Cancel();
+
+    /// <summary>
+    /// Waits until a captured connection has been carried, and closes it on every side: a client whose connection was not carried
+    /// to its end learns it at once. Whatever goes wrong, the connection does not stay in the table.
+    /// </summary>
+    /// <param name="captured">The client's side.</param>
+    /// <param name="carrying">The engine's part, begun.</param>
+    public async Task CarryAsync(CapturedConnection captured, ValueTask<ConnectionOutcome> carrying)
+    {
+        ConnectionOutcome outcome;
+        try
+        {
+            outcome = await carrying.ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            outcome = ConnectionOutcome.Unexpected(e);
+        }
+
+        if (outcome.Error is not null)
+        {
+            captured.Reset();
+        }
+
+        captured.Client.Dispose();
+        Close(outcome.Flag, outcome.Error);
     }
 
     /// <summary>Takes the connection off the table, counts it, and writes its log line.</summary>

@@ -5,7 +5,6 @@ using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Capture;
 using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Inbound;
 using Ambient.Node.Lifetime;
 using Ambient.Policy.Routing.Connections;
 
@@ -25,15 +24,15 @@ internal sealed class OutboundProxy
     private readonly ConnectionTable _connections;
     private readonly ReservedPorts _reserved;
     private readonly TimeProvider _time;
-    private readonly PlaintextProxy? _plaintext;
+    private readonly TakePlaintext? _takePlaintext;
 
     /// <summary>
-    /// Creates the proxy. <paramref name="plaintext"/> where nothing captures plaintext at its destination: it takes what goes to
-    /// workloads of the mesh, and their policies decide.
+    /// Creates the proxy. <paramref name="takePlaintext"/> is for where nothing captures plaintext at its destination; null where
+    /// redirection does.
     /// </summary>
     public OutboundProxy(
         IMeshSnapshotProvider mesh, HboneClient hbone, ISocketConnector connector, ConnectionTable connections, ReservedPorts reserved, TimeProvider time,
-        PlaintextProxy? plaintext = null)
+        TakePlaintext? takePlaintext)
     {
         _mesh = mesh;
         _hbone = hbone;
@@ -41,7 +40,7 @@ internal sealed class OutboundProxy
         _connections = connections;
         _reserved = reserved;
         _time = time;
-        _plaintext = plaintext;
+        _takePlaintext = takePlaintext;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -70,39 +69,25 @@ internal sealed class OutboundProxy
             return;
         }
 
-        if (_plaintext is not null && route.Protocol == ConnectionProtocol.Tcp
-            && mesh.FindWorkload(source.Network, route.NextHop.Address) is { Protocol: TunnelProtocol.Hbone, NativeTunnel: false } inMesh)
+        // 4. Plaintext that only we can ask a policy about is another engine's.
+        if (route.Protocol == ConnectionProtocol.Tcp
+            && _takePlaintext?.Invoke(captured, route.NextHop, mesh.FindWorkload(source.Network, route.NextHop.Address), deadline) is { } delivering)
         {
-            await _plaintext.RunAsync(
-                captured with { Destination = route.NextHop, Workload = LocalWorkload.ByUid(_mesh, inMesh.Uid, _time) }, deadline).ConfigureAwait(false);
+            await delivering.ConfigureAwait(false);
             return;
         }
 
-        // 4. From here on the connection is counted, logged, and can be ended.
+        // 5. From here on the connection is counted, logged, and can be ended.
         var connection = _connections.Open(PartiesOf(captured, source, route), captured.Accepted, owner: captured.Owner);
-        ConnectionOutcome outcome;
-        try
-        {
-            outcome = route.Protocol switch
-            {
-                ConnectionProtocol.Hbone => await TunnelAsync(captured, source, route, connection).ConfigureAwait(false),
-                ConnectionProtocol.Tcp => await ConnectAsync(captured, route, connection).ConfigureAwait(false),
-                _ => new ConnectionOutcome(Diagnostics.Metrics.ResponseFlag.Connect, $"{captured.Destination} is in another network, and tunnels across networks are not supported yet"),
-            };
-        }
-        catch (Exception e)
-        {
-            outcome = ConnectionOutcome.Unexpected(e);
-        }
 
-        // 5. A client whose connection was not carried to its end learns it at once.
-        if (outcome.Error is not null)
+        // 6. Bytes, until both sides have ended or something fails.
+        await connection.CarryAsync(captured, route.Protocol switch
         {
-            captured.Reset();
-        }
-
-        captured.Client.Dispose();
-        connection.Close(outcome.Flag, outcome.Error);
+            ConnectionProtocol.Hbone => TunnelAsync(captured, source, route, connection),
+            ConnectionProtocol.Tcp => ConnectAsync(captured, route, connection),
+            _ => new ValueTask<ConnectionOutcome>(new ConnectionOutcome(
+                Diagnostics.Metrics.ResponseFlag.Connect, $"{captured.Destination} is in another network, and tunnels across networks are not supported yet")),
+        }).ConfigureAwait(false);
     }
 
     private async ValueTask<ConnectionOutcome> TunnelAsync(CapturedConnection captured, Workload source, ConnectionRoute route, OpenConnection connection)

@@ -23,7 +23,7 @@ public sealed class OutboundProxyTests
         store.Publish(new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(DiagnosticsKit.Sleep).Build());
         var table = new ConnectionTable(new ConnectionLog(kit.Loggers), null, null, kit.Time);
         await using var hbone = new HboneClient(new HboneClientOptions(), new NoSvids(), kit.Time);
-        var proxy = new OutboundProxy(store, hbone, new BrokenConnector(), table, new ReservedPorts(socks5: false), kit.Time);
+        var proxy = new OutboundProxy(store, hbone, new BrokenConnector(), table, new ReservedPorts(socks5: false), kit.Time, takePlaintext: null);
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         using var client = new TcpClient();

@@ -4,7 +4,6 @@ using Ambient.Hbone.Relaying;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Inbound;
 using Ambient.Node.Lifetime;
 
 namespace Ambient.Node.Capture.Loopback;
@@ -20,18 +19,16 @@ internal sealed class UncapturedProxy
 
     private readonly IMeshSnapshotProvider _mesh;
     private readonly ISocketConnector _connector;
-    private readonly PlaintextProxy _plaintext;
+    private readonly UnredirectedPlaintext _plaintext;
     private readonly ConnectionTable _connections;
-    private readonly TimeProvider _time;
 
     /// <summary>Creates the proxy.</summary>
-    public UncapturedProxy(IMeshSnapshotProvider mesh, ISocketConnector connector, PlaintextProxy plaintext, ConnectionTable connections, TimeProvider time)
+    public UncapturedProxy(IMeshSnapshotProvider mesh, ISocketConnector connector, UnredirectedPlaintext plaintext, ConnectionTable connections)
     {
         _mesh = mesh;
         _connector = connector;
         _plaintext = plaintext;
         _connections = connections;
-        _time = time;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -47,10 +44,9 @@ internal sealed class UncapturedProxy
             return;
         }
 
-        if (route.Workload is { Protocol: TunnelProtocol.Hbone, NativeTunnel: false } inMesh)
+        if (_plaintext.TryTake(captured, endpoint, route.Workload, deadline) is { } delivering)
         {
-            await _plaintext.RunAsync(
-                captured with { Destination = endpoint, Workload = LocalWorkload.ByUid(_mesh, inMesh.Uid, _time) }, deadline).ConfigureAwait(false);
+            await delivering.ConfigureAwait(false);
             return;
         }
 
@@ -67,23 +63,7 @@ internal sealed class UncapturedProxy
             },
             captured.Accepted,
             owner: captured.Owner);
-        ConnectionOutcome outcome;
-        try
-        {
-            outcome = await ConnectAsync(captured, endpoint, connection).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            outcome = ConnectionOutcome.Unexpected(e);
-        }
-
-        if (outcome.Error is not null)
-        {
-            captured.Reset();
-        }
-
-        captured.Client.Dispose();
-        connection.Close(outcome.Flag, outcome.Error);
+        await connection.CarryAsync(captured, ConnectAsync(captured, endpoint, connection)).ConfigureAwait(false);
     }
 
     private async ValueTask<ConnectionOutcome> ConnectAsync(CapturedConnection captured, IPEndPoint endpoint, OpenConnection connection)
