@@ -6,7 +6,7 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 
 namespace Ambient.Benchmarks;
 
-/// <summary>Three programs in one: micro benchmarks, the side-by-side run, and the client of idle connections that the latter starts.</summary>
+/// <summary>Micro benchmarks, the side-by-side run, and the clients that the latter starts.</summary>
 internal static class Program
 {
     private static async Task<int> Main(string[] args)
@@ -17,6 +17,8 @@ internal static class Program
                 return await SideBySideRun.MainAsync(rest);
             case [IdleClient.Verb, var host, var port, var count]:
                 return await IdleClient.HoldAsync(host, int.Parse(port), int.Parse(count));
+            case [SlowReader.Verb, var host, var port]:
+                return await SlowReader.HoldAsync(host, int.Parse(port));
             case ["micro", .. var rest]:
                 // In this process: a project generated elsewhere would not find our central package versions.
                 var config = DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance));

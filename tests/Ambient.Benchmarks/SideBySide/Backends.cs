@@ -35,6 +35,7 @@ internal static class Backends
 
     private static string Configuration(string folder, string site) => $$"""
         worker_processes 1;
+        worker_rlimit_nofile 40000;
         daemon off;
         pid {{folder}}/nginx.pid;
         error_log {{folder}}/nginx.err;

@@ -16,6 +16,9 @@ internal sealed class Contender(string name, IReadOnlyList<BenchProcess> process
 
     internal int BulkPort { get; } = bulkPort;
 
+    /// <summary>How many connections it can hold at once.</summary>
+    internal int MostConnections { get; init; } = int.MaxValue;
+
     internal string Url => $"http://{HttpHost}:{HttpPort}/";
 
     /// <summary>CPU time of all its processes so far.</summary>

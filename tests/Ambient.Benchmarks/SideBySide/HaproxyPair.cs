@@ -8,6 +8,9 @@ internal static class HaproxyPair
 {
     internal const string Name = "haproxy";
 
+    /// <summary>Each connection is two descriptors, and a container may not let even root have more than a few ten thousand.</summary>
+    private static readonly int MostConnections = Math.Min(15_000, (Descriptors() - 100) / 2);
+
     internal static async Task<Contender> StartAsync(BenchNetwork network, string folder, CancellationToken cancellationToken)
     {
         await WriteCertificateAsync(folder, cancellationToken);
@@ -41,7 +44,10 @@ internal static class HaproxyPair
             "127.0.0.1",
             9080,
             "127.0.0.1",
-            9201);
+            9201)
+        {
+            MostConnections = MostConnections - 200,
+        };
         await contender.Processes[0].ReadyAsync(() => Shell.RunAsync($"ip netns exec {network.Client} curl -sf -o /dev/null {contender.Url}", cancellationToken), cancellationToken);
         return contender;
     }
@@ -49,7 +55,7 @@ internal static class HaproxyPair
     internal static string Common(string mode) => $"""
         global
           nbthread {Environment.ProcessorCount}
-          maxconn 9000
+          maxconn {MostConnections}
         defaults
           mode {mode}
           timeout connect 5s
@@ -57,6 +63,12 @@ internal static class HaproxyPair
           timeout server 600s
 
         """;
+
+    private static int Descriptors()
+    {
+        var line = File.ReadLines("/proc/self/limits").First(l => l.StartsWith("Max open files", StringComparison.Ordinal));
+        return int.TryParse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[4], out var hard) ? hard : int.MaxValue;
+    }
 
     private static async Task WriteCertificateAsync(string folder, CancellationToken cancellationToken)
     {

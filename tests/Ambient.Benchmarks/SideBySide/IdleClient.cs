@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 
@@ -29,38 +29,15 @@ internal static class IdleClient
             sockets.Add(socket);
         }
 
-        Console.WriteLine("holding");
+        Console.WriteLine(HeldChild.Holding);
         await Console.In.ReadToEndAsync();
         sockets.ForEach(s => s.Dispose());
         return 0;
     }
 
     /// <summary>Runs <paramref name="measure"/> while the connections are held.</summary>
-    internal static async Task<T> WhileHoldingAsync<T>(string ns, string host, int port, int count, Func<Task<T>> measure, CancellationToken cancellationToken)
-    {
-        var start = new ProcessStartInfo("ip", ["netns", "exec", ns, Environment.ProcessPath!, Verb, host, $"{port}", $"{count}"])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using var process = Process.Start(start)!;
-        try
-        {
-            if (await process.StandardOutput.ReadLineAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), cancellationToken) != "holding")
-            {
-                throw new InvalidOperationException($"idle connections to {host}:{port}: {await process.StandardError.ReadToEndAsync(cancellationToken)}");
-            }
+    internal static Task<T> WhileHoldingAsync<T>(string ns, string host, int port, int count, Func<Task<T>> measure, CancellationToken cancellationToken) =>
+        HeldChild.WhileAsync(ns, [Verb, host, Text(port), Text(count)], measure, cancellationToken);
 
-            return await measure();
-        }
-        finally
-        {
-            process.StandardInput.Close();
-            if (!process.WaitForExit(TimeSpan.FromSeconds(10)))
-            {
-                process.Kill();
-            }
-        }
-    }
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }

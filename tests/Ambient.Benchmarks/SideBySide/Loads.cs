@@ -39,6 +39,14 @@ internal sealed partial class Loads(string ns, int seconds, CancellationToken ca
         return (Number(AbRate().Match(text)), Number(AbFailed().Match(text)));
     }
 
+    /// <summary>A fixed number of connections, one request each, with ab.</summary>
+    internal async Task<StormFigures> StormAsync(string url, int concurrency, int connections)
+    {
+        var text = await Shell.RunAsync(
+            TimeSpan.FromMinutes(3), cancellationToken, ["ip", "netns", "exec", ns, "ab", "-q", "-r", "-s", "60", "-n", Text(connections), "-c", Text(concurrency), url]);
+        return new StormFigures(Number(AbRate().Match(text)), Number(AbFailed().Match(text)), Number(AbNinetyNinth().Match(text)) * 1e3);
+    }
+
     /// <summary>Bytes/s of one download.</summary>
     internal async Task<double> DownloadAsync(string url)
     {
@@ -81,6 +89,9 @@ internal sealed partial class Loads(string ns, int seconds, CancellationToken ca
     [GeneratedRegex(@"Requests per second:\s+([\d.]+)")]
     private static partial Regex AbRate();
 
+    [GeneratedRegex(@"99%\s+(\d+)")]
+    private static partial Regex AbNinetyNinth();
+
     [GeneratedRegex(@"Failed requests:\s+(\d+)")]
     private static partial Regex AbFailed();
 }
@@ -92,3 +103,9 @@ internal sealed partial class Loads(string ns, int seconds, CancellationToken ca
 /// <param name="P99">99th percentile in microseconds.</param>
 /// <param name="Errors">Its line of errors, or empty.</param>
 internal sealed record RequestFigures(double Total, double PerSecond, double P50, double P99, string Errors);
+
+/// <summary>What ab measured of a fixed number of connections.</summary>
+/// <param name="PerSecond">Connections/s.</param>
+/// <param name="Failed">Those that were not answered in full.</param>
+/// <param name="P99">99th percentile of a connection's time in microseconds.</param>
+internal sealed record StormFigures(double PerSecond, double Failed, double P99);

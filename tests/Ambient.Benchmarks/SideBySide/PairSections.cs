@@ -6,6 +6,7 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
     internal static readonly int[] ThroughputConnections = [1, 8];
     internal static readonly int[] RequestConnections = [1, 8, 32, 64];
     internal static readonly int[] NewConnections = [1, 32];
+    internal static readonly string[] Sides = ["client", "server"];
 
     /// <summary>How long a process is left alone before its memory at rest is read.</summary>
     internal static readonly TimeSpan Rest = TimeSpan.FromSeconds(6);
@@ -69,11 +70,12 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
             await loads.ConnectionsAsync(contender.Url, 4, requests: 200);
             await Task.Delay(Rest, cancellationToken);
             var before = contender.Processes.Select(p => p.Resident).ToArray();
+            var count = Math.Min(options.Idle, contender.MostConnections);
             var held = await IdleClient.WhileHoldingAsync(
                 clientNamespace,
                 contender.HttpHost,
                 contender.HttpPort,
-                options.Idle,
+                count,
                 async () =>
                 {
                     await Task.Delay(Rest, cancellationToken);
@@ -82,8 +84,8 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
                 cancellationToken);
             foreach (var (process, a, b) in contender.Processes.Select((p, i) => (p, before[i], held[i])))
             {
-                var each = (b - a) / options.Idle / 1024;
-                figures.Add($"idle {Side(process)}", contender.Name, each, $"{each:0.0} KB a connection ({Megabytes(a)} -> {Megabytes(b)} with {options.Idle})");
+                var each = (b - a) / count / 1024;
+                figures.Add($"idle {Side(process)}", contender.Name, each, $"{each:0.0} KB a connection ({Megabytes(a)} -> {Megabytes(b)} with {count})");
             }
         }
     }

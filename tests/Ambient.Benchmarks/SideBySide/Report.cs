@@ -54,7 +54,8 @@ internal sealed class Report(Figures figures)
             Row($"new connections/s, {c} at a time", $"new connections {c}", "0", ratio => ratio >= 5, ">= 5x");
         }
 
-        foreach (var side in (string[])["client", "server"])
+        StressSections.Report(this);
+        foreach (var side in PairSections.Sides)
         {
             Row($"resident at rest, {side}, MB", $"resident at rest {side}", "0.0", limit: 15, target: "<= 15 MB");
             Row($"resident as the load ends, {side}, MB", $"resident busy {side}", "0.0", limit: 24, target: "<= 24 MB");
@@ -112,7 +113,8 @@ internal sealed class Report(Figures figures)
         _text.Append(CultureInfo.InvariantCulture, $"\n| {string.Join(" | ", columns)} |\n|{string.Concat(Enumerable.Repeat("---|", columns.Length))}\n");
     }
 
-    private void Row(
+    /// <summary>A line of the pairs' table, unless neither was measured.</summary>
+    internal void Row(
         string label, string figure, string format, Func<double, bool>? holds = null, string target = "", string ours = ZtunnelPair.Name, string theirs = HaproxyPair.Name, double? limit = null)
     {
         var a = figures.Mean(figure, ours);

@@ -11,13 +11,13 @@ internal sealed class SideBySideOptions
           --quick               one round of two seconds a figure (about two minutes; noisy)
           --rounds N            turns that each contender takes (default 2)
           --seconds N           length of one measurement (default 4)
-          --sections A,B        of throughput,requests,connections,idle,waypoint,hop (default all)
+          --sections A,B        of throughput,requests,connections,storm,slow,idle,waypoint,hop (default all)
           --contenders A,B      of haproxy,ztunnel (default both; haproxy alone proves the harness)
-          --idle N              idle connections held (default 1000)
+          --idle N              idle connections held (default 10000)
           --output FILE         markdown fragment (default artifacts/bench/side-by-side.md)
         """;
 
-    private static readonly string[] AllSections = ["throughput", "requests", "connections", "idle", "waypoint", "hop"];
+    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop"];
     private static readonly string[] AllContenders = ["haproxy", "ztunnel"];
 
     internal string Root { get; private set; } = Directory.GetCurrentDirectory();
@@ -26,7 +26,7 @@ internal sealed class SideBySideOptions
 
     internal int Seconds { get; private set; } = 4;
 
-    internal int Idle { get; private set; } = 1000;
+    internal int Idle { get; private set; } = 10_000;
 
     internal bool Help { get; private set; }
 

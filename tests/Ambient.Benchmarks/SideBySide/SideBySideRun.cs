@@ -61,7 +61,7 @@ internal static class SideBySideRun
             {
                 var loads = new Loads(network.Client, options.Seconds, cancellationToken);
                 var pair = new PairSections(options, loads, figures, network.Client, cancellationToken);
-                await TryAsync("pair", failures, () => PairAsync(options, network, folder, pair, cancellationToken));
+                await TryAsync("pair", failures, () => PairAsync(options, network, folder, loads, figures, pair, cancellationToken));
                 if (options.Contenders.Contains(ZtunnelPair.Name))
                 {
                     if (options.Has("waypoint"))
@@ -108,7 +108,8 @@ internal static class SideBySideRun
         }
     }
 
-    private static async Task PairAsync(SideBySideOptions options, BenchNetwork network, string folder, PairSections pair, CancellationToken cancellationToken)
+    private static async Task PairAsync(
+        SideBySideOptions options, BenchNetwork network, string folder, Loads loads, Figures figures, PairSections pair, CancellationToken cancellationToken)
     {
         if (options.Has("idle"))
         {
@@ -116,7 +117,15 @@ internal static class SideBySideRun
             await WithContendersAsync(options, network, folder, pair.IdleAsync, cancellationToken);
         }
 
-        if (!options.Has("throughput") && !options.Has("requests") && !options.Has("connections"))
+        var stress = new StressSections(loads, figures, pair, network.Client, cancellationToken);
+        (string Name, Func<IReadOnlyList<Contender>, Task> Run)[] sections =
+        [
+            ("throughput", pair.ThroughputAsync),
+            ("requests", pair.RequestsAsync),
+            ("connections", pair.ConnectionsAsync),
+        ];
+        (string Name, Func<IReadOnlyList<Contender>, Task> Run)[] harder = [("slow", stress.SlowReaderAsync), ("storm", stress.StormAsync)];
+        if (!sections.Concat(harder).Any(section => options.Has(section.Name)))
         {
             return;
         }
@@ -130,18 +139,26 @@ internal static class SideBySideRun
             {
                 await Task.Delay(PairSections.Rest, cancellationToken);
                 pair.Resident(contenders, "at rest");
-                foreach (var (section, run) in ((string, Func<IReadOnlyList<Contender>, Task>)[])[("throughput", pair.ThroughputAsync), ("requests", pair.RequestsAsync), ("connections", pair.ConnectionsAsync)])
-                {
-                    if (options.Has(section))
-                    {
-                        Console.WriteLine(section);
-                        await run(contenders);
-                    }
-                }
+                await RunAsync(options, sections, contenders);
 
+                // What memory the ordinary load leaves is read before the harder ones.
                 await pair.ResidentAfterAsync(contenders);
+                await RunAsync(options, harder, contenders);
             },
             cancellationToken);
+    }
+
+    private static async Task RunAsync(
+        SideBySideOptions options, (string Name, Func<IReadOnlyList<Contender>, Task> Run)[] sections, IReadOnlyList<Contender> contenders)
+    {
+        foreach (var (section, run) in sections)
+        {
+            if (options.Has(section))
+            {
+                Console.WriteLine(section);
+                await run(contenders);
+            }
+        }
     }
 
     private static async Task WithContendersAsync(
