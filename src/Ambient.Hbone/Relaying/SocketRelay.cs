@@ -31,8 +31,8 @@ internal sealed class SocketRelay
             await down.ConfigureAwait(false);
         }
 
-        relay._client.Detach();
-        relay._server.Detach();
+        relay._client.DetachToClose();
+        relay._server.DetachToClose();
         if (!IoContinuations.Inline)
         {
             await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);

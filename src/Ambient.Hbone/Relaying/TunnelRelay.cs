@@ -57,7 +57,7 @@ internal sealed class TunnelRelay : IStreamSink
         finally
         {
             await onAbort.DisposeAsync().ConfigureAwait(false);
-            relay._socket.Detach();
+            relay._socket.DetachToClose();
             tunnel.Release();
         }
 

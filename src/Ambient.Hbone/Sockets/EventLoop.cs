@@ -92,20 +92,35 @@ internal sealed unsafe class EventLoop
         var span = new Span<byte>(epollEvent, 16);
         MemoryMarshal.Write(span, Libc.EpollIn | Libc.EpollOut | Libc.EpollRdHup | Libc.EpollEdgeTriggered);
         MemoryMarshal.Write(span[_dataOffset..], token);
-        if (Libc.EpollControl(_epoll, Libc.EpollCtlAdd, channel.Socket.SafeHandle, epollEvent) != 0)
+        var handle = channel.Socket.SafeHandle;
+        if (Libc.EpollControl(_epoll, Libc.EpollCtlAdd, handle, epollEvent) == 0)
         {
-            var error = Marshal.GetLastPInvokeError();
-            Free(token);
-            throw new SocketException((int)Libc.ToSocketError(error));
+            return token;
         }
 
-        return token;
+        // A socket that was to be closed after an earlier relay, and was not.
+        var error = Marshal.GetLastPInvokeError();
+        if (error == Libc.FileExists && Libc.EpollControl(_epoll, Libc.EpollCtlMod, handle, epollEvent) == 0)
+        {
+            return token;
+        }
+
+        Free(token);
+        throw new SocketException((int)Libc.ToSocketError(error));
     }
 
     /// <summary>Stops reporting. To be called before the socket is closed; harmless after.</summary>
-    public void Unregister(SocketChannel channel, long token)
+    /// <param name="channel">Channel.</param>
+    /// <param name="token">What <see cref="Register"/> gave.</param>
+    /// <param name="closing">Whether the socket is closed next: then the kernel need not be told.</param>
+    public void Unregister(SocketChannel channel, long token, bool closing)
     {
         Free(token);
+        if (closing)
+        {
+            return;
+        }
+
         try
         {
             var epollEvent = stackalloc byte[16];

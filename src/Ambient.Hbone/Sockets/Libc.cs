@@ -15,9 +15,14 @@ internal static unsafe partial class Libc
     public const int EpollCtlAdd = 1;
     public const int EpollCtlDel = 2;
     public const int EpollCloseOnExec = 0x80000;
+    public const int EpollCtlMod = 3;
+    public const int DoNotWait = 0x40;
     public const int NoSignal = 0x4000;
     public const int Interrupted = 4;
     public const int TryAgain = 11;
+    public const int FileExists = 17;
+    public const int IsConnected = 106;
+    public const int Already = 114;
     public const int InProgress = 115;
     public const int DuplicateCloseOnExec = 1030;
 

@@ -26,9 +26,13 @@ internal sealed class SocketChannel
     {
         _socket = socket;
         _handle = socket.SafeHandle;
-        socket.Blocking = false;
-        if (EventLoop.IsSupported)
+        if (!EventLoop.IsSupported)
         {
+            socket.Blocking = false;
+        }
+        else
+        {
+            // Each call says that it must not wait, which saves telling the socket so.
             _readable = new SocketWait();
             _writable = connecting ? new SocketWait() : null;
             Loop = loop ?? EventLoop.Next();
@@ -58,7 +62,7 @@ internal sealed class SocketChannel
             {
                 while (_detached == 0)
                 {
-                    var count = (int)Libc.Receive(_handle, start, buffer.Length, 0);
+                    var count = (int)Libc.Receive(_handle, start, buffer.Length, Libc.DoNotWait);
                     error = count >= 0 ? SocketError.Success : Libc.ToSocketError(Marshal.GetLastPInvokeError());
                     if (error != SocketError.Interrupted)
                     {
@@ -92,7 +96,7 @@ internal sealed class SocketChannel
             {
                 while (_detached == 0)
                 {
-                    var count = (int)Libc.Send(_handle, start, bytes.Length, Libc.NoSignal);
+                    var count = (int)Libc.Send(_handle, start, bytes.Length, Libc.NoSignal | Libc.DoNotWait);
                     error = count >= 0 ? SocketError.Success : Libc.ToSocketError(Marshal.GetLastPInvokeError());
                     if (error != SocketError.Interrupted)
                     {
@@ -198,7 +202,12 @@ internal sealed class SocketChannel
     /// Nothing more is to be moved: wakes whoever waits, without a word to the peer, and every later try fails. Any
     /// number of times.
     /// </summary>
-    public void Detach()
+    public void Detach() => Detach(closing: false);
+
+    /// <summary>As <see cref="Detach()"/>, where the socket is closed next, which takes it out of the loop's set by itself.</summary>
+    public void DetachToClose() => Detach(closing: true);
+
+    private void Detach(bool closing)
     {
         if (Interlocked.Exchange(ref _detached, 1) != 0)
         {
@@ -207,7 +216,7 @@ internal sealed class SocketChannel
 
         if (Loop is not null)
         {
-            Loop.Unregister(this, _token);
+            Loop.Unregister(this, _token, closing);
             _hungUp = true;
             _readable!.Signal();
             Volatile.Read(ref _writable)?.Signal();

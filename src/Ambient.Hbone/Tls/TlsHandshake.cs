@@ -89,7 +89,7 @@ internal static class TlsHandshake
         catch (Exception e)
         {
             await tls.DisposeAsync().ConfigureAwait(false);
-            channel.Detach();
+            channel.DetachToClose();
             socket.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
             throw new HboneException(HboneFailure.TlsFailed, Explain(e, check, deadline.IsCancellationRequested, timeout), e);

@@ -69,7 +69,7 @@ internal sealed class TlsTransport : Http2Transport
     public override async ValueTask DisposeAsync()
     {
         await _tls.DisposeAsync().ConfigureAwait(false);
-        _channel.Detach();
+        _channel.DetachToClose();
         _channel.Socket.Dispose();
     }
 

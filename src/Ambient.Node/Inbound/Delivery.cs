@@ -20,7 +20,7 @@ internal sealed class Delivery(NodeSockets sockets, TimeProvider time)
         using var timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), timeout, Timeout, System.Threading.Timeout.InfiniteTimeSpan);
         try
         {
-            return await sockets.ConnectAsync(upstream, source, timeout.Token).ConfigureAwait(false);
+            return await sockets.ConnectToRelayAsync(upstream, source, timeout.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -68,4 +68,55 @@ public sealed class SocketConnectorTests
 
         Assert.InRange(cancelled, 1, 10);
     }
+
+    [Fact]
+    public async Task ConnectInPlace_ToAListener_RelaysAsTheSameObject()
+    {
+        using var app = TcpPeer.Listen();
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+
+        await SocketConnector.ConnectInPlaceAsync(client, app.EndPoint, CancellationToken.None);
+        using var accepted = await app.AcceptAsync();
+
+        var channel = new SocketChannel(client);
+        await channel.SendAllAsync("over"u8.ToArray());
+        var got = new byte[8];
+        Assert.Equal(4, await accepted.ReceiveAsync(got));
+        channel.DetachToClose();
+    }
+
+    [Fact]
+    public async Task ConnectInPlace_WhereNobodyListens_IsRefusedAndCloses()
+    {
+        IPEndPoint nowhere;
+        using (var app = TcpPeer.Listen())
+        {
+            nowhere = app.EndPoint;
+        }
+
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        var failure = await Assert.ThrowsAsync<SocketException>(() => SocketConnector.ConnectInPlaceAsync(socket, nowhere, CancellationToken.None).AsTask());
+
+        Assert.Equal(SocketError.ConnectionRefused, failure.SocketErrorCode);
+        Assert.True(socket.SafeHandle.IsClosed);
+    }
+
+    [Fact]
+    public async Task Channel_OfASocketThatWasToBeClosedAndWasNot_IsServedAgain()
+    {
+        using var app = TcpPeer.Listen();
+        using var client = await SocketConnector.Default.ConnectAsync(app.EndPoint, null, CancellationToken.None);
+        using var accepted = await app.AcceptAsync();
+        var first = new SocketChannel(client);
+        first.DetachToClose();
+
+        var second = new SocketChannel(client, first.Loop);
+        var waiting = second.WaitToReceiveAsync();
+        await accepted.SendAsync("again"u8.ToArray());
+        await waiting.AsTask().WaitAsync(HbonePair.Patience);
+
+        var got = new byte[8];
+        Assert.Equal(5, second.TryReceive(got, out _));
+        second.Detach();
+    }
 }

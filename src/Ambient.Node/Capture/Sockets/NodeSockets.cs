@@ -60,6 +60,7 @@ internal sealed partial class NodeSockets : ISocketConnector
                 MakeTransparent(socket);
             }
 
+            SetUp(socket);
             socket.Bind(address);
             socket.Listen(Backlog);
             return socket;
@@ -76,30 +77,42 @@ internal sealed partial class NodeSockets : ISocketConnector
         }
     }
 
-    /// <summary>Sets up an accepted socket.</summary>
+    /// <summary>Sets up an accepted socket. On Linux it has inherited everything from its listener, which saves five system calls each.</summary>
     public void Accepted(Socket socket)
     {
-        ArgumentNullException.ThrowIfNull(socket);
-        socket.NoDelay = true;
-        KeepAlive(socket);
+        if (!OperatingSystem.IsLinux())
+        {
+            SetUp(socket);
+        }
     }
 
     /// <inheritdoc/>
-    public async ValueTask<Socket> ConnectAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken)
+    public ValueTask<Socket> ConnectAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken) =>
+        SocketConnector.ConnectAsync(Make(destination, source), destination, cancellationToken);
+
+    /// <summary>Connects a socket that only a relay will use; see <see cref="SocketConnector.ConnectInPlaceAsync"/>.</summary>
+    /// <exception cref="SocketException">The connection could not be made.</exception>
+    public async ValueTask<Socket> ConnectToRelayAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken)
+    {
+        var socket = Make(destination, source);
+        await SocketConnector.ConnectInPlaceAsync(socket, destination, cancellationToken).ConfigureAwait(false);
+        return socket;
+    }
+
+    private Socket Make(IPEndPoint destination, IPAddress? source)
     {
         ArgumentNullException.ThrowIfNull(destination);
         var socket = new Socket(destination.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            socket.NoDelay = true;
-            KeepAlive(socket);
+            SetUp(socket);
             Mark(socket);
             if (source is not null && MayConnectFrom(source, destination.Address))
             {
                 BindTo(socket, source);
             }
 
-            return await SocketConnector.ConnectAsync(socket, destination, cancellationToken).ConfigureAwait(false);
+            return socket;
         }
         catch
         {
@@ -167,8 +180,9 @@ internal sealed partial class NodeSockets : ISocketConnector
         }
     }
 
-    private void KeepAlive(Socket socket)
+    private void SetUp(Socket socket)
     {
+        socket.NoDelay = true;
         if (!_options.KeepAlive)
         {
             return;
