@@ -59,6 +59,12 @@ public sealed class ZtunnelOptions
     /// <summary>Use an authority of this machine whose root is kept in the temporary folder (<c>FAKE_CA</c>). For tests: whoever shares that folder can be anybody.</summary>
     public bool FakeAuthority { get; init; }
 
+    /// <summary>
+    /// Threads that move bytes, at least 1 (<c>ZTUNNEL_WORKER_THREADS</c>, <c>ZTUNNEL_RESOURCE_CPU_LIMIT</c>). Default: the larger of two and a
+    /// quarter of the processors. A connection stays on one thread: fewer than connections want processors make it wait, more cost memory.
+    /// </summary>
+    public int WorkerThreads { get; init; } = Hosting.WorkerThreads.Choose(null, Environment.ProcessorCount, 0, 0);
+
     /// <summary>Address of the admin endpoint, always a loopback one. Default 127.0.0.1.</summary>
     public IPAddress AdminAddress { get; init; } = IPAddress.Loopback;
 }

@@ -51,7 +51,7 @@ internal static class ZtunnelOptionsDump
         TextOrNull(json, "localNode", host.NodeName);
         json.WriteBoolean("localhostAppTunnel", true);
         json.WriteString("network", host.Network);
-        json.WriteNumber("numWorkerThreads", Environment.ProcessorCount);
+        json.WriteNumber("numWorkerThreads", options.WorkerThreads);
         json.WriteString("outboundAddr", $"{any}:15001");
         if (options.PacketMark is { } mark)
         {

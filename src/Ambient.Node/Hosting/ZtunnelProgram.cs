@@ -1,3 +1,5 @@
+using Ambient.Hbone;
+
 namespace Ambient.Node.Hosting;
 
 /// <summary>The ztunnel process: arguments, settings from the environment, start, drain, exit code.</summary>
@@ -11,7 +13,10 @@ public static class ZtunnelProgram
         HostOf = static options => options.Host,
         PurposeOf = static options => $"mode {options.Mode}, node {options.Host.NodeName ?? "(all nodes)"}",
         Start = static async (options, loggers, shutdown, time) =>
-            await Ztunnel.StartAsync(options, loggers, shutdown, time, shutdown.Draining).ConfigureAwait(false),
+        {
+            HboneIo.Threads = options.WorkerThreads;
+            return await Ztunnel.StartAsync(options, loggers, shutdown, time, shutdown.Draining).ConfigureAwait(false);
+        },
     };
 
     /// <summary>Runs the process.</summary>

@@ -44,6 +44,7 @@ internal static class ZtunnelVariables
             KeepAliveRetries = variables.Integer("KEEPALIVE_RETRIES", 9, 1, 127, "unanswered probes after which a connection is dead"),
             UserTimeout = variables.Boolean("USER_TIMEOUT_ENABLED", false, "TCP_USER_TIMEOUT of as long as keepalive takes"),
             Socks5 = variables.Boolean("UNSTABLE_ENABLE_SOCKS5", false, "SOCKS5 on 127.0.0.1:15080 in dedicated mode; loopback mode always has it"),
+            WorkerThreads = WorkerThreads.Read(variables, Environment.ProcessorCount),
             FakeAuthority = variables.Boolean("FAKE_CA", false, "an authority kept in the temporary folder, for tests"),
         };
         if (!variables.Boolean("ENABLE_PROXY", true, "carry traffic"))
@@ -56,6 +57,7 @@ internal static class ZtunnelVariables
             variables.Fail($"no certificate authority: set AMBIENT_CA_DIR to a folder that the hosts of this machine share ({LaterAuthority})");
         }
 
+        Refuse(variables);
         ReadLater(variables);
         return options;
     }
@@ -97,6 +99,17 @@ internal static class ZtunnelVariables
         return TimeSpan.FromSeconds(180);
     }
 
+    /// <summary>What the reference has and we do not do. Weaker than asked for is said; that more was asked for than is kept stops the start.</summary>
+    private static void Refuse(VariableReader variables)
+    {
+        variables.NotYet("TLS12_ENABLED", "", "allow TLS 1.2", "only TLS 1.3 is spoken, here and by every ztunnel and waypoint");
+        if (variables.OptionalText("COMPLIANCE_POLICY", "a policy for TLS: none is supported, and a start with one is refused") is { } policy)
+        {
+            variables.Fail($"COMPLIANCE_POLICY: \"{policy}\" cannot be held: .NET does not let a program choose the groups of its key exchange. "
+                + "Choose them for the whole process in an openssl.cnf (OPENSSL_CONF, Groups = X25519MLKEM768, OpenSSL 3.5), and unset this");
+        }
+    }
+
     /// <summary>What the reference has and we have not yet: accepted, so that the same manifest starts both.</summary>
     private static void ReadLater(VariableReader variables)
     {
@@ -117,16 +130,10 @@ internal static class ZtunnelVariables
         variables.NotYet("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock", "socket of the CNI", LaterPods);
         variables.NotYet("INPOD_PORT_REUSE", "true", "SO_REUSEPORT on listeners in pods", LaterPods);
         variables.NotYet("LOCALHOST_APP_TUNNEL", "true", "PROXY protocol to localhost", "PROXY protocol is not sent yet");
-        variables.NotYet("TLS12_ENABLED", "", "allow TLS 1.2", "only TLS 1.3 is spoken");
-        variables.NotYet("COMPLIANCE_POLICY", "", "pqc: only X25519MLKEM768", "key exchange is what OpenSSL chooses");
         variables.NotYet("AUTHZ_POLICY_INFO_LOGGING", "", "log policy decisions at info", "decisions are in the access log only");
         variables.NotYet("PROXY_CONFIG", "", "ProxyConfig as YAML or JSON", "it is not read yet");
         variables.NotYet("ISTIO_META_DNS_CAPTURE", "", "DNS proxy", LaterDns);
         variables.NotYet("ISTIO_META_DNS_PROXY_ADDR", "", "address of the DNS proxy", LaterDns);
-        variables.NotYet("ZTUNNEL_WORKER_THREADS", "", "worker threads", "the runtime decides");
-        variables.NotYet("ZTUNNEL_CPU_LIMIT", "", "processors at most", "the runtime decides");
-        variables.NotYet("ZTUNNEL_RESOURCE_CPU_LIMIT", "", "processors at most", "the runtime decides");
-        variables.NotYet("ZTUNNEL_RESOURCE_CPU_REQUEST", "", "processors at least", "the runtime decides");
         _ = variables.Prefixed("XDS_HEADER_", "headers to the control plane (accepted; not used yet)");
         _ = variables.Prefixed("CA_HEADER_", "headers to the certificate authority (accepted; not used yet)");
         _ = variables.Prefixed("ISTIO_METAJSON_", "metadata for the control plane (accepted; not used yet)");
