@@ -1,28 +1,31 @@
-using System.Globalization;
 using Ambient.Certificates;
 using Ambient.Identity;
-using Ambient.Node.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Authorities;
 
-/// <summary>The certificate authority that a host's settings name.</summary>
+/// <summary>The certificate authority that settings name.</summary>
 internal sealed class Authority : ICertificateAuthority, IAsyncDisposable
 {
-    private readonly EmbeddedAuthority _authority;
+    private readonly ICertificateAuthority _authority;
 
-    private Authority(EmbeddedAuthority authority) => _authority = authority;
+    private Authority(ICertificateAuthority authority) => _authority = authority;
 
-    /// <summary>Opens the authority of <c>AMBIENT_CA_DIR</c>, or that of <c>FAKE_CA</c>.</summary>
-    /// <exception cref="CertificateAuthorityException">The folder is unusable; the message says why.</exception>
-    public static async Task<Authority> OpenAsync(HostOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Opens the authority. Istio's is not asked for anything before the first certificate is needed.</summary>
+    /// <exception cref="CertificateAuthorityException">The embedded authority's folder is unusable; the message says why.</exception>
+    public static async Task<Authority> OpenAsync(AuthorityOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
+        if (options.Istio is { } istio)
+        {
+            return new Authority(new IstioAuthority(istio, options.Lifetime, options.Impersonate, loggers.CreateLogger("Authority")));
+        }
+
         var embedded = new EmbeddedAuthorityOptions
         {
-            Folder = options.AuthorityFolder ?? FakeFolder(options.TrustDomain),
+            Folder = options.Folder ?? throw new CertificateAuthorityException("no certificate authority is named"),
             TrustDomain = options.TrustDomain,
-            LeafLifetime = options.SecretTtl,
+            LeafLifetime = options.Lifetime,
         };
         return new Authority(await EmbeddedAuthority.OpenAsync(embedded, time, new Logger<EmbeddedAuthority>(loggers), cancellationToken).ConfigureAwait(false));
     }
@@ -33,11 +36,7 @@ internal sealed class Authority : ICertificateAuthority, IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync()
     {
-        _authority.Dispose();
+        (_authority as IDisposable)?.Dispose();
         return ValueTask.CompletedTask;
     }
-
-    /// <summary>One folder for a user and a trust domain, so that ztunnels that are tried side by side trust each other.</summary>
-    private static string FakeFolder(string trustDomain) =>
-        Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"ambient-fake-ca-{Environment.UserName}-{trustDomain}"));
 }

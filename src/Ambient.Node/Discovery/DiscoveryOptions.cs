@@ -1,3 +1,5 @@
+using Ambient.Node.Discovery.Xds;
+
 namespace Ambient.Node.Discovery;
 
 /// <summary>Where the mesh is read from, and what the source itself does not say. Exactly one source must be given.</summary>
@@ -37,4 +39,7 @@ public sealed class DiscoveryOptions
     /// How often the folder is compared with what was read, for file systems that report no changes. Default 500 ms.
     /// </summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>A control plane; may be beside a local configuration, which is read first.</summary>
+    internal XdsOptions? Xds { get; set; }
 }

@@ -1,6 +1,8 @@
 using Ambient.Mesh;
+using Ambient.Node.Diagnostics.Metrics;
 using Ambient.Node.Discovery.LocalConfig;
 using Ambient.Node.Discovery.Manifests;
+using Ambient.Node.Discovery.Xds;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Discovery;
@@ -14,21 +16,40 @@ public static class MeshSource
     /// <param name="logger">Where it says what changed and what is wrong.</param>
     /// <param name="timeProvider">Clock; the system's when null.</param>
     /// <exception cref="MeshSourceException">No source is named, or more than one.</exception>
-    public static IMeshSource Create(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider? timeProvider = null)
+    public static IMeshSource Create(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider? timeProvider = null) =>
+        Create(options, store, logger, timeProvider ?? TimeProvider.System, metrics: null);
+
+    /// <summary>As the public one, for hosts that count what a control plane sends.</summary>
+    internal static IMeshSource Create(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, MetricRegistry? metrics)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(logger);
-        var named = new[] { options.ManifestsFolder, options.LocalConfigPath, options.LocalConfig }.Count(source => !string.IsNullOrEmpty(source));
-        if (named != 1)
+        var files = new[] { options.ManifestsFolder, options.LocalConfigPath, options.LocalConfig }.Count(source => !string.IsNullOrEmpty(source));
+        if (files > 1)
         {
-            throw new MeshSourceException(named == 0
-                ? "no mesh source: set AMBIENT_MANIFESTS to a folder of Kubernetes YAML, or LOCAL_XDS_PATH to a file in ztunnel's local format"
-                : "more than one mesh source: set only one of AMBIENT_MANIFESTS, LOCAL_XDS_PATH and LOCAL_XDS");
+            throw new MeshSourceException("more than one mesh source: set only one of AMBIENT_MANIFESTS, LOCAL_XDS_PATH and LOCAL_XDS");
+        }
+
+        if (options.Xds is { } xds)
+        {
+            if (!string.IsNullOrEmpty(options.ManifestsFolder))
+            {
+                throw new MeshSourceException("two mesh sources: set either AMBIENT_MANIFESTS or XDS_ADDRESS");
+            }
+
+            var controlPlane = new XdsSource(xds, store, metrics is null ? null : new XdsMetrics(metrics), logger, time);
+            return files == 0 ? controlPlane : new SequentialSource([new LocalConfigSource(options, store, logger), controlPlane]);
+        }
+
+        if (files == 0)
+        {
+            throw new MeshSourceException(
+                "no mesh source: set XDS_ADDRESS to a control plane, AMBIENT_MANIFESTS to a folder of Kubernetes YAML, or LOCAL_XDS_PATH to a file in ztunnel's local format");
         }
 
         return string.IsNullOrEmpty(options.ManifestsFolder)
             ? new LocalConfigSource(options, store, logger)
-            : new ManifestFolderSource(options, store, logger, timeProvider ?? TimeProvider.System);
+            : new ManifestFolderSource(options, store, logger, time);
     }
 }

@@ -1,3 +1,4 @@
+using Ambient.Node.Authorities;
 using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Discovery;
 
@@ -58,6 +59,16 @@ public sealed class HostOptions
     public string IstioVersion { get; init; } = "unknown";
 
     /// <summary>The mesh source that these settings name.</summary>
+    /// <summary>Whether the mesh, or a part of it, comes from a file or folder.</summary>
+    internal bool HasFileSource => Manifests is not null || LocalXdsPath is not null || LocalXds is not null;
+
+    internal AuthorityOptions ToAuthorityOptions() => new()
+    {
+        Folder = AuthorityFolder ?? AuthorityOptions.FakeFolder(TrustDomain),
+        TrustDomain = TrustDomain,
+        Lifetime = SecretTtl,
+    };
+
     internal DiscoveryOptions ToDiscoveryOptions() => new()
     {
         ManifestsFolder = Manifests,

@@ -8,7 +8,8 @@ namespace Ambient.Node.Hosting;
 internal static class HostProcess
 {
     /// <summary>Switches of the runtime and of OpenSSL that have to be set before they are first looked at.</summary>
-    public static void Prepare()
+    /// <param name="machineRoots">Whether the machine's root store is needed.</param>
+    public static void Prepare(bool machineRoots)
     {
         // Completions run where epoll reports them: crossing to the thread pool costs a third of the requests per second.
         if (Environment.GetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS") is null)
@@ -16,7 +17,10 @@ internal static class HostProcess
             Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
         }
 
-        MachineRoots.DoNotLoad();
+        if (!machineRoots)
+        {
+            MachineRoots.DoNotLoad();
+        }
     }
 
     /// <summary>The log filter of settings that were validated.</summary>

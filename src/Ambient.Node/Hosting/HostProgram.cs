@@ -27,6 +27,9 @@ internal sealed class HostProgram<TOptions>
     /// <summary>What this process is for, for the first line of the log.</summary>
     public required Func<TOptions, string> PurposeOf { get; init; }
 
+    /// <summary>Whether the machine's root store vouches for anything.</summary>
+    public Func<TOptions, bool> NeedsMachineRoots { get; init; } = static _ => false;
+
     /// <summary>Starts the proxy.</summary>
     public required Func<TOptions, HostLoggerFactory, Shutdown, TimeProvider, Task<IHostedProxy>> Start { get; init; }
 
@@ -70,7 +73,7 @@ internal sealed class HostProgram<TOptions>
         }
 
         // 2. The process, before its first socket and its first handshake.
-        HostProcess.Prepare();
+        HostProcess.Prepare(NeedsMachineRoots(options));
         var host = HostOf(options);
         using var writer = LogWriter.ToStandardError();
         using var loggers = new HostLoggerFactory(writer, host.LogFormat, HostProcess.FilterOf(host), time);

@@ -66,13 +66,13 @@ internal static class HostVariables
     /// <summary>Checks that there is a mesh to read: called by hosts after their own variables.</summary>
     public static void RequireSource(VariableReader variables, HostOptions options)
     {
-        if (options.Manifests is not null || options.LocalXdsPath is not null || options.LocalXds is not null)
+        if (options.HasFileSource)
         {
             return;
         }
 
-        variables.Fail("no source for the mesh: set AMBIENT_MANIFESTS (a folder of Kubernetes YAML) or LOCAL_XDS_PATH (ztunnel's local format). "
-            + "A control plane (XDS_ADDRESS) cannot be used yet");
+        variables.Fail("no source for the mesh: set AMBIENT_MANIFESTS (a folder of Kubernetes YAML), LOCAL_XDS_PATH (ztunnel's local format), "
+            + "or, for a ztunnel, XDS_ADDRESS (a control plane)");
     }
 
     private static TimeSpan Lifetime(VariableReader variables)

@@ -23,6 +23,9 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
     /// <summary>What an operator should know once: settings that are accepted and have no effect yet.</summary>
     public IReadOnlyList<string> Notices => _notices;
 
+    /// <summary>Whether this process runs in a pod of a Kubernetes cluster.</summary>
+    public bool IsInCluster => environment.ContainsKey("KUBERNETES_SERVICE_HOST");
+
     /// <summary>The variables of this process.</summary>
     public static Dictionary<string, string> OfProcess()
     {
@@ -34,6 +37,9 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
 
         return variables;
     }
+
+    /// <summary>Whether a variable is set to something.</summary>
+    public bool IsSet(string name) => Raw(name) is { Length: > 0 };
 
     /// <summary>Adds an error that is about more than one variable.</summary>
     public void Fail(string error) => _errors.Add(error);

@@ -78,7 +78,7 @@ internal sealed class WaypointHost : IHostedProxy
         // 1. Mesh and certificates.
         var store = new MeshStore();
         var source = Own(MeshSource.Create(host.ToDiscoveryOptions(), store, loggers.CreateLogger("Discovery"), time));
-        var authority = Own(await Authority.OpenAsync(host, loggers, time, cancellationToken).ConfigureAwait(false));
+        var authority = Own(await Authority.OpenAsync(host.ToAuthorityOptions(), loggers, time, cancellationToken).ConfigureAwait(false));
         var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
 
         // 2. The node, and the endpoints that can be asked why it is not ready.

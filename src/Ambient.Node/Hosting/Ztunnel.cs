@@ -143,8 +143,10 @@ internal sealed class Ztunnel : IHostedProxy
 
         // 2. The mesh and the certificates.
         var store = _store;
-        var source = Own(MeshSource.Create(host.ToDiscoveryOptions(), store, loggers.CreateLogger("Discovery"), time));
-        var authority = await Authority.OpenAsync(host, loggers, time, cancellationToken).ConfigureAwait(false);
+        var discovery = host.ToDiscoveryOptions();
+        discovery.Xds = options.Xds;
+        var source = Own(MeshSource.Create(discovery, store, loggers.CreateLogger("Discovery"), time, registry));
+        var authority = await Authority.OpenAsync(options.ToAuthorityOptions(), loggers, time, cancellationToken).ConfigureAwait(false);
         Own(authority);
         var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
 

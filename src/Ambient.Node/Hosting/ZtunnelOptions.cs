@@ -1,4 +1,7 @@
 using System.Net;
+using Ambient.Node.Authorities;
+using Ambient.Node.ControlPlane;
+using Ambient.Node.Discovery.Xds;
 
 namespace Ambient.Node.Hosting;
 
@@ -65,8 +68,26 @@ public sealed class ZtunnelOptions
     /// </summary>
     public int WorkerThreads { get; init; } = Hosting.WorkerThreads.Choose(null, Environment.ProcessorCount, 0, 0);
 
+    /// <summary>The control plane that tells the mesh (<c>XDS_ADDRESS</c>); null: the mesh comes from files alone.</summary>
+    internal XdsOptions? Xds { get; init; }
+
+    /// <summary>The certificate authority that speaks Istio's protocol (<c>CA_ADDRESS</c>); null: an embedded one.</summary>
+    internal ControlPlaneOptions? CertificateAuthority { get; init; }
+
     /// <summary>Address of the admin endpoint, always a loopback one. Default 127.0.0.1.</summary>
     public IPAddress AdminAddress { get; init; } = IPAddress.Loopback;
+
+    /// <summary>Whether the machine's own roots vouch for the control plane or the authority.</summary>
+    internal bool UsesMachineRoots =>
+        Xds?.Server.Roots == ControlPlaneOptions.SystemRoots || CertificateAuthority?.Roots == ControlPlaneOptions.SystemRoots;
+
+    internal AuthorityOptions ToAuthorityOptions() => Host.ToAuthorityOptions() with
+    {
+        Istio = CertificateAuthority,
+
+        // A dedicated proxy is the workload; a node's proxy asks in the name of its workloads.
+        Impersonate = Mode != ZtunnelMode.Dedicated,
+    };
 }
 
 /// <summary>How a ztunnel catches connections.</summary>

@@ -3,8 +3,6 @@ namespace Ambient.Node.Hosting;
 /// <summary>Reads <see cref="ZtunnelOptions"/> from the environment variables of the reference, and ours (reference/ztunnel.md 1.2).</summary>
 internal static class ZtunnelVariables
 {
-    private const string LaterControlPlane = "a control plane cannot be used yet; the mesh comes from AMBIENT_MANIFESTS or LOCAL_XDS_PATH";
-    private const string LaterAuthority = "an external certificate authority cannot be used yet; certificates come from AMBIENT_CA_DIR";
     private const string LaterDns = "DNS is not captured yet; names are resolved by SOCKS5 only";
     private const string LaterPods = "pods of a node cannot be served in their own namespaces yet (PROXY_MODE=shared)";
 
@@ -24,12 +22,21 @@ internal static class ZtunnelVariables
             ("loopback", Mode.Loopback), ("dedicated", Mode.Dedicated), ("shared", Mode.Shared));
         var workload = ReadWorkload(variables, mode);
         var host = HostVariables.Read(variables);
-        HostVariables.RequireSource(variables, host);
+        var token = ControlPlaneVariables.ReadToken(variables);
+        var xds = ControlPlaneVariables.ReadXds(variables, host, token);
+        if (xds is null)
+        {
+            HostVariables.RequireSource(variables, host);
+        }
+
+        var fake = variables.Boolean("FAKE_CA", false, "an authority kept in the temporary folder, for tests");
         var options = new ZtunnelOptions
         {
             Host = host,
             Mode = mode == Mode.Dedicated ? ZtunnelMode.Dedicated : ZtunnelMode.Loopback,
             Workload = workload,
+            Xds = xds,
+            CertificateAuthority = ControlPlaneVariables.ReadAuthority(variables, host, token, fake),
             PacketMark = variables.OptionalInteger("PACKET_MARK", 0, int.MaxValue, "", "SO_MARK of every socket, which redirection rules leave alone"),
             EnableOriginalSource = variables.OptionalBoolean("ENABLE_ORIG_SRC", "", "connect to workloads from the client's address; not set: where the kernel allows it"),
             ResponseBaggage = variables.Boolean("ENABLE_RESPONSE_BAGGAGE", true, "tell peers about workloads, and use what they tell"),
@@ -45,16 +52,16 @@ internal static class ZtunnelVariables
             UserTimeout = variables.Boolean("USER_TIMEOUT_ENABLED", false, "TCP_USER_TIMEOUT of as long as keepalive takes"),
             Socks5 = variables.Boolean("UNSTABLE_ENABLE_SOCKS5", false, "SOCKS5 on 127.0.0.1:15080 in dedicated mode; loopback mode always has it"),
             WorkerThreads = WorkerThreads.Read(variables, Environment.ProcessorCount),
-            FakeAuthority = variables.Boolean("FAKE_CA", false, "an authority kept in the temporary folder, for tests"),
+            FakeAuthority = fake,
         };
         if (!variables.Boolean("ENABLE_PROXY", true, "carry traffic"))
         {
             variables.Fail("ENABLE_PROXY=false: without proxy and DNS there is nothing to do");
         }
 
-        if (host.AuthorityFolder is null && !options.FakeAuthority)
+        if (host.AuthorityFolder is null && !options.FakeAuthority && options.CertificateAuthority is null)
         {
-            variables.Fail($"no certificate authority: set AMBIENT_CA_DIR to a folder that the hosts of this machine share ({LaterAuthority})");
+            variables.Fail("no certificate authority: set CA_ADDRESS to Istio's, or AMBIENT_CA_DIR to a folder that the hosts of this machine share");
         }
 
         Refuse(variables);
@@ -113,17 +120,6 @@ internal static class ZtunnelVariables
     /// <summary>What the reference has and we have not yet: accepted, so that the same manifest starts both.</summary>
     private static void ReadLater(VariableReader variables)
     {
-        variables.NotYet("XDS_ADDRESS", "", "control plane", LaterControlPlane);
-        variables.NotYet("CA_ADDRESS", "", "certificate authority", LaterAuthority);
-        variables.NotYet("XDS_ROOT_CA", "./var/run/secrets/istio/root-cert.pem", "roots of the control plane", LaterControlPlane);
-        variables.NotYet("CA_ROOT_CA", "./var/run/secrets/istio/root-cert.pem", "roots of the certificate authority", LaterAuthority);
-        variables.NotYet("ALT_XDS_HOSTNAME", "", "another name of the control plane", LaterControlPlane);
-        variables.NotYet("ALT_CA_HOSTNAME", "", "another name of the certificate authority", LaterAuthority);
-        variables.NotYet("AUTH_TOKEN", "./var/run/secrets/tokens/istio-token", "token for both", LaterControlPlane);
-        variables.NotYet("XDS_ON_DEMAND", "false", "fetch the mesh piece by piece", LaterControlPlane);
-        variables.NotYet("INSTANCE_IP", "1.1.1.1", "our address, for the control plane", LaterControlPlane);
-        variables.NotYet("POD_NAME", "", "our own pod", "ztunnel does not serve HBONE for itself yet");
-        variables.NotYet("POD_NAMESPACE", "", "our own pod's namespace", "ztunnel does not serve HBONE for itself yet");
         variables.NotYet("SERVICE_ACCOUNT", "", "our own service account", "ztunnel does not serve HBONE for itself yet");
         variables.NotYet("PREFERED_SERVICE_NAMESPACE", "", "namespace that wins in DNS", LaterDns);
         variables.NotYet("CRL_PATH", "", "certificate revocation list", "revoked certificates are not refused yet");
@@ -134,8 +130,5 @@ internal static class ZtunnelVariables
         variables.NotYet("PROXY_CONFIG", "", "ProxyConfig as YAML or JSON", "it is not read yet");
         variables.NotYet("ISTIO_META_DNS_CAPTURE", "", "DNS proxy", LaterDns);
         variables.NotYet("ISTIO_META_DNS_PROXY_ADDR", "", "address of the DNS proxy", LaterDns);
-        _ = variables.Prefixed("XDS_HEADER_", "headers to the control plane (accepted; not used yet)");
-        _ = variables.Prefixed("CA_HEADER_", "headers to the certificate authority (accepted; not used yet)");
-        _ = variables.Prefixed("ISTIO_METAJSON_", "metadata for the control plane (accepted; not used yet)");
     }
 }

@@ -79,7 +79,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
 
         // Unlike the hosts, an application keeps the machine's roots: its other clients call HTTPS servers outside the mesh.
         var source = Own(MeshSource.Create(host.ToDiscoveryOptions(), _store, _loggers.CreateLogger("Ambient.Node.Discovery"), _time));
-        var authority = Own(await Authority.OpenAsync(host, _loggers, _time, cancellationToken).ConfigureAwait(false));
+        var authority = Own(await Authority.OpenAsync(host.ToAuthorityOptions(), _loggers, _time, cancellationToken).ConfigureAwait(false));
         _svids = Own(new SvidCache(authority, null, _time, _loggers.CreateLogger<SvidCache>()));
         _client = Own(new HboneClient(new HboneClientOptions { Connector = Connector }, _svids, _time));
         await source.StartAsync(cancellationToken).ConfigureAwait(false);

@@ -105,22 +105,80 @@ public sealed class ZtunnelVariablesTests : IDisposable
     public void Read_VariablesOfLaterFeatures_AreAcceptedAndMentioned()
     {
         var environment = Loopback();
-        environment["XDS_ADDRESS"] = "istiod.istio-system.svc:15012";
-        environment["CRL_PATH"] = "/var/run/crl.pem";
+        environment["TLS12_ENABLED"] = "true";
 
         var (_, variables) = Read(environment);
 
         Assert.Empty(variables.Errors);
-        Assert.Equal(2, variables.Notices.Count);
+        Assert.Contains("TLS12_ENABLED", Assert.Single(variables.Notices), StringComparison.Ordinal);
     }
 
     [Fact]
     public void Read_NoSource_SaysWhatToSet()
     {
-        var (_, variables) = Read(new() { ["PROXY_MODE"] = "loopback", ["FAKE_CA"] = "true", ["XDS_ADDRESS"] = "istiod:15012" });
+        var (_, variables) = Read(new() { ["PROXY_MODE"] = "loopback", ["FAKE_CA"] = "true" });
 
         var error = Assert.Single(variables.Errors);
         Assert.Contains("AMBIENT_MANIFESTS", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("istiod.istio-system.svc:15012", "https://istiod.istio-system.svc:15012/")]
+    [InlineData("https://istiod:15012", "https://istiod:15012/")]
+    public void Read_ControlPlane_IsReachedByTls(string address, string uri)
+    {
+        var (options, variables) = Read(new()
+        {
+            ["PROXY_MODE"] = "dedicated",
+            ["PROXY_WORKLOAD_INFO"] = "ns/name/sa",
+            ["XDS_ADDRESS"] = address,
+            ["CA_ADDRESS"] = address,
+            ["ALT_XDS_HOSTNAME"] = "other",
+            ["XDS_ROOT_CA"] = "SYSTEM",
+            ["XDS_HEADER_X-Mine"] = "yes",
+            ["ISTIO_META_CLUSTER_ID"] = "c1",
+        });
+
+        Assert.Empty(variables.Errors);
+        Assert.Equal(uri, options.Xds!.Server.Address.ToString());
+        Assert.Equal(("other", "SYSTEM", "c1"), (options.Xds.Server.AlternativeName, options.Xds.Server.Roots, options.Xds.Server.ClusterId));
+        Assert.Equal("x-mine", Assert.Single(options.Xds.Server.Headers).Key);
+        Assert.Equal("c1", options.Xds.Metadata["CLUSTER_ID"]);
+        Assert.Equal(uri, options.CertificateAuthority!.Address.ToString());
+        Assert.True(options.UsesMachineRoots);
+        Assert.False(options.ToAuthorityOptions().Impersonate);
+    }
+
+    [Fact]
+    public void Read_InACluster_IstiodIsTheDefault()
+    {
+        var (options, variables) = Read(new()
+        {
+            ["PROXY_MODE"] = "dedicated",
+            ["PROXY_WORKLOAD_INFO"] = "ns/name/sa",
+            ["KUBERNETES_SERVICE_HOST"] = "10.96.0.1",
+        });
+
+        Assert.Empty(variables.Errors);
+        Assert.Equal("istiod.istio-system.svc", options.Xds!.Server.Address.Host);
+        Assert.Equal(15012, options.CertificateAuthority!.Address.Port);
+    }
+
+    [Theory]
+    [InlineData("XDS_ADDRESS", "http://istiod:15010")]
+    [InlineData("XDS_ADDRESS", "https://")]
+    [InlineData("XDS_HEADER_bad name", "x")]
+    [InlineData("CA_HEADER_grpc-x", "x")]
+    [InlineData("XDS_HEADER_x", "line\nbreak")]
+    [InlineData("ISTIO_METAJSON_X", "{")]
+    public void Read_BadControlPlaneSettings_AreErrorsThatNameTheVariable(string name, string value)
+    {
+        var environment = Loopback();
+        environment[name] = value;
+
+        var (_, variables) = Read(environment);
+
+        Assert.Contains(variables.Errors, error => error.StartsWith(name, StringComparison.Ordinal));
     }
 
     [Fact]

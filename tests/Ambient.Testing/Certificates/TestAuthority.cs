@@ -88,6 +88,16 @@ public sealed class TestAuthority : ICertificateAuthority
         return new X509Svid(id, signed.CopyWithPrivateKey(key), _intermediates, Roots);
     }
 
+    /// <summary>A certificate for a key that somebody else keeps, and the authority's own.</summary>
+    public (X509Certificate2 Leaf, X509Certificate2 Authority) Sign(SpiffeId id, PublicKey key)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        var request = new CertificateRequest(new X500DistinguishedName(""), key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(SvidCertificate.UriSan(id.ToString()));
+        var now = _time.GetUtcNow();
+        return (request.Create(_signer.SubjectName, X509SignatureGenerator.CreateForECDsa(_signer.GetECDsaPrivateKey()!), now.AddMinutes(-1), now + _lifetime, SvidCertificate.NewSerial()), _signer);
+    }
+
     /// <summary>Writes the root and its key where an <see cref="EmbeddedAuthority"/> of that folder finds them: a host then issues under this root.</summary>
     public void SaveRoot(string folder)
     {

@@ -1,0 +1,39 @@
+using Ambient.Node.ControlPlane;
+
+namespace Ambient.Node.Authorities;
+
+/// <summary>Who issues certificates: an authority in this process, or istiod. Exactly one of them.</summary>
+internal sealed record AuthorityOptions
+{
+    /// <summary>Folder of the embedded authority.</summary>
+    public string? Folder { get; init; }
+
+    /// <summary>Istio's certificate service.</summary>
+    public ControlPlaneOptions? Istio { get; init; }
+
+    /// <summary>Whether certificates are asked for in the name of workloads, as a node's proxy does, rather than for ourselves.</summary>
+    public bool Impersonate { get; init; }
+
+    /// <summary>Trust domain of the embedded authority.</summary>
+    public string TrustDomain { get; init; } = "cluster.local";
+
+    /// <summary>Life of a certificate.</summary>
+    public TimeSpan Lifetime { get; init; } = TimeSpan.FromHours(24);
+
+    /// <summary>One folder for a user and a trust domain, so that hosts that are tried side by side trust each other (<c>FAKE_CA</c>).</summary>
+    public static string FakeFolder(string trustDomain) => Path.Combine(Path.GetTempPath(), $"ambient-fake-ca-{Uid()}-{trustDomain}");
+
+    /// <summary>The user by number where there are numbers: a container need not know its users by name.</summary>
+    private static string Uid()
+    {
+        foreach (var line in File.Exists("/proc/self/status") ? File.ReadLines("/proc/self/status") : [])
+        {
+            if (line.StartsWith("Uid:", StringComparison.Ordinal) && line.Split('\t') is [_, var uid, ..])
+            {
+                return uid;
+            }
+        }
+
+        return Environment.UserName;
+    }
+}

@@ -1,0 +1,11 @@
+namespace Ambient.Node.Discovery.Xds;
+
+/// <summary>The resource types that a ztunnel subscribes to, in the order in which it does.</summary>
+internal static class XdsTypes
+{
+    /// <summary>Workloads and services.</summary>
+    public const string Address = "type.googleapis.com/istio.workload.Address";
+
+    /// <summary>Policies.</summary>
+    public const string Authorization = "type.googleapis.com/istio.security.Authorization";
+}
