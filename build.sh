@@ -18,6 +18,7 @@ usage: ./build.sh VERB [arguments]
                     (arguments go to `dotnet test`, for example: --filter Category=Golden)
   hosts             native binaries: artifacts/hosts/ztunnel and artifacts/hosts/waypoint
   pack              the four packages, with symbols: artifacts/packages
+  docs              writes docs/reference-cases.md anew from what the tests say of themselves
   bench [arguments] side by side with other proxies (root, Linux); installs what it compares with
   help              this text
 
@@ -212,6 +213,13 @@ verb_pack() {
   ls -1 "$out"
 }
 
+verb_docs() {
+  need_dotnet
+  local project=tests/Ambient.EndToEnd.Tests
+  build "$project" || fail "$project does not build"
+  AMBIENT_WRITE_DOCS=1 dotnet test "$project" --no-build -v quiet --nologo --filter 'FullyQualifiedName~ReferenceCasesTests'
+}
+
 verb_bench() {
   verb_hosts
   [ -f tests/Ambient.Benchmarks/side-by-side.sh ] || fail "tests/Ambient.Benchmarks/side-by-side.sh is missing"
@@ -221,7 +229,7 @@ verb_bench() {
 verb=${1:-help}
 [ $# -eq 0 ] || shift
 case "$verb" in
-  demo | test | hosts | pack | bench) "verb_$verb" "$@" ;;
+  demo | test | hosts | pack | docs | bench) "verb_$verb" "$@" ;;
   help | -h | --help) usage ;;
   *) usage >&2; fail "unknown verb: $verb" ;;
 esac

@@ -74,6 +74,7 @@ public sealed class MeshSnapshotBuilderTests
     }
 
     [Fact]
+    [Trait("Reference", "overlapping_workload_ip")]
     public void Set_OverlappingAddress_PrefersPodThenEntryThenNone()
     {
         var address = Pod(1).Addresses[0];
@@ -106,6 +107,7 @@ public sealed class MeshSnapshotBuilderTests
     }
 
     [Fact]
+    [Trait("Reference", "rbac_change_scope")]
     public void PoliciesOfNamespace_ScopeChangesToSelector_LeavesNamespace()
     {
         var policy = new AuthorizationPolicy { Namespace = "default", Name = "p", Scope = PolicyScope.Namespace };

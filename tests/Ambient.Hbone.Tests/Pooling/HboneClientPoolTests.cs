@@ -6,6 +6,7 @@ namespace Ambient.Hbone.Tests.Pooling;
 public sealed class HboneClientPoolTests
 {
     [Fact]
+    [Trait("Reference", "connections_reused")]
     public async Task ConnectionsReused_SequentialAndConcurrentTunnels_ShareOneConnection()
     {
         await using var pair = new HbonePair { ClientOptions = { MaxStreamsPerConnection = 3 } }.Start(Echo.HandleAsync);
@@ -22,6 +23,7 @@ public sealed class HboneClientPoolTests
     }
 
     [Fact]
+    [Trait("Reference", "connection_limits")]
     public async Task ConnectionLimits_MoreTunnelsThanPlaces_OpenFurtherConnectionsAndNeverOverfillOne()
     {
         await using var pair = new HbonePair { ClientOptions = { MaxStreamsPerConnection = 2 } }.Start(Echo.HandleAsync);
@@ -42,6 +44,7 @@ public sealed class HboneClientPoolTests
     }
 
     [Fact]
+    [Trait("Reference", "single_pool")]
     public async Task SinglePool_OneStreamAConnection_TwoTunnelsHaveTwoConnections()
     {
         await using var pair = new HbonePair { ClientOptions = { MaxStreamsPerConnection = 1 } }.Start(Echo.HandleAsync);
@@ -52,6 +55,7 @@ public sealed class HboneClientPoolTests
     }
 
     [Fact]
+    [Trait("Reference", "unique_keys_have_unique_connections")]
     public async Task UniqueKeys_DifferentSourceAddresses_HaveUniqueConnections()
     {
         await using var pair = new HbonePair().Start(Echo.HandleAsync);
@@ -77,6 +81,9 @@ public sealed class HboneClientPoolTests
     }
 
     [Theory]
+    [Trait("Reference", "stress_test_single_source")]
+    [Trait("Reference", "stress_test_multiple_source")]
+    [Trait("Reference", "stress_test_many_client_many_sources")]
     [InlineData(100, 1, 1)]
     [InlineData(40, 40, 40)]
     [InlineData(150, 3, 3)]
@@ -96,6 +103,7 @@ public sealed class HboneClientPoolTests
     }
 
     [Fact]
+    [Trait("Reference", "server_goaway")]
     public async Task ServerGoAway_PooledConnection_IsNotUsedAgain()
     {
         await using var pair = new HbonePair().Start(Echo.HandleAsync);
@@ -128,6 +136,7 @@ public sealed class HboneClientPoolTests
     }
 
     [Fact]
+    [Trait("Reference", "idle_eviction")]
     public async Task IdleEviction_UnusedConnection_IsClosed()
     {
         await using var pair = new HbonePair { ClientOptions = { UnusedReleaseTimeout = TimeSpan.FromMilliseconds(100) } }.Start(Echo.HandleAsync);
@@ -138,6 +147,7 @@ public sealed class HboneClientPoolTests
     }
 
     [Fact]
+    [Trait("Reference", "idle_eviction_with_persistent")]
     public async Task IdleEviction_WithPersistentStream_ClosesOnlyWhenTheStreamEnds()
     {
         await using var pair = new HbonePair { ClientOptions = { UnusedReleaseTimeout = TimeSpan.FromMilliseconds(50) } }.Start(Echo.HandleAsync);

@@ -150,6 +150,7 @@ public sealed class RelayEndingTests
     }
 
     [Fact]
+    [Trait("Reference", "copy")]
     public async Task Passthrough_BetweenSockets_IsByteExactAndCounts()
     {
         using var front = TcpPeer.Listen();

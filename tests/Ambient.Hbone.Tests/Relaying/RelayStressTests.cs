@@ -28,6 +28,7 @@ public sealed class RelayStressTests
     }
 
     [Fact]
+    [Trait("Reference", "copystress")]
     public async Task OneTunnel_AThousandPieces_AreByteExact()
     {
         using var app = TcpPeer.Listen();

@@ -40,17 +40,21 @@ public sealed class ConnectionAuthorizerTests
         ConnectionAuthorizer.Authorize(Snapshot([Destination, .. policies]), Destination, facts);
 
     [Fact]
+    [Trait("Reference", "rbac_empty_policy")]
     public void Match_WithoutAnyField_Never() => Assert.False(Matches(new PolicyMatch(), Tls));
 
     [Fact]
+    [Trait("Reference", "rbac_empty_policy")]
     public void Clause_WithoutMatches_Always() =>
         Assert.Equal(0, ConnectionPolicyMatcher.MatchingRule(Policy("p", PolicyAction.Allow, Rule(Clause())), Plaintext));
 
     [Fact]
+    [Trait("Reference", "rbac_empty_policy")]
     public void Rule_WithoutClauses_Always() =>
         Assert.Equal(0, ConnectionPolicyMatcher.MatchingRule(Policy("p", PolicyAction.Allow, Rule()), Plaintext));
 
     [Fact]
+    [Trait("Reference", "rbac_empty_policy")]
     public void Policy_WithoutRules_Never()
     {
         Assert.Equal(-1, ConnectionPolicyMatcher.MatchingRule(Policy("p", PolicyAction.Allow), Plaintext));
@@ -59,6 +63,7 @@ public sealed class ConnectionAuthorizerTests
     }
 
     [Theory]
+    [Trait("Reference", "rbac_nesting")]
     [InlineData("a", 80, true)]
     [InlineData("b", 80, true)]
     [InlineData("c", 80, false)]
@@ -74,6 +79,7 @@ public sealed class ConnectionAuthorizerTests
     }
 
     [Fact]
+    [Trait("Reference", "rbac_multi_rule")]
     public void Rules_Several_EitherMatchesAndIsNamed()
     {
         var policy = Policy("p", PolicyAction.Allow,
@@ -102,6 +108,18 @@ public sealed class ConnectionAuthorizerTests
     };
 
     [Theory]
+    [Trait("Reference", "namespaces")]
+    [Trait("Reference", "service_accounts")]
+    [Trait("Reference", "principals")]
+    [Trait("Reference", "not_namespaces")]
+    [Trait("Reference", "not_service_accounts")]
+    [Trait("Reference", "not_principals")]
+    [Trait("Reference", "source_ips")]
+    [Trait("Reference", "destination_ips")]
+    [Trait("Reference", "destination_ports")]
+    [Trait("Reference", "not_source_ips")]
+    [Trait("Reference", "not_destination_ips")]
+    [Trait("Reference", "not_destination_ports")]
     [MemberData(nameof(Fields))]
     public void Field_PlaintextTlsAndOther_AsRecorded(string field, bool plaintext, bool tls, bool other)
     {
@@ -130,6 +148,7 @@ public sealed class ConnectionAuthorizerTests
     }
 
     [Fact]
+    [Trait("Reference", "cidr_range")]
     public void CidrRange_Destination_AllWithin() =>
         Assert.All([Plaintext, Tls, OtherTls], facts => Assert.True(Matches(new PolicyMatch { DestinationIPs = [IPNetwork.Parse("127.0.0.0/24")] }, facts)));
 
@@ -156,6 +175,7 @@ public sealed class ConnectionAuthorizerTests
     }
 
     [Theory]
+    [Trait("Reference", "string_match")]
     [InlineData("abc", "abc", true)]
     [InlineData("abc", "abcd", false)]
     [InlineData("abc", "ABC", false)]

@@ -19,9 +19,11 @@ public sealed class ConnectHeadersTests
         "k8s.cluster.name=Kubernetes,k8s.namespace.name=default,k8s.deployment.name=productpage-v1,service.name=productpage,service.version=v1,cloud.region=r1,cloud.availability_zone=z1";
 
     [Fact]
+    [Trait("Reference", "baggage_parser")]
     public void Baggage_OfWorkload_AsRecorded() => Assert.Equal(Recorded, ConnectHeaders.Baggage(Productpage));
 
     [Fact]
+    [Trait("Reference", "baggage_parser_empty_values")]
     public void Baggage_EmptyFields_AreLeftOut() =>
         Assert.Equal("k8s.cluster.name=Kubernetes,k8s.namespace.name=default", ConnectHeaders.Baggage(Pod("x", "default")));
 
@@ -30,6 +32,7 @@ public sealed class ConnectHeadersTests
         Assert.DoesNotContain("evil", ConnectHeaders.Baggage(Productpage with { CanonicalName = "evil,k8s.namespace.name=other" }), StringComparison.Ordinal);
 
     [Fact]
+    [Trait("Reference", "header_val_can_be_parsed")]
     public void Baggage_ReadBack_SaysTheSame()
     {
         var peer = ConnectHeaders.ParseBaggage(Recorded);
@@ -50,12 +53,14 @@ public sealed class ConnectHeadersTests
     }
 
     [Theory]
+    [Trait("Reference", "baggage_parser_no_header")]
     [InlineData(null)]
     [InlineData("")]
     [InlineData("=,=x,service.name=,nonsense,x=y")]
     public void Baggage_NothingUseful_IsEmpty(string? text) => Assert.Equal(PeerBaggage.Empty, ConnectHeaders.ParseBaggage(text));
 
     [Fact]
+    [Trait("Reference", "build_forwarded")]
     public void Forwarded_ClientAndService()
     {
         Assert.Equal("for=\"127.0.0.1:80\"", ConnectHeaders.Forwarded(To("127.0.0.1:80"), null));
@@ -66,6 +71,7 @@ public sealed class ConnectHeadersTests
     }
 
     [Theory]
+    [Trait("Reference", "test_parse_forwarded_host")]
     [InlineData("for=1.2.3.4;host=a.example", "a.example")]
     [InlineData("for=\"1.2.3.4\";host=\"a.example\"", "a.example")]
     [InlineData("for=1.2.3.4", null)]

@@ -22,6 +22,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_unknown_dest")]
     public void UnknownDestination_IsPassedThrough()
     {
         var route = Resolve(Snapshot(Source), "1.2.3.4:80");
@@ -32,6 +33,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_wrong_network")]
     public void WrongNetwork_OnlyRemoteEndpointWithoutGateway_Fails()
     {
         var remote = (Pod("remote", "ns", "10.22.1.9") with { Network = "remote" }).Behind(Web, (80, 8080));
@@ -40,6 +42,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_double_hbone")]
     public void DoubleHbone_GatewayByAddress_GoesThere()
     {
         var gateway = Pod("gateway", "ns", "10.22.1.1");
@@ -57,6 +60,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_double_hbone")]
     public void DoubleHbone_GatewayByHostname_UsesItsTargetPort()
     {
         var gateways = Service("gateways", "127.0.0.4", (15009, 15008));
@@ -73,6 +77,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_double_hbone")]
     public void DoubleHbone_RemoteServiceWaypoint_GoesThroughItsNetworkGateway()
     {
         var gateway = Pod("gateway", "ns", "10.22.1.1");
@@ -96,6 +101,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_failover_to_remote")]
     public void FailoverToRemote_LocalUnhealthy_GoesThroughGateway()
     {
         var web = Web with { LoadBalancing = new([LoadBalancingScope.Network], LoadBalancingMode.Failover, EndpointHealthPolicy.OnlyHealthy) };
@@ -110,12 +116,16 @@ public sealed class DestinationResolverTests
     }
 
     [Theory]
+    [Trait("Reference", "build_request_known_dest_remote_node_tcp")]
+    [Trait("Reference", "build_request_known_dest_local_node_tcp")]
     [InlineData("remote-node")]
     [InlineData("local-node")]
     public void KnownDestinationTcp_AnyNode_GoesDirect(string node) =>
         AssertRoute(Resolve(Snapshot(Pod("d", "ns", "127.0.0.2") with { Node = node }), "127.0.0.2:80"), ConnectionProtocol.Tcp, null, "127.0.0.2:80");
 
     [Theory]
+    [Trait("Reference", "build_request_known_dest_remote_node_hbone")]
+    [Trait("Reference", "build_request_known_dest_local_node_hbone")]
     [InlineData("remote-node")]
     [InlineData("local-node")]
     public void KnownDestinationHbone_AnyNode_GoesByTunnel(string node)
@@ -128,6 +138,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_source_waypoint")]
     public void SourceWaypoint_IsIgnored()
     {
         var source = Source with { Waypoint = At("127.0.0.10") };
@@ -136,6 +147,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_destination_waypoint")]
     public void DestinationWaypoint_WorkloadAddressed_GoesThroughIt()
     {
         var waypoint = Pod("waypoint", "ns", "127.0.0.10");
@@ -147,6 +159,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_destination_waypoint_mismatch_ip")]
     public void DestinationWaypoint_OtherFamilyThanReferenced_PinsTheReferencedOne()
     {
         var waypoint = Pod("waypoint", "ns", "ff06::c5", "127.0.0.11");
@@ -165,6 +178,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_destination_svc_waypoint")]
     public void ServiceWaypoint_ServiceAddressed_GoesThroughIt()
     {
         var web = Web with { Waypoint = At("127.0.0.10") };
@@ -193,6 +207,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "test_sample_weighted_waypoint")]
     public void WeightedWaypoints_ByWeight_NoneUsableFallsBack()
     {
         GatewayAddress first = At("10.0.0.1"), second = At("10.0.0.2"), only = At("10.0.0.3");
@@ -209,6 +224,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_empty_service")]
     public void EmptyService_Fails() =>
         Assert.Equal("no healthy upstream: 127.0.0.3:80", Resolve(Snapshot(Web), "127.0.0.3:80").Error);
 
@@ -219,6 +235,7 @@ public sealed class DestinationResolverTests
             Resolve(Snapshot(Web, Pod("d", "ns", "127.0.0.2").Behind(Web, (80, 8080))), "127.0.0.3:81").Failure);
 
     [Fact]
+    [Trait("Reference", "build_request_target_port")]
     public void NamedTargetPort_OneEndpointMapsIt_ThatOneAlways()
     {
         var web = Service("web", "127.0.0.3", (80, 0));
@@ -230,6 +247,7 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_host_network")]
     public void HostNetwork_SharedAddress_OnlyByService()
     {
         var one = (Pod("one", "ns", "127.0.0.2") with { NetworkMode = NetworkMode.HostNetwork }).Behind(Web, (80, 8080));
@@ -243,12 +261,14 @@ public sealed class DestinationResolverTests
     }
 
     [Theory]
+    [Trait("Reference", "multiple_address_workload")]
     [InlineData("127.0.0.2:80")]
     [InlineData("[ff06::c3]:80")]
     public void DualStackWorkload_EachFamily_StaysItself(string destination) =>
         AssertRoute(Resolve(Snapshot(Pod("d", "ns", "127.0.0.2", "ff06::c3")), destination), ConnectionProtocol.Tcp, null, destination);
 
     [Theory]
+    [Trait("Reference", "service_ip_families")]
     [InlineData(IPFamilies.IPv6Only, "127.0.0.3:80", "[ff06::c3]:8080")]
     [InlineData(IPFamilies.IPv4Only, "127.0.0.3:80", "127.0.0.2:8080")]
     [InlineData(IPFamilies.Dual, "127.0.0.3:80", "127.0.0.2:8080")]
@@ -265,6 +285,8 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "build_request_passthrough_svc")]
+    [Trait("Reference", "build_request_passthrough_svc_with_waypoint")]
     public void PassthroughService_GoesToTheOriginal_OrItsWaypoint()
     {
         var web = Service("web", "1.2.3.4", (80, 8080)) with { LoadBalancing = new([], LoadBalancingMode.Passthrough, EndpointHealthPolicy.AllowAll) };

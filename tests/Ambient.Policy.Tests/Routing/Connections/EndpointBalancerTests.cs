@@ -26,6 +26,7 @@ public sealed class EndpointBalancerTests
         Pod(name, "ns", address) with { Network = network, Locality = new Locality(region, zone, "") };
 
     [Fact]
+    [Trait("Reference", "test_load_balance")]
     public void Strict_MismatchOfAnyScope_NoEndpoint()
     {
         var near = In("near", "10.0.0.1", "n", "r", "z");
@@ -36,6 +37,7 @@ public sealed class EndpointBalancerTests
     }
 
     [Fact]
+    [Trait("Reference", "test_load_balance")]
     public void Failover_HighestRankOnly()
     {
         var match = In("match", "10.0.0.1", "n", "r", "z");
@@ -55,6 +57,7 @@ public sealed class EndpointBalancerTests
     }
 
     [Fact]
+    [Trait("Reference", "test_load_balance")]
     public void Failover_RegionAndZone_WithoutNetworkInFront()
     {
         var service = Balanced(LoadBalancingMode.Failover, LoadBalancingScope.Region, LoadBalancingScope.Zone);
@@ -69,6 +72,7 @@ public sealed class EndpointBalancerTests
         Assert.Equal(["d"], Picks(Pod("source"), Balanced(LoadBalancingMode.Strict, Scopes), Pod("d", "ns", "10.0.0.1")));
 
     [Fact]
+    [Trait("Reference", "test_load_balance")]
     public void EndpointWithoutAddress_Never() =>
         Assert.Equal(["d"], Picks(Pod("source"), Service("web", "127.0.0.3", (80, 8080)), Pod("d", "ns", "10.0.0.1"), Pod("nowhere")));
 
@@ -92,6 +96,7 @@ public sealed class EndpointBalancerTests
     }
 
     [Fact]
+    [Trait("Reference", "find_upstream_port_mappings")]
     public void ResolvePort_EndpointThenServiceThenTunnel()
     {
         var service = Service("web", null, (80, 8080), (15008, 0));

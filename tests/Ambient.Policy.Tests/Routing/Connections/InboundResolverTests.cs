@@ -35,9 +35,13 @@ public sealed class InboundResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "test_find_inbound_upstream")]
+    [Trait("Reference", "test_build_inbound_request")]
     public void PodToPod_ItsOwnAddress_Delivered() => AssertDelivered(Resolve(Server, "127.0.0.2:8080"), "127.0.0.2:8080", "127.0.0.2:8080");
 
     [Fact]
+    [Trait("Reference", "test_find_inbound_upstream")]
+    [Trait("Reference", "test_build_inbound_request")]
     public void Hostname_MapsThePort()
     {
         var route = Resolve(Server, $"{Plain.Hostname}:80");
@@ -47,12 +51,18 @@ public sealed class InboundResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "test_find_inbound_upstream")]
+    [Trait("Reference", "test_build_inbound_request")]
     public void WorkloadWaypoint_ForItsPod_Delivered() => AssertDelivered(Resolve(WorkloadWaypoint, "127.0.0.3:8080"), "127.0.0.9:8080", "127.0.0.3:8080");
 
     [Fact]
+    [Trait("Reference", "test_find_inbound_upstream")]
+    [Trait("Reference", "test_build_inbound_request")]
     public void ServiceWaypoint_ForItsVip_Delivered() => AssertDelivered(Resolve(ServiceWaypoint, "10.10.0.3:80"), "127.0.0.8:80", "10.10.0.3:80");
 
     [Fact]
+    [Trait("Reference", "test_find_inbound_upstream")]
+    [Trait("Reference", "test_build_inbound_request")]
     public void ApplicationTunnel_AnyAddress_DeliveredToItsPortWithHeader()
     {
         var route = Resolve(Tunnelled(ServiceWaypoint), "10.10.0.3:80");
@@ -66,6 +76,8 @@ public sealed class InboundResolverTests
         AssertDelivered(Resolve(Tunnelled(Server), $"{Plain.Hostname}:80"), "127.0.0.2:15088", "10.10.0.1:80");
 
     [Theory]
+    [Trait("Reference", "test_find_inbound_upstream")]
+    [Trait("Reference", "test_build_inbound_request")]
     [InlineData("10.1.2.3:80")]
     [InlineData("127.0.0.3:80")]
     [InlineData("10.10.0.1:80")]
@@ -79,6 +91,8 @@ public sealed class InboundResolverTests
     }
 
     [Fact]
+    [Trait("Reference", "test_find_inbound_upstream")]
+    [Trait("Reference", "test_build_inbound_request")]
     public void Waypoint_WithoutAttachment_IpMismatch()
     {
         Assert.Equal(400, Resolve(ServiceWaypoint, "127.0.0.3:80").RefusalStatus);
