@@ -5,7 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Ambient.Samples.Bookinfo;
 
-/// <summary>Calls other services by name, through the pod's own ztunnel.</summary>
+/// <summary>Calls other services by name, through the pod's own ztunnel: its door, or the redirection of the pod's network.</summary>
 internal sealed class MeshClient : IDisposable
 {
     // Tracing and identity of the end user travel with the call, as in any mesh: proxies cannot join the two sides.
@@ -19,8 +19,8 @@ internal sealed class MeshClient : IDisposable
         _client = new HttpClient(new SocketsHttpHandler
         {
             // .NET's socks5 leaves names to the proxy, as curl's socks5h does.
-            Proxy = new WebProxy($"socks5://{pod.Address}:15080"),
-            UseProxy = true,
+            Proxy = pod.IsRedirected ? null : new WebProxy($"socks5://{pod.Address}:15080"),
+            UseProxy = !pod.IsRedirected,
             UseCookies = false,
             AllowAutoRedirect = false,
             ConnectTimeout = TimeSpan.FromSeconds(5),

@@ -1,6 +1,7 @@
 // Bookinfo's services in one program: `bookinfo productpage|details|reviews|ratings`, one process per pod.
 // A pod listens on its own address and calls the others by service name through the SOCKS5 door that its
-// ztunnel keeps on the same address, which stands in for the redirection of a pod's network namespace.
+// ztunnel keeps on the same address, which stands in for the redirection of a pod's network namespace. In a namespace
+// of its own (MESH_PROXY=none) it just calls them.
 using Ambient.Samples.Bookinfo;
 
 var pod = Pod.FromEnvironment();

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Ambient.Samples.Bookinfo.Walkthrough.Cluster;
+using Ambient.Samples.Bookinfo.Walkthrough.Namespaces;
 using Ambient.Samples.Bookinfo.Walkthrough.Report;
 using Ambient.Samples.Bookinfo.Walkthrough.Steps;
 
@@ -28,6 +29,11 @@ internal static class Demo
             return CannotBegin($"{missing} is missing. ./build.sh demo builds it; so does ./build.sh hosts.");
         }
 
+        if (options.Namespaces && NamespaceNetwork.FindProblem() is { } lacking)
+        {
+            return CannotBegin(lacking);
+        }
+
         using var runLock = RunLock.TryTake(Path.Combine(Path.GetTempPath(), "ambient-bookinfo.lock"), out var held);
         if (runLock is null)
         {
@@ -46,12 +52,20 @@ internal static class Demo
         var runFolder = options.RunFolder ?? Directory.CreateTempSubdirectory("ambient-bookinfo-").FullName;
         var folder = new ManifestFolder(Path.Combine(runFolder, "manifests"), Path.Combine(options.Root, "samples", "Bookinfo", "k8s"));
         var listenerPortOffset = ListenerPortOffset();
-        await using var mesh = await MeshReader.OpenAsync(folder.Path, tell, cancellation);
-        await using var kubelet = new Kubelet(mesh.Snapshots, binaries, folder.Path, runFolder, runLock, listenerPortOffset);
-        using var stage = new Stage(tell, folder, mesh.Snapshots, kubelet, listenerPortOffset);
+        var namespaces = options.Namespaces ? await NamespaceNetwork.CreateAsync(runFolder, tell) : null;
+        await using IClusterNetwork network = namespaces is null ? new LoopbackNetwork() : namespaces;
+        await using var mesh = await MeshReader.OpenAsync(folder.Path, network, tell, cancellation);
+        namespaces?.Follow(mesh.Snapshots);
+        await using var kubelet = new Kubelet(mesh.Snapshots, network, binaries, folder.Path, runFolder, runLock, listenerPortOffset);
+        using var stage = new Stage(tell, folder, mesh.Snapshots, network, kubelet, listenerPortOffset);
         tell.Heading("Bookinfo in the mesh");
         tell.Note($"manifests {folder.Path}");
         tell.Note($"logs      {runFolder}");
+        if (namespaces is not null)
+        {
+            tell.Note("every node and pod is in a network namespace of its own: ip netns list");
+        }
+
         if (listenerPortOffset != 0)
         {
             tell.Note($"ports below 1024 are for root here: the gateway listens on {stage.GatewayPort} instead of 80");

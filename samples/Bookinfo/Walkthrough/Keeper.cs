@@ -35,20 +35,17 @@ internal static class Keeper
     private static void Explain(Stage stage)
     {
         var tell = stage.Tell;
-        var sleep = stage.Sleep.Socks;
         tell.Heading("The mesh stays up until Ctrl-C");
         tell.Note($"edit, add or remove manifests in   {stage.Manifests.Path}");
-        tell.Note($"sleep's SOCKS5 door                {sleep}");
-        tell.Note($"notsleep's SOCKS5 door             {stage.NotSleep.Socks}");
         tell.Note($"ingress gateway                    http://{stage.AddressOf("bookinfo-gateway-istio")}:{stage.GatewayPort}/productpage");
         tell.Note("");
-        tell.Row($"curl --socks5-hostname {sleep} http://productpage:9080/productpage");
-        tell.Row($"curl --socks5-hostname {stage.NotSleep.Socks} http://productpage:9080/productpage");
-        tell.Row($"curl --socks5-hostname {sleep} -X DELETE http://productpage:9080/productpage");
+        tell.Row(stage.Sleep.Command(HttpMethod.Get, Stage.ProductPageUrl));
+        tell.Row(stage.NotSleep.Command(HttpMethod.Get, Stage.ProductPageUrl));
+        tell.Row(stage.Sleep.Command(HttpMethod.Delete, Stage.ProductPageUrl));
         tell.Note("");
         foreach (var host in stage.Kubelet.Hosts)
         {
-            tell.Note($"{host.Name,-28} pid {host.Process.Id,-8} admin http://127.0.0.1:{host.Ports.Admin}   metrics http://127.0.0.1:{host.Ports.Metrics}/metrics");
+            tell.Note($"{host.Name,-28} pid {host.Process.Id,-8} {string.Join(' ', stage.Network.CommandAt(host.Place, "curl", $"http://127.0.0.1:{host.Ports.Admin}"))}   metrics http://127.0.0.1:{host.Ports.Metrics}/metrics");
         }
 
         tell.Note("a process that ends is started again, as a kubelet would");

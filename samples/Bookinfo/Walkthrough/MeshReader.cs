@@ -1,5 +1,6 @@
 using Ambient.Mesh;
 using Ambient.Node.Discovery;
+using Ambient.Samples.Bookinfo.Walkthrough.Cluster;
 using Ambient.Samples.Bookinfo.Walkthrough.Report;
 using Microsoft.Extensions.Logging;
 
@@ -25,11 +26,11 @@ internal sealed class MeshReader : IAsyncDisposable
     public IMeshSnapshotProvider Snapshots { get; }
 
     /// <summary>Begins to watch a folder.</summary>
-    public static async Task<MeshReader> OpenAsync(string folder, Narrator tell, CancellationToken cancellation)
+    public static async Task<MeshReader> OpenAsync(string folder, IClusterNetwork network, Narrator tell, CancellationToken cancellation)
     {
         var store = new MeshStore();
         var logger = new NarratorLogger(tell);
-        var source = MeshSource.Create(new DiscoveryOptions { ManifestsFolder = folder }, store, logger);
+        var source = MeshSource.Create(new DiscoveryOptions { ManifestsFolder = folder, PodRange = network.PodRange, ServiceRange = network.ServiceRange }, store, logger);
         try
         {
             await source.StartAsync(cancellation);

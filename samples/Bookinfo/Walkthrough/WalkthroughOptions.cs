@@ -3,6 +3,7 @@ namespace Ambient.Samples.Bookinfo.Walkthrough;
 /// <summary>Command line of the walkthrough.</summary>
 /// <param name="Root">Root of the repository, under which binaries and manifests are.</param>
 /// <param name="Keep">Whether the mesh stays up after the steps.</param>
+/// <param name="Namespaces">Whether every pod has a network namespace of its own.</param>
 /// <param name="Picture">Where to draw the transcript, or null.</param>
 /// <param name="RunFolder">Folder for manifests, logs and the authority; null makes one.</param>
 /// <param name="Ztunnel">The ztunnel to run; null is the native one under the root.</param>
@@ -12,6 +13,7 @@ namespace Ambient.Samples.Bookinfo.Walkthrough;
 internal sealed record WalkthroughOptions(
     string Root,
     bool Keep = false,
+    bool Namespaces = false,
     string? Picture = null,
     string? RunFolder = null,
     string? Ztunnel = null,
@@ -22,9 +24,10 @@ internal sealed record WalkthroughOptions(
     private static readonly string[] s_withValue = ["--root", "--svg", "--run-folder", "--ztunnel", "--waypoint", "--bookinfo", "--through"];
 
     public const string Usage = """
-        usage: ./build.sh demo [--keep] [--run-folder DIR] [--svg FILE] [--through N]
+        usage: ./build.sh demo [--netns] [--keep] [--run-folder DIR] [--svg FILE] [--through N]
                             [--ztunnel FILE] [--waypoint FILE] [--bookinfo FILE]
 
+          --netns           every pod in its own network namespace, redirected to its node's ztunnel; needs root
           --keep            after the steps the mesh stays up until Ctrl-C, for your own requests and edits
           --run-folder DIR  where manifests, logs and keys of this run are put (default: a new folder under the temporary one)
           --svg FILE        draws what was printed, for the documentation
@@ -46,6 +49,9 @@ internal sealed record WalkthroughOptions(
             {
                 case "--keep":
                     options = options with { Keep = true };
+                    continue;
+                case "--netns":
+                    options = options with { Namespaces = true };
                     continue;
                 case var _ when s_withValue.Contains(name) && at + 1 < arguments.Count:
                     if (name == "--through")

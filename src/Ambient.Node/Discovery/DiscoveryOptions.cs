@@ -1,4 +1,6 @@
 using Ambient.Node.Discovery.Xds;
+using System.Net;
+using Ambient.Node.Discovery.Translation;
 
 namespace Ambient.Node.Discovery;
 
@@ -28,6 +30,15 @@ public sealed class DiscoveryOptions
 
     /// <summary>Namespace whose policies hold for the whole mesh. Default <c>istio-system</c>.</summary>
     public string RootNamespace { get; set; } = "istio-system";
+
+    /// <summary>
+    /// Range that a folder's pods get their addresses from when their manifests name none (<c>AMBIENT_POD_RANGE</c>). Default 127.64.0.0/10:
+    /// loopback, so that all of them are on this machine.
+    /// </summary>
+    public IPNetwork PodRange { get; set; } = ComputedAddresses.Pods;
+
+    /// <summary>The same for services (<c>AMBIENT_SERVICE_RANGE</c>). Default 127.128.0.0/10.</summary>
+    public IPNetwork ServiceRange { get; set; } = ComputedAddresses.Services;
 
     /// <summary>
     /// How long the folder must be quiet after a change before it is read. Default 50 ms. Shorter reads files that are

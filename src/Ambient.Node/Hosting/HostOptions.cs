@@ -1,6 +1,8 @@
 using Ambient.Node.Authorities;
+using System.Net;
 using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Discovery;
+using Ambient.Node.Discovery.Translation;
 
 namespace Ambient.Node.Hosting;
 
@@ -9,6 +11,12 @@ public sealed class HostOptions
 {
     /// <summary>Watched folder of Kubernetes YAML (<c>AMBIENT_MANIFESTS</c>), or null.</summary>
     public string? Manifests { get; init; }
+
+    /// <summary>Range of the addresses of the folder's pods that name none (<c>AMBIENT_POD_RANGE</c>). Default 127.64.0.0/10.</summary>
+    public IPNetwork PodRange { get; init; } = ComputedAddresses.Pods;
+
+    /// <summary>The same for services (<c>AMBIENT_SERVICE_RANGE</c>). Default 127.128.0.0/10.</summary>
+    public IPNetwork ServiceRange { get; init; } = ComputedAddresses.Services;
 
     /// <summary>File in ztunnel's local format (<c>LOCAL_XDS_PATH</c>), or null.</summary>
     public string? LocalXdsPath { get; init; }
@@ -79,5 +87,7 @@ public sealed class HostOptions
         ClusterDomain = ClusterDomain,
         TrustDomain = TrustDomain,
         RootNamespace = RootNamespace,
+        PodRange = PodRange,
+        ServiceRange = ServiceRange,
     };
 }

@@ -1,5 +1,7 @@
+using System.Net;
 using Ambient.Identity;
 using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Discovery.Translation;
 
 namespace Ambient.Node.Hosting;
 
@@ -44,6 +46,8 @@ internal static class HostVariables
         return new HostOptions
         {
             Manifests = manifests,
+            PodRange = Range(variables, "AMBIENT_POD_RANGE", ComputedAddresses.Pods, "addresses of pods in AMBIENT_MANIFESTS that name none"),
+            ServiceRange = Range(variables, "AMBIENT_SERVICE_RANGE", ComputedAddresses.Services, "addresses of services in AMBIENT_MANIFESTS that name none"),
             LocalXdsPath = localPath,
             LocalXds = local,
             AuthorityFolder = variables.OptionalText("AMBIENT_CA_DIR", "folder of the embedded certificate authority (mode 0700), shared by the hosts of a machine"),
@@ -73,6 +77,18 @@ internal static class HostVariables
 
         variables.Fail("no source for the mesh: set AMBIENT_MANIFESTS (a folder of Kubernetes YAML), LOCAL_XDS_PATH (ztunnel's local format), "
             + "or, for a ztunnel, XDS_ADDRESS (a control plane)");
+    }
+
+    private static IPNetwork Range(VariableReader variables, string name, IPNetwork byDefault, string meaning)
+    {
+        var text = variables.Text(name, byDefault.ToString(), meaning)!;
+        if (IPNetwork.TryParse(text, out var range) && ComputedAddresses.Allows(range))
+        {
+            return range;
+        }
+
+        variables.Fail($"{name}: \"{text}\" is no IPv4 range of /8 to /24");
+        return byDefault;
     }
 
     private static TimeSpan Lifetime(VariableReader variables)

@@ -20,7 +20,7 @@ public class PacketPeekTests
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var watched = (IPEndPoint)listener.LocalEndpoint;
-        await using var peek = PacketPeek.TryStart(watched);
+        await using var peek = PacketPeek.TryStart(PacketPeek.RawSocket, watched);
         Skip.If(peek is null, "needs CAP_NET_RAW");
 
         using var client = new TcpClient();

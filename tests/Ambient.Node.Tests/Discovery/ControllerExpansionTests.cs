@@ -68,15 +68,15 @@ public sealed class ControllerExpansionTests
     public void Addresses_AreThoseThatOtherProcessesCompute()
     {
         // Part of the contract between processes of different versions: a change of the hash would split a mesh.
-        Assert.Equal("127.83.194.212", LoopbackAddresses.ForPods().Take("default/reviews-v1-0").ToString());
-        Assert.Equal("127.139.215.108", LoopbackAddresses.ForServices().Take("default/reviews").ToString());
+        Assert.Equal("127.83.194.212", new ComputedAddresses(ComputedAddresses.Pods).Take("default/reviews-v1-0").ToString());
+        Assert.Equal("127.139.215.108", new ComputedAddresses(ComputedAddresses.Services).Take("default/reviews").ToString());
     }
 
     [Fact]
     public void Addresses_ThatCollide_AreToldApart()
     {
-        var addresses = LoopbackAddresses.ForPods();
-        var first = LoopbackAddresses.ForPods().Take("a/b");
+        var addresses = new ComputedAddresses(ComputedAddresses.Pods);
+        var first = new ComputedAddresses(ComputedAddresses.Pods).Take("a/b");
         addresses.Reserve(first);
         var second = addresses.Take("a/b");
         Assert.NotEqual(first, second);
@@ -86,7 +86,7 @@ public sealed class ControllerExpansionTests
     [Fact]
     public void Addresses_OfTenThousandPods_AreDistinctAndUsable()
     {
-        var addresses = LoopbackAddresses.ForPods();
+        var addresses = new ComputedAddresses(ComputedAddresses.Pods);
         var taken = Enumerable.Range(0, 10_000).Select(i => addresses.Take($"ns/pod-{i}")).ToList();
         Assert.Equal(taken.Count, taken.Distinct().Count());
         Assert.DoesNotContain(taken, address => address.GetAddressBytes()[3] is 0 or 255);

@@ -3,12 +3,13 @@ using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
 namespace Ambient.Samples.Bookinfo.Walkthrough.Cluster;
 
 /// <summary>A ztunnel, waypoint or gateway process, with its log and its operators' endpoints.</summary>
-internal sealed class Host(string name, Func<ChildProcess> start, HostPorts ports) : IAsyncDisposable
+internal sealed class Host(string name, string place, Func<ChildProcess> start, HostPorts ports, HttpClient operators) : IAsyncDisposable
 {
-    private static readonly HttpClient s_operators = new() { Timeout = TimeSpan.FromSeconds(5) };
-
     /// <summary>What it is: <c>ztunnel-node-a</c>, <c>waypoint-0</c>.</summary>
     public string Name { get; } = name;
+
+    /// <summary>The node or pod that it runs in.</summary>
+    public string Place { get; } = place;
 
     /// <summary>Operators' ports.</summary>
     public HostPorts Ports { get; } = ports;
@@ -34,7 +35,7 @@ internal sealed class Host(string name, Func<ChildProcess> start, HostPorts port
 
             try
             {
-                using var response = await s_operators.GetAsync(new Uri($"http://127.0.0.1:{Ports.Readiness}/healthz/ready"), cancellation);
+                using var response = await operators.GetAsync(new Uri($"http://127.0.0.1:{Ports.Readiness}/healthz/ready"), cancellation);
                 if (response.IsSuccessStatusCode)
                 {
                     return;
@@ -58,7 +59,7 @@ internal sealed class Host(string name, Func<ChildProcess> start, HostPorts port
 
     /// <summary>Its metrics now.</summary>
     public async Task<MetricsText> ScrapeAsync(CancellationToken cancellation) =>
-        MetricsText.Parse(await s_operators.GetStringAsync(new Uri($"http://127.0.0.1:{Ports.Metrics}/metrics"), cancellation));
+        MetricsText.Parse(await operators.GetStringAsync(new Uri($"http://127.0.0.1:{Ports.Metrics}/metrics"), cancellation));
 
     /// <summary>Lines of its access log since a mark.</summary>
     public IEnumerable<AccessLogLine> AccessLogSince(long mark) =>
@@ -89,5 +90,9 @@ internal sealed class Host(string name, Func<ChildProcess> start, HostPorts port
         Process = start();
     }
 
-    public ValueTask DisposeAsync() => Process.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        operators.Dispose();
+        return Process.DisposeAsync();
+    }
 }

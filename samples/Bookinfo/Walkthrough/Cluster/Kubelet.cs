@@ -10,14 +10,14 @@ namespace Ambient.Samples.Bookinfo.Walkthrough.Cluster;
 /// every Gateway, started when it appears in the manifests and stopped when it goes. Two ztunnels, as a DaemonSet would.
 /// </summary>
 internal sealed class Kubelet(
-    IMeshSnapshotProvider mesh, HostBinaries binaries, string manifests, string runFolder, RunLock remembered, int listenerPortOffset) : IAsyncDisposable
+    IMeshSnapshotProvider mesh, IClusterNetwork network, HostBinaries binaries, string manifests, string runFolder, RunLock remembered, int listenerPortOffset)
+    : IAsyncDisposable
 {
     private static readonly string[] s_services = ["productpage", "details", "reviews", "ratings"];
 
     private readonly ConcurrentDictionary<string, ChildProcess> _apps = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Host> _hosts = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _changing = new(1);
-    private int _nextOffset;
     private bool _stopped;
 
     /// <summary>Every ztunnel, waypoint and gateway that runs, by name.</summary>
@@ -30,10 +30,9 @@ internal sealed class Kubelet(
     public bool Runs(string name) => _hosts.ContainsKey(name);
 
     /// <summary>Starts a node's ztunnel.</summary>
-    public Host StartZtunnel(string node) => StartHost($"ztunnel-{node}", binaries.Ztunnel, new()
+    public Host StartZtunnel(string node) => StartHost($"ztunnel-{node}", node, binaries.Ztunnel, new(network.ZtunnelSettings(node))
     {
         ["NODE_NAME"] = node,
-        ["PROXY_MODE"] = "loopback",
         // Connections are logged when they open, too: a gateway keeps its own for long.
         ["RUST_LOG"] = "info,access=debug",
     });
@@ -52,6 +51,7 @@ internal sealed class Kubelet(
 
             var changes = new List<string>();
             var snapshot = mesh.Current;
+            await network.UpdateAsync(snapshot, cancellation);
             var wanted = new HashSet<string>(StringComparer.Ordinal);
             foreach (var pod in snapshot.Workloads.Values.OrderBy(pod => pod.Name, StringComparer.Ordinal))
             {
@@ -89,7 +89,7 @@ internal sealed class Kubelet(
         foreach (var (uid, app) in _apps)
         {
             var address = mesh.Current.Workloads[uid].Addresses[0];
-            while (!await AcceptsAsync(address, 9080, cancellation))
+            while (!await AcceptsAsync(new IPEndPoint(address, 9080), cancellation))
             {
                 if (app.HasExited || Environment.TickCount64 > deadline)
                 {
@@ -132,13 +132,23 @@ internal sealed class Kubelet(
         }
     }
 
-    /// <summary>Whether something accepts connections there.</summary>
-    public static async Task<bool> AcceptsAsync(IPAddress address, int port, CancellationToken cancellation)
+    /// <summary>A client of a place's network: an operator at a node, a process in a pod. Addresses only, no names.</summary>
+    public HttpClient HttpFrom(string place) => new(new SocketsHttpHandler
     {
-        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        UseProxy = false,
+        ConnectCallback = async (to, cancellation) => new NetworkStream(
+            await network.ConnectFromAsync(place, new IPEndPoint(IPAddress.Parse(to.DnsEndPoint.Host), to.DnsEndPoint.Port), cancellation), ownsSocket: true),
+    })
+    {
+        Timeout = TimeSpan.FromSeconds(5),
+    };
+
+    /// <summary>Whether a pod accepts connections.</summary>
+    public async Task<bool> AcceptsAsync(IPEndPoint pod, CancellationToken cancellation)
+    {
         try
         {
-            await socket.ConnectAsync(new IPEndPoint(address, port), cancellation);
+            using var socket = await network.ProbeAsync(pod, cancellation);
             return true;
         }
         catch (SocketException)
@@ -159,14 +169,15 @@ internal sealed class Kubelet(
         }
 
         var address = pod.Addresses[0];
-        if (!HostPorts.IsFree(address, 9080))
+        if (!network.IsFree(pod.Name, address, 9080))
         {
             throw new InvalidOperationException(
                 $"{address}:9080 is in use, and the pod {pod.Name} needs it. Find who: ss -ltnp 'src {address}'. Another mesh on this machine, or a leftover of one?");
         }
 
-        var app = ChildProcess.Start(pod.Name, runFolder, "dotnet", [binaries.Bookinfo, pod.CanonicalName],
+        var app = Run(pod.Name, pod.Name, "dotnet", [binaries.Bookinfo, pod.CanonicalName],
         [
+            .. network.PodSettings,
             new("POD_NAME", pod.Name),
             new("POD_IP", address.ToString()),
             new("SERVICE_VERSION", pod.CanonicalRevision),
@@ -185,7 +196,7 @@ internal sealed class Kubelet(
             return;
         }
 
-        var host = StartHost(podName, binaries.Waypoint, new()
+        var host = StartHost(podName, podName, binaries.Waypoint, new()
         {
             ["GATEWAY_NAME"] = gateway.Name,
             ["POD_NAMESPACE"] = gateway.Namespace,
@@ -215,10 +226,18 @@ internal sealed class Kubelet(
         }
     }
 
-    private Host StartHost(string name, string program, Dictionary<string, string> environment)
+    private ChildProcess Run(
+        string name, string place, string program, IEnumerable<string> arguments, IEnumerable<KeyValuePair<string, string>> environment)
     {
-        var ports = HostPorts.FindFree(_nextOffset);
-        _nextOffset = ports.NextOffset;
+        var command = network.CommandAt(place, [program, .. arguments]);
+        return ChildProcess.Start(name, runFolder, command[0], command.Skip(1), environment);
+    }
+
+    private Host StartHost(string name, string place, string program, Dictionary<string, string> environment)
+    {
+        var ports = network.NextPorts(place);
+        environment["AMBIENT_POD_RANGE"] = $"{network.PodRange}";
+        environment["AMBIENT_SERVICE_RANGE"] = $"{network.ServiceRange}";
         environment["AMBIENT_PORT_OFFSET"] = $"{ports.Offset}";
         environment["AMBIENT_MANIFESTS"] = manifests;
         environment["AMBIENT_CA_DIR"] = Path.Combine(runFolder, "authority");
@@ -226,7 +245,7 @@ internal sealed class Kubelet(
         File.WriteAllText(
             Path.Combine(runFolder, $"{name}.env"),
             string.Concat(environment.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"export {pair.Key}='{pair.Value}'\n")) + $"# {program}\n");
-        var host = new Host(name, () => ChildProcess.Start(name, runFolder, program, [], environment), ports);
+        var host = new Host(name, place, () => Run(name, place, program, [], environment), ports, HttpFrom(place));
         remembered.Remember(host.Process.Id);
         _hosts[name] = host;
         return host;

@@ -25,14 +25,15 @@ internal sealed class PacketPeek : IAsyncDisposable
         _reading = Task.Run(ReadAsync);
     }
 
+    /// <summary>A raw IPv4 TCP socket: it gets a copy of every segment that arrives in its network, loopback included.</summary>
+    public static Socket RawSocket() => new(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Tcp) { ReceiveBufferSize = 8 << 20 };
+
     /// <summary>Starts reading what is sent to the given endpoints; null when this process may not.</summary>
-    public static PacketPeek? TryStart(params IPEndPoint[] watched)
+    public static PacketPeek? TryStart(Func<Socket> rawSocket, params IPEndPoint[] watched)
     {
         try
         {
-            // A raw IPv4 TCP socket gets a copy of every segment that arrives at this machine, loopback included.
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Tcp) { ReceiveBufferSize = 8 << 20 };
-            return new PacketPeek(socket, watched);
+            return new PacketPeek(rawSocket(), watched);
         }
         catch (SocketException)
         {

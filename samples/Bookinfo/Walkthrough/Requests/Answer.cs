@@ -37,6 +37,9 @@ internal sealed partial record Answer(HttpStatusCode? Status, string Body, strin
         return $"{(int)status} {(what.Length == 0 ? "without a body" : what)} ({time})";
     }
 
+    /// <summary>A connection that ended without an answer, in the words of who had it.</summary>
+    public static Answer Broken(string ending, bool reset, TimeSpan elapsed) => new(null, "", ending, elapsed) { IsReset = reset };
+
     /// <summary>An exception of the HTTP client, in words.</summary>
     public static Answer From(Exception failure, TimeSpan elapsed)
     {

@@ -9,7 +9,7 @@ namespace Ambient.Samples.Bookinfo.Walkthrough.Steps;
 
 /// <summary>What every step works with: the folder, the mesh read from it, the processes, and the clients.</summary>
 internal sealed class Stage(
-    Narrator tell, ManifestFolder manifests, IMeshSnapshotProvider mesh, Kubelet kubelet, int listenerPortOffset) : IDisposable
+    Narrator tell, ManifestFolder manifests, IMeshSnapshotProvider mesh, IClusterNetwork network, Kubelet kubelet, int listenerPortOffset) : IDisposable
 {
     /// <summary>Productpage by its service name.</summary>
     public const string ProductPageUrl = "http://productpage:9080/productpage";
@@ -24,6 +24,9 @@ internal sealed class Stage(
 
     /// <summary>The watched folder.</summary>
     public ManifestFolder Manifests { get; } = manifests;
+
+    /// <summary>Where they are.</summary>
+    public IClusterNetwork Network { get; } = network;
 
     /// <summary>The processes.</summary>
     public Kubelet Kubelet { get; } = kubelet;
@@ -138,5 +141,5 @@ internal sealed class Stage(
     }
 
     private PodClient Client(string name) =>
-        _clients.TryGetValue(name, out var client) ? client : _clients[name] = new PodClient(name, AddressOf(name));
+        _clients.TryGetValue(name, out var client) ? client : _clients[name] = Network.ClientAt(Pod(name));
 }

@@ -27,14 +27,14 @@ internal sealed class Step1Install : IStep
         var address = stage.AddressOf("bookinfo-gateway-istio");
         var url = $"http://{address}:{stage.GatewayPort}/productpage";
         stage.Tell.Try($"GET {url}   (the gateway's own address)");
-        var answer = await DirectAsync(url, cancellation);
+        var answer = await DirectAsync(stage, url, cancellation);
         stage.Tell.Came(answer.Describe());
         stage.Tell.Check(answer.Status == System.Net.HttpStatusCode.NotFound, "the gateway listens and, without a route, answers 404");
     }
 
-    private static async Task<Answer> DirectAsync(string url, CancellationToken cancellation)
+    private static async Task<Answer> DirectAsync(Stage stage, string url, CancellationToken cancellation)
     {
-        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
+        using var client = stage.Kubelet.HttpFrom("node-a");
         try
         {
             using var response = await client.GetAsync(new Uri(url), cancellation);

@@ -18,12 +18,12 @@ internal sealed class Step3Enrol : IStep
     {
         var tell = stage.Tell;
         var tunnel = new IPEndPoint(stage.AddressOf("productpage-v1"), 15008);
-        await using var peek = PacketPeek.TryStart(tunnel);
+        await using var peek = stage.Network.Peek(tunnel);
         var unenrolled = await CountAsync(stage, cancellation);
         var enrolling = stage.NodeB.Process.Mark();
         stage.Apply("namespace-ambient.yaml", "istio.io/dataplane-mode=ambient", "namespace.yaml");
         var served = await Stage.UntilAsync(async () =>
-            await Kubelet.AcceptsAsync(tunnel.Address, 15008, cancellation) && await Kubelet.AcceptsAsync(stage.AddressOf("reviews-v1"), 15008, cancellation),
+            await stage.Kubelet.AcceptsAsync(tunnel, cancellation) && await stage.Kubelet.AcceptsAsync(new IPEndPoint(stage.AddressOf("reviews-v1"), 15008), cancellation),
             Stage.Patience, cancellation);
         tell.Check(served, $"HBONE is served at {tunnel} for productpage");
         await EnrolledAsync(stage, enrolling, cancellation);

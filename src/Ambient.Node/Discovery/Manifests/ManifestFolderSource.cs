@@ -38,6 +38,8 @@ internal sealed class ManifestFolderSource : IMeshSource
             ClusterDomain = options.ClusterDomain,
             TrustDomain = options.TrustDomain,
             RootNamespace = options.RootNamespace,
+            PodRange = options.PodRange,
+            ServiceRange = options.ServiceRange,
         };
     }
 

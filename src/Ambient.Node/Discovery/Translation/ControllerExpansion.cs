@@ -35,8 +35,8 @@ internal static class ControllerExpansion
             }
         }
 
-        AssignPodAddresses(expanded);
-        AssignServiceAddresses(expanded);
+        AssignPodAddresses(expanded, options.PodRange);
+        AssignServiceAddresses(expanded, options.ServiceRange);
         return expanded;
     }
 
@@ -54,9 +54,9 @@ internal static class ControllerExpansion
     private static bool HasInstances(KubernetesObjects objects, GatewayObject gateway) => objects.Pods.Values.Any(
         pod => pod.Meta.Namespace == gateway.Meta.Namespace && pod.Meta.Label(WellKnown.GatewayName) == gateway.Meta.Name);
 
-    private static void AssignPodAddresses(KubernetesObjects objects)
+    private static void AssignPodAddresses(KubernetesObjects objects, IPNetwork range)
     {
-        var addresses = LoopbackAddresses.ForPods();
+        var addresses = new ComputedAddresses(range);
         var assigned = new List<PodObject>();
         foreach (var pod in objects.Pods.Values)
         {
@@ -86,9 +86,9 @@ internal static class ControllerExpansion
         }
     }
 
-    private static void AssignServiceAddresses(KubernetesObjects objects)
+    private static void AssignServiceAddresses(KubernetesObjects objects, IPNetwork range)
     {
-        var addresses = LoopbackAddresses.ForServices();
+        var addresses = new ComputedAddresses(range);
         var missing = new List<ServiceObject>();
         foreach (var service in objects.Services.Values)
         {

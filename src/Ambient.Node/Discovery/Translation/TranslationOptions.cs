@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Ambient.Node.Discovery.Translation;
 
 /// <summary>What the objects do not say themselves.</summary>
@@ -17,4 +19,10 @@ internal sealed record TranslationOptions
 
     /// <summary>Namespace whose policies hold for the whole mesh.</summary>
     public string RootNamespace { get; init; } = "istio-system";
+
+    /// <summary>Where addresses of pods are taken from that have none.</summary>
+    public IPNetwork PodRange { get; init; } = ComputedAddresses.Pods;
+
+    /// <summary>Where addresses of services are taken from that have none.</summary>
+    public IPNetwork ServiceRange { get; init; } = ComputedAddresses.Services;
 }

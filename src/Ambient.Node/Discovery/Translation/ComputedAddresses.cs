@@ -7,23 +7,26 @@ using System.Text;
 namespace Ambient.Node.Discovery.Translation;
 
 /// <summary>
-/// Loopback addresses for pods and services of one machine. An address follows from the name, so every process that
+/// Addresses for pods and services of one machine that have none. An address follows from the name, so every process that
 /// reads the same manifests computes the same ones and they survive restarts; two names that collide are told apart by
 /// probing, for which the caller asks in a fixed order.
 /// </summary>
-/// <param name="network">First address of a range in 127.0.0.0/8.</param>
-/// <param name="bits">Length of the host part.</param>
-internal sealed class LoopbackAddresses(IPAddress network, int bits)
+/// <param name="range">Where they are taken from: IPv4, at least 256 addresses.</param>
+internal sealed class ComputedAddresses(IPNetwork range)
 {
-    private readonly uint _network = ToUInt32(network);
-    private readonly uint _size = 1u << bits;
+    private readonly uint _network = ToUInt32(range.BaseAddress);
+    private readonly uint _size = 1u << (32 - range.PrefixLength);
     private readonly HashSet<uint> _taken = [];
 
-    /// <summary>Pods: 127.64.0.0/10.</summary>
-    public static LoopbackAddresses ForPods() => new(IPAddress.Parse("127.64.0.0"), 22);
+    /// <summary>Where pods' are taken from unless told otherwise: loopback, so that all of them are on this machine.</summary>
+    public static IPNetwork Pods { get; } = IPNetwork.Parse("127.64.0.0/10");
 
-    /// <summary>Services: 127.128.0.0/10.</summary>
-    public static LoopbackAddresses ForServices() => new(IPAddress.Parse("127.128.0.0"), 22);
+    /// <summary>Where services' are taken from unless told otherwise.</summary>
+    public static IPNetwork Services { get; } = IPNetwork.Parse("127.128.0.0/10");
+
+    /// <summary>Whether addresses can be taken from a range.</summary>
+    public static bool Allows(IPNetwork range) =>
+        range.BaseAddress.AddressFamily == AddressFamily.InterNetwork && range.PrefixLength is >= 8 and <= 24;
 
     /// <summary>Keeps an address from being given out.</summary>
     public void Reserve(IPAddress address)
@@ -53,7 +56,7 @@ internal sealed class LoopbackAddresses(IPAddress network, int bits)
             }
         }
 
-        throw new InvalidOperationException($"no loopback address is left for {key}");
+        throw new InvalidOperationException($"no address is left for {key}");
     }
 
     private static uint ToUInt32(IPAddress address)
