@@ -1,0 +1,274 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Ambient.EndToEnd.Tests.Ztunnel;
+using Ambient.Node.Capture.PodNetwork;
+using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
+using Ambient.Samples.Bookinfo.Walkthrough.Namespaces;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Ambient.EndToEnd.Tests.Namespaces;
+
+/// <summary>How captured pods are served.</summary>
+internal enum CaptureMode
+{
+    /// <summary>By the one ztunnel of their node, which is handed their namespaces.</summary>
+    Shared,
+
+    /// <summary>Each by a ztunnel of its own, inside.</summary>
+    Dedicated,
+}
+
+/// <summary>
+/// A cluster of network namespaces as the reference's own tests have it (reference/ztunnel.md 13, harness facts): pods on nodes, echo
+/// servers in them, redirection as on a real node, ztunnels as processes, and a mesh in the local format.
+/// </summary>
+internal sealed class NamespaceCluster : IAsyncDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static int s_count;
+
+    private readonly CaptureMode _mode;
+    private readonly Dictionary<string, ClusterPod> _pods = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ZtunnelProcess> _ztunnels = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ZdsServer> _agents = new(StringComparer.Ordinal);
+    private readonly List<IAsyncDisposable> _servers = [];
+    private readonly StringBuilder _services = new();
+    private readonly StringBuilder _policies = new();
+
+    private NamespaceCluster(CaptureMode mode, ClusterNetwork network)
+    {
+        _mode = mode;
+        Network = network;
+    }
+
+    /// <summary>Nodes and pods.</summary>
+    public ClusterNetwork Network { get; }
+
+    /// <summary>Where the mesh, the authority and sockets are.</summary>
+    public string Folder { get; } = Directory.CreateTempSubdirectory("ambient-ns-").FullName;
+
+    /// <summary>Settings of every ztunnel that is started from now on.</summary>
+    public Dictionary<string, string> Settings { get; } = new()
+    {
+        ["RUST_LOG"] = "info,access=debug",
+        ["TERMINATION_GRACE_PERIOD_SECONDS"] = "5",
+    };
+
+    /// <summary>Makes the nodes, or skips the test where that is not possible.</summary>
+    public static async Task<NamespaceCluster> CreateAsync(CaptureMode mode)
+    {
+        Skip.IfNot(OperatingSystem.IsLinux() && Environment.UserName == "root", "network namespaces need root on Linux");
+        Skip.IfNot(File.Exists("/usr/sbin/nft"), "nftables is not installed");
+        var prefix = string.Create(CultureInfo.InvariantCulture, $"ambient-ns-{Environment.ProcessId}-{Interlocked.Increment(ref s_count)}-");
+        try
+        {
+            return new NamespaceCluster(mode, await ClusterNetwork.CreateAsync(prefix, "node-1", "node-2"));
+        }
+        catch (InvalidOperationException e) when (e.Message.Contains("Operation not permitted", StringComparison.Ordinal))
+        {
+            Skip.If(true, $"network namespaces are not allowed here: {e.Message}");
+            throw;
+        }
+    }
+
+    /// <summary>Adds pods: their networks, and themselves in the mesh.</summary>
+    public async Task<NamespaceCluster> WithPodsAsync(params ClusterPod[] pods)
+    {
+        await Network.AddPodsAsync([.. pods.Select(pod => (pod.Name, pod.Node, pod.Addresses))]);
+        foreach (var pod in pods)
+        {
+            _pods[pod.Name] = pod;
+        }
+
+        return this;
+    }
+
+    /// <summary>Adds a service, as an entry of the local format.</summary>
+    public NamespaceCluster WithService(string yaml)
+    {
+        _services.Append(Entry(yaml));
+        return this;
+    }
+
+    /// <summary>Adds a policy, as an entry of the local format.</summary>
+    public NamespaceCluster WithPolicy(string yaml)
+    {
+        _policies.Append(Entry(yaml));
+        return this;
+    }
+
+    /// <summary>Serves an echo on 8080 of a pod: every byte comes back twice.</summary>
+    public NamespaceCluster WithEcho(string pod, int port = 8080)
+    {
+        foreach (var address in _pods[pod].Addresses)
+        {
+            Own(new EchoServer(Network.Listen(pod, new IPEndPoint(address, port))));
+        }
+
+        return this;
+    }
+
+    /// <summary>Keeps something that serves, to be disposed with the cluster.</summary>
+    public T Own<T>(T server)
+        where T : IAsyncDisposable
+    {
+        _servers.Add(server);
+        return server;
+    }
+
+    /// <summary>Writes the mesh, starts the ztunnels of all captured pods and redirects them.</summary>
+    public async Task<NamespaceCluster> StartAsync()
+    {
+        await File.WriteAllTextAsync(MeshFile, Mesh());
+        var captured = _pods.Values.Where(pod => pod.Captured).ToList();
+        if (_mode == CaptureMode.Dedicated)
+        {
+            foreach (var pod in captured)
+            {
+                _ztunnels[pod.Name] = StartZtunnel(pod.Name, DedicatedSettings(pod));
+            }
+
+            await Task.WhenAll(_ztunnels.Values.Select(ztunnel => ztunnel.ReadyAsync()));
+        }
+        else
+        {
+            foreach (var node in captured.Select(pod => pod.Node).Distinct())
+            {
+                _agents[node] = ZdsServer.Listen(AgentSocket(node), TimeProvider.System, NullLogger.Instance);
+                _ztunnels[node] = StartZtunnel(node, SharedSettings(node));
+            }
+
+            foreach (var pod in captured)
+            {
+                await AnnounceAsync(pod);
+            }
+
+            await Task.WhenAll(_ztunnels.Values.Select(ztunnel => ztunnel.ReadyAsync()));
+        }
+
+        await Task.WhenAll(captured.Select(pod => PodRedirection.InstallAsync(Network[pod.Name], PodCapture.All, CancellationToken.None)));
+        return this;
+    }
+
+    /// <summary>Tells a pod's ztunnel of it.</summary>
+    public Task<string?> AnnounceAsync(ClusterPod pod) => _agents[pod.Node].AddAsync(
+        new ZdsPod(pod.Name, ClusterPod.Namespace, pod.Name, pod.ServiceAccount, Network[pod.Name]), CancellationToken.None);
+
+    /// <summary>Tells a pod's ztunnel that it is gone.</summary>
+    public Task<IReadOnlyList<string>> WithdrawAsync(string pod) => _agents[_pods[pod].Node].DeleteAsync(pod, CancellationToken.None);
+
+    /// <summary>The ztunnel that serves a pod.</summary>
+    public ZtunnelProcess ZtunnelOf(string pod) => _ztunnels[_mode == CaptureMode.Dedicated ? pod : _pods[pod].Node];
+
+    /// <summary>Starts another ztunnel beside that of a node; it is the cluster's from here.</summary>
+    public async Task<ZtunnelProcess> StartSecondAsync(string node, Dictionary<string, string> more)
+    {
+        var settings = SharedSettings(node);
+        foreach (var (name, value) in more)
+        {
+            settings[name] = value;
+        }
+
+        var ztunnel = StartZtunnel(node, settings);
+        Own(ztunnel);
+        await ztunnel.ReadyAsync();
+        return ztunnel;
+    }
+
+    /// <summary>The metrics of a pod's ztunnel.</summary>
+    public async Task<MetricsText> MetricsOfAsync(string pod)
+    {
+        using var client = HttpFrom(_mode == CaptureMode.Dedicated ? pod : _pods[pod].Node);
+        return MetricsText.Parse(await client.GetStringAsync(new Uri("http://127.0.0.1:15020/metrics")));
+    }
+
+    /// <summary>Waits for a line of the access log of a pod's ztunnel.</summary>
+    public async Task<AccessLogLine> AccessAsync(string pod, Func<AccessLogLine, bool> wanted)
+    {
+        var ztunnel = ZtunnelOf(pod);
+        AccessLogLine? found = null;
+        await ztunnel.WaitForLineAsync(line => AccessLogLine.Parse(line) is { } entry && wanted(entry) && (found = entry) is not null, $"access log line of {pod}");
+        return found!;
+    }
+
+    /// <summary>A client of HTTP in a place's network.</summary>
+    public HttpClient HttpFrom(string place) => new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        ConnectCallback = async (to, cancellation) => new NetworkStream(
+            await Network.ConnectAsync(place, new IPEndPoint(IPAddress.Parse(to.DnsEndPoint.Host.Trim('[', ']')), to.DnsEndPoint.Port), cancellation), ownsSocket: true),
+    })
+    {
+        Timeout = TimeSpan.FromSeconds(20),
+    };
+
+    /// <summary>Connects from a pod.</summary>
+    public async Task<Socket> ConnectAsync(string pod, string address, int port)
+    {
+        using var limit = new CancellationTokenSource(s_patience);
+        return await Network.ConnectAsync(pod, new IPEndPoint(IPAddress.Parse(address), port), limit.Token);
+    }
+
+    /// <summary>Calls an echo server once and returns what came back, until it has so many bytes or the other side ends.</summary>
+    public async Task<string> CallAsync(string pod, string address, int port = 8080, string text = "hello world", int expected = 22)
+    {
+        using var socket = await ConnectAsync(pod, address, port);
+        return await Exchange.RunAsync(socket, text, expected);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var ztunnel in _ztunnels.Values)
+        {
+            await ztunnel.DisposeAsync();
+        }
+
+        foreach (var agent in _agents.Values)
+        {
+            await agent.DisposeAsync();
+        }
+
+        foreach (var server in _servers)
+        {
+            await server.DisposeAsync();
+        }
+
+        await Network.DisposeAsync();
+        Directory.Delete(Folder, recursive: true);
+    }
+
+    private string MeshFile => Path.Combine(Folder, "mesh.yaml");
+
+    private string AgentSocket(string node) => Path.Combine(Folder, $"{node}.sock");
+
+    private Dictionary<string, string> DedicatedSettings(ClusterPod pod) => new(Settings)
+    {
+        ["PROXY_MODE"] = "dedicated",
+        ["PROXY_WORKLOAD_INFO"] = $"{ClusterPod.Namespace}/{pod.Name}/{pod.ServiceAccount}",
+        ["PACKET_MARK"] = $"{PodRules.Mark}",
+        ["NODE_NAME"] = pod.Node,
+    };
+
+    private Dictionary<string, string> SharedSettings(string node) => new(Settings)
+    {
+        ["PROXY_MODE"] = "shared",
+        ["INPOD_UDS"] = AgentSocket(node),
+        ["NODE_NAME"] = node,
+    };
+
+    private ZtunnelProcess StartZtunnel(string place, Dictionary<string, string> settings)
+    {
+        settings.TryAdd("LOCAL_XDS_PATH", MeshFile);
+        settings.TryAdd("AMBIENT_CA_DIR", Path.Combine(Folder, "ca"));
+        return ZtunnelProcess.Start(Network.NameOf(place), settings);
+    }
+
+    private string Mesh() =>
+        $"workloads:\n{string.Concat(_pods.Values.Select(pod => Entry(pod.ToYaml())))}"
+        + (_services.Length > 0 ? $"services:\n{_services}" : "")
+        + (_policies.Length > 0 ? $"policies:\n{_policies}" : "");
+
+    private static string Entry(string yaml) => $"- {yaml.Trim().ReplaceLineEndings("\n  ")}\n";
+}
