@@ -1,6 +1,6 @@
-using Ambient.Node.Discovery.Xds;
 using System.Net;
 using Ambient.Node.Discovery.Translation;
+using Ambient.Node.Discovery.Xds;
 
 namespace Ambient.Node.Discovery;
 

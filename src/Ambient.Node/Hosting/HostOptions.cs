@@ -1,5 +1,5 @@
-using Ambient.Node.Authorities;
 using System.Net;
+using Ambient.Node.Authorities;
 using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Discovery;
 using Ambient.Node.Discovery.Translation;
