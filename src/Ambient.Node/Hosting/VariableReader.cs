@@ -38,6 +38,9 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
         return variables;
     }
 
+    /// <summary>The value of a variable that is declared elsewhere; null when it is not set.</summary>
+    public string? Value(string name) => Raw(name);
+
     /// <summary>Whether a variable is set to something.</summary>
     public bool IsSet(string name) => Raw(name) is { Length: > 0 };
 

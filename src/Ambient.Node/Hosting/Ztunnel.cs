@@ -6,8 +6,9 @@ using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Authorities;
 using Ambient.Node.Capture;
-using Ambient.Node.Capture.Dedicated;
+using Ambient.Node.Capture.InPod;
 using Ambient.Node.Capture.Loopback;
+using Ambient.Node.Capture.PodNetwork;
 using Ambient.Node.Capture.Sockets;
 using Ambient.Node.Capture.Socks5;
 using Ambient.Node.Diagnostics.AccessLog;
@@ -98,9 +99,15 @@ internal sealed class Ztunnel : IHostedProxy
     }
 
     /// <summary>Runs until the shutdown begins, drains, and returns when the last connection ended or the deadline passed.</summary>
+    /// <exception cref="IOException">The network plugin broke its protocol: the process should end, and start anew.</exception>
     public async Task RunUntilDrainedAsync()
     {
-        await _shutdown.WaitForDrainAsync().ConfigureAwait(false);
+        var failed = _node?.Failed ?? Task.Delay(Timeout.InfiniteTimeSpan, _time, CancellationToken.None);
+        if (await Task.WhenAny(_shutdown.WaitForDrainAsync(), failed).ConfigureAwait(false) == failed)
+        {
+            // Throws why; nothing is drained.
+            await failed.ConfigureAwait(false);
+        }
 
         // Listeners have a deadline of their own: connections are told why they end before their tunnels are cut.
         using var cut = new CancellationTokenSource();
@@ -158,65 +165,90 @@ internal sealed class Ztunnel : IHostedProxy
         StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, StatsPort + host.PortOffset), CommonEndpoints.Metrics(registry));
         ReadinessEndPoint = Serve("readiness", new IPEndPoint(wildcard, ReadinessPort + host.PortOffset), CommonEndpoints.Ready(_readiness));
 
-        // 4. The engines.
-        var sockets = new NodeSockets(SocketsOf(options), loggers.CreateLogger("Sockets"));
+        // 4. The engines and the listeners: bound now where they can be, so that a conflict stops the start.
         var reserved = new ReservedPorts(options.Socks5 || options.Mode == ZtunnelMode.Loopback);
         var inboundOptions = new InboundOptions
         {
             ResponseBaggage = options.ResponseBaggage,
-            AttributeServices = host.Manifests is not null,
+            AttributeServices = host.LocalXdsPath is null && host.LocalXds is null,
         };
-        var hboneClient = Own(new HboneClient(ClientOptionsOf(options, sockets), svids, time));
-        var delivery = new Delivery(sockets, time);
-        var inbound = new InboundProxy(store, delivery, _connections, reserved, inboundOptions, time);
-        var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, inboundOptions);
-        var unredirected = options.Mode == ZtunnelMode.Loopback ? new UnredirectedPlaintext(store, plaintext, time) : null;
-        var outbound = new OutboundProxy(
-            store, hboneClient, sockets.Dialer, _connections, reserved, time, unredirected is null ? null : unredirected.TryTake);
         var socks5 = new Socks5Proxy(store, host.ClusterDomain, log, time);
-        var listeners = new HboneListeners(options, svids, inbound, log, metrics, time);
+        var pods = new PodEngines
+        {
+            Options = options,
+            Mesh = store,
+            Svids = svids,
+            Connections = _connections,
+            Reserved = reserved,
+            Inbound = inboundOptions,
+            Log = log,
+            Metrics = metrics,
+            Socks5 = socks5,
+            Loggers = loggers,
+            Deadline = _shutdown.Deadline,
+            Time = time,
+        };
+        _node = Own(options.Mode switch
+        {
+            ZtunnelMode.Dedicated => pods.Create(Named(options.Workload!), new NodeSockets(HboneOptions.OfSockets(options), loggers.CreateLogger("Sockets"))),
+            ZtunnelMode.Shared => new InPodNode(
+                options.InPodSocket,
+                new PodProxies(StartPodAsync, new PodMetrics(registry), _readiness, loggers.CreateLogger("Capture")),
+                time,
+                loggers.CreateLogger("Capture")),
+            _ => LoopbackOf(new NodeSockets(HboneOptions.OfSockets(options), loggers.CreateLogger("Sockets"))),
+        });
         OwnSync(new PolicyWatch(store, _connections, loggers.CreateLogger("Inbound")));
 
-        // 5. The listeners: bound now, so that a conflict stops the start.
-        _node = Own<INodeCapture>(options.Mode == ZtunnelMode.Dedicated
-            ? new DedicatedNode(new DedicatedServices
-            {
-                Local = LocalWorkload.ByName(store, options.Workload!.Namespace, options.Workload.Name, options.Workload.ServiceAccount, host.NodeName, time),
-                Sockets = sockets,
-                Socks5 = options.Socks5 ? socks5 : null,
-                Outbound = outbound,
-                Plaintext = plaintext,
-                Hbone = listeners.Create,
-                Metrics = metrics,
-                Deadline = _shutdown.Deadline,
-                Time = time,
-                Logger = loggers.CreateLogger("Capture"),
-            })
-            : new LoopbackNode(host.NodeName, new LoopbackServices
+        // 5. Nothing is accepted before the mesh is known: a ztunnel without policies would let everybody in.
+        await source.StartAsync(cancellationToken).ConfigureAwait(false);
+        meshReady();
+        if (options.Mode != ZtunnelMode.Dedicated)
+        {
+            OwnSync(new SvidWarmup(store, svids, host.NodeName));
+        }
+
+        if (options.Mode == ZtunnelMode.Shared && options.Self is { } self)
+        {
+            Own(pods.CreateSelf(Named(self)));
+        }
+
+        await _node.StartAsync().ConfigureAwait(false);
+        proxyReady();
+
+        LocalWorkload Named(ProxyWorkload workload) =>
+            LocalWorkload.ByName(store, workload.Namespace, workload.Name, workload.ServiceAccount, host.NodeName, time);
+
+        async Task<INodeCapture> StartPodAsync(PodInfo pod, PodNamespace network)
+        {
+            var proxy = pods.Create(
+                Named(new ProxyWorkload(pod.Namespace, pod.Name, pod.ServiceAccount)),
+                new NodeSockets(HboneOptions.OfSockets(options), loggers.CreateLogger("Sockets"), network));
+            await proxy.StartAsync().ConfigureAwait(false);
+            return proxy;
+        }
+
+        INodeCapture LoopbackOf(NodeSockets sockets)
+        {
+            var delivery = new Delivery(sockets, time);
+            var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, inboundOptions);
+            var unredirected = new UnredirectedPlaintext(store, plaintext, time);
+            var client = Own(new HboneClient(HboneOptions.OfClient(options, sockets), svids, time));
+            return new LoopbackNode(host.NodeName, new LoopbackServices
             {
                 Mesh = store,
                 Sockets = sockets,
                 Socks5 = socks5,
-                Outbound = outbound,
-                Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected!, _connections),
-                Hbone = listeners.Create,
+                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake),
+                Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected, _connections),
+                Hbone = new HboneListeners(options, svids, new InboundProxy(store, delivery, _connections, reserved, inboundOptions, time), log, metrics, time).Create,
                 Connections = _connections,
                 Metrics = metrics,
                 Deadline = _shutdown.Deadline,
                 Time = time,
                 Logger = loggers.CreateLogger("Capture"),
-            }));
-
-        // 6. Nothing is accepted before the mesh is known: a ztunnel without policies would let everybody in.
-        await source.StartAsync(cancellationToken).ConfigureAwait(false);
-        meshReady();
-        if (options.Mode == ZtunnelMode.Loopback)
-        {
-            OwnSync(new SvidWarmup(store, svids, host.NodeName));
+            });
         }
-
-        await _node.StartAsync().ConfigureAwait(false);
-        proxyReady();
 
         IPEndPoint Serve(string name, IPEndPoint address, AdminHandler handler) => Own(AdminServer.Start(name, address, handler, time, adminLogger)).LocalEndPoint;
     }
@@ -229,34 +261,6 @@ internal sealed class Ztunnel : IHostedProxy
     }
 
     private void OwnSync(IDisposable part) => _owned.Push(new Synchronous(part));
-
-    private static NodeSocketOptions SocketsOf(ZtunnelOptions options) => new()
-    {
-        PacketMark = options.PacketMark,
-        IPv6Enabled = options.Host.IPv6Enabled,
-        OriginalSource = options.EnableOriginalSource switch
-        {
-            false => OriginalSource.Off,
-            _ when options.Mode == ZtunnelMode.Loopback => OriginalSource.Loopback,
-            true => OriginalSource.Required,
-            null => OriginalSource.BestEffort,
-        },
-        KeepAlive = options.KeepAlive,
-        KeepAliveTime = options.KeepAliveTime,
-        KeepAliveInterval = options.KeepAliveInterval,
-        KeepAliveRetries = options.KeepAliveRetries,
-        UserTimeout = options.UserTimeout,
-    };
-
-    private static HboneClientOptions ClientOptionsOf(ZtunnelOptions options, NodeSockets sockets) => new()
-    {
-        StreamWindowSize = options.StreamWindowSize,
-        ConnectionWindowSize = options.ConnectionWindowSize,
-        MaxFrameSize = options.FrameSize,
-        MaxStreamsPerConnection = options.PoolMaxStreams,
-        UnusedReleaseTimeout = options.PoolUnusedReleaseTimeout,
-        Connector = sockets.Dialer,
-    };
 
     private sealed class Synchronous(IDisposable part) : IAsyncDisposable
     {

@@ -17,6 +17,18 @@ public sealed class ZtunnelOptions
     /// <summary>The one workload of dedicated mode (<c>PROXY_WORKLOAD_INFO</c>), else null.</summary>
     public ProxyWorkload? Workload { get; init; }
 
+    /// <summary>Unix socket of the network plugin, shared mode (<c>INPOD_UDS</c>). Default <c>/var/run/ztunnel/ztunnel.sock</c>.</summary>
+    public string InPodSocket { get; init; } = "/var/run/ztunnel/ztunnel.sock";
+
+    /// <summary>Whether another ztunnel may listen beside this one in pods, as while a new version takes over (<c>INPOD_PORT_REUSE</c>). Default true.</summary>
+    public bool InPodPortReuse { get; init; } = true;
+
+    /// <summary>
+    /// The ztunnel's own pod (<c>POD_NAMESPACE</c>, <c>POD_NAME</c>, <c>SERVICE_ACCOUNT</c>), for which it serves HBONE in its own network in shared mode;
+    /// null: it does not. Default null.
+    /// </summary>
+    public ProxyWorkload? Self { get; init; }
+
     /// <summary>SO_MARK of every socket (<c>PACKET_MARK</c>); null: none. Setting it needs CAP_NET_ADMIN.</summary>
     public int? PacketMark { get; init; }
 
@@ -98,6 +110,9 @@ public enum ZtunnelMode
 
     /// <summary>One workload, whose connections are redirected to our ports in its own network namespace.</summary>
     Dedicated,
+
+    /// <summary>All pods of a node, each in its own network namespace, as the network plugin tells them. The reference's default.</summary>
+    Shared,
 }
 
 /// <summary>The workload of dedicated mode.</summary>

@@ -4,22 +4,16 @@ namespace Ambient.Node.Hosting;
 internal static class ZtunnelVariables
 {
     private const string LaterDns = "DNS is not captured yet; names are resolved by SOCKS5 only";
-    private const string LaterPods = "pods of a node cannot be served in their own namespaces yet (PROXY_MODE=shared)";
 
-    private enum Mode
-    {
-        Loopback,
-        Dedicated,
-        Shared,
-    }
+    private const int SharedMark = 1337;
 
     /// <summary>Reads all variables; what is wrong is left in <paramref name="variables"/>.</summary>
     public static ZtunnelOptions Read(VariableReader variables)
     {
         ArgumentNullException.ThrowIfNull(variables);
         var mode = variables.Choice(
-            "PROXY_MODE", "shared", "loopback: a loopback address for each workload of the node; dedicated: one workload, redirected; shared: pods in their namespaces (not yet)",
-            ("loopback", Mode.Loopback), ("dedicated", Mode.Dedicated), ("shared", Mode.Shared));
+            "PROXY_MODE", "shared", "loopback: a loopback address for each workload of the node; dedicated: one workload, redirected; shared: all pods of the node, as the network plugin tells them",
+            ("loopback", ZtunnelMode.Loopback), ("dedicated", ZtunnelMode.Dedicated), ("shared", ZtunnelMode.Shared));
         var workload = ReadWorkload(variables, mode);
         var host = HostVariables.Read(variables);
         var token = ControlPlaneVariables.ReadToken(variables);
@@ -33,11 +27,15 @@ internal static class ZtunnelVariables
         var options = new ZtunnelOptions
         {
             Host = host,
-            Mode = mode == Mode.Dedicated ? ZtunnelMode.Dedicated : ZtunnelMode.Loopback,
+            Mode = mode,
             Workload = workload,
             Xds = xds,
             CertificateAuthority = ControlPlaneVariables.ReadAuthority(variables, host, token, fake),
-            PacketMark = variables.OptionalInteger("PACKET_MARK", 0, int.MaxValue, "", "SO_MARK of every socket, which redirection rules leave alone"),
+            Self = ReadSelf(variables),
+            InPodSocket = variables.Text("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock", "socket of the network plugin")!,
+            InPodPortReuse = variables.Boolean("INPOD_PORT_REUSE", true, "let a new ztunnel listen beside the old one in pods"),
+            PacketMark = variables.OptionalInteger("PACKET_MARK", 0, int.MaxValue, "1337 in shared mode", "SO_MARK of every socket, which redirection rules leave alone")
+                ?? (mode == ZtunnelMode.Shared ? SharedMark : null),
             EnableOriginalSource = variables.OptionalBoolean("ENABLE_ORIG_SRC", "", "connect to workloads from the client's address; not set: where the kernel allows it"),
             ResponseBaggage = variables.Boolean("ENABLE_RESPONSE_BAGGAGE", true, "tell peers about workloads, and use what they tell"),
             StreamWindowSize = variables.Integer("HTTP2_STREAM_WINDOW_SIZE", 4194304, 65535, int.MaxValue, "flow-control window of a stream, bytes"),
@@ -69,16 +67,10 @@ internal static class ZtunnelVariables
         return options;
     }
 
-    private static ProxyWorkload? ReadWorkload(VariableReader variables, Mode mode)
+    private static ProxyWorkload? ReadWorkload(VariableReader variables, ZtunnelMode mode)
     {
         var text = variables.OptionalText("PROXY_WORKLOAD_INFO", "the workload of dedicated mode: namespace/name/serviceaccount");
-        if (mode == Mode.Shared)
-        {
-            variables.Fail($"PROXY_MODE=shared (the default): {LaterPods}. Set PROXY_MODE=loopback, or PROXY_MODE=dedicated with PROXY_WORKLOAD_INFO");
-            return null;
-        }
-
-        if (mode != Mode.Dedicated)
+        if (mode != ZtunnelMode.Dedicated)
         {
             return null;
         }
@@ -92,6 +84,14 @@ internal static class ZtunnelVariables
             ? "PROXY_WORKLOAD_INFO: dedicated mode needs it: namespace/name/serviceaccount"
             : $"PROXY_WORKLOAD_INFO: \"{text}\" is not namespace/name/serviceaccount");
         return null;
+    }
+
+    private static ProxyWorkload? ReadSelf(VariableReader variables)
+    {
+        var serviceAccount = variables.OptionalText("SERVICE_ACCOUNT", "our own service account; with POD_NAME and POD_NAMESPACE, HBONE is served for our own pod");
+        return serviceAccount is not null && variables.Value("POD_NAME") is { Length: > 0 } name && variables.Value("POD_NAMESPACE") is { Length: > 0 } ns
+            ? new ProxyWorkload(ns, name, serviceAccount)
+            : null;
     }
 
     private static TimeSpan Seconds(VariableReader variables, string name, string byDefault, string meaning)
@@ -120,11 +120,8 @@ internal static class ZtunnelVariables
     /// <summary>What the reference has and we have not yet: accepted, so that the same manifest starts both.</summary>
     private static void ReadLater(VariableReader variables)
     {
-        variables.NotYet("SERVICE_ACCOUNT", "", "our own service account", "ztunnel does not serve HBONE for itself yet");
         variables.NotYet("PREFERED_SERVICE_NAMESPACE", "", "namespace that wins in DNS", LaterDns);
         variables.NotYet("CRL_PATH", "", "certificate revocation list", "revoked certificates are not refused yet");
-        variables.NotYet("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock", "socket of the CNI", LaterPods);
-        variables.NotYet("INPOD_PORT_REUSE", "true", "SO_REUSEPORT on listeners in pods", LaterPods);
         variables.NotYet("LOCALHOST_APP_TUNNEL", "true", "PROXY protocol to localhost", "PROXY protocol is not sent yet");
         variables.NotYet("AUTHZ_POLICY_INFO_LOGGING", "", "log policy decisions at info", "decisions are in the access log only");
         variables.NotYet("PROXY_CONFIG", "", "ProxyConfig as YAML or JSON", "it is not read yet");

@@ -1,12 +1,16 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Tests.Capture.InPod;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.Node.Tests.Capture;
 
 public sealed class NodeSocketsTests
 {
+    private const int SocketLevel = 1;
+    private const int Mark = 36;
+    private const int ReusePort = 15;
     private const int TcpLevel = 6;
     private const int TcpUserTimeout = 18;
 
@@ -48,5 +52,48 @@ public sealed class NodeSocketsTests
             Assert.Equal(4, socket.GetRawSocketOption(TcpLevel, TcpUserTimeout, timeout));
             Assert.Equal(20_000, BitConverter.ToInt32(timeout));
         });
+    }
+
+    [SkippableTheory]
+    [Trait("Reference", "test_inpod_config_no_port_reuse")]
+    [Trait("Reference", "test_inpod_config_port_reuse")]
+    [Trait("Reference", "test_inpod_config_outbound_sockets")]
+    [Trait("Reference", "test_run_works")]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task SocketsOfAPod_AreInItsNetwork_Marked_AndShareAPortOnlyWhereTheyMay(bool reuse)
+    {
+        using var pod = await OtherNetwork.CreateAsync();
+        var sockets = new NodeSockets(
+            new NodeSocketOptions { OriginalSource = OriginalSource.Off, PacketMark = 1337, ReusePort = reuse }, NullLogger.Instance, pod.Namespace);
+        var address = new IPEndPoint(IPAddress.Loopback, 15006);
+        using var listener = sockets.Listen("test", address, transparent: false);
+
+        // Not in this process's own network: nobody listens there.
+        using var outside = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await Assert.ThrowsAnyAsync<SocketException>(() => outside.ConnectAsync(address));
+        using var connected = await sockets.ConnectAsync(address, null, CancellationToken.None);
+        using var accepted = await listener.AcceptAsync();
+
+        Assert.Equal((1337, 1337), (Option(listener, Mark), Option(connected, Mark)));
+        Assert.Equal((reuse ? 1 : 0, 0), (Option(listener, ReusePort), Option(connected, ReusePort)));
+        if (reuse)
+        {
+            using var beside = sockets.Listen("test", address, transparent: false);
+        }
+        else
+        {
+            Assert.Throws<IOException>(() => sockets.Listen("test", address, transparent: false));
+        }
+
+        // This thread is where it was.
+        Assert.Equal(new FileInfo("/proc/self/ns/net").LinkTarget, new FileInfo("/proc/thread-self/ns/net").LinkTarget);
+    }
+
+    private static int Option(Socket socket, int option)
+    {
+        var value = new byte[4];
+        socket.GetRawSocketOption(SocketLevel, option, value);
+        return BitConverter.ToInt32(value);
     }
 }

@@ -26,7 +26,6 @@ public sealed class ZtunnelVariablesTests : IDisposable
 
     [Theory]
     [InlineData("PROXY_MODE", "sharde")]
-    [InlineData("PROXY_MODE", "shared")]
     [InlineData("IPV6_ENABLED", "yes")]
     [InlineData("HTTP2_FRAME_SIZE", "1")]
     [InlineData("POOL_UNUSED_RELEASE_TIMEOUT", "5 parsecs")]

@@ -6,6 +6,7 @@ using Ambient.Node.Capture.Socks5;
 using Ambient.Node.Diagnostics.AccessLog;
 using Ambient.Node.Diagnostics.Metrics;
 using Ambient.Node.Inbound;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Outbound;
 using Microsoft.Extensions.Logging;
 
@@ -80,8 +81,10 @@ internal sealed class DedicatedNode : INodeCapture
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
+        _services.Connections.End(ConnectionEnd.WorkloadGone, connection => ReferenceEquals(connection.Owner, this));
         await _hbone.DisposeAsync().ConfigureAwait(false);
         await Task.WhenAll(_loops).ConfigureAwait(false);
+        await _services.Tunnels.DisposeAsync().ConfigureAwait(false);
         _outbound.Dispose();
         _plaintext.Dispose();
         _socks?.Dispose();
@@ -149,6 +152,12 @@ internal sealed record DedicatedServices
 
     /// <summary>Makes the HBONE listener on a bound socket; the last argument is what its connections end with.</summary>
     public required Func<Socket, LocalWorkload, object, HboneListener> Hbone { get; init; }
+
+    /// <summary>The tunnels that <see cref="Outbound"/> opens; closed with the listeners.</summary>
+    public required IAsyncDisposable Tunnels { get; init; }
+
+    /// <summary>What is open, to end what is the workload's when its listeners go.</summary>
+    public required ConnectionTable Connections { get; init; }
 
     /// <summary>Counts accepted sockets.</summary>
     public required TcpMetrics Metrics { get; init; }

@@ -8,13 +8,27 @@ namespace Ambient.Node.Capture.PodNetwork;
 /// <summary>A pod's network namespace, held open by a descriptor: it stays while this is open, whoever else lets go of it.</summary>
 internal sealed partial class PodNamespace : IDisposable
 {
-    private const string OwnPath = "/proc/thread-self/ns/net";
+    private const string OwnPath = "/proc/self/ns/net";
     private const int NetworkNamespaceType = 0x40000000;
+
+    /// <summary>This process's own: every thread is there whenever it is not inside of <see cref="Run"/>.</summary>
+    private static readonly Lazy<SafeFileHandle> s_home = new(() => File.OpenHandle(OwnPath));
 
     private PodNamespace(SafeFileHandle handle, string path)
     {
         Handle = handle;
         Path = path;
+    }
+
+    /// <summary>Which network it is: equal for all descriptors of one namespace.</summary>
+    public string Identity => field ??= new FileInfo($"/proc/self/fd/{Handle.DangerousGetHandle()}").LinkTarget ?? Path;
+
+    /// <summary>A namespace whose descriptor was received; owned from here.</summary>
+    public static PodNamespace Of(SafeFileHandle handle)
+    {
+        ArgumentNullException.ThrowIfNull(handle);
+        var link = new FileInfo($"/proc/self/fd/{handle.DangerousGetHandle()}").LinkTarget;
+        return new PodNamespace(handle, link ?? "(unknown)");
     }
 
     /// <summary>The descriptor, as it is passed to a ztunnel.</summary>
@@ -45,7 +59,7 @@ internal sealed partial class PodNamespace : IDisposable
     public T Run<T>(Func<T> inside)
     {
         ArgumentNullException.ThrowIfNull(inside);
-        using var home = File.OpenHandle(OwnPath);
+        var home = s_home.Value;
         if (SetNamespace(Handle, NetworkNamespaceType) != 0)
         {
             var error = Marshal.GetLastPInvokeError();

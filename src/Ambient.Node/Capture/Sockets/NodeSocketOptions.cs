@@ -6,6 +6,9 @@ internal sealed class NodeSocketOptions
     /// <summary>SO_MARK of every socket, so that redirection rules leave ztunnel's own traffic alone; null: none. Needs CAP_NET_ADMIN.</summary>
     public int? PacketMark { get; init; }
 
+    /// <summary>Whether several processes may listen on a port (SO_REUSEPORT), so that a new ztunnel is up before the old one goes.</summary>
+    public bool ReusePort { get; init; }
+
     /// <summary>Whether wildcard listeners listen on IPv6 as well.</summary>
     public bool IPv6Enabled { get; init; } = true;
 

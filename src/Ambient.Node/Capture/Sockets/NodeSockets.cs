@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone.Sockets;
+using Ambient.Node.Capture.PodNetwork;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Capture.Sockets;
@@ -12,16 +13,21 @@ internal sealed partial class NodeSockets : ISocketConnector
 
     private readonly NodeSocketOptions _options;
     private readonly ILogger _logger;
+    private readonly PodNamespace? _network;
     private readonly OwnAddressDialer _fromOwnAddress;
     private int _spoofing;
     private int _spoofingFailureLogged;
 
     /// <summary>Creates the factory.</summary>
-    public NodeSockets(NodeSocketOptions options, ILogger logger)
+    /// <param name="options">How sockets are set up.</param>
+    /// <param name="logger">Told what the kernel does not allow.</param>
+    /// <param name="network">Network that they are made in; null: the process's own. Once made, a socket works on any thread.</param>
+    public NodeSockets(NodeSocketOptions options, ILogger logger, PodNamespace? network = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         _options = options;
         _logger = logger;
+        _network = network;
         _fromOwnAddress = new OwnAddressDialer(this);
         _spoofing = options.OriginalSource is OriginalSource.Required or OriginalSource.Loopback ? 1 : 0;
     }
@@ -46,7 +52,7 @@ internal sealed partial class NodeSockets : ISocketConnector
     public Socket Listen(string name, IPEndPoint address, bool transparent)
     {
         ArgumentNullException.ThrowIfNull(address);
-        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        var socket = New(address.AddressFamily);
         try
         {
             if (address.AddressFamily == AddressFamily.InterNetworkV6)
@@ -61,6 +67,11 @@ internal sealed partial class NodeSockets : ISocketConnector
             }
 
             SetUp(socket);
+            if (_options.ReusePort && OperatingSystem.IsLinux())
+            {
+                Set(socket, SocketOptionNumbers.LevelSocket, SocketOptionNumbers.ReusePort, 1);
+            }
+
             socket.Bind(address);
             socket.Listen(Backlog);
             return socket;
@@ -99,10 +110,14 @@ internal sealed partial class NodeSockets : ISocketConnector
         return socket;
     }
 
+    private Socket New(AddressFamily family) => _network is null
+        ? new Socket(family, SocketType.Stream, ProtocolType.Tcp)
+        : _network.Run(() => new Socket(family, SocketType.Stream, ProtocolType.Tcp));
+
     private Socket Make(IPEndPoint destination, IPAddress? source)
     {
         ArgumentNullException.ThrowIfNull(destination);
-        var socket = new Socket(destination.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        var socket = New(destination.AddressFamily);
         try
         {
             SetUp(socket);

@@ -1,0 +1,102 @@
+using Ambient.Certificates;
+using Ambient.Hbone;
+using Ambient.Mesh;
+using Ambient.Node.Capture;
+using Ambient.Node.Capture.Dedicated;
+using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Capture.Socks5;
+using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Inbound;
+using Ambient.Node.Lifetime;
+using Ambient.Node.Outbound;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Hosting;
+
+/// <summary>
+/// Makes the engines and listeners of a workload that has a network of its own: the one of dedicated mode, and each pod of a node. What all
+/// of them share is given once; what depends on the network (sockets, and so the pool of tunnels) is each one's own.
+/// </summary>
+internal sealed class PodEngines
+{
+    /// <summary>Settings.</summary>
+    public required ZtunnelOptions Options { get; init; }
+
+    /// <summary>The mesh.</summary>
+    public required MeshStore Mesh { get; init; }
+
+    /// <summary>Certificates.</summary>
+    public required SvidCache Svids { get; init; }
+
+    /// <summary>Open connections.</summary>
+    public required ConnectionTable Connections { get; init; }
+
+    /// <summary>Ports of ours.</summary>
+    public required ReservedPorts Reserved { get; init; }
+
+    /// <summary>How tunnels are delivered.</summary>
+    public required InboundOptions Inbound { get; init; }
+
+    /// <summary>Access log.</summary>
+    public required ConnectionLog Log { get; init; }
+
+    /// <summary>Metrics.</summary>
+    public required TcpMetrics Metrics { get; init; }
+
+    /// <summary>Reads SOCKS5.</summary>
+    public required Socks5Proxy Socks5 { get; init; }
+
+    /// <summary>Logs.</summary>
+    public required HostLoggerFactory Loggers { get; init; }
+
+    /// <summary>Cancelled at the drain's deadline.</summary>
+    public required CancellationToken Deadline { get; init; }
+
+    /// <summary>Clock.</summary>
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>Binds the listeners of a workload; nothing is accepted before they are started.</summary>
+    /// <exception cref="IOException">A port cannot be had.</exception>
+    public INodeCapture Create(LocalWorkload local, NodeSockets sockets)
+    {
+        var client = new HboneClient(HboneOptions.OfClient(Options, sockets), Svids, Time);
+        var delivery = new Delivery(sockets, Time);
+        var inbound = new InboundProxy(Mesh, delivery, Connections, Reserved, Inbound, Time);
+        try
+        {
+            return new DedicatedNode(new DedicatedServices
+            {
+                Local = local,
+                Sockets = sockets,
+                Socks5 = Options.Socks5 ? Socks5 : null,
+                Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null),
+                Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Inbound),
+                Hbone = new HboneListeners(Options, Svids, inbound, Log, Metrics, Time).Create,
+                Tunnels = client,
+                Connections = Connections,
+                Metrics = Metrics,
+                Deadline = Deadline,
+                Time = Time,
+                Logger = Loggers.CreateLogger("Capture"),
+            });
+        }
+        catch
+        {
+            // Nothing was dialled yet: there is nothing to wait for.
+            _ = client.DisposeAsync().AsTask();
+            throw;
+        }
+    }
+
+    /// <summary>Listens for the ztunnel's own pod.</summary>
+    /// <exception cref="IOException">The port cannot be had.</exception>
+    public SelfListener CreateSelf(LocalWorkload self)
+    {
+        var sockets = new NodeSockets(
+            new NodeSocketOptions { OriginalSource = OriginalSource.Off, IPv6Enabled = Options.Host.IPv6Enabled }, Loggers.CreateLogger("Sockets"));
+        var inbound = new InboundProxy(Mesh, new Delivery(sockets, Time), Connections, Reserved, Inbound, Time);
+        return new SelfListener(new HboneListeners(Options, Svids, inbound, Log, Metrics, Time), sockets, self);
+    }
+}
