@@ -25,6 +25,22 @@ internal sealed record ClusterPod(string Name, string Node, bool Captured, strin
 
     public IPAddress[] Addresses => [.. IPs.Select(IPAddress.Parse)];
 
+    /// <summary>The pod as a manifest; its app label is its name without what follows a dash.</summary>
+    public string ToManifest() => $$"""
+        apiVersion: v1
+        kind: Pod
+        metadata:
+          name: {{Name}}
+          namespace: {{Namespace}}
+          labels: {app: {{Name.Split('-')[0]}}, istio.io/dataplane-mode: {{(Captured ? "ambient" : "none")}}}
+          annotations: {ambient.dev/address: "{{IPs[0]}}"}
+        spec:
+          serviceAccountName: {{ServiceAccount}}
+          nodeName: {{Node}}
+          containers:
+          - {name: app, image: echo, ports: [{containerPort: 8080}]}
+        """;
+
     /// <summary>The workload in the local format.</summary>
     public string ToYaml() => $"""
         uid: "cluster1//v1/Pod/{Namespace}/{Name}"

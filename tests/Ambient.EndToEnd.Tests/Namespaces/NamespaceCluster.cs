@@ -6,6 +6,7 @@ using Ambient.EndToEnd.Tests.Ztunnel;
 using Ambient.Node.Capture.PodNetwork;
 using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
 using Ambient.Samples.Bookinfo.Walkthrough.Namespaces;
+using Ambient.Testing.Certificates;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
@@ -49,6 +50,9 @@ internal sealed class NamespaceCluster : IAsyncDisposable
     /// <summary>Where the mesh, the authority and sockets are.</summary>
     public string Folder { get; } = Directory.CreateTempSubdirectory("ambient-ns-").FullName;
 
+    /// <summary>The authority of the cluster, whose root ztunnels use, too.</summary>
+    public TestAuthority Authority { get; } = new();
+
     /// <summary>Settings of every ztunnel that is started from now on.</summary>
     public Dictionary<string, string> Settings { get; } = new()
     {
@@ -56,11 +60,16 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         ["TERMINATION_GRACE_PERIOD_SECONDS"] = "5",
     };
 
+    /// <summary>Whether this machine and user can have network namespaces.</summary>
+    public static bool CanRun => OperatingSystem.IsLinux() && Environment.UserName == "root" && File.Exists("/usr/sbin/nft");
+
+    /// <summary>Skips the test where there can be none.</summary>
+    public static void SkipIfImpossible() => Skip.IfNot(CanRun, "network namespaces need root on Linux, and nftables");
+
     /// <summary>Makes the nodes, or skips the test where that is not possible.</summary>
     public static async Task<NamespaceCluster> CreateAsync(CaptureMode mode)
     {
-        Skip.IfNot(OperatingSystem.IsLinux() && Environment.UserName == "root", "network namespaces need root on Linux");
-        Skip.IfNot(File.Exists("/usr/sbin/nft"), "nftables is not installed");
+        SkipIfImpossible();
         var prefix = string.Create(CultureInfo.InvariantCulture, $"ambient-ns-{Environment.ProcessId}-{Interlocked.Increment(ref s_count)}-");
         try
         {
@@ -99,16 +108,53 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         return this;
     }
 
-    /// <summary>Serves an echo on 8080 of a pod: every byte comes back twice.</summary>
-    public NamespaceCluster WithEcho(string pod, int port = 8080)
+    /// <summary>
+    /// The mesh becomes a watched folder of manifests with the pods in it, and what is given; <see cref="ApplyAsync"/> changes it while
+    /// ztunnels run.
+    /// </summary>
+    public async Task<NamespaceCluster> WithManifestsAsync(params (string Name, string Yaml)[] manifests)
     {
-        foreach (var address in _pods[pod].Addresses)
+        Directory.CreateDirectory(ManifestFolder);
+        Settings["AMBIENT_MANIFESTS"] = ManifestFolder;
+        foreach (var (name, yaml) in manifests.Concat(_pods.Values.Select(pod => ($"pod-{pod.Name}", pod.ToManifest()))))
         {
-            Own(new EchoServer(Network.Listen(pod, new IPEndPoint(address, port))));
+            await ApplyAsync(name, yaml);
         }
 
         return this;
     }
+
+    /// <summary>Writes a manifest, whole or not at all; without text it is removed.</summary>
+    public async Task ApplyAsync(string name, string? yaml)
+    {
+        var file = Path.Combine(ManifestFolder, $"{name}.yaml");
+        if (yaml is null)
+        {
+            File.Delete(file);
+            return;
+        }
+
+        var staged = Path.Combine(Folder, $"{name}.staged");
+        await File.WriteAllTextAsync(staged, yaml);
+        File.Move(staged, file, overwrite: true);
+    }
+
+    /// <summary>Serves an echo on 8080 of a pod: every byte comes back twice.</summary>
+    public NamespaceCluster WithEcho(params string[] pods)
+    {
+        foreach (var pod in pods)
+        {
+            foreach (var address in _pods[pod].Addresses)
+            {
+                Own(Echoes[pod] = new EchoServer(Network.Listen(pod, new IPEndPoint(address, 8080))));
+            }
+        }
+
+        return this;
+    }
+
+    /// <summary>Echo servers by pod.</summary>
+    public Dictionary<string, EchoServer> Echoes { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Keeps something that serves, to be disposed with the cluster.</summary>
     public T Own<T>(T server)
@@ -121,6 +167,7 @@ internal sealed class NamespaceCluster : IAsyncDisposable
     /// <summary>Writes the mesh, starts the ztunnels of all captured pods and redirects them.</summary>
     public async Task<NamespaceCluster> StartAsync()
     {
+        Authority.SaveRoot(Path.Combine(Folder, "ca"));
         await File.WriteAllTextAsync(MeshFile, Mesh());
         var captured = _pods.Values.Where(pod => pod.Captured).ToList();
         if (_mode == CaptureMode.Dedicated)
@@ -239,6 +286,8 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         Directory.Delete(Folder, recursive: true);
     }
 
+    private string ManifestFolder => Path.Combine(Folder, "manifests");
+
     private string MeshFile => Path.Combine(Folder, "mesh.yaml");
 
     private string AgentSocket(string node) => Path.Combine(Folder, $"{node}.sock");
@@ -260,7 +309,11 @@ internal sealed class NamespaceCluster : IAsyncDisposable
 
     private ZtunnelProcess StartZtunnel(string place, Dictionary<string, string> settings)
     {
-        settings.TryAdd("LOCAL_XDS_PATH", MeshFile);
+        if (!settings.ContainsKey("AMBIENT_MANIFESTS"))
+        {
+            settings.TryAdd("LOCAL_XDS_PATH", MeshFile);
+        }
+
         settings.TryAdd("AMBIENT_CA_DIR", Path.Combine(Folder, "ca"));
         return ZtunnelProcess.Start(Network.NameOf(place), settings);
     }
