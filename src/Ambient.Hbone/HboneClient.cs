@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
@@ -13,7 +14,7 @@ using Ambient.Identity;
 namespace Ambient.Hbone;
 
 /// <summary>Opens tunnels, sharing pooled HTTP/2 connections over mutual TLS.</summary>
-public sealed class HboneClient : IAsyncDisposable
+public sealed partial class HboneClient : IAsyncDisposable
 {
     // A connection may stop taking streams between the reservation and the answer; a pool full of such is hard to imagine.
     private const int MaxStale = 10;
@@ -22,6 +23,7 @@ public sealed class HboneClient : IAsyncDisposable
     private readonly ISvidSource _svids;
     private readonly TimeProvider _time;
     private readonly ConnectionPool<HboneKey, ClientConnection> _pool;
+    private readonly InnerConnections _inner = new();
     private readonly Heartbeat _heartbeat;
     private int _disposed;
 
@@ -47,7 +49,7 @@ public sealed class HboneClient : IAsyncDisposable
         _svids = svids;
         _time = timeProvider ?? TimeProvider.System;
         _pool = new ConnectionPool<HboneKey, ClientConnection>(DialAsync, options.UnusedReleaseTimeout, _time);
-        _heartbeat = new Heartbeat(_pool.Tick, _time, options.UnusedReleaseTimeout, options.PingInterval, options.PingTimeout);
+        _heartbeat = new Heartbeat(Tick, _time, options.UnusedReleaseTimeout, options.PingInterval, options.PingTimeout);
     }
 
     /// <summary>Connections that are open at present and may be used again.</summary>
@@ -60,14 +62,7 @@ public sealed class HboneClient : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(request);
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
         var key = new HboneKey(request.Source, request.AcceptedIdentities, request.NextHop, request.SourceAddress);
-        var headers = new ConnectRequestHeaders
-        {
-            Authority = request.Authority,
-            Baggage = request.Baggage,
-            Forwarded = request.Forwarded,
-            TraceParent = request.TraceParent,
-            ForwardedNetwork = request.ForwardedNetwork,
-        };
+        var headers = HeadersOf(request);
         for (var stale = 0; ; stale++)
         {
             // 1. A place on a connection, 2. a stream on it, 3. the answer.
@@ -96,7 +91,7 @@ public sealed class HboneClient : IAsyncDisposable
 
             try
             {
-                var answer = await WaitForAnswerAsync(request, stream, sent.Answer, cancellationToken).ConfigureAwait(false);
+                var answer = await WaitForAnswerAsync($"{request.Authority} through {request.NextHop}", stream, sent.Answer, cancellationToken).ConfigureAwait(false);
                 return new StreamTunnel(stream, isServer: false, place.Connection.Peer, request.Authority, answer.Baggage);
             }
             catch (HboneException e) when (e.InnerException is UnprocessedException && !place.Connection.CanOpen && stale < MaxStale)
@@ -115,12 +110,27 @@ public sealed class HboneClient : IAsyncDisposable
         }
 
         await _heartbeat.DisposeAsync().ConfigureAwait(false);
-        await Task.WhenAll(_pool.Close().Select(connection => connection.Http2.DisposeAsync().AsTask())).ConfigureAwait(false);
+        await Task.WhenAll(_inner.Close().Concat(_pool.Close().Select(connection => connection.Http2)).Select(http2 => http2.DisposeAsync().AsTask())).ConfigureAwait(false);
         _pool.Dispose();
     }
 
+    private static ConnectRequestHeaders HeadersOf(HboneConnectRequest request) => new()
+    {
+        Authority = request.Authority,
+        Baggage = request.Baggage,
+        Forwarded = request.Forwarded,
+        TraceParent = request.TraceParent,
+        ForwardedNetwork = request.ForwardedNetwork,
+    };
+
+    private void Tick()
+    {
+        _pool.Tick();
+        _inner.Tick();
+    }
+
     private static async ValueTask<ConnectResponseHeaders> WaitForAnswerAsync(
-        HboneConnectRequest request, Http2Stream stream, Task<ConnectResponseHeaders> answering, CancellationToken cancellationToken)
+        string where, Http2Stream stream, Task<ConnectResponseHeaders> answering, CancellationToken cancellationToken)
     {
         ConnectResponseHeaders answer;
         try
@@ -131,7 +141,7 @@ public sealed class HboneClient : IAsyncDisposable
         catch (IOException e)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            throw new HboneException(HboneFailure.Http2Failed, $"the tunnel through {request.NextHop} to {request.Authority} failed before an answer: {e.Message}", e);
+            throw new HboneException(HboneFailure.Http2Failed, $"the tunnel to {where} failed before an answer: {e.Message}", e);
         }
 
         if (answer.Status == 200)
@@ -141,7 +151,7 @@ public sealed class HboneClient : IAsyncDisposable
 
         stream.Reset(Http2ErrorCode.Cancel);
         throw new HboneException(
-            HboneFailure.Refused, $"{request.NextHop} refused the tunnel to {request.Authority}: http status: {StatusPhrase.Of(answer.Status)}", statusCode: answer.Status);
+            HboneFailure.Refused, $"the tunnel to {where} was refused: http status: {StatusPhrase.Of(answer.Status)}", statusCode: answer.Status);
     }
 
     private async ValueTask<ConnectionPool<HboneKey, ClientConnection>.Place> ReserveAsync(HboneKey key, CancellationToken cancellationToken)
@@ -164,23 +174,37 @@ public sealed class HboneClient : IAsyncDisposable
         var socket = await DialSocketAsync(key, cancellationToken).ConfigureAwait(false);
         IPEndPoint remote;
         IPEndPoint local;
-        TlsTransport transport;
-        SpiffeId peer;
+        SocketChannel channel;
         try
         {
             remote = SocketDefaults.Unmap(socket.RemoteEndPoint);
             local = SocketDefaults.Unmap(socket.LocalEndPoint);
-            (transport, peer) = await TlsHandshake.AsClientAsync(socket, svid, key.Accepted, _options.HandshakeTimeout, _time, cancellationToken).ConfigureAwait(false);
-        }
-        catch (HboneException e)
-        {
-            throw new HboneException(e.Failure, $"no HBONE connection to {key.Destination} as {key.Source}: {e.Message}", e.InnerException);
+            channel = new SocketChannel(socket);
         }
         catch (SocketException e)
         {
             // It was gone before the handshake could begin.
             socket.Dispose();
             throw new HboneException(HboneFailure.ConnectFailed, $"cannot connect to {key.Destination}: {e.Message}", e);
+        }
+
+        var (http2, peer) = await OpenAsync(channel, svid, key.Accepted, key.Destination.ToString(), cancellationToken).ConfigureAwait(false);
+        return new ClientConnection(http2, new PeerInfo(peer, remote, local));
+    }
+
+    /// <summary>TLS, and HTTP/2 up to the peer's SETTINGS.</summary>
+    private async Task<(Http2Connection Http2, SpiffeId Peer)> OpenAsync(
+        IByteChannel channel, X509Svid svid, ImmutableArray<SpiffeId> accepted, string where, CancellationToken cancellationToken)
+    {
+        TlsTransport transport;
+        SpiffeId peer;
+        try
+        {
+            (transport, peer) = await TlsHandshake.AsClientAsync(channel, svid, accepted, _options.HandshakeTimeout, _time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HboneException e)
+        {
+            throw new HboneException(e.Failure, $"no HBONE connection to {where} as {svid.Id}: {e.Message}", e.InnerException);
         }
 
         var http2 = new Http2Connection(transport, _http2Options, server: null, _time)
@@ -200,11 +224,11 @@ public sealed class HboneClient : IAsyncDisposable
             // With TLS 1.3 a server refuses our certificate only after our side of the handshake is done: its alert comes here.
             throw new HboneException(
                 e is Http2ConnectionException ? HboneFailure.Http2Failed : HboneFailure.TlsFailed,
-                $"no HBONE connection to {key.Destination} as {key.Source}: the peer hung up after the handshake, which is how it refuses a certificate ({e.Message})",
+                $"no HBONE connection to {where} as {svid.Id}: the peer hung up after the handshake, which is how it refuses a certificate ({e.Message})",
                 e);
         }
 
-        return new ClientConnection(http2, new PeerInfo(peer, remote, local));
+        return (http2, peer);
     }
 
     private async ValueTask<X509Svid> GetSvidAsync(SpiffeId id, CancellationToken cancellationToken)

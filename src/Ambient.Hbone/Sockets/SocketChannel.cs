@@ -9,7 +9,7 @@ namespace Ambient.Hbone.Sockets;
 /// room), and holds no buffer while it waits. One reader and one writer at a time. Does not own the socket, but has to
 /// be detached before the socket is closed.
 /// </summary>
-internal sealed class SocketChannel
+internal sealed class SocketChannel : IByteChannel
 {
     private readonly Socket _socket;
     private readonly SafeSocketHandle _handle;
@@ -206,6 +206,13 @@ internal sealed class SocketChannel
 
     /// <summary>As <see cref="Detach()"/>, where the socket is closed next, which takes it out of the loop's set by itself.</summary>
     public void DetachToClose() => Detach(closing: true);
+
+    /// <inheritdoc/>
+    public void Close()
+    {
+        DetachToClose();
+        _socket.Dispose();
+    }
 
     private void Detach(bool closing)
     {

@@ -11,7 +11,7 @@ namespace Ambient.Hbone.Tls;
 /// handed on one whole record at a time, so that TLS never waits with a buffer of its own in hand. Both buffers are
 /// given back whenever they are empty.
 /// </summary>
-internal sealed class RecordStream(SocketChannel channel) : Stream
+internal sealed class RecordStream(IByteChannel channel) : Stream
 {
     private const int RecordHeader = 5;
 

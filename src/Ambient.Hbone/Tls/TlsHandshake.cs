@@ -10,7 +10,7 @@ namespace Ambient.Hbone.Tls;
 
 /// <summary>
 /// The handshakes: TLS 1.3 only, mutual, ALPN <c>h2</c>, no server name, no resumption, our roots and nobody else's
-/// (reference 2.1). A failure throws <see cref="HboneException"/> with a sentence for the log; the socket is closed then.
+/// (reference 2.1). A failure throws <see cref="HboneException"/> with a sentence for the log; what the bytes travel on is closed then.
 /// </summary>
 internal static class TlsHandshake
 {
@@ -18,14 +18,14 @@ internal static class TlsHandshake
     private static readonly CipherSuitesPolicy? s_suites = CreateSuites();
 
     /// <summary>The client's side.</summary>
-    /// <param name="socket">Connected socket; owned from here.</param>
+    /// <param name="channel">What the bytes travel on; owned from here.</param>
     /// <param name="svid">What we present.</param>
     /// <param name="accepted">Whom we accept.</param>
     /// <param name="timeout">Time for it all.</param>
     /// <param name="time">Clock.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public static Task<(TlsTransport Transport, SpiffeId Peer)> AsClientAsync(
-        Socket socket, X509Svid svid, ImmutableArray<SpiffeId> accepted, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
+        IByteChannel channel, X509Svid svid, ImmutableArray<SpiffeId> accepted, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
     {
         var check = new PeerCheck(svid.Roots, PeerRole.Server, SpiffeIdMatcher.OneOf(accepted), time);
         var options = new SslClientAuthenticationOptions
@@ -40,7 +40,7 @@ internal static class TlsHandshake
             CertificateChainPolicy = check.ChainPolicy,
             RemoteCertificateValidationCallback = check.Callback,
         };
-        return RunAsync(socket, check, (tls, token) => tls.AuthenticateAsClientAsync(options, token), timeout, time, cancellationToken);
+        return RunAsync(channel, check, (tls, token) => tls.AuthenticateAsClientAsync(options, token), timeout, time, cancellationToken);
     }
 
     /// <summary>The server's side: any peer of our own trust domain.</summary>
@@ -65,21 +65,20 @@ internal static class TlsHandshake
             CertificateChainPolicy = check.ChainPolicy,
             RemoteCertificateValidationCallback = check.Callback,
         };
-        return RunAsync(socket, check, (tls, token) => tls.AuthenticateAsServerAsync(options, token), timeout, time, cancellationToken);
+        return RunAsync(new SocketChannel(socket), check, (tls, token) => tls.AuthenticateAsServerAsync(options, token), timeout, time, cancellationToken);
     }
 
     private static async Task<(TlsTransport Transport, SpiffeId Peer)> RunAsync(
-        Socket socket, PeerCheck check, Func<SslStream, CancellationToken, Task> authenticate, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
+        IByteChannel channel, PeerCheck check, Func<SslStream, CancellationToken, Task> authenticate, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
     {
-        var channel = new SocketChannel(socket);
         var records = new RecordStream(channel);
         var tls = new SslStream(records, leaveInnerStreamOpen: false);
         using var deadline = new CancellationTokenSource(timeout, time);
         try
         {
             // Shutting the socket down is what wakes a wait on it.
-            await using var onDeadline = deadline.Token.UnsafeRegister(static c => ((SocketChannel)c!).ShutdownBoth(), channel).ConfigureAwait(false);
-            await using var onCancel = cancellationToken.UnsafeRegister(static c => ((SocketChannel)c!).ShutdownBoth(), channel).ConfigureAwait(false);
+            await using var onDeadline = deadline.Token.UnsafeRegister(static c => ((IByteChannel)c!).ShutdownBoth(), channel).ConfigureAwait(false);
+            await using var onCancel = cancellationToken.UnsafeRegister(static c => ((IByteChannel)c!).ShutdownBoth(), channel).ConfigureAwait(false);
             await authenticate(tls, CancellationToken.None).ConfigureAwait(false);
             await records.FlushGatheredAsync().ConfigureAwait(false);
             deadline.Token.ThrowIfCancellationRequested();
@@ -89,8 +88,7 @@ internal static class TlsHandshake
         catch (Exception e)
         {
             await tls.DisposeAsync().ConfigureAwait(false);
-            channel.DetachToClose();
-            socket.Dispose();
+            channel.Close();
             cancellationToken.ThrowIfCancellationRequested();
             throw new HboneException(HboneFailure.TlsFailed, Explain(e, check, deadline.IsCancellationRequested, timeout), e);
         }

@@ -4,19 +4,19 @@ using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Tls;
 
-/// <summary>HTTP/2 over TLS over a socket, which it owns.</summary>
+/// <summary>HTTP/2 over TLS over a socket or another tunnel, which it owns.</summary>
 internal sealed class TlsTransport : Http2Transport
 {
     // Records without data in a row: four tickets and a key update are honest, a stream of them is not.
     private const int MaxEmptyRecords = 64;
-    private readonly SocketChannel _channel;
+    private readonly IByteChannel _channel;
     private readonly RecordStream _records;
     private readonly SslStream _tls;
     private int _emptyRecords;
     private bool _drained;
     private bool _ended;
 
-    public TlsTransport(SocketChannel channel, RecordStream records, SslStream tls)
+    public TlsTransport(IByteChannel channel, RecordStream records, SslStream tls)
     {
         _channel = channel;
         _records = records;
@@ -69,8 +69,7 @@ internal sealed class TlsTransport : Http2Transport
     public override async ValueTask DisposeAsync()
     {
         await _tls.DisposeAsync().ConfigureAwait(false);
-        _channel.DetachToClose();
-        _channel.Socket.Dispose();
+        _channel.Close();
     }
 
     private int ReadRecord(Memory<byte> buffer)

@@ -36,6 +36,9 @@ internal sealed class PodEngines
     /// <summary>Ports of ours.</summary>
     public required ReservedPorts Reserved { get; init; }
 
+    /// <summary>Asks policy about what comes in.</summary>
+    public required InboundAuthorizer Authorizer { get; init; }
+
     /// <summary>How tunnels are delivered.</summary>
     public required InboundOptions Inbound { get; init; }
 
@@ -63,7 +66,7 @@ internal sealed class PodEngines
     {
         var client = new HboneClient(HboneOptions.OfClient(Options, sockets), Svids, Time);
         var delivery = new Delivery(sockets, Time);
-        var inbound = new InboundProxy(Mesh, delivery, Connections, Reserved, Inbound, Time);
+        var inbound = new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Time);
         try
         {
             return new DedicatedNode(new DedicatedServices
@@ -71,8 +74,8 @@ internal sealed class PodEngines
                 Local = local,
                 Sockets = sockets,
                 Socks5 = Options.Socks5 ? Socks5 : null,
-                Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null),
-                Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Inbound),
+                Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage),
+                Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound),
                 Hbone = new HboneListeners(Options, Svids, inbound, Log, Metrics, Time).Create,
                 Tunnels = client,
                 Connections = Connections,
@@ -96,7 +99,7 @@ internal sealed class PodEngines
     {
         var sockets = new NodeSockets(
             new NodeSocketOptions { OriginalSource = OriginalSource.Off, IPv6Enabled = Options.Host.IPv6Enabled }, Loggers.CreateLogger("Sockets"));
-        var inbound = new InboundProxy(Mesh, new Delivery(sockets, Time), Connections, Reserved, Inbound, Time);
+        var inbound = new InboundProxy(Mesh, new Delivery(sockets, Time), Connections, Reserved, Authorizer, Inbound, Time);
         return new SelfListener(new HboneListeners(Options, Svids, inbound, Log, Metrics, Time), sockets, self);
     }
 }

@@ -170,8 +170,10 @@ internal sealed class Ztunnel : IHostedProxy
         var inboundOptions = new InboundOptions
         {
             ResponseBaggage = options.ResponseBaggage,
+            LocalhostTunnel = options.LocalhostTunnel && options.Mode != ZtunnelMode.Loopback,
             AttributeServices = host.LocalXdsPath is null && host.LocalXds is null,
         };
+        var authorizer = new InboundAuthorizer(loggers.CreateLogger("rbac"), options.LogPolicyDecisions);
         var socks5 = new Socks5Proxy(store, host.ClusterDomain, log, time);
         var pods = new PodEngines
         {
@@ -181,6 +183,7 @@ internal sealed class Ztunnel : IHostedProxy
             Connections = _connections,
             Reserved = reserved,
             Inbound = inboundOptions,
+            Authorizer = authorizer,
             Log = log,
             Metrics = metrics,
             Socks5 = socks5,
@@ -231,7 +234,7 @@ internal sealed class Ztunnel : IHostedProxy
         INodeCapture LoopbackOf(NodeSockets sockets)
         {
             var delivery = new Delivery(sockets, time);
-            var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, inboundOptions);
+            var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, authorizer, inboundOptions);
             var unredirected = new UnredirectedPlaintext(store, plaintext, time);
             var client = Own(new HboneClient(HboneOptions.OfClient(options, sockets), svids, time));
             return new LoopbackNode(host.NodeName, new LoopbackServices
@@ -239,9 +242,9 @@ internal sealed class Ztunnel : IHostedProxy
                 Mesh = store,
                 Sockets = sockets,
                 Socks5 = socks5,
-                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake),
+                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage),
                 Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected, _connections),
-                Hbone = new HboneListeners(options, svids, new InboundProxy(store, delivery, _connections, reserved, inboundOptions, time), log, metrics, time).Create,
+                Hbone = new HboneListeners(options, svids, new InboundProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, time), log, metrics, time).Create,
                 Connections = _connections,
                 Metrics = metrics,
                 Deadline = _shutdown.Deadline,

@@ -38,6 +38,15 @@ public sealed class ZtunnelOptions
     /// <summary>Whether answers to CONNECT carry baggage, and received baggage is read (<c>ENABLE_RESPONSE_BAGGAGE</c>). Default true.</summary>
     public bool ResponseBaggage { get; init; } = true;
 
+    /// <summary>
+    /// Whether applications that take tunnels with the PROXY protocol are reached on their pod's loopback
+    /// (<c>LOCALHOST_APP_TUNNEL</c>). Default true; in loopback mode pods have no loopback of their own, and it does not apply.
+    /// </summary>
+    public bool LocalhostTunnel { get; init; } = true;
+
+    /// <summary>Whether the decisions of policies are logged at info rather than debug (<c>AUTHZ_POLICY_INFO_LOGGING</c>).</summary>
+    public bool LogPolicyDecisions { get; init; }
+
     /// <summary>Flow-control window of an HBONE stream in bytes (<c>HTTP2_STREAM_WINDOW_SIZE</c>). Default 4 MiB. Small windows slow bulk transfers down; large ones let a slow reader hold memory.</summary>
     public int StreamWindowSize { get; init; } = 4 * 1024 * 1024;
 

@@ -38,6 +38,8 @@ internal static class ZtunnelVariables
                 ?? (mode == ZtunnelMode.Shared ? SharedMark : null),
             EnableOriginalSource = variables.OptionalBoolean("ENABLE_ORIG_SRC", "", "connect to workloads from the client's address; not set: where the kernel allows it"),
             ResponseBaggage = variables.Boolean("ENABLE_RESPONSE_BAGGAGE", true, "tell peers about workloads, and use what they tell"),
+            LocalhostTunnel = variables.Boolean("LOCALHOST_APP_TUNNEL", true, "reach applications that take tunnels with the PROXY protocol on their pod's loopback"),
+            LogPolicyDecisions = variables.Boolean("AUTHZ_POLICY_INFO_LOGGING", false, "log what policies decide, dry-run ones too, at info instead of debug"),
             StreamWindowSize = variables.Integer("HTTP2_STREAM_WINDOW_SIZE", 4194304, 65535, int.MaxValue, "flow-control window of a stream, bytes"),
             ConnectionWindowSize = variables.Integer("HTTP2_CONNECTION_WINDOW_SIZE", 16777216, 65535, int.MaxValue, "flow-control window of a connection, bytes"),
             FrameSize = variables.Integer("HTTP2_FRAME_SIZE", 1048576, 16384, 16777215, "largest HTTP/2 frame, bytes"),
@@ -122,8 +124,6 @@ internal static class ZtunnelVariables
     {
         variables.NotYet("PREFERED_SERVICE_NAMESPACE", "", "namespace that wins in DNS", LaterDns);
         variables.NotYet("CRL_PATH", "", "certificate revocation list", "revoked certificates are not refused yet");
-        variables.NotYet("LOCALHOST_APP_TUNNEL", "true", "PROXY protocol to localhost", "PROXY protocol is not sent yet");
-        variables.NotYet("AUTHZ_POLICY_INFO_LOGGING", "", "log policy decisions at info", "decisions are in the access log only");
         variables.NotYet("PROXY_CONFIG", "", "ProxyConfig as YAML or JSON", "it is not read yet");
         variables.NotYet("ISTIO_META_DNS_CAPTURE", "", "DNS proxy", LaterDns);
         variables.NotYet("ISTIO_META_DNS_PROXY_ADDR", "", "address of the DNS proxy", LaterDns);

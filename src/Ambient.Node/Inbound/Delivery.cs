@@ -9,6 +9,15 @@ internal sealed class Delivery(NodeSockets sockets, TimeProvider time)
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
+    /// <summary>Connects to the loopback address of the workload's family, from loopback: only the workload itself listens there.</summary>
+    /// <exception cref="SocketException">The workload refuses or cannot be reached.</exception>
+    /// <exception cref="TimeoutException">It does not answer within 10 seconds.</exception>
+    public ValueTask<Socket> ConnectToLoopbackAsync(IPEndPoint upstream, CancellationToken cancellationToken)
+    {
+        var loopback = upstream.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback;
+        return ConnectAsync(new IPEndPoint(loopback, upstream.Port), loopback, cancellationToken);
+    }
+
     /// <summary>Connects.</summary>
     /// <exception cref="SocketException">The workload refuses or cannot be reached.</exception>
     /// <exception cref="TimeoutException">It does not answer within 10 seconds.</exception>

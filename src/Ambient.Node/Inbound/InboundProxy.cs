@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
+using Ambient.Hbone.ProxyProtocol;
 using Ambient.Hbone.Relaying;
 using Ambient.Mesh;
 using Ambient.Node.Capture;
@@ -23,17 +24,19 @@ internal sealed class InboundProxy
     private readonly Delivery _delivery;
     private readonly ConnectionTable _connections;
     private readonly ReservedPorts _reserved;
+    private readonly InboundAuthorizer _authorizer;
     private readonly InboundOptions _options;
     private readonly TimeProvider _time;
 
     /// <summary>Creates the proxy.</summary>
     public InboundProxy(
-        IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundOptions options, TimeProvider time)
+        IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundAuthorizer authorizer, InboundOptions options, TimeProvider time)
     {
         _mesh = mesh;
         _delivery = delivery;
         _connections = connections;
         _reserved = reserved;
+        _authorizer = authorizer;
         _options = options;
         _time = time;
     }
@@ -59,19 +62,13 @@ internal sealed class InboundProxy
             return;
         }
 
-        if (route.SendProxyHeader)
-        {
-            Refuse(connect, 503, $"{workload.Namespace}/{workload.Name} asks for the PROXY protocol, which is not supported yet");
-            return;
-        }
-
         // 3. Registered before it is authorized: a policy that changes in between finds it and ends it.
         var parties = PartiesOf(mesh, workload, connect, route);
         var connection = _connections.Open(parties, begun, route.Upstream, owner);
         var outcome = ConnectionOutcome.Complete;
         try
         {
-            outcome = await DeliverAsync(workload, connect, route.Upstream, connection).ConfigureAwait(false);
+            outcome = await DeliverAsync(workload, connect, route, connection).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -85,12 +82,14 @@ internal sealed class InboundProxy
         }
     }
 
-    private async ValueTask<ConnectionOutcome> DeliverAsync(Workload workload, HboneConnect connect, IPEndPoint upstream, OpenConnection connection)
+    private async ValueTask<ConnectionOutcome> DeliverAsync(Workload workload, HboneConnect connect, InboundRoute route, OpenConnection connection)
     {
+        var upstream = route.Upstream!;
+
         // 4. May this peer come in? Asked of the newest snapshot, now that a newer one would find the connection.
         var mesh = _mesh.Current;
         workload = mesh.Workloads.GetValueOrDefault(workload.Uid) ?? workload;
-        var decision = ConnectionAuthorizer.Authorize(mesh, workload, new ConnectionFacts(connect.RemoteEndPoint, upstream, connect.PeerIdentity));
+        var decision = _authorizer.Authorize(mesh, workload, new ConnectionFacts(connect.RemoteEndPoint, upstream, connect.PeerIdentity));
         if (!decision.IsAllowed)
         {
             connect.Reject(401);
@@ -103,7 +102,9 @@ internal sealed class InboundProxy
         {
             try
             {
-                server = await _delivery.ConnectAsync(upstream, connect.RemoteEndPoint.Address, unanswered.Token).ConfigureAwait(false);
+                server = route.SendProxyHeader && _options.LocalhostTunnel
+                    ? await _delivery.ConnectToLoopbackAsync(upstream, unanswered.Token).ConfigureAwait(false)
+                    : await _delivery.ConnectAsync(upstream, connect.RemoteEndPoint.Address, unanswered.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {
@@ -119,9 +120,23 @@ internal sealed class InboundProxy
             }
         }
 
-        // 6. 200, and bytes until both sides have ended.
+        // 6. Who comes, where the application asks for it; 200; and bytes until both sides have ended.
         using (server)
         {
+            if (route.SendProxyHeader)
+            {
+                try
+                {
+                    // A few hundred bytes on a socket that nothing was sent on: they never wait for room.
+                    server.Send(new ProxyHeader { Source = connect.RemoteEndPoint, Destination = route.TunnelTarget, Identity = connect.PeerIdentity }.ToArray());
+                }
+                catch (SocketException e)
+                {
+                    connect.Reject(503);
+                    return ConnectionOutcome.DeliveryFailed(e);
+                }
+            }
+
             var tunnel = connect.Accept(_options.ResponseBaggage ? ConnectRequests.BaggageOf(workload) : null);
             await using (tunnel.ConfigureAwait(false))
             {

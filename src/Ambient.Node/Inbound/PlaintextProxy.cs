@@ -22,15 +22,17 @@ internal sealed class PlaintextProxy
     private readonly Delivery _delivery;
     private readonly ConnectionTable _connections;
     private readonly ReservedPorts _reserved;
+    private readonly InboundAuthorizer _authorizer;
     private readonly InboundOptions _options;
 
     /// <summary>Creates the proxy.</summary>
-    public PlaintextProxy(IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundOptions options)
+    public PlaintextProxy(IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundAuthorizer authorizer, InboundOptions options)
     {
         _mesh = mesh;
         _delivery = delivery;
         _connections = connections;
         _reserved = reserved;
+        _authorizer = authorizer;
         _options = options;
     }
 
@@ -84,7 +86,7 @@ internal sealed class PlaintextProxy
         // 4. May anybody come in here without an identity? Asked of the newest snapshot, now that a newer one would find the connection.
         var mesh = _mesh.Current;
         workload = mesh.Workloads.GetValueOrDefault(workload.Uid) ?? workload;
-        var decision = ConnectionAuthorizer.Authorize(mesh, workload, new ConnectionFacts(captured.Source, captured.Destination, null));
+        var decision = _authorizer.Authorize(mesh, workload, new ConnectionFacts(captured.Source, captured.Destination, null));
         if (!decision.IsAllowed)
         {
             return ConnectionOutcome.Denied(decision.ToString());

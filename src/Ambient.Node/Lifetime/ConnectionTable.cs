@@ -32,6 +32,8 @@ internal sealed class ConnectionTable
 
     internal ConnectionLog Log { get; }
 
+    internal TcpMetrics? Metrics => _metrics;
+
     internal TimeProvider Time { get; }
 
     /// <summary>Registers a connection. Everything that may refuse it comes after, so that no change can slip between.</summary>
@@ -41,8 +43,18 @@ internal sealed class ConnectionTable
     /// <param name="owner">What it ends with, besides the process.</param>
     public OpenConnection Open(ConnectionParties parties, long begun, IPEndPoint? delivery = null, object? owner = null)
     {
-        var series = _metrics?.SeriesOf(parties);
-        var connection = new OpenConnection(this, parties, begun, series, delivery, owner);
+        var connection = Register(parties, begun, delivery, owner);
+        connection.Announce(parties);
+        return connection;
+    }
+
+    /// <summary>
+    /// Registers a connection without counting or logging it: who it is with shows later, and then it is announced
+    /// (<see cref="OpenConnection.Announce"/>). It can be ended from here on.
+    /// </summary>
+    public OpenConnection Register(ConnectionParties parties, long begun, IPEndPoint? delivery = null, object? owner = null)
+    {
+        var connection = new OpenConnection(this, parties, begun, delivery, owner);
         lock (_lock)
         {
             connection.Next = _first;
@@ -56,8 +68,6 @@ internal sealed class ConnectionTable
             _count++;
         }
 
-        series?.Opened.Increment();
-        Log.Opened(parties);
         return connection;
     }
 

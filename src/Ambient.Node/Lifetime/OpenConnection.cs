@@ -8,7 +8,7 @@ namespace Ambient.Node.Lifetime;
 
 /// <summary>
 /// One connection from its registration to its end: who, since when, how many bytes, and who may end it early. Made by
-/// <see cref="ConnectionTable.Open"/>; whoever opened it calls <see cref="CarryAsync"/> or <see cref="Close"/>, exactly once.
+/// <see cref="ConnectionTable.Open"/> or <see cref="ConnectionTable.Register"/>; whoever opened it calls <see cref="CarryAsync"/> or <see cref="Close"/>, exactly once.
 /// </summary>
 #pragma warning disable CA1001 // The source has no timer and no link, so there is nothing to dispose of, and End may come at any time.
 internal sealed class OpenConnection
@@ -19,21 +19,21 @@ internal sealed class OpenConnection
     private readonly Lock _reporting = new();
     private readonly long _begun;
     private int _end;
+    private bool _announced;
     private long _reportedReceived;
     private long _reportedSent;
 
-    internal OpenConnection(ConnectionTable table, ConnectionParties parties, long begun, TcpSeries? series, IPEndPoint? delivery, object? owner)
+    internal OpenConnection(ConnectionTable table, ConnectionParties parties, long begun, IPEndPoint? delivery, object? owner)
     {
         _table = table;
         _begun = begun;
         Parties = parties;
-        Series = series;
         Delivery = delivery;
         Owner = owner;
     }
 
     /// <summary>Who it is between.</summary>
-    public ConnectionParties Parties { get; }
+    public ConnectionParties Parties { get; private set; }
 
     /// <summary>Address on the workload that policy was asked about; null for outbound connections.</summary>
     public IPEndPoint? Delivery { get; }
@@ -50,7 +50,7 @@ internal sealed class OpenConnection
     /// <summary>Why the host ended it; the first cause stays.</summary>
     public ConnectionEnd EndedBy => (ConnectionEnd)Volatile.Read(ref _end);
 
-    internal TcpSeries? Series { get; }
+    internal TcpSeries? Series { get; private set; }
 
     /// <summary>Neighbours in the table, under its lock.</summary>
     internal OpenConnection? Next { get; set; }
@@ -58,6 +58,17 @@ internal sealed class OpenConnection
     internal OpenConnection? Previous { get; set; }
 
     internal bool Listed { get; set; }
+
+    /// <summary>Counts the connection as opened and logs it. Once, by whoever opened it.</summary>
+    /// <param name="parties">Who it is between, as is known by now.</param>
+    public void Announce(ConnectionParties parties)
+    {
+        _announced = true;
+        Parties = parties;
+        Series = _table.Metrics?.SeriesOf(parties);
+        Series?.Opened.Increment();
+        _table.Log.Opened(parties);
+    }
 
     /// <summary>Ends the connection at once. Safe from any thread, any number of times.</summary>
     public void End(ConnectionEnd cause)
@@ -104,6 +115,12 @@ internal sealed class OpenConnection
     /// <summary>Takes the connection off the table, counts it, and writes its log line.</summary>
     public void Close(ResponseFlag flag, string? error)
     {
+        if (!_announced)
+        {
+            // It failed before it was known who it would be with: what was known at its begin has to do.
+            Announce(Parties);
+        }
+
         _table.Remove(this);
         Report();
         Series?.Closed(flag);

@@ -30,6 +30,13 @@ internal static class ConnectRequests
         TraceParent = TraceParent(),
     };
 
+    /// <summary>The request that opens the inner tunnel, once there is the outer one that <paramref name="outer"/> asked for.</summary>
+    public static HboneConnectRequest Within(HboneConnectRequest outer, Workload source, ConnectionRoute route) => outer with
+    {
+        AcceptedIdentities = route.InnerAcceptedIdentities,
+        ForwardedNetwork = source.Network,
+    };
+
     /// <summary>The baggage value of a workload, made once.</summary>
     public static string BaggageOf(Workload workload) => s_baggage.GetValue(workload, ConnectHeaders.Baggage);
 

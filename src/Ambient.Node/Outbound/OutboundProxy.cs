@@ -25,14 +25,15 @@ internal sealed class OutboundProxy
     private readonly ReservedPorts _reserved;
     private readonly TimeProvider _time;
     private readonly TakePlaintext? _takePlaintext;
+    private readonly bool _readBaggage;
 
     /// <summary>
     /// Creates the proxy. <paramref name="takePlaintext"/> is for where nothing captures plaintext at its destination; null where
-    /// redirection does.
+    /// redirection does. <paramref name="readBaggage"/>: whether what peers say of themselves is used (<c>ENABLE_RESPONSE_BAGGAGE</c>).
     /// </summary>
     public OutboundProxy(
         IMeshSnapshotProvider mesh, HboneClient hbone, ISocketConnector connector, ConnectionTable connections, ReservedPorts reserved, TimeProvider time,
-        TakePlaintext? takePlaintext)
+        TakePlaintext? takePlaintext, bool readBaggage = true)
     {
         _mesh = mesh;
         _hbone = hbone;
@@ -41,6 +42,7 @@ internal sealed class OutboundProxy
         _reserved = reserved;
         _time = time;
         _takePlaintext = takePlaintext;
+        _readBaggage = readBaggage;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -78,15 +80,18 @@ internal sealed class OutboundProxy
         }
 
         // 5. From here on the connection is counted, logged, and can be ended.
-        var connection = _connections.Open(PartiesOf(captured, source, route), captured.Accepted, owner: captured.Owner);
+        //    Whom a connection across networks is with, the peer behind the gateway tells; until then it is only registered.
+        var parties = PartiesOf(captured, source, route);
+        var connection = route.Protocol == ConnectionProtocol.DoubleHbone
+            ? _connections.Register(parties, captured.Accepted, owner: captured.Owner)
+            : _connections.Open(parties, captured.Accepted, owner: captured.Owner);
 
         // 6. Bytes, until both sides have ended or something fails.
         await connection.CarryAsync(captured, route.Protocol switch
         {
             ConnectionProtocol.Hbone => TunnelAsync(captured, source, route, connection),
-            ConnectionProtocol.Tcp => ConnectAsync(captured, route, connection),
-            _ => new ValueTask<ConnectionOutcome>(new ConnectionOutcome(
-                Diagnostics.Metrics.ResponseFlag.Connect, $"{captured.Destination} is in another network, and tunnels across networks are not supported yet")),
+            ConnectionProtocol.DoubleHbone => TunnelTwiceAsync(captured, source, route, connection),
+            _ => ConnectAsync(captured, route, connection),
         }).ConfigureAwait(false);
     }
 
@@ -108,6 +113,37 @@ internal sealed class OutboundProxy
         catch (HboneException e)
         {
             return ConnectionOutcome.TunnelFailed(e, route.ViaWaypoint ? NameOf(route) : null);
+        }
+    }
+
+    private async ValueTask<ConnectionOutcome> TunnelTwiceAsync(CapturedConnection captured, Workload source, ConnectionRoute route, OpenConnection connection)
+    {
+        var layer = $"network gateway {NameOf(route)}";
+        var request = ConnectRequests.For(captured, source, route);
+        try
+        {
+            // The gateway sees the bytes of the inner tunnel and nothing of what is in it.
+            var outer = await _hbone.ConnectAsync(request, connection.Ended).ConfigureAwait(false);
+            layer = $"inner tunnel to {route.Authority} through network gateway {NameOf(route)}";
+            var tunnel = await _hbone.ConnectWithinAsync(outer, ConnectRequests.Within(request, source, route), connection.Ended).ConfigureAwait(false);
+            await using (tunnel.ConfigureAwait(false))
+            {
+                connection.Announce(connection.Parties with
+                {
+                    DestinationPeer = new InnerPeer(tunnel.PeerIdentity, _readBaggage && tunnel.PeerBaggage is { Length: > 0 } baggage ? ConnectHeaders.ParseBaggage(baggage) : null),
+                });
+                var relayed = await Relay.RunAsync(captured.Client, tunnel, connection.Bytes, connection.Ended).ConfigureAwait(false);
+                return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            return ConnectionOutcome.EndedBy(connection.EndedBy);
+        }
+        catch (HboneException e)
+        {
+            var outcome = ConnectionOutcome.TunnelFailed(e, null);
+            return outcome with { Error = $"{layer}: {outcome.Error}" };
         }
     }
 

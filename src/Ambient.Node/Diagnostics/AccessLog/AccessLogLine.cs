@@ -40,7 +40,8 @@ internal readonly ref struct AccessLogLine
     {
         var source = parties.SourceWorkload;
         var baggage = source is null ? parties.SourceBaggage : null;
-        var destination = parties.DestinationWorkload;
+        var told = parties.DestinationPeer?.Baggage;
+        var destination = told is null ? parties.DestinationWorkload : null;
         Field("src.addr"u8, parties.Source);
         Field("src.workload"u8, source?.Name ?? baggage?.CanonicalName);
         Field("src.namespace"u8, source?.Namespace ?? baggage?.Namespace);
@@ -49,10 +50,10 @@ internal readonly ref struct AccessLogLine
         Field("dst.addr"u8, parties.Destination);
         Address("dst.hbone_addr"u8, parties.HboneAddress);
         Field("dst.service"u8, parties.Service?.Hostname);
-        Field("dst.workload"u8, destination?.Name);
-        Field("dst.namespace"u8, destination?.Namespace);
-        Field("dst.identity"u8, parties.DestinationIdentity);
-        Field("dst.cluster"u8, destination?.ClusterId);
+        Field("dst.workload"u8, destination?.Name ?? told?.CanonicalName);
+        Field("dst.namespace"u8, destination?.Namespace ?? told?.Namespace);
+        Field("dst.identity"u8, parties.DestinationPeer?.Identity ?? parties.DestinationIdentity);
+        Field("dst.cluster"u8, destination?.ClusterId ?? told?.ClusterId);
         Field(parties.Direction);
     }
 

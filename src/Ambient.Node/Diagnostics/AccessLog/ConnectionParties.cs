@@ -35,6 +35,9 @@ internal sealed record ConnectionParties
     /// <summary>Identity of the destination; null without mutual TLS.</summary>
     public SpiffeId? DestinationIdentity { get; init; }
 
+    /// <summary>Who answered at the end of a tunnel across networks: goes before the gateway's workload, which is only on the way.</summary>
+    public InnerPeer? DestinationPeer { get; init; }
+
     /// <summary>Service that the client meant.</summary>
     public MeshService? Service { get; init; }
 
@@ -44,3 +47,8 @@ internal sealed record ConnectionParties
     /// <summary>Whether both sides are authenticated.</summary>
     public bool MutualTls => SourceIdentity is not null;
 }
+
+/// <summary>The peer at the end of a tunnel within a tunnel, which the mesh need not know: what its certificate and its answer say.</summary>
+/// <param name="Identity">From its certificate.</param>
+/// <param name="Baggage">What it says of itself; null when it says nothing.</param>
+internal sealed record InnerPeer(SpiffeId Identity, PeerBaggage? Baggage);

@@ -1,6 +1,7 @@
 using System.Text;
 using Ambient.Mesh;
 using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Diagnostics.Metrics;
 
@@ -16,27 +17,26 @@ internal sealed record TcpLabels(string Before, string After)
     public static TcpLabels Of(ConnectionParties parties)
     {
         ArgumentNullException.ThrowIfNull(parties);
-        var source = SourceLabels.Of(parties);
-        var destination = parties.DestinationWorkload;
+        var source = PartyLabels.OfSource(parties);
+        var destination = PartyLabels.OfDestination(parties);
         var service = parties.Service;
-        var localities = source.Known || destination is not null;
         return Render(
             parties.Direction,
             source,
             service is null ? default : (service.Hostname, service.Namespace, service.Name),
             destination,
             parties.MutualTls,
-            localities);
+            source.Known || destination.Known);
     }
 
     /// <summary>The set where nothing is known.</summary>
-    public static TcpLabels Unknown(TrafficDirection direction) => Render(direction, default, default, null, false, false);
+    public static TcpLabels Unknown(TrafficDirection direction) => Render(direction, default, default, default, false, false);
 
     /// <summary>The whole label text with a flag.</summary>
     public MetricLabels With(ResponseFlag flag) => new($"{Before},response_flags=\"{NameOf(flag)}\",{After}");
 
     private static TcpLabels Render(
-        TrafficDirection direction, SourceLabels source, (string? Hostname, string? Namespace, string? Name) service, Workload? destination, bool mutualTls, bool localities)
+        TrafficDirection direction, PartyLabels source, (string? Hostname, string? Namespace, string? Name) service, PartyLabels destination, bool mutualTls, bool localities)
     {
         var text = Utf8TextBuilder.Rent();
         Add(text, "reporter", TcpMetrics.ReporterOf(direction));
@@ -51,14 +51,14 @@ internal sealed record TcpLabels(string Before, string After)
         Add(text, "destination_service", service.Hostname);
         Add(text, "destination_service_namespace", service.Namespace);
         Add(text, "destination_service_name", service.Name);
-        Add(text, "destination_workload", destination?.WorkloadName);
-        Add(text, "destination_canonical_service", destination?.CanonicalName);
-        Add(text, "destination_canonical_revision", destination?.CanonicalRevision);
-        Add(text, "destination_workload_namespace", destination?.Namespace);
-        Add(text, "destination_principal", destination?.Identity.ToString());
-        Add(text, "destination_app", destination?.CanonicalName);
-        Add(text, "destination_version", destination?.CanonicalRevision);
-        Add(text, "destination_cluster", destination?.ClusterId);
+        Add(text, "destination_workload", destination.Workload);
+        Add(text, "destination_canonical_service", destination.Canonical);
+        Add(text, "destination_canonical_revision", destination.Revision);
+        Add(text, "destination_workload_namespace", destination.Namespace);
+        Add(text, "destination_principal", destination.Principal);
+        Add(text, "destination_app", destination.App);
+        Add(text, "destination_version", destination.Revision);
+        Add(text, "destination_cluster", destination.Cluster);
         Add(text, "request_protocol", "tcp");
         var before = Encoding.UTF8.GetString(text.Written);
         text.Clear();
@@ -67,8 +67,8 @@ internal sealed record TcpLabels(string Before, string After)
         {
             Add(text, "source_region", source.Region);
             Add(text, "source_zone", source.Zone);
-            Add(text, "destination_region", destination?.Locality.Region);
-            Add(text, "destination_zone", destination?.Locality.Zone);
+            Add(text, "destination_region", destination.Region);
+            Add(text, "destination_zone", destination.Zone);
         }
 
         var after = Encoding.UTF8.GetString(text.Written);
@@ -90,24 +90,35 @@ internal sealed record TcpLabels(string Before, string After)
         _ => "-",
     };
 
-    /// <summary>The client's side: the mesh's word goes before the peer's own.</summary>
-    private readonly record struct SourceLabels(
+    /// <summary>One side.</summary>
+    private readonly record struct PartyLabels(
         string? Workload, string? Canonical, string? Revision, string? Namespace, string? Principal, string? App, string? Cluster, string? Region, string? Zone)
     {
         public bool Known => Workload is not null || Namespace is not null;
 
-        public static SourceLabels Of(ConnectionParties parties)
+        /// <summary>The client's side: the mesh's word goes before the peer's own.</summary>
+        public static PartyLabels OfSource(ConnectionParties parties)
         {
             var principal = parties.SourceIdentity?.ToString();
-            if (parties.SourceWorkload is { } known)
-            {
-                return new(known.WorkloadName, known.CanonicalName, known.CanonicalRevision, known.Namespace, principal, known.CanonicalName, known.ClusterId, known.Locality.Region, known.Locality.Zone);
-            }
-
-            // The reference takes the app's name from the workload here, not from the canonical service.
-            return parties.SourceBaggage is { } told
-                ? new(told.WorkloadName, told.CanonicalName, told.CanonicalRevision, told.Namespace, principal, told.WorkloadName, told.ClusterId, told.Region, told.Zone)
-                : new(null, null, null, null, principal, null, null, null, null);
+            return parties.SourceWorkload is { } known ? Of(known, principal)
+                : parties.SourceBaggage is { } told ? Of(told, principal)
+                : default(PartyLabels) with { Principal = principal };
         }
+
+        /// <summary>The server's side: who answered goes before who was on the way to it.</summary>
+        public static PartyLabels OfDestination(ConnectionParties parties)
+        {
+            var principal = (parties.DestinationPeer?.Identity ?? parties.DestinationWorkload?.Identity)?.ToString();
+            return parties.DestinationPeer?.Baggage is { } told ? Of(told, principal)
+                : parties.DestinationWorkload is { } known ? Of(known, principal)
+                : default(PartyLabels) with { Principal = principal };
+        }
+
+        private static PartyLabels Of(Workload known, string? principal) => new(
+            known.WorkloadName, known.CanonicalName, known.CanonicalRevision, known.Namespace, principal, known.CanonicalName, known.ClusterId, known.Locality.Region, known.Locality.Zone);
+
+        // The reference takes the app's name from the workload here, not from the canonical service.
+        private static PartyLabels Of(PeerBaggage told, string? principal) => new(
+            told.WorkloadName, told.CanonicalName, told.CanonicalRevision, told.Namespace, principal, told.WorkloadName, told.ClusterId, told.Region, told.Zone);
     }
 }

@@ -58,7 +58,7 @@ internal sealed partial class TcpMetrics
 
         // Baggage is the peer's word and new for each connection: no use to cache by it.
         var baggage = parties.SourceWorkload is null ? parties.SourceBaggage : null;
-        if (baggage is not null)
+        if (baggage is not null || parties.DestinationPeer is not null)
         {
             return Find(parties);
         }

@@ -1,0 +1,178 @@
+using System.Net.Sockets;
+using Ambient.Hbone.Http2;
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Sockets;
+
+namespace Ambient.Hbone.Connect;
+
+/// <summary>
+/// A tunnel as what another connection's TLS travels on. What the stream receives waits here, bounded by its window, until the
+/// inner connection takes it; only then does the peer get credit, so that a slow reader at the end of the inner tunnel slows the
+/// sender of the outer one.
+/// </summary>
+internal sealed class TunnelChannel : IByteChannel, IStreamSink
+{
+    private readonly StreamTunnel _tunnel;
+    private readonly Http2Stream _stream;
+    private readonly SocketWait _readable = new();
+    private readonly Lock _gate = new();
+    private ChunkQueue? _received;
+    private bool _ended;
+    private bool _closed;
+    private StreamFault? _fault;
+
+    /// <param name="tunnel">Owned from here; nobody may have read from it.</param>
+    public TunnelChannel(StreamTunnel tunnel)
+    {
+        _tunnel = tunnel;
+        _stream = tunnel.Stream;
+        _stream.InlineWriter = IoContinuations.Inline;
+        _stream.Attach(this);
+    }
+
+    public EventLoop? Loop => _stream.Connection.Loop;
+
+    public void Begin(ChunkQueue? early, bool ended)
+    {
+        _received = early;
+        _ended = ended;
+    }
+
+    public void OnData(ReadOnlySpan<byte> data)
+    {
+        lock (_gate)
+        {
+            if (!_closed)
+            {
+                (_received ??= new ChunkQueue()).Append(data);
+                data = default;
+            }
+        }
+
+        if (data.IsEmpty)
+        {
+            _readable.Signal();
+        }
+        else
+        {
+            _stream.Consumed(data.Length);
+        }
+    }
+
+    public void OnEnd()
+    {
+        lock (_gate)
+        {
+            _ended = true;
+        }
+
+        _readable.Signal();
+    }
+
+    public void OnFault(StreamFault fault)
+    {
+        lock (_gate)
+        {
+            _ended = true;
+            _fault = fault.IsQuiet ? null : fault;
+        }
+
+        _readable.Signal();
+    }
+
+    public int TryReceive(Span<byte> buffer, out SocketError error)
+    {
+        var count = 0;
+        lock (_gate)
+        {
+            while (_received is { Length: > 0 } received && count < buffer.Length)
+            {
+                var head = received.Head.Span;
+                head = head[..Math.Min(head.Length, buffer.Length - count)];
+                head.CopyTo(buffer[count..]);
+                count += head.Length;
+                received.Consume(head.Length);
+            }
+
+            if (count == 0 && !_ended && !_closed)
+            {
+                error = SocketError.WouldBlock;
+                return -1;
+            }
+
+            if (count == 0 && _fault is not null)
+            {
+                throw _fault.ToException();
+            }
+        }
+
+        error = SocketError.Success;
+        if (count > 0)
+        {
+            _stream.Consumed(count);
+        }
+
+        return count;
+    }
+
+    public ValueTask WaitToReceiveAsync()
+    {
+        lock (_gate)
+        {
+            if (_received is { Length: > 0 } || _ended || _closed)
+            {
+                return default;
+            }
+        }
+
+        // A signal that comes before the wait is kept for it.
+        return _readable.WaitAsync();
+    }
+
+    public int TrySend(ReadOnlySpan<byte> bytes, out SocketError error)
+    {
+        var sent = _stream.TryWrite(bytes);
+        error = sent ? SocketError.Success : SocketError.WouldBlock;
+        return sent ? bytes.Length : -1;
+    }
+
+    public async ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            var count = Math.Min(bytes.Length, IoBuffers.Bulk - FrameHeader.Size);
+            var buffer = IoBuffers.Rent(FrameHeader.Size + count);
+            bytes.Span[..count].CopyTo(buffer.AsSpan(FrameHeader.Size));
+            bytes = bytes[count..];
+            if (!await _stream.WriteAsync(buffer, FrameHeader.Size, count).ConfigureAwait(false))
+            {
+                throw _stream.Fault?.ToException() ?? new IOException("the tunnel takes no more");
+            }
+        }
+    }
+
+    public void ShutdownSend() => _stream.EndWrite();
+
+    public void ShutdownBoth() => _tunnel.Abort();
+
+    public void Close()
+    {
+        var unread = 0;
+        lock (_gate)
+        {
+            if (_closed)
+            {
+                return;
+            }
+
+            _closed = true;
+            unread = _received?.Length ?? 0;
+            _received?.Clear();
+        }
+
+        // Bytes that nobody will read give their credit back: other tunnels share the connection's.
+        _stream.Consumed(unread);
+        _readable.Signal();
+        _tunnel.Release();
+    }
+}

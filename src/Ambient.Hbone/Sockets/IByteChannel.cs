@@ -1,0 +1,38 @@
+using System.Net.Sockets;
+
+namespace Ambient.Hbone.Sockets;
+
+/// <summary>
+/// What TLS travels on: a socket, or a tunnel that carries another connection. Tries first and waits only when it must; holds no
+/// buffer while it waits. One reader and one writer at a time.
+/// </summary>
+internal interface IByteChannel
+{
+    /// <summary>The loop that the bytes come from, or null.</summary>
+    EventLoop? Loop { get; }
+
+    /// <summary>Receives what is there: bytes, 0 at the end, -1 when nothing is there or on failure.</summary>
+    /// <param name="buffer">Not empty.</param>
+    /// <param name="error"><see cref="SocketError.WouldBlock"/> when nothing is there; else why it failed.</param>
+    int TryReceive(Span<byte> buffer, out SocketError error);
+
+    /// <summary>Waits until there is something to receive, be it the end or a failure. May complete for nothing.</summary>
+    ValueTask WaitToReceiveAsync();
+
+    /// <summary>Sends what fits: bytes, or -1 when nothing fits or on failure.</summary>
+    /// <param name="bytes">Not empty.</param>
+    /// <param name="error"><see cref="SocketError.WouldBlock"/> when nothing fits; else why it failed.</param>
+    int TrySend(ReadOnlySpan<byte> bytes, out SocketError error);
+
+    /// <summary>Sends all, waiting as often as it must.</summary>
+    ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes);
+
+    /// <summary>Ends our direction.</summary>
+    void ShutdownSend();
+
+    /// <summary>Ends both directions, which wakes whoever waits. Any thread, any time.</summary>
+    void ShutdownBoth();
+
+    /// <summary>Releases everything. Any number of times.</summary>
+    void Close();
+}
