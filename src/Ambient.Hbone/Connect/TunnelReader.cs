@@ -23,6 +23,10 @@ internal sealed class TunnelReader : PipeReader, IStreamSink
     private bool _readerCompleted;
     private long _unconsumed;
 
+    // Bytes that the reader has not been shown yet: it gets them before it hears of a fault.
+    private long _unexamined;
+    private IOException? _fault;
+
     public TunnelReader(Http2Stream stream, bool inline)
     {
         _stream = stream;
@@ -38,6 +42,7 @@ internal sealed class TunnelReader : PipeReader, IStreamSink
                 var head = early.Head;
                 _pipe.Writer.Write(head.Span);
                 _unconsumed += head.Length;
+                _unexamined += head.Length;
                 early.Consume(head.Length);
             }
 
@@ -60,6 +65,7 @@ internal sealed class TunnelReader : PipeReader, IStreamSink
             {
                 _pipe.Writer.Write(data);
                 _unconsumed += data.Length;
+                _unexamined += data.Length;
                 taken = true;
             }
         }
@@ -76,7 +82,22 @@ internal sealed class TunnelReader : PipeReader, IStreamSink
 
     public void OnEnd() => CompleteWriter(null);
 
-    public void OnFault(StreamFault fault) => CompleteWriter(fault.IsQuiet ? null : fault.ToException());
+    public void OnFault(StreamFault fault)
+    {
+        if (!fault.IsQuiet)
+        {
+            lock (_gate)
+            {
+                if (_unexamined > 0 && !_readerCompleted)
+                {
+                    _fault ??= fault.ToException();
+                    return;
+                }
+            }
+        }
+
+        CompleteWriter(fault.IsQuiet ? null : fault.ToException());
+    }
 
     public override bool TryRead(out ReadResult result)
     {
@@ -103,16 +124,26 @@ internal sealed class TunnelReader : PipeReader, IStreamSink
     public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
     {
         var count = _last.Slice(0, consumed).Length;
+        var seen = _last.Slice(0, examined).Length;
         _last = default;
         _pipe.Reader.AdvanceTo(consumed, examined);
+        IOException? fault;
+        lock (_gate)
+        {
+            // Bytes that are left are shown again, those before the examined position need not be.
+            _unexamined = Math.Min(_unexamined, _unconsumed - seen);
+            _unconsumed -= count;
+            fault = _unexamined == 0 ? _fault : null;
+        }
+
         if (count > 0)
         {
-            lock (_gate)
-            {
-                _unconsumed -= count;
-            }
-
             _stream.Consumed((int)count);
+        }
+
+        if (fault is not null)
+        {
+            CompleteWriter(fault);
         }
     }
 

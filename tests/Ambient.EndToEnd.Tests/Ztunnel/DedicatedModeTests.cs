@@ -25,6 +25,8 @@ public sealed class DedicatedModeTests
     }
 
     [SkippableFact]
+    [Trait("Reference", "test_conflicting_bind_error_admin")]
+    [Trait("Reference", "test_conflicting_bind_error_outbound")]
     public async Task ConflictingPort_StopsTheStartAndIsNamed()
     {
         await using var pair = await DedicatedPair.StartAsync();
@@ -63,6 +65,7 @@ public sealed class DedicatedModeTests
     }
 
     [SkippableFact]
+    [Trait("Reference", "trust_domain_mismatch_rejected")]
     public async Task WorkloadOfAnotherTrustDomain_IsRefused()
     {
         // The server knows sleep under another trust domain than its own: whoever shows such a certificate stays out.

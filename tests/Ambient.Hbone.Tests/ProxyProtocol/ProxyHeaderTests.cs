@@ -35,7 +35,7 @@ public sealed class ProxyHeaderTests
         var bytes = Header("1.2.3.4:258", "5.6.7.8:772", identity: false).ToArray();
 
         Assert.Equal("0D0A0D0A000D0A515549540A" + "2111000C" + "01020304" + "05060708" + "01020304", Convert.ToHexString(bytes));
-        Assert.Equal("D0" + "0028", Convert.ToHexString(Header("1.2.3.4:258", "5.6.7.8:772").ToArray().AsSpan(28, 3)));
+        Assert.Equal("D0" + "002A", Convert.ToHexString(Header("1.2.3.4:258", "5.6.7.8:772").ToArray().AsSpan(28, 3)));
     }
 
     [Fact]

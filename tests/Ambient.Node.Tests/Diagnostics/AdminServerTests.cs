@@ -93,6 +93,7 @@ public sealed class AdminServerTests
     }
 
     [Theory]
+    [Trait("Reference", "test_content_type")]
     [InlineData("", "text/plain; charset=utf-8")]
     [InlineData("text/html, application/openmetrics-text; version=1.0.0", "application/openmetrics-text;charset=utf-8;version=1.0.0")]
     [InlineData("text/plain", "text/plain; charset=utf-8")]

@@ -49,6 +49,7 @@ public sealed class LocalConfigTests
     }
 
     [Fact]
+    [Trait("Reference", "local_client")]
     public void EveryField_Read_IsInTheMesh()
     {
         var (mesh, errors) = Read(

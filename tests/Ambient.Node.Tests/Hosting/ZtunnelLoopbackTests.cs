@@ -41,6 +41,7 @@ public sealed class ZtunnelLoopbackTests
     }
 
     [Fact]
+    [Trait("Reference", "test_policy")]
     public async Task Policy_ThatAllowsOneIdentity_KeepsTheOtherOutAndIsNamed()
     {
         await using var mesh = await LoopbackMesh.StartAsync();
@@ -219,6 +220,7 @@ public sealed class ZtunnelLoopbackTests
     }
 
     [Fact]
+    [Trait("Reference", "test_shutdown_drain")]
     public async Task Drain_LetsOpenConnectionsEnd_AndAcceptsNoNewOnes()
     {
         await using var mesh = await LoopbackMesh.StartAsync(grace: TimeSpan.FromMinutes(1), twoNodes: false);
@@ -239,6 +241,7 @@ public sealed class ZtunnelLoopbackTests
     }
 
     [Fact]
+    [Trait("Reference", "test_shutdown_forced_drain")]
     public async Task Drain_PastItsDeadline_EndsWhatIsOpen()
     {
         await using var mesh = await LoopbackMesh.StartAsync(grace: TimeSpan.FromMilliseconds(200), twoNodes: false);
@@ -253,6 +256,7 @@ public sealed class ZtunnelLoopbackTests
     }
 
     [Fact]
+    [Trait("Reference", "hbone_ip_mismatch")]
     public async Task Connect_ForAnotherAddress_IsRefusedWith400()
     {
         await using var mesh = await LoopbackMesh.StartAsync();

@@ -12,6 +12,7 @@ public sealed class LifetimeTests
     private readonly DiagnosticsKit _kit = new();
 
     [Fact]
+    [Trait("Reference", "test_connection_manager_release")]
     public async Task Table_OpenAndClose_KeepsCountLogAndMetrics()
     {
         var registry = new MetricRegistry();
@@ -36,6 +37,7 @@ public sealed class LifetimeTests
     }
 
     [Fact]
+    [Trait("Reference", "test_connection_manager_close")]
     public void End_FirstCauseStays()
     {
         var table = new ConnectionTable(new ConnectionLog(_kit.Loggers), null, null, _kit.Time);

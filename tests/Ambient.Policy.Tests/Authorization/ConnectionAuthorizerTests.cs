@@ -191,6 +191,7 @@ public sealed class ConnectionAuthorizerTests
         Assert.Equal(expected, StringMatch.Parse(pattern).IsMatch(value));
 
     [Fact]
+    [Trait("Reference", "assert_rbac_logic_deny_allow")]
     public void Deny_BeforeAllow_AndOnlyItsOwn()
     {
         var allow = Policy("allow", PolicyAction.Allow, Rule(Clause(new PolicyMatch { Namespaces = [Exact("namespace")] })));
@@ -217,6 +218,7 @@ public sealed class ConnectionAuthorizerTests
     }
 
     [Fact]
+    [Trait("Reference", "assert_rbac_dry_run_with_real_policies")]
     public void DryRun_DecidesNothing_AndIsTold()
     {
         var dryDeny = Policy("dry-deny", PolicyAction.Deny, Rule()) with { DryRun = true };
@@ -229,6 +231,11 @@ public sealed class ConnectionAuthorizerTests
         Assert.Empty(notes.DryRunAllows);
         Assert.True(notes.DryRunNoneAllows);
     }
+
+    [Fact]
+    [Trait("Reference", "assert_rbac_with_dest_workload_info")]
+    public void NoPolicies_EverybodyIsLetIn() =>
+        Assert.All([Plaintext, Tls, OtherTls], facts => Assert.Equal(AuthorizationReason.NoPolicy, Decide(facts).Reason));
 
     [Fact]
     public void Default_OfDecision_LetsNobodyIn() => Assert.False(default(AuthorizationDecision).IsAllowed);

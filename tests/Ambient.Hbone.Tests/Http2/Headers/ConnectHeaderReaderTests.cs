@@ -13,6 +13,7 @@ public class ConnectHeaderReaderTests
     private static readonly (string, string) s_authority = (":authority", "10.0.0.1:8080");
 
     [Fact]
+    [Trait("Reference", "baggage_parser_multiline")]
     public void ReadRequest_Everything_IsRead()
     {
         var headers = Request(

@@ -1,0 +1,130 @@
+using System.Net;
+using System.Net.Http;
+using System.Text;
+using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Hosting;
+using Ambient.Node.Lifetime;
+using Ambient.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Ambient.Node.Tests.Hosting;
+
+/// <summary>
+/// The mesh of the reference's direct tests: one process, workloads on loopback addresses (a plain client, one that speaks HBONE,
+/// one that does not), a service in front, all from ztunnel's own local configuration.
+/// </summary>
+internal sealed class DirectMesh : IAsyncDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("ambient-direct-").FullName;
+    private readonly LogWriter _writer = new(new MemoryStream());
+    private readonly List<EchoServer> _echoes = [];
+    private readonly byte[] _block = [127, (byte)Random.Shared.Next(20, 250), (byte)Random.Shared.Next(256), 0];
+
+    private DirectMesh()
+    {
+    }
+
+    public Ztunnel Ztunnel { get; private set; } = null!;
+
+    public Shutdown Shutdown { get; private set; } = null!;
+
+    public Task Running { get; private set; } = null!;
+
+    public IPAddress Client => At(2);
+
+    public IPAddress Hbone => At(3);
+
+    public IPAddress Plain => At(4);
+
+    public IPAddress Vip => At(200);
+
+    public static async Task<DirectMesh> StartAsync(string? node = null)
+    {
+        var mesh = new DirectMesh();
+        var loggers = new HostLoggerFactory(mesh._writer, LogFormat.Plain, LogFilter.Info, TimeProvider.System);
+        for (var tries = 0; ; tries++)
+        {
+            mesh.Shutdown = new Shutdown(TimeSpan.FromSeconds(5), TimeProvider.System, NullLogger.Instance);
+            try
+            {
+                var options = new ZtunnelOptions
+                {
+                    Mode = ZtunnelMode.Loopback,
+                    Host = new HostOptions
+                    {
+                        LocalXds = mesh.Configuration(), AuthorityFolder = Path.Combine(mesh._folder, "ca"), NodeName = node,
+                        PortOffset = PortOffsets.Next(), IPv6Enabled = false,
+                    },
+                };
+                mesh.Ztunnel = await Ztunnel.StartAsync(options, loggers, mesh.Shutdown, TimeProvider.System, CancellationToken.None);
+                mesh.Running = mesh.Ztunnel.RunUntilDrainedAsync();
+                break;
+            }
+            catch (IOException) when (tries < 20)
+            {
+                mesh.Shutdown.Dispose();
+            }
+        }
+
+        mesh._echoes.Add(new EchoServer(new IPEndPoint(mesh.Hbone, 8080)));
+        mesh._echoes.Add(new EchoServer(new IPEndPoint(mesh.Plain, 8080)));
+        return mesh;
+    }
+
+    public async Task<string> MetricsAsync()
+    {
+        using var http = new HttpClient();
+        return await http.GetStringAsync(new Uri($"http://127.0.0.1:{Ztunnel.StatsEndPoint!.Port}/metrics"));
+    }
+
+    /// <summary>Sum of a metric's samples whose labels hold a text.</summary>
+    public async Task<long> MetricAsync(string name, string labels) => (await MetricsAsync()).Split('\n')
+        .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal) && line.Contains(labels, StringComparison.Ordinal))
+        .Sum(line => long.Parse(line.AsSpan(line.LastIndexOf(' ') + 1), System.Globalization.CultureInfo.InvariantCulture));
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var echo in _echoes)
+        {
+            await echo.DisposeAsync();
+        }
+
+        await Ztunnel.DisposeAsync();
+        Shutdown.Dispose();
+        _writer.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private IPAddress At(byte last) => new([_block[0], _block[1], _block[2], last]);
+
+    private string Configuration()
+    {
+        var text = new StringBuilder("workloads:\n");
+        foreach (var (name, address, protocol) in new[] { ("client", Client, "TCP"), ("hbone", Hbone, "HBONE"), ("plain", Plain, "TCP") })
+        {
+            text.Append($"""
+                - uid: cluster1//v1/Pod/default/{name}
+                  name: {name}
+                  namespace: default
+                  serviceAccount: {name}
+                  trustDomain: cluster.local
+                  workloadIps: ["{address}"]
+                  protocol: {protocol}
+                  node: local
+                  {(name == "hbone" ? "services: {\"default/local-vip.default.svc.cluster.local\": {80: 8080}}" : "")}
+
+                """);
+        }
+
+        text.Append($"""
+            services:
+            - name: local-vip
+              namespace: default
+              hostname: local-vip.default.svc.cluster.local
+              vips: ["/{Vip}"]
+              ports: {"{80: 8080}"}
+
+            """);
+        return text.ToString();
+    }
+}
