@@ -166,6 +166,11 @@ internal sealed class TunnelReader : PipeReader, IStreamSink
         // Bytes that nobody will read give their credit back; those still to come do so as they come.
         _pipe.Reader.Complete(exception);
         _stream.Consumed((int)rest);
+        if (_fault is not null)
+        {
+            // Nobody will be told of it any more, but the pipe gives its memory back only when both ends are done.
+            CompleteWriter(null);
+        }
     }
 
     /// <summary>Wakes the reader. Completes at once, since the pipe never pauses its writer.</summary>

@@ -41,6 +41,33 @@ public sealed class DedicatedModeTests
     }
 
     [SkippableTheory]
+    [Trait("Reference", "test_conflicting_bind_error_inbound")]
+    [Trait("Reference", "test_conflicting_bind_error_inbound_plaintext")]
+    [InlineData(15006)]
+    [InlineData(15008)]
+    public async Task ConflictingInboundPort_StopsTheStartAndIsNamed(int port)
+    {
+        await using var pair = await DedicatedPair.StartAsync();
+        await pair.Client.StopAsync("TERM");
+        using var taker = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(
+            "ip", ["netns", "exec", pair.Network.Client, "python3", "-c", $"import socket,sys; s=socket.create_server(('', {port})); print('listening', flush=True); sys.stdin.read()"])
+        { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        try
+        {
+            Assert.Equal("listening", await taker.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)));
+
+            var e = await Assert.ThrowsAnyAsync<Exception>(() => pair.StartZtunnelAsync(pair.Network.Client, "default/sleep/sleep"));
+
+            Assert.Contains($"cannot listen on [::]:{port}: Address already in use (os error 98)", e.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            taker.Kill();
+            await taker.WaitForExitAsync();
+        }
+    }
+
+    [SkippableTheory]
     [InlineData("TERM")]
     [InlineData("INT")]
     public async Task Signal_DrainsAndExitsWithZero(string signal)
