@@ -44,6 +44,7 @@ public sealed class EmbeddedAuthorityTests : IDisposable
     }
 
     [Theory]
+    [Trait("Reference", "cert_expiration")]
     [InlineData(1)]
     [InlineData(10)]
     [InlineData(3600)]

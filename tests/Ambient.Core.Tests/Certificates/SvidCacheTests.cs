@@ -16,6 +16,7 @@ public class SvidCacheTests
     public SvidCacheTests() => _authority = new ScriptedAuthority(_time, Lifetime);
 
     [Fact]
+    [Trait("Reference", "test_duplicate_requests")]
     public async Task GetSvidAsync_SameIdentityFourTimes_IsFetchedOnce()
     {
         await using var cache = NewCache();
@@ -45,6 +46,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_concurrency")]
     public async Task GetSvidAsync_ManyIdentities_AtMostEightAreFetchedAtOnce()
     {
         await using var cache = NewCache();
@@ -72,6 +74,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_priority")]
     public async Task Queue_MixedPriorities_RunningFirstThenRealTimeThenWarmupThenBackground()
     {
         await using var cache = NewCache(1, fetchTimeout: TimeSpan.FromDays(1));
@@ -89,6 +92,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_priority")]
     public async Task Queue_MoreUrgentCallerOfAWaitingIdentity_MovesItForward()
     {
         await using var cache = NewCache(1);
@@ -105,6 +109,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_warmup_new")]
     public async Task Warmup_New_IsFetchedAndServedWithoutWaiting()
     {
         await using var cache = NewCache();
@@ -116,6 +121,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_warmup_existing")]
     public async Task Warmup_Existing_FetchesNothing()
     {
         await using var cache = NewCache();
@@ -149,6 +155,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_cache_refresh")]
     public async Task Refresh_AtHalfLife_ReplacesTheSvid()
     {
         await using var cache = NewCache();
@@ -165,6 +172,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_certificate_retention_on_refresh_failure")]
     public async Task Refresh_Fails_TheOldSvidIsKeptAndTriedAgain()
     {
         await using var cache = NewCache();
@@ -222,6 +230,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_backoff_resets_on_successful_fetch_after_failure")]
     public async Task GetSvidAsync_AfterAFailure_AnswersTheCachedErrorAtOnceUntilARetrySucceeds()
     {
         await using var cache = NewCache();
@@ -269,6 +278,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_forget_pending")]
     public async Task Forget_Pending_FailsThoseWhoWaitAndDiscardsTheAnswer()
     {
         await using var cache = NewCache();
@@ -299,6 +309,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_forget")]
     public async Task Forget_Available_IsNotRenewedAndFetchedAnewWhenNeeded()
     {
         await using var cache = NewCache();
@@ -314,6 +325,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_get_existing_cert_info_basic")]
     public async Task Snapshot_TellsEveryState()
     {
         await using var cache = NewCache();
@@ -331,6 +343,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_unused_cleanup")]
     public async Task DisposeAsync_FailsThoseWhoWaitAndEnds()
     {
         var cache = NewCache();
@@ -362,6 +375,7 @@ public class SvidCacheTests
     }
 
     [Fact]
+    [Trait("Reference", "test_stress_caching")]
     public async Task Stress_ManyCallersOfManyIdentitiesWithTinyLives_AllGetValidSvids()
     {
         var authority = new TestAuthority(lifetime: TimeSpan.FromSeconds(1));

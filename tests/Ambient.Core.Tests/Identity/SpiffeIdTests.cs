@@ -5,6 +5,7 @@ namespace Ambient.Core.Tests.Identity;
 public class SpiffeIdTests
 {
     [Theory]
+    [Trait("Reference", "identity_from_string")]
     [InlineData("spiffe://cluster.local/ns/default/sa/sleep", "cluster.local", "default", "sleep")]
     [InlineData("spiffe://td/ns/a.b/sa/c-d_e", "td", "a.b", "c-d_e")]
     [InlineData("spiffe://td/ns/ns/sa/sa", "td", "ns", "sa")]
@@ -30,6 +31,7 @@ public class SpiffeIdTests
     }
 
     [Theory]
+    [Trait("Reference", "identity_from_string")]
     [InlineData("", "does not start with spiffe://")]
     [InlineData("spiffe:", "does not start with spiffe://")]
     [InlineData("spiffe:/td/a", "does not start with spiffe://")]

@@ -25,6 +25,7 @@ public class SvidVerifierTests
     }
 
     [Fact]
+    [Trait("Reference", "test_workload_cert")]
     public void Verify_TwoIntermediates_AreFollowedInAnyOrder()
     {
         var svid = Authority.Intermediate().Intermediate().Issue(Sleep);
@@ -54,6 +55,7 @@ public class SvidVerifierTests
     }
 
     [Fact]
+    [Trait("Reference", "multi_root")]
     public void Verify_SecondRootOfABundle_IsTrusted()
     {
         var other = new TestAuthority();

@@ -96,6 +96,7 @@ public sealed class IstioAuthorityTests
     }
 
     [Fact]
+    [Trait("Reference", "take_dirty_and_make_dirty_work")]
     public async Task RootFileThatChanges_IsUsedForTheNextCall()
     {
         await using var server = await ControlPlaneServer.StartAsync();

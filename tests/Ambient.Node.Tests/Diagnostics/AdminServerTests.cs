@@ -123,6 +123,7 @@ public sealed class AdminServerTests
     }
 
     [Fact]
+    [Trait("Reference", "test_change_log_level")]
     public void Logging_ShowsChangesResetsAndRefuses()
     {
         var post = new AdminRequest("POST", "/logging", "", "");

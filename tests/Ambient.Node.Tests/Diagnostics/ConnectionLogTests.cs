@@ -93,6 +93,7 @@ public sealed class ConnectionLogTests
     }
 
     [Fact]
+    [Trait("Reference", "multi_threaded_writes")]
     public async Task Lines_OfManyThreads_AreWholeAndNoneIsLost()
     {
         var kit = new DiagnosticsKit();
@@ -113,6 +114,7 @@ public sealed class ConnectionLogTests
     }
 
     [Fact]
+    [Trait("Reference", "logs_dropped_if_lossy")]
     public async Task Writer_WhoseReaderIsStuck_DropsAndCountsInsteadOfStoppingTraffic()
     {
         var stuck = new StuckStream();

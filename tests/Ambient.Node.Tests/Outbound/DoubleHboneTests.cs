@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
@@ -62,7 +63,7 @@ public sealed class DoubleHboneTests : IAsyncLifetime, IDisposable
     public void Dispose() => _stop.Dispose();
 
     /// <summary>A workload far away that answers, and a gateway that takes tunnels to it as they are.</summary>
-    private void Start(string? baggage = Told, int innerStatus = 200, int outerStatus = 200, bool named = true)
+    private void Start(string? baggage = Told, int innerStatus = 200, int outerStatus = 200, bool named = true, bool gatewayByName = false)
     {
         var echo = Listen(s_echo, async (connect, token) =>
         {
@@ -112,20 +113,29 @@ public sealed class DoubleHboneTests : IAsyncLifetime, IDisposable
             Vips = [new NetworkAddress("net1", IPAddress.Parse("10.10.0.1"))],
             SubjectAltNames = named ? [s_echo.ToString()] : [],
         };
+        var gateways = new MeshService
+        {
+            Name = "gateways", Namespace = "default", Hostname = "gateways.default.svc.cluster.local", Ports = [new ServicePort(15009, _gateway.Port)],
+        };
         var gateway = new Workload
         {
             Uid = "gateway", Name = "gateway", Network = "net1", Namespace = "default", ServiceAccount = "gateway", Addresses = [IPAddress.Loopback],
             WorkloadName = "gateway", CanonicalName = "gateway", CanonicalRevision = "latest",
+            Services = ServicesOf(gateways, 15009, _gateway.Port),
         };
         var remote = new Workload
         {
             Uid = "remote", Name = "remote", Namespace = "far", ServiceAccount = "echo", Network = "net2",
-            NetworkGateway = GatewayAddress.ByAddress(new NetworkAddress("net1", IPAddress.Loopback), _gateway.Port),
-            Services = System.Collections.Immutable.ImmutableDictionary<string, System.Collections.Immutable.ImmutableArray<ServicePort>>.Empty
-                .SetItem(service.Key, [new ServicePort(8080, 8080)]),
+            NetworkGateway = gatewayByName
+                ? GatewayAddress.ByHostname("default", gateways.Hostname, 15009)
+                : GatewayAddress.ByAddress(new NetworkAddress("net1", IPAddress.Loopback), _gateway.Port),
+            Services = ServicesOf(service, 8080, 8080),
         };
-        _store.Publish(new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(DiagnosticsKit.Sleep with { Network = "net1" }).Set(service).Set(gateway).Set(remote).Build());
+        _store.Publish(new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(DiagnosticsKit.Sleep with { Network = "net1" }).Set(service).Set(gateways).Set(gateway).Set(remote).Build());
     }
+
+    private static ImmutableDictionary<string, ImmutableArray<ServicePort>> ServicesOf(MeshService service, int port, int target) =>
+        ImmutableDictionary<string, ImmutableArray<ServicePort>>.Empty.SetItem(service.Key, [new ServicePort(port, target)]);
 
     private IPEndPoint Listen(SpiffeId id, HboneConnectHandler handler)
     {
@@ -209,6 +219,21 @@ public sealed class DoubleHboneTests : IAsyncLifetime, IDisposable
         var opened = Assert.Single(Metric("istio_tcp_connections_opened_total", "reporter=\"source\""));
         Assert.Contains($"destination_workload=\"echo-v7\",destination_canonical_service=\"echo\",destination_canonical_revision=\"v7\",destination_workload_namespace=\"far\",destination_principal=\"{s_echo}\"", opened, StringComparison.Ordinal);
         Assert.Contains("destination_region=\"r2\"", opened, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Reference", "double_hbone2")]
+    public async Task Gateway_KnownByItsService_IsDialledAtItsTargetPort()
+    {
+        Start(gatewayByName: true);
+        var (client, carrying) = await CaptureAsync();
+        await _inner.Task.WaitAsync(s_patience);
+        client.Shutdown(SocketShutdown.Send);
+        await carrying.WaitAsync(s_patience);
+        client.Dispose();
+
+        Assert.Contains($"dst.addr={_gateway} ", _kit.Text(), StringComparison.Ordinal);
+        Assert.DoesNotContain("error", _kit.Text(), StringComparison.Ordinal);
     }
 
     [Fact]

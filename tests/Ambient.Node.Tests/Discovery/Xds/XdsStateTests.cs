@@ -115,6 +115,25 @@ public sealed class XdsStateTests
         Assert.Equal(taken, answer.ErrorDetail is null);
     }
 
+    [Theory]
+    [Trait("Reference", "byte_to_ipaddr_unspecified")]
+    [Trait("Reference", "byte_to_ipaddr_v4_loopback")]
+    [Trait("Reference", "byte_to_ipaddr_v6_loopback")]
+    [InlineData("0.0.0.0")]
+    [InlineData("127.0.0.1")]
+    [InlineData("::1")]
+    [InlineData("2001:db8::7")]
+    public void Addresses_AreReadAsTheyAre(string address)
+    {
+        Apply([XdsKit.Workload("a", more: w =>
+        {
+            w.Addresses.Clear();
+            w.Addresses.Add(ByteString.CopyFrom(IPAddress.Parse(address).GetAddressBytes()));
+        })]);
+
+        Assert.Equal([IPAddress.Parse(address)], Assert.Single(_store.Current.Workloads.Values).Addresses.AsEnumerable());
+    }
+
     [Fact]
     public void WhatTheVersionDoesNotKnow_IsRefusedWithTheFieldsName()
     {
