@@ -62,6 +62,9 @@ public sealed class MeshSnapshot
     public MeshService? FindServiceByHostname(string hostname, string? clientNamespace) =>
         ServiceAddresses.FindByHostname(hostname, clientNamespace);
 
+    /// <summary>Every service of a hostname, of whatever namespace and visibility, in the order in which they came.</summary>
+    public ImmutableArray<MeshService> ServicesOfHostname(string hostname) => ServiceAddresses.OfHostname(hostname);
+
     /// <summary>The workload known by a DNS name (no address), or null.</summary>
     public Workload? FindWorkloadByHostname(string ns, string hostname) => WorkloadAddresses.FindByHostname(ns, hostname);
 

@@ -1,8 +1,10 @@
+using System.Net;
 using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Mesh;
 using Ambient.Node.Capture;
 using Ambient.Node.Capture.Dedicated;
+using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.Sockets;
 using Ambient.Node.Capture.Socks5;
 using Ambient.Node.Diagnostics.AccessLog;
@@ -51,6 +53,12 @@ internal sealed class PodEngines
     /// <summary>Reads SOCKS5.</summary>
     public required Socks5Proxy Socks5 { get; init; }
 
+    /// <summary>Answers for names; null when DNS is off.</summary>
+    public required DnsProxy? Dns { get; init; }
+
+    /// <summary>Who is asked for names that are not the mesh's.</summary>
+    public required ResolverConfig Resolver { get; init; }
+
     /// <summary>Logs.</summary>
     public required HostLoggerFactory Loggers { get; init; }
 
@@ -67,8 +75,10 @@ internal sealed class PodEngines
         var client = new HboneClient(HboneOptions.OfClient(Options, sockets), Svids, Time);
         var delivery = new Delivery(sockets, Time);
         var inbound = new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Time);
+        DnsListener? dns = null;
         try
         {
+            dns = CreateDns(local, sockets);
             return new DedicatedNode(new DedicatedServices
             {
                 Local = local,
@@ -77,6 +87,7 @@ internal sealed class PodEngines
                 Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage),
                 Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound),
                 Hbone = new HboneListeners(Options, Svids, inbound, Log, Metrics, Time).Create,
+                Dns = dns,
                 Tunnels = client,
                 Connections = Connections,
                 Metrics = Metrics,
@@ -87,10 +98,24 @@ internal sealed class PodEngines
         }
         catch
         {
-            // Nothing was dialled yet: there is nothing to wait for.
+            // Nothing was dialled or asked yet: there is nothing to wait for.
             _ = client.DisposeAsync().AsTask();
+            _ = dns?.DisposeAsync().AsTask();
             throw;
         }
+    }
+
+    private DnsListener? CreateDns(LocalWorkload local, NodeSockets sockets)
+    {
+        if (Dns is null)
+        {
+            return null;
+        }
+
+        IPEndPoint[] addresses = Options.DnsAddress is { } address
+            ? [address]
+            : [.. sockets.Localhost().Select(localhost => new IPEndPoint(localhost, ZtunnelOptions.DnsPort))];
+        return new DnsListener(Dns, new DnsForwarder(Resolver.Servers, sockets, Time), local, sockets, addresses, Time, Loggers.CreateLogger("dns"));
     }
 
     /// <summary>Listens for the ztunnel's own pod.</summary>

@@ -6,6 +6,7 @@ using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Authorities;
 using Ambient.Node.Capture;
+using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.InPod;
 using Ambient.Node.Capture.Loopback;
 using Ambient.Node.Capture.PodNetwork;
@@ -174,7 +175,14 @@ internal sealed class Ztunnel : IHostedProxy
             AttributeServices = host.LocalXdsPath is null && host.LocalXds is null,
         };
         var authorizer = new InboundAuthorizer(loggers.CreateLogger("rbac"), options.LogPolicyDecisions);
-        var socks5 = new Socks5Proxy(store, host.ClusterDomain, log, time);
+        var resolver = ResolverConfig.Read();
+        var names = new NameRules(
+            host.ClusterDomain, options.Mode == ZtunnelMode.Dedicated ? resolver.Search : null, options.PreferredServiceNamespace, host.IPv6Enabled);
+        var dns = options.Dns && options.Mode != ZtunnelMode.Loopback
+            ? new DnsProxy(store, names, new DnsMetrics(registry), loggers.CreateLogger("dns"), time)
+            : null;
+        var dnsReady = dns is null ? null : _readiness.Require("dns proxy");
+        var socks5 = new Socks5Proxy(store, names, log, time);
         var pods = new PodEngines
         {
             Options = options,
@@ -187,6 +195,8 @@ internal sealed class Ztunnel : IHostedProxy
             Log = log,
             Metrics = metrics,
             Socks5 = socks5,
+            Dns = dns,
+            Resolver = resolver,
             Loggers = loggers,
             Deadline = _shutdown.Deadline,
             Time = time,
@@ -218,6 +228,7 @@ internal sealed class Ztunnel : IHostedProxy
 
         await _node.StartAsync().ConfigureAwait(false);
         proxyReady();
+        dnsReady?.Invoke();
 
         LocalWorkload Named(ProxyWorkload workload) =>
             LocalWorkload.ByName(store, workload.Namespace, workload.Name, workload.ServiceAccount, host.NodeName, time);

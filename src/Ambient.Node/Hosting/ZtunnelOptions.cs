@@ -84,6 +84,18 @@ public sealed class ZtunnelOptions
     public bool FakeAuthority { get; init; }
 
     /// <summary>
+    /// Whether questions for names that are redirected to 15053 are answered, dedicated and shared mode (<c>ISTIO_META_DNS_CAPTURE</c>). Default
+    /// true. Without it names of the mesh that are not in the cluster's DNS are not found.
+    /// </summary>
+    public bool Dns { get; init; } = true;
+
+    /// <summary>Where they are answered (<c>ISTIO_META_DNS_PROXY_ADDR</c>); null: port 15053 of localhost. Default null.</summary>
+    public IPEndPoint? DnsAddress { get; init; }
+
+    /// <summary>Namespace whose service is meant by a name that several have, where nothing else decides (<c>PREFERED_SERVICE_NAMESPACE</c>); null: none.</summary>
+    public string? PreferredServiceNamespace { get; init; }
+
+    /// <summary>
     /// Threads that move bytes, at least 1 (<c>ZTUNNEL_WORKER_THREADS</c>, <c>ZTUNNEL_RESOURCE_CPU_LIMIT</c>). Default: the larger of two and a
     /// quarter of the processors. A connection stays on one thread: fewer than connections want processors make it wait, more cost memory.
     /// </summary>
@@ -97,6 +109,8 @@ public sealed class ZtunnelOptions
 
     /// <summary>Address of the admin endpoint, always a loopback one. Default 127.0.0.1.</summary>
     public IPAddress AdminAddress { get; init; } = IPAddress.Loopback;
+
+    internal const int DnsPort = 15053;
 
     /// <summary>Whether the machine's own roots vouch for the control plane or the authority.</summary>
     internal bool UsesMachineRoots =>

@@ -1,9 +1,10 @@
+using System.Net;
+
 namespace Ambient.Node.Hosting;
 
 /// <summary>Reads <see cref="ZtunnelOptions"/> from the environment variables of the reference, and ours (reference/ztunnel.md 1.2).</summary>
 internal static class ZtunnelVariables
 {
-    private const string LaterDns = "DNS is not captured yet; names are resolved by SOCKS5 only";
 
     private const int SharedMark = 1337;
 
@@ -31,6 +32,9 @@ internal static class ZtunnelVariables
             Workload = workload,
             Xds = xds,
             CertificateAuthority = ControlPlaneVariables.ReadAuthority(variables, host, token, fake),
+            Dns = ReadDns(variables, xds),
+            DnsAddress = ReadDnsAddress(variables),
+            PreferredServiceNamespace = variables.OptionalText("PREFERED_SERVICE_NAMESPACE", "namespace whose service a name means where nothing else decides"),
             Self = ReadSelf(variables),
             InPodSocket = variables.Text("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock", "socket of the network plugin")!,
             InPodPortReuse = variables.Boolean("INPOD_PORT_REUSE", true, "let a new ztunnel listen beside the old one in pods"),
@@ -88,6 +92,36 @@ internal static class ZtunnelVariables
         return null;
     }
 
+    private static bool ReadDns(VariableReader variables, Discovery.Xds.XdsOptions? xds)
+    {
+        // As the reference: everything but "true" turns it off.
+        var on = variables.OptionalText("ISTIO_META_DNS_CAPTURE", "true: questions for names are answered on 15053; anything else: they are not; not set: true") is null or "true";
+        if (on && xds is { OnDemand: true })
+        {
+            variables.Fail("XDS_ON_DEMAND=true: the DNS proxy has to know all names; set ISTIO_META_DNS_CAPTURE=false beside it");
+        }
+
+        return on;
+    }
+
+    private static IPEndPoint? ReadDnsAddress(VariableReader variables)
+    {
+        var text = variables.OptionalText("ISTIO_META_DNS_PROXY_ADDR", "where they are answered: localhost:15053, or an address with a port");
+        if (text is null || text == "localhost:15053")
+        {
+            return null;
+        }
+
+        var full = text.Replace("localhost:", "127.0.0.1:", StringComparison.Ordinal);
+        if (IPEndPoint.TryParse(full, out var address) && address.Port > 0)
+        {
+            return address;
+        }
+
+        variables.Fail($"ISTIO_META_DNS_PROXY_ADDR: \"{text}\" is neither localhost:PORT nor an address with a port");
+        return null;
+    }
+
     private static ProxyWorkload? ReadSelf(VariableReader variables)
     {
         var serviceAccount = variables.OptionalText("SERVICE_ACCOUNT", "our own service account; with POD_NAME and POD_NAMESPACE, HBONE is served for our own pod");
@@ -122,10 +156,7 @@ internal static class ZtunnelVariables
     /// <summary>What the reference has and we have not yet: accepted, so that the same manifest starts both.</summary>
     private static void ReadLater(VariableReader variables)
     {
-        variables.NotYet("PREFERED_SERVICE_NAMESPACE", "", "namespace that wins in DNS", LaterDns);
         variables.NotYet("CRL_PATH", "", "certificate revocation list", "revoked certificates are not refused yet");
         variables.NotYet("PROXY_CONFIG", "", "ProxyConfig as YAML or JSON", "it is not read yet");
-        variables.NotYet("ISTIO_META_DNS_CAPTURE", "", "DNS proxy", LaterDns);
-        variables.NotYet("ISTIO_META_DNS_PROXY_ADDR", "", "address of the DNS proxy", LaterDns);
     }
 }

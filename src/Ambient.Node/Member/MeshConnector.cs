@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Node.Capture.Socks5;
+using Ambient.Node.Capture.Dns;
 using Ambient.Node.Hosting;
 using Ambient.Node.Outbound;
 using Ambient.Policy.Routing.Connections;
@@ -18,13 +18,13 @@ public sealed class MeshConnector
     private static readonly TimeSpan s_connectionLifetime = TimeSpan.FromMinutes(2);
 
     private readonly MeshMember _member;
-    private readonly string _clusterDomain;
+    private readonly NameRules _names;
 
     /// <summary>Created by the container.</summary>
     internal MeshConnector(MeshMember member, IOptions<AmbientMeshOptions> options)
     {
         _member = member;
-        _clusterDomain = options.Value.ClusterDomain;
+        _names = new NameRules(options.Value.ClusterDomain);
     }
 
     /// <summary>Connects to where a request wants to go.</summary>
@@ -43,7 +43,7 @@ public sealed class MeshConnector
         if (!IPAddress.TryParse(host, out var address))
         {
             var family = source.Addresses is [var first, ..] ? first.AddressFamily : AddressFamily.InterNetwork;
-            address = MeshNames.Resolve(mesh, source, host, _clusterDomain, family, Random.Shared);
+            address = MeshNames.Resolve(mesh, source, host, _names, family, Random.Shared);
             if (address is null)
             {
                 return await ConnectOutsideAsync(host, port, cancellationToken).ConfigureAwait(false);
@@ -87,7 +87,7 @@ public sealed class MeshConnector
 
     private async ValueTask<Stream> ConnectOutsideAsync(string host, int port, CancellationToken cancellationToken)
     {
-        if (host.EndsWith($".{_clusterDomain}", StringComparison.OrdinalIgnoreCase))
+        if (host.EndsWith($".{_names.ClusterDomain}", StringComparison.OrdinalIgnoreCase))
         {
             // A cluster's name that the mesh does not know is known to nobody.
             throw new IOException($"{host}: no service of the mesh has this name");

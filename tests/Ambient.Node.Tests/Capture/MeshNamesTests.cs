@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Mesh;
-using Ambient.Node.Capture.Socks5;
+using Ambient.Node.Capture.Dns;
 
 namespace Ambient.Node.Tests.Capture;
 
@@ -40,7 +40,7 @@ public sealed class MeshNamesTests
     [InlineData("example.com", null)]
     [InlineData("", null)]
     public void Resolve_FollowsKubernetesSearchRulesOfTheClientsNamespace(string name, string? expected) =>
-        Assert.Equal(expected, MeshNames.Resolve(s_mesh, s_client, name, "cluster.local", AddressFamily.InterNetwork, new Random(1))?.ToString());
+        Assert.Equal(expected, MeshNames.Resolve(s_mesh, s_client, name, new NameRules("cluster.local"), AddressFamily.InterNetwork, new Random(1))?.ToString());
 
     private static MeshService Service(string name, string ns, string hostname, string? vip) => new()
     {

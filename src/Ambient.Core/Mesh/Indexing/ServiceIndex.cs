@@ -40,6 +40,8 @@ internal sealed class ServiceIndex
     internal MeshService? FindByHostname(string hostname, string? clientNamespace) =>
         _hostnames.TryGetValue(hostname, out var claims) ? Best(claims, clientNamespace) : null;
 
+    internal ImmutableArray<MeshService> OfHostname(string hostname) => _hostnames.TryGetValue(hostname, out var claims) ? claims : [];
+
     internal Builder ToBuilder() => new(this);
 
     private static bool IsVisible(MeshService service, string? clientNamespace) =>

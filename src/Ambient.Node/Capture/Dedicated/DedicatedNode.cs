@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
+using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.Sockets;
 using Ambient.Node.Capture.Socks5;
 using Ambient.Node.Diagnostics.AccessLog;
@@ -25,6 +26,7 @@ internal sealed class DedicatedNode : INodeCapture
     private readonly Socket? _socks;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _loops = [];
+    private int _dnsClosed;
 
     /// <summary>Binds all ports.</summary>
     /// <exception cref="IOException">A port cannot be had; the message says which.</exception>
@@ -66,6 +68,7 @@ internal sealed class DedicatedNode : INodeCapture
         }
 
         _loops.Add(_hbone.RunAsync(_stop.Token));
+        _services.Dns?.Start();
         return Task.CompletedTask;
     }
 
@@ -75,6 +78,9 @@ internal sealed class DedicatedNode : INodeCapture
         await _stop.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(_loops).ConfigureAwait(false);
         await _hbone.ShutdownAsync(deadline).ConfigureAwait(false);
+
+        // Names to the end: what is still open may have to find somebody.
+        await CloseDnsAsync().ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -84,12 +90,15 @@ internal sealed class DedicatedNode : INodeCapture
         _services.Connections.End(ConnectionEnd.WorkloadGone, connection => ReferenceEquals(connection.Owner, this));
         await _hbone.DisposeAsync().ConfigureAwait(false);
         await Task.WhenAll(_loops).ConfigureAwait(false);
+        await CloseDnsAsync().ConfigureAwait(false);
         await _services.Tunnels.DisposeAsync().ConfigureAwait(false);
         _outbound.Dispose();
         _plaintext.Dispose();
         _socks?.Dispose();
         _stop.Dispose();
     }
+
+    private ValueTask CloseDnsAsync() => Interlocked.Exchange(ref _dnsClosed, 1) == 0 && _services.Dns is { } dns ? dns.DisposeAsync() : ValueTask.CompletedTask;
 
     private Task Loop(string name, Socket listener, Func<Socket, Task> handler) =>
         AcceptLoop.RunAsync(name, listener, _services.Sockets, handler, _services.Time, _services.Logger, _stop.Token);
@@ -152,6 +161,9 @@ internal sealed record DedicatedServices
 
     /// <summary>Makes the HBONE listener on a bound socket; the last argument is what its connections end with.</summary>
     public required Func<Socket, LocalWorkload, object, HboneListener> Hbone { get; init; }
+
+    /// <summary>Answers the workload's questions for names; null when DNS is off. Closed with the listeners.</summary>
+    public required DnsListener? Dns { get; init; }
 
     /// <summary>The tunnels that <see cref="Outbound"/> opens; closed with the listeners.</summary>
     public required IAsyncDisposable Tunnels { get; init; }

@@ -88,6 +88,61 @@ internal sealed partial class NodeSockets : ISocketConnector
         }
     }
 
+    /// <summary>Binds a socket for datagrams.</summary>
+    /// <exception cref="IOException">The address cannot be had; the message names it and the listener.</exception>
+    public Socket ListenDatagram(string name, IPEndPoint address)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        var socket = Datagram(address.AddressFamily);
+        try
+        {
+            if (_options.ReusePort && OperatingSystem.IsLinux())
+            {
+                Set(socket, SocketOptionNumbers.LevelSocket, SocketOptionNumbers.ReusePort, 1);
+            }
+
+            socket.Bind(address);
+            return socket;
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw new IOException($"{name}: cannot listen on {address} (UDP): {ErrorText.Of(e)}", e);
+        }
+    }
+
+    /// <summary>Makes a socket for datagrams, marked.</summary>
+    public Socket Datagram(AddressFamily family)
+    {
+        var socket = _network is null
+            ? new Socket(family, SocketType.Dgram, ProtocolType.Udp)
+            : _network.Run(() => new Socket(family, SocketType.Dgram, ProtocolType.Udp));
+        try
+        {
+            Mark(socket);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Addresses of "localhost" in the network that sockets are made in: IPv6's only where it is on there.</summary>
+    public IPAddress[] Localhost()
+    {
+        var v6 = _options.IPv6Enabled && Socket.OSSupportsIPv6 && (_network is null ? HasLoopbackV6() : _network.Run(HasLoopbackV6));
+        return v6 ? [IPAddress.Loopback, IPAddress.IPv6Loopback] : [IPAddress.Loopback];
+    }
+
+    private static bool HasLoopbackV6()
+    {
+        // Answers for the network of the thread that reads it.
+        const string Off = "/proc/sys/net/ipv6/conf/lo/disable_ipv6";
+        return !File.Exists(Off) || File.ReadAllText(Off).Trim() != "1";
+    }
+
     /// <summary>Sets up an accepted socket. On Linux it has inherited everything from its listener, which saves five system calls each.</summary>
     public void Accepted(Socket socket)
     {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Mesh;
+using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.Sockets;
 using Ambient.Node.Diagnostics.AccessLog;
 
@@ -16,15 +17,15 @@ internal sealed class Socks5Proxy
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
 
     private readonly IMeshSnapshotProvider _mesh;
-    private readonly string _clusterDomain;
+    private readonly NameRules _names;
     private readonly ConnectionLog _log;
     private readonly TimeProvider _time;
 
     /// <summary>Creates the proxy.</summary>
-    public Socks5Proxy(IMeshSnapshotProvider mesh, string clusterDomain, ConnectionLog log, TimeProvider time)
+    public Socks5Proxy(IMeshSnapshotProvider mesh, NameRules names, ConnectionLog log, TimeProvider time)
     {
         _mesh = mesh;
-        _clusterDomain = clusterDomain;
+        _names = names;
         _log = log;
         _time = time;
     }
@@ -92,20 +93,20 @@ internal sealed class Socks5Proxy
     private async ValueTask<IPAddress?> ResolveAsync(IPEndPoint source, string name, LocalWorkload local, CancellationToken cancellationToken)
     {
         var workload = await local.GetAsync(cancellationToken).ConfigureAwait(false);
-        if (workload is not null && MeshNames.Resolve(_mesh.Current, workload, name, _clusterDomain, source.AddressFamily, Random.Shared) is { } known)
+        if (workload is not null && MeshNames.Resolve(_mesh.Current, workload, name, _names, source.AddressFamily, Random.Shared) is { } known)
         {
             return known;
         }
 
         // A cluster name that the mesh does not know is known to nobody.
-        if (name.TrimEnd('.').EndsWith(_clusterDomain, StringComparison.OrdinalIgnoreCase))
+        if (name.TrimEnd('.').EndsWith(_names.ClusterDomain, StringComparison.OrdinalIgnoreCase))
         {
             return null;
         }
 
         try
         {
-            var addresses = await Dns.GetHostAddressesAsync(name, cancellationToken).ConfigureAwait(false);
+            var addresses = await System.Net.Dns.GetHostAddressesAsync(name, cancellationToken).ConfigureAwait(false);
             return addresses.FirstOrDefault(address => address.AddressFamily == source.AddressFamily) ?? addresses.FirstOrDefault();
         }
         catch (Exception e) when (e is SocketException or ArgumentException)

@@ -1,0 +1,239 @@
+using System.Text.Json;
+using Ambient.Node.Capture.Dns;
+using Ambient.Node.Diagnostics;
+using Ambient.Testing;
+
+namespace Ambient.Node.Tests.Capture.Dns;
+
+public sealed class DnsProxyTests
+{
+    private const string Mesh = """
+        workloads:
+        - {uid: c//Pod/app/client, name: client, namespace: app, workloadIps: ["10.77.0.2"], protocol: HBONE, node: local, network: "", canonicalName: client, canonicalRevision: v1, services: {}}
+        - {uid: c//Pod/app/h6, name: h6, namespace: app, workloadIps: ["fd00::6"], protocol: HBONE, node: local, network: "", services: {"app/six.app.svc.cluster.local": {80: 80}}}
+        services:
+        - {name: web, namespace: app, hostname: web.app.svc.cluster.local, vips: ["/10.96.7.1"], ports: {80: 80}}
+        - {name: six, namespace: app, hostname: six.app.svc.cluster.local, vips: [], ports: {80: 80}}
+        - {name: four, namespace: app, hostname: four.example, vips: ["/10.96.7.4", "/fd96::4"], ports: {80: 80}, ipFamilies: IPv4}
+        - {name: hidden, namespace: other, hostname: hidden.example, vips: ["/10.96.7.5"], ports: {80: 80}, visibility: Namespace}
+        - {name: wild, namespace: app, hostname: "*.example.com", vips: ["/10.96.7.6"], ports: {80: 80}}
+        - {name: one, namespace: app, hostname: one.example.com, vips: ["/10.96.7.7"], ports: {80: 80}}
+        - {name: shared, namespace: n1, hostname: shared.example, vips: ["/10.96.8.1"], ports: {80: 80}}
+        - {name: shared, namespace: n2, hostname: shared.example, vips: ["/10.96.8.2"], ports: {80: 80}}
+        - {name: canon, namespace: n1, hostname: canon.example, vips: ["/10.96.9.1"], ports: {80: 80}}
+        - {name: canon, namespace: n2, hostname: canon.example, vips: ["/10.96.9.2"], ports: {80: 80}, canonical: true}
+        policies: []
+        """;
+
+    private static readonly NameRules s_rules = new("cluster.local", PreferredNamespace: "n2");
+
+    public static IEnumerable<object[]> Recorded => GoldenFolder.Root is not { } root || !File.Exists(Path.Combine(root, "ztunnel", "dns.jsonl"))
+        ? [[0]]
+        : File.ReadLines(Path.Combine(root, "ztunnel", "dns.jsonl")).Select((_, line) => new object[] { line });
+
+    [SkippableTheory]
+    [MemberData(nameof(Recorded))]
+    [Trait("Category", "Golden")]
+    public async Task RecordedQuestions_AreAnsweredAsRecorded(int line)
+    {
+        var lines = await File.ReadAllLinesAsync(GoldenFolder.Require("ztunnel", "dns.jsonl"));
+        using var recorded = JsonDocument.Parse(lines[line]);
+        var (name, type, tcp) = (Text(recorded, "name"), Text(recorded, "type"), Text(recorded, "over") == "tcp");
+        var mesh = DnsKit.Mesh(await File.ReadAllTextAsync(GoldenFolder.Require("ztunnel", "dns.local.yaml")));
+        await using var dns = DnsKit.Start(mesh, "app", "client", new NameRules("cluster.local", SearchDomains: []));
+
+        var got = await dns.AskAsync(DnsKit.Query(name, TypeOf(type)), tcp);
+
+        if (Text(recorded, "status") == "forwarded")
+        {
+            Assert.Equal(1, dns.Forwarded);
+            Assert.Equal((3, false, true), (got.Code, got.Authoritative, got.RecursionAvailable));
+            return;
+        }
+
+        Assert.Equal(0, dns.Forwarded);
+        Assert.Equal(0, got.Code);
+        Assert.Equal(recorded.RootElement.GetProperty("flags").EnumerateArray().Select(flag => flag.GetString()).Order(), Flags(got).Order());
+        var expected = recorded.RootElement.GetProperty("answers").EnumerateArray()
+            .Select(answer => (answer.GetProperty("name").GetString()!, answer.GetProperty("ttl").GetInt32(), (int)TypeOf(answer.GetProperty("type").GetString()!), answer.GetProperty("data").GetString()!));
+        Assert.Equal(expected.Order(), got.Answers.Select(answer => (answer.Name, answer.TimeToLive, answer.Type, answer.Data)).Order());
+    }
+
+    [Theory]
+    [Trait("Reference", "lookup")]
+    [Trait("Reference", "search_domains")]
+    [InlineData("web.app.svc.cluster.local.app.svc.cluster.local", 1, "web.app.svc.cluster.local.", "10.96.7.1")]
+    [InlineData("one.example.com.app.svc.cluster.local", 1, "one.example.com.", "10.96.7.7")]
+    [InlineData("one.example.com.svc.cluster.local", 1, "one.example.com.", "10.96.7.7")]
+    [InlineData("one.example.com.cluster.local", 1, "one.example.com.", "10.96.7.7")]
+    public async Task NameThatTheClientCompleted_IsAnAliasOfWhatWasMeant(string name, int type, string alias, string address)
+    {
+        await using var dns = DnsKit.Start(DnsKit.Mesh(Mesh), "app", "client", s_rules);
+
+        var got = await dns.AskAsync(DnsKit.Query(name, (ushort)type));
+
+        Assert.Equal([(name + ".", 5, alias), (alias, 1, address)], got.Answers.Select(answer => (answer.Name, answer.Type, answer.Data)));
+        Assert.True(got.Authoritative);
+    }
+
+    [Theory]
+    [Trait("Reference", "lookup")]
+    [InlineData("web", 1, "10.96.7.1")]
+    [InlineData("six.app", 28, "fd00::6")]
+    [InlineData("six.app", 1, "")]
+    [InlineData("four.example", 1, "10.96.7.4")]
+    [InlineData("four.example", 28, "")]
+    [InlineData("a.b.example.com", 1, "10.96.7.6")]
+    [InlineData("one.example.com", 1, "10.96.7.7")]
+    [InlineData("two.example.com.app.svc.cluster.local", 1, "10.96.7.6")]
+    [InlineData("shared.example", 1, "10.96.8.2")]
+    [InlineData("canon.example", 1, "10.96.9.2")]
+    [InlineData("hidden.example", 1, null)]
+    [InlineData("web.app.svc.other.domain", 1, null)]
+    [InlineData("example.com", 1, null)]
+    public async Task Names_AreTheMeshsOrSomebodyElses(string name, int type, string? address)
+    {
+        await using var dns = DnsKit.Start(DnsKit.Mesh(Mesh), "app", "client", s_rules);
+
+        var got = await dns.AskAsync(DnsKit.Query(name, (ushort)type));
+
+        Assert.Equal(address is null ? 1 : 0, dns.Forwarded);
+        Assert.Equal(address is null ? (3, false) : (0, true), (got.Code, got.Authoritative));
+        Assert.Equal(address is null or "" ? [] : [address], got.Answers.Select(answer => answer.Data));
+        Assert.All(got.Answers, answer => Assert.Equal(name + ".", answer.Name));
+    }
+
+    [Fact]
+    public async Task WithoutIPv6_ThereAreNoSuchAnswers()
+    {
+        await using var dns = DnsKit.Start(DnsKit.Mesh(Mesh), "app", "client", s_rules with { IPv6 = false });
+
+        var got = await dns.AskAsync(DnsKit.Query("six.app", 28));
+
+        Assert.Equal((0, 0), (got.Code, got.Answers.Length));
+    }
+
+    [Fact]
+    [Trait("Reference", "large_response")]
+    public async Task ManyAddresses_FitIntoTcp_AndAreCutOffInUdp()
+    {
+        var vips = string.Join(", ", Enumerable.Range(0, 256).Select(i => $"\"/10.97.{i / 256}.{i}\""));
+        var mesh = DnsKit.Mesh(Mesh.Replace("policies: []", $"- {{name: big, namespace: app, hostname: big.example, vips: [{vips}], ports: {{80: 80}}}}\npolicies: []", StringComparison.Ordinal));
+        await using var dns = DnsKit.Start(mesh, "app", "client", s_rules);
+
+        var tcp = await dns.AskAsync(DnsKit.Query("big.example", 1), tcp: true);
+        var udp = await dns.AskAsync(DnsKit.Query("big.example", 1));
+        var edns = await dns.AskAsync(DnsKit.Query("big.example", 1, payload: 1232));
+
+        Assert.Equal((256, false), (tcp.Answers.Length, tcp.Truncated));
+        Assert.True(udp is { Truncated: true, Length: <= 512, Answers.Length: > 10 });
+        Assert.True(edns is { Truncated: true, Length: <= 1232 and > 1100, Edns: true } && edns.Answers.Length > udp.Answers.Length);
+        Assert.Equal(256, tcp.Answers.Select(answer => answer.Data).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task WhatIsNoQuery_IsAnsweredSo_AndWithoutServersNothingIsFound()
+    {
+        await using var dns = DnsKit.Start(DnsKit.Mesh(Mesh), "app", "client", s_rules, upstream: false);
+        Assert.Equal(4, (await dns.AskAsync(DnsKit.Query("web", 1, opcode: 4))).Code);
+        var response = DnsKit.Query("web", 1);
+        response[2] |= 0x80;
+        Assert.Equal(1, (await dns.AskAsync(response)).Code);
+        Assert.Equal(1, (await dns.AskAsync([0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 77])).Code);
+        Assert.Equal(2, (await dns.AskAsync(DnsKit.Query("elsewhere.example", 1))).Code);
+
+        await using var unknown = DnsKit.Start(DnsKit.Mesh(Mesh), "app", "nobody", s_rules);
+        Assert.Equal(2, (await unknown.AskAsync(DnsKit.Query("web", 1))).Code);
+    }
+
+    [Fact]
+    [Trait("Reference", "test_dns_metrics")]
+    public async Task Questions_AreCountedByTypeProtocolAndClient()
+    {
+        await using var dns = DnsKit.Start(DnsKit.Mesh(Mesh), "app", "client", s_rules);
+        await dns.AskAsync(DnsKit.Query("web", 1));
+        await dns.AskAsync(DnsKit.Query("elsewhere.example", 28));
+
+        var text = Utf8TextBuilder.Rent();
+        dns.Registry.Write(text);
+        var metrics = System.Text.Encoding.UTF8.GetString(text.Written);
+        text.Return();
+
+        const string Labels = "request_protocol=\"udp\",source_canonical_service=\"client\",source_canonical_revision=\"v1\"}";
+        Assert.Contains($"istio_dns_requests_total{{request_query_type=\"a\",{Labels} 1", metrics, StringComparison.Ordinal);
+        Assert.Contains($"istio_dns_upstream_requests_total{{request_query_type=\"aaaa\",{Labels} 1", metrics, StringComparison.Ordinal);
+        Assert.Contains("istio_dns_upstream_request_duration_seconds_bucket", metrics, StringComparison.Ordinal);
+        Assert.DoesNotContain("istio_dns_upstream_failures", metrics, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public void Queries_OfAnyBytes_AreReadOrRefused()
+    {
+        var random = new Random(53);
+        var good = DnsKit.Query("web.app.svc.cluster.local", 1, payload: 1232);
+        for (var round = 0; round < 50_000; round++)
+        {
+            var message = good.ToArray();
+            for (var i = 0; i < 1 + (round % 6); i++)
+            {
+                message[random.Next(message.Length)] = (byte)random.Next(256);
+            }
+
+            message = message[..(round % 3 == 0 ? random.Next(message.Length + 1) : message.Length)];
+            if (!DnsQuery.TryRead(message, out var query, out var code))
+            {
+                continue;
+            }
+
+            var answer = code != DnsCode.NoError || query.Name is null
+                ? DnsAnswer.Failure(message, query, code)
+                : DnsAnswer.Addresses(message, query, null, [System.Net.IPAddress.Loopback], query.Payload);
+            Assert.InRange(answer.Length, 12, Math.Max(512, query.Payload));
+        }
+    }
+
+    [Fact]
+    public void ResolverConfig_IsReadAsResolversDo()
+    {
+        var config = ResolverConfig.Parse(["# comment", "nameserver 10.96.0.10", "nameserver bad", "search App.svc.cluster.local svc.cluster.local", "options ndots:5", "nameserver fd00::1"]);
+
+        Assert.Equal(["10.96.0.10:53", "[fd00::1]:53"], config.Servers.Select(server => server.ToString()));
+        Assert.Equal(["app.svc.cluster.local", "svc.cluster.local"], config.Search.ToArray());
+        Assert.Empty(ResolverConfig.Read("/nonexistent/resolv.conf").Servers);
+    }
+
+    private static string Text(JsonDocument json, string name) => json.RootElement.GetProperty(name).GetString()!;
+
+    private static ushort TypeOf(string type) => type switch
+    {
+        "A" => 1,
+        "AAAA" => 28,
+        "CNAME" => 5,
+        "SRV" => 33,
+        "TXT" => 16,
+        "ANY" => 255,
+        "PTR" => 12,
+        "MX" => 15,
+        _ => throw new InvalidOperationException(type),
+    };
+
+    private static IEnumerable<string> Flags(DnsReply reply)
+    {
+        yield return "qr";
+        if (reply.Authoritative)
+        {
+            yield return "aa";
+        }
+
+        if ((reply.Flags & 0x0100) != 0)
+        {
+            yield return "rd";
+        }
+
+        if (reply.RecursionAvailable)
+        {
+            yield return "ra";
+        }
+    }
+}
