@@ -60,15 +60,19 @@ public sealed class MeshConnector
         // 3. The connection: a tunnel with our certificate, or plain TCP to those that are not in the mesh.
         switch (route.Protocol)
         {
-            case ConnectionProtocol.Hbone:
-                var self = new IPEndPoint(source.Addresses[0], 0);
-                var tunnel = await _member.Client.ConnectAsync(ConnectRequests.For(self, source, route), cancellationToken).ConfigureAwait(false);
+            case ConnectionProtocol.Hbone or ConnectionProtocol.DoubleHbone:
+                var request = ConnectRequests.For(new IPEndPoint(source.Addresses[0], 0), source, route);
+                var tunnel = await _member.Client.ConnectAsync(request, cancellationToken).ConfigureAwait(false);
+                if (route.Protocol == ConnectionProtocol.DoubleHbone)
+                {
+                    // What was reached is the other network's gateway; whom we call is behind it.
+                    tunnel = await _member.Client.ConnectWithinAsync(tunnel, ConnectRequests.Within(request, source, route), cancellationToken).ConfigureAwait(false);
+                }
+
                 return tunnel.AsStream();
-            case ConnectionProtocol.Tcp:
+            default:
                 var socket = await _member.Connector.ConnectAsync(nextHop, null, cancellationToken).ConfigureAwait(false);
                 return new NetworkStream(socket, ownsSocket: true);
-            default:
-                throw new IOException($"{host}:{port} is in another network, and tunnels across networks are not supported yet");
         }
     }
 

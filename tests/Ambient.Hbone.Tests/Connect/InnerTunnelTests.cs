@@ -93,6 +93,22 @@ public sealed class InnerTunnelTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Stream_OfAnInnerTunnel_ReadsAndWrites_AndItsEndIsTheCarriersEnd()
+    {
+        Start();
+        var stream = (await ConnectAsync(_remote.ServerId)).AsStream();
+        await using (stream)
+        {
+            await stream.WriteAsync("hello"u8.ToArray());
+            var buffer = new byte[5];
+            await stream.ReadExactlyAsync(buffer).AsTask().WaitAsync(HbonePair.Patience);
+            Assert.Equal("hello"u8.ToArray(), buffer);
+        }
+
+        await _relayed.Task.WaitAsync(HbonePair.Patience);
+    }
+
+    [Fact]
     public async Task InnerPeer_ThatRefuses_IsTold_AndTheCarrierEnds()
     {
         Start((connect, _) =>
