@@ -1,6 +1,8 @@
 using Ambient.Certificates;
 using Ambient.Mesh;
+using Ambient.Node.Capture.Dns;
 using Ambient.Node.Diagnostics.Admin;
+using Ambient.Node.Diagnostics.Explain;
 using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Lifetime;
 
@@ -14,6 +16,7 @@ internal sealed class ZtunnelAdmin(ZtunnelOptions options, IMeshSnapshotProvider
         <!DOCTYPE html>
         <html><head><title>ztunnel</title></head><body><h1>ztunnel</h1><ul>
         <li><a href="/config_dump">/config_dump</a>: what this ztunnel knows: workloads, services, policies, certificates, settings</li>
+        <li>/explain?src=namespace/pod&amp;dst=service:port: what would happen to a connection, and why</li>
         <li>POST /logging: shows and changes what is logged</li>
         <li>POST /quitquitquit: drains and ends this process</li>
         </ul></body></html>
@@ -21,12 +24,14 @@ internal sealed class ZtunnelAdmin(ZtunnelOptions options, IMeshSnapshotProvider
         """;
 
     private readonly ConfigDump _dump = new(options, mesh, svids);
+    private readonly ExplainEndpoint _explain = new(mesh, options.Host.Network, new NameRules(options.Host.ClusterDomain, null, options.PreferredServiceNamespace, options.Host.IPv6Enabled));
 
     /// <summary>Answers one request.</summary>
     public ValueTask<AdminResponse> AnswerAsync(AdminRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(request.Path switch
     {
         "/" => new AdminResponse(200, "text/html; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(Index)),
         "/config_dump" => new AdminResponse(200, "application/json", _dump.Write()),
+        "/explain" => _explain.Answer(request),
         "/quitquitquit" => CommonEndpoints.Quit(request, shutdown),
         "/logging" => CommonEndpoints.Logging(request, loggers),
         _ => AdminResponse.NotFound,

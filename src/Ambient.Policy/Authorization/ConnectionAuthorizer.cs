@@ -84,6 +84,25 @@ public static class ConnectionAuthorizer
     }
 
     /// <summary>
+    /// Every policy that applies, in the order of evaluation (DENY before ALLOW), and what it says to a connection. Costs allocations; meant
+    /// for people. The decision over all of them is <see cref="Authorize"/>'s.
+    /// </summary>
+    public static ImmutableArray<PolicyTrace> Trace(MeshSnapshot mesh, Workload destination, in ConnectionFacts connection)
+    {
+        ArgumentNullException.ThrowIfNull(mesh);
+        ArgumentNullException.ThrowIfNull(destination);
+        var facts = Canonical(connection);
+        var traces = ImmutableArray.CreateBuilder<PolicyTrace>();
+        foreach (var policy in Applying(mesh, destination).OrderBy(policy => policy.Action != PolicyAction.Deny))
+        {
+            var rule = ConnectionPolicyMatcher.MatchingRule(policy, facts);
+            traces.Add(new PolicyTrace(policy, rule >= 0 ? rule : null, ConnectionPolicyMatcher.Missed(policy, facts)));
+        }
+
+        return traces.DrainToImmutable();
+    }
+
+    /// <summary>
     /// Whether <see cref="Explain"/> can have anything to say about connections to a workload. Cheap enough to ask for
     /// every connection.
     /// </summary>
@@ -202,3 +221,9 @@ public sealed record AuthorizationNotes(
     ImmutableArray<string> DryRunDenies,
     ImmutableArray<string> DryRunAllows,
     bool DryRunNoneAllows);
+
+/// <summary>What one policy says to a connection.</summary>
+/// <param name="Policy">The policy.</param>
+/// <param name="Rule">Index of the rule that matches; null: none does.</param>
+/// <param name="Missed">Why none does, by rule and field; null when one does.</param>
+public sealed record PolicyTrace(AuthorizationPolicy Policy, int? Rule, string? Missed);

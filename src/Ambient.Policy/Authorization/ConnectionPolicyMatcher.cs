@@ -54,24 +54,56 @@ internal static class ConnectionPolicyMatcher
         return matches.IsEmpty;
     }
 
-    /// <summary>Every field that asks something must pass; one that asks nothing at all never matches.</summary>
-    private static bool Matches(PolicyMatch match, in ConnectionFacts connection)
+    /// <summary>Why no rule matches, by rule and field, for a person; null when one does.</summary>
+    internal static string? Missed(AuthorizationPolicy policy, in ConnectionFacts connection)
+    {
+        if (policy.Rules.IsDefaultOrEmpty)
+        {
+            return "it has no rules, and so never matches";
+        }
+
+        if (MatchingRule(policy, connection) >= 0)
+        {
+            return null;
+        }
+
+        var missed = new List<string>();
+        for (var i = 0; i < policy.Rules.Length; i++)
+        {
+            foreach (var clause in policy.Rules[i].Clauses.AsSpan())
+            {
+                if (!Matches(clause, connection))
+                {
+                    missed.Add($"rule {i}: {Fails(clause.Matches[0], connection)}");
+                    break;
+                }
+            }
+        }
+
+        return string.Join("; ", missed);
+    }
+
+    private static bool Matches(PolicyMatch match, in ConnectionFacts connection) => Fails(match, connection) is null;
+
+    /// <summary>Every field that asks something must pass; one that asks nothing at all never matches. The first field that does not pass, or null.</summary>
+    private static string? Fails(PolicyMatch match, in ConnectionFacts connection)
     {
         var identity = connection.Identity;
         var asks = false;
-        return (Skip(match.DestinationPorts, ref asks) || Any(match.DestinationPorts, connection.Destination.Port))
-            && (Skip(match.NotDestinationPorts, ref asks) || !Any(match.NotDestinationPorts, connection.Destination.Port))
-            && (Skip(match.Principals, ref asks) || AnyPrincipal(match.Principals, identity))
-            && (Skip(match.NotPrincipals, ref asks) || !AnyPrincipal(match.NotPrincipals, identity))
-            && (Skip(match.Namespaces, ref asks) || AnyNamespace(match.Namespaces, identity))
-            && (Skip(match.NotNamespaces, ref asks) || !AnyNamespace(match.NotNamespaces, identity))
-            && (Skip(match.ServiceAccounts, ref asks) || AnyAccount(match.ServiceAccounts, identity))
-            && (Skip(match.NotServiceAccounts, ref asks) || !AnyAccount(match.NotServiceAccounts, identity))
-            && (Skip(match.SourceIPs, ref asks) || AnyRange(match.SourceIPs, connection.Source.Address))
-            && (Skip(match.NotSourceIPs, ref asks) || !AnyRange(match.NotSourceIPs, connection.Source.Address))
-            && (Skip(match.DestinationIPs, ref asks) || AnyRange(match.DestinationIPs, connection.Destination.Address))
-            && (Skip(match.NotDestinationIPs, ref asks) || !AnyRange(match.NotDestinationIPs, connection.Destination.Address))
-            && asks;
+        return !(Skip(match.DestinationPorts, ref asks) || Any(match.DestinationPorts, connection.Destination.Port)) ? "destination port"
+            : !(Skip(match.NotDestinationPorts, ref asks) || !Any(match.NotDestinationPorts, connection.Destination.Port)) ? "not destination port"
+            : !(Skip(match.Principals, ref asks) || AnyPrincipal(match.Principals, identity)) ? "principal"
+            : !(Skip(match.NotPrincipals, ref asks) || !AnyPrincipal(match.NotPrincipals, identity)) ? "not principal"
+            : !(Skip(match.Namespaces, ref asks) || AnyNamespace(match.Namespaces, identity)) ? "namespace"
+            : !(Skip(match.NotNamespaces, ref asks) || !AnyNamespace(match.NotNamespaces, identity)) ? "not namespace"
+            : !(Skip(match.ServiceAccounts, ref asks) || AnyAccount(match.ServiceAccounts, identity)) ? "service account"
+            : !(Skip(match.NotServiceAccounts, ref asks) || !AnyAccount(match.NotServiceAccounts, identity)) ? "not service account"
+            : !(Skip(match.SourceIPs, ref asks) || AnyRange(match.SourceIPs, connection.Source.Address)) ? "source address"
+            : !(Skip(match.NotSourceIPs, ref asks) || !AnyRange(match.NotSourceIPs, connection.Source.Address)) ? "not source address"
+            : !(Skip(match.DestinationIPs, ref asks) || AnyRange(match.DestinationIPs, connection.Destination.Address)) ? "destination address"
+            : !(Skip(match.NotDestinationIPs, ref asks) || !AnyRange(match.NotDestinationIPs, connection.Destination.Address)) ? "not destination address"
+            : asks ? null
+            : "it asks nothing that can be seen at L4, and so never matches";
     }
 
     private static bool Skip<T>(ImmutableArray<T> values, ref bool asks)

@@ -68,6 +68,15 @@ public static class DestinationResolver
         return Dial(mesh, source, service, upstream, asked, random);
     }
 
+    /// <summary>Every healthy endpoint of a service, and why it can or cannot be chosen for a connection by <paramref name="source"/>. For people.</summary>
+    public static ImmutableArray<EndpointCandidate> Candidates(MeshSnapshot mesh, Workload source, MeshService service, int port)
+    {
+        ArgumentNullException.ThrowIfNull(mesh);
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(service);
+        return EndpointBalancer.Candidates(mesh, source, service, port);
+    }
+
     /// <summary>
     /// What a node without a mesh does for a pod that is not enrolled: a service goes to one of its endpoints by plain
     /// TCP, everything else goes where it was sent. Never HBONE, never a waypoint.

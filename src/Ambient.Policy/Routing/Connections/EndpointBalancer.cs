@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Ambient.Mesh;
 
@@ -73,24 +74,58 @@ internal static class EndpointBalancer
             : null;
     }
 
+    /// <summary>Every endpoint, and whether it can be picked: the same questions as <see cref="Pick"/>'s, answered one by one.</summary>
+    internal static ImmutableArray<EndpointCandidate> Candidates(MeshSnapshot mesh, Workload source, MeshService service, int port)
+    {
+        var target = TargetPortOf(service, port);
+        var candidates = ImmutableArray.CreateBuilder<EndpointCandidate>();
+        var best = -1;
+        foreach (var endpoint in mesh.EndpointsOf(service))
+        {
+            var excluded = Exclusion(source, service, endpoint, port, target, PortRule.Declared, out var rank);
+            best = excluded is null ? Math.Max(best, rank) : best;
+            candidates.Add(new EndpointCandidate(endpoint.Workload, ResolvePort(service, endpoint, port), rank, excluded));
+        }
+
+        for (var i = 0; i < candidates.Count; i++)
+        {
+            if (candidates[i] is { Excluded: null } candidate)
+            {
+                candidates[i] = candidate with
+                {
+                    Excluded = candidate.Rank < best ? $"others are nearer (rank {candidate.Rank} of {best})" : candidate.Workload.Capacity == 0 ? "its capacity is 0" : null,
+                };
+            }
+        }
+
+        return candidates.DrainToImmutable();
+    }
+
     private static bool IsEligible(
+        Workload source, MeshService service, MeshEndpoint endpoint, int port, int? target, PortRule rule, out int rank) =>
+        Exclusion(source, service, endpoint, port, target, rule, out rank) is null;
+
+    /// <summary>Why an endpoint cannot serve; null when it can.</summary>
+    private static string? Exclusion(
         Workload source, MeshService service, MeshEndpoint endpoint, int port, int? target, PortRule rule, out int rank)
     {
         rank = 0;
         var workload = endpoint.Workload;
         if (target is null && (rule == PortRule.Declared || workload.ApplicationTunnel is null))
         {
-            return false;
+            return "the service does not declare the port";
         }
 
         if (target == 0 && MappedPort(endpoint, port) == 0 && workload.ApplicationTunnel is not { Port: > 0 })
         {
-            return false;
+            return "the port is a named one that it does not have";
         }
 
         var reachable = !workload.Addresses.IsDefaultOrEmpty || workload.Hostname.Length > 0
             || (workload.Network != source.Network && workload.NetworkGateway is not null);
-        return reachable && IsPreferred(source, workload, service.LoadBalancing, out rank);
+        return !reachable ? "it has no address, no host name and no gateway to its network"
+            : IsPreferred(source, workload, service.LoadBalancing, out rank) ? null
+            : "it is not in the locality that the service insists on";
     }
 
     /// <summary>Target port that the service declares: 0 when named, null when the port is not declared.</summary>
