@@ -16,7 +16,7 @@ usage: ./build.sh VERB [arguments]
                     --keep holds the mesh up afterwards so that you can try things yourself
   test [arguments]  builds and runs every test project; ends with "N passed, N failed, N skipped"
                     (arguments go to `dotnet test`, for example: --filter Category=Golden)
-  hosts             native binaries: artifacts/hosts/ztunnel and artifacts/hosts/waypoint
+  hosts [NAME...]   native binaries: artifacts/hosts/ztunnel and artifacts/hosts/waypoint
   pack              the four packages, with symbols: artifacts/packages
   docs              writes docs/reference-cases.md anew from what the tests say of themselves
   bench [arguments] side by side with other proxies (root, Linux); installs what it compares with
@@ -134,9 +134,15 @@ publish_host() { # project folder, binary name, native project options
 verb_hosts() {
   need_dotnet
   need_native_toolchain
-  local rid; rid=$(runtime_identifier)
-  publish_host samples/Ztunnel ztunnel "$rid"
-  publish_host samples/Waypoint waypoint "$rid"
+  local rid name; rid=$(runtime_identifier)
+  [ $# -gt 0 ] || set -- ztunnel waypoint
+  for name in "$@"; do
+    case "$name" in
+      ztunnel)  publish_host samples/Ztunnel ztunnel "$rid" ;;
+      waypoint) publish_host samples/Waypoint waypoint "$rid" ;;
+      *) fail "no host called $name: ztunnel and waypoint are known" ;;
+    esac
+  done
 }
 
 verb_demo() {
