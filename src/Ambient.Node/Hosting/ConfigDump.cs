@@ -6,9 +6,11 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Ambient.Certificates;
 using Ambient.Mesh;
+using Ambient.Node.Capture.InPod;
 using Ambient.Node.Diagnostics.Admin;
 using Ambient.Node.Discovery;
 using Ambient.Node.Discovery.LocalConfig;
+using Ambient.Node.Lifetime;
 
 namespace Ambient.Node.Hosting;
 
@@ -16,7 +18,12 @@ namespace Ambient.Node.Hosting;
 /// What a ztunnel knows, as <c>istioctl ztunnel-config</c> reads it (reference/ztunnel.md 12). Keys are written in alphabetical
 /// order, as the reference's are.
 /// </summary>
-internal sealed class ConfigDump(ZtunnelOptions options, IMeshSnapshotProvider mesh, SvidCache svids)
+/// <param name="options">Settings.</param>
+/// <param name="mesh">The mesh.</param>
+/// <param name="svids">Certificates.</param>
+/// <param name="connections">What is open.</param>
+/// <param name="pods">Pods of shared mode; null in other modes, or before there are any.</param>
+internal sealed class ConfigDump(ZtunnelOptions options, IMeshSnapshotProvider mesh, SvidCache svids, ConnectionTable connections, Func<IReadOnlyList<PodState>?> pods)
 {
     private static readonly JsonWriterOptions s_format = new()
     {
@@ -42,6 +49,12 @@ internal sealed class ConfigDump(ZtunnelOptions options, IMeshSnapshotProvider m
             json.WriteEndObject();
             WriteStaticConfig(json);
             WriteVersion(json);
+            if (pods() is { } states)
+            {
+                json.WritePropertyName("workloadState");
+                WorkloadStateDump.Write(json, states, connections.Snapshot());
+            }
+
             WriteWorkloads(json, snapshot);
             json.WriteEndObject();
         }

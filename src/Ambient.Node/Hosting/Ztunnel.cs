@@ -159,12 +159,17 @@ internal sealed class Ztunnel : IHostedProxy
         var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
 
         // 3. The endpoints for people and machines come up first: a start that takes long can be asked why.
-        var admin = new ZtunnelAdmin(options, store, svids, loggers, _shutdown);
+        var admin = new ZtunnelAdmin(options, store, svids, _connections, () => (_node as InPodNode)?.Pods.States(), loggers, _shutdown);
         var adminLogger = loggers.CreateLogger("Admin");
         var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
         AdminEndPoint = Serve("admin", new IPEndPoint(options.AdminAddress, AdminPort + host.PortOffset), admin.AnswerAsync);
         StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, StatsPort + host.PortOffset), CommonEndpoints.Metrics(registry));
         ReadinessEndPoint = Serve("readiness", new IPEndPoint(wildcard, ReadinessPort + host.PortOffset), CommonEndpoints.Ready(_readiness));
+
+        if (options.Mode == ZtunnelMode.Shared)
+        {
+            PodSelfTest.Run(options.PacketMark);
+        }
 
         // 4. The engines and the listeners: bound now where they can be, so that a conflict stops the start.
         var reserved = new ReservedPorts(options.Socks5 || options.Mode == ZtunnelMode.Loopback);

@@ -1,6 +1,7 @@
 using Ambient.Certificates;
 using Ambient.Mesh;
 using Ambient.Node.Capture.Dns;
+using Ambient.Node.Capture.InPod;
 using Ambient.Node.Diagnostics.Admin;
 using Ambient.Node.Diagnostics.Explain;
 using Ambient.Node.Diagnostics.Logging;
@@ -9,7 +10,8 @@ using Ambient.Node.Lifetime;
 namespace Ambient.Node.Hosting;
 
 /// <summary>The admin endpoint of a ztunnel (15000).</summary>
-internal sealed class ZtunnelAdmin(ZtunnelOptions options, IMeshSnapshotProvider mesh, SvidCache svids, HostLoggerFactory loggers, Shutdown shutdown)
+internal sealed class ZtunnelAdmin(
+    ZtunnelOptions options, IMeshSnapshotProvider mesh, SvidCache svids, ConnectionTable connections, Func<IReadOnlyList<PodState>?> pods, HostLoggerFactory loggers, Shutdown shutdown)
 {
     private const string Index =
         """
@@ -23,7 +25,7 @@ internal sealed class ZtunnelAdmin(ZtunnelOptions options, IMeshSnapshotProvider
 
         """;
 
-    private readonly ConfigDump _dump = new(options, mesh, svids);
+    private readonly ConfigDump _dump = new(options, mesh, svids, connections, pods);
     private readonly ExplainEndpoint _explain = new(mesh, options.Host.Network, new NameRules(options.Host.ClusterDomain, null, options.PreferredServiceNamespace, options.Host.IPv6Enabled));
 
     /// <summary>Answers one request.</summary>
