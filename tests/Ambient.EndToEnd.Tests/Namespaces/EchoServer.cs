@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
@@ -16,6 +17,9 @@ internal sealed class EchoServer : IAsyncDisposable
         _accepting = AcceptAsync();
     }
 
+    /// <summary>Where the last connection came from.</summary>
+    public IPAddress? LastClient { get; private set; }
+
     /// <summary>Connections so far.</summary>
     public int Accepted => Volatile.Read(ref _accepted);
 
@@ -32,6 +36,7 @@ internal sealed class EchoServer : IAsyncDisposable
             while (true)
             {
                 var socket = await _listener.AcceptAsync();
+                LastClient = (socket.RemoteEndPoint as IPEndPoint)?.Address;
                 Interlocked.Increment(ref _accepted);
                 _ = ServeAsync(socket);
             }

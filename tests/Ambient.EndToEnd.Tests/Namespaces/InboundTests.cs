@@ -117,7 +117,7 @@ public sealed class InboundTests(InboundTests.Mesh mesh) : IClassFixture<Inbound
                 return;
             }
 
-            Cluster = await NamespaceCluster.CreateAsync(CaptureMode.Dedicated);
+            Cluster = await NamespaceCluster.CreateAsync(CaptureMode.Shared);
             await Cluster.WithPodsAsync(
                 new ClusterPod("client", "node-1", false, "", ClientAddress),
                 new ClusterPod("server", "node-2", true, """

@@ -168,6 +168,11 @@ internal sealed class NamespaceCluster : IAsyncDisposable
     public async Task<NamespaceCluster> StartAsync()
     {
         Authority.SaveRoot(Path.Combine(Folder, "ca"));
+        if (_mode == CaptureMode.Shared)
+        {
+            await WithPodsAsync([.. _pods.Values.Where(pod => pod.Captured).Select(pod => pod.Node).Distinct().Select(ZtunnelPod)]);
+        }
+
         await File.WriteAllTextAsync(MeshFile, Mesh());
         var captured = _pods.Values.Where(pod => pod.Captured).ToList();
         if (_mode == CaptureMode.Dedicated)
@@ -184,7 +189,7 @@ internal sealed class NamespaceCluster : IAsyncDisposable
             foreach (var node in captured.Select(pod => pod.Node).Distinct())
             {
                 _agents[node] = ZdsServer.Listen(AgentSocket(node), TimeProvider.System, NullLogger.Instance);
-                _ztunnels[node] = StartZtunnel(node, SharedSettings(node));
+                _ztunnels[node] = StartZtunnel(ZtunnelPod(node).Name, SharedSettings(node));
             }
 
             foreach (var pod in captured)
@@ -199,6 +204,9 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         return this;
     }
 
+    /// <summary>Lets a node's own processes reach pods as kubelets do.</summary>
+    public Task InstallProbesAsync(string node, params string[] pods) => Network.NftAsync(node, ProbeRules.Install([.. pods.Select(IPAddress.Parse)]));
+
     /// <summary>Tells a pod's ztunnel of it.</summary>
     public Task<string?> AnnounceAsync(ClusterPod pod) => _agents[pod.Node].AddAsync(
         new ZdsPod(pod.Name, ClusterPod.Namespace, pod.Name, pod.ServiceAccount, Network[pod.Name]), CancellationToken.None);
@@ -209,25 +217,32 @@ internal sealed class NamespaceCluster : IAsyncDisposable
     /// <summary>The ztunnel that serves a pod.</summary>
     public ZtunnelProcess ZtunnelOf(string pod) => _ztunnels[_mode == CaptureMode.Dedicated ? pod : _pods[pod].Node];
 
-    /// <summary>Starts another ztunnel beside that of a node; it is the cluster's from here.</summary>
-    public async Task<ZtunnelProcess> StartSecondAsync(string node, Dictionary<string, string> more)
+    /// <summary>
+    /// Starts another ztunnel beside that of a node, as the next version of a DaemonSet comes up. It is the node's from here; the old one is
+    /// returned, and is still the cluster's.
+    /// </summary>
+    public async Task<ZtunnelProcess> ReplaceZtunnelAsync(string node)
     {
-        var settings = SharedSettings(node);
-        foreach (var (name, value) in more)
-        {
-            settings[name] = value;
-        }
+        var old = _ztunnels[node];
+        Own(old);
 
-        var ztunnel = StartZtunnel(node, settings);
-        Own(ztunnel);
-        await ztunnel.ReadyAsync();
-        return ztunnel;
+        // Another pod, another address; who it is the mesh need not know for what it does.
+        var pod = ZtunnelPod(node) with { Name = $"ztunnel-{node}-next", IPs = [ZtunnelAddress(node).Replace(".9.", ".10.", StringComparison.Ordinal)] };
+        await Network.AddPodAsync(pod.Name, node, pod.Addresses);
+        _ztunnels[node] = StartZtunnel(pod.Name, SharedSettings(node));
+        await _ztunnels[node].ReadyAsync();
+        return old;
     }
+
+    /// <summary>Address of a node's ztunnel's own pod.</summary>
+    public static string ZtunnelAddress(string node) => $"10.77.9.{node[^1]}";
+
+    private static ClusterPod ZtunnelPod(string node) => new($"ztunnel-{node}", node, false, "", ZtunnelAddress(node)) { Protocol = "HBONE" };
 
     /// <summary>The metrics of a pod's ztunnel.</summary>
     public async Task<MetricsText> MetricsOfAsync(string pod)
     {
-        using var client = HttpFrom(_mode == CaptureMode.Dedicated ? pod : _pods[pod].Node);
+        using var client = HttpFrom(_mode == CaptureMode.Dedicated ? pod : ZtunnelPod(_pods[pod].Node).Name);
         return MetricsText.Parse(await client.GetStringAsync(new Uri("http://127.0.0.1:15020/metrics")));
     }
 
@@ -305,6 +320,9 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         ["PROXY_MODE"] = "shared",
         ["INPOD_UDS"] = AgentSocket(node),
         ["NODE_NAME"] = node,
+        ["POD_NAME"] = ZtunnelPod(node).Name,
+        ["POD_NAMESPACE"] = ClusterPod.Namespace,
+        ["SERVICE_ACCOUNT"] = ZtunnelPod(node).ServiceAccount,
     };
 
     private ZtunnelProcess StartZtunnel(string place, Dictionary<string, string> settings)

@@ -60,7 +60,7 @@ public sealed class WaypointTests(WaypointTests.Mesh mesh) : IClassFixture<Waypo
                 hostname: waypoint.pods.test
                 services: {"default/waypoint.default.svc.cluster.local": {15008: 15008}}
                 """, WaypointAddress) { Protocol = "HBONE" };
-            Cluster = await NamespaceCluster.CreateAsync(CaptureMode.Dedicated);
+            Cluster = await NamespaceCluster.CreateAsync(CaptureMode.Shared);
             await Cluster.WithPodsAsync(
                 new ClusterPod("client", "node-1", true, "", "10.79.1.2"),
                 waypoint,

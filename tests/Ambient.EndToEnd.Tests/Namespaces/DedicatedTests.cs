@@ -2,9 +2,9 @@ using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>Who is captured and who is not, on one node and on two, by a ztunnel a pod (reference/ztunnel.md 13.1).</summary>
+/// <summary>Who is captured and who is not, by a ztunnel in each pod (reference/ztunnel.md 13.1).</summary>
 [Trait("Needs", "Root")]
-public sealed class CaptureTests
+public sealed class DedicatedTests
 {
     private const string Hello = "hello worldhello world";
 

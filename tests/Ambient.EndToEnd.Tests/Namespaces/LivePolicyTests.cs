@@ -4,9 +4,9 @@ using System.Net.Sockets;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>What connections live through: policies that change, ztunnels that leave, several endpoints (reference/ztunnel.md 13.1).</summary>
+/// <summary>What connections live through: policies that change, several endpoints (reference/ztunnel.md 13.1).</summary>
 [Trait("Needs", "Root")]
-public sealed class LifetimeTests(LifetimeTests.Mesh mesh) : IClassFixture<LifetimeTests.Mesh>
+public sealed class LivePolicyTests(LivePolicyTests.Mesh mesh) : IClassFixture<LivePolicyTests.Mesh>
 {
     private const string Hello = "hello worldhello world";
     private readonly HashSet<string> _counted = new(StringComparer.Ordinal);
@@ -51,35 +51,6 @@ public sealed class LifetimeTests(LifetimeTests.Mesh mesh) : IClassFixture<Lifet
         }
 
         Assert.True(best < TimeSpan.FromMilliseconds(100), $"closed {best} after the policy was known");
-    }
-
-    [SkippableFact]
-    [Trait("Reference", "test_ztunnel_shutdown")]
-    public async Task LeavingZtunnel_KeepsOpenConnections_AndTakesNoNewOnes()
-    {
-        var cluster = mesh.Require();
-        using var open = await cluster.ConnectAsync("leaver", "10.80.2.2", 8080);
-        Assert.Equal(Hello, await Exchange.RunAsync(open, "hello world", 22));
-
-        var ending = cluster.ZtunnelOf("leaver").StopAsync();
-        await cluster.ZtunnelOf("leaver").WaitForLineAsync("SIGTERM: draining");
-        await Until(async () =>
-        {
-            try
-            {
-                using var refused = await cluster.ConnectAsync("leaver", "10.80.2.2", 8080);
-                return false;
-            }
-            catch (SocketException)
-            {
-                return true;
-            }
-        });
-        Assert.Equal(Hello, await Exchange.RunAsync(open, "hello world", 22));
-
-        open.Dispose();
-        Assert.Equal(0, await ending);
-        await Assert.ThrowsAsync<SocketException>(() => cluster.ConnectAsync("leaver", "10.80.2.2", 8080));
     }
 
     // From the moment when the server's ztunnel knew the policy to the end of the connection, both by its own log.
@@ -156,7 +127,6 @@ public sealed class LifetimeTests(LifetimeTests.Mesh mesh) : IClassFixture<Lifet
         private static readonly ClusterPod[] s_pods =
         [
             new("client", "node-1", true, "", "10.80.1.2"),
-            new("leaver", "node-1", true, "", "10.80.1.3"),
             new("outsider", "node-1", false, "", "10.80.1.4"),
             new("server-a", "node-1", true, "", "10.80.1.5"),
             new("server-b", "node-2", true, "", "10.80.2.2"),
@@ -179,7 +149,7 @@ public sealed class LifetimeTests(LifetimeTests.Mesh mesh) : IClassFixture<Lifet
                 return;
             }
 
-            _cluster = await NamespaceCluster.CreateAsync(CaptureMode.Dedicated);
+            _cluster = await NamespaceCluster.CreateAsync(CaptureMode.Shared);
             await _cluster.WithPodsAsync(s_pods);
             await _cluster.WithManifestsAsync(("service", """
                 apiVersion: v1
