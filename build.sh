@@ -13,7 +13,8 @@ usage() {
 usage: ./build.sh VERB [arguments]
 
   demo [--keep]     the Bookinfo walkthrough: seven steps with real processes, TLS and policies;
-                    --keep holds the mesh up afterwards so that you can try things yourself
+                    --keep holds the mesh up afterwards so that you can try things yourself;
+                    --netns gives each pod a network namespace and captures its traffic (root, Linux)
   test [arguments]  builds and runs every test project; ends with "N passed, N failed, N skipped"
                     (arguments go to `dotnet test`, for example: --filter Category=Golden)
   hosts [NAME...]   native binaries: artifacts/hosts/ztunnel and artifacts/hosts/waypoint
@@ -146,6 +147,12 @@ verb_hosts() {
 }
 
 verb_demo() {
+  case " $* " in
+    *" --netns "*)
+      [ "$(id -u)" -eq 0 ] || fail "--netns gives every pod a network namespace of its own, and making those takes root:
+  sudo ./build.sh demo --netns. Without --netns nobody needs root."
+      need REQUIRED "demo --netns" nft=nftables ip=iproute2 curl=curl ;;
+  esac
   verb_hosts
   local inputs=(src samples/Bookinfo Directory.Build.props Directory.Packages.props global.json) now
   local stamp=$artifacts/bin/.bookinfo.stamp walkthrough=$artifacts/bin/Walkthrough/release/walkthrough.dll

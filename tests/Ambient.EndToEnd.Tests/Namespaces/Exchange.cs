@@ -26,6 +26,20 @@ internal static class Exchange
         return Encoding.ASCII.GetString(answer, 0, length);
     }
 
+    /// <summary>Whether a call is refused, or ends without a word.</summary>
+    public static async Task<bool> IsRefusedAsync(Task<Socket> connecting, string text)
+    {
+        try
+        {
+            using var socket = await connecting;
+            return await IsRefusedAsync(socket, text);
+        }
+        catch (SocketException)
+        {
+            return true;
+        }
+    }
+
     /// <summary>How a connection answers a text that nobody should hear: with its end, one way or the other.</summary>
     public static async Task<bool> IsRefusedAsync(Socket socket, string text)
     {

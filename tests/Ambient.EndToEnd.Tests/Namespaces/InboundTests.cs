@@ -92,9 +92,8 @@ public sealed class InboundTests(InboundTests.Mesh mesh) : IClassFixture<Inbound
     public async Task UncapturedCaller_GetsNothingFromZtunnelsOwnPorts(int port)
     {
         mesh.Client();
-        using var socket = await mesh.Cluster.ConnectAsync("client", ServerAddress, port);
 
-        Assert.True(await Exchange.IsRefusedAsync(socket, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        Assert.True(await Exchange.IsRefusedAsync(mesh.Cluster.ConnectAsync("client", ServerAddress, port), "GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
     }
 
     public sealed class Mesh : IAsyncLifetime

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -197,7 +198,7 @@ internal sealed class NamespaceCluster : IAsyncDisposable
                 await AnnounceAsync(pod);
             }
 
-            await Task.WhenAll(_ztunnels.Values.Select(ztunnel => ztunnel.ReadyAsync()));
+            await Task.WhenAll(_agents.Keys.Select(node => ServesItsPodsAsync(ZtunnelPod(node).Name, _ztunnels[node])));
         }
 
         await Task.WhenAll(captured.Select(pod => PodRedirection.InstallAsync(Network[pod.Name], PodCapture.All, CancellationToken.None)));
@@ -230,7 +231,7 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         var pod = ZtunnelPod(node) with { Name = $"ztunnel-{node}-next", IPs = [ZtunnelAddress(node).Replace(".9.", ".10.", StringComparison.Ordinal)] };
         await Network.AddPodAsync(pod.Name, node, pod.Addresses);
         _ztunnels[node] = StartZtunnel(pod.Name, SharedSettings(node));
-        await _ztunnels[node].ReadyAsync();
+        await ServesItsPodsAsync(pod.Name, _ztunnels[node]);
         return old;
     }
 
@@ -324,6 +325,25 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         ["POD_NAMESPACE"] = ClusterPod.Namespace,
         ["SERVICE_ACCOUNT"] = ZtunnelPod(node).ServiceAccount,
     };
+
+    // Started is not yet ready: that it is when the network plugin has told it of all pods, and it listens in them.
+    private async Task ServesItsPodsAsync(string place, ZtunnelProcess ztunnel)
+    {
+        await ztunnel.ReadyAsync();
+        using var client = HttpFrom(place);
+        var from = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            using var response = await client.GetAsync(new Uri("http://127.0.0.1:15021/healthz/ready"));
+            if (response.IsSuccessStatusCode)
+            {
+                return;
+            }
+
+            Assert.True(Stopwatch.GetElapsedTime(from) < s_patience, $"not ready: {await response.Content.ReadAsStringAsync()}\n{string.Join('\n', ztunnel.Lines)}");
+            await Task.Delay(20);
+        }
+    }
 
     private ZtunnelProcess StartZtunnel(string place, Dictionary<string, string> settings)
     {

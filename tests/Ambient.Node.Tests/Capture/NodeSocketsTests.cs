@@ -24,6 +24,42 @@ public sealed class NodeSocketsTests
         UserTimeout = true,
     };
 
+    [SkippableFact]
+    public async Task HandedOver_NewConnectionsGoToTheNextListener_AndNoneIsLost()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "ports are shared on Linux only");
+        var sockets = new NodeSockets(Options with { ReusePort = true }, NullLogger.Instance);
+        var leaving = sockets.Listen("leaving", new IPEndPoint(IPAddress.Loopback, 0), transparent: false);
+        var address = (IPEndPoint)leaving.LocalEndPoint!;
+
+        // Alone, it goes on as before.
+        Assert.True(sockets.HandOver(leaving));
+        using (await sockets.ConnectAsync(address, null, CancellationToken.None))
+        {
+            (await leaving.AcceptAsync().WaitAsync(TimeSpan.FromSeconds(30))).Dispose();
+        }
+
+        using var next = sockets.Listen("next", address, transparent: false);
+        for (var i = 0; i < 50; i++)
+        {
+            using var connected = await sockets.ConnectAsync(address, null, CancellationToken.None);
+            (await next.AcceptAsync().WaitAsync(TimeSpan.FromSeconds(30))).Dispose();
+        }
+
+        leaving.Dispose();
+        using var last = await sockets.ConnectAsync(address, null, CancellationToken.None);
+        (await next.AcceptAsync().WaitAsync(TimeSpan.FromSeconds(30))).Dispose();
+    }
+
+    [Fact]
+    public void NotShared_NothingIsHandedOver()
+    {
+        var sockets = new NodeSockets(Options, NullLogger.Instance);
+        using var listener = sockets.Listen("test", new IPEndPoint(IPAddress.Loopback, 0), transparent: false);
+
+        Assert.False(sockets.HandOver(listener));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

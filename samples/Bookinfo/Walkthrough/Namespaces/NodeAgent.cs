@@ -48,7 +48,7 @@ internal sealed class NodeAgent : IAsyncDisposable
             // The listeners first: nothing is redirected to where nobody listens.
             changed = true;
             await _ztunnels.AddAsync(new ZdsPod(pod.Uid, pod.Namespace, pod.Name, pod.ServiceAccount, _network[pod.Name]), cancellation);
-            await PodRedirection.InstallAsync(_network[pod.Name], PodCapture.All with { Dns = false }, cancellation);
+            await PodRedirection.InstallAsync(_network[pod.Name], PodCapture.All, cancellation);
             _enrolled[pod.Uid] = pod;
         }
 

@@ -19,9 +19,13 @@ namespace Ambient.Node.Capture.Dedicated;
 /// </summary>
 internal sealed class DedicatedNode : INodeCapture
 {
+    /// <summary>How long a connection may take from its beginning until it is there to be accepted: a round trip, and room to spare.</summary>
+    private static readonly TimeSpan s_handshake = TimeSpan.FromMilliseconds(200);
+
     private readonly DedicatedServices _services;
     private readonly Socket _outbound;
     private readonly Socket _plaintext;
+    private readonly Socket _hboneSocket;
     private readonly HboneListener _hbone;
     private readonly Socket? _socks;
     private readonly CancellationTokenSource _stop = new();
@@ -54,6 +58,7 @@ internal sealed class DedicatedNode : INodeCapture
             throw;
         }
 
+        _hboneSocket = hbone;
         _hbone = services.Hbone(hbone, services.Local, this);
     }
 
@@ -75,6 +80,7 @@ internal sealed class DedicatedNode : INodeCapture
     /// <inheritdoc/>
     public async Task DrainAsync(CancellationToken deadline)
     {
+        await HandOverAsync(deadline).ConfigureAwait(false);
         await _stop.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(_loops).ConfigureAwait(false);
         await _hbone.ShutdownAsync(deadline).ConfigureAwait(false);
@@ -99,6 +105,21 @@ internal sealed class DedicatedNode : INodeCapture
     }
 
     private ValueTask CloseDnsAsync() => Interlocked.Exchange(ref _dnsClosed, 1) == 0 && _services.Dns is { } dns ? dns.DisposeAsync() : ValueTask.CompletedTask;
+
+    // The next ztunnel may be here already. What begins now is its business; what has begun is still accepted here.
+    private async Task HandOverAsync(CancellationToken deadline)
+    {
+        var shared = false;
+        foreach (var listener in (Socket?[])[_outbound, _plaintext, _hboneSocket, _socks])
+        {
+            shared |= listener is not null && _services.Sockets.HandOver(listener);
+        }
+
+        if (shared)
+        {
+            await Task.WhenAny(Task.Delay(s_handshake, _services.Time, deadline)).ConfigureAwait(false);
+        }
+    }
 
     private Task Loop(string name, Socket listener, Func<Socket, Task> handler) =>
         AcceptLoop.RunAsync(name, listener, _services.Sockets, handler, _services.Time, _services.Logger, _stop.Token);

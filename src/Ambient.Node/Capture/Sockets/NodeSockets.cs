@@ -143,6 +143,30 @@ internal sealed partial class NodeSockets : ISocketConnector
         return !File.Exists(Off) || File.ReadAllText(Off).Trim() != "1";
     }
 
+    /// <summary>
+    /// Leads connections that begin from now on to the listener that came after this one on the same port, if there is one: this one only
+    /// sees those through that have begun. Returns whether ports are shared, so that there may be one.
+    /// </summary>
+    public bool HandOver(Socket listener)
+    {
+        ArgumentNullException.ThrowIfNull(listener);
+        if (!_options.ReusePort || !OperatingSystem.IsLinux())
+        {
+            return false;
+        }
+
+        try
+        {
+            ReusePortFilter.AttachSecond(listener);
+        }
+        catch (SocketException e)
+        {
+            LogNotHandedOver(_logger, ErrorText.Of(e));
+        }
+
+        return true;
+    }
+
     /// <summary>Sets up an accepted socket. On Linux it has inherited everything from its listener, which saves five system calls each.</summary>
     public void Accepted(Socket socket)
     {
@@ -277,6 +301,9 @@ internal sealed partial class NodeSockets : ISocketConnector
 
     [LoggerMessage(2, LogLevel.Information, "IP_TRANSPARENT is not allowed ({Reason}): workloads see this node's address as the source. Grant CAP_NET_ADMIN, or set ENABLE_ORIG_SRC=false to leave it so")]
     private static partial void LogNotTransparent(ILogger logger, string reason);
+
+    [LoggerMessage(3, LogLevel.Warning, "new connections cannot be led to the next ztunnel before this one goes ({Reason}): one that begins just then may be reset")]
+    private static partial void LogNotHandedOver(ILogger logger, string reason);
 
     private sealed class OwnAddressDialer(NodeSockets sockets) : ISocketConnector
     {

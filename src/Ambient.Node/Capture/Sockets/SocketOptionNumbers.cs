@@ -9,6 +9,7 @@ internal static class SocketOptionNumbers
     public const int LevelIPv6 = 41;
 
     public const int ReusePort = 15;
+    public const int AttachReusePortFilter = 51;
     public const int SocketMark = 36;
     public const int IPFreeBind = 15;
     public const int IPTransparent = 19;
