@@ -52,6 +52,13 @@ internal sealed class Step3Enrol : IStep
             after.Destination - before.Destination == 2 && after.Gateway - unenrolled.Gateway >= 1,
             $"the destination's ztunnel counts the same two, and {after.Gateway - unenrolled.Gateway} of the gateway");
 
+        if (!stage.Network.ZtunnelCarriesOutsiders)
+        {
+            var asked = (await stage.NodeA.ScrapeAsync(cancellation)).Sum("istio_dns_requests_total", ("source_canonical_service", "sleep"));
+            tell.Seen($"{stage.NodeA.Name} metrics: istio_dns_requests_total{{source_canonical_service=\"sleep\"}} {asked}");
+            tell.Check(asked > 0, "sleep's questions for names are captured, and answered by its ztunnel");
+        }
+
         if (peek is not null)
         {
             var bytes = peek.SentTo(tunnel);
