@@ -28,7 +28,7 @@ public sealed class NodeSocketsTests
     public async Task HandedOver_NewConnectionsGoToTheNextListener_AndNoneIsLost()
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "ports are shared on Linux only");
-        var sockets = new NodeSockets(Options with { ReusePort = true }, NullLogger.Instance);
+        var sockets = new NodeSockets(new NodeSocketOptions { OriginalSource = OriginalSource.Off, ReusePort = true }, NullLogger.Instance);
         var leaving = sockets.Listen("leaving", new IPEndPoint(IPAddress.Loopback, 0), transparent: false);
         var address = (IPEndPoint)leaving.LocalEndPoint!;
 
