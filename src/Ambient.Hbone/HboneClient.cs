@@ -200,7 +200,7 @@ public sealed partial class HboneClient : IAsyncDisposable
         SpiffeId peer;
         try
         {
-            (transport, peer) = await TlsHandshake.AsClientAsync(channel, svid, accepted, _options.HandshakeTimeout, _time, cancellationToken).ConfigureAwait(false);
+            (transport, peer) = await TlsHandshake.AsClientAsync(channel, svid, accepted, _options.Revocation, _options.HandshakeTimeout, _time, cancellationToken).ConfigureAwait(false);
         }
         catch (HboneException e)
         {
@@ -212,6 +212,7 @@ public sealed partial class HboneClient : IAsyncDisposable
             StreamEnded = static stream => (stream.Owner as SentConnect)?.OnEnded(),
         };
         http2.Start();
+        RevocationWatch.Follow(_options.Revocation, transport, PeerRole.Server, http2);
         try
         {
             await http2.SettingsReceived.WaitAsync(_options.HandshakeTimeout, _time, cancellationToken).ConfigureAwait(false);

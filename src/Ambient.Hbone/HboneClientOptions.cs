@@ -1,4 +1,5 @@
 using Ambient.Hbone.Sockets;
+using Ambient.Identity;
 
 namespace Ambient.Hbone;
 
@@ -37,6 +38,12 @@ public sealed class HboneClientOptions
 
     /// <summary>Makes the TCP connections.</summary>
     public ISocketConnector Connector { get; set; } = SocketConnector.Default;
+
+    /// <summary>
+    /// Which servers are revoked: asked at each handshake, and a connection whose peer is revoked later is cut off. Null, the default: nobody is
+    /// asked, and nothing is kept for it.
+    /// </summary>
+    public PeerRevocation? Revocation { get; set; }
 
     internal HboneClientOptions Clone() => (HboneClientOptions)MemberwiseClone();
 }

@@ -222,7 +222,7 @@ public sealed class HboneListener : IAsyncDisposable
             var identity = await _identityOf(local, _serving.Token).ConfigureAwait(false)
                 ?? throw new HboneException(HboneFailure.IdentityUnavailable, $"no workload has the address {local.Address}");
             var svid = await _svids.GetSvidAsync(identity, _serving.Token).ConfigureAwait(false);
-            var (transport, peer) = await TlsHandshake.AsServerAsync(socket, svid, _options.HandshakeTimeout, _time, _serving.Token).ConfigureAwait(false);
+            var (transport, peer) = await TlsHandshake.AsServerAsync(socket, svid, _options.Revocation, _options.HandshakeTimeout, _time, _serving.Token).ConfigureAwait(false);
             await ServeHttp2Async(transport, new PeerInfo(peer, remote, local)).ConfigureAwait(false);
         }
         catch (Exception e)
@@ -241,6 +241,7 @@ public sealed class HboneListener : IAsyncDisposable
 
         // Started before anyone else can find it: a shutdown that comes first would write to a connection that is not there yet.
         connection.Start();
+        RevocationWatch.Follow(_options.Revocation, transport, PeerRole.Client, connection);
         bool draining;
         lock (_gate)
         {

@@ -1,3 +1,5 @@
+using Ambient.Identity;
+
 namespace Ambient.Hbone;
 
 /// <summary>Settings of an <see cref="HboneListener"/>. Defaults are the reference's (reference/ztunnel.md 2.5).</summary>
@@ -29,6 +31,12 @@ public sealed class HboneServerOptions
 
     /// <summary>Told of connections that end before HTTP/2 is up: who, and why. Must not throw.</summary>
     public Action<HboneHandshakeFailure>? HandshakeFailed { get; set; }
+
+    /// <summary>
+    /// Which clients are revoked: asked at each handshake, and a connection whose peer is revoked later is cut off. Null, the default: nobody is
+    /// asked, and nothing is kept for it.
+    /// </summary>
+    public PeerRevocation? Revocation { get; set; }
 
     internal HboneServerOptions Clone() => (HboneServerOptions)MemberwiseClone();
 }

@@ -21,13 +21,14 @@ internal static class TlsHandshake
     /// <param name="channel">What the bytes travel on; owned from here.</param>
     /// <param name="svid">What we present.</param>
     /// <param name="accepted">Whom we accept.</param>
+    /// <param name="revocation">Who is revoked; null: nobody is asked.</param>
     /// <param name="timeout">Time for it all.</param>
     /// <param name="time">Clock.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public static Task<(TlsTransport Transport, SpiffeId Peer)> AsClientAsync(
-        IByteChannel channel, X509Svid svid, ImmutableArray<SpiffeId> accepted, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
+        IByteChannel channel, X509Svid svid, ImmutableArray<SpiffeId> accepted, PeerRevocation? revocation, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
     {
-        var check = new PeerCheck(svid.Roots, PeerRole.Server, SpiffeIdMatcher.OneOf(accepted), time);
+        var check = new PeerCheck(svid.Roots, PeerRole.Server, SpiffeIdMatcher.OneOf(accepted), revocation, time);
         var options = new SslClientAuthenticationOptions
         {
             TargetHost = string.Empty,
@@ -46,13 +47,14 @@ internal static class TlsHandshake
     /// <summary>The server's side: any peer of our own trust domain.</summary>
     /// <param name="socket">Accepted socket; owned from here.</param>
     /// <param name="svid">What we present.</param>
+    /// <param name="revocation">Who is revoked; null: nobody is asked.</param>
     /// <param name="timeout">Time for it all.</param>
     /// <param name="time">Clock.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public static Task<(TlsTransport Transport, SpiffeId Peer)> AsServerAsync(
-        Socket socket, X509Svid svid, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
+        Socket socket, X509Svid svid, PeerRevocation? revocation, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
     {
-        var check = new PeerCheck(svid.Roots, PeerRole.Client, SpiffeIdMatcher.MemberOf(TrustDomain.Parse(svid.Id.TrustDomain)), time);
+        var check = new PeerCheck(svid.Roots, PeerRole.Client, SpiffeIdMatcher.MemberOf(TrustDomain.Parse(svid.Id.TrustDomain)), revocation, time);
         var options = new SslServerAuthenticationOptions
         {
             EnabledSslProtocols = SslProtocols.Tls13,
@@ -83,7 +85,7 @@ internal static class TlsHandshake
             await records.FlushGatheredAsync().ConfigureAwait(false);
             deadline.Token.ThrowIfCancellationRequested();
             cancellationToken.ThrowIfCancellationRequested();
-            return (new TlsTransport(channel, records, tls), check.Peer!);
+            return (new TlsTransport(channel, records, tls) { PeerPath = check.Path }, check.Peer!);
         }
         catch (Exception e)
         {
@@ -117,7 +119,7 @@ internal static class TlsHandshake
     }
 
     /// <summary>Verifies one peer, and keeps what was found.</summary>
-    private sealed class PeerCheck(TrustBundle roots, PeerRole role, SpiffeIdMatcher accepted, TimeProvider time)
+    private sealed class PeerCheck(TrustBundle roots, PeerRole role, SpiffeIdMatcher accepted, PeerRevocation? revocation, TimeProvider time)
     {
         public X509ChainPolicy ChainPolicy { get; } = SvidVerifier.CreateChainPolicy(roots, role, time.GetUtcNow());
 
@@ -125,12 +127,26 @@ internal static class TlsHandshake
 
         public string? Refusal { get; private set; }
 
+        public VerifiedPath? Path { get; private set; }
+
         public bool Callback(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
         {
             var verification = SvidVerifier.Verify(certificate is null ? null : chain, roots, role, accepted, time.GetUtcNow());
             Peer = verification.Id;
             Refusal = verification.Reason;
-            return verification.IsAccepted;
+            if (!verification.IsAccepted || revocation is null)
+            {
+                return verification.IsAccepted;
+            }
+
+            Path = VerifiedPath.Of(chain!);
+            if (!revocation.Refuses(Path, role, out var reason))
+            {
+                return true;
+            }
+
+            (Peer, Refusal) = (null, reason);
+            return false;
         }
     }
 }

@@ -1,3 +1,4 @@
+using Ambient.Identity;
 using System.Net.Security;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Sockets;
@@ -7,6 +8,9 @@ namespace Ambient.Hbone.Tls;
 /// <summary>HTTP/2 over TLS over a socket or another tunnel, which it owns.</summary>
 internal sealed class TlsTransport : Http2Transport
 {
+    /// <summary>By what the peer was verified; null where nobody asks about revocation.</summary>
+    public VerifiedPath? PeerPath { get; init; }
+
     // Records without data in a row: four tickets and a key update are honest, a stream of them is not.
     private const int MaxEmptyRecords = 64;
     private readonly IByteChannel _channel;

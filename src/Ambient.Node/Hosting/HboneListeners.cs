@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Identity;
 using Ambient.Node.Capture;
 using Ambient.Node.Diagnostics.AccessLog;
 using Ambient.Node.Diagnostics.Metrics;
@@ -13,6 +14,7 @@ internal sealed class HboneListeners
 {
     private readonly ZtunnelOptions _options;
     private readonly ISvidSource _svids;
+    private readonly PeerRevocation? _revocation;
     private readonly InboundProxy _inbound;
     private readonly ConnectionLog _log;
     private readonly TcpMetrics _metrics;
@@ -22,10 +24,12 @@ internal sealed class HboneListeners
     private int _observed;
 
     /// <summary>Creates the factory.</summary>
-    public HboneListeners(ZtunnelOptions options, ISvidSource svids, InboundProxy inbound, ConnectionLog log, TcpMetrics metrics, TimeProvider time)
+    public HboneListeners(
+        ZtunnelOptions options, ISvidSource svids, PeerRevocation? revocation, InboundProxy inbound, ConnectionLog log, TcpMetrics metrics, TimeProvider time)
     {
         _options = options;
         _svids = svids;
+        _revocation = revocation;
         _inbound = inbound;
         _log = log;
         _metrics = metrics;
@@ -43,6 +47,7 @@ internal sealed class HboneListeners
             StreamWindowSize = _options.StreamWindowSize,
             ConnectionWindowSize = _options.ConnectionWindowSize,
             MaxFrameSize = _options.FrameSize,
+            Revocation = _revocation,
             HandshakeFailed = failure => _log.Failed(failure.RemoteEndPoint, failure.LocalEndPoint, TrafficDirection.Inbound, $"tls handshake error: {failure.Reason}"),
         };
         var listener = new HboneListener(

@@ -1,5 +1,6 @@
 using Ambient.Hbone;
 using Ambient.Hbone.Sockets;
+using Ambient.Identity;
 using Ambient.Node.Capture.Sockets;
 
 namespace Ambient.Node.Hosting;
@@ -8,7 +9,7 @@ namespace Ambient.Node.Hosting;
 internal static class HboneOptions
 {
     /// <summary>How tunnels are dialled.</summary>
-    public static HboneClientOptions OfClient(ZtunnelOptions options, NodeSockets sockets) => new()
+    public static HboneClientOptions OfClient(ZtunnelOptions options, NodeSockets sockets, PeerRevocation? revocation) => new()
     {
         StreamWindowSize = options.StreamWindowSize,
         ConnectionWindowSize = options.ConnectionWindowSize,
@@ -16,6 +17,7 @@ internal static class HboneOptions
         MaxStreamsPerConnection = options.PoolMaxStreams,
         UnusedReleaseTimeout = options.PoolUnusedReleaseTimeout,
         Connector = sockets.Dialer,
+        Revocation = revocation,
     };
 
     /// <summary>How sockets are made.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Capture;
 using Ambient.Node.Capture.Dedicated;
@@ -31,6 +32,9 @@ internal sealed class PodEngines
 
     /// <summary>Certificates.</summary>
     public required SvidCache Svids { get; init; }
+
+    /// <summary>Who is revoked; null: nobody is asked.</summary>
+    public required PeerRevocation? Revocation { get; init; }
 
     /// <summary>Open connections.</summary>
     public required ConnectionTable Connections { get; init; }
@@ -72,7 +76,7 @@ internal sealed class PodEngines
     /// <exception cref="IOException">A port cannot be had.</exception>
     public INodeCapture Create(LocalWorkload local, NodeSockets sockets)
     {
-        var client = new HboneClient(HboneOptions.OfClient(Options, sockets), Svids, Time);
+        var client = new HboneClient(HboneOptions.OfClient(Options, sockets, Revocation), Svids, Time);
         var delivery = new Delivery(sockets, Time);
         var inbound = new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Time);
         DnsListener? dns = null;
@@ -86,7 +90,7 @@ internal sealed class PodEngines
                 Socks5 = Options.Socks5 ? Socks5 : null,
                 Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage),
                 Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound),
-                Hbone = new HboneListeners(Options, Svids, inbound, Log, Metrics, Time).Create,
+                Hbone = new HboneListeners(Options, Svids, Revocation, inbound, Log, Metrics, Time).Create,
                 Dns = dns,
                 Tunnels = client,
                 Connections = Connections,
@@ -125,6 +129,6 @@ internal sealed class PodEngines
         var sockets = new NodeSockets(
             new NodeSocketOptions { OriginalSource = OriginalSource.Off, IPv6Enabled = Options.Host.IPv6Enabled }, Loggers.CreateLogger("Sockets"));
         var inbound = new InboundProxy(Mesh, new Delivery(sockets, Time), Connections, Reserved, Authorizer, Inbound, Time);
-        return new SelfListener(new HboneListeners(Options, Svids, inbound, Log, Metrics, Time), sockets, self);
+        return new SelfListener(new HboneListeners(Options, Svids, Revocation, inbound, Log, Metrics, Time), sockets, self);
     }
 }

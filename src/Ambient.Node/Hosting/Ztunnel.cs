@@ -158,6 +158,8 @@ internal sealed class Ztunnel : IHostedProxy
         Own(authority);
         var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
 
+        var revocation = options.RevocationFile is { } revoked ? Own(new RevocationFile(revoked, registry, loggers.CreateLogger("Revocation"), time)).Revocation : null;
+
         // 3. The endpoints for people and machines come up first: a start that takes long can be asked why.
         var admin = new ZtunnelAdmin(options, store, svids, _connections, () => (_node as InPodNode)?.Pods.States(), loggers, _shutdown);
         var adminLogger = loggers.CreateLogger("Admin");
@@ -193,6 +195,7 @@ internal sealed class Ztunnel : IHostedProxy
             Options = options,
             Mesh = store,
             Svids = svids,
+            Revocation = revocation,
             Connections = _connections,
             Reserved = reserved,
             Inbound = inboundOptions,
@@ -252,7 +255,7 @@ internal sealed class Ztunnel : IHostedProxy
             var delivery = new Delivery(sockets, time);
             var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, authorizer, inboundOptions);
             var unredirected = new UnredirectedPlaintext(store, plaintext, time);
-            var client = Own(new HboneClient(HboneOptions.OfClient(options, sockets), svids, time));
+            var client = Own(new HboneClient(HboneOptions.OfClient(options, sockets, revocation), svids, time));
             return new LoopbackNode(host.NodeName, new LoopbackServices
             {
                 Mesh = store,
@@ -260,7 +263,7 @@ internal sealed class Ztunnel : IHostedProxy
                 Socks5 = socks5,
                 Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage),
                 Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected, _connections),
-                Hbone = new HboneListeners(options, svids, new InboundProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, time), log, metrics, time).Create,
+                Hbone = new HboneListeners(options, svids, revocation, new InboundProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, time), log, metrics, time).Create,
                 Connections = _connections,
                 Metrics = metrics,
                 Deadline = _shutdown.Deadline,

@@ -101,6 +101,9 @@ public sealed class ZtunnelOptions
     /// </summary>
     public int WorkerThreads { get; init; } = Hosting.WorkerThreads.Choose(null, Environment.ProcessorCount, 0, 0);
 
+    /// <summary>File of revoked certificates (<c>CRL_PATH</c>): PEM or DER, looked at again every two seconds; null: nobody is revoked. Default null.</summary>
+    public string? RevocationFile { get; init; }
+
     /// <summary>The control plane that tells the mesh (<c>XDS_ADDRESS</c>); null: the mesh comes from files alone.</summary>
     internal XdsOptions? Xds { get; init; }
 

@@ -35,6 +35,7 @@ internal static class ZtunnelVariables
             Dns = ReadDns(variables, xds),
             DnsAddress = ReadDnsAddress(variables),
             PreferredServiceNamespace = variables.OptionalText("PREFERED_SERVICE_NAMESPACE", "namespace whose service a name means where nothing else decides"),
+            RevocationFile = variables.OptionalText("CRL_PATH", "file of revoked certificates, PEM or DER"),
             Self = ReadSelf(variables),
             InPodSocket = variables.Text("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock", "socket of the network plugin")!,
             InPodPortReuse = variables.Boolean("INPOD_PORT_REUSE", true, "let a new ztunnel listen beside the old one in pods"),
@@ -156,7 +157,6 @@ internal static class ZtunnelVariables
     /// <summary>What the reference has and we have not yet: accepted, so that the same manifest starts both.</summary>
     private static void ReadLater(VariableReader variables)
     {
-        variables.NotYet("CRL_PATH", "", "certificate revocation list", "revoked certificates are not refused yet");
         variables.NotYet("PROXY_CONFIG", "", "ProxyConfig as YAML or JSON", "it is not read yet");
     }
 }

@@ -62,6 +62,7 @@ internal readonly record struct ConnectionOutcome(ResponseFlag Flag, string? Err
     {
         // The host's own doing looks like a failure of whichever side it hit first, or like an ordinary end.
         _ when endedBy != ConnectionEnd.None => EndedBy(endedBy),
+        _ when PeerRevokedException.IsCauseOf(outcome.Error) => new(ResponseFlag.CertRevoked, "connection closed: peer certificate revoked by CRL"),
         RelayEnd.Complete => Complete,
         RelayEnd.ClientDisconnected => new(ResponseFlag.Connect, "receive: client disconnected before all data was written"),
         RelayEnd.ServerDisconnected => new(ResponseFlag.Connect, "send: destination disconnected before all data was written"),

@@ -98,6 +98,23 @@ public sealed class TestAuthority : ICertificateAuthority
         return (request.Create(_signer.SubjectName, X509SignatureGenerator.CreateForECDsa(_signer.GetECDsaPrivateKey()!), now.AddMinutes(-1), now + _lifetime, SvidCertificate.NewSerial()), _signer);
     }
 
+    /// <summary>A certificate revocation list of this authority, in PEM.</summary>
+    public string Revoke(params X509Certificate2[] certificates)
+    {
+        ArgumentNullException.ThrowIfNull(certificates);
+        var list = new CertificateRevocationListBuilder();
+        foreach (var certificate in certificates)
+        {
+            list.AddEntry(certificate);
+        }
+
+        var now = _time.GetUtcNow();
+        return PemEncoding.WriteString("X509 CRL", list.Build(_signer, 1, now.AddHours(-1), HashAlgorithmName.SHA256, thisUpdate: now.AddHours(-2))) + "\n";
+    }
+
+    /// <summary>The authority's own certificate, without its key.</summary>
+    public X509Certificate2 Certificate => X509CertificateLoader.LoadCertificate(_signer.RawData);
+
     /// <summary>Writes the root and its key where an <see cref="EmbeddedAuthority"/> of that folder finds them: a host then issues under this root.</summary>
     public void SaveRoot(string folder)
     {

@@ -23,4 +23,7 @@ internal enum ResponseFlag
 
     /// <summary>No certificate could be had.</summary>
     IdentityError,
+
+    /// <summary>The peer's certificate was revoked.</summary>
+    CertRevoked,
 }

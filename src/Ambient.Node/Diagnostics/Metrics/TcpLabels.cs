@@ -87,6 +87,7 @@ internal sealed record TcpLabels(string Before, string After)
         ResponseFlag.Http2Handshake => "H2_HANDSHAKE_FAILURE",
         ResponseFlag.NetworkPolicy => "NETWORK_POLICY",
         ResponseFlag.IdentityError => "IDENTITY_ERROR",
+        ResponseFlag.CertRevoked => "CERT_REVOKED",
         _ => "-",
     };
 

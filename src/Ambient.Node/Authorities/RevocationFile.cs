@@ -1,0 +1,79 @@
+using Ambient.Identity;
+using Ambient.Node.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Authorities;
+
+/// <summary>
+/// Revoked certificates from a file (<c>CRL_PATH</c>, reference/ztunnel.md 7.1), looked at again every two seconds: mounted files change by a
+/// swapped link, which not every kind of watch reports. What cannot be read leaves what was read before.
+/// </summary>
+internal sealed partial class RevocationFile : IAsyncDisposable
+{
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(2);
+
+    private readonly string _path;
+    private readonly ILogger _logger;
+    private readonly ITimer _timer;
+    private readonly Lock _reading = new();
+    private byte[]? _content;
+    private string? _complaint;
+
+    /// <summary>Reads the file, and goes on doing so.</summary>
+    public RevocationFile(string path, MetricRegistry registry, ILogger logger, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(registry);
+        ArgumentNullException.ThrowIfNull(time);
+        _path = path;
+        _logger = logger;
+        var rejections = registry.Add(new CounterFamily("istio_crl_policy_rejections", "The total number of connections rejected or closed due to CRL (unstable)."));
+        Revocation = new PeerRevocation
+        {
+            Rejected = role => rejections.Series(MetricLabels.Of(("reporter", role == PeerRole.Client ? "destination" : "source"))).Increment(),
+        };
+        Look();
+        _timer = time.CreateTimer(static state => ((RevocationFile)state!).Look(), this, s_interval, s_interval);
+    }
+
+    /// <summary>Who is revoked.</summary>
+    public PeerRevocation Revocation { get; }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _timer.DisposeAsync();
+
+    /// <summary>Reads the file if it has changed.</summary>
+    internal void Look()
+    {
+        lock (_reading)
+        {
+            try
+            {
+                var content = File.ReadAllBytes(_path);
+                if (_content is not null && content.AsSpan().SequenceEqual(_content))
+                {
+                    return;
+                }
+
+                var lists = RevocationLists.Parse(content);
+                (_content, _complaint) = (content, null);
+                Revocation.Replace(lists);
+                LogRead(_logger, _path, lists.Lists, lists.Count);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
+            {
+                // Said once for as long as it lasts.
+                if (_complaint != e.Message)
+                {
+                    _complaint = e.Message;
+                    LogUnreadable(_logger, _path, e.Message, Revocation.Lists.Count);
+                }
+            }
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "certificate revocation lists read from {Path}: {Lists} lists, {Count} certificates are revoked; connections of their holders are closed")]
+    private static partial void LogRead(ILogger logger, string path, int lists, int count);
+
+    [LoggerMessage(2, LogLevel.Error, "certificate revocation list {Path} cannot be read (CRL_PATH): {Reason}. Until it can, the {Count} certificates stay revoked that were so before")]
+    private static partial void LogUnreadable(ILogger logger, string path, string reason, int count);
+}
