@@ -34,6 +34,8 @@ public sealed partial class RecordedPairTests
         Assert.Equal(server.Select(Comparable), (await pair.Server.WaitForAccessLinesAsync(server.Length)).Select(Comparable));
     }
 
+    [Trait("Reference", "test_dump_certs")]
+    [Trait("Reference", "test_dump_config")]
     [SkippableFact]
     public async Task EightConnections_AreCountedAsRecorded_AndTheDumpHasTheRecordedKeys()
     {

@@ -148,6 +148,25 @@ public sealed class ZtunnelVariablesTests : IDisposable
         Assert.False(options.ToAuthorityOptions().Impersonate);
     }
 
+    [Theory]
+    [Trait("Reference", "invalid_dns_proxy_addr_returns_error")]
+    [InlineData("localhost", false)]
+    [InlineData("localhost:x", false)]
+    [InlineData("10.0.0.1", false)]
+    [InlineData("localhost:15054", true)]
+    [InlineData("10.0.0.1:53", true)]
+    public void Read_AddressOfDns_IsOneWithAPort(string address, bool good)
+    {
+        var environment = Loopback();
+        environment["ISTIO_META_DNS_PROXY_ADDR"] = address;
+
+        var (options, variables) = Read(environment);
+
+        Assert.Equal(good, variables.Errors.Count == 0);
+        Assert.Equal(good, options.DnsAddress is not null);
+        Assert.All(variables.Errors, error => Assert.StartsWith("ISTIO_META_DNS_PROXY_ADDR", error, StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Read_InACluster_IstiodIsTheDefault()
     {

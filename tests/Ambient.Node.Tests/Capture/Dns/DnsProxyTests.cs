@@ -34,6 +34,8 @@ public sealed class DnsProxyTests
     [SkippableTheory]
     [MemberData(nameof(Recorded))]
     [Trait("Category", "Golden")]
+    [Trait("Reference", "forward_to_server")]
+    [Trait("Reference", "found")]
     public async Task RecordedQuestions_AreAnsweredAsRecorded(int line)
     {
         var lines = await File.ReadAllLinesAsync(GoldenFolder.Require("ztunnel", "dns.jsonl"));
@@ -62,6 +64,8 @@ public sealed class DnsProxyTests
     [Theory]
     [Trait("Reference", "lookup")]
     [Trait("Reference", "search_domains")]
+    [Trait("Reference", "test_has_domain")]
+    [Trait("Reference", "test_trim_domain")]
     [InlineData("web.app.svc.cluster.local.app.svc.cluster.local", 1, "web.app.svc.cluster.local.", "10.96.7.1")]
     [InlineData("one.example.com.app.svc.cluster.local", 1, "one.example.com.", "10.96.7.7")]
     [InlineData("one.example.com.svc.cluster.local", 1, "one.example.com.", "10.96.7.7")]
@@ -78,6 +82,10 @@ public sealed class DnsProxyTests
 
     [Theory]
     [Trait("Reference", "lookup")]
+    [Trait("Reference", "test_to_kube_fqdns")]
+    [Trait("Reference", "test_get_wildcards")]
+    [Trait("Reference", "not_found")]
+    [Trait("Reference", "record_found")]
     [InlineData("web", 1, "10.96.7.1")]
     [InlineData("six.app", 28, "fd00::6")]
     [InlineData("six.app", 1, "")]

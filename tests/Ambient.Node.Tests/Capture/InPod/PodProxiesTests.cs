@@ -155,6 +155,28 @@ public sealed class PodProxiesTests : IAsyncDisposable
     }
 
     [SkippableFact]
+    [Trait("Reference", "del_workload_before_snapshot_removes_from_snapshot_and_pending")]
+    public async Task PodRemovedBeforeTheSnapshot_IsStoppedWithIt()
+    {
+        var pods = _node.Pods;
+        await pods.ConnectedAsync();
+        Assert.Null(await pods.AddAsync("1", new PodInfo("default", "pod-1", "sa"), Network()));
+        _failing.Add("pod-2");
+        Assert.NotNull(await pods.AddAsync("2", new PodInfo("default", "pod-2", "sa"), Network()));
+
+        await pods.DeleteAsync("1");
+        await pods.DeleteAsync("2");
+        Assert.False(_proxies[0].Disposed);
+        Assert.Equal((1, 0), (_metrics.Active, _metrics.Pending));
+
+        await pods.SnapshotAsync();
+        Assert.True(_proxies[0].Disposed);
+        Assert.True(_readiness.IsReady);
+        await Assert.ThrowsAsync<ZdsProtocolException>(pods.SnapshotAsync);
+        await Assert.ThrowsAsync<ZdsProtocolException>(() => pods.KeepAsync("1"));
+    }
+
+    [SkippableFact]
     [Trait("Reference", "test_parse_add_workload")]
     [Trait("Reference", "test_parse_add_workload_with_info")]
     [Trait("Reference", "test_parse_del_workload")]
@@ -261,6 +283,12 @@ public sealed class PodProxiesTests : IAsyncDisposable
     private static ZdsPod Pod(string uid) => new(uid, "default", $"pod-{uid}", $"sa-{uid}", PodNamespace.Open("/proc/self/ns/net"));
 
     private static Microsoft.Win32.SafeHandles.SafeFileHandle Own() => File.OpenHandle("/proc/self/ns/net");
+
+    private static PodNamespace Network()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "networks with descriptors are Linux's");
+        return PodNamespace.Open("/proc/self/ns/net");
+    }
 
     private static byte[] AddBytes(bool withInfo) => new WorkloadRequest
     {
