@@ -79,10 +79,8 @@ internal sealed class PodEngines
         var client = new HboneClient(HboneOptions.OfClient(Options, sockets, Revocation), Svids, Time);
         var delivery = new Delivery(sockets, Time);
         var inbound = new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Time);
-        DnsListener? dns = null;
         try
         {
-            dns = CreateDns(local, sockets);
             return new DedicatedNode(new DedicatedServices
             {
                 Local = local,
@@ -91,7 +89,7 @@ internal sealed class PodEngines
                 Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage),
                 Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound),
                 Hbone = new HboneListeners(Options, Svids, Revocation, inbound, Log, Metrics, Time).Create,
-                Dns = dns,
+                Dns = () => CreateDns(local, sockets),
                 Tunnels = client,
                 Connections = Connections,
                 Metrics = Metrics,
@@ -102,9 +100,8 @@ internal sealed class PodEngines
         }
         catch
         {
-            // Nothing was dialled or asked yet: there is nothing to wait for.
+            // Nothing was dialled yet: there is nothing to wait for.
             _ = client.DisposeAsync().AsTask();
-            _ = dns?.DisposeAsync().AsTask();
             throw;
         }
     }

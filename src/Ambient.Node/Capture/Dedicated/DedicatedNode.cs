@@ -30,6 +30,7 @@ internal sealed class DedicatedNode : INodeCapture
     private readonly Socket? _socks;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _loops = [];
+    private readonly DnsListener? _dns;
     private int _dnsClosed;
 
     /// <summary>Binds all ports.</summary>
@@ -49,9 +50,13 @@ internal sealed class DedicatedNode : INodeCapture
             {
                 _socks = sockets.Listen("socks5", new IPEndPoint(IPAddress.Loopback, ReservedPorts.Socks5), transparent: true);
             }
+
+            // The last: where another proxy listens already, the error should name the port that carries traffic.
+            _dns = services.Dns();
         }
         catch
         {
+            _socks?.Dispose();
             _outbound?.Dispose();
             _plaintext?.Dispose();
             hbone?.Dispose();
@@ -73,7 +78,7 @@ internal sealed class DedicatedNode : INodeCapture
         }
 
         _loops.Add(_hbone.RunAsync(_stop.Token));
-        _services.Dns?.Start();
+        _dns?.Start();
         return Task.CompletedTask;
     }
 
@@ -104,7 +109,7 @@ internal sealed class DedicatedNode : INodeCapture
         _stop.Dispose();
     }
 
-    private ValueTask CloseDnsAsync() => Interlocked.Exchange(ref _dnsClosed, 1) == 0 && _services.Dns is { } dns ? dns.DisposeAsync() : ValueTask.CompletedTask;
+    private ValueTask CloseDnsAsync() => Interlocked.Exchange(ref _dnsClosed, 1) == 0 && _dns is { } dns ? dns.DisposeAsync() : ValueTask.CompletedTask;
 
     // The next ztunnel may be here already. What begins now is its business; what has begun is still accepted here.
     private async Task HandOverAsync(CancellationToken deadline)
@@ -183,8 +188,8 @@ internal sealed record DedicatedServices
     /// <summary>Makes the HBONE listener on a bound socket; the last argument is what its connections end with.</summary>
     public required Func<Socket, LocalWorkload, object, HboneListener> Hbone { get; init; }
 
-    /// <summary>Answers the workload's questions for names; null when DNS is off. Closed with the listeners.</summary>
-    public required DnsListener? Dns { get; init; }
+    /// <summary>Binds what answers the workload's questions for names; gives null when DNS is off.</summary>
+    public required Func<DnsListener?> Dns { get; init; }
 
     /// <summary>The tunnels that <see cref="Outbound"/> opens; closed with the listeners.</summary>
     public required IAsyncDisposable Tunnels { get; init; }
