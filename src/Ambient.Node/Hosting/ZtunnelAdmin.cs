@@ -19,12 +19,15 @@ internal sealed class ZtunnelAdmin(
         <html><head><title>ztunnel</title></head><body><h1>ztunnel</h1><ul>
         <li><a href="/config_dump">/config_dump</a>: what this ztunnel knows: workloads, services, policies, certificates, settings</li>
         <li>/explain?src=namespace/pod&amp;dst=service:port: what would happen to a connection, and why</li>
+        <li><a href="/debug/connections">/debug/connections</a>: what is open</li>
+        <li><a href="/debug/memory">/debug/memory</a>: where the memory is</li>
         <li>POST /logging: shows and changes what is logged</li>
         <li>POST /quitquitquit: drains and ends this process</li>
         </ul></body></html>
 
         """;
 
+    private readonly DebugEndpoints _debug = new(connections);
     private readonly ConfigDump _dump = new(options, mesh, svids, connections, pods);
     private readonly ExplainEndpoint _explain = new(mesh, options.Host.Network, new NameRules(options.Host.ClusterDomain, null, options.PreferredServiceNamespace, options.Host.IPv6Enabled));
 
@@ -35,6 +38,7 @@ internal sealed class ZtunnelAdmin(
         "/config_dump" => new AdminResponse(200, "application/json", _dump.Write()),
         "/explain" => _explain.Answer(request),
         "/quitquitquit" => CommonEndpoints.Quit(request, shutdown),
+        _ when request.Path.StartsWith("/debug/", StringComparison.Ordinal) => _debug.Answer(request),
         "/logging" => CommonEndpoints.Logging(request, loggers),
         _ => AdminResponse.NotFound,
     });
