@@ -19,7 +19,8 @@ internal sealed record ClusterPod(string Name, string Node, bool Captured, strin
     /// <summary>Trust domain.</summary>
     public string TrustDomain { get; init; } = "cluster.local";
 
-    public string ServiceAccount => Name;
+    /// <summary>Service account; the name unless told otherwise.</summary>
+    public string ServiceAccount { get; init; } = Name;
 
     public string Identity => $"spiffe://{TrustDomain}/ns/{Namespace}/sa/{ServiceAccount}";
 

@@ -37,16 +37,35 @@ internal sealed class HbonePeer : IAsyncDisposable
     public static HbonePeer Serve(NamespaceCluster cluster, ClusterPod pod, string greeting = "waypoint\n")
     {
         var peer = new HbonePeer(cluster, pod.Name, SpiffeId.Parse(pod.Identity), greeting);
+        return peer.Listen(cluster, pod, peer.AnswerAsync);
+    }
+
+    /// <summary>Listens on 15008 of a pod, and takes what is in a tunnel to where its authority says, as it is.</summary>
+    public static HbonePeer ServeGateway(NamespaceCluster cluster, ClusterPod pod, Func<string, IPEndPoint> route)
+    {
+        var peer = new HbonePeer(cluster, pod.Name, SpiffeId.Parse(pod.Identity), "");
+        return peer.Listen(cluster, pod, async (connect, cancellation) =>
+        {
+            peer.Authorities.Enqueue(connect.Authority);
+            await using var there = new NetworkStream(await cluster.Network.ConnectAsync(pod.Name, route(connect.Authority), cancellation), ownsSocket: true);
+            await using var tunnel = connect.Accept();
+            await using var here = tunnel.AsStream();
+            await Task.WhenAny(here.CopyToAsync(there, cancellation), there.CopyToAsync(here, cancellation));
+        });
+    }
+
+    private HbonePeer Listen(NamespaceCluster cluster, ClusterPod pod, HboneConnectHandler handler)
+    {
         foreach (var address in pod.Addresses)
         {
             var listener = new HboneListener(
-                cluster.Network.Listen(pod.Name, new IPEndPoint(address, 15008)), new HboneServerOptions(), peer._svids,
-                (_, _) => new ValueTask<SpiffeId?>(peer._id), peer.AnswerAsync);
-            peer._listeners.Add(listener);
-            peer._running.Add(listener.RunAsync(peer._stop.Token));
+                cluster.Network.Listen(pod.Name, new IPEndPoint(address, 15008)), new HboneServerOptions(), _svids,
+                (_, _) => new ValueTask<SpiffeId?>(_id), handler);
+            _listeners.Add(listener);
+            _running.Add(listener.RunAsync(_stop.Token));
         }
 
-        return cluster.Own(peer);
+        return cluster.Own(this);
     }
 
     /// <summary>A client in a pod with an identity.</summary>

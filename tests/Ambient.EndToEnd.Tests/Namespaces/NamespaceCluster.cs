@@ -61,6 +61,9 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         ["TERMINATION_GRACE_PERIOD_SECONDS"] = "5",
     };
 
+    /// <summary>Settings of single nodes' ztunnels, over those of all.</summary>
+    public Dictionary<string, Dictionary<string, string>> NodeSettings { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Whether this machine and user can have network namespaces.</summary>
     public static bool CanRun => OperatingSystem.IsLinux() && Environment.UserName == "root" && File.Exists("/usr/sbin/nft");
 
@@ -68,13 +71,13 @@ internal sealed class NamespaceCluster : IAsyncDisposable
     public static void SkipIfImpossible() => Skip.IfNot(CanRun, "network namespaces need root on Linux, and nftables");
 
     /// <summary>Makes the nodes, or skips the test where that is not possible.</summary>
-    public static async Task<NamespaceCluster> CreateAsync(CaptureMode mode)
+    public static async Task<NamespaceCluster> CreateAsync(CaptureMode mode, params string[] nodes)
     {
         SkipIfImpossible();
         var prefix = string.Create(CultureInfo.InvariantCulture, $"ambient-ns-{Environment.ProcessId}-{Interlocked.Increment(ref s_count)}-");
         try
         {
-            return new NamespaceCluster(mode, await ClusterNetwork.CreateAsync(prefix, "node-1", "node-2"));
+            return new NamespaceCluster(mode, await ClusterNetwork.CreateAsync(prefix, nodes.Length > 0 ? nodes : ["node-1", "node-2"]));
         }
         catch (InvalidOperationException e) when (e.Message.Contains("Operation not permitted", StringComparison.Ordinal))
         {
@@ -247,6 +250,13 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         return MetricsText.Parse(await client.GetStringAsync(new Uri("http://127.0.0.1:15020/metrics")));
     }
 
+    /// <summary>Asks the admin endpoint of a pod's ztunnel.</summary>
+    public async Task<string> AdminAsync(string pod, string path)
+    {
+        using var client = HttpFrom(_mode == CaptureMode.Dedicated ? pod : ZtunnelPod(_pods[pod].Node).Name);
+        return await client.GetStringAsync(new Uri($"http://127.0.0.1:15000{path}"));
+    }
+
     /// <summary>Waits for a line of the access log of a pod's ztunnel.</summary>
     public async Task<AccessLogLine> AccessAsync(string pod, Func<AccessLogLine, bool> wanted)
     {
@@ -316,7 +326,7 @@ internal sealed class NamespaceCluster : IAsyncDisposable
         ["NODE_NAME"] = pod.Node,
     };
 
-    private Dictionary<string, string> SharedSettings(string node) => new(Settings)
+    private Dictionary<string, string> SharedSettings(string node) => new(Settings.Concat(NodeSettings.GetValueOrDefault(node) ?? []))
     {
         ["PROXY_MODE"] = "shared",
         ["INPOD_UDS"] = AgentSocket(node),

@@ -1,12 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
+using System.Text.Json;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>What connections live through: policies that change, several endpoints (reference/ztunnel.md 13.1).</summary>
+/// <summary>A mesh that changes while connections are open; several endpoints (reference/ztunnel.md 13.1).</summary>
 [Trait("Needs", "Root")]
-public sealed class LivePolicyTests(LivePolicyTests.Mesh mesh) : IClassFixture<LivePolicyTests.Mesh>
+public sealed class LiveMeshTests(LiveMeshTests.Mesh mesh) : IClassFixture<LiveMeshTests.Mesh>
 {
     private const string Hello = "hello worldhello world";
     private readonly HashSet<string> _counted = new(StringComparer.Ordinal);
@@ -52,6 +53,46 @@ public sealed class LivePolicyTests(LivePolicyTests.Mesh mesh) : IClassFixture<L
 
         Assert.True(best < TimeSpan.FromMilliseconds(100), $"closed {best} after the policy was known");
     }
+
+    [SkippableFact]
+    [Trait("Reference", "test_prefetch_forget_certs")]
+    public async Task Certificates_AreFetchedAhead_OnceAndForPodsOfTheNodeOnly()
+    {
+        var cluster = mesh.Require();
+        const string Identity = "spiffe://cluster.local/ns/default/sa/late";
+
+        // Two pods of one account on node-1 and one on node-2, which only the mesh has: nobody calls them.
+        foreach (var (name, node, address) in ((string, string, string)[])[("late-a", "node-1", "10.80.1.20"), ("late-b", "node-1", "10.80.1.21")])
+        {
+            await cluster.ApplyAsync(name, new ClusterPod(name, node, true, "", address) { ServiceAccount = "late" }.ToManifest());
+        }
+
+        await cluster.ApplyAsync("far-a", new ClusterPod("far-a", "node-2", true, "", "10.80.2.20") { ServiceAccount = "far" }.ToManifest());
+        await Until(async () => Of(await CertificatesOfAsync("client"), Identity).SingleOrDefault() is { } entry && entry.GetProperty("state").GetString() == "Available");
+        await Until(async () => Of(await CertificatesOfAsync("server-b"), "spiffe://cluster.local/ns/default/sa/far").Length == 1);
+        var serial = Serial(Of(await CertificatesOfAsync("client"), Identity).Single());
+
+        Assert.Empty(Of(await CertificatesOfAsync("server-b"), Identity));
+        Assert.Empty(Of(await CertificatesOfAsync("client"), "spiffe://cluster.local/ns/default/sa/far"));
+
+        // One of two goes: the certificate is the other's, too.
+        await cluster.ApplyAsync("late-a", null);
+        await Until(async () => !(await DumpAsync("client")).GetProperty("workloads").EnumerateArray().Any(pod => pod.GetProperty("name").GetString() == "late-a"));
+        Assert.Equal(serial, Serial(Of(await CertificatesOfAsync("client"), Identity).Single()));
+    }
+
+    private async Task<JsonElement> DumpAsync(string pod)
+    {
+        using var document = JsonDocument.Parse(await mesh.Require().AdminAsync(pod, "/config_dump"));
+        return document.RootElement.Clone();
+    }
+
+    private async Task<JsonElement[]> CertificatesOfAsync(string pod) => [.. (await DumpAsync(pod)).GetProperty("certificates").EnumerateArray()];
+
+    private static JsonElement[] Of(JsonElement[] certificates, string identity) =>
+        [.. certificates.Where(entry => entry.GetProperty("identity").GetString() == identity)];
+
+    private static string? Serial(JsonElement entry) => entry.GetProperty("certChain")[0].GetProperty("serialNumber").GetString();
 
     // From the moment when the server's ztunnel knew the policy to the end of the connection, both by its own log.
     private async Task<TimeSpan> CloseByPolicyAsync(string from, string address, int port)
