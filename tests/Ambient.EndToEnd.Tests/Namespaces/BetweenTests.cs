@@ -121,8 +121,8 @@ public sealed class BetweenTests(BetweenTests.Mesh mesh) : IClassFixture<Between
         private static ClusterPod Far(string service, string address, string gateway, int port) => new(
             $"{service}-echo", "node-3", true, $$"""
             network: far
-            networkGateway: {destination: "{{gateway}}", hboneMtlsPort: {{port}}}
-            services: {"default/{{service}}.default.svc.cluster.local": {8080: 8080}}
+            networkGateway: {destination: "{{gateway}}", hboneMtlsPort: {{port}} }
+            services: {"default/{{service}}.default.svc.cluster.local": {8080: 8080} }
             """, address);
 
         private static string Service(string name, string vip, string ports, string san) => $$"""

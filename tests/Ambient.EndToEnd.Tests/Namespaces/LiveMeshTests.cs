@@ -68,7 +68,7 @@ public sealed class LiveMeshTests(LiveMeshTests.Mesh mesh) : IClassFixture<LiveM
         }
 
         await cluster.ApplyAsync("far-a", new ClusterPod("far-a", "node-2", true, "", "10.80.2.20") { ServiceAccount = "far" }.ToManifest());
-        await Until(async () => Of(await CertificatesOfAsync("client"), Identity).SingleOrDefault() is { } entry && entry.GetProperty("state").GetString() == "Available");
+        await Until(async () => Of(await CertificatesOfAsync("client"), Identity) is [var entry] && entry.GetProperty("state").GetString() == "Available");
         await Until(async () => Of(await CertificatesOfAsync("server-b"), "spiffe://cluster.local/ns/default/sa/far").Length == 1);
         var serial = Serial(Of(await CertificatesOfAsync("client"), Identity).Single());
 
