@@ -57,6 +57,9 @@ internal sealed class PodEngines
     /// <summary>Reads SOCKS5.</summary>
     public required Socks5Proxy Socks5 { get; init; }
 
+    /// <summary>Addresses of workloads that have a name only.</summary>
+    public required OnDemandDns Names { get; init; }
+
     /// <summary>Answers for names; null when DNS is off.</summary>
     public required DnsProxy? Dns { get; init; }
 
@@ -86,7 +89,7 @@ internal sealed class PodEngines
                 Local = local,
                 Sockets = sockets,
                 Socks5 = Options.Socks5 ? Socks5 : null,
-                Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage),
+                Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage, Names),
                 Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound),
                 Hbone = new HboneListeners(Options, Svids, Revocation, inbound, Log, Metrics, Time).Create,
                 Dns = () => CreateDns(local, sockets),

@@ -188,6 +188,7 @@ internal sealed class Ztunnel : IHostedProxy
         var dns = options.Dns && options.Mode != ZtunnelMode.Loopback
             ? new DnsProxy(store, names, new DnsMetrics(registry), loggers.CreateLogger("dns"), time)
             : null;
+        var onDemand = new OnDemandDns(registry, host.IPv6Enabled, time);
         var dnsReady = dns is null ? null : _readiness.Require("dns proxy");
         var socks5 = new Socks5Proxy(store, names, log, time);
         var pods = new PodEngines
@@ -205,6 +206,7 @@ internal sealed class Ztunnel : IHostedProxy
             Socks5 = socks5,
             Dns = dns,
             Resolver = resolver,
+            Names = onDemand,
             Loggers = loggers,
             Deadline = _shutdown.Deadline,
             Time = time,
@@ -261,7 +263,7 @@ internal sealed class Ztunnel : IHostedProxy
                 Mesh = store,
                 Sockets = sockets,
                 Socks5 = socks5,
-                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage),
+                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage, onDemand),
                 Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected, _connections),
                 Hbone = new HboneListeners(options, svids, revocation, new InboundProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, time), log, metrics, time).Create,
                 Connections = _connections,

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
 using Ambient.Hbone.Relaying;
@@ -26,6 +27,7 @@ internal sealed class OutboundProxy
     private readonly TimeProvider _time;
     private readonly TakePlaintext? _takePlaintext;
     private readonly bool _readBaggage;
+    private readonly OnDemandDns? _names;
 
     /// <summary>
     /// Creates the proxy. <paramref name="takePlaintext"/> is for where nothing captures plaintext at its destination; null where
@@ -33,7 +35,7 @@ internal sealed class OutboundProxy
     /// </summary>
     public OutboundProxy(
         IMeshSnapshotProvider mesh, HboneClient hbone, ISocketConnector connector, ConnectionTable connections, ReservedPorts reserved, TimeProvider time,
-        TakePlaintext? takePlaintext, bool readBaggage = true)
+        TakePlaintext? takePlaintext, bool readBaggage = true, OnDemandDns? names = null)
     {
         _mesh = mesh;
         _hbone = hbone;
@@ -43,6 +45,7 @@ internal sealed class OutboundProxy
         _time = time;
         _takePlaintext = takePlaintext;
         _readBaggage = readBaggage;
+        _names = names;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -65,6 +68,11 @@ internal sealed class OutboundProxy
         // 3. Where to: a pure decision over one snapshot.
         var mesh = _mesh.Current;
         var route = DestinationResolver.Resolve(mesh, source, captured.Destination, Random.Shared);
+        if (route.HostToResolve is not null && _names is not null)
+        {
+            route = await ResolveAsync(route, source, captured.Destination, deadline).ConfigureAwait(false);
+        }
+
         if (route is not { Error: null, NextHop: not null })
         {
             Refuse(captured, route.Error ?? $"no valid routing destination for {captured.Destination}");
@@ -93,6 +101,18 @@ internal sealed class OutboundProxy
             ConnectionProtocol.DoubleHbone => TunnelTwiceAsync(captured, source, route, connection),
             _ => ConnectAsync(captured, route, connection),
         }).ConfigureAwait(false);
+    }
+
+    private async ValueTask<ConnectionRoute> ResolveAsync(ConnectionRoute route, Workload source, IPEndPoint destination, CancellationToken deadline)
+    {
+        try
+        {
+            return await _names!.CompleteAsync(route, source, destination, deadline).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return route;
+        }
     }
 
     private async ValueTask<ConnectionOutcome> TunnelAsync(CapturedConnection captured, Workload source, ConnectionRoute route, OpenConnection connection)
