@@ -19,8 +19,9 @@ public static class MeshSource
     public static IMeshSource Create(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider? timeProvider = null) =>
         Create(options, store, logger, timeProvider ?? TimeProvider.System, metrics: null);
 
-    /// <summary>As the public one, for hosts that count what a control plane sends.</summary>
-    internal static IMeshSource Create(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, MetricRegistry? metrics)
+    /// <summary>As the public one, for hosts that count what a control plane sends, and ask it for addresses on demand.</summary>
+    internal static IMeshSource Create(
+        DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, MetricRegistry? metrics, AddressDemand? demand = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(store);
@@ -38,7 +39,7 @@ public static class MeshSource
                 throw new MeshSourceException("two mesh sources: set either AMBIENT_MANIFESTS or XDS_ADDRESS");
             }
 
-            var controlPlane = new XdsSource(xds, store, metrics is null ? null : new XdsMetrics(metrics), logger, time);
+            var controlPlane = new XdsSource(xds, store, metrics is null ? null : new XdsMetrics(metrics), logger, time, demand);
             return files == 0 ? controlPlane : new SequentialSource([new LocalConfigSource(options, store, logger), controlPlane]);
         }
 

@@ -11,6 +11,7 @@ using Ambient.Node.Capture.Socks5;
 using Ambient.Node.Diagnostics.AccessLog;
 using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Discovery;
 using Ambient.Node.Inbound;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Outbound;
@@ -29,6 +30,9 @@ internal sealed class PodEngines
 
     /// <summary>The mesh.</summary>
     public required MeshStore Mesh { get; init; }
+
+    /// <summary>Who is asked for what the mesh does not know; null where it knows everything.</summary>
+    public required IMeshDemand? Demand { get; init; }
 
     /// <summary>Certificates.</summary>
     public required SvidCache Svids { get; init; }
@@ -81,7 +85,7 @@ internal sealed class PodEngines
     {
         var client = new HboneClient(HboneOptions.OfClient(Options, sockets, Revocation), Svids, Time);
         var delivery = new Delivery(sockets, Time);
-        var inbound = new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Time);
+        var inbound = new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Time, Demand);
         try
         {
             return new DedicatedNode(new DedicatedServices
@@ -90,7 +94,7 @@ internal sealed class PodEngines
                 Sockets = sockets,
                 Socks5 = Options.Socks5 ? Socks5 : null,
                 Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage, Names),
-                Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound),
+                Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Demand),
                 Hbone = new HboneListeners(Options, Svids, Revocation, inbound, Log, Metrics, Time).Create,
                 Dns = () => CreateDns(local, sockets),
                 Tunnels = client,
@@ -128,7 +132,7 @@ internal sealed class PodEngines
     {
         var sockets = new NodeSockets(
             new NodeSocketOptions { OriginalSource = OriginalSource.Off, IPv6Enabled = Options.Host.IPv6Enabled }, Loggers.CreateLogger("Sockets"));
-        var inbound = new InboundProxy(Mesh, new Delivery(sockets, Time), Connections, Reserved, Authorizer, Inbound, Time);
+        var inbound = new InboundProxy(Mesh, new Delivery(sockets, Time), Connections, Reserved, Authorizer, Inbound, Time, Demand);
         return new SelfListener(new HboneListeners(Options, Svids, Revocation, inbound, Log, Metrics, Time), sockets, self);
     }
 }

@@ -17,6 +17,7 @@ using Ambient.Node.Diagnostics.Admin;
 using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Diagnostics.Metrics;
 using Ambient.Node.Discovery;
+using Ambient.Node.Discovery.Xds;
 using Ambient.Node.Inbound;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Outbound;
@@ -30,8 +31,6 @@ namespace Ambient.Node.Hosting;
 /// </summary>
 internal sealed class Ztunnel : IHostedProxy
 {
-    private const int AdminPort = 15000;
-    private const int StatsPort = 15020;
     private const int ReadinessPort = 15021;
 
     private static readonly TimeSpan Goodbye = TimeSpan.FromMilliseconds(250);
@@ -153,7 +152,8 @@ internal sealed class Ztunnel : IHostedProxy
         var store = _store;
         var discovery = host.ToDiscoveryOptions();
         discovery.Xds = options.Xds;
-        var source = Own(MeshSource.Create(discovery, store, loggers.CreateLogger("Discovery"), time, registry));
+        var demand = options.Xds is { OnDemand: true } ? new AddressDemand(store, time) : null;
+        var source = Own(MeshSource.Create(discovery, store, loggers.CreateLogger("Discovery"), time, registry, demand));
         var authority = await Authority.OpenAsync(options.ToAuthorityOptions(), loggers, time, cancellationToken).ConfigureAwait(false);
         Own(authority);
         var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
@@ -161,11 +161,11 @@ internal sealed class Ztunnel : IHostedProxy
         var revocation = options.RevocationFile is { } revoked ? Own(new RevocationFile(revoked, registry, loggers.CreateLogger("Revocation"), time)).Revocation : null;
 
         // 3. The endpoints for people and machines come up first: a start that takes long can be asked why.
-        var admin = new ZtunnelAdmin(options, store, svids, _connections, () => (_node as InPodNode)?.Pods.States(), loggers, _shutdown);
+        var admin = new ZtunnelAdmin(options, store, demand, svids, _connections, () => (_node as InPodNode)?.Pods.States(), loggers, _shutdown);
         var adminLogger = loggers.CreateLogger("Admin");
         var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
-        AdminEndPoint = Serve("admin", new IPEndPoint(options.AdminAddress, AdminPort + host.PortOffset), admin.AnswerAsync);
-        StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, StatsPort + host.PortOffset), CommonEndpoints.Metrics(registry));
+        AdminEndPoint = Serve("admin", new IPEndPoint(options.AdminAddress, options.AdminPort + host.PortOffset), admin.AnswerAsync);
+        StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, options.StatsPort + host.PortOffset), CommonEndpoints.Metrics(registry));
         ReadinessEndPoint = Serve("readiness", new IPEndPoint(wildcard, ReadinessPort + host.PortOffset), CommonEndpoints.Ready(_readiness));
 
         if (options.Mode == ZtunnelMode.Shared)
@@ -195,6 +195,7 @@ internal sealed class Ztunnel : IHostedProxy
         {
             Options = options,
             Mesh = store,
+            Demand = demand,
             Svids = svids,
             Revocation = revocation,
             Connections = _connections,
@@ -255,7 +256,7 @@ internal sealed class Ztunnel : IHostedProxy
         INodeCapture LoopbackOf(NodeSockets sockets)
         {
             var delivery = new Delivery(sockets, time);
-            var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, authorizer, inboundOptions);
+            var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, demand);
             var unredirected = new UnredirectedPlaintext(store, plaintext, time);
             var client = Own(new HboneClient(HboneOptions.OfClient(options, sockets, revocation), svids, time));
             return new LoopbackNode(host.NodeName, new LoopbackServices
@@ -263,9 +264,9 @@ internal sealed class Ztunnel : IHostedProxy
                 Mesh = store,
                 Sockets = sockets,
                 Socks5 = socks5,
-                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage, onDemand),
+                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage, onDemand, demand),
                 Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected, _connections),
-                Hbone = new HboneListeners(options, svids, revocation, new InboundProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, time), log, metrics, time).Create,
+                Hbone = new HboneListeners(options, svids, revocation, new InboundProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, time, demand), log, metrics, time).Create,
                 Connections = _connections,
                 Metrics = metrics,
                 Deadline = _shutdown.Deadline,

@@ -5,13 +5,14 @@ using Ambient.Node.Capture.InPod;
 using Ambient.Node.Diagnostics.Admin;
 using Ambient.Node.Diagnostics.Explain;
 using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Discovery;
 using Ambient.Node.Lifetime;
 
 namespace Ambient.Node.Hosting;
 
 /// <summary>The admin endpoint of a ztunnel (15000).</summary>
 internal sealed class ZtunnelAdmin(
-    ZtunnelOptions options, IMeshSnapshotProvider mesh, SvidCache svids, ConnectionTable connections, Func<IReadOnlyList<PodState>?> pods, HostLoggerFactory loggers, Shutdown shutdown)
+    ZtunnelOptions options, IMeshSnapshotProvider mesh, IMeshDemand? demand, SvidCache svids, ConnectionTable connections, Func<IReadOnlyList<PodState>?> pods, HostLoggerFactory loggers, Shutdown shutdown)
 {
     private const string Index =
         """
@@ -29,17 +30,18 @@ internal sealed class ZtunnelAdmin(
 
     private readonly DebugEndpoints _debug = new(connections);
     private readonly ConfigDump _dump = new(options, mesh, svids, connections, pods);
-    private readonly ExplainEndpoint _explain = new(mesh, options.Host.Network, new NameRules(options.Host.ClusterDomain, null, options.PreferredServiceNamespace, options.Host.IPv6Enabled));
+    private readonly ExplainEndpoint _explain = new(
+        mesh, demand, options.Host.Network, new NameRules(options.Host.ClusterDomain, null, options.PreferredServiceNamespace, options.Host.IPv6Enabled));
 
     /// <summary>Answers one request.</summary>
-    public ValueTask<AdminResponse> AnswerAsync(AdminRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(request.Path switch
+    public ValueTask<AdminResponse> AnswerAsync(AdminRequest request, CancellationToken cancellationToken) => request.Path switch
     {
-        "/" => new AdminResponse(200, "text/html; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(Index)),
-        "/config_dump" => new AdminResponse(200, "application/json", _dump.Write()),
-        "/explain" => _explain.Answer(request),
-        "/quitquitquit" => CommonEndpoints.Quit(request, shutdown),
-        _ when request.Path.StartsWith("/debug/", StringComparison.Ordinal) => _debug.Answer(request),
-        "/logging" => CommonEndpoints.Logging(request, loggers),
-        _ => AdminResponse.NotFound,
-    });
+        "/" => ValueTask.FromResult(new AdminResponse(200, "text/html; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(Index))),
+        "/config_dump" => ValueTask.FromResult(new AdminResponse(200, "application/json", _dump.Write())),
+        "/explain" => _explain.AnswerAsync(request, cancellationToken),
+        "/quitquitquit" => ValueTask.FromResult(CommonEndpoints.Quit(request, shutdown)),
+        _ when request.Path.StartsWith("/debug/", StringComparison.Ordinal) => ValueTask.FromResult(_debug.Answer(request)),
+        "/logging" => ValueTask.FromResult(CommonEndpoints.Logging(request, loggers)),
+        _ => ValueTask.FromResult(AdminResponse.NotFound),
+    };
 }

@@ -7,6 +7,7 @@ using Ambient.Mesh;
 using Ambient.Node.Capture;
 using Ambient.Node.Capture.Sockets;
 using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Discovery;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Outbound;
 using Ambient.Policy.Authorization;
@@ -27,10 +28,13 @@ internal sealed class InboundProxy
     private readonly InboundAuthorizer _authorizer;
     private readonly InboundOptions _options;
     private readonly TimeProvider _time;
+    private readonly IMeshDemand? _demand;
+    private readonly PartyLookup _parties;
 
-    /// <summary>Creates the proxy.</summary>
+    /// <summary>Creates the proxy. <paramref name="demand"/>: who is asked for what the mesh does not know; null where it knows everything.</summary>
     public InboundProxy(
-        IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundAuthorizer authorizer, InboundOptions options, TimeProvider time)
+        IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundAuthorizer authorizer, InboundOptions options, TimeProvider time,
+        IMeshDemand? demand = null)
     {
         _mesh = mesh;
         _delivery = delivery;
@@ -39,6 +43,8 @@ internal sealed class InboundProxy
         _authorizer = authorizer;
         _options = options;
         _time = time;
+        _demand = demand;
+        _parties = new PartyLookup(mesh, demand);
     }
 
     /// <summary>Answers one CONNECT for a workload, and carries its tunnel to the end. Throws only what nobody foresaw.</summary>
@@ -53,9 +59,13 @@ internal sealed class InboundProxy
             return;
         }
 
-        // 2. Where on the workload: a pure decision over one snapshot.
-        var mesh = _mesh.Current;
-        var route = InboundResolver.Resolve(mesh, workload, connect.LocalEndPoint, connect.Authority, _reserved.Numbers);
+        // 2. Where on the workload: a pure decision over one snapshot, which may have to learn of the authority first.
+        var route = InboundResolver.Resolve(_mesh.Current, workload, connect.LocalEndPoint, connect.Authority, _reserved.Numbers);
+        if (route.Unknown is not null && _demand is not null)
+        {
+            route = await LearnAsync(_demand, workload, connect, cancellationToken).ConfigureAwait(false);
+        }
+
         if (route.RefusalStatus != 0 || route.Upstream is null)
         {
             Refuse(connect, route.RefusalStatus == 0 ? 503 : route.RefusalStatus, route.Error ?? "no route");
@@ -63,7 +73,12 @@ internal sealed class InboundProxy
         }
 
         // 3. Registered before it is authorized: a policy that changes in between finds it and ends it.
-        var parties = PartiesOf(mesh, workload, connect, route);
+        if (_options.AttributeServices)
+        {
+            await _parties.LearnServicesAsync(workload, cancellationToken).ConfigureAwait(false);
+        }
+
+        var parties = PartiesOf(_mesh.Current, workload, connect, route, await FindSourceAsync(workload, connect, cancellationToken).ConfigureAwait(false));
         var connection = _connections.Open(parties, begun, route.Upstream, owner);
         var outcome = ConnectionOutcome.Complete;
         try
@@ -152,16 +167,28 @@ internal sealed class InboundProxy
         _connections.Log.Failed(connect.RemoteEndPoint, connect.LocalEndPoint, TrafficDirection.Inbound, error);
     }
 
-    private ConnectionParties PartiesOf(MeshSnapshot mesh, Workload workload, HboneConnect connect, InboundRoute route)
+    private async ValueTask<InboundRoute> LearnAsync(IMeshDemand demand, Workload workload, HboneConnect connect, CancellationToken cancellationToken) =>
+        await demand.DecideAsync(
+            _mesh,
+            mesh => InboundResolver.Resolve(mesh, workload, connect.LocalEndPoint, connect.Authority, _reserved.Numbers),
+            static decision => decision.Unknown,
+            cancellationToken).ConfigureAwait(false)
+        ?? new InboundRoute { RefusalStatus = 503, Error = MeshDemand.Unanswered(connect.Authority) };
+
+    /// <summary>Behind another network's gateway the peer's address says nothing about the client.</summary>
+    private ValueTask<Workload?> FindSourceAsync(Workload workload, HboneConnect connect, CancellationToken cancellationToken) =>
+        connect.ForwardedNetwork is { } network && !network.Equals(workload.Network, StringComparison.OrdinalIgnoreCase)
+            ? ValueTask.FromResult<Workload?>(null)
+            : _parties.FindSourceAsync(workload.Network, connect.RemoteEndPoint.Address, cancellationToken);
+
+    private ConnectionParties PartiesOf(MeshSnapshot mesh, Workload workload, HboneConnect connect, InboundRoute route, Workload? source)
     {
-        // Behind another network's gateway the peer's address says nothing about the client.
-        var behindGateway = connect.ForwardedNetwork is { } network && !network.Equals(workload.Network, StringComparison.OrdinalIgnoreCase);
         var host = ConnectHeaders.ForwardedHost(connect.Forwarded);
         return new ConnectionParties
         {
             Direction = TrafficDirection.Inbound,
             Source = connect.RemoteEndPoint,
-            SourceWorkload = behindGateway ? null : mesh.FindWorkload(workload.Network, connect.RemoteEndPoint.Address),
+            SourceWorkload = source,
             SourceBaggage = _options.ResponseBaggage && connect.Baggage is not null ? ConnectHeaders.ParseBaggage(connect.Baggage) : null,
             SourceIdentity = connect.PeerIdentity,
             Destination = connect.LocalEndPoint,

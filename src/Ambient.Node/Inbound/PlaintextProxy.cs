@@ -4,6 +4,7 @@ using Ambient.Hbone.Relaying;
 using Ambient.Mesh;
 using Ambient.Node.Capture;
 using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Discovery;
 using Ambient.Node.Lifetime;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Connections;
@@ -24,9 +25,12 @@ internal sealed class PlaintextProxy
     private readonly ReservedPorts _reserved;
     private readonly InboundAuthorizer _authorizer;
     private readonly InboundOptions _options;
+    private readonly PartyLookup _parties;
 
-    /// <summary>Creates the proxy.</summary>
-    public PlaintextProxy(IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundAuthorizer authorizer, InboundOptions options)
+    /// <summary>Creates the proxy. <paramref name="demand"/>: who is asked for what the mesh does not know; null where it knows everything.</summary>
+    public PlaintextProxy(
+        IMeshSnapshotProvider mesh, Delivery delivery, ConnectionTable connections, ReservedPorts reserved, InboundAuthorizer authorizer, InboundOptions options,
+        IMeshDemand? demand = null)
     {
         _mesh = mesh;
         _delivery = delivery;
@@ -34,6 +38,7 @@ internal sealed class PlaintextProxy
         _reserved = reserved;
         _authorizer = authorizer;
         _options = options;
+        _parties = new PartyLookup(mesh, demand);
     }
 
     /// <summary>Delivers one connection to its workload, to its end. Never throws.</summary>
@@ -64,13 +69,19 @@ internal sealed class PlaintextProxy
         }
 
         // 3. Registered before it is authorized: a policy that changes in between finds it and ends it.
+        var source = await _parties.FindSourceAsync(workload.Network, captured.Source.Address, deadline).ConfigureAwait(false);
+        if (_options.AttributeServices)
+        {
+            await _parties.LearnServicesAsync(workload, deadline).ConfigureAwait(false);
+        }
+
         var mesh = _mesh.Current;
         var connection = _connections.Open(
             new ConnectionParties
             {
                 Direction = TrafficDirection.Inbound,
                 Source = captured.Source,
-                SourceWorkload = mesh.FindWorkload(workload.Network, captured.Source.Address),
+                SourceWorkload = source,
                 Destination = captured.Destination,
                 DestinationWorkload = workload,
                 Service = _options.AttributeServices ? InboundResolver.AttributeService(mesh, workload, s_noRoute, null, captured.Destination.Port) : null,

@@ -6,6 +6,7 @@ using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Capture;
 using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Discovery;
 using Ambient.Node.Lifetime;
 using Ambient.Policy.Routing.Connections;
 
@@ -28,14 +29,16 @@ internal sealed class OutboundProxy
     private readonly TakePlaintext? _takePlaintext;
     private readonly bool _readBaggage;
     private readonly OnDemandDns? _names;
+    private readonly IMeshDemand? _demand;
 
     /// <summary>
     /// Creates the proxy. <paramref name="takePlaintext"/> is for where nothing captures plaintext at its destination; null where
     /// redirection does. <paramref name="readBaggage"/>: whether what peers say of themselves is used (<c>ENABLE_RESPONSE_BAGGAGE</c>).
+    /// <paramref name="demand"/>: who is asked for what the mesh does not know; null where it knows everything.
     /// </summary>
     public OutboundProxy(
         IMeshSnapshotProvider mesh, HboneClient hbone, ISocketConnector connector, ConnectionTable connections, ReservedPorts reserved, TimeProvider time,
-        TakePlaintext? takePlaintext, bool readBaggage = true, OnDemandDns? names = null)
+        TakePlaintext? takePlaintext, bool readBaggage = true, OnDemandDns? names = null, IMeshDemand? demand = null)
     {
         _mesh = mesh;
         _hbone = hbone;
@@ -46,6 +49,7 @@ internal sealed class OutboundProxy
         _takePlaintext = takePlaintext;
         _readBaggage = readBaggage;
         _names = names;
+        _demand = demand;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -65,9 +69,14 @@ internal sealed class OutboundProxy
             return;
         }
 
-        // 3. Where to: a pure decision over one snapshot.
+        // 3. Where to: a pure decision over one snapshot, which may have to learn of the destination first.
         var mesh = _mesh.Current;
         var route = DestinationResolver.Resolve(mesh, source, captured.Destination, Random.Shared);
+        if (route.Unknown is not null && _demand is not null)
+        {
+            (mesh, route) = await LearnAsync(_demand, source, captured.Destination, deadline).ConfigureAwait(false);
+        }
+
         if (route.HostToResolve is not null && _names is not null)
         {
             route = await ResolveAsync(route, source, captured.Destination, deadline).ConfigureAwait(false);
@@ -101,6 +110,17 @@ internal sealed class OutboundProxy
             ConnectionProtocol.DoubleHbone => TunnelTwiceAsync(captured, source, route, connection),
             _ => ConnectAsync(captured, route, connection),
         }).ConfigureAwait(false);
+    }
+
+    private async ValueTask<(MeshSnapshot Mesh, ConnectionRoute Route)> LearnAsync(IMeshDemand demand, Workload source, IPEndPoint destination, CancellationToken deadline)
+    {
+        var mesh = _mesh.Current;
+        var route = await demand.DecideAsync(
+            _mesh,
+            snapshot => DestinationResolver.Resolve(mesh = snapshot, source, destination, Random.Shared),
+            static decision => decision.Unknown,
+            deadline).ConfigureAwait(false);
+        return (mesh, route ?? new ConnectionRoute { Error = MeshDemand.Unanswered(destination) });
     }
 
     private async ValueTask<ConnectionRoute> ResolveAsync(ConnectionRoute route, Workload source, IPEndPoint destination, CancellationToken deadline)

@@ -28,6 +28,12 @@ internal sealed class DiscoveryScript
     /// <summary>What further requests, which are no answers, get; null: nothing.</summary>
     public Func<DeltaDiscoveryRequest, DeltaDiscoveryResponse?> Demanded { get; set; } = static _ => null;
 
+    /// <summary>
+    /// Instead of <see cref="Initial"/> and <see cref="Demanded"/>: makes what answers the requests of one stream that are no answers themselves;
+    /// it is given what pushes on the stream.
+    /// </summary>
+    public Func<Action<DeltaDiscoveryResponse>, Func<DeltaDiscoveryRequest, DeltaDiscoveryResponse?>>? Session { get; set; }
+
     /// <summary>Called before a stream is served; may throw an <see cref="RpcException"/>.</summary>
     public Action? Opening { get; set; }
 
@@ -88,15 +94,18 @@ internal sealed class DiscoveryScript
     private async Task ReadAsync(IAsyncStreamReader<DeltaDiscoveryRequest> requests, DiscoveryStream stream, CancellationToken cancellationToken)
     {
         var seen = new HashSet<string>();
+        var session = Session?.Invoke(stream.Send);
         try
         {
             while (await requests.MoveNext(cancellationToken))
             {
                 var request = requests.Current;
                 _requests.Enqueue(request);
-                var answer = seen.Add(request.TypeUrl) ? Initial(request)
-                    : request.ResponseNonce.Length == 0 ? Demanded(request)
-                    : null;
+                var first = seen.Add(request.TypeUrl);
+                var answer = !first && request.ResponseNonce.Length > 0 ? null
+                    : session is not null ? session(request)
+                    : first ? Initial(request)
+                    : Demanded(request);
                 if (answer is not null)
                 {
                     stream.Send(answer);

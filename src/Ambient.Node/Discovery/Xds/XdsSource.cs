@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Ambient.Mesh;
 using Ambient.Node.ControlPlane;
 using Ambient.Node.Protos.Discovery;
@@ -13,7 +14,11 @@ namespace Ambient.Node.Discovery.Xds;
 /// </summary>
 internal sealed class XdsSource : IMeshSource
 {
+    // Answers and questions that the server does not take: then it is read no further either.
+    private const int MostUnsent = 4096;
+
     private readonly XdsOptions _options;
+    private readonly AddressDemand? _demand;
     private readonly XdsState _state;
     private readonly XdsMetrics? _metrics;
     private readonly MeshStore _store;
@@ -27,8 +32,11 @@ internal sealed class XdsSource : IMeshSource
     private XdsBackoff _backoff;
     private Task _running = Task.CompletedTask;
 
-    /// <summary>Creates the source. It does nothing before <see cref="StartAsync"/>.</summary>
-    public XdsSource(XdsOptions options, MeshStore store, XdsMetrics? metrics, ILogger logger, TimeProvider time)
+    /// <summary>
+    /// Creates the source. It does nothing before <see cref="StartAsync"/>. With <paramref name="demand"/>, addresses are asked for as it
+    /// wants them; without, all of them.
+    /// </summary>
+    public XdsSource(XdsOptions options, MeshStore store, XdsMetrics? metrics, ILogger logger, TimeProvider time, AddressDemand? demand = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
@@ -38,8 +46,9 @@ internal sealed class XdsSource : IMeshSource
         _metrics = metrics;
         _logger = logger;
         _time = time;
+        _demand = demand;
         _begun = time.GetTimestamp();
-        _awaited = [XdsTypes.Address, XdsTypes.Authorization];
+        _awaited = demand is null ? [XdsTypes.Address, XdsTypes.Authorization] : [XdsTypes.Authorization];
         var addresses = new AddressReader(new StringPool());
         _method = new Method<DeltaDiscoveryRequest, XdsResponse>(
             MethodType.DuplexStreaming,
@@ -54,7 +63,7 @@ internal sealed class XdsSource : IMeshSource
     }
 
     /// <inheritdoc/>
-    /// <remarks>The first mesh is there when the first response of each type was acknowledged; one that had to be refused does not count.</remarks>
+    /// <remarks>The first mesh is there when the first response of each type was acknowledged (of policies only, where addresses come on demand); one that had to be refused does not count.</remarks>
     public Task StartAsync(CancellationToken cancellationToken)
     {
         _running = Task.Run(RunAsync, CancellationToken.None);
@@ -105,13 +114,24 @@ internal sealed class XdsSource : IMeshSource
             channel = ControlPlaneChannel.Open(_options.Server);
             var headers = await channel.HeadersAsync(_stop.Token).ConfigureAwait(false);
             using var call = channel.Invoker.AsyncDuplexStreamingCall(_method, null, new CallOptions(headers, cancellationToken: _stop.Token));
-            await SubscribeAsync(call.RequestStream).ConfigureAwait(false);
-            while (await call.ResponseStream.MoveNext(_stop.Token).ConfigureAwait(false))
+            var outbox = Channel.CreateBounded<DeltaDiscoveryRequest>(new BoundedChannelOptions(MostUnsent) { SingleReader = true });
+            var sending = SendAsync(call, outbox.Reader);
+            try
             {
-                _backoff.Worked();
-                await call.RequestStream.WriteAsync(Apply(call.ResponseStream.Current), _stop.Token).ConfigureAwait(false);
+                Subscribe(outbox.Writer);
+                while (await call.ResponseStream.MoveNext(_stop.Token).ConfigureAwait(false))
+                {
+                    _backoff.Worked();
+                    await outbox.Writer.WriteAsync(Apply(call.ResponseStream.Current), _stop.Token).ConfigureAwait(false);
+                }
+            }
+            finally
+            {
+                _demand?.Close();
+                outbox.Writer.TryComplete();
             }
 
+            await sending.ConfigureAwait(false);
             return (XdsEnd.Complete, "the server ended it");
         }
         catch (RpcException e)
@@ -142,17 +162,49 @@ internal sealed class XdsSource : IMeshSource
     }
 #pragma warning restore CA1031
 
-    private async Task SubscribeAsync(IClientStreamWriter<DeltaDiscoveryRequest> requests)
+    /// <summary>Sends what is to be sent, one after the other, as a stream demands it. Never throws: reading the stream tells why it ended.</summary>
+#pragma warning disable CA1031
+    private async Task SendAsync(AsyncDuplexStreamingCall<DeltaDiscoveryRequest, XdsResponse> call, ChannelReader<DeltaDiscoveryRequest> outbox)
+    {
+        try
+        {
+            await foreach (var request in outbox.ReadAllAsync(_stop.Token).ConfigureAwait(false))
+            {
+                await call.RequestStream.WriteAsync(request, _stop.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception)
+        {
+            call.Dispose();
+        }
+    }
+#pragma warning restore CA1031
+
+    private void Subscribe(ChannelWriter<DeltaDiscoveryRequest> outbox)
     {
         var node = XdsNode.Of(_options);
-        await SubscribeAsync(requests, XdsTypes.Address, node).ConfigureAwait(false);
-        await SubscribeAsync(requests, XdsTypes.Authorization, node).ConfigureAwait(false);
-        var (addresses, policies) = (_state.Versions(XdsTypes.Address).Count, _state.Versions(XdsTypes.Authorization).Count);
-        XdsLog.Opened(_logger, _options.Server.Address.Authority, addresses + policies == 0 ? "everything" : $"what changed since {addresses} addresses and {policies} policies");
+        var addresses = First(XdsTypes.Address, node);
+        var policies = First(XdsTypes.Authorization, node);
+        XdsLog.Opened(
+            _logger,
+            _options.Server.Address.Authority,
+            (addresses.InitialResourceVersions.Count, policies.InitialResourceVersions.Count) is var (a, p) && a + p > 0 ? $"what changed since {a} addresses and {p} policies"
+                : _demand is null ? "everything"
+                : "policies, and for addresses as connections need them");
+        if (_demand is null)
+        {
+            outbox.TryWrite(addresses);
+        }
+        else
+        {
+            _demand.Open(outbox, addresses);
+        }
+
+        outbox.TryWrite(policies);
     }
 
     /// <summary>The first request of a type: nothing named is everything. What is held already is quoted, so that it is not sent again.</summary>
-    private Task SubscribeAsync(IClientStreamWriter<DeltaDiscoveryRequest> requests, string type, Protos.Discovery.Node node)
+    private DeltaDiscoveryRequest First(string type, Protos.Discovery.Node node)
     {
         var request = new DeltaDiscoveryRequest { TypeUrl = type, Node = node };
         foreach (var (name, version) in _state.Versions(type))
@@ -160,7 +212,7 @@ internal sealed class XdsSource : IMeshSource
             request.InitialResourceVersions[name] = version;
         }
 
-        return requests.WriteAsync(request, _stop.Token);
+        return request;
     }
 
     private DeltaDiscoveryRequest Apply(XdsResponse response)
@@ -178,6 +230,11 @@ internal sealed class XdsSource : IMeshSource
         }
 
         var answer = _state.Apply(response);
+        if (response.TypeUrl == XdsTypes.Address)
+        {
+            _demand?.Answer(response);
+        }
+
         XdsLog.Applied(
             _logger, response.TypeUrl, response.Taken.Count, response.Refused.Count, response.Removed.Count, (long)_time.GetElapsedTime(begun).TotalMilliseconds);
         if (answer.ErrorDetail is null && _awaited.Remove(response.TypeUrl) && _awaited.Count == 0)

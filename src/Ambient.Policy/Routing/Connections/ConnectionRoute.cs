@@ -85,6 +85,13 @@ public sealed record ConnectionRoute
     /// <summary>Port at <see cref="HostToResolve"/>; 0 when nothing is to be resolved.</summary>
     public int PortToResolve { get; init; }
 
+    /// <summary>
+    /// What the decision would have depended on and the mesh does not know: an address (<c>network/ip</c>) or a host name
+    /// (<c>namespace/hostname</c>), in the words of the control plane; null when nothing was missing. Whoever learns the
+    /// mesh piece by piece asks for it and decides again.
+    /// </summary>
+    public string? Unknown { get; init; }
+
     /// <summary>A refusal.</summary>
     public static ConnectionRoute Fail(ConnectionFailure failure, string error) => new() { Failure = failure, Error = error };
 

@@ -174,7 +174,8 @@ public static class DestinationResolver
         if (!UpstreamLookup.ByGateway(
             mesh, source, waypoint, destination.Address, EndpointBalancer.PortRule.DeclaredOrTunnel, random, out var upstream, out var familyOf))
         {
-            return ConnectionRoute.Fail(ConnectionFailure.UnknownWaypoint, $"unknown waypoint: waypoint {waypoint} (port {waypoint.HboneMtlsPort}) not found");
+            return ConnectionRoute.Fail(ConnectionFailure.UnknownWaypoint, $"unknown waypoint: waypoint {waypoint} (port {waypoint.HboneMtlsPort}) not found")
+                with { Unknown = UpstreamLookup.NameIfUnknown(mesh, source, waypoint) };
         }
 
         if (service is not null && upstream.Workload.Network != source.Network)
@@ -203,7 +204,7 @@ public static class DestinationResolver
             // A service that balances must not be reached behind its back; anything else is none of the mesh's business.
             return service is not null && service.LoadBalancing?.Mode != LoadBalancingMode.Passthrough
                 ? ConnectionRoute.NoHealthyUpstream(destination)
-                : ConnectionRoute.Passthrough(destination);
+                : ConnectionRoute.Passthrough(destination) with { Unknown = UpstreamLookup.NameIfUnknown(mesh, source, source.Network, destination.Address) };
         }
 
         // Service-addressed traffic never uses the waypoint of a workload, nor does a waypoint go through itself.
@@ -259,7 +260,8 @@ public static class DestinationResolver
             mesh, source, gateway, destination.Address, EndpointBalancer.PortRule.Declared, random, out var entry, out var familyOf))
         {
             return ConnectionRoute.Fail(
-                ConnectionFailure.UnknownNetworkGateway, $"unknown network gateway: network gateway {gateway} (port {gateway.HboneMtlsPort}) not found");
+                ConnectionFailure.UnknownNetworkGateway, $"unknown network gateway: network gateway {gateway} (port {gateway.HboneMtlsPort}) not found")
+                with { Unknown = UpstreamLookup.NameIfUnknown(mesh, source, gateway) };
         }
 
         return At(entry, familyOf, entry.Port, new ConnectionRoute

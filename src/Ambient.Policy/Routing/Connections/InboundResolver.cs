@@ -32,7 +32,8 @@ public static class InboundResolver
         // 2. Is it for this workload?
         if (target.Address is { } address && !Serves(mesh, workload, own, address.Address))
         {
-            return InboundRoute.Refuse(BadRequest, $"ip mismatch: {own} != {address.Address}");
+            return InboundRoute.Refuse(BadRequest, $"ip mismatch: {own} != {address.Address}")
+                with { Unknown = UnknownOf(mesh, workload, address.Address) };
         }
 
         // 3. Which port of the workload? The address is always its own.
@@ -43,7 +44,8 @@ public static class InboundResolver
             service = mesh.FindServiceByHostname(target.Host, workload.Namespace);
             if (service is null)
             {
-                return InboundRoute.Refuse(Unavailable, $"no service or workload for hostname {target.Host}");
+                return InboundRoute.Refuse(Unavailable, $"no service or workload for hostname {target.Host}")
+                    with { Unknown = UnknownService(mesh, workload, target.Host) };
             }
 
             port = TargetPort(workload, service, target.Port);
@@ -103,6 +105,42 @@ public static class InboundResolver
         }
 
         return byPort;
+    }
+
+    /// <summary>What it would take to know whether an address is served: the address, or the waypoint that it has.</summary>
+    private static string? UnknownOf(MeshSnapshot mesh, Workload workload, IPAddress asked)
+    {
+        if (mesh.FindWorkload(workload.Network, asked) is { } addressed)
+        {
+            return addressed.Waypoint is { } waypoint ? UpstreamLookup.NameIfUnknown(mesh, workload, waypoint) : null;
+        }
+
+        if (mesh.FindService(workload.Network, asked, workload.Namespace) is not { } service)
+        {
+            return UpstreamLookup.NameIfUnknown(mesh, workload, workload.Network, asked);
+        }
+
+        var unknown = service.Waypoint is { } only ? UpstreamLookup.NameIfUnknown(mesh, workload, only) : null;
+        foreach (var weighted in service.WeightedWaypoints)
+        {
+            unknown ??= UpstreamLookup.NameIfUnknown(mesh, workload, weighted.Destination);
+        }
+
+        return unknown;
+    }
+
+    /// <summary>A service of the workload's own that has the name and is not known: its key says the namespace, which the name does not.</summary>
+    private static string? UnknownService(MeshSnapshot mesh, Workload workload, string hostname)
+    {
+        foreach (var (key, _) in workload.Services)
+        {
+            if (key.Length > hostname.Length && key[^(hostname.Length + 1)] == '/' && key.EndsWith(hostname, StringComparison.Ordinal) && !mesh.Services.ContainsKey(key))
+            {
+                return key;
+            }
+        }
+
+        return null;
     }
 
     private static InboundRoute Tunnel(Workload workload, MeshService? service, TunnelAuthority target, InboundRoute route)

@@ -27,5 +27,11 @@ public sealed record InboundRoute
     /// <summary>Whether a PROXY protocol version 2 header goes before the bytes.</summary>
     public bool SendProxyHeader { get; init; }
 
+    /// <summary>
+    /// What the refusal would have depended on and the mesh does not know, named as in <see cref="ConnectionRoute.Unknown"/>;
+    /// null when nothing was missing.
+    /// </summary>
+    public string? Unknown { get; init; }
+
     internal static InboundRoute Refuse(int status, string error) => new() { RefusalStatus = status, Error = error };
 }

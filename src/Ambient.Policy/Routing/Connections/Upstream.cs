@@ -94,6 +94,22 @@ internal static class UpstreamLookup
         return false;
     }
 
+    /// <summary>The control plane's name of an address that the mesh knows nothing of; null when it does.</summary>
+    internal static string? NameIfUnknown(MeshSnapshot mesh, Workload source, string network, IPAddress address) =>
+        mesh.FindWorkload(network, address) is null && mesh.FindService(network, address, source.Namespace) is null ? $"{network}/{address}" : null;
+
+    /// <summary>The control plane's name of a gateway that the mesh knows nothing of; null when it does.</summary>
+    internal static string? NameIfUnknown(MeshSnapshot mesh, Workload source, GatewayAddress gateway)
+    {
+        if (gateway.Address is { } address)
+        {
+            return NameIfUnknown(mesh, source, address.Network, address.Address);
+        }
+
+        var name = $"{gateway.Namespace}/{gateway.Hostname}";
+        return mesh.Services.ContainsKey(name) || mesh.FindWorkloadByHostname(gateway.Namespace!, gateway.Hostname!) is not null ? null : name;
+    }
+
     /// <summary>Whether a workload is one that a waypoint reference stands for.</summary>
     internal static bool IsBehindGateway(MeshSnapshot mesh, Workload workload, GatewayAddress gateway, string? clientNamespace)
     {
