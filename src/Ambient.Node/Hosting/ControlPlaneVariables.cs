@@ -26,11 +26,11 @@ internal static class ControlPlaneVariables
         var address = Address(variables, "XDS_ADDRESS", "control plane that tells the mesh (istiod); empty: none");
         var server = Read(variables, host, "xDS", "XDS", address ?? new Uri(InCluster), token);
         var json = JsonMetadata(variables);
-        variables.NotYet("XDS_ON_DEMAND", "false", "ask for addresses one by one, as connections need them", "the whole mesh is asked for all the same");
+        var onDemand = variables.Boolean("XDS_ON_DEMAND", false, "ask for addresses one by one, as connections need them, instead of the whole mesh");
         var options = new XdsOptions
         {
             Server = server,
-            OnDemand = variables.Value("XDS_ON_DEMAND") is "true",
+            OnDemand = onDemand,
             InstanceIP = variables.Text("INSTANCE_IP", "1.1.1.1", "our address, for the control plane")!,
             PodName = variables.Text("POD_NAME", "", "our own pod")!,
             PodNamespace = variables.Text("POD_NAMESPACE", "", "our own pod's namespace")!,

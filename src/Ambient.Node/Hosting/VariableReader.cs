@@ -10,6 +10,7 @@ namespace Ambient.Node.Hosting;
 /// </summary>
 internal sealed class VariableReader(IReadOnlyDictionary<string, string> environment)
 {
+    private readonly Dictionary<string, string> _defaults = new(StringComparer.Ordinal);
     private readonly List<Variable> _declared = [];
     private readonly List<string> _errors = [];
     private readonly List<string> _notices = [];
@@ -38,8 +39,14 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
         return variables;
     }
 
+    /// <summary>Gives a variable a value for when it is not set; the last one counts.</summary>
+    public void Default(string name, string value) => _defaults[name] = value;
+
     /// <summary>The value of a variable that is declared elsewhere; null when it is not set.</summary>
     public string? Value(string name) => Raw(name);
+
+    /// <summary>A number that is no variable, but may have been given a value by <see cref="Default"/>.</summary>
+    public int Number(string name, int byDefault) => _defaults.TryGetValue(name, out var value) ? int.Parse(value, CultureInfo.InvariantCulture) : byDefault;
 
     /// <summary>Whether a variable is set to something.</summary>
     public bool IsSet(string name) => Raw(name) is { Length: > 0 };
@@ -162,7 +169,7 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
     public Dictionary<string, string> Prefixed(string prefix, string meaning)
     {
         _declared.Add(new Variable(prefix + "*", "", meaning));
-        return environment.Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal) && pair.Key.Length > prefix.Length)
+        return _defaults.Where(pair => !environment.ContainsKey(pair.Key)).Concat(environment).Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal) && pair.Key.Length > prefix.Length)
             .ToDictionary(pair => pair.Key[prefix.Length..], pair => pair.Value, StringComparer.Ordinal);
     }
 
@@ -182,7 +189,7 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
         return null;
     }
 
-    private string? Raw(string name) => environment.TryGetValue(name, out var value) ? value.Trim() : null;
+    private string? Raw(string name) => environment.TryGetValue(name, out var value) || _defaults.TryGetValue(name, out value) ? value.Trim() : null;
 
     private static string Show(string text) => $"\"{(text.Length > 64 ? text[..64] + "..." : text)}\"";
 }

@@ -113,7 +113,19 @@ public sealed class ZtunnelOptions
     /// <summary>Address of the admin endpoint, always a loopback one. Default 127.0.0.1.</summary>
     public IPAddress AdminAddress { get; init; } = IPAddress.Loopback;
 
+    /// <summary>Port of the admin endpoint (<c>proxyAdminPort</c> of ProxyConfig), to which <see cref="HostOptions.PortOffset"/> is added. Default 15000.</summary>
+    public int AdminPort { get; init; } = DefaultAdminPort;
+
+    /// <summary>Port of the metrics (<c>statsPort</c> of ProxyConfig), to which <see cref="HostOptions.PortOffset"/> is added. Default 15020.</summary>
+    public int StatsPort { get; init; } = DefaultStatsPort;
+
     internal const int DnsPort = 15053;
+    internal const int DefaultAdminPort = 15000;
+    internal const int DefaultStatsPort = 15020;
+
+    /// <summary>Settings that only ProxyConfig has: no variable is called so.</summary>
+    internal const string AdminPortSetting = "proxyAdminPort";
+    internal const string StatsPortSetting = "statsPort";
 
     /// <summary>Whether the machine's own roots vouch for the control plane or the authority.</summary>
     internal bool UsesMachineRoots =>

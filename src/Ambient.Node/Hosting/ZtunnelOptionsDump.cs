@@ -16,7 +16,7 @@ internal static class ZtunnelOptionsDump
         json.WriteStartObject("adminAddr");
         json.WriteStartArray("Localhost");
         json.WriteBooleanValue(false);
-        json.WriteNumberValue(15000 + host.PortOffset);
+        json.WriteNumberValue(options.AdminPort + host.PortOffset);
         json.WriteEndArray();
         json.WriteEndObject();
         json.WriteNull("altCaHostname");
@@ -103,11 +103,11 @@ internal static class ZtunnelOptionsDump
         json.WriteBoolean("userTimeoutEnabled", options.UserTimeout);
         json.WriteEndObject();
         TextOrNull(json, "socks5Addr", options.Socks5 ? "127.0.0.1:15080" : null);
-        SocketAddress(json, "statsAddr", $"{any}:{Port(15020, host)}");
+        SocketAddress(json, "statsAddr", $"{any}:{Port(options.StatsPort, host)}");
         json.WriteNumber("windowSize", options.StreamWindowSize);
         json.WriteNull("xdsAddress");
         Empty(json, "xdsHeaders");
-        json.WriteBoolean("xdsOnDemand", false);
+        json.WriteBoolean("xdsOnDemand", options.Xds is { OnDemand: true });
         json.WriteString("xdsRootCert", "Static");
         json.WriteNull("ztunnelIdentity");
         json.WriteNull("ztunnelWorkload");

@@ -5,13 +5,16 @@ namespace Ambient.Node.Hosting;
 /// <summary>Reads <see cref="ZtunnelOptions"/> from the environment variables of the reference, and ours (reference/ztunnel.md 1.2).</summary>
 internal static class ZtunnelVariables
 {
-
     private const int SharedMark = 1337;
 
     /// <summary>Reads all variables; what is wrong is left in <paramref name="variables"/>.</summary>
-    public static ZtunnelOptions Read(VariableReader variables)
+    public static ZtunnelOptions Read(VariableReader variables) => Read(variables, ProxyConfig.MeshConfiguration);
+
+    /// <summary>As the other, with the mesh configuration at another place.</summary>
+    public static ZtunnelOptions Read(VariableReader variables, string meshConfiguration)
     {
         ArgumentNullException.ThrowIfNull(variables);
+        ProxyConfig.Read(variables, meshConfiguration);
         var mode = variables.Choice(
             "PROXY_MODE", "shared", "loopback: a loopback address for each workload of the node; dedicated: one workload, redirected; shared: all pods of the node, as the network plugin tells them",
             ("loopback", ZtunnelMode.Loopback), ("dedicated", ZtunnelMode.Dedicated), ("shared", ZtunnelMode.Shared));
@@ -57,11 +60,21 @@ internal static class ZtunnelVariables
             UserTimeout = variables.Boolean("USER_TIMEOUT_ENABLED", false, "TCP_USER_TIMEOUT of as long as keepalive takes"),
             Socks5 = variables.Boolean("UNSTABLE_ENABLE_SOCKS5", false, "SOCKS5 on 127.0.0.1:15080 in dedicated mode; loopback mode always has it"),
             WorkerThreads = WorkerThreads.Read(variables, Environment.ProcessorCount),
+            AdminPort = variables.Number(ZtunnelOptions.AdminPortSetting, ZtunnelOptions.DefaultAdminPort),
+            StatsPort = variables.Number(ZtunnelOptions.StatsPortSetting, ZtunnelOptions.DefaultStatsPort),
             FakeAuthority = fake,
         };
         if (!variables.Boolean("ENABLE_PROXY", true, "carry traffic"))
         {
             variables.Fail("ENABLE_PROXY=false: without proxy and DNS there is nothing to do");
+        }
+
+        foreach (var (port, what) in new[] { (options.AdminPort, ZtunnelOptions.AdminPortSetting), (options.StatsPort, ZtunnelOptions.StatsPortSetting) })
+        {
+            if (port + host.PortOffset > ushort.MaxValue)
+            {
+                variables.Fail($"{what} of ProxyConfig: with AMBIENT_PORT_OFFSET it is port {port + host.PortOffset}, and there is none above {ushort.MaxValue}");
+            }
         }
 
         if (host.AuthorityFolder is null && !options.FakeAuthority && options.CertificateAuthority is null)
@@ -70,7 +83,6 @@ internal static class ZtunnelVariables
         }
 
         Refuse(variables);
-        ReadLater(variables);
         return options;
     }
 
@@ -152,11 +164,5 @@ internal static class ZtunnelVariables
             variables.Fail($"COMPLIANCE_POLICY: \"{policy}\" cannot be held: .NET does not let a program choose the groups of its key exchange. "
                 + "Choose them for the whole process in an openssl.cnf (OPENSSL_CONF, Groups = X25519MLKEM768, OpenSSL 3.5), and unset this");
         }
-    }
-
-    /// <summary>What the reference has and we have not yet: accepted, so that the same manifest starts both.</summary>
-    private static void ReadLater(VariableReader variables)
-    {
-        variables.NotYet("PROXY_CONFIG", "", "ProxyConfig as YAML or JSON", "it is not read yet");
     }
 }
