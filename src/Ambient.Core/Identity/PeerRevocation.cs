@@ -17,6 +17,12 @@ public sealed class PeerRevocation
     /// <summary>Told of every peer that was refused or cut off, by the part that it played. Must not throw.</summary>
     public Action<PeerRole>? Rejected { get; set; }
 
+    /// <summary>
+    /// Told of every connection that no list can ever speak against, by the part that its peer plays: its path has no authority in it (a root
+    /// that is the peer's own certificate). It goes on as if there were no lists. Must not throw.
+    /// </summary>
+    public Action<PeerRole>? Untracked { get; set; }
+
     /// <summary>Whether a peer may come in; counts it when it may not.</summary>
     /// <param name="path">By what it was verified.</param>
     /// <param name="role">The part that it plays.</param>
@@ -55,6 +61,11 @@ public sealed class PeerRevocation
     {
         ArgumentNullException.ThrowIfNull(path);
         ArgumentNullException.ThrowIfNull(revoked);
+        if (path.Links.IsEmpty)
+        {
+            Untracked?.Invoke(role);
+        }
+
         var registration = new Registration(this, path, role, revoked);
         _live[registration] = 0;
         registration.Check(_lists);

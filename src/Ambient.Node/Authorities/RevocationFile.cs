@@ -27,10 +27,9 @@ internal sealed partial class RevocationFile : IAsyncDisposable
         _path = path;
         _logger = logger;
         var rejections = registry.Add(new CounterFamily("istio_crl_policy_rejections", "The total number of connections rejected or closed due to CRL (unstable)."));
-        Revocation = new PeerRevocation
-        {
-            Rejected = role => rejections.Series(MetricLabels.Of(("reporter", role == PeerRole.Client ? "destination" : "source"))).Increment(),
-        };
+        var untracked = registry.Add(new CounterFamily(
+            "istio_crl_untracked_connections", "The total number of connections that no CRL can speak against (unstable)."));
+        Revocation = new PeerRevocation { Rejected = role => rejections.Series(Reporter(role)).Increment(), Untracked = role => untracked.Series(Reporter(role)).Increment() };
         Look();
         _timer = time.CreateTimer(static state => ((RevocationFile)state!).Look(), this, s_interval, s_interval);
     }
@@ -70,6 +69,8 @@ internal sealed partial class RevocationFile : IAsyncDisposable
             }
         }
     }
+
+    private static MetricLabels Reporter(PeerRole peer) => MetricLabels.Of(("reporter", peer == PeerRole.Client ? "destination" : "source"));
 
     [LoggerMessage(1, LogLevel.Information, "certificate revocation lists read from {Path}: {Lists} lists, {Count} certificates are revoked; connections of their holders are closed")]
     private static partial void LogRead(ILogger logger, string path, int lists, int count);

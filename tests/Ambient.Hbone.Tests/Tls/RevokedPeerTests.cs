@@ -88,6 +88,24 @@ public sealed class RevokedPeerTests
         await Assert.ThrowsAsync<HboneException>(async () => await pair.Client.ConnectAsync(pair.Request()));
     }
 
+    [Fact]
+    public async Task PeerThatIsItsOwnRoot_GetsThrough_AndIsCountedAsNotTracked()
+    {
+        await using var pair = new HbonePair();
+        var alone = pair.Authority.IssueSelfSigned(pair.ClientId);
+        var server = pair.Authority.Issue(pair.ServerId);
+        pair.ClientSvids = new One(alone);
+        pair.ServerSvids = new One(new X509Svid(server.Id, server.Leaf, server.Intermediates, new TrustBundle([.. server.Roots.Roots, alone.Leaf])));
+        var untracked = new TaskCompletionSource<PeerRole>();
+        pair.ServerOptions.Revocation = Revoked(pair.Authority.Revoke(server.Leaf));
+        pair.ServerOptions.Revocation.Untracked = role => untracked.TrySetResult(role);
+        pair.Start((connect, _) => Accept(connect));
+
+        await using var tunnel = await pair.Client.ConnectAsync(pair.Request());
+
+        Assert.Equal(PeerRole.Client, await untracked.Task.WaitAsync(HbonePair.Patience));
+    }
+
     private static string RevokeServer(HbonePair pair, X509Svid server) => pair.Authority.Revoke(server.Intermediates[0]);
 
     private static PeerRevocation Revoked(string lists)

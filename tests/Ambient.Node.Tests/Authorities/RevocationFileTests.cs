@@ -1,6 +1,7 @@
 using Ambient.Identity;
 using Ambient.Node.Authorities;
 using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Tests.Diagnostics;
 using Ambient.Node.Tests.Discovery;
 using Ambient.Testing.Certificates;
 using Microsoft.Extensions.Time.Testing;
@@ -50,6 +51,26 @@ public sealed class RevocationFileTests : IDisposable
         await System.IO.File.WriteAllTextAsync(File, "");
         _time.Advance(TimeSpan.FromSeconds(2.1));
         Assert.Equal(0, file.Revocation.Lists.Count);
+    }
+
+    [Fact]
+    public async Task Connections_AreCountedByWhatTheListsMeanForThem_AndWithoutAnyNothingIsPrinted()
+    {
+        var registry = new MetricRegistry();
+        await using var file = new RevocationFile(File, registry, _log, _time);
+        Assert.DoesNotContain("istio_crl", registry.Text(), StringComparison.Ordinal);
+        var svid = _authority.Issue("default", "sleep");
+        file.Revocation.Replace(RevocationLists.Parse(System.Text.Encoding.ASCII.GetBytes(_authority.Revoke(svid.Leaf))));
+
+        Assert.True(file.Revocation.Refuses(VerifiedPath.Of([svid.Leaf, _authority.Certificate]), PeerRole.Server, out _));
+        Assert.Contains("istio_crl_policy_rejections_total{reporter=\"source\"} 1\n", registry.Text(), StringComparison.Ordinal);
+        Assert.DoesNotContain("istio_crl_untracked", registry.Text(), StringComparison.Ordinal);
+
+        // A peer that is its own root has no authority over it that could revoke it.
+        var root = VerifiedPath.Of([_authority.IssueSelfSigned(SpiffeId.Parse("spiffe://cluster.local/ns/default/sa/root")).Leaf]);
+        Assert.False(file.Revocation.Refuses(root, PeerRole.Client, out _));
+        using var live = file.Revocation.Register(root, PeerRole.Client, () => Assert.Fail("nobody revoked it"));
+        Assert.Contains("istio_crl_untracked_connections_total{reporter=\"destination\"} 1\n", registry.Text(), StringComparison.Ordinal);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
