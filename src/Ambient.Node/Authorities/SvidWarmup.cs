@@ -35,9 +35,9 @@ internal sealed class SvidWarmup : IDisposable
     {
         lock (_lock)
         {
-            // Waypoints and members have certificates of their own.
+            // As the reference: whoever speaks HBONE itself, a waypoint, may sit behind this ztunnel too.
             var wanted = _own(mesh)
-                .Where(workload => workload is { Protocol: TunnelProtocol.Hbone, NativeTunnel: false })
+                .Where(workload => workload.Protocol == TunnelProtocol.Hbone || workload.NativeTunnel)
                 .Select(workload => workload.Identity)
                 .ToHashSet();
             foreach (var gone in _warm.Except(wanted))

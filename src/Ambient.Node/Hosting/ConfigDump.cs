@@ -156,14 +156,14 @@ internal sealed class ConfigDump(ZtunnelOptions options, IMeshSnapshotProvider m
         json.WriteEndObject();
     }
 
-    private static void WriteVersion(Utf8JsonWriter json)
+    private void WriteVersion(Utf8JsonWriter json)
     {
         json.WriteStartObject("version");
         json.WriteString("buildProfile", "release");
         json.WriteString("buildStatus", "Clean");
         json.WriteString("cryptoProvider", "openssl");
         json.WriteString("gitRevision", HostVersion.Revision);
-        json.WriteString("istioVersion", "unknown");
+        json.WriteString("istioVersion", options.Host.IstioVersion);
         json.WriteString("rustVersion", $".NET {Environment.Version}");
         json.WriteString("version", HostVersion.Text);
         json.WriteEndObject();

@@ -44,6 +44,9 @@ internal static class DurationSyntax
                 "m" or "min" => 60,
                 "h" or "hr" => 3600,
                 "d" or "day" => 86400,
+                "w" => 7 * 86400,
+                "mon" => 30 * 86400,
+                "y" => 365 * 86400,
                 _ => null,
             };
             if (seconds is null)

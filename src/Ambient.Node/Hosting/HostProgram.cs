@@ -27,6 +27,9 @@ internal sealed class HostProgram<TOptions>
     /// <summary>What this process is for, for the first line of the log.</summary>
     public required Func<TOptions, string> PurposeOf { get; init; }
 
+    /// <summary>All settings in one line, without secrets, for the log; null: they are not shown.</summary>
+    public Func<TOptions, string>? SettingsOf { get; init; }
+
     /// <summary>Whether the machine's root store vouches for anything.</summary>
     public Func<TOptions, bool> NeedsMachineRoots { get; init; } = static _ => false;
 
@@ -75,13 +78,18 @@ internal sealed class HostProgram<TOptions>
         // 2. The process, before its first socket and its first handshake.
         HostProcess.Prepare(NeedsMachineRoots(options));
         var host = HostOf(options);
-        using var writer = LogWriter.ToStandardError();
+        using var writer = LogWriter.ToStandardOutput();
         using var loggers = new HostLoggerFactory(writer, host.LogFormat, HostProcess.FilterOf(host), time);
         var logger = loggers.CreateLogger(Name);
         var descriptors = FileDescriptors.RaiseLimit();
         using var shutdown = new Shutdown(host.TerminationDeadline, time, logger);
         shutdown.ListenToSignals();
         HostProgramLog.Starting(logger, Name, HostVersion.Text, PurposeOf(options), descriptors?.ToString(CultureInfo.InvariantCulture) ?? "unknown");
+        if (SettingsOf is { } settings)
+        {
+            HostProgramLog.Settings(logger, settings(options));
+        }
+
         foreach (var notice in variables.Notices)
         {
             HostProgramLog.Notice(logger, notice);

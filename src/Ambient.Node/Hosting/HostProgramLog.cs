@@ -8,6 +8,9 @@ internal static partial class HostProgramLog
     [LoggerMessage(1, LogLevel.Information, "{Name} {Version}, {Purpose}, up to {Descriptors} open files")]
     public static partial void Starting(ILogger logger, string name, string version, string purpose, string descriptors);
 
+    [LoggerMessage(6, LogLevel.Information, "settings: {Settings}")]
+    public static partial void Settings(ILogger logger, string settings);
+
     [LoggerMessage(2, LogLevel.Warning, "{Notice}")]
     public static partial void Notice(ILogger logger, string notice);
 

@@ -83,6 +83,11 @@ internal sealed class PodEngines
     /// <exception cref="IOException">A port cannot be had.</exception>
     public INodeCapture Create(LocalWorkload local, NodeSockets sockets)
     {
+        if (!Options.Proxy)
+        {
+            return new DnsNode(CreateDns(local, sockets) ?? throw new InvalidOperationException("neither traffic nor names: there is nothing to do"));
+        }
+
         var client = new HboneClient(HboneOptions.OfClient(Options, sockets, Revocation), Svids, Time);
         var delivery = new Delivery(sockets, Time);
         var inbound = new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Time, Demand);
@@ -93,7 +98,7 @@ internal sealed class PodEngines
                 Local = local,
                 Sockets = sockets,
                 Socks5 = Options.Socks5 ? Socks5 : null,
-                Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage, Names),
+                Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage, Names, Demand, Options.Host.Network),
                 Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Demand),
                 Hbone = new HboneListeners(Options, Svids, Revocation, inbound, Log, Metrics, Time).Create,
                 Dns = () => CreateDns(local, sockets),

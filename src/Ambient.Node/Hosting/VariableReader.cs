@@ -155,11 +155,13 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
         return IPAddress.Parse(byDefault);
     }
 
-    /// <summary>A variable of the reference that has no effect here yet: accepted, and said once when it is set.</summary>
-    public void NotYet(string name, string byDefault, string meaning, string consequence)
+    /// <summary>A switch that <c>true</c> turns on, and nothing else: other values are no errors, because the reference has them so.</summary>
+    public bool Switch(string name, string meaning) => Text(name, "false", meaning) == "true";
+
+    /// <summary>A switch of the reference that has no effect here yet: accepted, and said once when it is on.</summary>
+    public void NotYet(string name, string meaning, string consequence)
     {
-        _declared.Add(new Variable(name, byDefault, meaning + " (accepted; not used yet)"));
-        if (Raw(name) is { Length: > 0 } text && !text.Equals(byDefault, StringComparison.OrdinalIgnoreCase))
+        if (Switch(name, meaning + " (accepted; not used yet)"))
         {
             _notices.Add($"{name} is set: {consequence}");
         }

@@ -7,28 +7,12 @@ using Ambient.Node.Lifetime;
 namespace Ambient.Node.Hosting;
 
 /// <summary>The admin endpoint of a waypoint or gateway (15000).</summary>
-internal sealed class WaypointAdmin(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache svids, HostLoggerFactory loggers, Shutdown shutdown)
+internal static class WaypointAdmin
 {
-    private const string Index =
-        """
-        <!DOCTYPE html>
-        <html><head><title>waypoint</title></head><body><h1>waypoint</h1><ul>
-        <li><a href="/config_dump">/config_dump</a>: what is served: Gateway, services, routes, policies, upstreams, certificates</li>
-        <li>POST /logging: shows and changes what is logged</li>
-        <li>POST /quitquitquit: drains and ends this process</li>
-        </ul></body></html>
+    private const string Links =
+        """<li><a href="/config_dump">/config_dump</a>: what is served: Gateway, services, routes, policies, upstreams, certificates</li>""";
 
-        """;
-
-    private readonly WaypointDump _dump = new(node, meshes, svids);
-
-    /// <summary>Answers one request.</summary>
-    public ValueTask<AdminResponse> AnswerAsync(AdminRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(request.Path switch
-    {
-        "/" => new AdminResponse(200, "text/html; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(Index)),
-        "/config_dump" => new AdminResponse(200, "application/json", _dump.Write()),
-        "/quitquitquit" => CommonEndpoints.Quit(request, shutdown),
-        "/logging" => CommonEndpoints.Logging(request, loggers),
-        _ => AdminResponse.NotFound,
-    });
+    /// <summary>Makes it.</summary>
+    public static HostEndpoints Create(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache svids, HostLoggerFactory loggers, Shutdown shutdown) =>
+        new("waypoint", Links, new WaypointDump(node, meshes, svids).Write, static (_, _) => ValueTask.FromResult(AdminResponse.NotFound), loggers, shutdown);
 }

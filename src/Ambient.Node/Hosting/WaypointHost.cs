@@ -83,7 +83,7 @@ internal sealed class WaypointHost : IHostedProxy
 
         // 2. The node, and the endpoints that can be asked why it is not ready.
         _node = Own(new WaypointNode(options, store, svids, loggers, registry, time));
-        var admin = new WaypointAdmin(_node, store, svids, loggers, _shutdown);
+        var admin = WaypointAdmin.Create(_node, store, svids, loggers, _shutdown);
         var adminLogger = loggers.CreateLogger("Admin");
         var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
         AdminEndPoint = Serve("admin", new IPEndPoint(IPAddress.Loopback, AdminPort + host.PortOffset), admin.AnswerAsync);

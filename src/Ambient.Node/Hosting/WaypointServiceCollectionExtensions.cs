@@ -30,7 +30,7 @@ public static class WaypointServiceCollectionExtensions
         protected override async Task ExecuteAsync(CancellationToken stoppingToken)
         {
             // Not HostProcess.Prepare: it takes the machine's roots from the whole process, and the host's own clients may need them.
-            using var writer = LogWriter.ToStandardError();
+            using var writer = LogWriter.ToStandardOutput();
             using var loggers = new HostLoggerFactory(writer, options.Host.LogFormat, HostProcess.FilterOf(options.Host), time);
             using var shutdown = new Shutdown(options.Host.TerminationDeadline, time, loggers.CreateLogger("waypoint"));
             using var stop = stoppingToken.Register(() => shutdown.Begin("host"));

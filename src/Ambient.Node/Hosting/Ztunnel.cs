@@ -161,10 +161,15 @@ internal sealed class Ztunnel : IHostedProxy
         var revocation = options.RevocationFile is { } revoked ? Own(new RevocationFile(revoked, registry, loggers.CreateLogger("Revocation"), time)).Revocation : null;
 
         // 3. The endpoints for people and machines come up first: a start that takes long can be asked why.
-        var admin = new ZtunnelAdmin(options, store, demand, svids, _connections, () => (_node as InPodNode)?.Pods.States(), loggers, _shutdown);
+        var admin = ZtunnelAdmin.Create(options, store, demand, svids, _connections, () => (_node as InPodNode)?.Pods.States(), loggers, _shutdown);
         var adminLogger = loggers.CreateLogger("Admin");
         var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
         AdminEndPoint = Serve("admin", new IPEndPoint(options.AdminAddress, options.AdminPort + host.PortOffset), admin.AnswerAsync);
+        if (options.AdminAddress.Equals(IPAddress.Loopback) && LoopbackFamilies.Localhost(null, host.IPv6Enabled).Length > 1)
+        {
+            Serve("admin", new IPEndPoint(IPAddress.IPv6Loopback, AdminEndPoint.Port), admin.AnswerAsync);
+        }
+
         StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, options.StatsPort + host.PortOffset), CommonEndpoints.Metrics(registry));
         ReadinessEndPoint = Serve("readiness", new IPEndPoint(wildcard, ReadinessPort + host.PortOffset), CommonEndpoints.Ready(_readiness));
 
@@ -185,7 +190,7 @@ internal sealed class Ztunnel : IHostedProxy
         var resolver = ResolverConfig.Read();
         var names = new NameRules(
             host.ClusterDomain, options.Mode == ZtunnelMode.Dedicated ? resolver.Search : null, options.PreferredServiceNamespace, host.IPv6Enabled);
-        var dns = options.Dns && options.Mode != ZtunnelMode.Loopback
+        var dns = options.AnswersNames
             ? new DnsProxy(store, names, new DnsMetrics(registry), loggers.CreateLogger("dns"), time)
             : null;
         var onDemand = new OnDemandDns(registry, host.IPv6Enabled, time);
@@ -227,12 +232,12 @@ internal sealed class Ztunnel : IHostedProxy
         // 5. Nothing is accepted before the mesh is known: a ztunnel without policies would let everybody in.
         await source.StartAsync(cancellationToken).ConfigureAwait(false);
         meshReady();
-        if (options.Mode != ZtunnelMode.Dedicated)
+        if (options.Mode != ZtunnelMode.Dedicated && options.Proxy)
         {
             OwnSync(new SvidWarmup(store, svids, host.NodeName));
         }
 
-        if (options.Mode == ZtunnelMode.Shared && options.Self is { } self)
+        if (options is { Mode: ZtunnelMode.Shared, Proxy: true, Self: { } self })
         {
             Own(pods.CreateSelf(Named(self)));
         }
@@ -264,7 +269,7 @@ internal sealed class Ztunnel : IHostedProxy
                 Mesh = store,
                 Sockets = sockets,
                 Socks5 = socks5,
-                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage, onDemand, demand),
+                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage, onDemand, demand, host.Network),
                 Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected, _connections),
                 Hbone = new HboneListeners(options, svids, revocation, new InboundProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, time, demand), log, metrics, time).Create,
                 Connections = _connections,

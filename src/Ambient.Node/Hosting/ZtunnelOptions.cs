@@ -77,8 +77,17 @@ public sealed class ZtunnelOptions
     /// <summary>TCP_USER_TIMEOUT of as long as keepalive takes (<c>USER_TIMEOUT_ENABLED</c>). Default false.</summary>
     public bool UserTimeout { get; init; }
 
-    /// <summary>SOCKS5 on 127.0.0.1:15080 in dedicated mode (<c>UNSTABLE_ENABLE_SOCKS5</c>). Default false. Loopback mode always has it, on each workload's address.</summary>
+    /// <summary>
+    /// SOCKS5 on 127.0.0.1:15080 of each pod, dedicated and shared mode (<c>UNSTABLE_ENABLE_SOCKS5</c>). Default false. Loopback mode always has it, on
+    /// each workload's address.
+    /// </summary>
     public bool Socks5 { get; init; }
+
+    /// <summary>
+    /// Whether traffic is carried (<c>ENABLE_PROXY</c>). Default true. Without it only names are answered: nothing may be redirected to 15001 and 15006,
+    /// because nobody listens there.
+    /// </summary>
+    public bool Proxy { get; init; } = true;
 
     /// <summary>Use an authority of this machine whose root is kept in the temporary folder (<c>FAKE_CA</c>). For tests: whoever shares that folder can be anybody.</summary>
     public bool FakeAuthority { get; init; }
@@ -118,6 +127,9 @@ public sealed class ZtunnelOptions
 
     /// <summary>Port of the metrics (<c>statsPort</c> of ProxyConfig), to which <see cref="HostOptions.PortOffset"/> is added. Default 15020.</summary>
     public int StatsPort { get; init; } = DefaultStatsPort;
+
+    /// <summary>Whether questions for names are answered: what loopback mode has no redirection for.</summary>
+    internal bool AnswersNames => Dns && Mode != ZtunnelMode.Loopback;
 
     internal const int DnsPort = 15053;
     internal const int DefaultAdminPort = 15000;

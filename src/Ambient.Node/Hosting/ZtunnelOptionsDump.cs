@@ -1,11 +1,27 @@
+using System.Buffers;
+using System.Collections.Immutable;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
+using Ambient.Node.ControlPlane;
 
 namespace Ambient.Node.Hosting;
 
 /// <summary>The settings of a ztunnel in the JSON of its config dump, under the reference's names and in alphabetical order.</summary>
 internal static class ZtunnelOptionsDump
 {
+    /// <summary>The object in one line, for the log.</summary>
+    public static string Line(ZtunnelOptions options)
+    {
+        var buffer = new ArrayBufferWriter<byte>(4 * 1024);
+        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            Write(json, options);
+        }
+
+        return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
     /// <summary>Writes the object.</summary>
     public static void Write(Utf8JsonWriter json, ZtunnelOptions options)
     {
@@ -13,22 +29,26 @@ internal static class ZtunnelOptionsDump
         ArgumentNullException.ThrowIfNull(options);
         var host = options.Host;
         json.WriteStartObject();
-        json.WriteStartObject("adminAddr");
-        json.WriteStartArray("Localhost");
-        json.WriteBooleanValue(false);
-        json.WriteNumberValue(options.AdminPort + host.PortOffset);
-        json.WriteEndArray();
-        json.WriteEndObject();
-        json.WriteNull("altCaHostname");
-        json.WriteNull("altXdsHostname");
-        json.WriteNull("caAddress");
-        Empty(json, "caHeaders");
-        json.WriteString("caRootCert", "Static");
+        Localhost(json, "adminAddr", host, options.AdminPort + host.PortOffset);
+        TextOrNull(json, "altCaHostname", options.CertificateAuthority?.AlternativeName);
+        TextOrNull(json, "altXdsHostname", options.Xds?.Server.AlternativeName);
+        TextOrNull(json, "caAddress", options.CertificateAuthority?.Address.ToString());
+        HeaderNames(json, "caHeaders", options.CertificateAuthority);
+        RootCertificate(json, "caRootCert", options.CertificateAuthority);
         json.WriteString("clusterDomain", host.ClusterDomain);
         json.WriteString("clusterId", host.ClusterId);
         json.WriteNumber("connectionWindowSize", options.ConnectionWindowSize);
-        json.WriteNull("crlPath");
-        json.WriteBoolean("dnsProxy", false);
+        TextOrNull(json, "crlPath", options.RevocationFile);
+        json.WriteBoolean("dnsProxy", options.AnswersNames);
+        if (options.DnsAddress is { } dns)
+        {
+            SocketAddress(json, "dnsProxyAddr", dns.ToString());
+        }
+        else
+        {
+            Localhost(json, "dnsProxyAddr", host, ZtunnelOptions.DnsPort);
+        }
+
         json.WriteBoolean("enableEnhancedBaggage", options.ResponseBaggage);
         json.WriteBoolean("fakeCa", options.FakeAuthority);
         json.WriteBoolean("fakeSelfInbound", false);
@@ -43,13 +63,11 @@ internal static class ZtunnelOptionsDump
         var any = host.IPv6Enabled ? "[::]" : "0.0.0.0";
         json.WriteString("inboundAddr", $"{any}:15008");
         json.WriteString("inboundPlaintextAddr", $"{any}:15006");
-
-        // Of the reference's in-pod mode; nothing of ours depends on them yet.
-        json.WriteBoolean("inpodPortReuse", true);
-        json.WriteString("inpodUds", "/var/run/ztunnel/ztunnel.sock");
+        json.WriteBoolean("inpodPortReuse", options.InPodPortReuse);
+        json.WriteString("inpodUds", options.InPodSocket);
         json.WriteBoolean("ipv6Enabled", host.IPv6Enabled);
         TextOrNull(json, "localNode", host.NodeName);
-        json.WriteBoolean("localhostAppTunnel", true);
+        json.WriteBoolean("localhostAppTunnel", options.LocalhostTunnel);
         json.WriteString("network", host.Network);
         json.WriteNumber("numWorkerThreads", options.WorkerThreads);
         json.WriteString("outboundAddr", $"{any}:15001");
@@ -64,25 +82,18 @@ internal static class ZtunnelOptionsDump
 
         json.WriteNumber("poolMaxStreamsPerConn", options.PoolMaxStreams);
         Duration(json, "poolUnusedReleaseTimeout", options.PoolUnusedReleaseTimeout);
-        json.WriteNull("preferedServiceNamespace");
-        json.WriteBoolean("proxy", true);
-        json.WriteString("proxyArgs", "");
+        TextOrNull(json, "preferedServiceNamespace", options.PreferredServiceNamespace);
+        json.WriteBoolean("proxy", options.Proxy);
+        json.WriteString("proxyArgs", string.Join(' ', Environment.GetCommandLineArgs().AsSpan(1)));
         json.WriteStartObject("proxyMetadata");
-        json.WriteEndObject();
-        json.WriteString("proxyMode", options.Mode.ToString());
-        if (options.Workload is { } workload)
+        foreach (var (name, value) in options.Xds?.Metadata ?? ImmutableSortedDictionary<string, string>.Empty)
         {
-            json.WriteStartObject("proxyWorkloadInformation");
-            json.WriteString("name", workload.Name);
-            json.WriteString("namespace", workload.Namespace);
-            json.WriteString("serviceAccount", workload.ServiceAccount);
-            json.WriteEndObject();
-        }
-        else
-        {
-            json.WriteNull("proxyWorkloadInformation");
+            json.WriteString(name, value);
         }
 
+        json.WriteEndObject();
+        json.WriteString("proxyMode", options.Mode.ToString());
+        Workload(json, "proxyWorkloadInformation", options.Workload);
         SocketAddress(json, "readinessAddr", $"{any}:{Port(15021, host)}");
         if (options.EnableOriginalSource is { } original)
         {
@@ -105,12 +116,12 @@ internal static class ZtunnelOptionsDump
         TextOrNull(json, "socks5Addr", options.Socks5 ? "127.0.0.1:15080" : null);
         SocketAddress(json, "statsAddr", $"{any}:{Port(options.StatsPort, host)}");
         json.WriteNumber("windowSize", options.StreamWindowSize);
-        json.WriteNull("xdsAddress");
-        Empty(json, "xdsHeaders");
+        TextOrNull(json, "xdsAddress", options.Xds?.Server.Address.ToString());
+        HeaderNames(json, "xdsHeaders", options.Xds?.Server);
         json.WriteBoolean("xdsOnDemand", options.Xds is { OnDemand: true });
-        json.WriteString("xdsRootCert", "Static");
-        json.WriteNull("ztunnelIdentity");
-        json.WriteNull("ztunnelWorkload");
+        RootCertificate(json, "xdsRootCert", options.Xds?.Server);
+        TextOrNull(json, "ztunnelIdentity", options.Self is { } self ? $"spiffe://{host.TrustDomain}/ns/{self.Namespace}/sa/{self.ServiceAccount}" : null);
+        Workload(json, "ztunnelWorkload", options.Self);
         json.WriteEndObject();
     }
 
@@ -131,10 +142,56 @@ internal static class ZtunnelOptionsDump
         json.WriteEndObject();
     }
 
-    private static void Empty(Utf8JsonWriter json, string name)
+    private static void Localhost(Utf8JsonWriter json, string name, HostOptions host, int port)
+    {
+        json.WriteStartObject(name);
+        json.WriteStartArray("Localhost");
+        json.WriteBooleanValue(host.IPv6Enabled);
+        json.WriteNumberValue(port);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void Workload(Utf8JsonWriter json, string name, ProxyWorkload? workload)
+    {
+        if (workload is null)
+        {
+            json.WriteNull(name);
+            return;
+        }
+
+        json.WriteStartObject(name);
+        json.WriteString("name", workload.Name);
+        json.WriteString("namespace", workload.Namespace);
+        json.WriteString("serviceAccount", workload.ServiceAccount);
+        json.WriteEndObject();
+    }
+
+    /// <summary>Names alone: what they are set to may be a password.</summary>
+    private static void HeaderNames(Utf8JsonWriter json, string name, ControlPlaneOptions? server)
     {
         json.WriteStartArray(name);
+        foreach (var (header, _) in server?.Headers ?? [])
+        {
+            json.WriteStringValue(header);
+        }
+
         json.WriteEndArray();
+    }
+
+    private static void RootCertificate(Utf8JsonWriter json, string name, ControlPlaneOptions? server)
+    {
+        var roots = server?.Roots ?? ControlPlaneOptions.DefaultRoots;
+        if (File.Exists(roots))
+        {
+            json.WriteStartObject(name);
+            json.WriteString("File", roots);
+            json.WriteEndObject();
+        }
+        else
+        {
+            json.WriteString(name, roots == ControlPlaneOptions.SystemRoots ? "Default" : "Static");
+        }
     }
 
     private static void TextOrNull(Utf8JsonWriter json, string name, string? value)

@@ -12,6 +12,7 @@ public static class ZtunnelProgram
         Read = ZtunnelVariables.Read,
         HostOf = static options => options.Host,
         PurposeOf = static options => $"mode {options.Mode}, node {options.Host.NodeName ?? "(all nodes)"}",
+        SettingsOf = ZtunnelOptionsDump.Line,
         NeedsMachineRoots = static options => options.UsesMachineRoots,
         Start = static async (options, loggers, shutdown, time) =>
         {

@@ -10,7 +10,7 @@ namespace Ambient.Node.Hosting;
 public static class ZtunnelServiceCollectionExtensions
 {
     /// <summary>
-    /// Adds a ztunnel that starts and drains with the host. Its log lines go to standard error, as those of the ztunnel process do; the
+    /// Adds a ztunnel that starts and drains with the host. Its log lines go to standard output, as those of the ztunnel process do; the
     /// process itself (<see cref="ZtunnelProgram"/>) needs a third less memory than a generic host with this.
     /// </summary>
     /// <param name="services">Services of the host.</param>
@@ -43,7 +43,7 @@ public static class ZtunnelServiceCollectionExtensions
         public async Task StartAsync(CancellationToken cancellationToken)
         {
             // Not HostProcess.Prepare: it takes the machine's roots from the whole process, and the host's own clients may need them.
-            _writer = LogWriter.ToStandardError();
+            _writer = LogWriter.ToStandardOutput();
             _loggers = new HostLoggerFactory(_writer, options.Host.LogFormat, HostProcess.FilterOf(options.Host), time);
             _shutdown = new Shutdown(options.Host.TerminationDeadline, time, _loggers.CreateLogger("ztunnel"));
             _ztunnel = await Ztunnel.StartAsync(options, _loggers, _shutdown, time, cancellationToken).ConfigureAwait(false);

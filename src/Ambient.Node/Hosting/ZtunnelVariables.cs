@@ -47,7 +47,7 @@ internal static class ZtunnelVariables
             EnableOriginalSource = variables.OptionalBoolean("ENABLE_ORIG_SRC", "", "connect to workloads from the client's address; not set: where the kernel allows it"),
             ResponseBaggage = variables.Boolean("ENABLE_RESPONSE_BAGGAGE", true, "tell peers about workloads, and use what they tell"),
             LocalhostTunnel = variables.Boolean("LOCALHOST_APP_TUNNEL", true, "reach applications that take tunnels with the PROXY protocol on their pod's loopback"),
-            LogPolicyDecisions = variables.Boolean("AUTHZ_POLICY_INFO_LOGGING", false, "log what policies decide, dry-run ones too, at info instead of debug"),
+            LogPolicyDecisions = variables.Switch("AUTHZ_POLICY_INFO_LOGGING", "log what policies decide, dry-run ones too, at info instead of debug"),
             StreamWindowSize = variables.Integer("HTTP2_STREAM_WINDOW_SIZE", 4194304, 65535, int.MaxValue, "flow-control window of a stream, bytes"),
             ConnectionWindowSize = variables.Integer("HTTP2_CONNECTION_WINDOW_SIZE", 16777216, 65535, int.MaxValue, "flow-control window of a connection, bytes"),
             FrameSize = variables.Integer("HTTP2_FRAME_SIZE", 1048576, 16384, 16777215, "largest HTTP/2 frame, bytes"),
@@ -58,13 +58,14 @@ internal static class ZtunnelVariables
             KeepAliveInterval = Seconds(variables, "KEEPALIVE_INTERVAL", "180s", "time between probes"),
             KeepAliveRetries = variables.Integer("KEEPALIVE_RETRIES", 9, 1, 127, "unanswered probes after which a connection is dead"),
             UserTimeout = variables.Boolean("USER_TIMEOUT_ENABLED", false, "TCP_USER_TIMEOUT of as long as keepalive takes"),
-            Socks5 = variables.Boolean("UNSTABLE_ENABLE_SOCKS5", false, "SOCKS5 on 127.0.0.1:15080 in dedicated mode; loopback mode always has it"),
+            Socks5 = variables.Boolean("UNSTABLE_ENABLE_SOCKS5", false, "SOCKS5 on 127.0.0.1:15080 of each pod; loopback mode always has it"),
             WorkerThreads = WorkerThreads.Read(variables, Environment.ProcessorCount),
             AdminPort = variables.Number(ZtunnelOptions.AdminPortSetting, ZtunnelOptions.DefaultAdminPort),
             StatsPort = variables.Number(ZtunnelOptions.StatsPortSetting, ZtunnelOptions.DefaultStatsPort),
             FakeAuthority = fake,
+            Proxy = variables.Boolean("ENABLE_PROXY", true, "carry traffic; false: only answer questions for names"),
         };
-        if (!variables.Boolean("ENABLE_PROXY", true, "carry traffic"))
+        if (!options.Proxy && !options.AnswersNames)
         {
             variables.Fail("ENABLE_PROXY=false: without proxy and DNS there is nothing to do");
         }
@@ -158,7 +159,7 @@ internal static class ZtunnelVariables
     /// <summary>What the reference has and we do not do. Weaker than asked for is said; that more was asked for than is kept stops the start.</summary>
     private static void Refuse(VariableReader variables)
     {
-        variables.NotYet("TLS12_ENABLED", "", "allow TLS 1.2", "only TLS 1.3 is spoken, here and by every ztunnel and waypoint");
+        variables.NotYet("TLS12_ENABLED", "allow TLS 1.2", "only TLS 1.3 is spoken, here and by every ztunnel and waypoint");
         if (variables.OptionalText("COMPLIANCE_POLICY", "a policy for TLS: none is supported, and a start with one is refused") is { } policy)
         {
             variables.Fail($"COMPLIANCE_POLICY: \"{policy}\" cannot be held: .NET does not let a program choose the groups of its key exchange. "

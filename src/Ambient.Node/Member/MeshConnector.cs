@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Node.Capture.Dns;
-using Ambient.Node.Hosting;
 using Ambient.Node.Outbound;
 using Ambient.Policy.Routing.Connections;
 using Microsoft.Extensions.Options;
@@ -66,7 +65,7 @@ public sealed class MeshConnector
                 if (route.Protocol == ConnectionProtocol.DoubleHbone)
                 {
                     // What was reached is the other network's gateway; whom we call is behind it.
-                    tunnel = await _member.Client.ConnectWithinAsync(tunnel, ConnectRequests.Within(request, source, route), cancellationToken).ConfigureAwait(false);
+                    tunnel = await _member.Client.ConnectWithinAsync(tunnel, ConnectRequests.Within(request, source.Network, route), cancellationToken).ConfigureAwait(false);
                 }
 
                 return tunnel.AsStream();

@@ -30,11 +30,11 @@ internal static class ConnectRequests
         TraceParent = TraceParent(),
     };
 
-    /// <summary>The request that opens the inner tunnel, once there is the outer one that <paramref name="outer"/> asked for.</summary>
-    public static HboneConnectRequest Within(HboneConnectRequest outer, Workload source, ConnectionRoute route) => outer with
+    /// <summary>The request that opens the inner tunnel from a network, once there is the outer one that <paramref name="outer"/> asked for.</summary>
+    public static HboneConnectRequest Within(HboneConnectRequest outer, string network, ConnectionRoute route) => outer with
     {
         AcceptedIdentities = route.InnerAcceptedIdentities,
-        ForwardedNetwork = source.Network,
+        ForwardedNetwork = network,
     };
 
     /// <summary>The baggage value of a workload, made once.</summary>

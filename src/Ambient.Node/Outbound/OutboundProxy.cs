@@ -30,15 +30,17 @@ internal sealed class OutboundProxy
     private readonly bool _readBaggage;
     private readonly OnDemandDns? _names;
     private readonly IMeshDemand? _demand;
+    private readonly string? _network;
 
     /// <summary>
     /// Creates the proxy. <paramref name="takePlaintext"/> is for where nothing captures plaintext at its destination; null where
     /// redirection does. <paramref name="readBaggage"/>: whether what peers say of themselves is used (<c>ENABLE_RESPONSE_BAGGAGE</c>).
-    /// <paramref name="demand"/>: who is asked for what the mesh does not know; null where it knows everything.
+    /// <paramref name="demand"/>: who is asked for what the mesh does not know; null where it knows everything. <paramref name="network"/>: this
+    /// proxy's own (<c>NETWORK</c>); null: each workload's.
     /// </summary>
     public OutboundProxy(
         IMeshSnapshotProvider mesh, HboneClient hbone, ISocketConnector connector, ConnectionTable connections, ReservedPorts reserved, TimeProvider time,
-        TakePlaintext? takePlaintext, bool readBaggage = true, OnDemandDns? names = null, IMeshDemand? demand = null)
+        TakePlaintext? takePlaintext, bool readBaggage = true, OnDemandDns? names = null, IMeshDemand? demand = null, string? network = null)
     {
         _mesh = mesh;
         _hbone = hbone;
@@ -50,6 +52,7 @@ internal sealed class OutboundProxy
         _readBaggage = readBaggage;
         _names = names;
         _demand = demand;
+        _network = network;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -71,7 +74,7 @@ internal sealed class OutboundProxy
 
         // 3. Where to: a pure decision over one snapshot, which may have to learn of the destination first.
         var mesh = _mesh.Current;
-        var route = DestinationResolver.Resolve(mesh, source, captured.Destination, Random.Shared);
+        var route = DestinationResolver.Resolve(mesh, source, captured.Destination, Random.Shared, _network);
         if (route.Unknown is not null && _demand is not null)
         {
             (mesh, route) = await LearnAsync(_demand, source, captured.Destination, deadline).ConfigureAwait(false);
@@ -117,7 +120,7 @@ internal sealed class OutboundProxy
         var mesh = _mesh.Current;
         var route = await demand.DecideAsync(
             _mesh,
-            snapshot => DestinationResolver.Resolve(mesh = snapshot, source, destination, Random.Shared),
+            snapshot => DestinationResolver.Resolve(mesh = snapshot, source, destination, Random.Shared, _network),
             static decision => decision.Unknown,
             deadline).ConfigureAwait(false);
         return (mesh, route ?? new ConnectionRoute { Error = MeshDemand.Unanswered(destination) });
@@ -165,7 +168,7 @@ internal sealed class OutboundProxy
             // The gateway sees the bytes of the inner tunnel and nothing of what is in it.
             var outer = await _hbone.ConnectAsync(request, connection.Ended).ConfigureAwait(false);
             layer = $"inner tunnel to {route.Authority} through network gateway {NameOf(route)}";
-            var tunnel = await _hbone.ConnectWithinAsync(outer, ConnectRequests.Within(request, source, route), connection.Ended).ConfigureAwait(false);
+            var tunnel = await _hbone.ConnectWithinAsync(outer, ConnectRequests.Within(request, _network ?? source.Network, route), connection.Ended).ConfigureAwait(false);
             await using (tunnel.ConfigureAwait(false))
             {
                 connection.Announce(connection.Parties with

@@ -55,6 +55,40 @@ public sealed class DedicatedTests
     }
 
     [SkippableFact]
+    public async Task WithoutProxy_NamesAreAnswered_AndNothingElseListens()
+    {
+        await using var cluster = await (await NamespaceCluster.CreateAsync(CaptureMode.Dedicated)).WithPodsAsync(new ClusterPod("client", "node-1", true, "", "10.78.1.2"));
+        cluster.Settings["ENABLE_PROXY"] = "false";
+        cluster.WithService("""
+            name: web
+            namespace: default
+            hostname: web.default.svc.cluster.local
+            vips: ["/10.10.1.9"]
+            ports: {80: 8080}
+            """);
+        await cluster.StartAsync();
+
+        // A question for web.default.svc.cluster.local, type A, over TCP; the answer ends with the address.
+        using var dns = await cluster.ConnectAsync("client", "127.0.0.1", 15053);
+        var name = string.Concat("web.default.svc.cluster.local".Split('.').Select(label => (char)label.Length + label)) + "\0";
+        var question = "\0\u0001\u0001\0\0\u0001\0\0\0\0\0\0" + name + "\0\u0001\0\u0001";
+        await dns.SendAsync(System.Text.Encoding.Latin1.GetBytes((char)(question.Length >> 8) + "" + (char)(question.Length & 0xFF) + question));
+        var answer = new byte[512];
+        var length = await dns.ReceiveAsync(answer).WaitAsync(Exchange.Patience);
+        Assert.Equal([10, 10, 1, 9], answer[(length - 4)..length]);
+
+        foreach (var port in (int[])[15001, 15006, 15008])
+        {
+            await Assert.ThrowsAsync<System.Net.Sockets.SocketException>(() => cluster.ConnectAsync("client", "127.0.0.1", port));
+        }
+
+        // The admin endpoint is on both loopback addresses, and the log shows what was set.
+        using var http = cluster.HttpFrom("client");
+        Assert.Contains("\"proxy\": false", await http.GetStringAsync(new Uri("http://[::1]:15000/config_dump")), StringComparison.Ordinal);
+        await cluster.ZtunnelOf("client").WaitForLineAsync("\"proxy\":false");
+    }
+
+    [SkippableFact]
     public async Task PodThatCallsItself_IsNotCaptured()
     {
         await using var cluster = await TwoPodsAsync(CaptureMode.Dedicated, serverNode: "node-1", serverCaptured: true);

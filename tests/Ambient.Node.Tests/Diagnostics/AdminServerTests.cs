@@ -105,6 +105,31 @@ public sealed class AdminServerTests
         Assert.Equal("# EOF\n", Encoding.UTF8.GetString(answer.Body.Span));
     }
 
+    [Theory]
+    [InlineData("gzip", true)]
+    [InlineData("br, GZIP;q=0.5", true)]
+    [InlineData("gzip;q=0", false)]
+    [InlineData("gzip; q=0.00", false)]
+    [InlineData("zstd, br", false)]
+    [InlineData("", false)]
+    public async Task Metrics_AreCompressed_ForWhoTakesIt(string accepted, bool compressed)
+    {
+        var registry = new MetricRegistry();
+        var family = registry.Add(new CounterFamily("some", "Some."));
+        for (var i = 0; i < 100; i++)
+        {
+            family.Series(MetricLabels.Of(("label", $"value {i}"))).Increment();
+        }
+
+        await using var server = Start(CommonEndpoints.Metrics(registry));
+        var answer = await SendAsync(server, Encoding.ASCII.GetBytes($"GET /metrics HTTP/1.1\r\nAccept-Encoding: {accepted}\r\n\r\n"));
+        Assert.Equal(compressed, answer.Contains("content-encoding: gzip\r\n", StringComparison.Ordinal));
+
+        using var handler = new HttpClientHandler { AutomaticDecompression = compressed ? DecompressionMethods.GZip : DecompressionMethods.None };
+        using var http = new HttpClient(handler);
+        Assert.Equal(registry.Text(), await http.GetStringAsync(new Uri($"http://{server.LocalEndPoint}/metrics")));
+    }
+
     [Fact]
     public async Task Readiness_NamesWhatIsPending()
     {
@@ -136,6 +161,11 @@ public sealed class AdminServerTests
         var refused = Show(CommonEndpoints.Logging(post with { Query = "level=loud" }, _kit.Loggers));
         Assert.Equal(400, refused.Item1);
         Assert.StartsWith("Invalid level provided: loud\n", refused.Item2, StringComparison.Ordinal);
+
+        // Refused is refused whole: nothing is reset either.
+        CommonEndpoints.Logging(post with { Query = "level=trace" }, _kit.Loggers);
+        Assert.Equal(400, CommonEndpoints.Logging(post with { Query = "reset&level=loud" }, _kit.Loggers).Status);
+        Assert.Equal((200, "current log level is trace\n"), Show(CommonEndpoints.Logging(post, _kit.Loggers)));
         Assert.Equal(405, CommonEndpoints.Logging(post with { Method = "GET" }, _kit.Loggers).Status);
     }
 

@@ -112,6 +112,44 @@ public sealed class ZtunnelVariablesTests : IDisposable
         Assert.Contains("TLS12_ENABLED", Assert.Single(variables.Notices), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("true", true)]
+    [InlineData("false", false)]
+    [InlineData("1", false)]
+    [InlineData("TRUE", false)]
+    public void Read_SwitchesOfTheReference_AreOnForTrueAlone(string value, bool on)
+    {
+        var environment = Loopback();
+        environment["AUTHZ_POLICY_INFO_LOGGING"] = value;
+        environment["TLS12_ENABLED"] = value;
+
+        var (options, variables) = Read(environment);
+
+        Assert.Empty(variables.Errors);
+        Assert.Equal(on, options.LogPolicyDecisions);
+        Assert.Equal(on ? 1 : 0, variables.Notices.Count);
+    }
+
+    [Theory]
+    [InlineData("dedicated", "true", true)]
+    [InlineData("dedicated", "false", false)]
+    [InlineData("shared", "true", true)]
+    [InlineData("loopback", "true", false)]
+    public void Read_WithoutProxy_NamesAreLeft_OrNothing(string mode, string dns, bool good)
+    {
+        var environment = Loopback();
+        environment["PROXY_MODE"] = mode;
+        environment["PROXY_WORKLOAD_INFO"] = "ns/name/sa";
+        environment["ENABLE_PROXY"] = "false";
+        environment["ISTIO_META_DNS_CAPTURE"] = dns;
+
+        var (options, variables) = Read(environment);
+
+        Assert.False(options.Proxy);
+        Assert.Equal(good, variables.Errors.Count == 0);
+        Assert.All(variables.Errors, error => Assert.StartsWith("ENABLE_PROXY", error, StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Read_NoSource_SaysWhatToSet()
     {
@@ -230,6 +268,7 @@ public sealed class ZtunnelVariablesTests : IDisposable
     [InlineData("24h", 86_400_000)]
     [InlineData("1h30m", 5_400_000)]
     [InlineData("1.5s", 1_500)]
+    [InlineData("1w", 604_800_000)]
     [InlineData(" 2 s ", 2_000)]
     public void DurationSyntax_Legal_IsRead(string text, double milliseconds)
     {

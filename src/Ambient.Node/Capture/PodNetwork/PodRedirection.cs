@@ -6,8 +6,6 @@ namespace Ambient.Node.Capture.PodNetwork;
 /// <summary>Writes the redirection of a pod into its network namespace, and takes it out again. Doing either twice is doing it once.</summary>
 internal static class PodRedirection
 {
-    private const string LoopbackV6Off = "/proc/sys/net/ipv6/conf/lo/disable_ipv6";
-
     /// <summary>Installs the rules: the nft table at once and whole, then the route by which answers to spoofed sources come back.</summary>
     /// <exception cref="PodNetworkException">A tool or a capability is missing, or the kernel refused; the message says which.</exception>
     public static async Task InstallAsync(PodNamespace pod, PodCapture capture, CancellationToken cancellationToken)
@@ -48,7 +46,7 @@ internal static class PodRedirection
         ["local", family == "-4" ? "0.0.0.0/0" : "::/0", "dev", "lo", "table", $"{PodRules.RoutingTable}"];
 
     private static string[] Families(PodNamespace pod) =>
-        pod.Run(() => File.Exists(LoopbackV6Off) && File.ReadAllText(LoopbackV6Off).Trim() != "1") ? ["-4", "-6"] : ["-4"];
+        pod.Run(() => LoopbackFamilies.HasIPv6) ? ["-4", "-6"] : ["-4"];
 
     private static async Task<bool> HasRuleAsync(PodNamespace pod, string family, CancellationToken cancellationToken) =>
         (await RunAsync(pod, "ip", [family, "rule", "list", "pref", $"{PodRules.RulePreference}"], null, cancellationToken).ConfigureAwait(false))

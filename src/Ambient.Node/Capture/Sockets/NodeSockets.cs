@@ -14,9 +14,6 @@ internal sealed partial class NodeSockets : ISocketConnector
     private readonly NodeSocketOptions _options;
     private readonly ILogger _logger;
     private readonly PodNamespace? _network;
-    private readonly OwnAddressDialer _fromOwnAddress;
-    private int _spoofing;
-    private int _spoofingFailureLogged;
 
     /// <summary>Creates the factory.</summary>
     /// <param name="options">How sockets are set up.</param>
@@ -31,15 +28,6 @@ internal sealed partial class NodeSockets : ISocketConnector
         _fromOwnAddress = new OwnAddressDialer(this);
         _spoofing = options.OriginalSource is OriginalSource.Required or OriginalSource.Loopback ? 1 : 0;
     }
-
-    /// <summary>Whether connections to workloads come from the client's address.</summary>
-    public bool KeepsSource => Volatile.Read(ref _spoofing) != 0;
-
-    /// <summary>
-    /// Connections on behalf of workloads that are not deliveries: HBONE and plain TCP to other nodes. Inside a pod's network the
-    /// kernel picks the pod's address by itself; on loopback it has to be bound.
-    /// </summary>
-    public ISocketConnector Dialer => _options.OriginalSource == OriginalSource.Loopback ? this : _fromOwnAddress;
 
     /// <summary>The wildcard address: <c>[::]</c> for both families, or <c>0.0.0.0</c>.</summary>
     public IPAddress Any => _options.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
@@ -130,18 +118,7 @@ internal sealed partial class NodeSockets : ISocketConnector
     }
 
     /// <summary>Addresses of "localhost" in the network that sockets are made in: IPv6's only where it is on there.</summary>
-    public IPAddress[] Localhost()
-    {
-        var v6 = _options.IPv6Enabled && Socket.OSSupportsIPv6 && (_network is null ? HasLoopbackV6() : _network.Run(HasLoopbackV6));
-        return v6 ? [IPAddress.Loopback, IPAddress.IPv6Loopback] : [IPAddress.Loopback];
-    }
-
-    private static bool HasLoopbackV6()
-    {
-        // Answers for the network of the thread that reads it.
-        const string Off = "/proc/sys/net/ipv6/conf/lo/disable_ipv6";
-        return !File.Exists(Off) || File.ReadAllText(Off).Trim() != "1";
-    }
+    public IPAddress[] Localhost() => LoopbackFamilies.Localhost(_network, _options.IPv6Enabled);
 
     /// <summary>
     /// Leads connections that begin from now on to the listener that came after this one on the same port, if there is one: this one only
@@ -215,57 +192,6 @@ internal sealed partial class NodeSockets : ISocketConnector
         }
     }
 
-    /// <summary>A loopback address reaches loopback addresses only; out of the machine the kernel chooses.</summary>
-    private bool MayConnectFrom(IPAddress source, IPAddress destination) =>
-        source.AddressFamily == destination.AddressFamily && (_options.OriginalSource != OriginalSource.Loopback || IPAddress.IsLoopback(destination));
-
-    private void BindTo(Socket socket, IPAddress source)
-    {
-        try
-        {
-            var v6 = source.AddressFamily == AddressFamily.InterNetworkV6;
-            if (OperatingSystem.IsLinux())
-            {
-                // The port is chosen when connecting: otherwise a few ten thousand connections use up all of a source's ports.
-                Set(socket, SocketOptionNumbers.LevelIP, SocketOptionNumbers.IPBindAddressNoPort, 1);
-                if (_options.OriginalSource != OriginalSource.Loopback)
-                {
-                    var level = v6 ? SocketOptionNumbers.LevelIPv6 : SocketOptionNumbers.LevelIP;
-                    Set(socket, level, v6 ? SocketOptionNumbers.IPv6Transparent : SocketOptionNumbers.IPTransparent, 1);
-                    Set(socket, level, v6 ? SocketOptionNumbers.IPv6FreeBind : SocketOptionNumbers.IPFreeBind, 1);
-                }
-            }
-
-            socket.Bind(new IPEndPoint(source, 0));
-        }
-        catch (SocketException e)
-        {
-            // As the reference does: the connection goes on from our own address.
-            if (Interlocked.Exchange(ref _spoofingFailureLogged, 1) == 0)
-            {
-                LogSourceNotKept(_logger, source, ErrorText.Of(e));
-            }
-        }
-    }
-
-    private void MakeTransparent(Socket socket)
-    {
-        if (_options.OriginalSource is OriginalSource.Off or OriginalSource.Loopback || !OperatingSystem.IsLinux())
-        {
-            return;
-        }
-
-        try
-        {
-            Set(socket, SocketOptionNumbers.LevelIP, SocketOptionNumbers.IPTransparent, 1);
-            Volatile.Write(ref _spoofing, 1);
-        }
-        catch (SocketException e) when (_options.OriginalSource == OriginalSource.BestEffort)
-        {
-            LogNotTransparent(_logger, ErrorText.Of(e));
-        }
-    }
-
     private void Mark(Socket socket)
     {
         if (_options.PacketMark is { } mark && OperatingSystem.IsLinux())
@@ -296,18 +222,6 @@ internal sealed partial class NodeSockets : ISocketConnector
     private static void Set(Socket socket, int level, int option, int value) =>
         socket.SetRawSocketOption(level, option, System.Runtime.InteropServices.MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in value)));
 
-    [LoggerMessage(1, LogLevel.Warning, "cannot connect from {Source} on a client's behalf: {Reason}. Workloads see this node's address as the source; further failures are not logged")]
-    private static partial void LogSourceNotKept(ILogger logger, IPAddress source, string reason);
-
-    [LoggerMessage(2, LogLevel.Information, "IP_TRANSPARENT is not allowed ({Reason}): workloads see this node's address as the source. Grant CAP_NET_ADMIN, or set ENABLE_ORIG_SRC=false to leave it so")]
-    private static partial void LogNotTransparent(ILogger logger, string reason);
-
     [LoggerMessage(3, LogLevel.Warning, "new connections cannot be led to the next ztunnel before this one goes ({Reason}): one that begins just then may be reset")]
     private static partial void LogNotHandedOver(ILogger logger, string reason);
-
-    private sealed class OwnAddressDialer(NodeSockets sockets) : ISocketConnector
-    {
-        public ValueTask<Socket> ConnectAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken) =>
-            sockets.ConnectAsync(destination, null, cancellationToken);
-    }
 }

@@ -221,7 +221,7 @@ internal sealed partial class AdminServer : IAsyncDisposable
             target = uri.PathAndQuery;
         }
 
-        var accept = "";
+        var (accept, encoding) = ("", "");
         foreach (var line in lines.AsSpan(1))
         {
             var colon = line.IndexOf(':', StringComparison.Ordinal);
@@ -234,16 +234,20 @@ internal sealed partial class AdminServer : IAsyncDisposable
             {
                 accept = accept.Length == 0 ? line[(colon + 1)..].Trim() : $"{accept},{line[(colon + 1)..].Trim()}";
             }
+            else if (line.AsSpan(0, colon).Equals("accept-encoding", StringComparison.OrdinalIgnoreCase))
+            {
+                encoding = encoding.Length == 0 ? line[(colon + 1)..].Trim() : $"{encoding},{line[(colon + 1)..].Trim()}";
+            }
         }
 
         var question = target.IndexOf('?', StringComparison.Ordinal);
-        return new AdminRequest(method, question < 0 ? target : target[..question], question < 0 ? "" : target[(question + 1)..], accept);
+        return new AdminRequest(method, question < 0 ? target : target[..question], question < 0 ? "" : target[(question + 1)..], accept) { AcceptEncoding = encoding };
     }
 
     private static async ValueTask SendAsync(Socket client, AdminResponse response, bool withBody, CancellationToken cancellationToken)
     {
         var head = Encoding.Latin1.GetBytes(
-            $"HTTP/1.1 {response.Status} {ReasonOf(response.Status)}\r\ncontent-type: {response.ContentType}\r\ncontent-length: {response.Body.Length}\r\nconnection: close\r\n\r\n");
+            $"HTTP/1.1 {response.Status} {ReasonOf(response.Status)}\r\ncontent-type: {response.ContentType}\r\ncontent-length: {response.Body.Length}\r\n{(response.Encoding is { } encoding ? $"content-encoding: {encoding}\r\nvary: accept-encoding\r\n" : "")}connection: close\r\n\r\n");
         await SendAllAsync(client, head, cancellationToken).ConfigureAwait(false);
         if (withBody)
         {

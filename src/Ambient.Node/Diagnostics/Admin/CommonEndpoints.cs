@@ -31,7 +31,7 @@ internal static class CommonEndpoints
         var type = request.Accept.Contains("application/openmetrics-text", StringComparison.OrdinalIgnoreCase)
             ? "application/openmetrics-text;charset=utf-8;version=1.0.0"
             : "text/plain; charset=utf-8";
-        return ValueTask.FromResult(new AdminResponse(200, type, body));
+        return ValueTask.FromResult(new AdminResponse(200, type, body).For(request));
     };
 
     /// <summary>15021: <c>/healthz/ready</c>.</summary>
@@ -75,21 +75,13 @@ internal static class CommonEndpoints
             return AdminResponse.Text(405, "Invalid HTTP method\n" + LoggingHelp);
         }
 
-        if (request.Parameter("reset") is not null)
+        var filter = request.Parameter("reset") is null ? loggers.Filter : loggers.InitialFilter;
+        if (request.Parameter("level") is { Length: > 0 } level && !filter.TryAppend(level, out filter, out _))
         {
-            loggers.Filter = loggers.InitialFilter;
+            return AdminResponse.Text(400, $"Invalid level provided: {level}\n{LoggingHelp}");
         }
 
-        if (request.Parameter("level") is { Length: > 0 } level)
-        {
-            if (!loggers.Filter.TryAppend(level, out var filter, out _))
-            {
-                return AdminResponse.Text(400, $"Invalid level provided: {level}\n{LoggingHelp}");
-            }
-
-            loggers.Filter = filter;
-        }
-
+        loggers.Filter = filter;
         return AdminResponse.Text(200, $"current log level is {loggers.Filter}\n");
     }
 }

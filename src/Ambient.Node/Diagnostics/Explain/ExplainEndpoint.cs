@@ -32,7 +32,7 @@ internal sealed class ExplainEndpoint(IMeshSnapshotProvider mesh, IMeshDemand? d
         {
             var decided = await demand.DecideAsync(
                 mesh,
-                now => DestinationResolver.Resolve(now, question.Source, question.Destination, Random.Shared),
+                now => DestinationResolver.Resolve(now, question.Source, question.Destination, Random.Shared, network),
                 static route => route.Unknown,
                 cancellationToken).ConfigureAwait(false);
             if (decided is null)
@@ -43,7 +43,7 @@ internal sealed class ExplainEndpoint(IMeshSnapshotProvider mesh, IMeshDemand? d
             snapshot = mesh.Current;
         }
 
-        var explanation = Explanation.Of(snapshot, question);
+        var explanation = Explanation.Of(snapshot, question, network);
         return request.Parameter("format") == "json" || request.Accept.Contains("application/json", StringComparison.OrdinalIgnoreCase)
             ? new AdminResponse(200, "application/json", ExplanationJson.Write(explanation))
             : AdminResponse.Text(200, ExplanationText.Write(explanation));

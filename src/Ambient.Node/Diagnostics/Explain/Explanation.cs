@@ -33,19 +33,19 @@ internal sealed record Explanation
     /// <summary>What comes of it, the most frequent first.</summary>
     public required ImmutableArray<ExplainedOutcome> Outcomes { get; init; }
 
-    /// <summary>Explains.</summary>
-    public static Explanation Of(MeshSnapshot mesh, ExplainQuestion question)
+    /// <summary>Explains, as a proxy of a network would decide; null: of the source's.</summary>
+    public static Explanation Of(MeshSnapshot mesh, ExplainQuestion question, string? network = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(question);
         var (source, destination) = (question.Source, question.Destination);
-        var workload = mesh.FindWorkload(source.Network, destination.Address);
-        var service = workload is null ? mesh.FindService(source.Network, destination.Address, source.Namespace) : null;
+        var workload = mesh.FindWorkload(network ?? source.Network, destination.Address);
+        var service = workload is null ? mesh.FindService(network ?? source.Network, destination.Address, source.Namespace) : null;
         var outcomes = new Dictionary<string, (ConnectionRoute Route, int Count)>(StringComparer.Ordinal);
         var random = new Random(1);
         for (var i = 0; i < Draws; i++)
         {
-            var route = DestinationResolver.Resolve(mesh, source, destination, random);
+            var route = DestinationResolver.Resolve(mesh, source, destination, random, network);
             var key = route.Error ?? $"{route.Protocol} {route.NextHop} {route.Authority}";
             outcomes[key] = outcomes.TryGetValue(key, out var seen) ? (seen.Route, seen.Count + 1) : (route, 1);
         }

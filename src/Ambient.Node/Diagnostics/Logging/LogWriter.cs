@@ -38,8 +38,8 @@ internal sealed class LogWriter : IDisposable
     /// <summary>Lines that were dropped because the reader was stuck.</summary>
     public long Dropped => Volatile.Read(ref _dropped);
 
-    /// <summary>Writes to standard error.</summary>
-    public static LogWriter ToStandardError() => new(Console.OpenStandardError());
+    /// <summary>Writes to standard output.</summary>
+    public static LogWriter ToStandardOutput() => new(Console.OpenStandardOutput());
 
     /// <summary>Queues one line, which includes its line break.</summary>
     public void Append(ReadOnlySpan<byte> line)

@@ -17,14 +17,23 @@ public static class DestinationResolver
     /// Resolves <paramref name="destination"/> for a connection by <paramref name="source"/>. Load balancing draws from
     /// <paramref name="random"/>, which several threads may share only if it is <see cref="Random.Shared"/>.
     /// </summary>
-    public static ConnectionRoute Resolve(MeshSnapshot mesh, Workload source, IPEndPoint destination, Random random)
+    /// <param name="mesh">The mesh.</param>
+    /// <param name="source">Who connects.</param>
+    /// <param name="destination">Where to.</param>
+    /// <param name="random">The dice.</param>
+    /// <param name="network">
+    /// The proxy's own network: whose the address is that a workload of it uses. Null: the source's. They differ only for a workload that is
+    /// labelled as another network's; its endpoints are found in its own.
+    /// </param>
+    public static ConnectionRoute Resolve(MeshSnapshot mesh, Workload source, IPEndPoint destination, Random random, string? network = null)
     {
         Check(mesh, source, destination, random);
         destination = Canonical(destination);
+        network ??= source.Network;
 
         // 1. What was addressed? A workload goes before a service of the same address here.
-        var service = mesh.FindWorkload(source.Network, destination.Address) is null
-            ? mesh.FindService(source.Network, destination.Address, source.Namespace)
+        var service = mesh.FindWorkload(network, destination.Address) is null
+            ? mesh.FindService(network, destination.Address, source.Namespace)
             : null;
 
         // 2. A service with a waypoint is entered by the waypoint, or not at all.
@@ -34,7 +43,7 @@ public static class DestinationResolver
         }
 
         // 3. Else a workload is found and dialled: here a service goes first.
-        return ToWorkload(mesh, source, service, destination, honourWaypoint: true, random);
+        return ToWorkload(mesh, source, network, service, destination, honourWaypoint: true, random);
     }
 
     /// <summary>
@@ -48,7 +57,7 @@ public static class DestinationResolver
         var service = mesh.FindWorkload(source.Network, destination.Address) is null
             ? mesh.FindService(source.Network, destination.Address, source.Namespace)
             : null;
-        return ToWorkload(mesh, source, service, destination, honourWaypoint: false, random);
+        return ToWorkload(mesh, source, source.Network, service, destination, honourWaypoint: false, random);
     }
 
     /// <summary>
@@ -195,7 +204,7 @@ public static class DestinationResolver
     }
 
     private static ConnectionRoute ToWorkload(
-        MeshSnapshot mesh, Workload source, MeshService? service, IPEndPoint destination, bool honourWaypoint, Random random)
+        MeshSnapshot mesh, Workload source, string network, MeshService? service, IPEndPoint destination, bool honourWaypoint, Random random)
     {
         var found = UpstreamLookup.ByAddress(
             mesh, source, source.Network, destination.Address, destination.Port, EndpointBalancer.PortRule.Declared, random, out var upstream);
@@ -204,7 +213,7 @@ public static class DestinationResolver
             // A service that balances must not be reached behind its back; anything else is none of the mesh's business.
             return service is not null && service.LoadBalancing?.Mode != LoadBalancingMode.Passthrough
                 ? ConnectionRoute.NoHealthyUpstream(destination)
-                : ConnectionRoute.Passthrough(destination) with { Unknown = UpstreamLookup.NameIfUnknown(mesh, source, source.Network, destination.Address) };
+                : ConnectionRoute.Passthrough(destination) with { Unknown = UpstreamLookup.NameIfUnknown(mesh, source, network, destination.Address) };
         }
 
         // Service-addressed traffic never uses the waypoint of a workload, nor does a waypoint go through itself.

@@ -42,6 +42,24 @@ public sealed class DestinationResolverTests
     }
 
     [Fact]
+    public void WorkloadOfAnotherNetworkThanItsProxys_IsHeldToTheServiceThatTheAddressMeansThere()
+    {
+        // An address means what it means in the proxy's network; whoever answers is looked for in the workload's own.
+        var stray = Source with { Network = "n2" };
+        var web = Web with { Vips = [new("n1", IPAddress.Parse("127.0.0.3"))] };
+        var behind = web with { Waypoint = GatewayAddress.ByAddress(new("n1", IPAddress.Parse("127.0.0.10")), 15008) };
+        var waypoint = Pod("waypoint", "ns", "127.0.0.10") with { Network = "n1" };
+        ConnectionRoute Of(MeshSnapshot mesh, string? network) => DestinationResolver.Resolve(mesh, stray, To("127.0.0.3:80"), _random, network);
+
+        Assert.Equal(ConnectionFailure.NoHealthyUpstream, Of(Snapshot(web), "n1").Failure);
+        Assert.Equal(ConnectionFailure.NoRoutingDestination, Of(Snapshot(behind, waypoint), "n1").Failure);
+        var gateway = Pod("gateway", "ns", "10.22.1.1") with { Network = "n2" };
+        var reachable = waypoint with { NetworkGateway = GatewayAddress.ByAddress(new("n2", IPAddress.Parse("10.22.1.1")), 15009) };
+        AssertRoute(Of(Snapshot(behind, reachable, gateway), "n1"), ConnectionProtocol.DoubleHbone, "web.ns.svc.cluster.local:80", "10.22.1.1:15009");
+        AssertRoute(Of(Snapshot(behind, reachable, gateway), null), ConnectionProtocol.Tcp, null, "127.0.0.3:80");
+    }
+
+    [Fact]
     [Trait("Reference", "build_request_double_hbone")]
     public void DoubleHbone_GatewayByAddress_GoesThere()
     {

@@ -1,5 +1,4 @@
 using Ambient.Hbone.AspNetCore;
-using Ambient.Node.Hosting;
 using Ambient.Node.Member;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;

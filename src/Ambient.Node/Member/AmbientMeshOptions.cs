@@ -1,4 +1,4 @@
-namespace Ambient.Node.Hosting;
+namespace Ambient.Node.Member;
 
 /// <summary>
 /// Settings of an application that is a mesh member in its own process: the configuration section <c>Ambient</c>. Validated at

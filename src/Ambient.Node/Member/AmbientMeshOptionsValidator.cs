@@ -1,7 +1,7 @@
 using Ambient.Identity;
 using Microsoft.Extensions.Options;
 
-namespace Ambient.Node.Hosting;
+namespace Ambient.Node.Member;
 
 /// <summary>Finds everything that is wrong with <see cref="AmbientMeshOptions"/>, each with what to do.</summary>
 internal sealed class AmbientMeshOptionsValidator : IValidateOptions<AmbientMeshOptions>
