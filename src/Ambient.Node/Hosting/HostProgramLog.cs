@@ -8,7 +8,7 @@ internal static partial class HostProgramLog
     [LoggerMessage(1, LogLevel.Information, "{Name} {Version}, {Purpose}, up to {Descriptors} open files")]
     public static partial void Starting(ILogger logger, string name, string version, string purpose, string descriptors);
 
-    [LoggerMessage(6, LogLevel.Information, "settings: {Settings}")]
+    [LoggerMessage(6, LogLevel.Debug, "settings: {Settings}")]
     public static partial void Settings(ILogger logger, string settings);
 
     [LoggerMessage(2, LogLevel.Warning, "{Notice}")]

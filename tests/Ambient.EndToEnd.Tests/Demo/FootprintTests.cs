@@ -29,6 +29,16 @@ public class FootprintTests
         Assert.Throws<FormatException>(() => Footprint.ParseResident(status));
 
     [SkippableFact]
+    public void ProgramOf_ThisProcess_ExistsAndNativeIsWhatHasNoAssembly()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "needs /proc");
+
+        Assert.True(File.Exists(Footprint.ProgramOf(Environment.ProcessId)));
+        Assert.True(Footprint.IsNative("/bin/sh"));
+        Assert.False(Footprint.IsNative(Path.ChangeExtension(typeof(FootprintTests).Assembly.Location, null)));
+    }
+
+    [SkippableFact]
     public void ReadResident_OfThisProcess_IsAReading()
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "needs /proc");

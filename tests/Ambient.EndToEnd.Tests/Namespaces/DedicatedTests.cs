@@ -59,6 +59,7 @@ public sealed class DedicatedTests
     {
         await using var cluster = await (await NamespaceCluster.CreateAsync(CaptureMode.Dedicated)).WithPodsAsync(new ClusterPod("client", "node-1", true, "", "10.78.1.2"));
         cluster.Settings["ENABLE_PROXY"] = "false";
+        cluster.Settings["RUST_LOG"] = "info,ztunnel=debug";
         cluster.WithService("""
             name: web
             namespace: default

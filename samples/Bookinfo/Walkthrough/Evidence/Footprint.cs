@@ -65,6 +65,13 @@ internal sealed record Footprint(double ZtunnelMegabytes, double WaypointMegabyt
         throw new FormatException("no VmRSS line: the process has ended, or this is not /proc/PID/status");
     }
 
+    /// <summary>Whether a program was compiled ahead of time: one that is compiled as it runs has its assembly beside it.</summary>
+    public static bool IsNative(string program) => !File.Exists(program + ".dll");
+
+    /// <summary>The program of a running process.</summary>
+    public static string ProgramOf(int processId) =>
+        new FileInfo($"/proc/{processId}/exe").LinkTarget ?? throw new FormatException($"process {processId} has ended");
+
     /// <summary>Resident memory of a running process, in megabytes.</summary>
     public static double ReadResident(int processId) => ParseResident(File.ReadAllText($"/proc/{processId}/status"));
 }

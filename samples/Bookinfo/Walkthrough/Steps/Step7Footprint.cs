@@ -25,6 +25,14 @@ internal sealed class Step7Footprint : IStep
             tell.Row($"{host.Name,-28} {host.Process.Id,8} {busy[host],7:F1} MB {rest[host],7:F1} MB {Promise(host),7:F0} MB");
         }
 
+        if (hosts.FirstOrDefault(host => !Footprint.IsNative(Footprint.ProgramOf(host.Process.Id))) is { } compiling)
+        {
+            // A build for tests: most of what it takes is the compiler's. Every reading must be one, and that is all.
+            tell.Check(hosts.Count >= 3 && rest.Values.All(reading => reading > 1), "every host is there to be read");
+            tell.Note($"{compiling.Name} is compiled as it runs: the promise is the native programs', ./build.sh hosts makes them");
+            return;
+        }
+
         foreach (var host in hosts)
         {
             tell.Check(rest[host] <= Promise(host), $"{host.Name}: {rest[host]:F1} MB of {Promise(host):F0} MB");
