@@ -36,4 +36,18 @@ public class AnswerTests
         Assert.False(Answer.From(new HttpRequestException(HttpRequestError.ResponseEnded, "ended"), TimeSpan.Zero).IsReset);
         Assert.False(Answer.From(new HttpRequestException("refused", new SocketException((int)SocketError.ConnectionRefused)), TimeSpan.Zero).IsReset);
     }
+
+    [Theory]
+    [InlineData(56, "* Connected to x\ncurl: (56) Recv failure: Connection reset by peer", true)]
+    [InlineData(7, "* connect to 10.0.0.1 port 9080 failed: Connection reset by peer\ncurl: (7) Failed to connect to x port 9080", true)]
+    [InlineData(7, "* connect to 10.0.0.1 port 9080 failed: Connection refused\ncurl: (7) Failed to connect to x port 9080", false)]
+    [InlineData(52, "* Connected to x\ncurl: (52) Empty reply from server", false)]
+    public void Curl_WhoseConnectionWasReset_SaysSo(int exitCode, string said, bool reset)
+    {
+        var answer = CurlPodClient.Read(exitCode, "\n000", said, TimeSpan.Zero);
+
+        Assert.Equal(reset, answer.IsReset);
+        Assert.StartsWith("curl: (", answer.Describe(), StringComparison.Ordinal);
+        Assert.DoesNotContain("*", answer.Describe(), StringComparison.Ordinal);
+    }
 }

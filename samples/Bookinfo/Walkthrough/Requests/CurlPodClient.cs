@@ -9,6 +9,7 @@ namespace Ambient.Samples.Bookinfo.Walkthrough.Requests;
 /// <param name="ns">Its network namespace.</param>
 internal sealed class CurlPodClient(string name, string ns) : PodClient(name)
 {
+    private const int ConnectFailed = 7;
     private const int ReceiveFailed = 56;
     private static readonly string[] s_proxySettings = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
@@ -17,7 +18,7 @@ internal sealed class CurlPodClient(string name, string ns) : PodClient(name)
     public override async Task<Answer> SendAsync(HttpMethod method, string url, CancellationToken cancellation)
     {
         var start = new ProcessStartInfo(
-            "ip", ["netns", "exec", ns, "curl", "-q", "-sS", "--max-time", "30", "-X", method.Method, "-w", "\n%{http_code}", url])
+            "ip", ["netns", "exec", ns, "curl", "-q", "-sS", "-v", "--max-time", "30", "-X", method.Method, "-w", "\n%{http_code}", url])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -44,15 +45,18 @@ internal sealed class CurlPodClient(string name, string ns) : PodClient(name)
         return Read(curl.ExitCode, await output, (await error).Trim(), Stopwatch.GetElapsedTime(started));
     }
 
-    /// <summary>What curl said, as an answer.</summary>
+    /// <summary>
+    /// What curl said, as an answer. A refusal can be so quick that connecting itself fails: why it did only the verbose lines tell, and nobody
+    /// listening is no refusal.
+    /// </summary>
     public static Answer Read(int exitCode, string output, string error, TimeSpan elapsed)
     {
         var end = output.LastIndexOf('\n');
         return exitCode == 0 && end >= 0 && int.TryParse(output.AsSpan(end + 1), CultureInfo.InvariantCulture, out var status)
             ? new Answer((HttpStatusCode)status, output[..end], null, elapsed)
             : Answer.Broken(
-                error.Length > 0 ? error : $"curl ended with {exitCode}",
-                exitCode == ReceiveFailed && error.Contains("reset by peer", StringComparison.Ordinal),
+                error.Split('\n').LastOrDefault(line => line.StartsWith("curl: ", StringComparison.Ordinal)) ?? $"curl ended with {exitCode}",
+                exitCode is ConnectFailed or ReceiveFailed && error.Contains("reset by peer", StringComparison.Ordinal),
                 elapsed);
     }
 
