@@ -19,6 +19,8 @@ internal static class Program
                 return await IdleClient.HoldAsync(host, int.Parse(port), int.Parse(count));
             case [SlowReader.Verb, var host, var port]:
                 return await SlowReader.HoldAsync(host, int.Parse(port));
+            case [MeshServer.Verb, var port, var root, var workloads, var services]:
+                return await MeshServer.ServeAsync(int.Parse(port), root, int.Parse(workloads), int.Parse(services));
             case ["micro", .. var rest]:
                 // In this process: a project generated elsewhere would not find our central package versions.
                 var config = DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance));

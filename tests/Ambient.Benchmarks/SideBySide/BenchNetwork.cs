@@ -13,11 +13,16 @@ internal sealed class BenchNetwork : IAsyncDisposable
     internal const int Mark = 1337;
     private const string Prefix = "ambient-bench-";
 
-    private BenchNetwork(int id)
+    private readonly bool _redirected;
+
+    private BenchNetwork(string name, bool redirected)
     {
-        Client = $"{Prefix}{id}-cl";
-        Server = $"{Prefix}{id}-sv";
-        Waypoint = $"{Prefix}{id}-wp";
+        _redirected = redirected;
+        Client = $"{Prefix}{name}-cl";
+        Server = $"{Prefix}{name}-sv";
+        Waypoint = $"{Prefix}{name}-wp";
+        NodeOfClient = $"{Prefix}{name}-nc";
+        NodeOfServer = $"{Prefix}{name}-ns";
     }
 
     internal string Client { get; }
@@ -26,10 +31,16 @@ internal sealed class BenchNetwork : IAsyncDisposable
 
     internal string Waypoint { get; }
 
-    internal static async Task<BenchNetwork> CreateAsync(CancellationToken cancellationToken)
+    /// <summary>Where a ztunnel in shared mode runs: joined to nothing.</summary>
+    internal string NodeOfClient { get; }
+
+    internal string NodeOfServer { get; }
+
+    /// <summary>Makes one. Without redirection it is as the pods of a node without a mesh.</summary>
+    internal static async Task<BenchNetwork> CreateAsync(CancellationToken cancellationToken, bool redirected = true)
     {
         await RemoveLeftOversAsync();
-        var network = new BenchNetwork(Environment.ProcessId);
+        var network = new BenchNetwork($"{Environment.ProcessId}-{(redirected ? "m" : "p")}", redirected);
         try
         {
             await network.BuildAsync(cancellationToken);
@@ -44,7 +55,7 @@ internal sealed class BenchNetwork : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var ns in (string[])[Client, Server, Waypoint])
+        foreach (var ns in (string[])[Client, Server, Waypoint, NodeOfClient, NodeOfServer])
         {
             await RemoveAsync(ns);
         }
@@ -52,7 +63,7 @@ internal sealed class BenchNetwork : IAsyncDisposable
 
     private async Task BuildAsync(CancellationToken cancellationToken)
     {
-        foreach (var ns in (string[])[Client, Server, Waypoint])
+        foreach (var ns in (string[])[Client, Server, Waypoint, NodeOfClient, NodeOfServer])
         {
             await Shell.RunAsync($"ip netns add {ns}", cancellationToken);
             await Shell.RunAsync($"ip -n {ns} link set lo up", cancellationToken);
@@ -68,6 +79,11 @@ internal sealed class BenchNetwork : IAsyncDisposable
         await JoinAsync(Client, Waypoint, "wp", "cl", ClientAddress, WaypointAddress, cancellationToken);
         await JoinAsync(Waypoint, Server, "sv", "wp", WaypointAddress, ServerAddress, cancellationToken);
         await Shell.RunAsync($"ip -n {Client} route add 10.96.0.0/16 dev to-sv src {ClientAddress}", cancellationToken);
+        if (!_redirected)
+        {
+            return;
+        }
+
         await Shell.RunAsync($"{Redirect} -d {ServerAddress} -m multiport --dports 8080,5201 -j REDIRECT --to-ports 15001", cancellationToken);
         await Shell.RunAsync($"{Redirect} -d 10.96.0.0/16 -j REDIRECT --to-ports 15001", cancellationToken);
     }

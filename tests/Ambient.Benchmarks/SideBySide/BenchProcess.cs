@@ -50,14 +50,10 @@ internal sealed class BenchProcess : IAsyncDisposable
     }
 
     /// <summary>Resident memory in bytes.</summary>
-    internal double Resident
-    {
-        get
-        {
-            var line = File.ReadLines($"/proc/{Id}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
-            return Number(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) * 1024;
-        }
-    }
+    internal double Resident => Status("VmRSS:");
+
+    /// <summary>The most that was ever resident, in bytes.</summary>
+    internal double ResidentPeak => Status("VmHWM:");
 
     /// <summary>Waits until a command succeeds, as long as the process lives.</summary>
     internal async Task ReadyAsync(Func<Task> probe, CancellationToken cancellationToken)
@@ -105,7 +101,16 @@ internal sealed class BenchProcess : IAsyncDisposable
         _process.Dispose();
     }
 
+    /// <summary>All that it has written so far.</summary>
+    internal Task<string> ReadLogAsync(CancellationToken cancellationToken) => File.ReadAllTextAsync(_log, cancellationToken);
+
     internal string Tail() => File.Exists(_log) ? string.Join('\n', File.ReadLines(_log).TakeLast(15)) : "(no log)";
+
+    private double Status(string field)
+    {
+        var line = File.ReadLines($"/proc/{Id}/status").First(l => l.StartsWith(field, StringComparison.Ordinal));
+        return Number(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) * 1024;
+    }
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
 }

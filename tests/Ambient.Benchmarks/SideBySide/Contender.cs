@@ -19,6 +19,9 @@ internal sealed class Contender(string name, IReadOnlyList<BenchProcess> process
     /// <summary>How many connections it can hold at once.</summary>
     internal int MostConnections { get; init; } = int.MaxValue;
 
+    /// <summary>Done before each of its turns, and undone after it: what only one of several can have.</summary>
+    internal (Func<Task> Before, Func<Task> After)? Turn { get; init; }
+
     internal string Url => $"http://{HttpHost}:{HttpPort}/";
 
     /// <summary>CPU time of all its processes so far.</summary>

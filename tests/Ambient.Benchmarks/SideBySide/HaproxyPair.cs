@@ -11,7 +11,7 @@ internal static class HaproxyPair
     /// <summary>Each connection is two descriptors, and a container may not let even root have more than a few ten thousand.</summary>
     private static readonly int MostConnections = Math.Min(15_000, (Descriptors() - 100) / 2);
 
-    internal static async Task<Contender> StartAsync(BenchNetwork network, string folder, CancellationToken cancellationToken)
+    internal static async Task<Contender> StartAsync(BenchNetwork network, string folder, CancellationToken cancellationToken, string name = Name)
     {
         await WriteCertificateAsync(folder, cancellationToken);
         var secret = $"crt {folder}/both.pem ca-file {folder}/cert.pem";
@@ -36,7 +36,7 @@ internal static class HaproxyPair
 
             """, cancellationToken);
         var contender = new Contender(
-            Name,
+            name,
             [
                 BenchProcess.Start(network.Client, "haproxy-client", folder, null, "haproxy", "-db", "-f", client),
                 BenchProcess.Start(network.Server, "haproxy-server", folder, null, "haproxy", "-db", "-f", server),

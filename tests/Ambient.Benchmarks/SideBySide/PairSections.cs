@@ -116,7 +116,15 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
         {
             foreach (var contender in contenders)
             {
-                await measure(contender);
+                await (contender.Turn?.Before() ?? Task.CompletedTask);
+                try
+                {
+                    await measure(contender);
+                }
+                finally
+                {
+                    await (contender.Turn?.After() ?? Task.CompletedTask);
+                }
 
                 // The next one must not pay for what this one left to clean up.
                 await Task.Delay(300, cancellationToken);

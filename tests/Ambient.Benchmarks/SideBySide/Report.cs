@@ -17,6 +17,7 @@ internal sealed class Report(Figures figures)
     private const double OriginalDownload = 0.385;
 
     private readonly StringBuilder _text = new();
+    private string[]? _head;
     private int _under;
 
     /// <summary>The report.</summary>
@@ -26,41 +27,52 @@ internal sealed class Report(Figures figures)
         Pair();
         Waypoint();
         Hop();
+        InPodSection.Report(this);
+        MeshSection.Report(this, figures);
         _text.Append(CultureInfo.InvariantCulture, $"\nTargets missed: {_under}.\n");
         return _text.ToString();
     }
 
     internal static string LoadAverage() => File.ReadAllText("/proc/loadavg").Split(' ')[0];
 
+    /// <summary>Begins a table; its head is written with its first row, so that one without rows is not there at all.</summary>
+    internal void Begin(params string[] columns) => _head = columns;
+
     private void Pair()
     {
-        Head("Pair of proxies", "ztunnel pair", "HAProxy TLS pair", "ratio", "target");
+        Begin("Pair of proxies", "ztunnel pair", "HAProxy TLS pair", "ratio", "target");
+        Pair(ZtunnelPair.Name, HaproxyPair.Name);
+        StressSections.Report(this);
+    }
+
+    /// <summary>The rows of a pair of proxies against another.</summary>
+    internal void Pair(string ours, string theirs)
+    {
         foreach (var c in PairSections.ThroughputConnections)
         {
-            Row($"throughput, {c} connection(s), Gbit/s", $"throughput {c}", "0.00", ratio => ratio >= 1.25, ">= 1.25x");
-            Row($"CPU per GB, {c} connection(s), both proxies, s", $"CPU per GB {c}", "0.00");
+            Row($"throughput, {c} connection(s), Gbit/s", $"throughput {c}", "0.00", ratio => ratio >= 1.25, ">= 1.25x", ours, theirs);
+            Row($"CPU per GB, {c} connection(s), both proxies, s", $"CPU per GB {c}", "0.00", ours: ours, theirs: theirs);
         }
 
         foreach (var c in PairSections.RequestConnections)
         {
-            Row($"requests/s, {c}", $"requests {c}", "0", ratio => ratio >= 1.1, ">= 1.1x");
-            Row($"CPU per request, {c}, both proxies, us", $"CPU per request {c}", "0.0");
-            Row($"p50, {c}, us", $"p50 {c}", "0");
-            Row($"p99, {c}, us", $"p99 {c}", "0", ratio => ratio <= 1, "<= 1x");
+            Row($"requests/s, {c}", $"requests {c}", "0", ratio => ratio >= 1.1, ">= 1.1x", ours, theirs);
+            Row($"CPU per request, {c}, both proxies, us", $"CPU per request {c}", "0.0", ours: ours, theirs: theirs);
+            Row($"p50, {c}, us", $"p50 {c}", "0", ours: ours, theirs: theirs);
+            Row($"p99, {c}, us", $"p99 {c}", "0", ratio => ratio <= 1, "<= 1x", ours, theirs);
         }
 
         foreach (var c in PairSections.NewConnections)
         {
-            Row($"new connections/s, {c} at a time", $"new connections {c}", "0", ratio => ratio >= 5, ">= 5x");
+            Row($"new connections/s, {c} at a time", $"new connections {c}", "0", ratio => ratio >= 5, ">= 5x", ours, theirs);
         }
 
-        StressSections.Report(this);
         foreach (var side in PairSections.Sides)
         {
-            Row($"resident at rest, {side}, MB", $"resident at rest {side}", "0.0", limit: 15, target: "<= 15 MB");
-            Row($"resident as the load ends, {side}, MB", $"resident busy {side}", "0.0", limit: 24, target: "<= 24 MB");
-            Row($"resident {PairSections.Rest.TotalSeconds:0} s after the load, {side}, MB", $"resident after {side}", "0.0", limit: 24, target: "<= 24 MB");
-            Row($"per idle connection, {side}, KB", $"idle {side}", "0.0", limit: 5, target: "<= 5 KB");
+            Row($"resident at rest, {side}, MB", $"resident at rest {side}", "0.0", limit: 15, target: "<= 15 MB", ours: ours, theirs: theirs);
+            Row($"resident as the load ends, {side}, MB", $"resident busy {side}", "0.0", limit: 24, target: "<= 24 MB", ours: ours, theirs: theirs);
+            Row($"resident {PairSections.Rest.TotalSeconds:0} s after the load, {side}, MB", $"resident after {side}", "0.0", limit: 24, target: "<= 24 MB", ours: ours, theirs: theirs);
+            Row($"per idle connection, {side}, KB", $"idle {side}", "0.0", limit: 5, target: "<= 5 KB", ours: ours, theirs: theirs);
         }
     }
 
@@ -71,7 +83,7 @@ internal sealed class Report(Figures figures)
             return;
         }
 
-        Head("Whole path with waypoint", "with waypoint", "our pair alone", "ratio", "target (the original's figure, scaled by HAProxy's pair here against there)");
+        Begin("Whole path with waypoint", "with waypoint", "our pair alone", "ratio", "target (the original's figure, scaled by HAProxy's pair here against there)");
         for (var i = 0; i < PairSections.RequestConnections.Length; i++)
         {
             var c = PairSections.RequestConnections[i];
@@ -99,18 +111,13 @@ internal sealed class Report(Figures figures)
             return;
         }
 
-        Head("One hop of plain HTTP", "our gateway", "HAProxy", "ratio", "target");
+        Begin("One hop of plain HTTP", "our gateway", "HAProxy", "ratio", "target");
         foreach (var c in PairSections.RequestConnections)
         {
             Row($"requests/s, {c}", $"requests {c}", "0", ratio => ratio >= 0.9, ">= 0.9x", HopSection.Gateway, HopSection.Haproxy);
             Row($"CPU per request, {c}, us", $"CPU per request {c}", "0.0", ours: HopSection.Gateway, theirs: HopSection.Haproxy);
             Row($"p99, {c}, us", $"p99 {c}", "0", ours: HopSection.Gateway, theirs: HopSection.Haproxy);
         }
-    }
-
-    private void Head(params string[] columns)
-    {
-        _text.Append(CultureInfo.InvariantCulture, $"\n| {string.Join(" | ", columns)} |\n|{string.Concat(Enumerable.Repeat("---|", columns.Length))}\n");
     }
 
     /// <summary>A line of the pairs' table, unless neither was measured.</summary>
@@ -159,7 +166,16 @@ internal sealed class Report(Figures figures)
         return good switch { null => target, true => $"{target} PASS", false => $"{target} **under**" };
     }
 
-    private void Line(params string[] cells) => _text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", cells)} |\n");
+    private void Line(params string[] cells)
+    {
+        if (_head is not null)
+        {
+            _text.Append(CultureInfo.InvariantCulture, $"\n| {string.Join(" | ", _head)} |\n|{string.Concat(Enumerable.Repeat("---|", _head.Length))}\n");
+            _head = null;
+        }
+
+        _text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", cells)} |\n");
+    }
 
     private static string Processor() =>
         File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? "unknown processor";

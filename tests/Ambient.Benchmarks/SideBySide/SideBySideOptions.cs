@@ -11,13 +11,14 @@ internal sealed class SideBySideOptions
           --quick               one round of two seconds a figure (about two minutes; noisy)
           --rounds N            turns that each contender takes (default 2)
           --seconds N           length of one measurement (default 4)
-          --sections A,B        of throughput,requests,connections,storm,slow,idle,waypoint,hop (default all)
+          --sections A,B        of throughput,requests,connections,storm,slow,idle,waypoint,hop,inpod,mesh (default all)
           --contenders A,B      of haproxy,ztunnel (default both; haproxy alone proves the harness)
           --idle N              idle connections held (default 10000)
+          --workloads N         workloads of section mesh (default 100000)
           --output FILE         markdown fragment (default artifacts/bench/side-by-side.md)
         """;
 
-    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop"];
+    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh"];
     private static readonly string[] AllContenders = ["haproxy", "ztunnel"];
 
     internal string Root { get; private set; } = Directory.GetCurrentDirectory();
@@ -27,6 +28,8 @@ internal sealed class SideBySideOptions
     internal int Seconds { get; private set; } = 4;
 
     internal int Idle { get; private set; } = 10_000;
+
+    internal int Workloads { get; private set; } = 100_000;
 
     internal bool Help { get; private set; }
 
@@ -58,6 +61,7 @@ internal sealed class SideBySideOptions
                 case "--rounds": options.Rounds = Number(name, Value()); break;
                 case "--seconds": options.Seconds = Number(name, Value()); break;
                 case "--idle": options.Idle = Number(name, Value()); break;
+                case "--workloads": options.Workloads = Number(name, Value(), most: 200_000); break;
                 case "--output": options.OutputPath = Path.GetFullPath(Value()); break;
                 case "--sections": options.Sections = Some(name, Value(), AllSections); break;
                 case "--contenders": options.Contenders = Some(name, Value(), AllContenders); break;
@@ -70,10 +74,10 @@ internal sealed class SideBySideOptions
 
     internal bool Has(string section) => Sections.Contains(section);
 
-    private static int Number(string name, string value) =>
-        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= 60_000
+    private static int Number(string name, string value, int most = 60_000) =>
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 && number <= most
             ? number
-            : throw new FormatException($"{name} {value}: a number from 1 to 60000 is wanted");
+            : throw new FormatException($"{name} {value}: a number from 1 to {most} is wanted");
 
     private static string[] Some(string name, string value, string[] all)
     {

@@ -75,6 +75,12 @@ internal static class SideBySideRun
                         Console.WriteLine("hop");
                         await TryAsync("hop", failures, new HopSection(options, network, pair, folder, cancellationToken).RunAsync);
                     }
+
+                    if (options.Has("mesh"))
+                    {
+                        Console.WriteLine("mesh");
+                        await TryAsync("mesh", failures, new MeshSection(options, network, loads, figures, folder, cancellationToken).RunAsync);
+                    }
                 }
             }
             finally
@@ -83,6 +89,12 @@ internal static class SideBySideRun
                 {
                     await backend.DisposeAsync();
                 }
+            }
+
+            if (options.Has("inpod"))
+            {
+                Console.WriteLine("inpod");
+                await TryAsync("inpod", failures, new InPodSection(options, figures, folder, cancellationToken).RunAsync);
             }
 
             var report = new Report(figures).Write(options);

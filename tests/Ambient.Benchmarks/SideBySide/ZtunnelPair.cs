@@ -19,12 +19,13 @@ internal static class ZtunnelPair
 
     /// <summary>The pair with a mesh from any source.</summary>
     internal static async Task<Contender> StartAsync(
-        BenchNetwork network, string folder, string root, string ns, Dictionary<string, string> source, CancellationToken cancellationToken)
+        BenchNetwork network, string folder, string root, string ns, Dictionary<string, string> source, CancellationToken cancellationToken,
+        Dictionary<string, string>? clientSource = null)
     {
         var contender = new Contender(
             Name,
             [
-                Start(network.Client, "ztunnel-client", $"{ns}/client/client", folder, root, source),
+                Start(network.Client, "ztunnel-client", $"{ns}/client/client", folder, root, clientSource ?? source),
                 Start(network.Server, "ztunnel-server", $"{ns}/server/server", folder, root, source),
             ],
             BenchNetwork.ServerAddress,
@@ -68,7 +69,7 @@ internal static class ZtunnelPair
         return BenchProcess.Start(where, name, folder, environment, Binary(root, "ztunnel"));
     }
 
-    private static string Workload(string name, string address) => $"""
+    internal static string Workload(string name, string address, string node = "local") => $"""
         - uid: Kubernetes//Pod/bench/{name}
           name: {name}
           namespace: bench
@@ -76,7 +77,7 @@ internal static class ZtunnelPair
           serviceAccount: {name}
           workloadIps: ["{address}"]
           protocol: HBONE
-          node: local
+          node: {node}
           network: ""
           workloadName: {name}
           workloadType: deployment

@@ -34,6 +34,9 @@ internal sealed class DiscoveryScript
     /// </summary>
     public Func<Action<DeltaDiscoveryResponse>, Func<DeltaDiscoveryRequest, DeltaDiscoveryResponse?>>? Session { get; set; }
 
+    /// <summary>Told of every request as it comes.</summary>
+    public Action<DeltaDiscoveryRequest>? Received { get; set; }
+
     /// <summary>Called before a stream is served; may throw an <see cref="RpcException"/>.</summary>
     public Action? Opening { get; set; }
 
@@ -101,6 +104,7 @@ internal sealed class DiscoveryScript
             {
                 var request = requests.Current;
                 _requests.Enqueue(request);
+                Received?.Invoke(request);
                 var first = seen.Add(request.TypeUrl);
                 var answer = !first && request.ResponseNonce.Length > 0 ? null
                     : session is not null ? session(request)
