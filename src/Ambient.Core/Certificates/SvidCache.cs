@@ -44,6 +44,11 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(_options.MaxWaitingWarmups);
         _time = timeProvider ?? TimeProvider.System;
         _logger = logger ?? NullLogger<SvidCache>.Instance;
+        if (authority is ISvidUpdates updates)
+        {
+            updates.Updated = Renew;
+        }
+
         _timer = _time.CreateTimer(static state => ((SvidCache)state!).StartDue(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -93,6 +98,27 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
         }
 
         Fail(waiters, new SvidUnavailableException($"{id}: the identity is no longer needed"));
+    }
+
+    /// <summary>
+    /// Fetches a new SVID of a known identity now rather than at half its life; the present one is handed out until then. For whoever
+    /// learns that the authority has a newer one. Does nothing for an identity that nobody asked for.
+    /// </summary>
+    public void Renew(SpiffeId id)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        lock (_lock)
+        {
+            if (_disposed || !_slots.TryGetValue(id, out var slot))
+            {
+                return;
+            }
+
+            // A fetch that runs may have read the older one already.
+            slot.Outdated = slot.Fetching;
+            Enqueue_NeedsLock(slot, SvidPriority.RealTime);
+            StartFetches_NeedsLock();
+        }
     }
 
     /// <summary>Every identity and its state, ordered by identity.</summary>
@@ -278,6 +304,12 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
                 }
             }
 
+            if (slot.Outdated && !slot.Forgotten)
+            {
+                Enqueue_NeedsLock(slot, SvidPriority.RealTime);
+            }
+
+            slot.Outdated = false;
             StartFetches_NeedsLock();
         }
 
@@ -298,14 +330,17 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
             LogRecovered(_logger, slot.Id, svid.NotAfter);
         }
 
+        var same = ReferenceEquals(slot.Current, svid);
         slot.Current = svid;
         slot.Error = null;
         slot.Backoff = default;
 
+        // The same again: the authority has nothing newer yet, and tells when it has. Asking every second would bring nothing.
         // Half-life lies in the past when the authority's clock is far behind ours; then every fetch would call for the next at once.
         var now = _time.GetUtcNow();
         var earliest = now + TimeSpan.FromTicks(Math.Min((svid.NotAfter - now).Ticks / 2, TimeSpan.TicksPerSecond));
-        Schedule_NeedsLock(slot, svid.HalfLife > earliest ? svid.HalfLife : earliest);
+        var due = same ? now + ((svid.NotAfter - now) / 2) : svid.HalfLife;
+        Schedule_NeedsLock(slot, due > earliest ? due : earliest);
     }
 
     /// <summary>Keeps the old SVID while it is valid, else records the error; tries again later either way.</summary>

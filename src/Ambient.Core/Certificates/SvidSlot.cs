@@ -25,6 +25,9 @@ internal sealed class SvidSlot(SpiffeId id)
     /// <summary>A fetch is running; another is not started beside it.</summary>
     internal bool Fetching { get; set; }
 
+    /// <summary>The authority has a newer SVID than the running fetch may bring: fetch once more after it.</summary>
+    internal bool Outdated { get; set; }
+
     /// <summary>Waiting for a fetch to start, with this urgency; null when not in the queue.</summary>
     internal SvidPriority? Queued { get; set; }
 

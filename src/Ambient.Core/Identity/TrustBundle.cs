@@ -25,6 +25,10 @@ public sealed class TrustBundle
     /// <exception cref="FormatException">There is none, or one cannot be read.</exception>
     public static TrustBundle FromPem(ReadOnlySpan<char> pem) => new(PemCertificates.Read(pem));
 
+    /// <summary>Reads DER certificates, one after the other.</summary>
+    /// <exception cref="FormatException">There is none, or one cannot be read.</exception>
+    public static TrustBundle FromDer(ReadOnlySpan<byte> der) => new(DerCertificates.Read(der));
+
     /// <summary>Reads a file of concatenated PEM certificates.</summary>
     /// <exception cref="FormatException">There is none in the file, or one cannot be read; the message names the file.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>

@@ -78,12 +78,7 @@ public sealed class X509Svid
     public static X509Svid FromPem(ReadOnlySpan<char> chainPem, ReadOnlySpan<char> keyPem, TrustBundle roots)
     {
         var chain = PemCertificates.Read(chainPem);
-        var identity = SvidSubject.Read(chain[0]);
-        if (identity.Id is not { } id)
-        {
-            throw new FormatException($"the leaf is no SVID: {identity.Fault}");
-        }
-
+        var id = IdOf(chain[0]);
         X509Certificate2 leaf;
         try
         {
@@ -100,6 +95,26 @@ public sealed class X509Svid
         return new X509Svid(id, leaf, chain[1..], roots);
     }
 
+    /// <summary>Reads an SVID from DER.</summary>
+    /// <param name="chain">Leaf, then intermediates, one after the other.</param>
+    /// <param name="key">The leaf's private key (PKCS#8, not encrypted): of an elliptic curve, or RSA.</param>
+    /// <param name="roots">Roots that peers are verified against.</param>
+    /// <exception cref="FormatException">A part cannot be read, key and leaf do not match, or the leaf names no SPIFFE ID.</exception>
+    public static X509Svid FromDer(ReadOnlySpan<byte> chain, ReadOnlySpan<byte> key, TrustBundle roots)
+    {
+        var certificates = DerCertificates.Read(chain);
+        var id = IdOf(certificates[0]);
+        try
+        {
+            return new X509Svid(id, WithKey(certificates[0], key), certificates[1..], roots);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            // As above: the cause speaks of the key's shape only.
+            throw new FormatException($"the private key cannot be read or is not the leaf's: {e.Message}", e);
+        }
+    }
+
     /// <summary>Leaf and intermediates as concatenated PEM certificates.</summary>
     public string ChainToPem() => PemCertificates.Write([Leaf, .. Intermediates]);
 
@@ -109,6 +124,27 @@ public sealed class X509Svid
     {
         using var key = Leaf.GetECDsaPrivateKey() ?? throw new CryptographicException("the leaf's key is not an elliptic curve key");
         return key.ExportPkcs8PrivateKeyPem() + "\n";
+    }
+
+    private static SpiffeId IdOf(X509Certificate2 leaf)
+    {
+        var identity = SvidSubject.Read(leaf);
+        return identity.Id ?? throw new FormatException($"the leaf is no SVID: {identity.Fault}");
+    }
+
+    private static X509Certificate2 WithKey(X509Certificate2 leaf, ReadOnlySpan<byte> pkcs8)
+    {
+        using var publicRsa = leaf.GetRSAPublicKey();
+        if (publicRsa is not null)
+        {
+            using var rsa = RSA.Create();
+            rsa.ImportPkcs8PrivateKey(pkcs8, out _);
+            return leaf.CopyWithPrivateKey(rsa);
+        }
+
+        using var key = ECDsa.Create();
+        key.ImportPkcs8PrivateKey(pkcs8, out _);
+        return leaf.CopyWithPrivateKey(key);
     }
 
     /// <summary>Who, and until when.</summary>

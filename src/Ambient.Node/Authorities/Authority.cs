@@ -5,13 +5,26 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Authorities;
 
 /// <summary>The certificate authority that settings name.</summary>
-internal sealed class Authority : ICertificateAuthority, IAsyncDisposable
+internal sealed class Authority : ICertificateAuthority, ISvidUpdates, IAsyncDisposable
 {
     private readonly ICertificateAuthority _authority;
 
     private Authority(ICertificateAuthority authority) => _authority = authority;
 
-    /// <summary>Opens the authority. Istio's is not asked for anything before the first certificate is needed.</summary>
+    /// <inheritdoc/>
+    public Action<SpiffeId>? Updated
+    {
+        get => (_authority as ISvidUpdates)?.Updated;
+        set
+        {
+            if (_authority is ISvidUpdates updates)
+            {
+                updates.Updated = value;
+            }
+        }
+    }
+
+    /// <summary>Opens the authority. Istio's and a Workload API are not asked for anything before the first certificate is needed.</summary>
     /// <exception cref="CertificateAuthorityException">The embedded authority's folder is unusable; the message says why.</exception>
     public static async Task<Authority> OpenAsync(AuthorityOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -19,6 +32,11 @@ internal sealed class Authority : ICertificateAuthority, IAsyncDisposable
         if (options.Istio is { } istio)
         {
             return new Authority(new IstioAuthority(istio, options.Lifetime, options.Impersonate, loggers.CreateLogger("Authority")));
+        }
+
+        if (options.WorkloadApi is { } address)
+        {
+            return new Authority(new WorkloadApiAuthority(address, loggers.CreateLogger("Authority"), time));
         }
 
         var embedded = new EmbeddedAuthorityOptions
@@ -37,6 +55,6 @@ internal sealed class Authority : ICertificateAuthority, IAsyncDisposable
     public ValueTask DisposeAsync()
     {
         (_authority as IDisposable)?.Dispose();
-        return ValueTask.CompletedTask;
+        return (_authority as IAsyncDisposable)?.DisposeAsync() ?? ValueTask.CompletedTask;
     }
 }

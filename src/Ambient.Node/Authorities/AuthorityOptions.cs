@@ -2,7 +2,7 @@ using Ambient.Node.ControlPlane;
 
 namespace Ambient.Node.Authorities;
 
-/// <summary>Who issues certificates: an authority in this process, or istiod. Exactly one of them.</summary>
+/// <summary>Who issues certificates: an authority in this process, istiod, or a SPIFFE Workload API. Exactly one of them.</summary>
 internal sealed record AuthorityOptions
 {
     /// <summary>Folder of the embedded authority.</summary>
@@ -10,6 +10,9 @@ internal sealed record AuthorityOptions
 
     /// <summary>Istio's certificate service.</summary>
     public ControlPlaneOptions? Istio { get; init; }
+
+    /// <summary>A SPIFFE Workload API, such as that of a SPIRE agent.</summary>
+    public WorkloadApiAddress? WorkloadApi { get; init; }
 
     /// <summary>Whether certificates are asked for in the name of workloads, as a node's proxy does, rather than for ourselves.</summary>
     public bool Impersonate { get; init; }

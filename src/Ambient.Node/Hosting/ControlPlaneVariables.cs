@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Collections.Immutable;
 using System.Text.Json;
+using Ambient.Node.Authorities;
 using Ambient.Node.ControlPlane;
 using Ambient.Node.Discovery.Xds;
 
@@ -10,6 +11,10 @@ namespace Ambient.Node.Hosting;
 internal static class ControlPlaneVariables
 {
     private static readonly SearchValues<char> s_headerCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-_.");
+
+    /// <summary>The name that SPIFFE itself gave the variable (SPIFFE Workload Endpoint, section 4).</summary>
+    public const string WorkloadApi = "SPIFFE_ENDPOINT_SOCKET";
+
     private const string InCluster = "https://istiod.istio-system.svc:15012";
 
     /// <summary>What both services are shown: a token, or the file that has it; null: nothing.</summary>
@@ -58,6 +63,27 @@ internal static class ControlPlaneVariables
         }
 
         return address is null || fake || host.AuthorityFolder is not null ? null : options;
+    }
+
+    /// <summary>The SPIFFE Workload API that gives certificates; null when there is none.</summary>
+    public static WorkloadApiAddress? ReadWorkloadApi(VariableReader variables, HostOptions host, bool fake)
+    {
+        if (variables.OptionalText(WorkloadApi, "SPIFFE Workload API (a SPIRE agent) that gives certificates: unix:///path or tcp://address:port") is not { } text)
+        {
+            return null;
+        }
+
+        if (host.AuthorityFolder is not null || fake || variables.IsSet("CA_ADDRESS"))
+        {
+            variables.Fail($"{WorkloadApi}, CA_ADDRESS, AMBIENT_CA_DIR and FAKE_CA: only one of them may be set");
+        }
+
+        if (!WorkloadApiAddress.TryParse(text, out var address))
+        {
+            variables.Fail($"{WorkloadApi}: \"{text}\" is neither unix:///path nor tcp://address:port");
+        }
+
+        return address;
     }
 
     private static ControlPlaneOptions Read(VariableReader variables, HostOptions host, string name, string prefix, Uri address, string? token) => new()

@@ -119,6 +119,9 @@ public sealed class ZtunnelOptions
     /// <summary>The certificate authority that speaks Istio's protocol (<c>CA_ADDRESS</c>); null: an embedded one.</summary>
     internal ControlPlaneOptions? CertificateAuthority { get; init; }
 
+    /// <summary>The SPIFFE Workload API that gives certificates (<c>SPIFFE_ENDPOINT_SOCKET</c>); null: none does.</summary>
+    internal WorkloadApiAddress? WorkloadApi { get; init; }
+
     /// <summary>Address of the admin endpoint, always a loopback one. Default 127.0.0.1.</summary>
     public IPAddress AdminAddress { get; init; } = IPAddress.Loopback;
 
@@ -146,6 +149,7 @@ public sealed class ZtunnelOptions
     internal AuthorityOptions ToAuthorityOptions() => Host.ToAuthorityOptions() with
     {
         Istio = CertificateAuthority,
+        WorkloadApi = WorkloadApi,
 
         // A dedicated proxy is the workload; a node's proxy asks in the name of its workloads.
         Impersonate = Mode != ZtunnelMode.Dedicated,

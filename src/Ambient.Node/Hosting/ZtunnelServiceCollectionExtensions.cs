@@ -25,7 +25,7 @@ public static class ZtunnelServiceCollectionExtensions
             throw new ArgumentException("dedicated mode needs a workload", nameof(options));
         }
 
-        if (options.Host.AuthorityFolder is null && !options.FakeAuthority)
+        if (options.Host.AuthorityFolder is null && !options.FakeAuthority && options.CertificateAuthority is null && options.WorkloadApi is null)
         {
             throw new ArgumentException("no certificate authority: set AuthorityFolder", nameof(options));
         }

@@ -28,13 +28,15 @@ internal static class ZtunnelVariables
         }
 
         var fake = variables.Boolean("FAKE_CA", false, "an authority kept in the temporary folder, for tests");
+        var workloadApi = ControlPlaneVariables.ReadWorkloadApi(variables, host, fake);
         var options = new ZtunnelOptions
         {
             Host = host,
             Mode = mode,
             Workload = workload,
             Xds = xds,
-            CertificateAuthority = ControlPlaneVariables.ReadAuthority(variables, host, token, fake),
+            CertificateAuthority = ControlPlaneVariables.ReadAuthority(variables, host, token, fake || workloadApi is not null),
+            WorkloadApi = workloadApi,
             Dns = ReadDns(variables, xds),
             DnsAddress = ReadDnsAddress(variables),
             PreferredServiceNamespace = variables.OptionalText("PREFERED_SERVICE_NAMESPACE", "namespace whose service a name means where nothing else decides"),
@@ -78,9 +80,9 @@ internal static class ZtunnelVariables
             }
         }
 
-        if (host.AuthorityFolder is null && !options.FakeAuthority && options.CertificateAuthority is null)
+        if (host.AuthorityFolder is null && !options.FakeAuthority && options.CertificateAuthority is null && !variables.IsSet(ControlPlaneVariables.WorkloadApi))
         {
-            variables.Fail("no certificate authority: set CA_ADDRESS to Istio's, or AMBIENT_CA_DIR to a folder that the hosts of this machine share");
+            variables.Fail("no certificate authority: set CA_ADDRESS to Istio's, SPIFFE_ENDPOINT_SOCKET to a SPIRE agent's socket, or AMBIENT_CA_DIR to a folder that the hosts of this machine share");
         }
 
         Refuse(variables);
