@@ -82,6 +82,16 @@ internal sealed class DirectMesh : IAsyncDisposable
         .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal) && line.Contains(labels, StringComparison.Ordinal))
         .Sum(line => long.Parse(line.AsSpan(line.LastIndexOf(' ') + 1), System.Globalization.CultureInfo.InvariantCulture));
 
+    /// <summary>Waits until a metric's samples come to a value: what is counted as a connection ends is counted a moment after its client saw the end.</summary>
+    public async Task WaitForMetricAsync(string name, string labels, long value)
+    {
+        for (var tries = 0; await MetricAsync(name, labels) != value; tries++)
+        {
+            Assert.True(tries < 600, $"{name} with {labels} never comes to {value}:\n{await MetricsAsync()}");
+            await Task.Delay(50);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var echo in _echoes)
