@@ -58,9 +58,6 @@ internal sealed class PodEngines
     /// <summary>Metrics.</summary>
     public required TcpMetrics Metrics { get; init; }
 
-    /// <summary>Reads SOCKS5.</summary>
-    public required Socks5Proxy Socks5 { get; init; }
-
     /// <summary>Addresses of workloads that have a name only.</summary>
     public required OnDemandDns Names { get; init; }
 
@@ -83,9 +80,10 @@ internal sealed class PodEngines
     /// <exception cref="IOException">A port cannot be had.</exception>
     public INodeCapture Create(LocalWorkload local, NodeSockets sockets)
     {
+        var forwarder = new DnsForwarder(Resolver.Servers, sockets, Time);
         if (!Options.Proxy)
         {
-            return new DnsNode(CreateDns(local, sockets) ?? throw new InvalidOperationException("neither traffic nor names: there is nothing to do"));
+            return new DnsNode(CreateDns(local, sockets, forwarder) ?? throw new InvalidOperationException("neither traffic nor names: there is nothing to do"));
         }
 
         var client = new HboneClient(HboneOptions.OfClient(Options, sockets, Revocation), Svids, Time);
@@ -97,11 +95,11 @@ internal sealed class PodEngines
             {
                 Local = local,
                 Sockets = sockets,
-                Socks5 = Options.Socks5 ? Socks5 : null,
+                Socks5 = Options.Socks5 ? new Socks5Proxy(Dns is null ? null : new DnsHostResolver(Dns, forwarder), Log, Time) : null,
                 Outbound = new OutboundProxy(Mesh, client, sockets.Dialer, Connections, Reserved, Time, takePlaintext: null, Options.ResponseBaggage, Names, Demand, Options.Host.Network),
                 Plaintext = new PlaintextProxy(Mesh, delivery, Connections, Reserved, Authorizer, Inbound, Demand),
                 Hbone = new HboneListeners(Options, Svids, Revocation, inbound, Log, Metrics, Time).Create,
-                Dns = () => CreateDns(local, sockets),
+                Dns = () => CreateDns(local, sockets, forwarder),
                 Tunnels = client,
                 Connections = Connections,
                 Metrics = Metrics,
@@ -118,7 +116,7 @@ internal sealed class PodEngines
         }
     }
 
-    private DnsListener? CreateDns(LocalWorkload local, NodeSockets sockets)
+    private DnsListener? CreateDns(LocalWorkload local, NodeSockets sockets, DnsForwarder forwarder)
     {
         if (Dns is null)
         {
@@ -128,7 +126,7 @@ internal sealed class PodEngines
         IPEndPoint[] addresses = Options.DnsAddress is { } address
             ? [address]
             : [.. sockets.Localhost().Select(localhost => new IPEndPoint(localhost, ZtunnelOptions.DnsPort))];
-        return new DnsListener(Dns, new DnsForwarder(Resolver.Servers, sockets, Time), local, sockets, addresses, Time, Loggers.CreateLogger("dns"));
+        return new DnsListener(Dns, forwarder, local, sockets, addresses, Time, Loggers.CreateLogger("dns"));
     }
 
     /// <summary>Listens for the ztunnel's own pod.</summary>

@@ -195,7 +195,6 @@ internal sealed class Ztunnel : IHostedProxy
             : null;
         var onDemand = new OnDemandDns(registry, host.IPv6Enabled, time);
         var dnsReady = dns is null ? null : _readiness.Require("dns proxy");
-        var socks5 = new Socks5Proxy(store, names, log, time);
         var pods = new PodEngines
         {
             Options = options,
@@ -209,7 +208,6 @@ internal sealed class Ztunnel : IHostedProxy
             Authorizer = authorizer,
             Log = log,
             Metrics = metrics,
-            Socks5 = socks5,
             Dns = dns,
             Resolver = resolver,
             Names = onDemand,
@@ -268,7 +266,7 @@ internal sealed class Ztunnel : IHostedProxy
             {
                 Mesh = store,
                 Sockets = sockets,
-                Socks5 = socks5,
+                Socks5 = new Socks5Proxy(new LoopbackHostResolver(store, names), log, time),
                 Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage, onDemand, demand, host.Network),
                 Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected, _connections),
                 Hbone = new HboneListeners(options, svids, revocation, new InboundProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, time, demand), log, metrics, time).Create,

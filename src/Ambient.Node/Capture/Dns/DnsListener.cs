@@ -9,7 +9,6 @@ namespace Ambient.Node.Capture.Dns;
 internal sealed class DnsListener : IAsyncDisposable
 {
     private const int MostQuery = 4096;
-    private static readonly TimeSpan s_request = TimeSpan.FromSeconds(5);
 
     private readonly DnsProxy _proxy;
     private readonly DnsForwarder _forwarder;
@@ -76,11 +75,19 @@ internal sealed class DnsListener : IAsyncDisposable
     {
         var buffer = new byte[MostQuery];
         var any = new IPEndPoint(socket.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 0);
+        var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         while (!_stop.IsCancellationRequested)
         {
             try
             {
                 var received = await socket.ReceiveFromAsync(buffer, SocketFlags.None, any, _stop.Token).ConfigureAwait(false);
+
+                // A response from our own port is ours, by a sender that claimed to be us: answering it would never end.
+                if (received.ReceivedBytes > 2 && (buffer[2] & 0x80) != 0 && ((IPEndPoint)received.RemoteEndPoint).Port == port)
+                {
+                    continue;
+                }
+
                 var answering = _proxy.AnswerAsync(buffer.AsMemory(0, received.ReceivedBytes), _local, _forwarder, tcp: false, _stop.Token);
                 if (answering.IsCompletedSuccessfully)
                 {
@@ -125,30 +132,6 @@ internal sealed class DnsListener : IAsyncDisposable
         }
     }
 
-    private async Task ServeAsync(Socket client)
-    {
-        var stream = new NetworkStream(client, ownsSocket: true);
-        await using (stream.ConfigureAwait(false))
-        {
-            try
-            {
-                while (true)
-                {
-                    using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-                    using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, s_request, Timeout.InfiniteTimeSpan);
-                    if (await DnsStream.ReadAsync(stream, limit.Token).ConfigureAwait(false) is not { } message
-                        || await _proxy.AnswerAsync(message, _local, _forwarder, tcp: true, limit.Token).ConfigureAwait(false) is not { } answer)
-                    {
-                        return;
-                    }
-
-                    await DnsStream.WriteAsync(stream, answer, limit.Token).ConfigureAwait(false);
-                }
-            }
-            catch (Exception e) when (e is IOException or OperationCanceledException or SocketException or ObjectDisposedException)
-            {
-                // It left, or took too long.
-            }
-        }
-    }
+    private Task ServeAsync(Socket client) => DnsConversation.RunAsync(client, (message, cancellationToken) =>
+        _proxy.AnswerAsync(message, _local, _forwarder, tcp: true, cancellationToken), _time, _stop.Token);
 }

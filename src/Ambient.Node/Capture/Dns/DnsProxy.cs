@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Mesh;
-using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Capture.Dns;
@@ -9,15 +9,18 @@ namespace Ambient.Node.Capture.Dns;
 /// <summary>Answers a workload's questions for names: the mesh's own services at once, everything else by the name servers of the node (reference/ztunnel.md 9).</summary>
 internal sealed partial class DnsProxy
 {
-    private const int MostForwarded = 256;
     private const int MostOverTcp = 65535;
+
+    // What a datagram can hold, whatever a client says that it takes.
+    private const int MostOverUdp = 65507;
+    private static readonly TimeSpan s_quiet = TimeSpan.FromSeconds(5);
 
     private readonly IMeshSnapshotProvider _mesh;
     private readonly NameRules _rules;
     private readonly DnsMetrics _metrics;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
-    private int _forwarding;
+    private long _said;
 
     /// <summary>Creates the proxy.</summary>
     public DnsProxy(IMeshSnapshotProvider mesh, NameRules rules, DnsMetrics metrics, ILogger logger, TimeProvider time)
@@ -27,6 +30,7 @@ internal sealed partial class DnsProxy
         _metrics = metrics;
         _logger = logger;
         _time = time;
+        _said = time.GetTimestamp() - (long)(s_quiet.TotalSeconds * time.TimestampFrequency);
     }
 
     /// <summary>The answer to a message; null when there is nobody to answer to.</summary>
@@ -42,9 +46,8 @@ internal sealed partial class DnsProxy
             return DnsAnswer.Failure(message.Span, query, code);
         }
 
-        if (await local.GetAsync(cancellationToken).ConfigureAwait(false) is not { } client)
+        if ((local.Current ?? await AppearedAsync(local, forwarder, cancellationToken).ConfigureAwait(false)) is not { } client)
         {
-            LogUnknownClient(_logger, local.Name, query.Name ?? "(no text)");
             return DnsAnswer.Failure(message.Span, query, DnsCode.ServerFailure);
         }
 
@@ -55,22 +58,43 @@ internal sealed partial class DnsProxy
             LogAnswered(_logger, client.Name, client.Namespace, family == AddressFamily.InterNetwork ? "A" : "AAAA", name, "answered", found.Addresses.Length);
             var addresses = found.Addresses.ToArray();
             Random.Shared.Shuffle(addresses);
-            return DnsAnswer.Addresses(message.Span, query, found.Alias, [.. addresses], tcp ? MostOverTcp : query.Payload);
+            return DnsAnswer.Addresses(message.Span, query, found.Alias, [.. addresses], tcp ? MostOverTcp : Math.Min(query.Payload, MostOverUdp));
         }
 
-        LogAnswered(_logger, client.Name, client.Namespace, query.Type.ToString(System.Globalization.CultureInfo.InvariantCulture), query.Name ?? "(no text)", "forwarded", 0);
-        return await ForwardAsync(message, query, forwarder, tcp, labels, cancellationToken).ConfigureAwait(false)
+        LogAnswered(_logger, client.Name, client.Namespace, DnsMetrics.TypeName(query.Type).ToUpperInvariant(), query.Name ?? "(no text)", "forwarded", 0);
+        return await ForwardAsync(message, query, forwarder, tcp, client, labels, cancellationToken).ConfigureAwait(false)
             ?? DnsAnswer.Failure(message.Span, query, DnsCode.ServerFailure);
     }
 
-    private async Task<byte[]?> ForwardAsync(
-        ReadOnlyMemory<byte> message, DnsQuery query, DnsForwarder forwarder, bool tcp, Diagnostics.Metrics.MetricLabels labels, CancellationToken cancellationToken)
+    private async ValueTask<Workload?> AppearedAsync(LocalWorkload local, DnsForwarder forwarder, CancellationToken cancellationToken)
     {
-        // A pod that asks faster than servers answer hears so, rather than filling the memory.
-        if (Interlocked.Increment(ref _forwarding) > MostForwarded)
+        if (!forwarder.TryEnter())
         {
-            Interlocked.Decrement(ref _forwarding);
-            LogTooMany(_logger, MostForwarded);
+            return null;
+        }
+
+        try
+        {
+            var client = await local.GetAsync(cancellationToken).ConfigureAwait(false);
+            if (client is null && MaySay())
+            {
+                LogUnknownClient(_logger, local.Name);
+            }
+
+            return client;
+        }
+        finally
+        {
+            forwarder.Leave();
+        }
+    }
+
+    private async Task<byte[]?> ForwardAsync(
+        ReadOnlyMemory<byte> message, DnsQuery query, DnsForwarder forwarder, bool tcp, Workload client, MetricLabels labels, CancellationToken cancellationToken)
+    {
+        if (!forwarder.TryEnter())
+        {
+            TooMany(client);
             return null;
         }
 
@@ -83,17 +107,32 @@ internal sealed partial class DnsProxy
         }
         finally
         {
-            Interlocked.Decrement(ref _forwarding);
+            forwarder.Leave();
             _metrics.Forwarded(labels, _time.GetElapsedTime(begun), answer is not null);
         }
+    }
+
+    private void TooMany(Workload client)
+    {
+        if (MaySay())
+        {
+            LogTooMany(_logger, DnsForwarder.MostWaiting, client.Namespace, client.Name);
+        }
+    }
+
+    /// <summary>Once in a while: pods could otherwise fill the log by asking.</summary>
+    private bool MaySay()
+    {
+        var (said, now) = (Interlocked.Read(ref _said), _time.GetTimestamp());
+        return _time.GetElapsedTime(said, now) >= s_quiet && Interlocked.CompareExchange(ref _said, now, said) == said;
     }
 
     [LoggerMessage(1, LogLevel.Debug, "src.workload=\"{Workload}\" src.namespace=\"{Namespace}\" query=\"{Type}\" domain=\"{Name}\" result=\"{Result}\" endpoints={Count}")]
     private static partial void LogAnswered(ILogger logger, string workload, string @namespace, string type, string name, string result, int count);
 
-    [LoggerMessage(2, LogLevel.Warning, "name {Name} cannot be resolved for {Workload}: the mesh does not know that workload")]
-    private static partial void LogUnknownClient(ILogger logger, string workload, string name);
+    [LoggerMessage(2, LogLevel.Warning, "names cannot be resolved for {Workload}: the mesh does not know that workload")]
+    private static partial void LogUnknownClient(ILogger logger, string workload);
 
-    [LoggerMessage(3, LogLevel.Warning, "{Count} questions wait for name servers outside of the mesh; further ones are answered SERVFAIL until some are answered")]
-    private static partial void LogTooMany(ILogger logger, int count);
+    [LoggerMessage(3, LogLevel.Warning, "{Count} questions of {Namespace}/{Workload} wait for name servers outside of the mesh; further ones are answered SERVFAIL until some are answered")]
+    private static partial void LogTooMany(ILogger logger, int count, string @namespace, string workload);
 }

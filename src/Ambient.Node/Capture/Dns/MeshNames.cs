@@ -27,7 +27,7 @@ internal static class MeshNames
     /// <summary>What the mesh knows of a name; null: nothing, somebody else has to be asked.</summary>
     public static NameAnswer? Lookup(MeshSnapshot mesh, Workload client, string name, AddressFamily family, NameRules rules)
     {
-        if (Find(mesh, client, name, rules) is not ({ } service, var alias, var wildcard))
+        if (name.Length == 0 || Find(mesh, client, name, rules) is not ({ } service, var alias, var wildcard))
         {
             return null;
         }

@@ -84,6 +84,11 @@ internal sealed partial class NodeSockets : ISocketConnector
         var socket = Datagram(address.AddressFamily);
         try
         {
+            if (address.AddressFamily == AddressFamily.InterNetworkV6)
+            {
+                socket.DualMode = address.Address.Equals(IPAddress.IPv6Any);
+            }
+
             if (_options.ReusePort && OperatingSystem.IsLinux())
             {
                 Set(socket, SocketOptionNumbers.LevelSocket, SocketOptionNumbers.ReusePort, 1);

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Mesh;
 using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.Sockets;
 using Ambient.Node.Diagnostics.AccessLog;
@@ -8,23 +7,26 @@ using Ambient.Node.Diagnostics.AccessLog;
 namespace Ambient.Node.Capture.Socks5;
 
 /// <summary>
-/// Captures connections of clients that speak SOCKS5 on purpose, where nothing redirects them. Names are resolved against the mesh, then
-/// by the machine's resolver. As in the reference, success is answered before the connection is made: a client sees a reset when it
-/// cannot be.
+/// Captures connections of clients that speak SOCKS5 on purpose, where nothing redirects them (reference/ztunnel.md 10). As in the reference,
+/// success is answered before the connection is made: a client sees a reset when it cannot be.
 /// </summary>
 internal sealed class Socks5Proxy
 {
-    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
+    private const int MostDiscarded = 64 * 1024;
+    private static readonly TimeSpan s_handshake = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_resolution = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan s_goodbye = TimeSpan.FromSeconds(1);
 
-    private readonly IMeshSnapshotProvider _mesh;
-    private readonly NameRules _names;
+    private readonly IHostResolver? _names;
     private readonly ConnectionLog _log;
     private readonly TimeProvider _time;
 
     /// <summary>Creates the proxy.</summary>
-    public Socks5Proxy(IMeshSnapshotProvider mesh, NameRules names, ConnectionLog log, TimeProvider time)
+    /// <param name="names">Resolves what clients name; null: names are refused.</param>
+    /// <param name="log">Told who was refused, and why.</param>
+    /// <param name="time">Clock.</param>
+    public Socks5Proxy(IHostResolver? names, ConnectionLog log, TimeProvider time)
     {
-        _mesh = mesh;
         _names = names;
         _log = log;
         _time = time;
@@ -48,7 +50,7 @@ internal sealed class Socks5Proxy
         var destination = await CaptureAsync(client, source, local, deadline).ConfigureAwait(false);
         if (destination is null)
         {
-            client.Dispose();
+            await CloseAsync(client, deadline).ConfigureAwait(false);
             return;
         }
 
@@ -57,30 +59,17 @@ internal sealed class Socks5Proxy
 
     private async ValueTask<IPEndPoint?> CaptureAsync(Socket client, IPEndPoint source, LocalWorkload local, CancellationToken deadline)
     {
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(deadline);
-        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), timeout, HandshakeTimeout, Timeout.InfiniteTimeSpan);
         try
         {
-            var target = await Socks5Handshake.ReadAsync(client, timeout.Token).ConfigureAwait(false);
-            var address = target.Address ?? await ResolveAsync(source, target.Name!, local, timeout.Token).ConfigureAwait(false);
-            if (address is null)
-            {
-                Refused(client, source, $"socks5: {target.Name} is not known to the mesh, nor to this machine's resolver");
-                await Socks5Handshake.ReplyAsync(client, Socks5Reply.HostUnreachable, timeout.Token).ConfigureAwait(false);
-                return null;
-            }
-
-            await Socks5Handshake.ReplyAsync(client, Socks5Reply.Succeeded, timeout.Token).ConfigureAwait(false);
+            var target = await ReadAsync(client, deadline).ConfigureAwait(false);
+            var address = target.Address ?? await ResolveAsync(source, target.Name!, local, deadline).ConfigureAwait(false);
+            await Socks5Handshake.ReplyAsync(client, Socks5Reply.Succeeded, deadline).ConfigureAwait(false);
             return new IPEndPoint(address, target.Port);
         }
         catch (Socks5Exception e)
         {
             Refused(client, source, $"socks5: {e.Message}");
-            await TryReplyAsync(client, e.Reply, timeout.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!deadline.IsCancellationRequested)
-        {
-            Refused(client, source, $"socks5: no complete request within {HandshakeTimeout.TotalSeconds:0} s");
+            await TryReplyAsync(client, e.Reply, deadline).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {
@@ -90,28 +79,66 @@ internal sealed class Socks5Proxy
         return null;
     }
 
-    private async ValueTask<IPAddress?> ResolveAsync(IPEndPoint source, string name, LocalWorkload local, CancellationToken cancellationToken)
+    private async ValueTask<Socks5Target> ReadAsync(Socket client, CancellationToken deadline)
     {
-        var workload = await local.GetAsync(cancellationToken).ConfigureAwait(false);
-        if (workload is not null && MeshNames.Resolve(_mesh.Current, workload, name, _names, source.AddressFamily, Random.Shared) is { } known)
-        {
-            return known;
-        }
-
-        // A cluster name that the mesh does not know is known to nobody.
-        if (name.TrimEnd('.').EndsWith(_names.ClusterDomain, StringComparison.OrdinalIgnoreCase))
-        {
-            return null;
-        }
-
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline);
+        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, s_handshake, Timeout.InfiniteTimeSpan);
         try
         {
-            var addresses = await System.Net.Dns.GetHostAddressesAsync(name, cancellationToken).ConfigureAwait(false);
-            return addresses.FirstOrDefault(address => address.AddressFamily == source.AddressFamily) ?? addresses.FirstOrDefault();
+            return await Socks5Handshake.ReadAsync(client, limit.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is SocketException or ArgumentException)
+        catch (OperationCanceledException) when (!deadline.IsCancellationRequested)
         {
-            return null;
+            throw new Socks5Exception(Socks5Reply.Failure, $"no complete request within {s_handshake.TotalSeconds:0} s");
+        }
+    }
+
+    private async ValueTask<IPAddress> ResolveAsync(IPEndPoint source, string name, LocalWorkload local, CancellationToken deadline)
+    {
+        if (_names is null)
+        {
+            throw new Socks5Exception(Socks5Reply.NotSupported, $"{name} cannot be resolved: the DNS proxy is off (ISTIO_META_DNS_CAPTURE)");
+        }
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline);
+        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, s_resolution, Timeout.InfiniteTimeSpan);
+        try
+        {
+            return await _names.ResolveAsync(name, source.AddressFamily, local, limit.Token).ConfigureAwait(false)
+                ?? throw new Socks5Exception(Socks5Reply.HostUnreachable, $"{name} is not known to the mesh, nor to a name server");
+        }
+        catch (OperationCanceledException) when (!deadline.IsCancellationRequested)
+        {
+            throw new Socks5Exception(Socks5Reply.HostUnreachable, $"no name server answered for {name} within {s_resolution.TotalSeconds:0} s");
+        }
+    }
+
+    /// <summary>Lets a client read why it was refused: closing with bytes of it unread would reset the connection, and take the reply along.</summary>
+    private async ValueTask CloseAsync(Socket client, CancellationToken deadline)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline);
+        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, s_goodbye, Timeout.InfiniteTimeSpan);
+        using (client)
+        {
+            try
+            {
+                client.Shutdown(SocketShutdown.Send);
+                var discarded = new byte[512];
+                for (var total = 0; total < MostDiscarded;)
+                {
+                    var read = await client.ReceiveAsync(discarded, limit.Token).ConfigureAwait(false);
+                    if (read == 0)
+                    {
+                        return;
+                    }
+
+                    total += read;
+                }
+            }
+            catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
+            {
+                // It left, or has had its time.
+            }
         }
     }
 

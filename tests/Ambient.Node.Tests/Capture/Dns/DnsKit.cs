@@ -7,6 +7,7 @@ using Ambient.Mesh;
 using Ambient.Node.Capture;
 using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Diagnostics;
 using Ambient.Node.Diagnostics.Metrics;
 using Ambient.Node.Discovery;
 using Ambient.Node.Discovery.LocalConfig;
@@ -14,49 +15,54 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.Node.Tests.Capture.Dns;
 
-/// <summary>A DNS proxy over real sockets, with a name server behind it that answers everything with NXDOMAIN and a mark.</summary>
+/// <summary>A DNS proxy over real sockets, with name servers behind it.</summary>
 internal sealed class DnsKit : IAsyncDisposable
 {
     private readonly DnsListener _listener;
-    private readonly Socket _upstream;
-    private readonly Task _answering;
+    private readonly NameServer[] _servers;
 
-    private DnsKit(DnsListener listener, Socket upstream, IPEndPoint address, MetricRegistry registry)
+    private DnsKit(DnsListener listener, NameServer[] servers)
     {
         _listener = listener;
-        _upstream = upstream;
-        Address = address;
-        Registry = registry;
-        _answering = AnswerAsync();
+        _servers = servers;
     }
 
-    public IPEndPoint Address { get; }
+    public required IPEndPoint Address { get; init; }
 
-    public MetricRegistry Registry { get; }
+    public required MetricRegistry Registry { get; init; }
 
-    public int Forwarded { get; private set; }
+    public required DnsProxy Proxy { get; init; }
 
-    public static DnsKit Start(MeshSnapshot mesh, string ns, string client, NameRules rules, bool upstream = true)
+    public required LocalWorkload Local { get; init; }
+
+    public required Func<DnsForwarder> NewForwarder { get; init; }
+
+    /// <summary>How many questions came to the name servers.</summary>
+    public int Forwarded => _servers.Sum(server => server.Asked.Count);
+
+    /// <summary>Starts with one server that knows nothing.</summary>
+    public static DnsKit Start(MeshSnapshot mesh, string ns, string client, NameRules rules, bool upstream = true, IPAddress? at = null) =>
+        Start(mesh, ns, client, rules, TimeProvider.System, upstream ? [NameServer.Start()] : [], at);
+
+    /// <summary>Starts with servers, which are the kit's from now on.</summary>
+    public static DnsKit Start(MeshSnapshot mesh, string ns, string client, NameRules rules, TimeProvider time, NameServer[] servers, IPAddress? at = null)
     {
         var store = new MeshStore();
         store.Publish(mesh);
-        var server = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        server.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var sockets = new NodeSockets(new NodeSocketOptions { OriginalSource = OriginalSource.Off }, NullLogger.Instance);
         var registry = new MetricRegistry();
-        var proxy = new DnsProxy(store, rules, new DnsMetrics(registry), NullLogger.Instance, TimeProvider.System);
-        var forwarder = new DnsForwarder(upstream ? [(IPEndPoint)server.LocalEndPoint!] : [], sockets, TimeProvider.System);
-        var local = LocalWorkload.ByPod(store, ns, client, TimeProvider.System);
+        var proxy = new DnsProxy(store, rules, new DnsMetrics(registry), NullLogger.Instance, time);
+        DnsForwarder NewForwarder() => new([.. servers.Select(server => server.Address)], sockets, time);
+        var local = LocalWorkload.ByPod(store, ns, client, time);
         for (var tries = 0; ; tries++)
         {
             // One port for UDP and TCP: taken by somebody else now and then.
-            var port = 20000 + Random.Shared.Next(20000);
+            var address = new IPEndPoint(at ?? IPAddress.Loopback, 20000 + Random.Shared.Next(12000));
             try
             {
-                var address = new IPEndPoint(IPAddress.Loopback, port);
-                var listener = new DnsListener(proxy, forwarder, local, sockets, [address], TimeProvider.System, NullLogger.Instance);
+                var listener = new DnsListener(proxy, NewForwarder(), local, sockets, [address], time, NullLogger.Instance);
                 listener.Start();
-                return new DnsKit(listener, server, address, registry);
+                return new DnsKit(listener, servers) { Address = address, Registry = registry, Proxy = proxy, Local = local, NewForwarder = NewForwarder };
             }
             catch (IOException) when (tries < 20)
             {
@@ -72,7 +78,7 @@ internal sealed class DnsKit : IAsyncDisposable
     }
 
     /// <summary>A query's bytes.</summary>
-    public static byte[] Query(string name, ushort type, ushort id = 0x1234, int payload = 0, int opcode = 0)
+    public static byte[] Query(string name, ushort type, ushort id = 0x1234, int payload = 0, int opcode = 0, ushort @class = 1)
     {
         var message = new List<byte>(new byte[12]);
         BinaryPrimitives.WriteUInt16BigEndian(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(message), id);
@@ -84,7 +90,7 @@ internal sealed class DnsKit : IAsyncDisposable
             message.AddRange(Encoding.ASCII.GetBytes(label));
         }
 
-        message.AddRange([0, (byte)(type >> 8), (byte)type, 0, 1]);
+        message.AddRange([0, (byte)(type >> 8), (byte)type, (byte)(@class >> 8), (byte)@class]);
         if (payload > 0)
         {
             message[11] = 1;
@@ -99,50 +105,48 @@ internal sealed class DnsKit : IAsyncDisposable
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         if (tcp)
         {
-            using var client = new TcpClient();
+            using var client = new TcpClient(Address.AddressFamily);
             await client.ConnectAsync(Address, limit.Token);
             await DnsStream.WriteAsync(client.GetStream(), query, limit.Token);
             return DnsReply.Parse((await DnsStream.ReadAsync(client.GetStream(), limit.Token))!);
         }
 
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        await socket.ConnectAsync(Address, limit.Token);
-        await socket.SendAsync(query, limit.Token);
+        return DnsReply.Parse(await AskUdpAsync(query, limit.Token));
+    }
+
+    /// <summary>The bytes that come back for a datagram.</summary>
+    public async Task<byte[]> AskUdpAsync(byte[] query, CancellationToken cancellationToken = default)
+    {
+        using var socket = new Socket(Address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        await socket.ConnectAsync(Address, cancellationToken);
+        await socket.SendAsync(query, cancellationToken);
         var buffer = new byte[65535];
-        var length = await socket.ReceiveAsync(buffer, limit.Token);
-        return DnsReply.Parse(buffer[..length]);
+        var length = await socket.ReceiveAsync(buffer, cancellationToken);
+        return buffer[..length];
+    }
+
+    /// <summary>What is counted, as Prometheus reads it.</summary>
+    public string Metrics()
+    {
+        var text = Utf8TextBuilder.Rent();
+        Registry.Write(text);
+        var metrics = Encoding.UTF8.GetString(text.Written);
+        text.Return();
+        return metrics;
     }
 
     public async ValueTask DisposeAsync()
     {
         await _listener.DisposeAsync();
-        _upstream.Dispose();
-        await _answering;
-    }
-
-    /// <summary>A server that is authoritative, and never heard of the name: what a client must see of it is the second only.</summary>
-    private async Task AnswerAsync()
-    {
-        var buffer = new byte[4096];
-        try
+        foreach (var server in _servers)
         {
-            while (true)
-            {
-                var received = await _upstream.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0));
-                Forwarded++;
-                buffer[2] |= 0x84;
-                buffer[3] = 3;
-                await _upstream.SendToAsync(buffer.AsMemory(0, received.ReceivedBytes), received.RemoteEndPoint);
-            }
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
+            await server.DisposeAsync();
         }
     }
 }
 
 /// <summary>An answer, read independently of what writes it.</summary>
-internal sealed record DnsReply(ushort Id, int Flags, ImmutableArray<DnsRecord> Answers, int Length, bool Edns)
+internal sealed record DnsReply(ushort Id, int Flags, ImmutableArray<DnsRecord> Answers, int Length, bool Edns, int Payload, int EdnsFlags, int Additionals)
 {
     public int Code => Flags & 0xf;
 
@@ -163,14 +167,19 @@ internal sealed record DnsReply(ushort Id, int Flags, ImmutableArray<DnsRecord> 
         }
 
         var answers = ImmutableArray.CreateBuilder<DnsRecord>();
-        var edns = false;
+        var (edns, payload, ednsFlags) = (false, 0, 0);
         for (var i = 0; i < Short(6) + Short(8) + Short(10); i++)
         {
             var name = Name(message, ref at);
-            var (type, ttl, length) = (Short(at), BinaryPrimitives.ReadInt32BigEndian(message.AsSpan(at + 4)), Short(at + 8));
+            var (type, @class, ttl, length) = (Short(at), Short(at + 2), BinaryPrimitives.ReadInt32BigEndian(message.AsSpan(at + 4)), Short(at + 8));
             at += 10;
             var target = at;
-            edns |= type == 41;
+            if (type == 41)
+            {
+                Assert.False(edns, "EDNS twice");
+                (edns, payload, ednsFlags) = (true, @class, ttl);
+            }
+
             if (i < Short(6))
             {
                 answers.Add(new DnsRecord(name, type, ttl, type is 1 or 28 ? new IPAddress(message.AsSpan(at, length)).ToString() : type == 5 ? Name(message, ref target) : ""));
@@ -179,7 +188,7 @@ internal sealed record DnsReply(ushort Id, int Flags, ImmutableArray<DnsRecord> 
             at += length;
         }
 
-        return new DnsReply((ushort)Short(0), Short(2), answers.ToImmutable(), message.Length, edns);
+        return new DnsReply((ushort)Short(0), Short(2), answers.ToImmutable(), message.Length, edns, payload, ednsFlags, Short(10));
     }
 
     private static string Name(byte[] message, ref int at)

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Ambient.Node.Capture.Dns;
-using Ambient.Node.Diagnostics;
 using Ambient.Testing;
 
 namespace Ambient.Node.Tests.Capture.Dns;
@@ -11,6 +10,8 @@ public sealed class DnsProxyTests
         workloads:
         - {uid: c//Pod/app/client, name: client, namespace: app, workloadIps: ["10.77.0.2"], protocol: HBONE, node: local, network: "", canonicalName: client, canonicalRevision: v1, services: {}}
         - {uid: c//Pod/app/h6, name: h6, namespace: app, workloadIps: ["fd00::6"], protocol: HBONE, node: local, network: "", services: {"app/six.app.svc.cluster.local": {80: 80}}}
+        - {uid: c//Pod/app/t0, name: t0, namespace: app, workloadIps: ["10.77.0.10", "10.77.0.11", "fd00::10"], hostname: t0.two.app.svc.cluster.local, protocol: HBONE, node: local, network: "", services: {"app/two.app.svc.cluster.local": {80: 80}}}
+        - {uid: c//Pod/app/t1, name: t1, namespace: app, workloadIps: ["10.77.0.12"], protocol: HBONE, node: local, network: "", services: {"app/two.app.svc.cluster.local": {80: 80}}}
         services:
         - {name: web, namespace: app, hostname: web.app.svc.cluster.local, vips: ["/10.96.7.1"], ports: {80: 80}}
         - {name: six, namespace: app, hostname: six.app.svc.cluster.local, vips: [], ports: {80: 80}}
@@ -22,6 +23,17 @@ public sealed class DnsProxyTests
         - {name: shared, namespace: n2, hostname: shared.example, vips: ["/10.96.8.2"], ports: {80: 80}}
         - {name: canon, namespace: n1, hostname: canon.example, vips: ["/10.96.9.1"], ports: {80: 80}}
         - {name: canon, namespace: n2, hostname: canon.example, vips: ["/10.96.9.2"], ports: {80: 80}, canonical: true}
+        - {name: faraway, namespace: app, hostname: faraway.example, vips: ["net-2/10.96.9.3"], ports: {80: 80}}
+        - {name: v6, namespace: app, hostname: v6.example, vips: ["/10.96.9.4", "/fd96::5"], ports: {80: 80}, ipFamilies: IPv6}
+        - {name: empty, namespace: app, hostname: empty.app.svc.cluster.local, vips: [], ports: {80: 80}}
+        - {name: novip, namespace: app, hostname: novip.example, vips: [], ports: {80: 80}}
+        - {name: two, namespace: app, hostname: two.app.svc.cluster.local, vips: [], ports: {80: 80}}
+        - {name: far, namespace: other, hostname: far.other.svc.cluster.local, vips: ["/10.96.9.6"], ports: {80: 80}}
+        - {name: mine, namespace: app, hostname: mine.example, vips: ["/10.96.9.7"], ports: {80: 80}}
+        - {name: mine, namespace: n2, hostname: mine.example, vips: ["/10.96.9.8"], ports: {80: 80}, canonical: true}
+        - {name: first, namespace: n3, hostname: first.example, vips: ["/10.96.9.9"], ports: {80: 80}}
+        - {name: first, namespace: n4, hostname: first.example, vips: ["/10.96.9.10"], ports: {80: 80}}
+        - {name: mine, namespace: other, hostname: "*.specific.example.com", vips: ["/10.96.9.11"], ports: {80: 80}}
         policies: []
         """;
 
@@ -96,6 +108,27 @@ public sealed class DnsProxyTests
     [InlineData("two.example.com.app.svc.cluster.local", 1, "10.96.7.6")]
     [InlineData("shared.example", 1, "10.96.8.2")]
     [InlineData("canon.example", 1, "10.96.9.2")]
+    [InlineData("web.app", 1, "10.96.7.1")]
+    [InlineData("web.app.svc", 1, "10.96.7.1")]
+    [InlineData("web.app.svc.cluster.local", 1, "10.96.7.1")]
+    [InlineData("web.app.svc.cluster.local", 28, "")]
+    [InlineData("far.other", 1, "10.96.9.6")]
+    [InlineData("far.other.svc", 1, "10.96.9.6")]
+    [InlineData("faraway.example", 1, "")]
+    [InlineData("v6.example", 1, "")]
+    [InlineData("v6.example", 28, "fd96::5")]
+    [InlineData("empty", 1, "")]
+    [InlineData("empty", 28, "")]
+    [InlineData("two", 28, "fd00::10")]
+    [InlineData("mine.example", 1, "10.96.9.7")]
+    [InlineData("first.example", 1, "10.96.9.9")]
+    [InlineData("x.specific.example.com", 1, "10.96.9.11")]
+    [InlineData("x.y.specific.example.com", 1, "10.96.9.11")]
+    [InlineData("specific.example.com", 1, "10.96.7.6")]
+    [InlineData("far", 1, null)]
+    [InlineData("novip.example", 1, null)]
+    [InlineData("t0.two.app.svc.cluster.local", 1, null)]
+    [InlineData("", 1, null)]
     [InlineData("hidden.example", 1, null)]
     [InlineData("web.app.svc.other.domain", 1, null)]
     [InlineData("example.com", 1, null)]
@@ -108,7 +141,7 @@ public sealed class DnsProxyTests
         Assert.Equal(address is null ? 1 : 0, dns.Forwarded);
         Assert.Equal(address is null ? (3, false) : (0, true), (got.Code, got.Authoritative));
         Assert.Equal(address is null or "" ? [] : [address], got.Answers.Select(answer => answer.Data));
-        Assert.All(got.Answers, answer => Assert.Equal(name + ".", answer.Name));
+        Assert.All(got.Answers, answer => Assert.Equal((name + ".", 30), (answer.Name, answer.TimeToLive)));
     }
 
     [Fact]
@@ -162,10 +195,7 @@ public sealed class DnsProxyTests
         await dns.AskAsync(DnsKit.Query("web", 1));
         await dns.AskAsync(DnsKit.Query("elsewhere.example", 28));
 
-        var text = Utf8TextBuilder.Rent();
-        dns.Registry.Write(text);
-        var metrics = System.Text.Encoding.UTF8.GetString(text.Written);
-        text.Return();
+        var metrics = dns.Metrics();
 
         const string Labels = "request_protocol=\"udp\",source_canonical_service=\"client\",source_canonical_revision=\"v1\"}";
         Assert.Contains($"istio_dns_requests_total{{request_query_type=\"a\",{Labels} 1", metrics, StringComparison.Ordinal);
