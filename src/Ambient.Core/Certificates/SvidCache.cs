@@ -47,6 +47,7 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
         if (authority is ISvidUpdates updates)
         {
             updates.Updated = Renew;
+            updates.Withdrawn = Withdraw;
         }
 
         _timer = _time.CreateTimer(static state => ((SvidCache)state!).StartDue(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -109,15 +110,33 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(id);
         lock (_lock)
         {
-            if (_disposed || !_slots.TryGetValue(id, out var slot))
+            if (!_disposed && _slots.TryGetValue(id, out var slot))
             {
-                return;
+                FetchAgain_NeedsLock(slot);
             }
+        }
+    }
 
-            // A fetch that runs may have read the older one already.
-            slot.Outdated = slot.Fetching;
-            Enqueue_NeedsLock(slot, SvidPriority.RealTime);
-            StartFetches_NeedsLock();
+    /// <summary>
+    /// Stops handing out the SVID of a known identity, valid or not, and asks the authority anew; callers wait for its answer. For whoever
+    /// learns that the authority takes it back. Connections that presented it go on.
+    /// </summary>
+    public void Withdraw(SpiffeId id)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        lock (_lock)
+        {
+            if (!_disposed && _slots.TryGetValue(id, out var slot))
+            {
+                if (slot.Current is not null)
+                {
+                    slot.Current = null;
+                    slot.Waiters = NewWaiters();
+                }
+
+                slot.Withdrawn = slot.Fetching;
+                FetchAgain_NeedsLock(slot);
+            }
         }
     }
 
@@ -207,6 +226,14 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
         return slot;
     }
 
+    private void FetchAgain_NeedsLock(SvidSlot slot)
+    {
+        // A fetch that runs may have read the older one already.
+        slot.Outdated = slot.Fetching;
+        Enqueue_NeedsLock(slot, SvidPriority.RealTime);
+        StartFetches_NeedsLock();
+    }
+
     /// <summary>Puts a slot into the queue, or moves it forward there; leaves one that is being fetched alone.</summary>
     private void Enqueue_NeedsLock(SvidSlot slot, SvidPriority priority)
     {
@@ -253,10 +280,16 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
         {
             using var timeout = new CancellationTokenSource(_options.FetchTimeout, _time);
             using var ending = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, timeout.Token);
-            svid = await _authority.IssueAsync(slot.Id, ending.Token).ConfigureAwait(false);
+            var issued = await _authority.IssueAsync(slot.Id, ending.Token).ConfigureAwait(false);
+            if (issued.NotAfter <= _time.GetUtcNow())
+            {
+                // No peer takes it, and storing it would call for the next fetch at once.
+                throw new CertificateAuthorityException($"what the authority gave ended at {issued.NotAfter:u}; is this machine's clock right?");
+            }
 
             // Built here rather than by the first handshake that presents it.
-            _ = svid.TlsContext;
+            _ = issued.TlsContext;
+            svid = issued;
         }
         catch (OperationCanceledException e) when (!_stopping.IsCancellationRequested)
         {
@@ -287,6 +320,14 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
                     _stopped.TrySetResult();
                 }
 
+                return;
+            }
+
+            if (slot.Withdrawn && !slot.Forgotten)
+            {
+                slot.Withdrawn = slot.Outdated = false;
+                Enqueue_NeedsLock(slot, SvidPriority.RealTime);
+                StartFetches_NeedsLock();
                 return;
             }
 

@@ -28,6 +28,9 @@ internal sealed class SvidSlot(SpiffeId id)
     /// <summary>The authority has a newer SVID than the running fetch may bring: fetch once more after it.</summary>
     internal bool Outdated { get; set; }
 
+    /// <summary>What the running fetch may bring was taken back by the authority: it is thrown away, and callers wait for the next.</summary>
+    internal bool Withdrawn { get; set; }
+
     /// <summary>Waiting for a fetch to start, with this urgency; null when not in the queue.</summary>
     internal SvidPriority? Queued { get; set; }
 

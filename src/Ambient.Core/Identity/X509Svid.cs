@@ -72,46 +72,43 @@ public sealed class X509Svid
 
     /// <summary>Reads an SVID from PEM texts.</summary>
     /// <param name="chainPem">Leaf, then intermediates.</param>
-    /// <param name="keyPem">The leaf's private key (PKCS#8 or SEC 1).</param>
+    /// <param name="keyPem">The leaf's private key, not encrypted (PKCS#8, SEC 1, PKCS#1): of an elliptic curve, or RSA.</param>
     /// <param name="roots">Roots that peers are verified against.</param>
     /// <exception cref="FormatException">A text cannot be read, key and leaf do not match, or the leaf names no SPIFFE ID.</exception>
     public static X509Svid FromPem(ReadOnlySpan<char> chainPem, ReadOnlySpan<char> keyPem, TrustBundle roots)
     {
         var chain = PemCertificates.Read(chainPem);
         var id = IdOf(chain[0]);
-        X509Certificate2 leaf;
+        using var key = NewKeyFor(chain[0]);
         try
         {
-            using var key = ECDsa.Create();
             key.ImportFromPem(keyPem);
-            leaf = chain[0].CopyWithPrivateKey(key);
+            return WithKey(id, chain, key, roots);
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            // The message of the cause is about shape only; key material never reaches it.
-            throw new FormatException($"the private key cannot be read or is not the leaf's: {e.Message}", e);
+            throw NotItsKey(e);
         }
-
-        return new X509Svid(id, leaf, chain[1..], roots);
     }
 
     /// <summary>Reads an SVID from DER.</summary>
     /// <param name="chain">Leaf, then intermediates, one after the other.</param>
-    /// <param name="key">The leaf's private key (PKCS#8, not encrypted): of an elliptic curve, or RSA.</param>
+    /// <param name="key">The leaf's private key, not encrypted (PKCS#8): of an elliptic curve, or RSA.</param>
     /// <param name="roots">Roots that peers are verified against.</param>
     /// <exception cref="FormatException">A part cannot be read, key and leaf do not match, or the leaf names no SPIFFE ID.</exception>
     public static X509Svid FromDer(ReadOnlySpan<byte> chain, ReadOnlySpan<byte> key, TrustBundle roots)
     {
         var certificates = DerCertificates.Read(chain);
         var id = IdOf(certificates[0]);
+        using var imported = NewKeyFor(certificates[0]);
         try
         {
-            return new X509Svid(id, WithKey(certificates[0], key), certificates[1..], roots);
+            imported.ImportPkcs8PrivateKey(key, out var length);
+            return length == key.Length ? WithKey(id, certificates, imported, roots) : throw new CryptographicException("there is more after it");
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            // As above: the cause speaks of the key's shape only.
-            throw new FormatException($"the private key cannot be read or is not the leaf's: {e.Message}", e);
+            throw NotItsKey(e);
         }
     }
 
@@ -119,33 +116,51 @@ public sealed class X509Svid
     public string ChainToPem() => PemCertificates.Write([Leaf, .. Intermediates]);
 
     /// <summary>The private key as PKCS#8 PEM. A secret: write it only to files that their owner alone can read.</summary>
-    /// <exception cref="CryptographicException">The key cannot be exported, or is not an elliptic curve key.</exception>
+    /// <exception cref="CryptographicException">The key cannot be exported, or is neither of an elliptic curve nor RSA.</exception>
     public string ExportPrivateKeyPem()
     {
-        using var key = Leaf.GetECDsaPrivateKey() ?? throw new CryptographicException("the leaf's key is not an elliptic curve key");
+        using AsymmetricAlgorithm key = (AsymmetricAlgorithm?)Leaf.GetECDsaPrivateKey() ?? Leaf.GetRSAPrivateKey()
+            ?? throw new CryptographicException("the leaf's key is neither of an elliptic curve nor RSA");
         return key.ExportPkcs8PrivateKeyPem() + "\n";
     }
 
+    /// <summary>Reads all of the leaf that is used later: nothing that a certificate holds may surprise a handshake.</summary>
     private static SpiffeId IdOf(X509Certificate2 leaf)
     {
-        var identity = SvidSubject.Read(leaf);
-        return identity.Id ?? throw new FormatException($"the leaf is no SVID: {identity.Fault}");
-    }
-
-    private static X509Certificate2 WithKey(X509Certificate2 leaf, ReadOnlySpan<byte> pkcs8)
-    {
-        using var publicRsa = leaf.GetRSAPublicKey();
-        if (publicRsa is not null)
+        try
         {
-            using var rsa = RSA.Create();
-            rsa.ImportPkcs8PrivateKey(pkcs8, out _);
-            return leaf.CopyWithPrivateKey(rsa);
+            _ = (leaf.NotBefore, leaf.NotAfter, leaf.SerialNumberBytes);
+            var identity = SvidSubject.Read(leaf);
+            return identity.Id ?? throw new FormatException($"the leaf is no SVID: {identity.Fault}");
         }
-
-        using var key = ECDsa.Create();
-        key.ImportPkcs8PrivateKey(pkcs8, out _);
-        return leaf.CopyWithPrivateKey(key);
+        catch (CryptographicException e)
+        {
+            throw new FormatException($"the leaf cannot be read: {e.Message}", e);
+        }
     }
+
+    /// <summary>A key of the leaf's kind, still without content.</summary>
+    private static AsymmetricAlgorithm NewKeyFor(X509Certificate2 leaf)
+    {
+        try
+        {
+            using var rsa = leaf.GetRSAPublicKey();
+            return rsa is null ? ECDsa.Create() : RSA.Create();
+        }
+        catch (CryptographicException e)
+        {
+            throw new FormatException($"the leaf's public key cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static X509Svid WithKey(SpiffeId id, ImmutableArray<X509Certificate2> chain, AsymmetricAlgorithm key, TrustBundle roots)
+    {
+        var leaf = key is RSA rsa ? chain[0].CopyWithPrivateKey(rsa) : chain[0].CopyWithPrivateKey((ECDsa)key);
+        return new X509Svid(id, leaf, chain[1..], roots);
+    }
+
+    /// <summary>The message of the cause is about shape only; key material never reaches it.</summary>
+    private static FormatException NotItsKey(Exception cause) => new($"the private key cannot be read or is not the leaf's: {cause.Message}", cause);
 
     /// <summary>Who, and until when.</summary>
     public override string ToString() => $"{Id} until {NotAfter:u}";

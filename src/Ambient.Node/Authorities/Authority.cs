@@ -24,6 +24,19 @@ internal sealed class Authority : ICertificateAuthority, ISvidUpdates, IAsyncDis
         }
     }
 
+    /// <inheritdoc/>
+    public Action<SpiffeId>? Withdrawn
+    {
+        get => (_authority as ISvidUpdates)?.Withdrawn;
+        set
+        {
+            if (_authority is ISvidUpdates updates)
+            {
+                updates.Withdrawn = value;
+            }
+        }
+    }
+
     /// <summary>Opens the authority. Istio's and a Workload API are not asked for anything before the first certificate is needed.</summary>
     /// <exception cref="CertificateAuthorityException">The embedded authority's folder is unusable; the message says why.</exception>
     public static async Task<Authority> OpenAsync(AuthorityOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
@@ -46,6 +59,22 @@ internal sealed class Authority : ICertificateAuthority, ISvidUpdates, IAsyncDis
             LeafLifetime = options.Lifetime,
         };
         return new Authority(await EmbeddedAuthority.OpenAsync(embedded, time, new Logger<EmbeddedAuthority>(loggers), cancellationToken).ConfigureAwait(false));
+    }
+
+    /// <summary>
+    /// Where certificates come without being asked for (a Workload API), takes them from now on, and tells once when it is known which.
+    /// Where they are made on demand there is nothing to wait for.
+    /// </summary>
+    public void OnceHeard(Action heard)
+    {
+        if (_authority is WorkloadApiAuthority agent)
+        {
+            agent.OnceHeard(heard);
+        }
+        else
+        {
+            heard();
+        }
     }
 
     /// <inheritdoc/>

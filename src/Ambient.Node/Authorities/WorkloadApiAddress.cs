@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 
 namespace Ambient.Node.Authorities;
 
@@ -11,28 +12,74 @@ internal sealed record WorkloadApiAddress(string Text, EndPoint EndPoint)
 {
     // What sockaddr_un has room for, with the zero at the end.
     private const int LongestPath = 107;
+    private const string Unix = "unix:";
+    private const string Tcp = "tcp:";
 
-    /// <summary>Reads <c>unix:///path</c> or <c>tcp://address:port</c>. Nothing but those two: no name to resolve, no query, no user.</summary>
-    public static bool TryParse(string text, [NotNullWhen(true)] out WorkloadApiAddress? address)
+    /// <summary>Whether what is said there can be heard on a network.</summary>
+    public bool LeavesTheMachine => EndPoint is IPEndPoint { Address: var address } && !IPAddress.IsLoopback(address);
+
+    /// <summary>
+    /// Reads <c>unix:///path</c>, <c>unix:/path</c> or <c>tcp://address:port</c>, or says what is wrong. Nothing else that a URI may have:
+    /// no name to resolve, no user, no query.
+    /// </summary>
+    public static bool TryParse(string text, [NotNullWhen(true)] out WorkloadApiAddress? address, [NotNullWhen(false)] out string? fault)
     {
         ArgumentNullException.ThrowIfNull(text);
-        address = null;
-        if (text.StartsWith("unix://", StringComparison.Ordinal))
+        EndPoint? endPoint = null;
+        fault = "it is neither unix:///path nor tcp://address:port";
+        if (text.StartsWith(Unix, StringComparison.OrdinalIgnoreCase))
         {
-            var path = text["unix://".Length..];
-            if (path.StartsWith('/') && path.Length > 1 && System.Text.Encoding.UTF8.GetByteCount(path) <= LongestPath && !path.AsSpan().ContainsAny('?', '#', '\0'))
-            {
-                address = new WorkloadApiAddress(text, new UnixDomainSocketEndPoint(path));
-            }
+            fault = PathFault(text[Unix.Length..], out var path);
+            endPoint = fault is null ? new UnixDomainSocketEndPoint(path) : null;
         }
-        else if (text.StartsWith("tcp://", StringComparison.Ordinal) && IPEndPoint.TryParse(text.AsSpan("tcp://".Length), out var endPoint) && endPoint.Port > 0)
+        else if (text.StartsWith(Tcp, StringComparison.OrdinalIgnoreCase))
         {
-            address = new WorkloadApiAddress(text, endPoint);
+            fault = AddressFault(text[Tcp.Length..], out endPoint);
         }
 
+        address = endPoint is null ? null : new WorkloadApiAddress(text, endPoint);
         return address is not null;
     }
 
     /// <inheritdoc/>
     public override string ToString() => Text;
+
+    private static string? PathFault(string rest, out string path)
+    {
+        path = rest;
+        if (rest.StartsWith("//", StringComparison.Ordinal))
+        {
+            path = rest[2..];
+        }
+
+        if (!path.StartsWith('/'))
+        {
+            return "the path of its socket is not absolute: unix:///path has three slashes";
+        }
+
+        if (path.AsSpan().ContainsAny('?', '#'))
+        {
+            return "a socket has no query and no fragment";
+        }
+
+        path = Uri.UnescapeDataString(path);
+        if (path.Contains('\0', StringComparison.Ordinal) || path.EndsWith('/'))
+        {
+            return "its path is no file's";
+        }
+
+        return Encoding.UTF8.GetByteCount(path) > LongestPath ? $"the path of its socket is longer than {LongestPath} bytes" : null;
+    }
+
+    private static string? AddressFault(string rest, out EndPoint? endPoint)
+    {
+        endPoint = null;
+        if (!rest.StartsWith("//", StringComparison.Ordinal) || !IPEndPoint.TryParse(rest.AsSpan(2), out var parsed) || parsed.Port == 0)
+        {
+            return "tcp:// takes an IP address (no name) and a port, and nothing after them";
+        }
+
+        endPoint = parsed;
+        return null;
+    }
 }

@@ -1,9 +1,7 @@
-using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Identity;
 using Ambient.Node.Protos.Spiffe;
 using Grpc.Core;
-using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Authorities;
@@ -11,30 +9,29 @@ namespace Ambient.Node.Authorities;
 /// <summary>
 /// A SPIFFE Workload API (SPIRE's agent) as the authority: it gives the identities that are registered for this process, and new SVIDs before
 /// the old ones end, on one stream that stays open. Nothing is signed here, and no key is asked for: keys come with the SVIDs. What was given
-/// last holds while the agent is away.
+/// last holds while the agent is away; what the agent takes back is dropped.
 /// </summary>
 internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvidUpdates, IAsyncDisposable
 {
-    private const int LargestAnswer = 16 * 1024 * 1024;
+    private const int Shown = 10;
 
     /// <summary>How long a certificate that is asked for waits for the agent's first answer.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
-
-    // Without it an agent answers nothing: a request that some proxy forwarded could not have it (SPIFFE Workload Endpoint, section 4).
-    private static readonly Metadata s_headers = new() { { "workload.spiffe.io", "true" } };
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_shortestPause = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(30);
 
     private readonly WorkloadApiAddress _address;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
-    private readonly TaskCompletionSource _told = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _tried = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private Task? _running;
+    private Action? _heard;
     private volatile WorkloadApiSvids _svids = WorkloadApiSvids.None;
     private volatile string? _failure;
+    private bool _revocationSaid;
+    private bool _disposed;
 
     /// <summary>Creates the client; nothing is connected before the first certificate is needed.</summary>
     public WorkloadApiAuthority(WorkloadApiAddress address, ILogger logger, TimeProvider time)
@@ -48,18 +45,23 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
     public Action<SpiffeId>? Updated { get; set; }
 
     /// <inheritdoc/>
+    public Action<SpiffeId>? Withdrawn { get; set; }
+
+    /// <summary>Opens the stream now, and tells once when the agent has said what it gives to this process, be it nothing. To be called once.</summary>
+    public void OnceHeard(Action heard)
+    {
+        _heard = heard;
+        Start();
+    }
+
+    /// <inheritdoc/>
     public async ValueTask<X509Svid> IssueAsync(SpiffeId id, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(id);
-        lock (_lock)
-        {
-            ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
-            _running ??= Task.Run(RunAsync, CancellationToken.None);
-        }
-
+        Start();
         try
         {
-            await _told.Task.WaitAsync(Patience, _time, cancellationToken).ConfigureAwait(false);
+            await _tried.Task.WaitAsync(s_patience, _time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -67,22 +69,43 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
         }
 
         var svids = _svids;
-        if (svids.ById.TryGetValue(id, out var given))
+        if (!svids.ById.TryGetValue(id, out var given))
         {
-            return given.Svid;
+            throw new CertificateAuthorityException(WhyNot(id, svids));
         }
 
-        throw new CertificateAuthorityException(svids.ById.IsEmpty && _failure is { } failure
-            ? $"{id}: {failure}"
-            : $"{id}: the SPIFFE Workload API at {_address} does not give this identity, but {Names(svids)}. "
-                + "Register it for this process: an entry with this SPIFFE ID, the node's agent as parent, and the selectors of ztunnel's pod");
+        var svid = given.Svid;
+        var now = _time.GetUtcNow();
+        if (svid.NotAfter <= now)
+        {
+            throw new CertificateAuthorityException($"{id}: {_failure ?? $"the SPIFFE Workload API at {_address} gives no newer SVID"}; the last one ended at {svid.NotAfter:u}");
+        }
+
+        if (now - svid.NotBefore > (svid.NotAfter - svid.NotBefore) * 2 / 3)
+        {
+            LogOverdue(_logger, _address, id, svid.NotAfter);
+        }
+
+        return svid;
     }
 
     /// <summary>Ends the stream.</summary>
     public async ValueTask DisposeAsync()
     {
+        Task? running;
+        lock (_lock)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            running = _running;
+        }
+
         await _stop.CancelAsync().ConfigureAwait(false);
-        if (_running is { } running)
+        if (running is not null)
         {
             await running.ConfigureAwait(false);
         }
@@ -90,21 +113,41 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
         _stop.Dispose();
     }
 
+    private void Start()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _running ??= Task.Run(RunAsync, CancellationToken.None);
+        }
+    }
+
     private async Task RunAsync()
     {
-        var pause = ShortestPause;
+        var pause = s_shortestPause;
         while (!_stop.IsCancellationRequested)
         {
-            var (answered, reason) = await StreamAsync().ConfigureAwait(false);
+            var began = _time.GetTimestamp();
+            var (reason, withdrawn) = await StreamAsync().ConfigureAwait(false);
             if (_stop.IsCancellationRequested)
             {
                 return;
             }
 
-            pause = answered ? ShortestPause : pause;
+            // Only a stream that lasted proves that all is well: an agent that answers and hangs up, again and again, is not asked without end.
+            pause = _time.GetElapsedTime(began) >= s_longestPause ? s_shortestPause : pause;
             _failure = reason;
-            _told.TrySetResult();
-            LogEnded(_logger, reason, pause);
+            if (withdrawn)
+            {
+                Replace(WorkloadApiSvids.None);
+                LogWithdrawn(_logger, reason, pause);
+            }
+            else
+            {
+                LogEnded(_logger, reason, pause);
+            }
+
+            _tried.TrySetResult();
             try
             {
                 await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(false);
@@ -114,113 +157,144 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
                 return;
             }
 
-            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause;
         }
     }
 
-    /// <summary>One stream from its begin to its end. Never throws.</summary>
+    /// <summary>One stream from its begin to its end: why it ended, and whether the agent took back what it had given on it. Never throws.</summary>
 #pragma warning disable CA1031
-    private async Task<(bool Answered, string Reason)> StreamAsync()
+    private async Task<(string Reason, bool Withdrawn)> StreamAsync()
     {
         var answered = false;
         try
         {
-            using var channel = Open();
+            using var channel = WorkloadApiChannel.Open(_address);
             var client = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel);
-            using var call = client.FetchX509SVID(new X509SVIDRequest(), s_headers, cancellationToken: _stop.Token);
+            using var call = client.FetchX509SVID(new X509SVIDRequest(), WorkloadApiChannel.Headers, cancellationToken: _stop.Token);
             while (await call.ResponseStream.MoveNext(_stop.Token).ConfigureAwait(false))
             {
+                Take(call.ResponseStream.Current, first: !answered);
                 answered = true;
-                Take(call.ResponseStream.Current);
             }
 
-            return (answered, $"the SPIFFE Workload API at {_address} ended the stream");
-        }
-        catch (RpcException e) when (e.StatusCode == StatusCode.PermissionDenied)
-        {
-            return (answered, $"the SPIFFE Workload API at {_address} has no identity for this process: register entries whose selectors match ztunnel's pod ({e.Status.Detail})");
+            return ($"the SPIFFE Workload API at {_address} ended the stream", false);
         }
         catch (RpcException e)
         {
-            var cause = e.Status.DebugException;
-            while (cause is { InnerException: { } inner } and not SocketException)
+            var denied = e.StatusCode == StatusCode.PermissionDenied;
+            if (denied)
             {
-                cause = inner;
+                Heard();
             }
 
-            return (answered, cause is SocketException
-                ? $"the SPIFFE Workload API at {_address} cannot be reached: {cause.Message}"
-                : $"the SPIFFE Workload API at {_address}: {e.StatusCode}: {e.Status.Detail}");
+            // On a stream that gave something it means that all of it is taken back. On a new one it may mean as well that an agent which has
+            // just been started does not know its workloads yet: then what the last one gave stays.
+            return (WorkloadApiChannel.Explain(_address, e), denied && answered);
         }
         catch (Exception e)
         {
             // Bytes that are no message, or a fault of ours: what was given stays, and the next stream may do better.
-            return (answered, $"the SPIFFE Workload API at {_address}: its answer cannot be used: {e.Message}");
+            return ($"the SPIFFE Workload API at {_address}: its answer cannot be used: {e.Message}", false);
         }
     }
 #pragma warning restore CA1031
 
-    private void Take(X509SVIDResponse response)
+    private void Take(X509SVIDResponse response, bool first)
     {
-        var before = _svids;
-        var now = WorkloadApiSvids.Read(response, before);
-        foreach (var refused in now.Refused)
+        var now = WorkloadApiSvids.Read(response, _svids, _time.GetUtcNow());
+        foreach (var refused in now.Refused.Take(Shown))
         {
-            LogRefused(_logger, _address, refused);
+            LogRefused(_logger, _address, refused.Reason);
         }
 
-        _svids = now;
+        if (now.Refused.Length > Shown)
+        {
+            LogRefused(_logger, _address, $"and {now.Refused.Length - Shown} more");
+        }
+
+        if (response.Crl.Count > 0 && !_revocationSaid)
+        {
+            _revocationSaid = true;
+            LogRevocation(_logger, _address);
+        }
+
+        // The keys in it are not needed any more, and the stream would hold it until the next one comes.
+        response.Svids.Clear();
         _failure = null;
-        _told.TrySetResult();
-        LogTaken(_logger, _address, Names(now));
-        foreach (var id in now.ChangedSince(before))
+        var changed = Replace(now);
+        if (first || changed > 0)
+        {
+            LogTaken(_logger, _address, now.ById.Count, changed, Names(now));
+        }
+
+        _tried.TrySetResult();
+        if (!now.ById.IsEmpty)
+        {
+            Heard();
+        }
+    }
+
+    /// <summary>Makes an answer the one that counts, and tells of what is different.</summary>
+    private int Replace(WorkloadApiSvids now)
+    {
+        var before = _svids;
+        _svids = now;
+        foreach (var id in now.MissingSince(before))
+        {
+            Withdrawn?.Invoke(id);
+        }
+
+        var changed = now.ChangedSince(before);
+        foreach (var id in changed)
         {
             Updated?.Invoke(id);
         }
+
+        return changed.Length;
     }
 
-    private GrpcChannel Open() => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+    private void Heard() => Interlocked.Exchange(ref _heard, null)?.Invoke();
+
+    private string WhyNot(SpiffeId id, WorkloadApiSvids svids)
     {
-        DisposeHttpClient = true,
-        MaxReceiveMessageSize = LargestAnswer,
-        HttpHandler = new SocketsHttpHandler
+        foreach (var refused in svids.Refused)
         {
-            ConnectTimeout = ConnectTimeout,
-            UseProxy = false,
-            UseCookies = false,
-            AllowAutoRedirect = false,
-            ConnectCallback = async (_, cancellationToken) =>
+            if (id.Equals(refused.Id))
             {
-                var family = _address.EndPoint.AddressFamily;
-                var socket = new Socket(family, SocketType.Stream, family == AddressFamily.Unix ? ProtocolType.Unspecified : ProtocolType.Tcp);
-                try
-                {
-                    await socket.ConnectAsync(_address.EndPoint, cancellationToken).ConfigureAwait(false);
-                    return new NetworkStream(socket, ownsSocket: true);
-                }
-                catch
-                {
-                    socket.Dispose();
-                    throw;
-                }
-            },
-        },
-    });
+                return $"the SPIFFE Workload API at {_address}: {refused.Reason}";
+            }
+        }
 
-    private static string Names(WorkloadApiSvids svids)
-    {
-        const int Shown = 10;
-        return svids.ById.IsEmpty
-            ? "none"
-            : string.Join(", ", svids.ById.Keys.Select(id => id.ToString()).Order(StringComparer.Ordinal).Take(Shown)) + (svids.ById.Count > Shown ? $" and {svids.ById.Count - Shown} more" : "");
+        var failure = _failure;
+        if (svids.ById.IsEmpty && (failure is not null || !svids.Refused.IsEmpty))
+        {
+            return $"{id}: {failure ?? $"the SPIFFE Workload API at {_address} gives nothing that can be used: {svids.Refused[0].Reason}"}";
+        }
+
+        return $"{id}: the SPIFFE Workload API at {_address} does not give this identity, but {Names(svids)}. "
+            + "Register it for this process: an entry with this SPIFFE ID, the node's agent as parent, and the selectors of ztunnel's pod"
+            + (failure is null ? "" : $" ({failure})");
     }
+
+    private static string Names(WorkloadApiSvids svids) => svids.ById.IsEmpty
+        ? "none"
+        : string.Join(", ", svids.ById.Keys.Select(id => id.ToString()).Order(StringComparer.Ordinal).Take(Shown)) + (svids.ById.Count > Shown ? $" and {svids.ById.Count - Shown} more" : "");
 
     [LoggerMessage(3, LogLevel.Warning, "{Reason}; trying again in {Pause}. What it gave last stays in use")]
     private static partial void LogEnded(ILogger logger, string reason, TimeSpan pause);
 
-    [LoggerMessage(4, LogLevel.Error, "the SPIFFE Workload API at {Address}: {Refused}; it is left out")]
+    [LoggerMessage(4, LogLevel.Error, "the SPIFFE Workload API at {Address}: {Refused}; it is not used")]
     private static partial void LogRefused(ILogger logger, WorkloadApiAddress address, string refused);
 
-    [LoggerMessage(5, LogLevel.Information, "the SPIFFE Workload API at {Address} gives {Identities}")]
-    private static partial void LogTaken(ILogger logger, WorkloadApiAddress address, string identities);
+    [LoggerMessage(5, LogLevel.Information, "the SPIFFE Workload API at {Address} gives {Count} identities, {Changed} of them new or renewed: {Identities}")]
+    private static partial void LogTaken(ILogger logger, WorkloadApiAddress address, int count, int changed, string identities);
+
+    [LoggerMessage(6, LogLevel.Warning, "{Reason}; trying again in {Pause}. What it gave before is no longer used")]
+    private static partial void LogWithdrawn(ILogger logger, string reason, TimeSpan pause);
+
+    [LoggerMessage(7, LogLevel.Warning, "the SPIFFE Workload API at {Address} has given no newer SVID of {Identity} than the one that ends at {NotAfter:u}: does the agent reach its server?")]
+    private static partial void LogOverdue(ILogger logger, WorkloadApiAddress address, SpiffeId identity, DateTimeOffset notAfter);
+
+    [LoggerMessage(8, LogLevel.Warning, "the SPIFFE Workload API at {Address} gives revocation lists, which are not used: name a file of them in CRL_PATH")]
+    private static partial void LogRevocation(ILogger logger, WorkloadApiAddress address);
 }

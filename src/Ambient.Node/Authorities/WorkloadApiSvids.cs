@@ -7,17 +7,17 @@ using Google.Protobuf;
 namespace Ambient.Node.Authorities;
 
 /// <summary>
-/// The SVIDs of a Workload API's answer, by identity. One that cannot be read is left out, and does not take the others with it. An SVID that
-/// is the same as before stays the same object.
+/// The SVIDs of a Workload API's answer, by identity. One that cannot be used does not take the others with it, and leaves the one before it
+/// in use. An SVID that is the same as before stays the same object.
 /// </summary>
 /// <param name="ById">Identities and their SVIDs.</param>
-/// <param name="Refused">What was left out, and why.</param>
-internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadApiSvids.Given> ById, ImmutableArray<string> Refused)
+/// <param name="Refused">What was not taken, and why.</param>
+internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadApiSvids.Given> ById, ImmutableArray<WorkloadApiSvids.Refusal> Refused)
 {
-    // An agent gives a handful to a workload; more than this is no agent.
+    // An agent gives a handful to a workload, and a node's proxy has a few hundred workloads; more than this is no agent.
     private const int Most = 10_000;
 
-    /// <summary>Nothing yet.</summary>
+    /// <summary>Nothing, yet or any more.</summary>
     public static WorkloadApiSvids None { get; } = new(ImmutableDictionary<SpiffeId, Given>.Empty, []);
 
     /// <summary>An SVID, and a digest of all that it was made of.</summary>
@@ -25,33 +25,53 @@ internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadAp
     /// <param name="Digest">Digest.</param>
     public sealed record Given(X509Svid Svid, ImmutableArray<byte> Digest);
 
-    /// <summary>Reads an answer, which replaces the one before it whole.</summary>
-    public static WorkloadApiSvids Read(X509SVIDResponse response, WorkloadApiSvids before)
+    /// <summary>An SVID, or an answer, that was not taken.</summary>
+    /// <param name="Id">Identity that it would have been of; null when that is not known.</param>
+    /// <param name="Reason">Why, for a person.</param>
+    public readonly record struct Refusal(SpiffeId? Id, string Reason);
+
+    /// <summary>
+    /// Reads an answer, which replaces the one before it whole: what it does not have was taken back (SPIFFE Workload API, section 5.2.1). An
+    /// answer without SVIDs is none (section 4.5): an agent that has nothing to give says so by its status.
+    /// </summary>
+    public static WorkloadApiSvids Read(X509SVIDResponse response, WorkloadApiSvids before, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(response);
         ArgumentNullException.ThrowIfNull(before);
-        var given = ImmutableDictionary.CreateBuilder<SpiffeId, Given>();
-        var refused = ImmutableArray.CreateBuilder<string>();
-        if (response.Svids.Count > Most)
+        if (response.Svids.Count is 0 or > Most)
         {
-            return before with { Refused = [$"the answer has {response.Svids.Count} SVIDs, more than {Most}: none of it is used"] };
+            return before with { Refused = [new(null, $"an answer with {response.Svids.Count} SVIDs, where 1 to {Most} are expected")] };
         }
 
-        for (var i = 0; i < response.Svids.Count; i++)
+        var given = ImmutableDictionary.CreateBuilder<SpiffeId, Given>();
+        var refused = ImmutableArray.CreateBuilder<Refusal>();
+
+        // All of them come with the same roots, as a rule.
+        var bundles = new Dictionary<ByteString, TrustBundle>();
+        foreach (var svid in response.Svids)
         {
-            var svid = response.Svids[i];
+            SpiffeId? id = null;
             try
             {
-                var id = SpiffeId.Parse(svid.SpiffeId);
-                var digest = Digest(svid);
-                var entry = before.ById.TryGetValue(id, out var known) && known.Digest.AsSpan().SequenceEqual(digest.AsSpan()) ? known : new Given(Make(id, svid), digest);
+                id = SpiffeId.Parse(svid.SpiffeId);
 
-                // The first is the one to be used (SPIFFE Workload API, section 5.2.1): several with one identity differ by their hints.
-                given.TryAdd(id, entry);
+                // The first is the one to be used (section 5.3): several of one identity differ by their hints.
+                if (!given.ContainsKey(id))
+                {
+                    given[id] = Take(id, svid, before, bundles, now);
+                }
             }
             catch (FormatException e)
             {
-                refused.Add($"SVID {i + 1} ({Printable(svid.SpiffeId)}): {e.Message}");
+                refused.Add(new(id, id is null ? e.Message : $"SVID of {id}: {e.Message}"));
+            }
+        }
+
+        foreach (var refusal in refused)
+        {
+            if (refusal.Id is { } id && !given.ContainsKey(id) && before.ById.TryGetValue(id, out var last) && last.Svid.NotAfter > now)
+            {
+                given[id] = last;
             }
         }
 
@@ -59,18 +79,42 @@ internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadAp
     }
 
     /// <summary>Identities for which this has another SVID than <paramref name="before"/>.</summary>
-    public IEnumerable<SpiffeId> ChangedSince(WorkloadApiSvids before) =>
-        ById.Where(pair => !before.ById.TryGetValue(pair.Key, out var known) || !ReferenceEquals(known, pair.Value)).Select(pair => pair.Key);
+    public ImmutableArray<SpiffeId> ChangedSince(WorkloadApiSvids before) =>
+        [.. ById.Where(pair => !before.ById.TryGetValue(pair.Key, out var known) || !ReferenceEquals(known, pair.Value)).Select(pair => pair.Key)];
 
-    private static X509Svid Make(SpiffeId id, X509SVID svid)
+    /// <summary>Identities for which <paramref name="before"/> has an SVID, and this none.</summary>
+    public ImmutableArray<SpiffeId> MissingSince(WorkloadApiSvids before) => [.. before.ById.Keys.Where(id => !ById.ContainsKey(id))];
+
+    private static Given Take(SpiffeId id, X509SVID svid, WorkloadApiSvids before, Dictionary<ByteString, TrustBundle> bundles, DateTimeOffset now)
     {
-        if (svid.Bundle.IsEmpty)
+        var digest = Digest(svid);
+        var given = before.ById.TryGetValue(id, out var known) && known.Digest.AsSpan().SequenceEqual(digest.AsSpan())
+            ? known
+            : new Given(Make(id, svid, bundles), digest);
+        return given.Svid.NotAfter > now ? given : throw new FormatException($"its certificate ended at {given.Svid.NotAfter:u}; is this machine's clock right?");
+    }
+
+    private static X509Svid Make(SpiffeId id, X509SVID svid, Dictionary<ByteString, TrustBundle> bundles)
+    {
+        if (!bundles.TryGetValue(svid.Bundle, out var roots))
         {
-            throw new FormatException("it comes without roots");
+            roots = bundles[svid.Bundle] = RootsOf(svid.Bundle);
         }
 
-        var made = X509Svid.FromDer(svid.X509Svid.Span, svid.X509SvidKey.Span, TrustBundle.FromDer(svid.Bundle.Span));
+        var made = X509Svid.FromDer(svid.X509Svid.Span, svid.X509SvidKey.Span, roots);
         return made.Id.Equals(id) ? made : throw new FormatException($"its certificate is for {made.Id}");
+    }
+
+    private static TrustBundle RootsOf(ByteString bundle)
+    {
+        try
+        {
+            return TrustBundle.FromDer(bundle.Span);
+        }
+        catch (FormatException e)
+        {
+            throw new FormatException($"its roots cannot be read: {e.Message}", e);
+        }
     }
 
     private static ImmutableArray<byte> Digest(X509SVID svid)
@@ -86,7 +130,4 @@ internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadAp
 
         return [.. hash.GetHashAndReset()];
     }
-
-    private static string Printable(string text) =>
-        string.Concat((text.Length > 128 ? text[..128] + "..." : text).Select(c => c is < ' ' or > '~' ? '?' : c));
 }

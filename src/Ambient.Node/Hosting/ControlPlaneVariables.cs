@@ -73,14 +73,23 @@ internal static class ControlPlaneVariables
             return null;
         }
 
-        if (host.AuthorityFolder is not null || fake || variables.IsSet("CA_ADDRESS"))
+        foreach (var (other, set) in new[] { ("CA_ADDRESS", variables.IsSet("CA_ADDRESS")), ("AMBIENT_CA_DIR", host.AuthorityFolder is not null), ("FAKE_CA", fake) })
         {
-            variables.Fail($"{WorkloadApi}, CA_ADDRESS, AMBIENT_CA_DIR and FAKE_CA: only one of them may be set");
+            if (set)
+            {
+                variables.Fail($"{WorkloadApi} and {other}: only one of them may be set, for certificates come from one authority");
+            }
         }
 
-        if (!WorkloadApiAddress.TryParse(text, out var address))
+        if (!WorkloadApiAddress.TryParse(text, out var address, out var fault))
         {
-            variables.Fail($"{WorkloadApi}: \"{text}\" is neither unix:///path nor tcp://address:port");
+            variables.Fail($"{WorkloadApi}: \"{text}\": {fault}");
+            return null;
+        }
+
+        if (address.LeavesTheMachine)
+        {
+            variables.Note($"{WorkloadApi}: private keys come from {address} in the clear: whoever hears the network between has them. A unix socket is safe");
         }
 
         return address;

@@ -21,7 +21,7 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
     /// <summary>What is wrong, one message a variable.</summary>
     public IReadOnlyList<string> Errors => _errors;
 
-    /// <summary>What an operator should know once: settings that are accepted and have no effect yet.</summary>
+    /// <summary>What an operator should know once: settings that are accepted and have no effect yet, or a price.</summary>
     public IReadOnlyList<string> Notices => _notices;
 
     /// <summary>Whether this process runs in a pod of a Kubernetes cluster.</summary>
@@ -53,6 +53,9 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
 
     /// <summary>Adds an error that is about more than one variable.</summary>
     public void Fail(string error) => _errors.Add(error);
+
+    /// <summary>Adds what an operator should know.</summary>
+    public void Note(string notice) => _notices.Add(notice);
 
     /// <summary>A text, or the default when the variable is not set. Set and empty is empty.</summary>
     public string? Text(string name, string? byDefault, string meaning)

@@ -157,6 +157,7 @@ internal sealed class Ztunnel : IHostedProxy
         var authority = await Authority.OpenAsync(options.ToAuthorityOptions(), loggers, time, cancellationToken).ConfigureAwait(false);
         Own(authority);
         var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
+        authority.OnceHeard(_readiness.Require("workload api"));
 
         var revocation = options.RevocationFile is { } revoked ? Own(new RevocationFile(revoked, registry, loggers.CreateLogger("Revocation"), time)).Revocation : null;
 

@@ -4,6 +4,7 @@ using System.Text;
 using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Identity;
+using Ambient.Node.Authorities;
 using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Hosting;
 using Ambient.Node.Lifetime;
@@ -41,12 +42,17 @@ internal sealed class LoopbackMesh : IAsyncDisposable
 
     public Ztunnel First => _nodes[0].Ztunnel;
 
+    public IEnumerable<Ztunnel> Nodes => _nodes.Select(node => node.Ztunnel);
+
     public HostLoggerFactory Loggers => _loggers;
 
+    /// <summary>Where the nodes that are added get certificates; null: from the folder.</summary>
+    public WorkloadApiAddress? WorkloadApi { get; init; }
+
     /// <summary>A mesh with the workloads <c>client</c>, <c>other</c> (node a) and <c>server</c> (node b, service server:80), enrolled or not.</summary>
-    public static async Task<LoopbackMesh> StartAsync(bool enrolled = true, TimeSpan? grace = null, bool twoNodes = true)
+    public static async Task<LoopbackMesh> StartAsync(bool enrolled = true, TimeSpan? grace = null, bool twoNodes = true, WorkloadApiAddress? workloadApi = null)
     {
-        var mesh = new LoopbackMesh();
+        var mesh = new LoopbackMesh { WorkloadApi = workloadApi };
         mesh.WriteNamespace(enrolled);
         mesh.Write("workloads", Workload("client", "node-a") + Workload("other", "node-a") + Workload("server", "node-b") + """
             ---
@@ -123,6 +129,7 @@ internal sealed class LoopbackMesh : IAsyncDisposable
                 var options = new ZtunnelOptions
                 {
                     Mode = ZtunnelMode.Loopback,
+                    WorkloadApi = WorkloadApi,
                     Host = new HostOptions
                     {
                         Manifests = ManifestsFolder,

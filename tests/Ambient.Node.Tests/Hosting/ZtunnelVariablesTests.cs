@@ -237,6 +237,59 @@ public sealed class ZtunnelVariablesTests : IDisposable
         Assert.Contains(variables.Errors, error => error.StartsWith(name, StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("unix:///run/spire/sockets/agent.sock", false)]
+    [InlineData("unix:/run/spire/sockets/agent.sock", false)]
+    [InlineData("tcp://127.0.0.1:8081", false)]
+    [InlineData("tcp://10.0.0.1:8081", true)]
+    public void Read_WorkloadApi_IsTheAuthority_InsteadOfIstiod(string socket, bool noted)
+    {
+        var environment = Loopback();
+        environment.Remove("AMBIENT_CA_DIR");
+        environment["KUBERNETES_SERVICE_HOST"] = "10.96.0.1";
+        environment["SPIFFE_ENDPOINT_SOCKET"] = socket;
+
+        var (options, variables) = Read(environment);
+
+        Assert.Empty(variables.Errors);
+        Assert.Equal(socket, options.ToAuthorityOptions().WorkloadApi!.Text);
+        Assert.Null(options.CertificateAuthority);
+        Assert.Equal(noted, variables.Notices.Any(notice => notice.StartsWith("SPIFFE_ENDPOINT_SOCKET: private keys", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("/run/spire/sockets/agent.sock", "neither unix:///path nor tcp://address:port")]
+    [InlineData("unix://run/agent.sock", "not absolute")]
+    [InlineData("tcp://spire-agent:8081", "no name")]
+    public void Read_WorkloadApiThatIsNone_IsOneErrorThatSaysWhy(string socket, string reason)
+    {
+        var environment = Loopback();
+        environment.Remove("AMBIENT_CA_DIR");
+        environment["SPIFFE_ENDPOINT_SOCKET"] = socket;
+
+        var (_, variables) = Read(environment);
+
+        var error = Assert.Single(variables.Errors);
+        Assert.StartsWith($"SPIFFE_ENDPOINT_SOCKET: \"{socket}\": ", error, StringComparison.Ordinal);
+        Assert.Contains(reason, error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("CA_ADDRESS", "istiod.istio-system.svc:15012")]
+    [InlineData("AMBIENT_CA_DIR", "/var/lib/ambient")]
+    [InlineData("FAKE_CA", "true")]
+    public void Read_WorkloadApiBesideAnotherAuthority_IsAnErrorThatNamesBoth(string name, string value)
+    {
+        var environment = Loopback();
+        environment.Remove("AMBIENT_CA_DIR");
+        environment["SPIFFE_ENDPOINT_SOCKET"] = "unix:///run/agent.sock";
+        environment[name] = value;
+
+        var (_, variables) = Read(environment);
+
+        Assert.StartsWith($"SPIFFE_ENDPOINT_SOCKET and {name}: only one of them may be set", Assert.Single(variables.Errors), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Read_TwoSources_AreAnErrorLikeAnyOther()
     {

@@ -76,7 +76,7 @@ public sealed class TestAuthority : ICertificateAuthority
     {
         ArgumentNullException.ThrowIfNull(id);
         ArgumentNullException.ThrowIfNull(shape);
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using AsymmetricAlgorithm key = shape.Rsa ? RSA.Create(2048) : ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var now = _time.GetUtcNow();
         var request = shape.Request(shape.Uris ?? [id.ToString()], key);
         using var signed = request.Create(
@@ -85,7 +85,8 @@ public sealed class TestAuthority : ICertificateAuthority
             shape.NotBefore ?? now.AddMinutes(-1),
             shape.NotAfter ?? now + _lifetime,
             SvidCertificate.NewSerial());
-        return new X509Svid(id, signed.CopyWithPrivateKey(key), _intermediates, Roots);
+        var leaf = key is RSA rsa ? signed.CopyWithPrivateKey(rsa) : signed.CopyWithPrivateKey((ECDsa)key);
+        return new X509Svid(id, leaf, _intermediates, Roots);
     }
 
     /// <summary>A certificate for a key that somebody else keeps, and the authority's own.</summary>

@@ -39,9 +39,15 @@ public sealed record TestCertificate
     /// <summary>The SAN extension's content, byte for byte; null is a well-formed one.</summary>
     public ImmutableArray<byte>? RawSubjectAlternativeName { get; init; }
 
-    internal CertificateRequest Request(ImmutableArray<string> uris, ECDsa key)
+    /// <summary>Whether the leaf's key is RSA rather than of an elliptic curve.</summary>
+    public bool Rsa { get; init; }
+
+    internal CertificateRequest Request(ImmutableArray<string> uris, AsymmetricAlgorithm key)
     {
-        var request = new CertificateRequest(new X500DistinguishedName(""), key, HashAlgorithmName.SHA256);
+        var nobody = new X500DistinguishedName("");
+        var request = key is RSA rsa
+            ? new CertificateRequest(nobody, rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+            : new CertificateRequest(nobody, (ECDsa)key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(IsAuthority, false, 0, true));
         if (RawSubjectAlternativeName is { } raw)
         {
