@@ -164,7 +164,7 @@ public sealed class WorkloadApiZtunnelTests : IAsyncLifetime, IDisposable
             EnabledSslProtocols = SslProtocols.Tls13,
             ApplicationProtocols = [SslApplicationProtocol.Http2],
             ClientCertificateContext = caller.TlsContext,
-            RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+            RemoteCertificateValidationCallback = static (_, certificate, _, _) => certificate is not null,
         });
         return ((X509Certificate2)tls.RemoteCertificate!).SerialNumber;
     }
