@@ -1,17 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
-using Ambient.Hbone;
-using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Authorities;
 using Ambient.Node.Capture;
 using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.InPod;
-using Ambient.Node.Capture.Loopback;
 using Ambient.Node.Capture.PodNetwork;
 using Ambient.Node.Capture.Sockets;
-using Ambient.Node.Capture.Socks5;
 using Ambient.Node.Diagnostics.AccessLog;
 using Ambient.Node.Diagnostics.Admin;
 using Ambient.Node.Diagnostics.Logging;
@@ -180,23 +176,11 @@ internal sealed class Ztunnel : IHostedProxy
         }
 
         // 4. The engines and the listeners: bound now where they can be, so that a conflict stops the start.
-        var reserved = new ReservedPorts(options.Socks5 || options.Mode == ZtunnelMode.Loopback);
-        var inboundOptions = new InboundOptions
-        {
-            ResponseBaggage = options.ResponseBaggage,
-            LocalhostTunnel = options.LocalhostTunnel && options.Mode != ZtunnelMode.Loopback,
-            AttributeServices = host.LocalXdsPath is null && host.LocalXds is null,
-        };
-        var authorizer = new InboundAuthorizer(loggers.CreateLogger("rbac"), options.LogPolicyDecisions);
         var resolver = ResolverConfig.Read();
         var names = new NameRules(
             host.ClusterDomain, options.Mode == ZtunnelMode.Dedicated ? resolver.Search : null, options.PreferredServiceNamespace, host.IPv6Enabled);
-        var dns = options.AnswersNames
-            ? new DnsProxy(store, names, new DnsMetrics(registry), loggers.CreateLogger("dns"), time)
-            : null;
-        var onDemand = new OnDemandDns(registry, host.IPv6Enabled, time);
-        var dnsReady = dns is null ? null : _readiness.Require("dns proxy");
-        var pods = new PodEngines
+        var dnsReady = options.AnswersNames ? _readiness.Require("dns proxy") : null;
+        var parts = new EngineParts
         {
             Options = options,
             Mesh = store,
@@ -204,27 +188,34 @@ internal sealed class Ztunnel : IHostedProxy
             Svids = svids,
             Revocation = revocation,
             Connections = _connections,
-            Reserved = reserved,
-            Inbound = inboundOptions,
-            Authorizer = authorizer,
+            Reserved = new ReservedPorts(options.Socks5 || options.Mode == ZtunnelMode.Loopback),
+            Authorizer = new InboundAuthorizer(loggers.CreateLogger("rbac"), options.LogPolicyDecisions),
+            InboundOptions = new InboundOptions
+            {
+                ResponseBaggage = options.ResponseBaggage,
+                LocalhostTunnel = options.LocalhostTunnel && options.Mode != ZtunnelMode.Loopback,
+                AttributeServices = host.LocalXdsPath is null && host.LocalXds is null,
+            },
             Log = log,
             Metrics = metrics,
-            Dns = dns,
+            OnDemandNames = new OnDemandDns(registry, host.IPv6Enabled, time),
+            NameRules = names,
+            Dns = options.AnswersNames ? new DnsProxy(store, names, new DnsMetrics(registry), loggers.CreateLogger("dns"), time) : null,
             Resolver = resolver,
-            Names = onDemand,
             Loggers = loggers,
             Deadline = _shutdown.Deadline,
             Time = time,
         };
+        var pods = new PodEngines(parts);
         _node = Own(options.Mode switch
         {
-            ZtunnelMode.Dedicated => pods.Create(Named(options.Workload!), new NodeSockets(HboneOptions.OfSockets(options), loggers.CreateLogger("Sockets"))),
+            ZtunnelMode.Dedicated => pods.Create(Named(options.Workload!), parts.NewSockets()),
             ZtunnelMode.Shared => new InPodNode(
                 options.InPodSocket,
                 new PodProxies(StartPodAsync, new PodMetrics(registry), _readiness, loggers.CreateLogger("Capture")),
                 time,
                 loggers.CreateLogger("Capture")),
-            _ => LoopbackOf(new NodeSockets(HboneOptions.OfSockets(options), loggers.CreateLogger("Sockets"))),
+            _ => LoopbackOf(parts.NewSockets()),
         });
         OwnSync(new PolicyWatch(store, _connections, loggers.CreateLogger("Inbound")));
 
@@ -250,34 +241,12 @@ internal sealed class Ztunnel : IHostedProxy
 
         async Task<INodeCapture> StartPodAsync(PodInfo pod, PodNamespace network)
         {
-            var proxy = pods.Create(
-                Named(new ProxyWorkload(pod.Namespace, pod.Name, pod.ServiceAccount)),
-                new NodeSockets(HboneOptions.OfSockets(options), loggers.CreateLogger("Sockets"), network));
+            var proxy = pods.Create(Named(new ProxyWorkload(pod.Namespace, pod.Name, pod.ServiceAccount)), parts.NewSockets(network));
             await proxy.StartAsync().ConfigureAwait(false);
             return proxy;
         }
 
-        INodeCapture LoopbackOf(NodeSockets sockets)
-        {
-            var delivery = new Delivery(sockets, time);
-            var plaintext = new PlaintextProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, demand);
-            var unredirected = new UnredirectedPlaintext(store, plaintext, time);
-            var client = Own(new HboneClient(HboneOptions.OfClient(options, sockets, revocation), svids, time));
-            return new LoopbackNode(host.NodeName, new LoopbackServices
-            {
-                Mesh = store,
-                Sockets = sockets,
-                Socks5 = new Socks5Proxy(new LoopbackHostResolver(store, names), log, time),
-                Outbound = new OutboundProxy(store, client, sockets.Dialer, _connections, reserved, time, unredirected.TryTake, options.ResponseBaggage, onDemand, demand, host.Network),
-                Uncaptured = new UncapturedProxy(store, sockets.Dialer, unredirected, _connections),
-                Hbone = new HboneListeners(options, svids, revocation, new InboundProxy(store, delivery, _connections, reserved, authorizer, inboundOptions, time, demand), log, metrics, time).Create,
-                Connections = _connections,
-                Metrics = metrics,
-                Deadline = _shutdown.Deadline,
-                Time = time,
-                Logger = loggers.CreateLogger("Capture"),
-            });
-        }
+        INodeCapture LoopbackOf(NodeSockets sockets) => LoopbackEngines.Create(parts, sockets, Own(parts.NewTunnels(sockets)));
 
         IPEndPoint Serve(string name, IPEndPoint address, AdminHandler handler) => Own(AdminServer.Start(name, address, handler, time, adminLogger)).LocalEndPoint;
     }
