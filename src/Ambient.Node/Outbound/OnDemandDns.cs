@@ -9,7 +9,8 @@ namespace Ambient.Node.Outbound;
 
 /// <summary>
 /// Addresses of workloads that are known by a DNS name only (reference/ztunnel.md 3.6), by ztunnel's own resolver in its own network. Kept for
-/// half a minute, a failure for two seconds; the number of names is bounded.
+/// half a minute, a failure for two seconds; the number of names is bounded. Connections that need the same name at the same time wait for
+/// one answer: the machine's resolver answers one after the other, and a dead name server would pile them up.
 /// </summary>
 internal sealed class OnDemandDns
 {
@@ -18,18 +19,24 @@ internal sealed class OnDemandDns
     private static readonly TimeSpan s_unknown = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
-    private readonly ConcurrentDictionary<string, Answer> _answers = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, Lookup> _lookups = new(StringComparer.OrdinalIgnoreCase);
     private readonly CounterFamily _asked;
     private readonly AddressFamily _family;
     private readonly TimeProvider _time;
+    private readonly Func<string, AddressFamily, Task<IPAddress[]>> _resolve;
 
     /// <summary>Creates the resolver.</summary>
-    public OnDemandDns(MetricRegistry registry, bool ipv6, TimeProvider time)
+    /// <param name="registry">Where uses are counted.</param>
+    /// <param name="ipv6">Whether IPv6 addresses are of any use.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="resolve">Asks for a name's addresses; null: the machine's resolver does.</param>
+    public OnDemandDns(MetricRegistry registry, bool ipv6, TimeProvider time, Func<string, AddressFamily, Task<IPAddress[]>>? resolve = null)
     {
         ArgumentNullException.ThrowIfNull(registry);
         _asked = registry.Add(new CounterFamily("istio_on_demand_dns", "The total number of requests that used on-demand DNS (unstable)."));
         _family = ipv6 ? AddressFamily.Unspecified : AddressFamily.InterNetwork;
         _time = time;
+        _resolve = resolve ?? (static (name, family) => Dns.GetHostAddressesAsync(name, family));
     }
 
     /// <summary>The route, with an address of the name that it waits for; still an error when the name has none.</summary>
@@ -47,28 +54,47 @@ internal sealed class OnDemandDns
 
     private async ValueTask<IPAddress[]> ResolveAsync(string name, CancellationToken cancellationToken)
     {
-        if (_answers.TryGetValue(name, out var kept) && _time.GetElapsedTime(kept.Since) < (kept.Addresses.Length > 0 ? s_known : s_unknown))
+        while (true)
         {
-            return kept.Addresses;
-        }
+            if (_lookups.TryGetValue(name, out var known))
+            {
+                if (!known.Answer.IsCompleted || _time.GetElapsedTime(known.Since) < (known.Answer.Result.Length > 0 ? s_known : s_unknown))
+                {
+                    return await known.Answer.WaitAsync(cancellationToken).ConfigureAwait(false);
+                }
 
-        IPAddress[] addresses;
+                _lookups.TryRemove(KeyValuePair.Create(name, known));
+            }
+
+            if (_lookups.Count >= MostNames)
+            {
+                _lookups.Clear();
+            }
+
+            var lookup = new Lookup();
+            if (_lookups.TryAdd(name, lookup))
+            {
+                // Whoever came first may leave; the others still want to know.
+                _ = AskAsync(name, lookup);
+            }
+        }
+    }
+
+    private async Task AskAsync(string name, Lookup lookup)
+    {
+        IPAddress[] addresses = [];
         try
         {
-            addresses = await Dns.GetHostAddressesAsync(name, _family, cancellationToken).WaitAsync(s_patience, _time, cancellationToken).ConfigureAwait(false);
+            addresses = await _resolve(name, _family).WaitAsync(s_patience, _time).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or TimeoutException or ArgumentException)
         {
-            addresses = [];
+            // No addresses, then.
         }
-
-        if (_answers.Count >= MostNames)
+        finally
         {
-            _answers.Clear();
+            lookup.Complete(addresses, _time.GetTimestamp());
         }
-
-        _answers[name] = new Answer(addresses, _time.GetTimestamp());
-        return addresses;
     }
 
     private static MetricLabels LabelsOf(Workload source, string name) => MetricLabels.Of(
@@ -84,5 +110,19 @@ internal sealed class OnDemandDns
 
     private static string Or(string text) => text.Length == 0 ? "unknown" : text;
 
-    private sealed record Answer(IPAddress[] Addresses, long Since);
+    private sealed class Lookup
+    {
+        private readonly TaskCompletionSource<IPAddress[]> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<IPAddress[]> Answer => _answer.Task;
+
+        /// <summary>When it was answered.</summary>
+        public long Since { get; private set; }
+
+        public void Complete(IPAddress[] addresses, long now)
+        {
+            Since = now;
+            _answer.SetResult(addresses);
+        }
+    }
 }

@@ -204,6 +204,34 @@ public sealed class DnsProxyTests
         Assert.DoesNotContain("istio_dns_upstream_failures", metrics, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(16, "txt")]
+    [InlineData(65, "https")]
+    [InlineData(65280, "unknown")]
+    public async Task TypesWithoutAName_AreOneLabel_AndTcpIsAnother(ushort type, string label)
+    {
+        await using var dns = DnsKit.Start(DnsKit.Mesh(Mesh), "app", "client", s_rules);
+
+        await dns.AskAsync(DnsKit.Query("web", type), tcp: true);
+
+        Assert.Contains($"istio_dns_requests_total{{request_query_type=\"{label}\",request_protocol=\"tcp\",", dns.Metrics(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("one.example.com.corp.example", "one.example.com.")]
+    [InlineData("web.corp.example", "web.")]
+    [InlineData("web.app.svc.cluster.local.app.svc.cluster.local", null)]
+    [InlineData("corp.example", null)]
+    public async Task SearchListOfItsOwn_TakesThePlaceOfKubernetes(string name, string? alias)
+    {
+        await using var dns = DnsKit.Start(DnsKit.Mesh(Mesh), "app", "client", s_rules with { SearchDomains = ["corp.example"] });
+
+        var got = await dns.AskAsync(DnsKit.Query(name, 1));
+
+        Assert.Equal(alias is null ? [] : [alias], got.Answers.Where(answer => answer.Type == 5).Select(answer => answer.Data));
+        Assert.Equal(alias is null ? 1 : 0, dns.Forwarded);
+    }
+
     [Fact]
     [Trait("Category", "Fuzz")]
     public void Queries_OfAnyBytes_AreReadOrRefused()

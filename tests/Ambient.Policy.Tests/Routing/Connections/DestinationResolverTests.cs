@@ -343,6 +343,22 @@ public sealed class DestinationResolverTests
             ConnectionProtocol.Tcp, null, "192.0.2.1:5432");
     }
 
+    [Theory]
+    [InlineData("127.0.0.3:80", "192.0.2.1 192.0.2.2 2001:db8::1", "192.0.2.1 192.0.2.2")]
+    [InlineData("[::ffff:127.0.0.3]:80", "192.0.2.1 192.0.2.2 2001:db8::1", "192.0.2.1 192.0.2.2")]
+    [InlineData("127.0.0.3:80", "2001:db8::1 2001:db8::2", "2001:db8::1 2001:db8::2")]
+    [InlineData("[2001:db8::3]:80", "192.0.2.1 2001:db8::1 2001:db8::2", "2001:db8::1 2001:db8::2")]
+    public void EndpointKnownByName_IsAnyOfItsAddressesInTheDestinationsFamily_ElseAnyOther(string destination, string answers, string expected)
+    {
+        var named = (Pod("named") with { Hostname = "db.example" }).Behind(Web, (80, 5432));
+        var waiting = Resolve(Snapshot(Web, named), "127.0.0.3:80");
+        var addresses = answers.Split(' ').Select(IPAddress.Parse).ToArray();
+
+        var picked = Enumerable.Range(0, 200).Select(_ => DestinationResolver.Complete(waiting, To(destination), addresses, _random).NextHop!.Address.ToString());
+
+        Assert.Equal(expected.Split(' '), picked.Distinct().Order());
+    }
+
     [Fact]
     public void MappedDestination_IsTheIPv4One() =>
         AssertRoute(
