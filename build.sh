@@ -17,6 +17,8 @@ usage: ./build.sh VERB [arguments]
                     --netns gives each pod a network namespace and captures its traffic (root, Linux)
   test [arguments]  builds and runs every test project; ends with "N passed, N failed, N skipped"
                     (arguments go to `dotnet test`, for example: --filter Category=Golden)
+  fuzz [SECONDS]    the fuzz and property tests, each for that long (30) and from new seeds; a failure names
+                    its seed, and AMBIENT_FUZZ_SEED=N ./build.sh fuzz runs that round alone
   hosts [NAME...]   native binaries: artifacts/hosts/ztunnel and artifacts/hosts/waypoint
   pack              the four packages, with symbols: artifacts/packages
   docs              writes docs/reference-cases.md anew from what the tests say of themselves
@@ -177,12 +179,12 @@ verb_test() {
 
   local results=$artifacts/test-results project name from status crashed=0
   rm -rf "$results"; mkdir -p "$results"
-  for project in tests/*.Tests/*.Tests.csproj; do
+  for project in ${projects:-tests/*.Tests/*.Tests.csproj}; do
     name=$(basename "$project" .csproj)
     from=$SECONDS status=0
     say "$name"
     dotnet test "$project" --no-build --logger "trx;LogFileName=$name.trx" --results-directory "$results" \
-      --blame-hang --blame-hang-timeout 5m --blame-hang-dump-type none -v quiet --nologo "$@" || status=$?
+      --blame-hang --blame-hang-timeout "$((300 + ${AMBIENT_FUZZ_SECONDS:-0}))s" --blame-hang-dump-type none -v quiet --nologo "$@" || status=$?
     if [ ! -f "$results/$name.trx" ]; then
       say "$name left no results: counted as one failure"
       crashed=$((crashed + 1))
@@ -210,6 +212,14 @@ verb_test() {
 outcomes() {
   local outcome=$1; shift
   { cat -- "$@" 2>/dev/null || true; } | { grep -o '<UnitTestResult [^>]*outcome="'"$outcome"'"' || true; } | wc -l
+}
+
+verb_fuzz() {
+  local seconds=${1:-30}
+  [[ $seconds =~ ^[1-9][0-9]{0,4}$ ]] || fail "fuzz: \"$seconds\" is no number of seconds"
+  export AMBIENT_FUZZ_SECONDS=$seconds
+  local projects; projects=$(grep -rl --include='*.cs' '"Category", "Fuzz"' tests | cut -d/ -f1-2 | sort -u | sed -E 's|.*/(.*)|&/\1.csproj|')
+  verb_test --filter Category=Fuzz
 }
 
 verb_pack() {
@@ -242,7 +252,7 @@ verb_bench() {
 verb=${1:-help}
 [ $# -eq 0 ] || shift
 case "$verb" in
-  demo | test | hosts | pack | docs | bench) "verb_$verb" "$@" ;;
+  demo | test | fuzz | hosts | pack | docs | bench) "verb_$verb" "$@" ;;
   help | -h | --help) usage ;;
   *) usage >&2; fail "unknown verb: $verb" ;;
 esac

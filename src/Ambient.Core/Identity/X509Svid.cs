@@ -85,7 +85,7 @@ public sealed class X509Svid
             key.ImportFromPem(keyPem);
             return WithKey(id, chain, key, roots);
         }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        catch (Exception e) when (e is CryptographicException or ArgumentException or NotSupportedException)
         {
             throw NotItsKey(e);
         }
@@ -106,7 +106,7 @@ public sealed class X509Svid
             imported.ImportPkcs8PrivateKey(key, out var length);
             return length == key.Length ? WithKey(id, certificates, imported, roots) : throw new CryptographicException("there is more after it");
         }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        catch (Exception e) when (e is CryptographicException or ArgumentException or NotSupportedException)
         {
             throw NotItsKey(e);
         }

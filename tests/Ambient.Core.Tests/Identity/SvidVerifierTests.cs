@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Security.Cryptography.X509Certificates;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Core.Tests.Identity;
 
@@ -174,10 +175,10 @@ public class SvidVerifierTests
         Refused(SvidFailure.NoIdentity, Verify(Authority.Issue(Sleep, new TestCertificate { Uris = [], DnsNames = ["cluster.local"] })));
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Verify_SubjectAlternativeNameOfAnyBytes_IsRefusedWithoutException()
     {
-        var random = new Random(11);
-        for (var i = 0; i < 200; i++)
+        FuzzBudget.Run(200, random =>
         {
             var bytes = new byte[random.Next(0, 40)];
             random.NextBytes(bytes);
@@ -191,7 +192,7 @@ public class SvidVerifierTests
             var answer = Verify(Authority.Issue(Sleep, new TestCertificate { RawSubjectAlternativeName = [.. bytes] }));
             Assert.False(answer.IsAccepted);
             Assert.NotEmpty(answer.Reason);
-        }
+        });
     }
 
     [Fact]
@@ -210,12 +211,12 @@ public class SvidVerifierTests
         Refused(SvidFailure.NotAccepted, SvidVerifier.Verify(Authority.Issue(Sleep).Leaf, null, Authority.Roots, PeerRole.Server, SpiffeIdMatcher.OneOf([]), Now));
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Verify_FlippedBits_NeverThrowNorPass()
     {
         var svid = Authority.Issue(Sleep);
         var good = svid.Leaf.RawData;
-        var random = new Random(3);
-        for (var i = 0; i < 500; i++)
+        FuzzBudget.Run(500, random =>
         {
             var bytes = (byte[])good.Clone();
             bytes[random.Next(bytes.Length)] ^= (byte)(1 << random.Next(8));
@@ -226,11 +227,11 @@ public class SvidVerifierTests
             }
             catch (System.Security.Cryptography.CryptographicException)
             {
-                continue;
+                return;
             }
 
             Assert.False(SvidVerifier.Verify(mangled, null, Authority.Roots, PeerRole.Client, SpiffeIdMatcher.Any, Now).IsAccepted);
-        }
+        });
     }
 
     private static SvidVerification Verify(X509Svid svid, PeerRole role = PeerRole.Client) =>

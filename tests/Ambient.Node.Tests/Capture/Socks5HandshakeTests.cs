@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Node.Capture.Socks5;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Node.Tests.Capture;
 
@@ -83,10 +84,10 @@ public sealed class Socks5HandshakeTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public async Task Read_RandomBytes_NeverDoesAnythingElseThanAnswerOrRefuse()
     {
-        var random = new Random(20261123);
-        for (var i = 0; i < 300; i++)
+        await FuzzBudget.RunAsync(300, async random =>
         {
             using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             await client.ConnectAsync(_listener.LocalEndPoint!);
@@ -109,6 +110,6 @@ public sealed class Socks5HandshakeTests : IAsyncLifetime, IDisposable
             {
                 Assert.NotEmpty(e.Message);
             }
-        }
+        });
     }
 }

@@ -5,6 +5,7 @@ using System.Text;
 using Ambient.Node.Diagnostics.Admin;
 using Ambient.Node.Diagnostics.Metrics;
 using Ambient.Node.Lifetime;
+using Ambient.Testing.Fuzzing;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.Node.Tests.Diagnostics;
@@ -36,6 +37,20 @@ public sealed class AdminServerTests
         await using var server = Start((_, _) => ValueTask.FromResult(AdminResponse.Text(200, "ok\n")));
 
         Assert.StartsWith($"HTTP/1.1 {status} ", await SendAsync(server, Encoding.ASCII.GetBytes(request)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public async Task Request_Damaged_IsAnsweredAndTheServerGoesOn()
+    {
+        await using var server = Start((request, _) => ValueTask.FromResult(AdminResponse.Text(200, $"{request.Path} {request.Parameter("src")}\n")));
+        await FuzzBudget.RunAsync(300, async random =>
+        {
+            var request = Damage.Of("GET /explain?src=a%20b&dst=c:80 HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\nAccept-Encoding: gzip\r\n\r\n"u8, random);
+
+            Assert.Matches("^HTTP/1\\.1 (200|400) ", await SendAsync(server, request, ends: true));
+        });
+        Assert.StartsWith("HTTP/1.1 200 ", await SendAsync(server, "GET / HTTP/1.1\r\n\r\n"u8.ToArray()), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -174,11 +189,16 @@ public sealed class AdminServerTests
     private AdminServer Start(AdminHandler handler) =>
         AdminServer.Start("test", new IPEndPoint(IPAddress.Loopback, 0), handler, _kit.Time, NullLogger.Instance);
 
-    private static async Task<string> SendAsync(AdminServer server, byte[] request)
+    private static async Task<string> SendAsync(AdminServer server, byte[] request, bool ends = false)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(server.LocalEndPoint);
         await socket.SendAsync(request);
+        if (ends)
+        {
+            socket.Shutdown(SocketShutdown.Send);
+        }
+
         var answer = new byte[4096];
         var length = 0;
         while (await socket.ReceiveAsync(answer.AsMemory(length)).AsTask().WaitAsync(TimeSpan.FromSeconds(30)) is > 0 and var read)

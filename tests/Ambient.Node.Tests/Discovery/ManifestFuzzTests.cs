@@ -1,9 +1,9 @@
-using System.Text;
 using Ambient.Node.Discovery;
 using Ambient.Node.Discovery.LocalConfig;
 using Ambient.Node.Discovery.Manifests;
 using Ambient.Node.Discovery.Translation;
 using Ambient.Testing;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Node.Tests.Discovery;
 
@@ -17,6 +17,7 @@ public sealed class ManifestFuzzTests
     ];
 
     [SkippableTheory]
+    [Trait("Category", "Fuzz")]
     [InlineData("bookinfo-waypoint")]
     [InlineData("policies")]
     [InlineData("peer-authentication")]
@@ -26,7 +27,7 @@ public sealed class ManifestFuzzTests
     public void Manifests_Mutated_AreReadOrReported(string name)
     {
         var original = File.ReadAllText(GoldenFolder.Require("mesh", name, "input.yaml"));
-        Mutate(original, seed: name.Length, rounds: 150, text =>
+        Mutate(original, rounds: 150, text =>
         {
             var load = ManifestLoader.LoadText("fuzz.yaml", text);
             if (load.Errors.Count == 0)
@@ -39,10 +40,11 @@ public sealed class ManifestFuzzTests
     }
 
     [SkippableFact]
+    [Trait("Category", "Fuzz")]
     public void LocalConfig_Mutated_IsReadOrReported()
     {
         var original = File.ReadAllText(GoldenFolder.Require("ztunnel", "local.yaml"));
-        Mutate(original, seed: 7, rounds: 400, text =>
+        Mutate(original, rounds: 400, text =>
         {
             var errors = new ConfigurationErrors { File = "fuzz.yaml" };
             new LocalConfigReader(errors).Read(new StringReader(text));
@@ -59,53 +61,22 @@ public sealed class ManifestFuzzTests
         });
     }
 
-    private static void Mutate(string original, int seed, int rounds, Action<string> read)
+    private static void Mutate(string original, int rounds, Action<string> read)
     {
-        var random = new Random(seed);
         var lines = original.Split('\n');
-        for (var round = 0; round < rounds; round++)
+        FuzzBudget.Run(rounds, random =>
         {
             // A window keeps a round short and moves the damage through the whole file.
             var start = random.Next(Math.Max(1, lines.Length - 120));
-            var text = new StringBuilder(string.Join('\n', lines.Skip(start).Take(120)));
-            for (var change = random.Next(1, 6); change > 0; change--)
-            {
-                Change(text, random);
-            }
-
-            var mutated = text.ToString();
+            var mutated = Damage.Of(string.Join('\n', lines.Skip(start).Take(120)), random, Fragments);
             try
             {
                 read(mutated);
             }
             catch (Exception e) when (e is not Xunit.Sdk.XunitException)
             {
-                Assert.Fail($"round {round}: {e}\n--- text ---\n{mutated}");
+                Assert.Fail($"{e}\n--- text ---\n{mutated}");
             }
-        }
-    }
-
-    private static void Change(StringBuilder text, Random random)
-    {
-        var at = random.Next(text.Length + 1);
-        var length = random.Next(Math.Min(40, text.Length - at) + 1);
-        switch (random.Next(5))
-        {
-            case 0:
-                text.Remove(at, length);
-                break;
-            case 1:
-                text.Insert(at, Fragments[random.Next(Fragments.Length)]);
-                break;
-            case 2:
-                text.Insert(random.Next(text.Length + 1), text.ToString(at, length));
-                break;
-            case 3 when at < text.Length:
-                text[at] = (char)random.Next(1, 0x180);
-                break;
-            default:
-                text.Length = at;
-                break;
-        }
+        });
     }
 }

@@ -3,6 +3,7 @@ using System.Net;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Policy.Authorization;
+using Ambient.Testing.Fuzzing;
 using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Authorization;
@@ -13,14 +14,11 @@ public sealed class PolicyMatchingPropertyTests
     private static readonly string[] Names = ["a", "b", "ab", ""];
     private static readonly string[] Patterns = ["a", "b*", "*b", "*", "td/ns/a*", "*/sa/b", "td/ns/a/sa/b"];
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    public void Authorize_RandomPolicies_AsThePlainRules(int seed)
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public void Authorize_RandomPolicies_AsThePlainRules()
     {
-        var random = new Random(seed);
-        for (var round = 0; round < 4000; round++)
+        FuzzBudget.Run(12_000, random =>
         {
             var policies = Enumerable.Range(0, random.Next(5) == 0 ? random.Next(20, 40) : random.Next(5)).Select(i => RandomPolicy(random, i)).ToArray();
             var destination = Pod("server", "a", "10.0.0.1") with
@@ -36,7 +34,7 @@ public sealed class PolicyMatchingPropertyTests
             {
                 Assert.True(PolicyMatches(policies.Single(policy => policy.Key == decision.Policy), facts));
             }
-        }
+        });
     }
 
     private static bool PlainRules(AuthorizationPolicy[] policies, Workload destination, ConnectionFacts facts)

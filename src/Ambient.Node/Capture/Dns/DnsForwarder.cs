@@ -130,7 +130,7 @@ internal sealed class DnsForwarder(ImmutableArray<IPEndPoint> servers, NodeSocke
     /// The answer, if it is a response with our number to our question; servers may write its letters otherwise. A server that cannot read
     /// a question may leave it out of its refusal: then it is put back.
     /// </summary>
-    private static byte[]? Read(ReadOnlySpan<byte> answer, byte[] asked, in DnsQuery query)
+    internal static byte[]? Read(ReadOnlySpan<byte> answer, byte[] asked, in DnsQuery query)
     {
         if (answer.Length < HeaderSize || !answer[..2].SequenceEqual(asked.AsSpan(0, 2)) || (answer[2] & 0x80) == 0)
         {

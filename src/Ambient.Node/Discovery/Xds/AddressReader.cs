@@ -13,6 +13,8 @@ namespace Ambient.Node.Discovery.Xds;
 /// </summary>
 internal sealed class AddressReader(StringPool strings)
 {
+    private readonly ServicesPool _services = new(strings);
+
     /// <summary>A workload.</summary>
     /// <exception cref="ResourceException">A field has no meaning here.</exception>
     public Workload Read(Wire.Workload wire)
@@ -71,7 +73,7 @@ internal sealed class AddressReader(StringPool strings)
             Waypoint = Gateway("waypoint", wire.Waypoint),
             NetworkGateway = Gateway("network_gateway", wire.NetworkGateway),
             Capacity = wire.Capacity ?? 1,
-            Services = Services(wire.Services),
+            Services = _services.Get(wire.Services),
         };
     }
 
@@ -113,7 +115,7 @@ internal sealed class AddressReader(StringPool strings)
             Hostname = strings.Get(wire.Hostname),
             Vips = vips.DrainToImmutable(),
             CidrVips = ranges.DrainToImmutable(),
-            Ports = Ports(wire.Ports),
+            Ports = WirePorts.Read(wire.Ports),
             SubjectAltNames = [.. wire.SubjectAltNames.Select(strings.Get)],
             Waypoint = Gateway("waypoint", wire.Waypoint),
             WeightedWaypoints = [.. wire.WeightedWaypoints.Select(weighted => new WeightedWaypoint(
@@ -151,47 +153,17 @@ internal sealed class AddressReader(StringPool strings)
             Wire.ApplicationTunnel.Types.Protocol.Proxy => ApplicationTunnelProtocol.Proxy,
             var other => throw Unknown("application_tunnel.protocol", other),
         },
-        Port("application_tunnel.port", wire.Port));
+        WirePorts.Read("application_tunnel.port", wire.Port));
 
     private GatewayAddress? Gateway(string field, Wire.GatewayAddress? wire) => wire?.DestinationCase switch
     {
         null => null,
         Wire.GatewayAddress.DestinationOneofCase.Hostname => GatewayAddress.ByHostname(
-            strings.Get(wire.Hostname.Namespace), strings.Get(wire.Hostname.Hostname), Port(field, wire.HboneMtlsPort)),
+            strings.Get(wire.Hostname.Namespace), strings.Get(wire.Hostname.Hostname), WirePorts.Read(field, wire.HboneMtlsPort)),
         Wire.GatewayAddress.DestinationOneofCase.Address => GatewayAddress.ByAddress(
-            new NetworkAddress(strings.Get(wire.Address.Network), Address(field, wire.Address.Address)), Port(field, wire.HboneMtlsPort)),
+            new NetworkAddress(strings.Get(wire.Address.Network), Address(field, wire.Address.Address)), WirePorts.Read(field, wire.HboneMtlsPort)),
         _ => throw new ResourceException($"{field}: the destination is missing"),
     };
-
-    private ImmutableDictionary<string, ImmutableArray<ServicePort>> Services(MapField<string, Wire.PortList> wire)
-    {
-        if (wire.Count == 0)
-        {
-            return ImmutableDictionary<string, ImmutableArray<ServicePort>>.Empty;
-        }
-
-        var services = ImmutableDictionary.CreateBuilder<string, ImmutableArray<ServicePort>>();
-        foreach (var (key, ports) in wire)
-        {
-            services[strings.Get(key)] = Ports(ports.Ports);
-        }
-
-        return services.ToImmutable();
-    }
-
-    private static ImmutableArray<ServicePort> Ports(RepeatedField<Wire.Port> wire)
-    {
-        var ports = ImmutableArray.CreateBuilder<ServicePort>(wire.Count);
-        foreach (var port in wire)
-        {
-            ports.Add(new ServicePort(
-                Port("ports.service_port", port.ServicePort),
-                Port("ports.target_port", port.TargetPort),
-                port.AppProtocol is >= Wire.AppProtocol.Unknown and <= Wire.AppProtocol.Tls ? (AppProtocol)(int)port.AppProtocol : AppProtocol.Unknown));
-        }
-
-        return ports.MoveToImmutable();
-    }
 
     private static ImmutableArray<IPAddress> Addresses(RepeatedField<ByteString> wire)
     {
@@ -207,8 +179,6 @@ internal sealed class AddressReader(StringPool strings)
     private static IPAddress Address(string field, ByteString bytes) => bytes.Length is 4 or 16
         ? new IPAddress(bytes.Span)
         : throw new ResourceException($"{field}: an address of {bytes.Length} bytes; 4 or 16 are wanted");
-
-    private static int Port(string field, uint port) => port <= ushort.MaxValue ? (int)port : throw new ResourceException($"{field}: {port} is no port");
 
     private static ResourceException Unknown(string field, Enum value) => new($"{field}: {value} is not known to this version, or not supported");
 }

@@ -113,8 +113,9 @@ internal sealed class XdsResponse
             name = model is Workload workload && workload.Uid == name ? workload.Uid : name;
             Taken.Add(new Accepted(name, version, model));
         }
-        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or ArgumentException)
+        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or ArgumentException or InvalidOperationException)
         {
+            // InvalidOperationException is what Google.Protobuf says to a wrapper message with a tag of 0 in it.
             Refused.Add((name, e.Message));
         }
     }

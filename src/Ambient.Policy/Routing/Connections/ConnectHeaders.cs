@@ -102,7 +102,7 @@ public static class ConnectHeaders
 
     private static void Append(StringBuilder text, string key, string value)
     {
-        if (value.Length == 0 || value.AsSpan().ContainsAnyExceptInRange(' ', '~') || value.AsSpan().ContainsAny(',', '=', ';'))
+        if (value.Length == 0 || value.AsSpan().ContainsAnyExceptInRange('!', '~') || value.AsSpan().ContainsAny(',', '=', ';'))
         {
             return;
         }

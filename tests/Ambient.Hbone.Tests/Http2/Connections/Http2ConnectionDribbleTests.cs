@@ -1,5 +1,6 @@
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Framing;
+using Ambient.Testing.Fuzzing;
 using Ambient.Testing.Http2;
 
 namespace Ambient.Hbone.Tests.Http2.Connections;
@@ -29,10 +30,10 @@ public class Http2ConnectionDribbleTests
     }
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public async Task Server_RandomGarbageAfterTheHandshake_EndsInOrderEveryTime()
     {
-        var random = new Random(9113);
-        for (var round = 0; round < 200; round++)
+        await FuzzBudget.RunAsync(200, async random =>
         {
             await using var harness = await ConnectionHarness.ServerAsync();
             var garbage = new byte[random.Next(1, 400)];
@@ -56,8 +57,38 @@ public class Http2ConnectionDribbleTests
             await harness.Connection.Completion.WaitAsync(ConnectionHarness.Patience);
             Assert.True(harness.Connection.Error is null or IOException, harness.Connection.Error?.ToString());
             Assert.Equal(0, harness.Connection.OpenStreams);
-        }
+        });
     }
+
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public Task Client_DamagedConversation_EndsInOrderEveryTime() => FuzzBudget.RunAsync(200, async random =>
+    {
+        await using var harness = ConnectionHarness.StartClient();
+        await harness.Peer.HandshakeAsync();
+        var (tunnel, sent) = harness.Open();
+        byte[] good =
+        [
+            .. RudePeer.Frame(FrameType.Headers, FrameFlags.EndHeaders, 1, harness.Peer.Block((":status", "200"), ("baggage", "k8s.namespace.name=a"))),
+            .. RudePeer.Frame(FrameType.Settings, FrameFlags.None, 0, 0, 4, 0, 1, 0, 0),
+            .. RudePeer.Frame(FrameType.Data, FrameFlags.Padded, 1, [3, .. "hello"u8, 0, 0, 0]),
+            .. RudePeer.Frame(FrameType.WindowUpdate, FrameFlags.None, 1, RudePeer.Number(1000)),
+            .. RudePeer.Frame(FrameType.Ping, FrameFlags.None, 0, new byte[8]),
+            .. RudePeer.Frame(FrameType.GoAway, FrameFlags.None, 0, [.. RudePeer.Number(1), .. RudePeer.Number(0), .. "bye"u8]),
+            .. RudePeer.Frame(FrameType.Data, FrameFlags.EndStream, 1, [.. "the end"u8]),
+        ];
+        await harness.Peer.SendRawAsync(Damage.Of(good, random));
+        await harness.Peer.CloseAsync();
+        await harness.Connection.Completion.WaitAsync(ConnectionHarness.Patience);
+        Assert.True(harness.Connection.Error is null or IOException, harness.Connection.Error?.ToString());
+
+        // Whoever waits for the tunnel or reads from it hears the end of it.
+        await Task.WhenAny(sent.Answer, Task.Delay(ConnectionHarness.Patience));
+        Assert.True(sent.Answer.IsCompleted);
+        _ = sent.Answer.Exception;
+        await tunnel.WaitUntilClosedAsync();
+        Assert.Equal(0, harness.Connection.OpenStreams);
+    });
 
     private static async Task ConversationAsync(ConnectionHarness harness)
     {

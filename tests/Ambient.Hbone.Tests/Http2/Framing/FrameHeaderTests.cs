@@ -1,20 +1,21 @@
 using Ambient.Hbone.Http2.Framing;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Hbone.Tests.Http2.Framing;
 
 public class FrameHeaderTests
 {
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void ReadWrite_AnyHeader_RoundTrips()
     {
-        var random = new Random(9113);
-        Span<byte> wire = stackalloc byte[FrameHeader.Size];
-        for (var i = 0; i < 10_000; i++)
+        var wire = new byte[FrameHeader.Size];
+        FuzzBudget.Run(10_000, random =>
         {
             var header = new FrameHeader(random.Next(1 << 24), (FrameType)random.Next(256), (FrameFlags)random.Next(256), random.Next());
             header.Write(wire);
             Assert.Equal(header, FrameHeader.Read(wire));
-        }
+        });
     }
 
     [Fact]

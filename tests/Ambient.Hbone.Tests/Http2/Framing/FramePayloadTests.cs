@@ -1,4 +1,5 @@
 using Ambient.Hbone.Http2.Framing;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Hbone.Tests.Http2.Framing;
 
@@ -64,4 +65,46 @@ public class FramePayloadTests
         Assert.StartsWith("bad???[31m?", text, StringComparison.Ordinal);
         Assert.Equal(128, text.Length);
     }
+
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public void Payloads_OfAnyBytes_AfterTheRules_AreReadOrRefused() => FuzzBudget.Run(50_000, random =>
+    {
+        var payload = new byte[random.Next(40)];
+        random.NextBytes(payload);
+        var header = new FrameHeader(payload.Length, (FrameType)random.Next(10), (FrameFlags)random.Next(256), random.Next(3));
+        try
+        {
+            FrameRules.Check(header, 16384);
+            switch (header.Type)
+            {
+                case FrameType.Data:
+                    Assert.InRange(FramePayload.Data(header, payload).Length, 0, payload.Length);
+                    break;
+                case FrameType.Headers:
+                    Assert.InRange(FramePayload.HeaderBlock(header, payload).Length, 0, payload.Length);
+                    break;
+                case FrameType.WindowUpdate:
+                    Assert.InRange(FramePayload.WindowUpdate(header, payload), 1, int.MaxValue);
+                    break;
+                case FrameType.RstStream:
+                    FramePayload.RstStream(payload);
+                    break;
+                case FrameType.Ping:
+                    FramePayload.Ping(payload);
+                    break;
+                case FrameType.GoAway:
+                    Assert.InRange(FramePayload.GoAway(payload).LastStreamId, 0, int.MaxValue);
+                    Assert.DoesNotContain(FramePayload.GoAwayDebug(payload), char.IsControl);
+                    break;
+                case FrameType.Settings when !header.HasFlag(FrameFlags.Ack):
+                    new PeerSettings().Apply(payload, fromServer: random.Next(2) == 0);
+                    break;
+            }
+        }
+        catch (Exception e) when (e is Http2ConnectionException or Http2StreamException)
+        {
+            Assert.NotEmpty(e.Message);
+        }
+    });
 }

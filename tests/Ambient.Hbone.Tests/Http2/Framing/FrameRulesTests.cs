@@ -1,4 +1,5 @@
 using Ambient.Hbone.Http2.Framing;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Hbone.Tests.Http2.Framing;
 
@@ -71,15 +72,15 @@ public class FrameRulesTests
         FrameRules.Check(new FrameHeader(length, (FrameType)type, (FrameFlags)flags, stream), MaxFrameSize);
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Check_AnyHeader_ThrowsOnlyTheTwoExceptions()
     {
-        var random = new Random(3);
-        for (var i = 0; i < 20_000; i++)
+        FuzzBudget.Run(20_000, random =>
         {
             var header = new FrameHeader(random.Next(2) == 0 ? random.Next(20) : random.Next(1 << 24), (FrameType)random.Next(12), (FrameFlags)random.Next(256), random.Next(3));
             var exception = Record.Exception(() => FrameRules.Check(header, 16384));
             Assert.True(exception is null or Http2ConnectionException or Http2StreamException, exception?.ToString());
             Assert.True(exception is not null || header.Length <= 16384);
-        }
+        });
     }
 }

@@ -1,4 +1,5 @@
 using Ambient.Hbone.Http2.Framing;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Hbone.Tests.Http2.Framing;
 
@@ -37,10 +38,10 @@ public class PeerSettingsTests
     }
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Apply_RandomBytes_KeepsValuesInRange()
     {
-        var random = new Random(6);
-        for (var i = 0; i < 10_000; i++)
+        FuzzBudget.Run(10_000, random =>
         {
             var payload = new byte[random.Next(10) * 6];
             random.NextBytes(payload);
@@ -54,7 +55,7 @@ public class PeerSettingsTests
             Assert.True(Record.Exception(() => settings.Apply(payload, random.Next(2) == 0)) is null or Http2ConnectionException);
             Assert.InRange(settings.MaxFrameSize, 16384, 16777215);
             Assert.InRange(settings.InitialWindowSize, 0, int.MaxValue);
-        }
+        });
     }
 
     private static void Apply(PeerSettings settings, bool fromServer, params (SettingId Id, uint Value)[] entries)

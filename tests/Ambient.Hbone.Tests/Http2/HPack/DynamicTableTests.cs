@@ -1,16 +1,17 @@
 using System.Text;
 using Ambient.Hbone.Http2.HPack;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Hbone.Tests.Http2.HPack;
 
 public class DynamicTableTests
 {
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Insert_AnySequence_HoldsWhatAPlainListHolds()
     {
-        for (var seed = 0; seed < 100; seed++)
+        FuzzBudget.Run(100, random =>
         {
-            var random = new Random(seed);
             var table = new DynamicTable(random.Next(0, 500));
             var model = new List<(string Name, string Value)>();
             for (var step = 0; step < 500; step++)
@@ -50,7 +51,7 @@ public class DynamicTableTests
                     Assert.Equal(model[index], (Encoding.ASCII.GetString(table.Name(index)), Encoding.ASCII.GetString(table.Value(index))));
                 }
             }
-        }
+        });
     }
 
     private static int Size((string Name, string Value) entry) => entry.Name.Length + entry.Value.Length + 32;

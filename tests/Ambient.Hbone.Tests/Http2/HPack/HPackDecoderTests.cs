@@ -1,6 +1,7 @@
 using System.Text;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Http2.HPack;
+using Ambient.Testing.Fuzzing;
 using Ambient.Testing;
 
 namespace Ambient.Hbone.Tests.Http2.HPack;
@@ -81,11 +82,11 @@ public class HPackDecoderTests
     }
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Decode_RandomBytes_ThrowsNothingButConnectionErrors()
     {
-        var random = new Random(1);
         var accepted = 0;
-        for (var i = 0; i < 50_000; i++)
+        FuzzBudget.Run(50_000, random =>
         {
             var block = new byte[random.Next(64)];
             random.NextBytes(block);
@@ -98,16 +99,16 @@ public class HPackDecoderTests
             {
                 Assert.Equal(Http2ErrorCode.CompressionError, exception.Code);
             }
-        }
+        });
 
         Assert.True(accepted > 0);
     }
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Decode_ValidBlockCutOrBent_ThrowsNothingButConnectionErrors()
     {
-        var random = new Random(2);
-        for (var i = 0; i < 20_000; i++)
+        FuzzBudget.Run(20_000, random =>
         {
             var block = HPackBlocks.Encode(
                 new HPackEncoder(),
@@ -128,15 +129,15 @@ public class HPackDecoderTests
             {
                 Assert.Equal(Http2ErrorCode.CompressionError, exception.Code);
             }
-        }
+        });
     }
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void DecodeEncode_RandomHeadersOverOneConnection_RoundTrip()
     {
-        for (var seed = 0; seed < 60; seed++)
+        FuzzBudget.Run(60, random =>
         {
-            var random = new Random(seed);
             var limit = random.Next(0, 600);
             var decoder = new HPackDecoder(limit);
             var encoder = new HPackEncoder();
@@ -154,7 +155,7 @@ public class HPackDecoderTests
                 var block = HPackBlocks.Encode(encoder, headers);
                 Assert.Equal(headers.Select(header => (header.Name, header.Value)), HeaderList.Decode(decoder, block));
             }
-        }
+        });
     }
 
     private static (string Name, string Value, HeaderIndexing Indexing) RandomHeader(Random random)

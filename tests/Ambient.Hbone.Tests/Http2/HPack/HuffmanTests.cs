@@ -1,4 +1,5 @@
 using Ambient.Hbone.Http2.HPack;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Hbone.Tests.Http2.HPack;
 
@@ -59,24 +60,24 @@ public class HuffmanTests
         Assert.Equal(!fails, Huffman.TryDecode(Convert.FromHexString(code), new byte[64], out _));
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Decode_RandomStrings_RoundTrip()
     {
-        var random = new Random(7541);
-        for (var i = 0; i < 2000; i++)
+        FuzzBudget.Run(2000, random =>
         {
             var source = new byte[random.Next(200)];
             random.NextBytes(source);
             var encoded = Encode(source);
             Assert.Equal(Huffman.EncodedLength(source), encoded.Length);
             Assert.Equal(source, Decode(encoded));
-        }
+        });
     }
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Decode_RandomBytes_FailsOrGivesWhatEncodesToThem()
     {
-        var random = new Random(7542);
-        for (var i = 0; i < 20_000; i++)
+        FuzzBudget.Run(20_000, random =>
         {
             var source = new byte[random.Next(12)];
             random.NextBytes(source);
@@ -85,7 +86,7 @@ public class HuffmanTests
             {
                 Assert.Equal(source, Encode(decoded.AsSpan(0, written).ToArray()));
             }
-        }
+        });
     }
 
     private static byte[] Encode(byte[] source)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Ambient.Node.Capture.Dns;
+using Ambient.Testing.Fuzzing;
 using Ambient.Testing;
 
 namespace Ambient.Node.Tests.Capture.Dns;
@@ -236,27 +237,47 @@ public sealed class DnsProxyTests
     [Trait("Category", "Fuzz")]
     public void Queries_OfAnyBytes_AreReadOrRefused()
     {
-        var random = new Random(53);
         var good = DnsKit.Query("web.app.svc.cluster.local", 1, payload: 1232);
-        for (var round = 0; round < 50_000; round++)
+        FuzzBudget.Run(50_000, random =>
         {
-            var message = good.ToArray();
-            for (var i = 0; i < 1 + (round % 6); i++)
-            {
-                message[random.Next(message.Length)] = (byte)random.Next(256);
-            }
-
-            message = message[..(round % 3 == 0 ? random.Next(message.Length + 1) : message.Length)];
+            var message = Damage.Of(good, random);
             if (!DnsQuery.TryRead(message, out var query, out var code))
             {
-                continue;
+                return;
             }
 
             var answer = code != DnsCode.NoError || query.Name is null
                 ? DnsAnswer.Failure(message, query, code)
                 : DnsAnswer.Addresses(message, query, null, [System.Net.IPAddress.Loopback], query.Payload);
             Assert.InRange(answer.Length, 12, Math.Max(512, query.Payload));
-        }
+        });
+    }
+
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public void AnswersOfServers_Damaged_AreTakenOnlyForTheirQuestion()
+    {
+        var asked = DnsKit.Query("example.org", 1, payload: 1232);
+        Assert.True(DnsQuery.TryRead(asked, out var query, out _));
+        var good = DnsAnswer.Addresses(asked, query, null, [System.Net.IPAddress.Parse("192.0.2.1")], 1232);
+        var taken = 0;
+        FuzzBudget.Run(20_000, random =>
+        {
+            if (DnsForwarder.Read(Damage.Of(good, random), asked, query) is not { } answer)
+            {
+                return;
+            }
+
+            taken++;
+            DnsAnswer.Relay(answer, 7);
+            Assert.Equal([0, 7], answer[..2]);
+            Assert.True((answer[2] & 0x80) != 0);
+            Assert.Equal(
+                System.Text.Encoding.Latin1.GetString(asked[12..query.QuestionEnd]),
+                System.Text.Encoding.Latin1.GetString(answer[12..query.QuestionEnd]),
+                ignoreCase: true);
+        });
+        Assert.True(taken > 0);
     }
 
     [Fact]

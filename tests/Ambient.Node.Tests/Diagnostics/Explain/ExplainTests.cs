@@ -8,6 +8,7 @@ using Ambient.Node.Diagnostics.Admin;
 using Ambient.Node.Diagnostics.Explain;
 using Ambient.Policy.Authorization;
 using Ambient.Testing;
+using Ambient.Testing.Fuzzing;
 using Ambient.Testing.Golden;
 
 namespace Ambient.Node.Tests.Diagnostics.Explain;
@@ -53,6 +54,18 @@ public sealed class ExplainTests
         Assert.Contains("ALLOW app/sleepers: matches by rule 0", text, StringComparison.Ordinal);
         Assert.Contains("app/gone: listed by the workload, and nobody knows it", text, StringComparison.Ordinal);
         Assert.Contains("ALLOWED: allowed by: app/sleepers", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public void Question_Damaged_IsAnsweredOrRefused()
+    {
+        var endpoint = EndpointOf(Capture.Dns.DnsKit.Mesh(Yaml));
+        FuzzBudget.Run(3000, random =>
+        {
+            var query = Damage.Of("src=app/sleep&dst=web.app.svc.cluster.local:80&format=json", random, "%2F", "&", "=", "[::1]:80", "10.96.0.2:80", "%", "..", "*.", "/", ":0");
+            Assert.Contains(Of(endpoint, new AdminRequest("GET", "/explain", query, "")).Status, (int[])[200, 400, 404]);
+        });
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using Ambient.Node.Discovery.Xds;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Testing;
 using Ambient.Testing.ControlPlane;
+using Ambient.Testing.Fuzzing;
 using Ambient.Testing.Golden;
 
 namespace Ambient.Node.Tests.Discovery.Xds;
@@ -33,32 +34,26 @@ public sealed class GoldenXdsTests
 
     /// <summary>Whatever happens to the bytes on their way, the client neither fails nor takes a policy for one that lets more in.</summary>
     [SkippableTheory]
+    [Trait("Category", "Fuzz")]
     [MemberData(nameof(Cases))]
     public void RecordedBytes_Damaged_AreReadOrRefused(string name)
     {
         var folder = GoldenFolder.Case("mesh", name);
-        var random = new Random(name.Length);
         foreach (var file in (string[])["address.binpb", "authorization.binpb"])
         {
             var original = File.ReadAllBytes(Path.Combine(folder, file));
-            for (var round = 0; round < 200; round++)
+            FuzzBudget.Run(200, random =>
             {
-                var damaged = original.ToArray();
-                for (var i = 0; i < 1 + (round % 8) && damaged.Length > 0; i++)
-                {
-                    damaged[random.Next(damaged.Length)] = (byte)random.Next(256);
-                }
-
                 try
                 {
                     var store = new MeshStore();
-                    new XdsState(store).Apply(XdsKit.Parse(damaged[..(round % 5 == 0 ? random.Next(damaged.Length + 1) : damaged.Length)]));
+                    new XdsState(store).Apply(XdsKit.Parse(Damage.Of(original, random)));
                 }
                 catch (Exception e) when (e is Google.Protobuf.InvalidProtocolBufferException or InvalidDataException)
                 {
                     // No message at all: the stream fails, and the mesh stays.
                 }
-            }
+            });
         }
     }
 

@@ -1,5 +1,6 @@
 using Ambient.Mesh;
 using Ambient.Policy.Routing.Connections;
+using Ambient.Testing.Fuzzing;
 using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Routing.Connections;
@@ -79,4 +80,36 @@ public sealed class ConnectHeadersTests
     [InlineData("host=é", null)]
     [InlineData(null, null)]
     public void ForwardedHost_Forms_AsRecorded(string? header, string? expected) => Assert.Equal(expected, ConnectHeaders.ForwardedHost(header));
+
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public void ReceivedHeaders_Damaged_SayWhatStandsInThemOrNothing() => FuzzBudget.Run(20_000, random =>
+    {
+        var baggage = Damage.Of(Recorded, random, ",", "=", " ", ",k8s.pod.name=", "service.name", ";", "%2C");
+        var peer = ConnectHeaders.ParseBaggage(baggage);
+        foreach (var value in (string?[])[peer.ClusterId, peer.Namespace, peer.WorkloadName, peer.CanonicalName, peer.CanonicalRevision, peer.Region, peer.Zone])
+        {
+            Assert.True(value is null || (value.Length > 0 && !value.Contains(',', StringComparison.Ordinal) && baggage.Contains(value, StringComparison.Ordinal)), baggage);
+        }
+
+        var forwarded = Damage.Of("for=\"10.0.0.1:4000\";host=productpage.default.svc.cluster.local", random, ";host=", ",", "\"", " ", "HOST=");
+        var host = ConnectHeaders.ForwardedHost(forwarded);
+        Assert.True(host is null || (host.Length > 0 && !host.AsSpan().ContainsAny(';', ',') && forwarded.Contains(host, StringComparison.Ordinal)), forwarded);
+    });
+
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public void Baggage_OfAnyWorkload_IsReadBackOrLeftOut() => FuzzBudget.Run(5000, random =>
+    {
+        var workload = Productpage with { CanonicalName = Text(), CanonicalRevision = Text(), WorkloadName = Text() };
+
+        var peer = ConnectHeaders.ParseBaggage(ConnectHeaders.Baggage(workload));
+
+        Assert.True(peer.CanonicalName is null || peer.CanonicalName == workload.CanonicalName);
+        Assert.True(peer.CanonicalRevision is null || peer.CanonicalRevision == workload.CanonicalRevision);
+        Assert.True(peer.WorkloadName is null || peer.WorkloadName == workload.WorkloadName);
+        Assert.Equal(workload.Namespace, peer.Namespace);
+
+        string Text() => Damage.Of("web-v1", random, ",", "=", ";", " ", "k8s.namespace.name=x");
+    });
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Policy.Routing.Connections;
+using Ambient.Testing.Fuzzing;
 using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Routing.Connections;
@@ -135,15 +136,15 @@ public sealed class InboundResolverTests
     public void BadAuthority_Refused(string authority) => Assert.Equal(400, Resolve(Server, authority).RefusalStatus);
 
     [Fact]
+    [Trait("Category", "Fuzz")]
     public void Authority_RandomText_IsRefusedOrUnderstood()
     {
-        var random = new Random(1);
-        for (var i = 0; i < 50_000; i++)
+        FuzzBudget.Run(50_000, random =>
         {
             var text = new string([.. Enumerable.Range(0, random.Next(12)).Select(_ => Hostile[random.Next(Hostile.Length)])]);
             var route = Resolve(Server, text);
             Assert.True(route.RefusalStatus is 400 or 503 || route.Upstream!.Address.Equals(Server.Addresses[0]), text);
-        }
+        });
     }
 
     [Fact]

@@ -1,0 +1,64 @@
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds;
+using Ambient.Testing.Fuzzing;
+using Google.Protobuf.Collections;
+using Wire = Ambient.Node.Protos.Workloads;
+
+namespace Ambient.Node.Tests.Discovery.Xds;
+
+public sealed class ServicesPoolTests
+{
+    private readonly ServicesPool _pool = new(new StringPool());
+
+    [Fact]
+    public void EqualMaps_AreOneInstance_WhateverTheirOrder()
+    {
+        var first = _pool.Get(Map(("ns/a", 80, 8080), ("ns/b", 81, 8081)));
+
+        Assert.Same(first, _pool.Get(Map(("ns/b", 81, 8081), ("ns/a", 80, 8080))));
+        Assert.Equal([new ServicePort(80, 8080)], first["ns/a"]);
+        Assert.Equal([new ServicePort(81, 8081)], first["ns/b"]);
+    }
+
+    [Fact]
+    public void MapsThatDiffer_AreNotMixedUp()
+    {
+        var first = _pool.Get(Map(("ns/a", 80, 8080)));
+
+        Assert.Equal(9090, _pool.Get(Map(("ns/a", 80, 9090)))["ns/a"][0].TargetPort);
+        Assert.Equal(2, _pool.Get(Map(("ns/a", 80, 8080), ("ns/b", 80, 8080))).Count);
+        Assert.Empty(_pool.Get([]));
+        Assert.Same(first, _pool.Get(Map(("ns/a", 80, 8080))));
+    }
+
+    [Fact]
+    public void PortThatIsNone_IsRefused() =>
+        Assert.Contains("70000 is no port", Assert.Throws<ResourceException>(() => _pool.Get(Map(("ns/a", 70000, 1)))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public void AnyMap_IsWhatTheWireSays() => FuzzBudget.Run(50_000, random =>
+    {
+        // Few enough to meet again, many enough for the pool to be emptied on the way.
+        var wire = Map([.. Enumerable.Range(0, random.Next(4)).Select(_ => ($"ns/{random.Next(50)}", random.Next(60), random.Next(60))).DistinctBy(entry => entry.Item1)]);
+
+        var map = _pool.Get(wire);
+
+        Assert.Equal(wire.Count, map.Count);
+        foreach (var (key, list) in wire)
+        {
+            Assert.Equal(list.Ports.Select(port => new ServicePort((int)port.ServicePort, (int)port.TargetPort)), map[key]);
+        }
+    });
+
+    private static MapField<string, Wire.PortList> Map(params (string Key, int Port, int Target)[] entries)
+    {
+        var map = new MapField<string, Wire.PortList>();
+        foreach (var (key, port, target) in entries)
+        {
+            map[key] = new Wire.PortList { Ports = { new Wire.Port { ServicePort = (uint)port, TargetPort = (uint)target } } };
+        }
+
+        return map;
+    }
+}
