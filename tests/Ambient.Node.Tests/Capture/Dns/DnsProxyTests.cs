@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Ambient.Node.Capture.Dns;
-using Ambient.Testing.Fuzzing;
 using Ambient.Testing;
+using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Node.Tests.Capture.Dns;
 

@@ -16,8 +16,8 @@ public sealed class ServicesPoolTests
         var first = _pool.Get(Map(("ns/a", 80, 8080), ("ns/b", 81, 8081)));
 
         Assert.Same(first, _pool.Get(Map(("ns/b", 81, 8081), ("ns/a", 80, 8080))));
-        Assert.Equal([new ServicePort(80, 8080)], first["ns/a"]);
-        Assert.Equal([new ServicePort(81, 8081)], first["ns/b"]);
+        Assert.Equal(new ServicePort(80, 8080), Assert.Single(first["ns/a"]));
+        Assert.Equal(new ServicePort(81, 8081), Assert.Single(first["ns/b"]));
     }
 
     [Fact]
