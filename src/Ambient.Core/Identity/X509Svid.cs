@@ -159,7 +159,7 @@ public sealed class X509Svid
         return new X509Svid(id, leaf, chain[1..], roots);
     }
 
-    /// <summary>The message of the cause is about shape only; key material never reaches it.</summary>
+    /// <summary>The message of the cause is about shape only; key material never reaches it. A curve that nobody knows is a NotSupportedException.</summary>
     private static FormatException NotItsKey(Exception cause) => new($"the private key cannot be read or is not the leaf's: {cause.Message}", cause);
 
     /// <summary>Who, and until when.</summary>

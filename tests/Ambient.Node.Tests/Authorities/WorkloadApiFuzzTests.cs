@@ -30,12 +30,12 @@ public sealed class WorkloadApiFuzzTests
                 return;
             }
 
-            var read = WorkloadApiSvids.Read(answer, WorkloadApiSvids.None);
+            var read = WorkloadApiSvids.Read(answer, WorkloadApiSvids.None, DateTimeOffset.UtcNow);
 
             refused += read.Refused.Length;
             Assert.InRange(answer.Svids.Count(svid => !SpiffeId.TryParse(svid.SpiffeId, out var id) || !read.ById.ContainsKey(id)), 0, read.Refused.Length);
             Assert.All(read.ById, pair => Assert.Equal((pair.Key, true), (pair.Value.Svid.Id, pair.Value.Svid.Leaf.HasPrivateKey)));
-            Assert.All(read.Refused, reason => Assert.DoesNotContain(reason, char.IsControl));
+            Assert.All(read.Refused, refusal => Assert.DoesNotContain(refusal.Reason, char.IsControl));
         });
         Assert.True(refused > 10);
     }
@@ -45,7 +45,7 @@ public sealed class WorkloadApiFuzzTests
     public void Address_OfAnyText_IsASocketOrAnAddressWithPort() => FuzzBudget.Run(20_000, random =>
     {
         var text = Damage.Of(random.Next(2) == 0 ? "unix:///run/spire/agent.sock" : "tcp://127.0.0.1:8081", random, "unix:", "//", "\0", "?", "%2F", "[::1]:1");
-        if (WorkloadApiAddress.TryParse(text, out var address))
+        if (WorkloadApiAddress.TryParse(text, out var address, out _))
         {
             Assert.True(address.EndPoint is System.Net.Sockets.UnixDomainSocketEndPoint or System.Net.IPEndPoint { Port: > 0 });
         }
