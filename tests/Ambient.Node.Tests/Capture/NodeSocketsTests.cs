@@ -122,6 +122,14 @@ public sealed class NodeSocketsTests
             Assert.Throws<IOException>(() => sockets.Listen("test", address, transparent: false));
         }
 
+        // Datagrams likewise: those that wait for questions, and those that ask.
+        using var questions = sockets.ListenDatagram("test", address);
+        using var asking = sockets.Datagram(AddressFamily.InterNetwork);
+        await asking.SendToAsync(new byte[] { 53 }, address);
+        Assert.Equal(1, await questions.ReceiveAsync(new byte[8]).WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal((1337, 1337), (Option(questions, Mark), Option(asking, Mark)));
+        Assert.Equal((reuse ? 1 : 0, 0), (Option(questions, ReusePort), Option(asking, ReusePort)));
+
         // This thread is where it was.
         Assert.Equal(new FileInfo("/proc/self/ns/net").LinkTarget, new FileInfo("/proc/thread-self/ns/net").LinkTarget);
     }

@@ -66,11 +66,30 @@ public sealed class PodEnginesTests
         }
     }
 
-    private static async Task<Socket> Socks5Async(OtherNetwork pod, byte[] target, byte port, byte reply = 0)
+    [SkippableFact]
+    public async Task NameThatIsNotTheMeshs_IsAskedForFromThePodsOwnNetwork()
+    {
+        using var pod = await OtherNetwork.CreateAsync();
+
+        // On the pod's loopback, where nobody gets to from elsewhere.
+        await using var server = pod.Namespace.Run(() => NameServer.Start());
+        server.Answer = (query, _) => NameServer.Reply(query, answers: 1, records: NameServer.Record(s_server));
+        await using var engines = new Engines(ZtunnelMode.Shared, dns: true, server.Address);
+        await using var node = engines.Create(pod);
+        await node.StartAsync();
+        await using var echo = pod.Namespace.Run(() => new EchoServer(new IPEndPoint(s_server, 8080)));
+
+        Assert.Equal(s_server.ToString(), Assert.Single(await AskAsync(pod, "elsewhere.example")).Data);
+        using var client = await Socks5Async(pod, [3, 17, .. "elsewhere.example"u8], 8080);
+        Assert.Equal("hello", await LoopbackMesh.EchoAsync(client, "hello"));
+        Assert.Equal(2, server.Asked.Count);
+    }
+
+    private static async Task<Socket> Socks5Async(OtherNetwork pod, byte[] target, int port, byte reply = 0)
     {
         var client = pod.Namespace.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
         await client.ConnectAsync(IPAddress.Loopback, ReservedPorts.Socks5);
-        await client.SendAsync((byte[])[5, 1, 0, 5, 1, 0, .. target, 0, port]);
+        await client.SendAsync((byte[])[5, 1, 0, 5, 1, 0, .. target, (byte)(port >> 8), (byte)port]);
         Assert.Equal([5, 0, 5, reply, 0, 1, 0, 0, 0, 0, 0, 0], await LoopbackMesh.ReadAsync(client, 12));
         return client;
     }
@@ -92,7 +111,7 @@ public sealed class PodEnginesTests
         private readonly SvidCache _svids = new(new TestAuthority());
         private readonly EngineParts _parts;
 
-        public Engines(ZtunnelMode mode, bool dns = false)
+        public Engines(ZtunnelMode mode, bool dns = false, params IPEndPoint[] nameServers)
         {
             var store = new MeshStore();
             store.Publish(new MeshSnapshotBuilder(MeshSnapshot.Empty)
@@ -118,7 +137,7 @@ public sealed class PodEnginesTests
                 OnDemandNames = new OnDemandDns(registry, ipv6: false, TimeProvider.System),
                 NameRules = rules,
                 Dns = dns ? new DnsProxy(store, rules, new DnsMetrics(registry), _log.Loggers.CreateLogger("dns"), TimeProvider.System) : null,
-                Resolver = new ResolverConfig([], []),
+                Resolver = new ResolverConfig([.. nameServers], []),
                 Loggers = _log.Loggers,
                 Deadline = default,
                 Time = TimeProvider.System,

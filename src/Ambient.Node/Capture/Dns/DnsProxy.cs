@@ -61,7 +61,11 @@ internal sealed partial class DnsProxy
             return DnsAnswer.Addresses(message.Span, query, found.Alias, [.. addresses], tcp ? MostOverTcp : Math.Min(query.Payload, MostOverUdp));
         }
 
-        LogAnswered(_logger, client.Name, client.Namespace, DnsMetrics.TypeName(query.Type).ToUpperInvariant(), query.Name ?? "(no text)", "forwarded", 0);
+        if (_logger.IsEnabled(LogLevel.Debug))
+        {
+            LogAnswered(_logger, client.Name, client.Namespace, DnsMetrics.TypeName(query.Type).ToUpperInvariant(), query.Name ?? "(no text)", "forwarded", 0);
+        }
+
         return await ForwardAsync(message, query, forwarder, tcp, client, labels, cancellationToken).ConfigureAwait(false)
             ?? DnsAnswer.Failure(message.Span, query, DnsCode.ServerFailure);
     }
