@@ -114,6 +114,12 @@ internal static class ZtunnelOptionsDump
         json.WriteBoolean("userTimeoutEnabled", options.UserTimeout);
         json.WriteEndObject();
         TextOrNull(json, "socks5Addr", options.Socks5 ? "127.0.0.1:15080" : null);
+        if (options.WorkloadApi is { } agent)
+        {
+            // Not the reference's, which has no such authority.
+            json.WriteString("spiffeEndpointSocket", agent.Text);
+        }
+
         SocketAddress(json, "statsAddr", $"{any}:{Port(options.StatsPort, host)}");
         json.WriteNumber("windowSize", options.StreamWindowSize);
         TextOrNull(json, "xdsAddress", options.Xds?.Server.Address.ToString());

@@ -49,6 +49,19 @@ public sealed class ZtunnelOptionsDumpTests
     }
 
     [Fact]
+    public void WorkloadApi_IsShownWhereThereIsOne()
+    {
+        var environment = new Dictionary<string, string> { ["PROXY_MODE"] = "shared", ["XDS_ADDRESS"] = "istiod:15012", ["CA_ADDRESS"] = "ca:15012" };
+        Assert.False(Dump(environment).TryGetProperty("spiffeEndpointSocket", out _));
+
+        environment.Remove("CA_ADDRESS");
+        environment["SPIFFE_ENDPOINT_SOCKET"] = "unix:///run/agent.sock";
+
+        Assert.Equal("unix:///run/agent.sock", Dump(environment).GetProperty("spiffeEndpointSocket").GetString());
+        Assert.Equal(JsonValueKind.Null, Dump(environment).GetProperty("caAddress").ValueKind);
+    }
+
+    [Fact]
     public void Secrets_AreNotShown()
     {
         var environment = new Dictionary<string, string>
