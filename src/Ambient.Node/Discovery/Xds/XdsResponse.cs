@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 using Ambient.Mesh;
 using Google.Protobuf;
 using WireAddress = Ambient.Node.Protos.Workloads.Address;
@@ -43,34 +42,26 @@ internal sealed class XdsResponse
     public readonly record struct Accepted(string Name, string Version, object? Model);
 
     /// <summary>Reads a message.</summary>
-    /// <exception cref="InvalidProtocolBufferException">It is no message.</exception>
-    /// <exception cref="InvalidDataException">It is another message.</exception>
+    /// <exception cref="InvalidDataException">It is no message, or another one.</exception>
     public static XdsResponse Parse(ReadOnlySequence<byte> message, AddressReader addresses)
     {
-        var bytes = message.IsSingleSegment && MemoryMarshal.TryGetArray(message.First, out var segment) ? segment : new ArraySegment<byte>(message.ToArray());
         var response = new XdsResponse();
-        var input = new CodedInputStream(bytes.Array ?? [], bytes.Offset, bytes.Count);
-        uint tag;
-        while ((tag = input.ReadTag()) != 0)
+        var fields = new WireFields(message.IsSingleSegment ? message.FirstSpan : message.ToArray());
+        while (fields.MoveNext())
         {
-            switch (WireFormat.GetTagFieldNumber(tag))
+            switch (fields.Number)
             {
                 case Resources:
-                    var from = (int)input.Position;
-                    input.SkipLastField();
-                    response.Read(Inner(bytes.Array!, from, (int)input.Position), addresses);
+                    response.Read(fields.Content, addresses);
                     break;
                 case TypeUrlField:
-                    response.TypeUrl = input.ReadString();
+                    response.TypeUrl = fields.Text;
                     break;
                 case NonceField:
-                    response.Nonce = input.ReadString();
+                    response.Nonce = fields.Text;
                     break;
                 case RemovedField:
-                    response.Removed.Add(input.ReadString());
-                    break;
-                default:
-                    input.SkipLastField();
+                    response.Removed.Add(fields.Text);
                     break;
             }
         }
@@ -78,105 +69,78 @@ internal sealed class XdsResponse
         return response;
     }
 
-    private void Read(ArraySegment<byte> resource, AddressReader addresses)
+    /// <summary>Lets go of the resources: whoever reads the stream holds its last message until the next one comes, which may be hours.</summary>
+    public void Release()
     {
-        var (name, version, type, value) = ("", "", "", default(ArraySegment<byte>));
-        var input = new CodedInputStream(resource.Array!, resource.Offset, resource.Count);
-        uint tag;
-        while ((tag = input.ReadTag()) != 0)
+        Taken.Clear();
+        Taken.TrimExcess();
+    }
+
+    private void Read(ReadOnlySpan<byte> resource, AddressReader addresses)
+    {
+        var (name, version) = ("", "");
+        ReadOnlySpan<byte> any = default;
+        var fields = new WireFields(resource);
+        while (fields.MoveNext())
         {
-            switch (WireFormat.GetTagFieldNumber(tag))
+            switch (fields.Number)
             {
                 case 1:
-                    version = input.ReadString();
+                    version = fields.Text;
                     break;
                 case 2:
-                    var from = (int)input.Position;
-                    input.SkipLastField();
-                    (type, value) = Any(Inner(resource.Array!, from, (int)input.Position));
+                    any = fields.Content;
                     break;
                 case 3:
-                    name = input.ReadString();
-                    break;
-                default:
-                    input.SkipLastField();
+                    name = fields.Text;
                     break;
             }
         }
 
-        Bytes += value.Count;
         try
         {
-            var model = ModelOf(type, value, addresses);
+            var model = ModelOf(any, addresses);
 
             // One instance for the index of versions and for the mesh.
             name = model is Workload workload && workload.Uid == name ? workload.Uid : name;
             Taken.Add(new Accepted(name, version, model));
         }
-        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or ArgumentException or InvalidOperationException)
+        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException)
         {
             // InvalidOperationException is what Google.Protobuf says to a wrapper message with a tag of 0 in it.
             Refused.Add((name, e.Message));
         }
     }
 
-    private static object? ModelOf(string type, ArraySegment<byte> value, AddressReader addresses)
+    private object? ModelOf(ReadOnlySpan<byte> any, AddressReader addresses)
     {
-        switch (type)
+        ReadOnlySpan<byte> type = default, value = default;
+        var fields = new WireFields(any);
+        while (fields.MoveNext())
         {
-            case XdsTypes.Address:
-                var address = WireAddress.Parser.ParseFrom(value.Array ?? [], value.Offset, value.Count);
-                return address.TypeCase switch
-                {
-                    WireAddress.TypeOneofCase.Workload => addresses.Read(address.Workload),
-                    WireAddress.TypeOneofCase.Service => addresses.Read(address.Service),
-                    _ => throw new ResourceException("type: neither a workload nor a service"),
-                };
-            case XdsTypes.Authorization:
-                return AuthorizationReader.Read(WireAuthorization.Parser.ParseFrom(value.Array ?? [], value.Offset, value.Count));
-            default:
-                return null;
-        }
-    }
-
-    private static (string Type, ArraySegment<byte> Value) Any(ArraySegment<byte> any)
-    {
-        var (type, value) = ("", default(ArraySegment<byte>));
-        var input = new CodedInputStream(any.Array!, any.Offset, any.Count);
-        uint tag;
-        while ((tag = input.ReadTag()) != 0)
-        {
-            switch (WireFormat.GetTagFieldNumber(tag))
+            switch (fields.Number)
             {
                 case 1:
-                    type = input.ReadString() switch
-                    {
-                        XdsTypes.Address => XdsTypes.Address,
-                        XdsTypes.Authorization => XdsTypes.Authorization,
-                        var other => other,
-                    };
+                    type = fields.Content;
                     break;
                 case 2:
-                    var from = (int)input.Position;
-                    input.SkipLastField();
-                    value = Inner(any.Array!, from, (int)input.Position);
-                    break;
-                default:
-                    input.SkipLastField();
+                    value = fields.Content;
                     break;
             }
         }
 
-        return (type, value);
-    }
+        Bytes += value.Length;
+        if (type.SequenceEqual(XdsTypes.AddressUtf8))
+        {
+            var address = WireAddress.Parser.ParseFrom(value);
+            return address.TypeCase switch
+            {
+                WireAddress.TypeOneofCase.Workload => addresses.Read(address.Workload),
+                WireAddress.TypeOneofCase.Service => addresses.Read(address.Service),
+                _ => throw new ResourceException("type: neither a workload nor a service"),
+            };
+        }
 
-    /// <summary>A nested message without the length before it. Positions are those in the array.</summary>
-    private static ArraySegment<byte> Inner(byte[] array, int from, int to)
-    {
-        var start = new CodedInputStream(array, from, to - from);
-        var length = start.ReadLength();
-        return start.Position + length == to
-            ? new ArraySegment<byte>(array, to - length, length)
-            : throw new InvalidDataException("a field that should be a message or bytes is something else");
+        return type.SequenceEqual(XdsTypes.AuthorizationUtf8) ? AuthorizationReader.Read(WireAuthorization.Parser.ParseFrom(value)) : null;
     }
 }

@@ -245,6 +245,7 @@ internal sealed class XdsSource : IMeshSource
             _warm.TrySetResult();
         }
 
+        response.Release();
         return answer;
     }
 }

@@ -23,6 +23,11 @@ internal sealed class XdsState(MeshStore store)
         if (versions is not null)
         {
             var builder = new MeshSnapshotBuilder(store.Current);
+            if (versions.Count == 0)
+            {
+                versions.EnsureCapacity(response.Taken.Count);
+            }
+
             foreach (var (name, version, model) in response.Taken)
             {
                 Set(builder, model);

@@ -8,4 +8,10 @@ internal static class XdsTypes
 
     /// <summary>Policies.</summary>
     public const string Authorization = "type.googleapis.com/istio.security.Authorization";
+
+    /// <summary><see cref="Address"/> as it is on the wire.</summary>
+    public static ReadOnlySpan<byte> AddressUtf8 => "type.googleapis.com/istio.workload.Address"u8;
+
+    /// <summary><see cref="Authorization"/> as it is on the wire.</summary>
+    public static ReadOnlySpan<byte> AuthorizationUtf8 => "type.googleapis.com/istio.security.Authorization"u8;
 }
