@@ -64,6 +64,15 @@ internal static class IoBuffers
         }
     }
 
+    /// <summary>Lets go of all that lie here unused: for a process that has been idle for a while. What comes next is made anew.</summary>
+    public static void Trim()
+    {
+        s_small.Clear();
+        s_medium.Clear();
+        s_large.Clear();
+        s_bulk.Clear();
+    }
+
     private sealed class Shelf(int size, int capacity)
     {
         private readonly byte[]?[] _items = new byte[]?[capacity];
@@ -111,6 +120,15 @@ internal static class IoBuffers
                 {
                     _items[_count++] = buffer;
                 }
+            }
+        }
+
+        public void Clear()
+        {
+            lock (_gate)
+            {
+                Array.Clear(_items);
+                _count = 0;
             }
         }
     }

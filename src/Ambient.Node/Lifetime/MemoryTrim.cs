@@ -1,4 +1,5 @@
 using System.Runtime;
+using Ambient.Hbone;
 
 namespace Ambient.Node.Lifetime;
 
@@ -11,7 +12,7 @@ namespace Ambient.Node.Lifetime;
 /// </summary>
 internal sealed class MemoryTrim : IDisposable
 {
-    private const long WorthCollecting = 8 * 1024 * 1024;
+    private const long WorthCollecting = 2 * 1024 * 1024;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(0.7);
 
     /// <summary>Processor time in an interval below which the host counts as quiet: two per cent of one processor.</summary>
@@ -79,6 +80,7 @@ internal sealed class MemoryTrim : IDisposable
 
     private void Collect()
     {
+        HboneBuffers.Trim();
         GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         _collectedAt = GC.GetTotalAllocatedBytes();
