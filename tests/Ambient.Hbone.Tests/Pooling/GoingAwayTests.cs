@@ -105,7 +105,13 @@ public sealed class GoingAwayTests
         var failure = await Assert.ThrowsAsync<HboneException>(() => connecting.WaitAsync(HbonePair.Patience));
         Assert.Equal(HboneFailure.Http2Failed, failure.Failure);
         Assert.InRange(tries, 1, 20);
-        Assert.Equal(0, client.PooledConnections);
+
+        // The last one leaves the pool when it has ended, which may be a moment after whoever waited for it was told.
+        for (var waits = 0; client.PooledConnections > 0; waits++)
+        {
+            Assert.True(waits < 600, "a connection that takes no streams stays in the pool");
+            await Task.Delay(50);
+        }
     }
 
     private static TcpListener Listen()
