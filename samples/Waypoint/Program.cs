@@ -1,3 +1,3 @@
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Waypoint;
 
 return await WaypointProgram.RunAsync(args);

@@ -1,3 +1,3 @@
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Ztunnel;
 
 return await ZtunnelProgram.RunAsync(args);

@@ -1,5 +1,6 @@
 using Ambient.Mesh;
 using Ambient.Node.Discovery;
+using Ambient.Node.Discovery.Sources;
 using Ambient.Samples.Bookinfo.Walkthrough.Cluster;
 using Ambient.Samples.Bookinfo.Walkthrough.Report;
 using Microsoft.Extensions.Logging;

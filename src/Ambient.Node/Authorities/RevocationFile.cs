@@ -1,5 +1,5 @@
 using Ambient.Identity;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Authorities;

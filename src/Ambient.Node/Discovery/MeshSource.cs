@@ -1,8 +1,9 @@
 using Ambient.Mesh;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.LocalConfig;
-using Ambient.Node.Discovery.Manifests;
-using Ambient.Node.Discovery.Xds;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Xds.Client;
+using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Discovery;

@@ -1,3 +1,5 @@
+using Ambient.Node.Discovery.Sources;
+
 namespace Ambient.Node.Discovery;
 
 /// <summary>Sources of which each adds to what those before it have published: a local configuration, and a control plane on top.</summary>

@@ -1,6 +1,6 @@
 using System.Net;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;

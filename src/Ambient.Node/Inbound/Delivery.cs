@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Sockets;
 
 namespace Ambient.Node.Inbound;
 

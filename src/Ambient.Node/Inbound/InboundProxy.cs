@@ -4,12 +4,10 @@ using Ambient.Hbone;
 using Ambient.Hbone.ProxyProtocol;
 using Ambient.Hbone.Relaying;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
-using Ambient.Node.Capture.Sockets;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Discovery;
-using Ambient.Node.Lifetime;
-using Ambient.Node.Outbound;
+using Ambient.Node.Connections;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Sockets;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Connections;
 
@@ -125,7 +123,7 @@ internal sealed class InboundProxy
             {
                 connect.Reject(connection.EndedBy == ConnectionEnd.PolicyChange ? 401 : 503);
                 return connection.EndedBy == ConnectionEnd.None
-                    ? new ConnectionOutcome(Diagnostics.Metrics.ResponseFlag.Connect, "the peer gave up before the workload answered")
+                    ? new ConnectionOutcome(ResponseFlag.Connect, "the peer gave up before the workload answered")
                     : ConnectionOutcome.EndedBy(connection.EndedBy);
             }
             catch (Exception e) when (e is SocketException or TimeoutException)

@@ -2,10 +2,9 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone.Relaying;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Discovery;
-using Ambient.Node.Lifetime;
+using Ambient.Node.Connections;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Connections;
 

@@ -1,8 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Node.Capture.Dns;
-using Ambient.Node.Outbound;
+using Ambient.Node.Connections;
 using Ambient.Policy.Routing.Connections;
+using Ambient.Policy.Routing.Names;
 using Microsoft.Extensions.Options;
 
 namespace Ambient.Node.Member;

@@ -7,9 +7,9 @@ using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Authorities;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 using Ambient.Node.Discovery;
-using Ambient.Node.Hosting;
+using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Requests.Upstreams;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -66,20 +66,9 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     /// <inheritdoc/>
     public async Task StartingAsync(CancellationToken cancellationToken)
     {
-        var host = new Hosting.HostOptions
-        {
-            Manifests = _options.Manifests,
-            LocalXdsPath = _options.LocalConfig,
-            AuthorityFolder = _options.AuthorityFolder,
-            ClusterId = _options.ClusterId,
-            Network = _options.Network,
-            ClusterDomain = _options.ClusterDomain,
-            TrustDomain = _options.TrustDomain,
-        };
-
         // Unlike the hosts, an application keeps the machine's roots: its other clients call HTTPS servers outside the mesh.
-        var source = Own(MeshSource.Create(host.ToDiscoveryOptions(), _store, _loggers.CreateLogger("Ambient.Node.Discovery"), _time));
-        var authority = Own(await Authority.OpenAsync(host.ToAuthorityOptions(), _loggers, _time, cancellationToken).ConfigureAwait(false));
+        var source = Own(MeshSource.Create(Discovery(), _store, _loggers.CreateLogger("Ambient.Node.Discovery"), _time));
+        var authority = Own(await Authority.OpenAsync(new AuthorityOptions { Folder = _options.AuthorityFolder, TrustDomain = _options.TrustDomain }, _loggers, _time, cancellationToken).ConfigureAwait(false));
         _svids = Own(new SvidCache(authority, null, _time, _loggers.CreateLogger<SvidCache>()));
         _client = Own(new HboneClient(new HboneClientOptions { Connector = Connector }, _svids, _time));
         await source.StartAsync(cancellationToken).ConfigureAwait(false);
@@ -137,6 +126,16 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
             await owned.DisposeAsync().ConfigureAwait(false);
         }
     }
+
+    private DiscoveryOptions Discovery() => new()
+    {
+        ManifestsFolder = _options.Manifests,
+        LocalConfigPath = _options.LocalConfig,
+        ClusterId = _options.ClusterId,
+        Network = _options.Network,
+        ClusterDomain = _options.ClusterDomain,
+        TrustDomain = _options.TrustDomain,
+    };
 
     private async Task DrainAsync(CancellationToken cancellationToken)
     {

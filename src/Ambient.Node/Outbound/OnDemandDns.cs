@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Mesh;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Outbound;

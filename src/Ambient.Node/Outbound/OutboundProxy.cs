@@ -4,10 +4,9 @@ using Ambient.Hbone;
 using Ambient.Hbone.Relaying;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Discovery;
-using Ambient.Node.Lifetime;
+using Ambient.Node.Connections;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Outbound;

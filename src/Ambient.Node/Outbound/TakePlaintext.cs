@@ -1,6 +1,6 @@
 using System.Net;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 
 namespace Ambient.Node.Outbound;
 

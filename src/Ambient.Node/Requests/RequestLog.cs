@@ -1,9 +1,8 @@
 using System.Globalization;
 using Ambient.Mesh;
-using Ambient.Node.Diagnostics;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Diagnostics.Logging;
 using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Telemetry;
+using Ambient.Node.Telemetry.Logging;
 using Ambient.Policy.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using Ambient.Identity;
 using Ambient.Mesh;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Requests;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using Ambient.Hbone;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Authorization;

@@ -1,6 +1,6 @@
 using Ambient.Hbone.AspNetCore;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;

@@ -5,7 +5,7 @@ using Ambient.Hbone;
 using Ambient.Hbone.AspNetCore;
 using Ambient.Identity;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;

@@ -1,4 +1,5 @@
 using Ambient.Node.Capture.PodNetwork;
+using Ambient.Node.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.Benchmarks.SideBySide;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using Ambient.Node.Discovery.Xds;
+using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Node.Protos.Workloads;
 using Ambient.Testing.ControlPlane;

@@ -1,9 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Node.Diagnostics.Logging;
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Waypoint;
+using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Telemetry.Logging;
 using Ambient.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -154,7 +156,7 @@ internal sealed class LocalCluster : IAsyncDisposable
     public async Task<RunningHost> StartZtunnelAsync(string node)
     {
         var host = NewHost(node);
-        var ztunnel = await host.StartedAsync(Node.Hosting.Ztunnel.StartAsync(
+        var ztunnel = await host.StartedAsync(Node.Hosting.Ztunnel.ZtunnelHost.StartAsync(
             new ZtunnelOptions { Host = Options(node), Mode = ZtunnelMode.Loopback }, host.Loggers, host.Shutdown, TimeProvider.System, CancellationToken.None));
         host.Owned = ztunnel;
         host.Running = ztunnel.RunUntilDrainedAsync();

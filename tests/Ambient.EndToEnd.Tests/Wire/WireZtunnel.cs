@@ -1,10 +1,11 @@
 using System.Text;
-using Ambient.Node.Diagnostics.Logging;
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Telemetry.Logging;
 using Ambient.Testing;
 using Ambient.Testing.Certificates;
-using NodeZtunnel = Ambient.Node.Hosting.Ztunnel;
+using NodeZtunnel = Ambient.Node.Hosting.Ztunnel.ZtunnelHost;
 
 namespace Ambient.EndToEnd.Tests.Wire;
 

@@ -1,7 +1,7 @@
 using System.Reflection;
 using Ambient.Hbone;
 using Ambient.Mesh;
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Options;
 using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Tests.Architecture;

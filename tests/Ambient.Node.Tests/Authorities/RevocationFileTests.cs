@@ -1,6 +1,6 @@
 using Ambient.Identity;
 using Ambient.Node.Authorities;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Node.Tests.Diagnostics;
 using Ambient.Node.Tests.Discovery;
 using Ambient.Testing.Certificates;

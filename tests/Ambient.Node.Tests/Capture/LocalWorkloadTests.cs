@@ -1,5 +1,5 @@
 using Ambient.Mesh;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 using Ambient.Node.Tests.Diagnostics;
 using Microsoft.Extensions.Time.Testing;
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Capture.Dns;
+using Ambient.Policy.Routing.Names;
 
 namespace Ambient.Node.Tests.Capture;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Sockets;
 using Ambient.Node.Tests.Capture.InPod;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Sockets;
 
 namespace Ambient.Node.Tests.Capture;
 

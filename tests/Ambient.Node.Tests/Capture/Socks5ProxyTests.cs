@@ -1,13 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Ambient.Node.Capture;
 using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.Socks5;
-using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Connections;
 using Ambient.Node.Tests.Capture.Dns;
 using Ambient.Node.Tests.Diagnostics;
 using Ambient.Node.Tests.Hosting;
+using Ambient.Policy.Routing.Names;
 
 namespace Ambient.Node.Tests.Capture;
 

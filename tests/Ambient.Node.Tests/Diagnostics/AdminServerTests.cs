@@ -2,9 +2,9 @@ using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
 using System.Text;
-using Ambient.Node.Diagnostics.Admin;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Admin.Server;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Testing.Fuzzing;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -1,7 +1,8 @@
 using System.Net;
 using System.Text.Json;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Connections;
+using Ambient.Node.Telemetry.Logging;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Tests.Diagnostics;

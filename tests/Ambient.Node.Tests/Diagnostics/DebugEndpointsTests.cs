@@ -1,8 +1,8 @@
 using System.Net;
 using System.Text;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Diagnostics.Admin;
-using Ambient.Node.Lifetime;
+using Ambient.Node.Admin.Server;
+using Ambient.Node.Connections;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Tests.Diagnostics;
 

@@ -2,8 +2,8 @@ using System.Net;
 using System.Text;
 using Ambient.Identity;
 using Ambient.Mesh;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Diagnostics.Logging;
+using Ambient.Node.Telemetry.Logging;
+using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Ambient.Node.Tests.Diagnostics;

@@ -1,6 +1,6 @@
 using System.Text;
-using Ambient.Node.Diagnostics;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Telemetry;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Tests.Diagnostics;
 

@@ -1,8 +1,7 @@
 using System.Text;
 using Ambient.Identity;
-using Ambient.Node.Diagnostics;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Telemetry;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Routing.Connections;
 using Ambient.Testing;
 using Microsoft.Extensions.Logging.Abstractions;

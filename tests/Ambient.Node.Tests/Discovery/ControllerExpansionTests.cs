@@ -1,6 +1,5 @@
 using System.Net;
 using Ambient.Mesh;
-using Ambient.Node.Discovery.Manifests;
 using Ambient.Node.Discovery.Translation;
 using Ambient.Testing;
 

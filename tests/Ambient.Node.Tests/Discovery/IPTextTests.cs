@@ -1,5 +1,5 @@
 using System.Net;
-using Ambient.Node.Discovery;
+using Ambient.Node.Discovery.Documents;
 
 namespace Ambient.Node.Tests.Discovery;
 

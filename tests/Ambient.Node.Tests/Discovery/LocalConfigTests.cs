@@ -1,7 +1,9 @@
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Discovery;
+using Ambient.Node.Discovery.Documents;
 using Ambient.Node.Discovery.LocalConfig;
+using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Translation;
 using Ambient.Testing;
 

@@ -152,7 +152,7 @@ public sealed class ManifestErrorTests
     [Fact]
     public void Kinds_Unknown_AreCountedAndSkipped()
     {
-        var load = Ambient.Node.Discovery.Manifests.ManifestLoader.LoadText("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}\n");
+        var load = Ambient.Node.Discovery.Folder.ManifestLoader.LoadText("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}\n");
         Assert.Empty(load.Errors.Items);
         Assert.Equal(["ConfigMap", "Service"], load.Skipped.Keys);
         Assert.Empty(load.Objects.Services);
@@ -161,7 +161,7 @@ public sealed class ManifestErrorTests
     [Fact]
     public void List_OfObjects_IsReadAsItsItems()
     {
-        var load = Ambient.Node.Discovery.Manifests.ManifestLoader.LoadText(
+        var load = Ambient.Node.Discovery.Folder.ManifestLoader.LoadText(
             "a.yaml", """{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}]}""");
         Assert.Empty(load.Errors.Items);
         Assert.Equal(["default/a"], load.Objects.Pods.Keys);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Ambient.Mesh;
 using Ambient.Node.Discovery;
+using Ambient.Node.Discovery.Sources;
 
 namespace Ambient.Node.Tests.Discovery;
 

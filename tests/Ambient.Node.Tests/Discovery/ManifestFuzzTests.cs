@@ -1,6 +1,6 @@
-using Ambient.Node.Discovery;
+using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.LocalConfig;
-using Ambient.Node.Discovery.Manifests;
 using Ambient.Node.Discovery.Translation;
 using Ambient.Testing;
 using Ambient.Testing.Fuzzing;

@@ -1,5 +1,5 @@
-using Ambient.Node.Discovery;
-using Ambient.Node.Discovery.Manifests;
+using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.Translation;
 
 namespace Ambient.Node.Tests.Discovery;

@@ -1,5 +1,5 @@
 using System.Text;
-using Ambient.Node.Discovery.Yaml;
+using Ambient.Node.Discovery.Documents;
 
 namespace Ambient.Node.Tests.Discovery;
 

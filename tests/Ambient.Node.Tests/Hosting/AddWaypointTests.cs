@@ -1,8 +1,9 @@
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Waypoint;
 using Ambient.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using HostOptions = Ambient.Node.Hosting.HostOptions;
+using HostOptions = Ambient.Node.Hosting.Options.HostOptions;
 
 namespace Ambient.Node.Tests.Hosting;
 

@@ -1,10 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using HostOptions = Ambient.Node.Hosting.HostOptions;
+using HostOptions = Ambient.Node.Hosting.Options.HostOptions;
 
 namespace Ambient.Node.Tests.Hosting;
 

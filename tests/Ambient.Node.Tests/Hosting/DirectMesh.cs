@@ -1,9 +1,10 @@
 using System.Net;
 using System.Net.Http;
 using System.Text;
-using Ambient.Node.Diagnostics.Logging;
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Telemetry.Logging;
 using Ambient.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -24,7 +25,7 @@ internal sealed class DirectMesh : IAsyncDisposable
     {
     }
 
-    public Ztunnel Ztunnel { get; private set; } = null!;
+    public ZtunnelHost Ztunnel { get; private set; } = null!;
 
     public Shutdown Shutdown { get; private set; } = null!;
 
@@ -56,7 +57,7 @@ internal sealed class DirectMesh : IAsyncDisposable
                         PortOffset = PortOffsets.Next(), IPv6Enabled = false,
                     },
                 };
-                mesh.Ztunnel = await Ztunnel.StartAsync(options, loggers, mesh.Shutdown, TimeProvider.System, CancellationToken.None);
+                mesh.Ztunnel = await ZtunnelHost.StartAsync(options, loggers, mesh.Shutdown, TimeProvider.System, CancellationToken.None);
                 mesh.Running = mesh.Ztunnel.RunUntilDrainedAsync();
                 break;
             }

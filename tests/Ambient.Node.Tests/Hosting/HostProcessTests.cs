@@ -1,5 +1,6 @@
-using Ambient.Node.Discovery;
-using Ambient.Node.Hosting;
+using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Hosting.Process;
 
 namespace Ambient.Node.Tests.Hosting;
 

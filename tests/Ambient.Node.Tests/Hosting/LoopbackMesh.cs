@@ -5,9 +5,10 @@ using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Identity;
 using Ambient.Node.Authorities;
-using Ambient.Node.Diagnostics.Logging;
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Telemetry.Logging;
 using Ambient.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -19,7 +20,7 @@ namespace Ambient.Node.Tests.Hosting;
 /// </summary>
 internal sealed class LoopbackMesh : IAsyncDisposable
 {
-    private readonly List<(Ztunnel Ztunnel, Shutdown Shutdown, Task Running)> _nodes = [];
+    private readonly List<(ZtunnelHost Ztunnel, Shutdown Shutdown, Task Running)> _nodes = [];
     private readonly List<IAsyncDisposable> _others = [];
     private readonly string _folder = Directory.CreateTempSubdirectory("ambient-loopback-").FullName;
     private readonly MemoryStream _log = new();
@@ -40,9 +41,9 @@ internal sealed class LoopbackMesh : IAsyncDisposable
 
     public string AuthorityFolder => Path.Combine(_folder, "ca");
 
-    public Ztunnel First => _nodes[0].Ztunnel;
+    public ZtunnelHost First => _nodes[0].Ztunnel;
 
-    public IEnumerable<Ztunnel> Nodes => _nodes.Select(node => node.Ztunnel);
+    public IEnumerable<ZtunnelHost> Nodes => _nodes.Select(node => node.Ztunnel);
 
     public HostLoggerFactory Loggers => _loggers;
 
@@ -118,7 +119,7 @@ internal sealed class LoopbackMesh : IAsyncDisposable
           labels: {istio.io/dataplane-mode: {{(enrolled ? "ambient" : "none")}}{{more}} }
         """);
 
-    public async Task<Ztunnel> AddNodeAsync(string? name, TimeSpan? grace = null)
+    public async Task<ZtunnelHost> AddNodeAsync(string? name, TimeSpan? grace = null)
     {
         // Other tests take ports too: try until three are free.
         for (var tries = 0; ; tries++)
@@ -139,7 +140,7 @@ internal sealed class LoopbackMesh : IAsyncDisposable
                         IPv6Enabled = false,
                     },
                 };
-                var ztunnel = await Ztunnel.StartAsync(options, _loggers, shutdown, TimeProvider.System, CancellationToken.None);
+                var ztunnel = await ZtunnelHost.StartAsync(options, _loggers, shutdown, TimeProvider.System, CancellationToken.None);
                 _nodes.Add((ztunnel, shutdown, ztunnel.RunUntilDrainedAsync()));
                 return ztunnel;
             }

@@ -3,11 +3,12 @@ using System.Net.Http;
 using System.Net.Sockets;
 using System.Text;
 using Ambient.Node.ControlPlane;
-using Ambient.Node.Diagnostics.Logging;
-using Ambient.Node.Discovery.Xds;
-using Ambient.Node.Hosting;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Protos.Workloads;
+using Ambient.Node.Telemetry.Logging;
 using Ambient.Testing;
 using Ambient.Testing.ControlPlane;
 using Google.Protobuf;
@@ -24,7 +25,7 @@ public sealed class OnDemandZtunnelTests : IAsyncLifetime, IDisposable
     private readonly MemoryStream _log = new();
     private readonly LogWriter _writer;
     private readonly HostLoggerFactory _loggers;
-    private readonly List<(Ztunnel Ztunnel, Shutdown Shutdown)> _nodes = [];
+    private readonly List<(ZtunnelHost Ztunnel, Shutdown Shutdown)> _nodes = [];
     private readonly List<EchoServer> _echoes = [];
     private ControlPlaneServer _server = null!;
 
@@ -189,7 +190,7 @@ public sealed class OnDemandZtunnelTests : IAsyncLifetime, IDisposable
                         OnDemand = true,
                     },
                 };
-                _nodes.Add((await Ztunnel.StartAsync(options, _loggers, shutdown, TimeProvider.System, CancellationToken.None), shutdown));
+                _nodes.Add((await ZtunnelHost.StartAsync(options, _loggers, shutdown, TimeProvider.System, CancellationToken.None), shutdown));
 
                 // Its own pods come unasked, a moment after the policies that it waits for.
                 await LoopbackMesh.Until(() => Names(_nodes.Count - 1).Length == 1, "the node's own pods");

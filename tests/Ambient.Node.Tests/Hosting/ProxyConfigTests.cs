@@ -1,4 +1,5 @@
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Variables;
 
 namespace Ambient.Node.Tests.Hosting;
 

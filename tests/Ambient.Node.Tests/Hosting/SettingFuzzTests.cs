@@ -1,6 +1,6 @@
 using Ambient.Node.Capture.Dns;
-using Ambient.Node.Diagnostics.Logging;
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Variables;
+using Ambient.Node.Telemetry.Logging;
 using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Node.Tests.Hosting;

@@ -1,4 +1,5 @@
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Variables;
 
 namespace Ambient.Node.Tests.Hosting;
 
@@ -32,7 +33,7 @@ public sealed class WorkerThreadsTests
     {
         var variables = new VariableReader(new Dictionary<string, string> { ["ZTUNNEL_WORKER_THREADS"] = asked });
 
-        Assert.Equal(2, WorkerThreads.Read(variables, 4));
+        Assert.Equal(2, WorkerThreadsVariable.Read(variables, 4));
 
         Assert.Contains("ZTUNNEL_WORKER_THREADS", Assert.Single(variables.Errors), StringComparison.Ordinal);
     }
@@ -42,7 +43,7 @@ public sealed class WorkerThreadsTests
     {
         var variables = new VariableReader(new Dictionary<string, string> { ["ZTUNNEL_WORKER_THREADS"] = "50%", ["ZTUNNEL_CPU_LIMIT"] = "8" });
 
-        Assert.Equal(4, WorkerThreads.Read(variables, 64));
+        Assert.Equal(4, WorkerThreadsVariable.Read(variables, 64));
         Assert.Empty(variables.Errors);
     }
 }

@@ -9,7 +9,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Ambient.Identity;
 using Ambient.Node.Authorities;
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Testing.Certificates;
 using Ambient.Testing.ControlPlane;
 
@@ -176,7 +176,7 @@ public sealed class WorkloadApiZtunnelTests : IAsyncLifetime, IDisposable
         return (answer.StatusCode, (await answer.Content.ReadAsStringAsync()).Contains("workload api", StringComparison.Ordinal));
     }
 
-    private static async Task<string> DumpAsync(Ztunnel ztunnel)
+    private static async Task<string> DumpAsync(ZtunnelHost ztunnel)
     {
         using var http = new HttpClient();
         return await http.GetStringAsync(new Uri($"http://127.0.0.1:{ztunnel.AdminEndPoint!.Port}/config_dump"));

@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using Ambient.Node.Admin.Dumps;
 using Ambient.Node.Capture.InPod;
-using Ambient.Node.Hosting;
 
 namespace Ambient.Node.Tests.Hosting;
 

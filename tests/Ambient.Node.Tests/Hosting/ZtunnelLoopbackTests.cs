@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
 using Ambient.Hbone;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 
 namespace Ambient.Node.Tests.Hosting;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
-using Ambient.Node.Hosting;
+using Ambient.Node.Hosting.Variables;
+using Ambient.Node.Hosting.Ztunnel;
 
 namespace Ambient.Node.Tests.Hosting;
 

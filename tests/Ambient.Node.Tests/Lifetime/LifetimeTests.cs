@@ -1,6 +1,6 @@
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Connections;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Node.Tests.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;

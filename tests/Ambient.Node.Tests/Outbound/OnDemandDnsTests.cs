@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Node.Diagnostics;
-using Ambient.Node.Diagnostics.Metrics;
 using Ambient.Node.Outbound;
+using Ambient.Node.Telemetry;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Node.Tests.Capture.Dns;
 using Ambient.Policy.Routing.Connections;
 using Microsoft.Extensions.Time.Testing;

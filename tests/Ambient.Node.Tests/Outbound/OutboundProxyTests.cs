@@ -5,9 +5,7 @@ using Ambient.Hbone;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Lifetime;
+using Ambient.Node.Connections;
 using Ambient.Node.Outbound;
 using Ambient.Node.Tests.Diagnostics;
 

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Ambient.Identity;
 using Ambient.Mesh;
-using Ambient.Node.Discovery.Manifests;
+using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.Translation;
 using Ambient.Testing;
 

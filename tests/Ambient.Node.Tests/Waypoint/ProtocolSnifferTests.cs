@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
-using Ambient.Node.Waypoint;
+using Ambient.Node.Requests;
 
 namespace Ambient.Node.Tests.Waypoint;
 

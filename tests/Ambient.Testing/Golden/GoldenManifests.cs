@@ -1,5 +1,5 @@
 using Ambient.Mesh;
-using Ambient.Node.Discovery.Manifests;
+using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.Translation;
 
 namespace Ambient.Testing.Golden;

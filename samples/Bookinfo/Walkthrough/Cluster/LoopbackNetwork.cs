@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Mesh;
-using Ambient.Node.Discovery;
+using Ambient.Node.Discovery.Sources;
 using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
 using Ambient.Samples.Bookinfo.Walkthrough.Requests;
 

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Ambient.Node.Capture.PodNetwork;
+using Ambient.Node.Sockets;
 
 namespace Ambient.Samples.Bookinfo.Walkthrough.Namespaces;
 

@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Sockets;
 
 namespace Ambient.Node.Capture.Dns;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Connections;
+using Ambient.Node.Sockets;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Capture.Dns;

@@ -1,5 +1,5 @@
 using Ambient.Mesh;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Capture.Dns;
 

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Mesh;
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Connections;
+using Ambient.Node.Telemetry.Metrics;
+using Ambient.Policy.Routing.Names;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Capture.Dns;

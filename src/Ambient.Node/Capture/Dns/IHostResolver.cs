@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Node.Connections;
 
 namespace Ambient.Node.Capture.Dns;
 

@@ -1,4 +1,4 @@
-using Ambient.Node.Diagnostics.Metrics;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Capture.InPod;
 

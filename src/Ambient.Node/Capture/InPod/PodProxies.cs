@@ -1,5 +1,5 @@
-using Ambient.Node.Capture.PodNetwork;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Sockets;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Capture.InPod;

@@ -1,7 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using Ambient.Node.Capture.PodNetwork;
-using Ambient.Node.Capture.Sockets;
+using Ambient.Node.Sockets;
 
 namespace Ambient.Node.Capture.InPod;
 

@@ -1,5 +1,5 @@
-using Ambient.Node.Capture.PodNetwork;
 using Ambient.Node.Protos.Zds;
+using Ambient.Node.Sockets;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 

@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Capture.Dns;
+using Ambient.Node.Connections;
+using Ambient.Policy.Routing.Names;
 
 namespace Ambient.Node.Capture.Loopback;
 

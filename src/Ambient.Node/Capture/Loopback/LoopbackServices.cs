@@ -1,11 +1,11 @@
 using System.Net.Sockets;
 using Ambient.Hbone;
 using Ambient.Mesh;
-using Ambient.Node.Capture.Sockets;
 using Ambient.Node.Capture.Socks5;
-using Ambient.Node.Diagnostics.Metrics;
-using Ambient.Node.Lifetime;
+using Ambient.Node.Connections;
 using Ambient.Node.Outbound;
+using Ambient.Node.Sockets;
+using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Capture.Loopback;

@@ -2,9 +2,9 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
 using Ambient.Mesh;
-using Ambient.Node.Capture.Sockets;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Lifetime;
+using Ambient.Node.Connections;
+using Ambient.Node.Sockets;
+using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Capture.Loopback;

@@ -3,8 +3,8 @@ using System.Net.Sockets;
 using Ambient.Hbone.Relaying;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
-using Ambient.Node.Diagnostics.AccessLog;
-using Ambient.Node.Lifetime;
+using Ambient.Node.Connections;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Capture.Loopback;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Mesh;
+using Ambient.Node.Connections;
 using Ambient.Node.Inbound;
 
 namespace Ambient.Node.Capture.Loopback;

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using Ambient.Node.Sockets;
 
 namespace Ambient.Node.Capture.PodNetwork;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Ambient.Node.Connections;
 
 namespace Ambient.Node.Capture.PodNetwork;
 

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Ambient.Node.Protos.Zds;
+using Ambient.Node.Sockets;
 using Google.Protobuf;
 
 namespace Ambient.Node.Capture.PodNetwork;

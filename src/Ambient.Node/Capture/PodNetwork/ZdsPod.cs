@@ -1,3 +1,5 @@
+using Ambient.Node.Sockets;
+
 namespace Ambient.Node.Capture.PodNetwork;
 
 /// <summary>A pod as a ztunnel is told of it.</summary>

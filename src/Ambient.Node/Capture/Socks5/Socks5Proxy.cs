@@ -1,8 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Node.Capture.Dns;
-using Ambient.Node.Capture.Sockets;
-using Ambient.Node.Diagnostics.AccessLog;
+using Ambient.Node.Connections;
+using Ambient.Node.Sockets;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Capture.Socks5;
 

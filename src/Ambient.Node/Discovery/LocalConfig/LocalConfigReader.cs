@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
+using Ambient.Node.Discovery.Documents;
 using Ambient.Node.Discovery.Translation;
-using Ambient.Node.Discovery.Yaml;
 
 namespace Ambient.Node.Discovery.LocalConfig;
 

@@ -1,7 +1,8 @@
 using System.Text;
 using Ambient.Mesh;
+using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Translation;
-using Ambient.Node.Discovery.Yaml;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Discovery.LocalConfig;

@@ -1,5 +1,5 @@
 using Ambient.Mesh;
-using Ambient.Node.Discovery.Yaml;
+using Ambient.Node.Discovery.Documents;
 
 namespace Ambient.Node.Discovery.LocalConfig;
 

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using Ambient.Mesh;
-using Ambient.Node.Discovery.Yaml;
+using Ambient.Node.Discovery.Documents;
 
 namespace Ambient.Node.Discovery.LocalConfig;
 

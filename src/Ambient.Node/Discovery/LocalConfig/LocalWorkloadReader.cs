@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
 using Ambient.Mesh;
-using Ambient.Node.Discovery.Yaml;
+using Ambient.Node.Discovery.Documents;
 
 namespace Ambient.Node.Discovery.LocalConfig;
 

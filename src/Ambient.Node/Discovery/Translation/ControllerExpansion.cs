@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Node.Discovery.Documents;
 using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Translation;

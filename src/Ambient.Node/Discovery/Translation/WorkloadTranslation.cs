@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using Ambient.Mesh;
+using Ambient.Node.Discovery.Documents;
 using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Translation;

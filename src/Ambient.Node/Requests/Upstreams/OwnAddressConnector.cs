@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone.Sockets;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 
 namespace Ambient.Node.Requests.Upstreams;
 

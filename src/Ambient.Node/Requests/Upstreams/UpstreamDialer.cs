@@ -3,8 +3,7 @@ using System.Net.Sockets;
 using Ambient.Hbone;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
-using Ambient.Node.Outbound;
+using Ambient.Node.Connections;
 
 namespace Ambient.Node.Requests.Upstreams;
 

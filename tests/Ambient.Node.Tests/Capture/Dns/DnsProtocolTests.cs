@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Node.Capture.Dns;
 using Ambient.Node.Tests.Hosting;
+using Ambient.Policy.Routing.Names;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Ambient.Node.Tests.Capture.Dns;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Ambient.Node.Capture.Dns;
+using Ambient.Policy.Routing.Names;
 using Ambient.Testing;
 using Ambient.Testing.Fuzzing;
 

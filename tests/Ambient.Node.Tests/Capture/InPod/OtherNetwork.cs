@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Ambient.Node.Capture.PodNetwork;
+using Ambient.Node.Sockets;
 
 namespace Ambient.Node.Tests.Capture.InPod;
 

@@ -1,10 +1,11 @@
 using Ambient.Node.Capture;
 using Ambient.Node.Capture.InPod;
 using Ambient.Node.Capture.PodNetwork;
-using Ambient.Node.Diagnostics;
-using Ambient.Node.Diagnostics.Metrics;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Protos.Zds;
+using Ambient.Node.Sockets;
+using Ambient.Node.Telemetry;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Testing.Fuzzing;
 using Google.Protobuf;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Ambient.Node.Capture.PodNetwork;
 using Ambient.Node.Protos.Zds;
+using Ambient.Node.Sockets;
 using Google.Protobuf;
 using Microsoft.Extensions.Logging.Abstractions;
 

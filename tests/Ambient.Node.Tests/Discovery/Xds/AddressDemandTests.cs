@@ -1,7 +1,7 @@
 using System.Net;
 using Ambient.Mesh;
-using Ambient.Node.Discovery;
-using Ambient.Node.Discovery.Xds;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Testing.ControlPlane;
 using Microsoft.Extensions.Logging.Abstractions;

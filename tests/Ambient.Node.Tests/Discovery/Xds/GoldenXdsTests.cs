@@ -1,5 +1,5 @@
 using Ambient.Mesh;
-using Ambient.Node.Discovery.Xds;
+using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Testing;
 using Ambient.Testing.ControlPlane;

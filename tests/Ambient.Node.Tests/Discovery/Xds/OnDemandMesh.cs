@@ -1,6 +1,6 @@
 using Ambient.Mesh;
-using Ambient.Node.Discovery;
-using Ambient.Node.Discovery.Xds;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Testing.ControlPlane;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;

@@ -1,5 +1,5 @@
 using Ambient.Mesh;
-using Ambient.Node.Discovery.Xds;
+using Ambient.Node.Discovery.Xds.Workloads;
 using Ambient.Testing.Fuzzing;
 using Google.Protobuf.Collections;
 using Wire = Ambient.Node.Protos.Workloads;

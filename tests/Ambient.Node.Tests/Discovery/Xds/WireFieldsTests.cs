@@ -1,5 +1,6 @@
 using System.Buffers;
-using Ambient.Node.Discovery.Xds;
+using Ambient.Node.Discovery.Xds.Client;
+using Ambient.Node.Discovery.Xds.Workloads;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Testing.Fuzzing;
 using Google.Protobuf;

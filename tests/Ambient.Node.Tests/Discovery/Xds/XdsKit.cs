@@ -1,8 +1,10 @@
 using Ambient.Mesh;
 using Ambient.Node.ControlPlane;
-using Ambient.Node.Diagnostics.Metrics;
-using Ambient.Node.Discovery.Xds;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Xds.Client;
+using Ambient.Node.Discovery.Xds.Workloads;
 using Ambient.Node.Protos.Discovery;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Testing.ControlPlane;
 using Google.Protobuf;
 using Microsoft.Extensions.Logging;

@@ -1,8 +1,8 @@
 using Ambient.Mesh;
-using Ambient.Node.Diagnostics;
-using Ambient.Node.Diagnostics.Metrics;
-using Ambient.Node.Discovery.Xds;
+using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Protos.Discovery;
+using Ambient.Node.Telemetry;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Testing.ControlPlane;
 using Grpc.Core;
 

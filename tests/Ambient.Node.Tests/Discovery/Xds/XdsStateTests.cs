@@ -1,9 +1,9 @@
 using System.Net;
 using System.Text.Json;
 using Ambient.Mesh;
-using Ambient.Node.Discovery.Xds;
-using Ambient.Policy.Authorization;
+using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Protos.Security;
+using Ambient.Policy.Authorization;
 using Google.Protobuf;
 using Wire = Ambient.Node.Protos.Workloads;
 

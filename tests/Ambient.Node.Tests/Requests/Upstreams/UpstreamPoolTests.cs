@@ -3,7 +3,7 @@ using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
-using Ambient.Node.Capture;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Testing.Certificates;
 

@@ -1,0 +1,37 @@
+using System.Text;
+using Ambient.Node.Lifetime;
+using Ambient.Node.Telemetry.Logging;
+
+namespace Ambient.Node.Admin.Server;
+
+/// <summary>What the admin endpoint (15000) of every host answers; what is a host's own, it adds.</summary>
+/// <param name="name">Name of the host, for its page.</param>
+/// <param name="links">Lines of the list on its page about what is its own.</param>
+/// <param name="dump">Writes <c>/config_dump</c>.</param>
+/// <param name="own">Answers all other paths.</param>
+/// <param name="loggers">What <c>/logging</c> shows and changes.</param>
+/// <param name="shutdown">What <c>/quitquitquit</c> begins.</param>
+internal sealed class HostEndpoints(
+    string name, string links, Func<ReadOnlyMemory<byte>> dump, AdminHandler own, HostLoggerFactory loggers, Shutdown shutdown)
+{
+    private readonly byte[] _index = Encoding.UTF8.GetBytes(
+        $"""
+        <!DOCTYPE html>
+        <html><head><title>{name}</title></head><body><h1>{name}</h1><ul>
+        {links}
+        <li>POST /logging: shows and changes what is logged</li>
+        <li>POST /quitquitquit: drains and ends this process</li>
+        </ul></body></html>
+
+        """);
+
+    /// <summary>Answers one request.</summary>
+    public ValueTask<AdminResponse> AnswerAsync(AdminRequest request, CancellationToken cancellationToken) => request.Path switch
+    {
+        "/" => ValueTask.FromResult(new AdminResponse(200, "text/html; charset=utf-8", _index)),
+        "/config_dump" => ValueTask.FromResult(new AdminResponse(200, "application/json", dump())),
+        "/quitquitquit" => ValueTask.FromResult(CommonEndpoints.Quit(request, shutdown)),
+        "/logging" => ValueTask.FromResult(CommonEndpoints.Logging(request, loggers)),
+        _ => own(request, cancellationToken),
+    };
+}

@@ -1,0 +1,86 @@
+using System.Net;
+using Ambient.Node.Telemetry;
+using Ambient.Node.Telemetry.Logging;
+using Ambient.Node.Telemetry.Metrics;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Connections;
+
+/// <summary>
+/// The access log: one line a connection at its end, in the fields and order that Istio's dashboards and people know. A line is
+/// formatted into a thread's own buffer and copied into the log's queue; no string is made.
+/// </summary>
+internal sealed class ConnectionLog
+{
+    private const string Target = "access";
+
+    private readonly HostLoggerFactory _loggers;
+    private readonly ILogger _level;
+
+    /// <summary>Creates the log.</summary>
+    public ConnectionLog(HostLoggerFactory loggers)
+    {
+        ArgumentNullException.ThrowIfNull(loggers);
+        _loggers = loggers;
+        _level = loggers.CreateLogger(Target);
+    }
+
+    /// <summary>A connection begins (debug level).</summary>
+    public void Opened(ConnectionParties parties)
+    {
+        if (_level.IsEnabled(LogLevel.Debug))
+        {
+            var line = Begin(LogLevel.Debug, "connection opened");
+            line.Parties(parties);
+            End(line);
+        }
+    }
+
+    /// <summary>A connection is over.</summary>
+    /// <param name="parties">Who.</param>
+    /// <param name="sent">Bytes that left this workload's side: outbound, client to server; inbound, server to client.</param>
+    /// <param name="received">Bytes the other way.</param>
+    /// <param name="duration">From accept to end.</param>
+    /// <param name="error">Why it failed, or null.</param>
+    public void Completed(ConnectionParties parties, long sent, long received, TimeSpan duration, string? error)
+    {
+        var level = error is null ? LogLevel.Information : LogLevel.Error;
+        if (!_level.IsEnabled(level))
+        {
+            return;
+        }
+
+        var line = Begin(level, "connection complete");
+        line.Parties(parties);
+        line.Field("bytes_sent"u8, sent);
+        line.Field("bytes_recv"u8, received);
+        line.Milliseconds("duration"u8, (long)duration.TotalMilliseconds);
+        line.Field("error"u8, error);
+        End(line);
+    }
+
+    /// <summary>A connection was refused before anything is known about it; counted nowhere.</summary>
+    public void Failed(IPEndPoint source, IPEndPoint destination, TrafficDirection direction, string error)
+    {
+        if (!_level.IsEnabled(LogLevel.Warning))
+        {
+            return;
+        }
+
+        var line = Begin(LogLevel.Warning, "connection failed");
+        line.Field("src.addr"u8, source);
+        line.Field("dst.addr"u8, destination);
+        line.Field(direction);
+        line.Field("error"u8, error);
+        End(line);
+    }
+
+    private AccessLogLine Begin(LogLevel level, string message) =>
+        new(Utf8TextBuilder.Rent(), _loggers.Format, level, _loggers.Time.GetUtcNow(), Target, message);
+
+    private void End(AccessLogLine line)
+    {
+        _loggers.Writer.Append(line.End());
+        line.Text.Return();
+    }
+}

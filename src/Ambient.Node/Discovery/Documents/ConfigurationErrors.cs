@@ -1,0 +1,35 @@
+namespace Ambient.Node.Discovery.Documents;
+
+/// <summary>Gathers everything that is wrong in one load, so that it can be mended in one go.</summary>
+internal sealed class ConfigurationErrors
+{
+    /// <summary>How many are kept; a file of garbage must not become a log of garbage.</summary>
+    private const int MaxKept = 200;
+
+    private readonly List<ConfigurationError> _errors = [];
+
+    /// <summary>The errors found, at most 200 of them.</summary>
+    public IReadOnlyList<ConfigurationError> Items => _errors;
+
+    /// <summary>How many were found, kept or not.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>File being read.</summary>
+    public string File { get; set; } = "";
+
+    /// <summary>Object being read.</summary>
+    public string Subject { get; set; } = "";
+
+    /// <summary>Adds an error at a node of the current file.</summary>
+    public void Add(YamlNode at, string field, string message) => Add(new ConfigurationError(File, at.Line, at.Column, Subject, field, message));
+
+    /// <summary>Adds an error.</summary>
+    public void Add(ConfigurationError error)
+    {
+        Count++;
+        if (_errors.Count < MaxKept)
+        {
+            _errors.Add(error);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Documents;
+
+namespace Ambient.Node.Discovery.Folder;
+
+/// <summary>Filters of a rule or of a backend, as far as requests are changed by them; the rest is named in <see cref="Unsupported"/>.</summary>
+internal sealed class HttpRouteFilterReader
+{
+    /// <summary>RequestHeaderModifier, or null.</summary>
+    public HeaderModification? RequestHeaders { get; private set; }
+
+    /// <summary>ResponseHeaderModifier, or null.</summary>
+    public HeaderModification? ResponseHeaders { get; private set; }
+
+    /// <summary>RequestRedirect, or null.</summary>
+    public RequestRedirect? Redirect { get; private set; }
+
+    /// <summary>URLRewrite, or null.</summary>
+    public UrlRewrite? Rewrite { get; private set; }
+
+    /// <summary>Types of filters that nothing acts on.</summary>
+    public List<string> Unsupported { get; } = [];
+
+    /// <summary>Reads the <c>filters</c> of <paramref name="owner"/>.</summary>
+    public static HttpRouteFilterReader Read(FieldReader owner)
+    {
+        var filters = new HttpRouteFilterReader();
+        foreach (var filter in owner.Objects("filters"))
+        {
+            filters.Add(filter);
+        }
+
+        return filters;
+    }
+
+    private void Add(FieldReader filter)
+    {
+        switch (filter.RequiredString("type"))
+        {
+            case "RequestHeaderModifier" when RequestHeaders is null:
+                RequestHeaders = ReadHeaders(Required(filter, "requestHeaderModifier"));
+                break;
+            case "ResponseHeaderModifier" when ResponseHeaders is null:
+                ResponseHeaders = ReadHeaders(Required(filter, "responseHeaderModifier"));
+                break;
+            case "RequestRedirect" when Redirect is null:
+                Redirect = ReadRedirect(Required(filter, "requestRedirect"));
+                break;
+            case "URLRewrite" when Rewrite is null:
+                // Recorded: without its field the filter changes nothing, and the route stands.
+                var rewrite = filter.ObjectOrEmpty("urlRewrite");
+                Rewrite = new UrlRewrite(rewrite.String("hostname"), ReadPath(rewrite));
+                break;
+            case var type:
+                Unsupported.Add(type);
+                break;
+        }
+    }
+
+    private static FieldReader Required(FieldReader filter, string field)
+    {
+        if (!filter.Has(field))
+        {
+            filter.Error(field, "missing; this type of filter expects it");
+        }
+
+        return filter.ObjectOrEmpty(field);
+    }
+
+    private static HeaderModification ReadHeaders(FieldReader headers) => new()
+    {
+        Remove = [.. headers.Strings("remove")],
+        Set = ReadValues(headers, "set"),
+        Add = ReadValues(headers, "add"),
+    };
+
+    private static ImmutableArray<NamedValue> ReadValues(FieldReader headers, string field) =>
+        [.. headers.Objects(field).Select(header => new NamedValue(header.RequiredString("name"), header.String("value") ?? ""))];
+
+    private static RequestRedirect ReadRedirect(FieldReader redirect) => new(
+        redirect.OneOf("scheme", "http", "https"),
+        redirect.String("hostname"),
+        ReadPath(redirect),
+        redirect.Integer("port", 1, 65535),
+        redirect.Integer("statusCode", 300, 399) ?? 302);
+
+    private static PathRewrite? ReadPath(FieldReader owner)
+    {
+        if (owner.Object("path") is not { } path)
+        {
+            return null;
+        }
+
+        switch (path.RequiredString("type"))
+        {
+            case "ReplaceFullPath":
+                return new PathRewrite(PathRewriteKind.ReplaceFullPath, path.String("replaceFullPath") ?? "");
+            case "ReplacePrefixMatch":
+                return new PathRewrite(PathRewriteKind.ReplacePrefixMatch, path.String("replacePrefixMatch") ?? "");
+            case var type:
+                path.Error("type", $"\"{type}\" is not known; expected ReplaceFullPath or ReplacePrefixMatch");
+                return null;
+        }
+    }
+}

@@ -1,0 +1,181 @@
+using System.Globalization;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Translation;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Discovery.Folder;
+
+/// <summary>
+/// A folder of Kubernetes YAML as the mesh. Editing a file is this machine's <c>kubectl apply</c>: what is right is live
+/// within a moment; what is wrong is reported with file and line, and the mesh stays as it was.
+/// </summary>
+internal sealed class ManifestFolderSource : IMeshSource
+{
+    private readonly DiscoveryOptions _options;
+    private readonly MeshStore _store;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly ManifestFolder _folder;
+    private readonly TranslationOptions _translation;
+    private readonly HashSet<string> _reportedKinds = new(StringComparer.Ordinal);
+    private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _stop = new();
+    private Task _run = Task.CompletedTask;
+    private bool _started;
+    private bool _wrong;
+
+    public ManifestFolderSource(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time)
+    {
+        _options = options;
+        _store = store;
+        _logger = logger;
+        _time = time;
+        _folder = new ManifestFolder(Path.GetFullPath(options.ManifestsFolder!));
+        _translation = new TranslationOptions
+        {
+            ClusterId = options.ClusterId,
+            Network = options.Network,
+            ClusterDomain = options.ClusterDomain,
+            TrustDomain = options.TrustDomain,
+            RootNamespace = options.RootNamespace,
+            PodRange = options.PodRange,
+            ServiceRange = options.ServiceRange,
+        };
+    }
+
+    /// <inheritdoc/>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (!Directory.Exists(_folder.Path))
+        {
+            throw new MeshSourceException($"the manifests folder {_folder.Path} does not exist (AMBIENT_MANIFESTS)");
+        }
+
+        if (_started)
+        {
+            throw new InvalidOperationException("the source was started before");
+        }
+
+        _started = true;
+        _run = Task.Run(RunAsync, CancellationToken.None);
+        await _first.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _run.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _first.TrySetCanceled();
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        using var changes = new FolderChanges(_folder, _options, _time, _logger);
+        try
+        {
+            while (true)
+            {
+                var files = await changes.NextAsync(_stop.Token).ConfigureAwait(false);
+                if (Read(files, changes))
+                {
+                    _first.TrySetResult();
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // Stopped.
+        }
+        catch (Exception e)
+        {
+            // A fault of ours: whoever waits for the first mesh must not wait for ever.
+            _first.TrySetException(e);
+            DiscoveryLog.CannotRead(_logger, _folder.Path, e.ToString());
+        }
+    }
+
+    /// <summary>Reads and publishes; whether a mesh of these files is live now.</summary>
+    private bool Read(IReadOnlyList<FileStamp> files, FolderChanges changes)
+    {
+        var load = ManifestLoader.Load(_folder.Path, files, _stop.Token);
+        if (changes.ChangedSince(files))
+        {
+            return false; // what was read may be half of two versions; the change is coming back as the next one
+        }
+
+        if (load.Errors.Count > 0)
+        {
+            Report(load.Errors);
+            return false;
+        }
+
+        MeshTranslation mesh;
+        try
+        {
+            mesh = MeshTranslator.Translate(load.Objects, _translation);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // Reading checked every value; still, one object that trips translation must not end the watch.
+            var errors = new ConfigurationErrors();
+            errors.Add(new ConfigurationError(_folder.Path, 0, 0, "", "", $"cannot be translated: {e.Message}"));
+            Report(errors);
+            return false;
+        }
+
+        if (_wrong)
+        {
+            // Mended to what it was before, nothing else would be said.
+            _wrong = false;
+            DiscoveryLog.Mended(_logger, _folder.Path);
+        }
+
+        ReportSkipped(load.Skipped);
+        MeshPublication.Publish(_store, mesh, _folder.Path, _logger);
+        return true;
+    }
+
+    private void ReportSkipped(IReadOnlyDictionary<string, int> skipped)
+    {
+        foreach (var (kind, count) in skipped)
+        {
+            if (!_reportedKinds.Add(kind))
+            {
+                continue;
+            }
+
+            // Of these somebody expects an effect on traffic; of a ConfigMap nobody does.
+            if (kind is "RequestAuthentication" or "GRPCRoute" or "TLSRoute" or "TCPRoute" or "UDPRoute" or "VirtualService" or "DestinationRule"
+                or "BackendTLSPolicy" or "Sidecar" or "EnvoyFilter" or "WasmPlugin" or "Telemetry" or "StatefulSet" or "DaemonSet" or "ReplicaSet" or "Job")
+            {
+                DiscoveryLog.IneffectiveKind(_logger, kind, count, _folder.Path);
+            }
+            else
+            {
+                DiscoveryLog.SkippedKind(_logger, kind, count, _folder.Path);
+            }
+        }
+    }
+
+    private void Report(ConfigurationErrors errors)
+    {
+        _wrong = true;
+        foreach (var error in errors.Items)
+        {
+            DiscoveryLog.ConfigurationError(_logger, error.ToString());
+        }
+
+        if (_first.Task.IsCompleted)
+        {
+            DiscoveryLog.KeptLastGood(_logger, _folder.Path, errors.Count);
+        }
+        else
+        {
+            DiscoveryLog.WaitingForFirst(_logger, _folder.Path, errors.Count);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+using Ambient.Node.Telemetry.Metrics;
+
+namespace Ambient.Node.Discovery.Xds.Client;
+
+/// <summary>What is counted of the control plane (reference/ztunnel.md 11.1).</summary>
+internal sealed class XdsMetrics(MetricRegistry registry)
+{
+    private readonly CounterFamily _ended = registry.Add(new CounterFamily(
+        "istio_xds_connection_terminations", "The total number of completed connections to xds server (unstable)."));
+
+    private readonly CounterFamily _messages = registry.Add(new CounterFamily(
+        "istio_xds_message", "Total number of messages received (unstable)."));
+
+    private readonly CounterFamily _bytes = registry.Add(new CounterFamily(
+        "istio_xds_message_bytes", "Total number of bytes received (unstable)."));
+
+    /// <summary>A stream ended.</summary>
+    public void Ended(XdsEnd end) => _ended.Series(MetricLabels.Of(("reason", end.ToString()))).Increment();
+
+    /// <summary>A response came.</summary>
+    public void Received(XdsResponse response)
+    {
+        // The server's word is a label only where we asked for it.
+        var labels = MetricLabels.Of(("url", response.TypeUrl is XdsTypes.Address or XdsTypes.Authorization ? response.TypeUrl : "unknown"));
+        _messages.Series(labels).Increment();
+        _bytes.Series(labels).Add(response.Bytes);
+    }
+}
+
+/// <summary>How a stream ended; the names are values of the label <c>reason</c>.</summary>
+internal enum XdsEnd
+{
+    /// <summary>It was never made.</summary>
+    ConnectionError,
+
+    /// <summary>The server failed it.</summary>
+    Error,
+
+    /// <summary>The server or something between asked to come again.</summary>
+    Reconnect,
+
+    /// <summary>The server ended it in order.</summary>
+    Complete,
+}

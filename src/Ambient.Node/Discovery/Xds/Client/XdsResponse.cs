@@ -1,0 +1,147 @@
+using System.Buffers;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Workloads;
+using Google.Protobuf;
+using WireAddress = Ambient.Node.Protos.Workloads.Address;
+using WireAuthorization = Ambient.Node.Protos.Security.Authorization;
+
+namespace Ambient.Node.Discovery.Xds.Client;
+
+/// <summary>
+/// A response of the control plane, read into the mesh model resource by resource: of a hundred thousand workloads, one at a time
+/// exists in the form of the wire.
+/// </summary>
+internal sealed class XdsResponse
+{
+    private const int Resources = 2;
+    private const int TypeUrlField = 4;
+    private const int NonceField = 5;
+    private const int RemovedField = 6;
+
+    /// <summary>Type of the resources.</summary>
+    public string TypeUrl { get; private set; } = "";
+
+    /// <summary>What an answer has to quote.</summary>
+    public string Nonce { get; private set; } = "";
+
+    /// <summary>Resources that can be used, in the order in which they came.</summary>
+    public List<Accepted> Taken { get; } = [];
+
+    /// <summary>Resources that cannot, and why.</summary>
+    public List<(string Name, string Reason)> Refused { get; } = [];
+
+    /// <summary>Names that are gone.</summary>
+    public List<string> Removed { get; } = [];
+
+    /// <summary>Bytes of the resources.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>A resource as the mesh has it.</summary>
+    /// <param name="Name">Its name.</param>
+    /// <param name="Version">Its version, echoed when a stream is opened again.</param>
+    /// <param name="Model">A <see cref="Workload"/>, <see cref="MeshService"/> or <see cref="AuthorizationPolicy"/>; null for types that are not known.</param>
+    public readonly record struct Accepted(string Name, string Version, object? Model);
+
+    /// <summary>Reads a message.</summary>
+    /// <exception cref="InvalidDataException">It is no message, or another one.</exception>
+    public static XdsResponse Parse(ReadOnlySequence<byte> message, AddressReader addresses)
+    {
+        var response = new XdsResponse();
+        var fields = new WireFields(message.IsSingleSegment ? message.FirstSpan : message.ToArray());
+        while (fields.MoveNext())
+        {
+            switch (fields.Number)
+            {
+                case Resources:
+                    response.Read(fields.Content, addresses);
+                    break;
+                case TypeUrlField:
+                    response.TypeUrl = fields.Text;
+                    break;
+                case NonceField:
+                    response.Nonce = fields.Text;
+                    break;
+                case RemovedField:
+                    response.Removed.Add(fields.Text);
+                    break;
+            }
+        }
+
+        return response;
+    }
+
+    /// <summary>Lets go of the resources: whoever reads the stream holds its last message until the next one comes, which may be hours.</summary>
+    public void Release()
+    {
+        Taken.Clear();
+        Taken.TrimExcess();
+    }
+
+    private void Read(ReadOnlySpan<byte> resource, AddressReader addresses)
+    {
+        var (name, version) = ("", "");
+        ReadOnlySpan<byte> any = default;
+        var fields = new WireFields(resource);
+        while (fields.MoveNext())
+        {
+            switch (fields.Number)
+            {
+                case 1:
+                    version = fields.Text;
+                    break;
+                case 2:
+                    any = fields.Content;
+                    break;
+                case 3:
+                    name = fields.Text;
+                    break;
+            }
+        }
+
+        try
+        {
+            var model = ModelOf(any, addresses);
+
+            // One instance for the index of versions and for the mesh.
+            name = model is Workload workload && workload.Uid == name ? workload.Uid : name;
+            Taken.Add(new Accepted(name, version, model));
+        }
+        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException)
+        {
+            // InvalidOperationException is what Google.Protobuf says to a wrapper message with a tag of 0 in it.
+            Refused.Add((name, e.Message));
+        }
+    }
+
+    private object? ModelOf(ReadOnlySpan<byte> any, AddressReader addresses)
+    {
+        ReadOnlySpan<byte> type = default, value = default;
+        var fields = new WireFields(any);
+        while (fields.MoveNext())
+        {
+            switch (fields.Number)
+            {
+                case 1:
+                    type = fields.Content;
+                    break;
+                case 2:
+                    value = fields.Content;
+                    break;
+            }
+        }
+
+        Bytes += value.Length;
+        if (type.SequenceEqual(XdsTypes.AddressUtf8))
+        {
+            var address = WireAddress.Parser.ParseFrom(value);
+            return address.TypeCase switch
+            {
+                WireAddress.TypeOneofCase.Workload => addresses.Read(address.Workload),
+                WireAddress.TypeOneofCase.Service => addresses.Read(address.Service),
+                _ => throw new ResourceException("type: neither a workload nor a service"),
+            };
+        }
+
+        return type.SequenceEqual(XdsTypes.AuthorizationUtf8) ? AuthorizationReader.Read(WireAuthorization.Parser.ParseFrom(value)) : null;
+    }
+}

@@ -1,0 +1,253 @@
+using System.Threading.Channels;
+using Ambient.Mesh;
+using Ambient.Node.ControlPlane;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Xds.Workloads;
+using Ambient.Node.Protos.Discovery;
+using Google.Protobuf;
+using Grpc.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Discovery.Xds.Client;
+
+/// <summary>
+/// The mesh from a control plane, by delta xDS (reference/ztunnel.md 6): one stream for both types, opened again for as long as the
+/// source lives. What was told last stays while nobody answers.
+/// </summary>
+internal sealed class XdsSource : IMeshSource
+{
+    // Answers and questions that the server does not take: then it is read no further either.
+    private const int MostUnsent = 4096;
+
+    private readonly XdsOptions _options;
+    private readonly AddressDemand? _demand;
+    private readonly XdsState _state;
+    private readonly XdsMetrics? _metrics;
+    private readonly MeshStore _store;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly Method<DeltaDiscoveryRequest, XdsResponse> _method;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource _warm = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly HashSet<string> _awaited;
+    private readonly long _begun;
+    private XdsBackoff _backoff;
+    private Task _running = Task.CompletedTask;
+
+    /// <summary>
+    /// Creates the source. It does nothing before <see cref="StartAsync"/>. With <paramref name="demand"/>, addresses are asked for as it
+    /// wants them; without, all of them.
+    /// </summary>
+    public XdsSource(XdsOptions options, MeshStore store, XdsMetrics? metrics, ILogger logger, TimeProvider time, AddressDemand? demand = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(time);
+        _options = options;
+        _store = store;
+        _state = new XdsState(store);
+        _metrics = metrics;
+        _logger = logger;
+        _time = time;
+        _demand = demand;
+        _begun = time.GetTimestamp();
+        _awaited = demand is null ? [XdsTypes.Address, XdsTypes.Authorization] : [XdsTypes.Authorization];
+        var addresses = new AddressReader(new StringPool());
+        _method = new Method<DeltaDiscoveryRequest, XdsResponse>(
+            MethodType.DuplexStreaming,
+            "envoy.service.discovery.v3.AggregatedDiscoveryService",
+            "DeltaAggregatedResources",
+            new Marshaller<DeltaDiscoveryRequest>(
+                static (request, context) => context.Complete(request.ToByteArray()),
+                static _ => throw new NotSupportedException()),
+            new Marshaller<XdsResponse>(
+                static (_, _) => throw new NotSupportedException(),
+                context => XdsResponse.Parse(context.PayloadAsReadOnlySequence(), addresses)));
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The first mesh is there when the first response of each type was acknowledged (of policies only, where addresses come on demand); one that had to be refused does not count.</remarks>
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _running = Task.Run(RunAsync, CancellationToken.None);
+        return _warm.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(false);
+        _warm.TrySetCanceled(_stop.Token);
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            var (end, reason) = await StreamAsync().ConfigureAwait(false);
+            if (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+
+            _metrics?.Ended(end);
+            var delay = _backoff.Next();
+            XdsLog.Ended(_logger, reason, delay);
+            try
+            {
+                await Task.Delay(delay, _time, _stop.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>One stream from its begin to its end. Never throws.</summary>
+#pragma warning disable CA1031
+    private async Task<(XdsEnd End, string Reason)> StreamAsync()
+    {
+        ControlPlaneChannel? channel = null;
+        try
+        {
+            // Opened anew each time: the roots may have changed since.
+            channel = ControlPlaneChannel.Open(_options.Server);
+            var headers = await channel.HeadersAsync(_stop.Token).ConfigureAwait(false);
+            using var call = channel.Invoker.AsyncDuplexStreamingCall(_method, null, new CallOptions(headers, cancellationToken: _stop.Token));
+            var outbox = Channel.CreateBounded<DeltaDiscoveryRequest>(new BoundedChannelOptions(MostUnsent) { SingleReader = true });
+            var sending = SendAsync(call, outbox.Reader);
+            try
+            {
+                Subscribe(outbox.Writer);
+                while (await call.ResponseStream.MoveNext(_stop.Token).ConfigureAwait(false))
+                {
+                    _backoff.Worked();
+                    await outbox.Writer.WriteAsync(Apply(call.ResponseStream.Current), _stop.Token).ConfigureAwait(false);
+                }
+            }
+            finally
+            {
+                _demand?.Close();
+                outbox.Writer.TryComplete();
+            }
+
+            await sending.ConfigureAwait(false);
+            return (XdsEnd.Complete, "the server ended it");
+        }
+        catch (RpcException e)
+        {
+            var end = ControlPlaneChannel.IsConnectFailure(e) ? XdsEnd.ConnectionError
+                : e.StatusCode is StatusCode.Unknown or StatusCode.Cancelled or StatusCode.DeadlineExceeded or StatusCode.Unavailable ? XdsEnd.Reconnect
+                : XdsEnd.Error;
+            return (end, channel!.Explain(e));
+        }
+        catch (ControlPlaneException e)
+        {
+            return (XdsEnd.ConnectionError, e.Message);
+        }
+        catch (Exception e) when (e is OperationCanceledException or InvalidOperationException or ObjectDisposedException or HttpRequestException or IOException)
+        {
+            // A write on a stream that has ended meanwhile; reading it would have said why.
+            return (XdsEnd.Reconnect, $"{_options.Server.Address.Authority}: {e.Message}");
+        }
+        catch (Exception e)
+        {
+            // Bytes that are no message, or a fault of ours: the mesh stays, and the next stream may do better.
+            return (XdsEnd.Error, $"{_options.Server.Address.Authority}: its message cannot be used: {e.Message}");
+        }
+        finally
+        {
+            channel?.Dispose();
+        }
+    }
+#pragma warning restore CA1031
+
+    /// <summary>Sends what is to be sent, one after the other, as a stream demands it. Never throws: reading the stream tells why it ended.</summary>
+#pragma warning disable CA1031
+    private async Task SendAsync(AsyncDuplexStreamingCall<DeltaDiscoveryRequest, XdsResponse> call, ChannelReader<DeltaDiscoveryRequest> outbox)
+    {
+        try
+        {
+            await foreach (var request in outbox.ReadAllAsync(_stop.Token).ConfigureAwait(false))
+            {
+                await call.RequestStream.WriteAsync(request, _stop.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception)
+        {
+            call.Dispose();
+        }
+    }
+#pragma warning restore CA1031
+
+    private void Subscribe(ChannelWriter<DeltaDiscoveryRequest> outbox)
+    {
+        var node = XdsNode.Of(_options);
+        var addresses = First(XdsTypes.Address, node);
+        var policies = First(XdsTypes.Authorization, node);
+        XdsLog.Opened(
+            _logger,
+            _options.Server.Address.Authority,
+            (addresses.InitialResourceVersions.Count, policies.InitialResourceVersions.Count) is var (a, p) && a + p > 0 ? $"what changed since {a} addresses and {p} policies"
+                : _demand is null ? "everything"
+                : "policies, and for addresses as connections need them");
+        if (_demand is null)
+        {
+            outbox.TryWrite(addresses);
+        }
+        else
+        {
+            _demand.Open(outbox, addresses);
+        }
+
+        outbox.TryWrite(policies);
+    }
+
+    /// <summary>The first request of a type: nothing named is everything. What is held already is quoted, so that it is not sent again.</summary>
+    private DeltaDiscoveryRequest First(string type, Protos.Discovery.Node node)
+    {
+        var request = new DeltaDiscoveryRequest { TypeUrl = type, Node = node };
+        foreach (var (name, version) in _state.Versions(type))
+        {
+            request.InitialResourceVersions[name] = version;
+        }
+
+        return request;
+    }
+
+    private DeltaDiscoveryRequest Apply(XdsResponse response)
+    {
+        var begun = _time.GetTimestamp();
+        _metrics?.Received(response);
+        foreach (var (name, reason) in response.Refused)
+        {
+            XdsLog.Refused(_logger, response.TypeUrl, name, reason);
+        }
+
+        if (response.TypeUrl is not (XdsTypes.Address or XdsTypes.Authorization))
+        {
+            XdsLog.UnknownType(_logger, response.TypeUrl);
+        }
+
+        var answer = _state.Apply(response);
+        if (response.TypeUrl == XdsTypes.Address)
+        {
+            _demand?.Answer(response);
+        }
+
+        XdsLog.Applied(
+            _logger, response.TypeUrl, response.Taken.Count, response.Refused.Count, response.Removed.Count, (long)_time.GetElapsedTime(begun).TotalMilliseconds);
+        if (answer.ErrorDetail is null && _awaited.Remove(response.TypeUrl) && _awaited.Count == 0)
+        {
+            var mesh = _store.Current;
+            XdsLog.Warm(
+                _logger, _options.Server.Address.Authority, mesh.Workloads.Count, mesh.Services.Count, mesh.Policies.Count, (long)_time.GetElapsedTime(_begun).TotalMilliseconds);
+            _warm.TrySetResult();
+        }
+
+        response.Release();
+        return answer;
+    }
+}

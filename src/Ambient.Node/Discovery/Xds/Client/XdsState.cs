@@ -1,0 +1,98 @@
+using Ambient.Mesh;
+using Ambient.Node.Protos.Discovery;
+
+namespace Ambient.Node.Discovery.Xds.Client;
+
+/// <summary>
+/// What the control plane has told so far: applies a response as one new snapshot, and remembers the versions that a new stream
+/// quotes, so that what has not changed is not sent again. Used by one thread at a time.
+/// </summary>
+internal sealed class XdsState(MeshStore store)
+{
+    private readonly Dictionary<string, string> _addresses = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _authorizations = new(StringComparer.Ordinal);
+
+    /// <summary>Names and versions of what is held of a type.</summary>
+    public IReadOnlyDictionary<string, string> Versions(string type) => VersionsOf(type) ?? [];
+
+    /// <summary>Applies a response. What was refused in it leaves what was held under that name as it is, to be sent again by a later stream.</summary>
+    /// <returns>The answer: an acknowledgement, or a refusal that names what was refused.</returns>
+    public DeltaDiscoveryRequest Apply(XdsResponse response)
+    {
+        var versions = VersionsOf(response.TypeUrl);
+        if (versions is not null)
+        {
+            var builder = new MeshSnapshotBuilder(store.Current);
+            if (versions.Count == 0)
+            {
+                versions.EnsureCapacity(response.Taken.Count);
+            }
+
+            foreach (var (name, version, model) in response.Taken)
+            {
+                Set(builder, model);
+                versions[name] = version;
+            }
+
+            foreach (var (name, _) in response.Refused)
+            {
+                versions.Remove(name);
+            }
+
+            foreach (var name in response.Removed)
+            {
+                Remove(builder, response.TypeUrl, name);
+                versions.Remove(name);
+            }
+
+            var next = builder.Build();
+            if (!ReferenceEquals(next, store.Current))
+            {
+                store.Publish(next);
+            }
+        }
+
+        var answer = new DeltaDiscoveryRequest { TypeUrl = response.TypeUrl, ResponseNonce = response.Nonce };
+        if (response.Refused.Count > 0)
+        {
+            answer.ErrorDetail = new Status { Message = string.Join("; ", response.Refused.Select(refused => $"{refused.Name}: {refused.Reason}")) };
+        }
+
+        return answer;
+    }
+
+    private Dictionary<string, string>? VersionsOf(string type) => type switch
+    {
+        XdsTypes.Address => _addresses,
+        XdsTypes.Authorization => _authorizations,
+        _ => null,
+    };
+
+    private static void Set(MeshSnapshotBuilder builder, object? model)
+    {
+        switch (model)
+        {
+            case Workload workload:
+                builder.Set(workload);
+                break;
+            case MeshService service:
+                builder.Set(service);
+                break;
+            case AuthorizationPolicy policy:
+                builder.Set(policy);
+                break;
+        }
+    }
+
+    /// <summary>A name of an address is a workload's uid or a service's key; which of them only what is held can tell.</summary>
+    private static void Remove(MeshSnapshotBuilder builder, string type, string name)
+    {
+        if (type == XdsTypes.Authorization)
+        {
+            builder.RemovePolicy(name);
+            return;
+        }
+
+        builder.RemoveWorkload(name).RemoveService(name);
+    }
+}

@@ -1,0 +1,170 @@
+using System.Buffers;
+using System.Collections.Immutable;
+using System.Text.Json;
+using Ambient.Node.Authorities;
+using Ambient.Node.ControlPlane;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Hosting.Options;
+
+namespace Ambient.Node.Hosting.Variables;
+
+/// <summary>Reads how istiod is reached, for the mesh and for certificates (reference/ztunnel.md 1.2).</summary>
+internal static class ControlPlaneVariables
+{
+    private static readonly SearchValues<char> s_headerCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-_.");
+
+    /// <summary>The name that SPIFFE itself gave the variable (SPIFFE Workload Endpoint, section 4).</summary>
+    public const string WorkloadApi = "SPIFFE_ENDPOINT_SOCKET";
+
+    private const string InCluster = "https://istiod.istio-system.svc:15012";
+
+    /// <summary>What both services are shown: a token, or the file that has it; null: nothing.</summary>
+    public static string? ReadToken(VariableReader variables) =>
+        variables.OptionalText("AUTH_TOKEN", $"token, or the file that has it; not set: {ControlPlaneOptions.DefaultToken} where it exists")
+            ?? (File.Exists(ControlPlaneOptions.DefaultToken) ? ControlPlaneOptions.DefaultToken : null);
+
+    /// <summary>The mesh's control plane; null when there is none.</summary>
+    /// <param name="variables">Where to read, and to leave what is wrong.</param>
+    /// <param name="host">What is read already.</param>
+    /// <param name="token">The token of both services.</param>
+    public static XdsOptions? ReadXds(VariableReader variables, HostOptions host, string? token)
+    {
+        var address = Address(variables, "XDS_ADDRESS", "control plane that tells the mesh (istiod); empty: none");
+        var server = Read(variables, host, "xDS", "XDS", address ?? new Uri(InCluster), token);
+        var json = JsonMetadata(variables);
+        var onDemand = variables.Boolean("XDS_ON_DEMAND", false, "ask for addresses one by one, as connections need them, instead of the whole mesh");
+        var options = new XdsOptions
+        {
+            Server = server,
+            OnDemand = onDemand,
+            InstanceIP = variables.Text("INSTANCE_IP", "1.1.1.1", "our address, for the control plane")!,
+            PodName = variables.Text("POD_NAME", "", "our own pod")!,
+            PodNamespace = variables.Text("POD_NAMESPACE", "", "our own pod's namespace")!,
+            NodeName = host.NodeName ?? "",
+            Metadata = variables.Prefixed("ISTIO_META_", "metadata for the control plane").ToImmutableSortedDictionary(StringComparer.Ordinal),
+            JsonMetadata = json,
+        };
+        if (host.Manifests is not null && variables.IsSet("XDS_ADDRESS"))
+        {
+            variables.Fail("AMBIENT_MANIFESTS and XDS_ADDRESS: only one of them may be set");
+        }
+
+        // Files are enough, unless a control plane is asked for beside them.
+        return address is null || (host.HasFileSource && !variables.IsSet("XDS_ADDRESS")) ? null : options;
+    }
+
+    /// <summary>The certificate authority that speaks Istio's protocol; null when there is none, or an authority of this machine is named.</summary>
+    public static ControlPlaneOptions? ReadAuthority(VariableReader variables, HostOptions host, string? token, bool fake)
+    {
+        var address = Address(variables, "CA_ADDRESS", "certificate authority that speaks Istio's protocol (istiod)");
+        var options = Read(variables, host, "CA", "CA", address ?? new Uri(InCluster), token);
+        if (host.AuthorityFolder is not null && variables.IsSet("CA_ADDRESS"))
+        {
+            variables.Fail("AMBIENT_CA_DIR and CA_ADDRESS: only one of them may be set");
+        }
+
+        return address is null || fake || host.AuthorityFolder is not null ? null : options;
+    }
+
+    /// <summary>The SPIFFE Workload API that gives certificates; null when there is none.</summary>
+    public static WorkloadApiAddress? ReadWorkloadApi(VariableReader variables, HostOptions host, bool fake)
+    {
+        if (variables.OptionalText(WorkloadApi, "SPIFFE Workload API (a SPIRE agent) that gives certificates: unix:///path or tcp://address:port") is not { } text)
+        {
+            return null;
+        }
+
+        foreach (var (other, set) in new[] { ("CA_ADDRESS", variables.IsSet("CA_ADDRESS")), ("AMBIENT_CA_DIR", host.AuthorityFolder is not null), ("FAKE_CA", fake) })
+        {
+            if (set)
+            {
+                variables.Fail($"{WorkloadApi} and {other}: only one of them may be set, for certificates come from one authority");
+            }
+        }
+
+        if (!WorkloadApiAddress.TryParse(text, out var address, out var fault))
+        {
+            variables.Fail($"{WorkloadApi}: \"{text}\": {fault}");
+            return null;
+        }
+
+        if (address.LeavesTheMachine)
+        {
+            variables.Note($"{WorkloadApi}: private keys come from {address} in the clear: whoever hears the network between has them. A unix socket is safe");
+        }
+
+        return address;
+    }
+
+    private static ControlPlaneOptions Read(VariableReader variables, HostOptions host, string name, string prefix, Uri address, string? token) => new()
+    {
+        Name = name,
+        Address = address,
+        Roots = variables.Text($"{prefix}_ROOT_CA", ControlPlaneOptions.DefaultRoots, "its roots: a file, SYSTEM for the machine's, or PEM text")!,
+        AlternativeName = variables.OptionalText($"ALT_{prefix}_HOSTNAME", "another name that its certificate may have"),
+        Token = token,
+        ClusterId = host.ClusterId,
+        Headers = Headers(variables, $"{prefix}_HEADER_"),
+    };
+
+    /// <summary>An address as it is written: https where it does not say, the default inside a cluster, and null for none.</summary>
+    private static Uri? Address(VariableReader variables, string name, string meaning)
+    {
+        var text = variables.Text(name, null, meaning + $"; not set: {InCluster} inside a cluster") ?? (variables.IsInCluster ? InCluster : "");
+        if (text.Length == 0)
+        {
+            return null;
+        }
+
+        var full = text.Contains("://", StringComparison.Ordinal) ? text : $"https://{text}";
+        if (Uri.TryCreate(full, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttps && uri.Host.Length > 0)
+        {
+            return uri;
+        }
+
+        variables.Fail($"{name}: \"{text}\" is no address such as istiod.istio-system.svc:15012 (TLS is always used)");
+        return null;
+    }
+
+    private static ImmutableArray<KeyValuePair<string, string>> Headers(VariableReader variables, string prefix)
+    {
+        var headers = ImmutableArray.CreateBuilder<KeyValuePair<string, string>>();
+        foreach (var (key, value) in variables.Prefixed(prefix, "a further header of calls"))
+        {
+            var name = key.ToLowerInvariant();
+            if (name.AsSpan().ContainsAnyExcept(s_headerCharacters) || name.StartsWith("grpc-", StringComparison.Ordinal) || name.EndsWith("-bin", StringComparison.Ordinal))
+            {
+                variables.Fail($"{prefix}{key}: {key} is no name of a header of text");
+            }
+            else if (value.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+            {
+                variables.Fail($"{prefix}{key}: the value has characters beyond printable ASCII");
+            }
+            else
+            {
+                headers.Add(new(name, value));
+            }
+        }
+
+        return headers.DrainToImmutable();
+    }
+
+    private static ImmutableSortedDictionary<string, JsonElement> JsonMetadata(VariableReader variables)
+    {
+        var metadata = ImmutableSortedDictionary.CreateBuilder<string, JsonElement>(StringComparer.Ordinal);
+        foreach (var (key, value) in variables.Prefixed("ISTIO_METAJSON_", "metadata for the control plane, as JSON"))
+        {
+            try
+            {
+                using var document = JsonDocument.Parse(value);
+                metadata[key] = document.RootElement.Clone();
+            }
+            catch (JsonException e)
+            {
+                variables.Fail($"ISTIO_METAJSON_{key}: no JSON: {e.Message}");
+            }
+        }
+
+        return metadata.ToImmutable();
+    }
+}

@@ -1,0 +1,115 @@
+using System.Net;
+using Ambient.Identity;
+using Ambient.Node.Discovery.Translation;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Telemetry.Logging;
+
+namespace Ambient.Node.Hosting.Variables;
+
+/// <summary>Reads <see cref="HostOptions"/>: the variables that ztunnel and waypoint share (reference/ztunnel.md 1.2).</summary>
+internal static class HostVariables
+{
+    /// <summary>Reads the shared variables; what is wrong is left in <paramref name="variables"/>.</summary>
+    public static HostOptions Read(VariableReader variables)
+    {
+        ArgumentNullException.ThrowIfNull(variables);
+        var filter = variables.Text("RUST_LOG", "info", "what is logged: error, warn, info, debug, trace, off; per target: info,access=debug")!;
+        if (!LogFilter.TryParse(filter, out _, out var wrong))
+        {
+            variables.Fail($"RUST_LOG: \"{wrong}\" is no level and no target=level");
+        }
+
+        var manifests = variables.OptionalText("AMBIENT_MANIFESTS", "folder of Kubernetes YAML, watched: the mesh");
+        var localPath = variables.OptionalText("LOCAL_XDS_PATH", "file in ztunnel's local YAML format: the mesh");
+        var local = variables.OptionalText("LOCAL_XDS", "the mesh itself, in ztunnel's local YAML format");
+        if (new[] { manifests, localPath, local }.Count(source => source is not null) > 1)
+        {
+            variables.Fail("AMBIENT_MANIFESTS, LOCAL_XDS_PATH and LOCAL_XDS: only one of them may be set");
+        }
+
+        if (manifests is not null && !Directory.Exists(manifests))
+        {
+            variables.Fail($"AMBIENT_MANIFESTS: there is no folder {manifests}");
+        }
+
+        if (localPath is not null && !File.Exists(localPath))
+        {
+            variables.Fail($"LOCAL_XDS_PATH: there is no file {localPath}");
+        }
+
+        var trustDomain = variables.Text("TRUST_DOMAIN", "cluster.local", "trust domain of this machine's identities")!;
+        if (!Ambient.Identity.TrustDomain.TryParse(trustDomain, out _))
+        {
+            variables.Fail($"TRUST_DOMAIN: \"{trustDomain}\" is no trust domain (a-z, 0-9, '.', '-', '_')");
+        }
+
+        var cluster = variables.Text("CLUSTER_ID", "Kubernetes", "name of the cluster")!;
+        return new HostOptions
+        {
+            Manifests = manifests,
+            PodRange = Range(variables, "AMBIENT_POD_RANGE", ComputedAddresses.Pods, "addresses of pods in AMBIENT_MANIFESTS that name none"),
+            ServiceRange = Range(variables, "AMBIENT_SERVICE_RANGE", ComputedAddresses.Services, "addresses of services in AMBIENT_MANIFESTS that name none"),
+            LocalXdsPath = localPath,
+            LocalXds = local,
+            AuthorityFolder = variables.OptionalText("AMBIENT_CA_DIR", "folder of the embedded certificate authority (mode 0700), shared by the hosts of a machine"),
+            SecretTtl = Lifetime(variables),
+            NodeName = variables.OptionalText("NODE_NAME", "node that this process serves; not set: all workloads"),
+            ClusterId = variables.OptionalText("ISTIO_META_CLUSTER_ID", "name of the cluster; goes before CLUSTER_ID") ?? cluster,
+            Network = variables.Text("NETWORK", "", "network of this node")!,
+            ClusterDomain = variables.Text("CLUSTER_DOMAIN", "cluster.local", "DNS domain of the cluster")!,
+            TrustDomain = trustDomain,
+            RootNamespace = variables.Text("AMBIENT_ROOT_NAMESPACE", "istio-system", "namespace of mesh-wide policies in AMBIENT_MANIFESTS")!,
+            PortOffset = variables.Integer("AMBIENT_PORT_OFFSET", 0, 0, 40000, "added to 15000, 15020 and 15021, so that several hosts can share a machine"),
+            IPv6Enabled = variables.Boolean("IPV6_ENABLED", true, "listen on IPv6 as well"),
+            TerminationDeadline = Deadline(variables),
+            LogFormat = variables.Choice("LOG_FORMAT", "plain", "form of log lines: plain, or json for machines", ("plain", LogFormat.Plain), ("json", LogFormat.Json)),
+            LogFilter = filter,
+            IstioVersion = variables.OptionalText("ISTIO_META_ISTIO_VERSION", "version of Istio that istio_build shows") ?? "unknown",
+        };
+    }
+
+    /// <summary>Checks that there is a mesh to read: called by hosts after their own variables.</summary>
+    public static void RequireSource(VariableReader variables, HostOptions options)
+    {
+        if (options.HasFileSource)
+        {
+            return;
+        }
+
+        variables.Fail("no source for the mesh: set AMBIENT_MANIFESTS (a folder of Kubernetes YAML), LOCAL_XDS_PATH (ztunnel's local format), "
+            + "or, for a ztunnel, XDS_ADDRESS (a control plane)");
+    }
+
+    private static IPNetwork Range(VariableReader variables, string name, IPNetwork byDefault, string meaning)
+    {
+        var text = variables.Text(name, byDefault.ToString(), meaning)!;
+        if (IPNetwork.TryParse(text, out var range) && ComputedAddresses.Allows(range))
+        {
+            return range;
+        }
+
+        variables.Fail($"{name}: \"{text}\" is no IPv4 range of /8 to /24");
+        return byDefault;
+    }
+
+    private static TimeSpan Lifetime(VariableReader variables)
+    {
+        var shortest = TimeSpan.FromSeconds(1);
+        var value = variables.Duration("SECRET_TTL", "24h", "life of certificates");
+        if (value >= shortest)
+        {
+            return value;
+        }
+
+        variables.Fail("SECRET_TTL: must be a second at least");
+        return shortest;
+    }
+
+    private static TimeSpan Deadline(VariableReader variables)
+    {
+        var deadline = variables.OptionalDuration("CONNECTION_TERMINATION_DEADLINE", "5s", "time that open connections get at shutdown");
+        var grace = variables.OptionalInteger(
+            "TERMINATION_GRACE_PERIOD_SECONDS", 0, 86400, "", "the pod's grace period; open connections get a little less, unless CONNECTION_TERMINATION_DEADLINE is set");
+        return deadline ?? (grace is { } seconds ? TimeSpan.FromSeconds(Math.Max(1, seconds > 10 ? seconds - 5 : seconds - 1)) : TimeSpan.FromSeconds(5));
+    }
+}

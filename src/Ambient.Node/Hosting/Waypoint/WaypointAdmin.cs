@@ -1,0 +1,18 @@
+using Ambient.Certificates;
+using Ambient.Mesh;
+using Ambient.Node.Admin.Server;
+using Ambient.Node.Lifetime;
+using Ambient.Node.Telemetry.Logging;
+
+namespace Ambient.Node.Hosting.Waypoint;
+
+/// <summary>The admin endpoint of a waypoint or gateway (15000).</summary>
+internal static class WaypointAdmin
+{
+    private const string Links =
+        """<li><a href="/config_dump">/config_dump</a>: what is served: Gateway, services, routes, policies, upstreams, certificates</li>""";
+
+    /// <summary>Makes it.</summary>
+    public static HostEndpoints Create(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache svids, HostLoggerFactory loggers, Shutdown shutdown) =>
+        new("waypoint", Links, new WaypointDump(node, meshes, svids).Write, static (_, _) => ValueTask.FromResult(AdminResponse.NotFound), loggers, shutdown);
+}

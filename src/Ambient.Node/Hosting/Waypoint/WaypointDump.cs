@@ -1,0 +1,139 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Ambient.Certificates;
+using Ambient.Mesh;
+using Ambient.Node.Waypoint;
+
+namespace Ambient.Node.Hosting.Waypoint;
+
+/// <summary>What a waypoint or gateway serves at this moment, for a person who asks why.</summary>
+internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache svids)
+{
+    private static readonly JsonWriterOptions s_format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>The dump.</summary>
+    public ReadOnlyMemory<byte> Write()
+    {
+        var mesh = meshes.Current;
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        using (var json = new Utf8JsonWriter(buffer, s_format))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("meshVersion", mesh.Version);
+            WriteGateway(json, mesh);
+            WriteSelf(json);
+            WriteServices(json, mesh);
+            WriteNames(json, "routes", mesh.Requests.HttpRoutes.Keys);
+            WriteNames(json, "policies", mesh.Requests.AuthorizationPolicies.Keys);
+            WriteUpstreams(json);
+            WriteCertificates(json);
+            json.WriteEndObject();
+        }
+
+        return buffer.WrittenMemory;
+    }
+
+    private void WriteGateway(Utf8JsonWriter json, MeshSnapshot mesh)
+    {
+        json.WriteStartObject("gateway");
+        json.WriteString("name", node.GatewayKey);
+        if (mesh.Requests.Gateways.TryGetValue(node.GatewayKey, out var gateway))
+        {
+            json.WriteString("class", gateway.ClassName);
+            json.WriteStartArray("listeners");
+            foreach (var listener in gateway.Listeners)
+            {
+                json.WriteStartObject();
+                json.WriteString("name", listener.Name);
+                json.WriteNumber("port", listener.Port);
+                json.WriteString("protocol", listener.Protocol);
+                json.WriteString("hostname", listener.Hostname);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+        }
+
+        json.WriteEndObject();
+    }
+
+    private void WriteSelf(Utf8JsonWriter json)
+    {
+        json.WriteStartObject("workload");
+        if (node.Self?.Current is { } self)
+        {
+            json.WriteString("uid", self.Uid);
+            json.WriteString("identity", self.Identity.ToString());
+            json.WriteStartArray("addresses");
+            foreach (var address in self.Addresses)
+            {
+                json.WriteStringValue(address.ToString());
+            }
+
+            json.WriteEndArray();
+        }
+
+        json.WriteEndObject();
+    }
+
+    private void WriteServices(Utf8JsonWriter json, MeshSnapshot mesh)
+    {
+        json.WriteStartArray("services");
+        if (node.Self?.Current is { } self)
+        {
+            foreach (var service in mesh.Services.Values.Where(service => WaypointResolver.IsBound(mesh, self, service)).OrderBy(service => service.Key, StringComparer.Ordinal))
+            {
+                json.WriteStringValue(service.Key);
+            }
+        }
+
+        json.WriteEndArray();
+    }
+
+    private void WriteUpstreams(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("upstreams");
+        foreach (var endpoint in node.Upstreams?.Endpoints ?? [])
+        {
+            json.WriteStartObject();
+            json.WriteString("workload", endpoint.Workload.Uid);
+            json.WriteString("address", endpoint.Address.ToString());
+            json.WriteString("protocol", endpoint.Http2 ? "HTTP/2" : "HTTP/1.1");
+            json.WriteString("tunnel", endpoint.Workload.Protocol == TunnelProtocol.Hbone ? "HBONE" : "TCP");
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private void WriteCertificates(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("certificates");
+        foreach (var entry in svids.Snapshot())
+        {
+            json.WriteStartObject();
+            json.WriteString("identity", entry.Identity.ToString());
+            json.WriteString("state", entry.State.ToString());
+            if (entry.Svid is { } svid)
+            {
+                json.WriteString("expirationTime", svid.NotAfter.UtcDateTime);
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteNames(Utf8JsonWriter json, string property, IEnumerable<string> names)
+    {
+        json.WriteStartArray(property);
+        foreach (var name in names.Order(StringComparer.Ordinal))
+        {
+            json.WriteStringValue(name);
+        }
+
+        json.WriteEndArray();
+    }
+}

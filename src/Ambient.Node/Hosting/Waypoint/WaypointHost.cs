@@ -1,0 +1,108 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Certificates;
+using Ambient.Mesh;
+using Ambient.Node.Admin.Server;
+using Ambient.Node.Authorities;
+using Ambient.Node.Discovery;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Process;
+using Ambient.Node.Lifetime;
+using Ambient.Node.Telemetry.Logging;
+using Ambient.Node.Telemetry.Metrics;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Hosting.Waypoint;
+
+/// <summary>
+/// A whole waypoint process: the mesh from its source, certificates from its authority, the node itself, and the three HTTP
+/// endpoints for people and machines.
+/// </summary>
+internal sealed class WaypointHost : IHostedProxy
+{
+    private const int AdminPort = 15000;
+    private const int StatsPort = 15020;
+    private const int ReadinessPort = 15021;
+
+    private readonly Stack<IAsyncDisposable> _owned = new();
+    private readonly Shutdown _shutdown;
+    private WaypointNode? _node;
+
+    private WaypointHost(Shutdown shutdown) => _shutdown = shutdown;
+
+    /// <summary>The admin endpoint.</summary>
+    public IPEndPoint? AdminEndPoint { get; private set; }
+
+    /// <summary>The metrics endpoint.</summary>
+    public IPEndPoint? StatsEndPoint { get; private set; }
+
+    /// <summary>The readiness endpoint.</summary>
+    public IPEndPoint? ReadinessEndPoint { get; private set; }
+
+    /// <summary>Starts. Returns when mesh, authority and endpoints are up; the Gateway itself may still be awaited.</summary>
+    /// <exception cref="IOException">A port cannot be had.</exception>
+    /// <exception cref="MeshSourceException">The mesh cannot be read.</exception>
+    /// <exception cref="CertificateAuthorityException">The authority's folder is unusable.</exception>
+    public static async Task<WaypointHost> StartAsync(
+        WaypointOptions options, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var host = new WaypointHost(shutdown);
+        try
+        {
+            await host.StartAsync(options, loggers, time, cancellationToken).ConfigureAwait(false);
+            return host;
+        }
+        catch
+        {
+            await host.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Serves until the drain is over.</summary>
+    public Task RunUntilDrainedAsync() => _node!.RunAsync(_shutdown);
+
+    /// <summary>Ends everything at once, in the reverse order of its start.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        while (_owned.TryPop(out var owned))
+        {
+            await owned.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task StartAsync(WaypointOptions options, HostLoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var host = options.Host;
+        var registry = new MetricRegistry();
+        ProcessMetrics.AddTo(registry, "proxy", host.IstioVersion);
+
+        // 1. Mesh and certificates.
+        var store = new MeshStore();
+        var source = Own(MeshSource.Create(host.ToDiscoveryOptions(), store, loggers.CreateLogger("Discovery"), time));
+        var authority = Own(await Authority.OpenAsync(host.ToAuthorityOptions(), loggers, time, cancellationToken).ConfigureAwait(false));
+        var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
+
+        // 2. The node, and the endpoints that can be asked why it is not ready.
+        _node = Own(new WaypointNode(options, store, svids, loggers, registry, time));
+        var admin = WaypointAdmin.Create(_node, store, svids, loggers, _shutdown);
+        var adminLogger = loggers.CreateLogger("Admin");
+        var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
+        AdminEndPoint = Serve("admin", new IPEndPoint(IPAddress.Loopback, AdminPort + host.PortOffset), admin.AnswerAsync);
+        StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, StatsPort + host.PortOffset), CommonEndpoints.Metrics(registry));
+        ReadinessEndPoint = Serve("readiness", new IPEndPoint(wildcard, ReadinessPort + host.PortOffset), CommonEndpoints.Ready(_node.Readiness));
+
+        // 3. Nothing is accepted before the mesh is known: a waypoint without policies would let everybody in.
+        await source.StartAsync(cancellationToken).ConfigureAwait(false);
+
+        IPEndPoint Serve(string name, IPEndPoint address, AdminHandler handler) => Own(AdminServer.Start(name, address, handler, time, adminLogger)).LocalEndPoint;
+    }
+
+    private T Own<T>(T part)
+        where T : IAsyncDisposable
+    {
+        _owned.Push(part);
+        return part;
+    }
+}

@@ -1,0 +1,242 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Certificates;
+using Ambient.Hbone;
+using Ambient.Hbone.Sockets;
+using Ambient.Mesh;
+using Ambient.Node.Connections;
+using Ambient.Node.Gateway;
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Lifetime;
+using Ambient.Node.Requests;
+using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Telemetry.Logging;
+using Ambient.Node.Telemetry.Metrics;
+using Ambient.Node.Waypoint;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Ambient.Node.Hosting.Waypoint;
+
+/// <summary>
+/// A waypoint or ingress gateway, composed: waits for its Gateway and its own workload to appear in the mesh and for its first
+/// certificate, serves what the Gateway's class says, and drains. Knows nothing of where mesh and certificates come from.
+/// </summary>
+internal sealed partial class WaypointNode : IAsyncDisposable
+{
+    /// <summary>Class of waypoints.</summary>
+    public const string WaypointClass = "istio-waypoint";
+
+    /// <summary>Class of ingress gateways.</summary>
+    public const string GatewayClass = "istio";
+
+    private readonly WaypointOptions _options;
+    private readonly IMeshSnapshotProvider _meshes;
+    private readonly ISvidSource _svids;
+    private readonly HostLoggerFactory _loggers;
+    private readonly MetricRegistry _metrics;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Action _meshSeen;
+    private readonly Action _certificateSeen;
+    private readonly Action _serving;
+    private UpstreamPool? _upstreams;
+    private HboneClient? _client;
+
+    /// <summary>Creates a node; nothing is bound before <see cref="RunAsync"/>.</summary>
+    public WaypointNode(
+        WaypointOptions options, IMeshSnapshotProvider meshes, ISvidSource svids, HostLoggerFactory loggers, MetricRegistry metrics, TimeProvider time)
+    {
+        _options = options;
+        _meshes = meshes;
+        _svids = svids;
+        _loggers = loggers;
+        _metrics = metrics;
+        _time = time;
+        _logger = loggers.CreateLogger("waypoint");
+        _meshSeen = Readiness.Require("gateway");
+        _certificateSeen = Readiness.Require("certificate");
+        _serving = Readiness.Require("listener");
+    }
+
+    /// <summary>What is still missing.</summary>
+    public Readiness Readiness { get; } = new();
+
+    /// <summary>Key of the Gateway.</summary>
+    public string GatewayKey => $"{_options.Namespace}/{_options.GatewayName}";
+
+    /// <summary>Our own workload; null before the Gateway is known.</summary>
+    public LocalWorkload? Self { get; private set; }
+
+    /// <summary>Connections to endpoints; null before the Gateway is known.</summary>
+    public UpstreamPool? Upstreams => _upstreams;
+
+    /// <summary>Serves until the drain is over. Fails when a listener fails.</summary>
+    public async Task RunAsync(Shutdown shutdown)
+    {
+        try
+        {
+            var gateway = await WaitForGatewayAsync(shutdown.Draining).ConfigureAwait(false);
+            var self = await WaitForSelfAsync(gateway, shutdown.Draining).ConfigureAwait(false);
+            _meshSeen();
+            await _svids.GetSvidAsync(self.Identity, shutdown.Draining).ConfigureAwait(false);
+            _certificateSeen();
+            if (gateway.ClassName == WaypointClass)
+            {
+                await RunWaypointAsync(self, shutdown).ConfigureAwait(false);
+            }
+            else
+            {
+                await RunGatewayAsync(shutdown).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (shutdown.Draining.IsCancellationRequested)
+        {
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _upstreams?.Dispose();
+        if (_client is not null)
+        {
+            await _client.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task<Mesh.Gateway> WaitForGatewayAsync(CancellationToken cancellationToken)
+    {
+        if (!_meshes.Current.Requests.Gateways.ContainsKey(GatewayKey))
+        {
+            LogWaiting(_logger, $"Gateway {GatewayKey}");
+        }
+
+        var mesh = await WaitForMeshAsync(mesh => mesh.Requests.Gateways.ContainsKey(GatewayKey), cancellationToken).ConfigureAwait(false);
+        var gateway = mesh.Requests.Gateways[GatewayKey];
+        return gateway.ClassName is WaypointClass or GatewayClass
+            ? gateway
+            : throw new InvalidOperationException(
+                $"Gateway {GatewayKey} has class {gateway.ClassName}; this host serves {WaypointClass} and {GatewayClass}");
+    }
+
+    private async Task<Workload> WaitForSelfAsync(Mesh.Gateway gateway, CancellationToken cancellationToken)
+    {
+        var pod = _options.PodName ?? (gateway.ClassName == WaypointClass ? $"{gateway.Name}-0" : $"{gateway.Name}-{gateway.ClassName}-0");
+        Self = LocalWorkload.ByPod(_meshes, _options.Namespace, pod, _time);
+        if (Self.Current is null)
+        {
+            LogWaiting(_logger, $"our own workload {_options.Namespace}/{pod}");
+        }
+
+        await WaitForMeshAsync(_ => Self.Current is not null, cancellationToken).ConfigureAwait(false);
+        return Self.Current!;
+    }
+
+    private async Task<MeshSnapshot> WaitForMeshAsync(Func<MeshSnapshot, bool> condition, CancellationToken cancellationToken)
+    {
+        var met = new TaskCompletionSource<MeshSnapshot>(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Check(MeshSnapshot mesh)
+        {
+            if (condition(mesh))
+            {
+                met.TrySetResult(mesh);
+            }
+        }
+
+        using var watch = _meshes.OnChange(Check);
+        Check(_meshes.Current);
+        return await met.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task RunWaypointAsync(Workload self, Shutdown shutdown)
+    {
+        var entrance = new WaypointEntrance(_meshes, GatewayKey, Self!);
+        var dialer = CreateDialer();
+        var pipeline = CreatePipeline(entrance, dialer, new RequestMetrics(_metrics, "waypoint", "mutual_tls"));
+        var opaque = new OpaqueRelay(entrance, Self!, dialer, new WaypointLog(_logger));
+        var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
+        var server = await WaypointServer.StartAsync(
+            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100 }, _svids, _meshes, Self!, pipeline, opaque, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
+        await using (server.ConfigureAwait(false))
+        {
+            LogServing(_logger, WaypointClass, GatewayKey, address, self.Identity.ToString());
+            _serving();
+            await UntilDrainAsync(server.RunAsync(shutdown.Draining), shutdown).ConfigureAwait(false);
+            await server.ShutdownAsync(shutdown.Deadline).ConfigureAwait(false);
+        }
+    }
+
+    private async Task RunGatewayAsync(Shutdown shutdown)
+    {
+        var dialer = CreateDialer();
+        var metrics = new RequestMetrics(_metrics, "source", "unknown");
+        var server = new GatewayServer(_meshes, GatewayKey, Self!, _options.ListenerPortOffset, entrance => CreatePipeline(entrance, dialer, metrics), _loggers, _time);
+        await using (server.ConfigureAwait(false))
+        {
+            var running = server.RunAsync(shutdown.Draining);
+            await Task.WhenAny(server.Ready.Task, running).ConfigureAwait(false);
+            LogServing(_logger, GatewayClass, GatewayKey, new IPEndPoint(Self!.Current!.Addresses[0], 0), Self.Current.Identity.ToString());
+            _serving();
+            await UntilDrainAsync(running, shutdown).ConfigureAwait(false);
+            await server.ShutdownAsync(shutdown.Deadline).ConfigureAwait(false);
+        }
+    }
+
+    // A listener that fails ends the host; one that ends because we drain does not.
+    private static async Task UntilDrainAsync(Task running, Shutdown shutdown)
+    {
+        var drain = shutdown.WaitForDrainAsync();
+        if (await Task.WhenAny(running, drain).ConfigureAwait(false) == running && !shutdown.Draining.IsCancellationRequested)
+        {
+            await running.ConfigureAwait(false);
+            throw new InvalidOperationException("the listener ended by itself");
+        }
+    }
+
+    private UpstreamDialer CreateDialer()
+    {
+        var connector = new OwnAddressConnector(SocketConnector.Default, Self!);
+        _client = new HboneClient(new HboneClientOptions { Connector = connector }, _svids, _time);
+        return new UpstreamDialer(_client, connector, Self!);
+    }
+
+    private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
+    {
+        _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions());
+        return new RequestPipeline(entrance, CreateForwarder(), _upstreams, new RequestLog(_loggers, metrics, _options.Host.Network), _time);
+    }
+
+    // YARP makes its forwarder only through a container. Its own log is off: it would write two lines a request.
+    private static IHttpForwarder CreateForwarder()
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton(typeof(ILogger<>), typeof(NullLogger<>));
+        services.AddHttpForwarder();
+        return services.BuildServiceProvider().GetRequiredService<IHttpForwarder>();
+    }
+
+    private static Socket Listen(IPEndPoint address)
+    {
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(address);
+            socket.Listen(1024);
+            return socket;
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw new IOException($"cannot listen on {address}: {e.Message}", e);
+        }
+    }
+
+    [LoggerMessage(10, LogLevel.Information, "waiting for {What} to appear in the mesh")]
+    private static partial void LogWaiting(ILogger logger, string what);
+
+    [LoggerMessage(11, LogLevel.Information, "serving {Class} {Gateway} on {Address} as {Identity}")]
+    private static partial void LogServing(ILogger logger, string @class, string gateway, IPEndPoint address, string identity);
+}

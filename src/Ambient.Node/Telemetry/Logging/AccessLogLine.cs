@@ -1,0 +1,153 @@
+using System.Buffers;
+using System.Net;
+using Ambient.Identity;
+using Ambient.Node.Telemetry.Metrics;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Telemetry.Logging;
+
+/// <summary>
+/// One structured line under construction. Plain: tabs between the parts, blanks between the fields, texts quoted. JSON: one
+/// flat object. Absent and empty values are left out.
+/// </summary>
+internal readonly ref struct AccessLogLine
+{
+    private static readonly SearchValues<char> NeedsQuotes = SearchValues.Create(" \"\\\t\r\n");
+
+    private readonly bool _json;
+
+    /// <summary>Begins a line in a rented builder.</summary>
+    public AccessLogLine(Utf8TextBuilder text, LogFormat format, LogLevel level, DateTimeOffset time, string target, string message)
+    {
+        Text = text;
+        _json = format == LogFormat.Json;
+        if (_json)
+        {
+            text.Append("{\"level\":\""u8).Append(LogLevels.NameOf(level)).Append("\",\"time\":\""u8).Append(time)
+                .Append("\",\"scope\":\""u8).Append(target).Append("\",\"message\":\""u8).Append(message).Append("\""u8);
+        }
+        else
+        {
+            text.Append(time).Append("\t"u8).Append(LogLevels.NameOf(level)).Append("\t"u8).Append(target).Append("\t"u8).Append(message).Append("\t"u8);
+        }
+    }
+
+    /// <summary>The builder; whoever rented it returns it.</summary>
+    public Utf8TextBuilder Text { get; }
+
+    /// <summary>Adds who the connection is between.</summary>
+    public void Parties(ConnectionParties parties)
+    {
+        var source = parties.SourceWorkload;
+        var baggage = source is null ? parties.SourceBaggage : null;
+        var told = parties.DestinationPeer?.Baggage;
+        var destination = told is null ? parties.DestinationWorkload : null;
+        Field("src.addr"u8, parties.Source);
+        Field("src.workload"u8, source?.Name ?? baggage?.CanonicalName);
+        Field("src.namespace"u8, source?.Namespace ?? baggage?.Namespace);
+        Field("src.identity"u8, parties.SourceIdentity);
+        Field("src.cluster"u8, source?.ClusterId ?? baggage?.ClusterId);
+        Field("dst.addr"u8, parties.Destination);
+        Address("dst.hbone_addr"u8, parties.HboneAddress);
+        Field("dst.service"u8, parties.Service?.Hostname);
+        Field("dst.workload"u8, destination?.Name ?? told?.CanonicalName);
+        Field("dst.namespace"u8, destination?.Namespace ?? told?.Namespace);
+        Field("dst.identity"u8, parties.DestinationPeer?.Identity ?? parties.DestinationIdentity);
+        Field("dst.cluster"u8, destination?.ClusterId ?? told?.ClusterId);
+        Field(parties.Direction);
+    }
+
+    /// <summary>Adds a text.</summary>
+    public void Field(ReadOnlySpan<byte> name, string? value)
+    {
+        if (string.IsNullOrEmpty(value))
+        {
+            return;
+        }
+
+        Name(name);
+        if (_json)
+        {
+            Text.AppendJson(value);
+        }
+        else
+        {
+            Text.AppendQuoted(value);
+        }
+    }
+
+    /// <summary>Adds an identity.</summary>
+    public void Field(ReadOnlySpan<byte> name, SpiffeId? value) => Field(name, value?.ToString());
+
+    /// <summary>Adds an address; not quoted in the plain form.</summary>
+    public void Field(ReadOnlySpan<byte> name, IPEndPoint value)
+    {
+        Name(name);
+        if (_json)
+        {
+            Text.Append("\""u8).Append(value).Append("\""u8);
+        }
+        else
+        {
+            Text.Append(value);
+        }
+    }
+
+    /// <summary>Adds a number.</summary>
+    public void Field(ReadOnlySpan<byte> name, long value)
+    {
+        Name(name);
+        Text.Append(value);
+    }
+
+    /// <summary>Adds the direction.</summary>
+    public void Field(TrafficDirection direction) => Field("direction"u8, direction == TrafficDirection.Outbound ? "outbound" : "inbound");
+
+    /// <summary>Adds a duration as <c>12ms</c>.</summary>
+    public void Milliseconds(ReadOnlySpan<byte> name, long value)
+    {
+        Name(name);
+        Text.Append("\""u8).Append(value).Append("ms\""u8);
+    }
+
+    /// <summary>Ends the line and shows it.</summary>
+    public ReadOnlySpan<byte> End()
+    {
+        Text.Append(_json ? "}\n"u8 : "\n"u8);
+        return Text.Written;
+    }
+
+    /// <summary>Adds a text that is an address or hostname with port, and came from a peer: unquoted where it is harmless.</summary>
+    private void Address(ReadOnlySpan<byte> name, string? value)
+    {
+        if (string.IsNullOrEmpty(value))
+        {
+            return;
+        }
+
+        if (_json || value.AsSpan().ContainsAny(NeedsQuotes))
+        {
+            Field(name, value);
+            return;
+        }
+
+        Name(name);
+        Text.AppendMessage(value);
+    }
+
+    private void Name(ReadOnlySpan<byte> name)
+    {
+        if (_json)
+        {
+            Text.Append(",\""u8).Append(name).Append("\":"u8);
+            return;
+        }
+
+        if (Text.Written[^1] != (byte)'\t')
+        {
+            Text.Append(" "u8);
+        }
+
+        Text.Append(name).Append("="u8);
+    }
+}

@@ -1,0 +1,60 @@
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Telemetry.Logging;
+
+/// <summary>Writes one target's events, one line each.</summary>
+internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILogger
+{
+    /// <summary>Name shown in lines and used in filters.</summary>
+    public string Target { get; } = target;
+
+    /// <summary>Least level that is written.</summary>
+    public LogLevel MinimumLevel { get; set; } = LogLevel.Information;
+
+    /// <inheritdoc/>
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= MinimumLevel && logLevel != LogLevel.None;
+
+    /// <inheritdoc/>
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull => null;
+
+    /// <inheritdoc/>
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        ArgumentNullException.ThrowIfNull(formatter);
+        if (!IsEnabled(logLevel))
+        {
+            return;
+        }
+
+        var message = formatter(state, exception);
+        var line = Utf8TextBuilder.Rent();
+        if (factory.Format == LogFormat.Json)
+        {
+            line.Append("{\"level\":\""u8).Append(LogLevels.NameOf(logLevel))
+                .Append("\",\"time\":\""u8).Append(factory.Time.GetUtcNow())
+                .Append("\",\"scope\":"u8).AppendJson(Target)
+                .Append(",\"message\":"u8).AppendJson(message);
+            if (exception is not null)
+            {
+                line.Append(",\"error\":"u8).AppendJson(exception.ToString());
+            }
+
+            line.Append("}\n"u8);
+        }
+        else
+        {
+            line.Append(factory.Time.GetUtcNow()).Append("\t"u8).Append(LogLevels.NameOf(logLevel)).Append("\t"u8)
+                .Append(Target).Append("\t"u8).AppendMessage(message);
+            if (exception is not null)
+            {
+                line.Append("\terror="u8).AppendQuoted(exception.ToString());
+            }
+
+            line.Append("\n"u8);
+        }
+
+        factory.Writer.Append(line.Written);
+        line.Return();
+    }
+}

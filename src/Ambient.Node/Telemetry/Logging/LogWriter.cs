@@ -1,0 +1,173 @@
+using System.Buffers;
+
+namespace Ambient.Node.Telemetry.Logging;
+
+/// <summary>
+/// Where all lines of a process go, in order, through one writer with a thread of its own: the thread pool may be busy with
+/// exactly those who want to log. Appending copies into memory and does not wait for the other end of the pipe, until
+/// <see cref="Capacity"/> is full: then a caller waits up to a second, and if the reader is still stuck the line is dropped and
+/// counted, because a log nobody reads must not stop traffic.
+/// </summary>
+internal sealed class LogWriter : IDisposable
+{
+    /// <summary>Bytes that may wait; some thousand lines.</summary>
+    public const int Capacity = 2 * 1024 * 1024;
+
+    private const int SmallBuffer = 8 * 1024;
+    private const int ThreadStack = 256 * 1024;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    private readonly object _lock = new();
+    private readonly Stream _output;
+    private readonly Thread _thread;
+    private byte[] _pending = ArrayPool<byte>.Shared.Rent(SmallBuffer);
+    private int _length;
+    private long _dropped;
+    private bool _writing;
+    private bool _stuck;
+    private bool _closed;
+
+    /// <summary>Creates a writer to a stream, which it owns.</summary>
+    public LogWriter(Stream output)
+    {
+        _output = output;
+        _thread = new Thread(Run, ThreadStack) { IsBackground = true, Name = "log" };
+        _thread.Start();
+    }
+
+    /// <summary>Lines that were dropped because the reader was stuck.</summary>
+    public long Dropped => Volatile.Read(ref _dropped);
+
+    /// <summary>Writes to standard output.</summary>
+    public static LogWriter ToStandardOutput() => new(Console.OpenStandardOutput());
+
+    /// <summary>Queues one line, which includes its line break.</summary>
+    public void Append(ReadOnlySpan<byte> line)
+    {
+        lock (_lock)
+        {
+            while (_length > 0 && _length + line.Length > Capacity)
+            {
+                // Once somebody has waited in vain the others do not, until the reader moves again.
+                if (_stuck || !Monitor.Wait(_lock, Patience))
+                {
+                    _stuck = true;
+                    _dropped++;
+                    return;
+                }
+            }
+
+            Reserve_NeedsLock(line.Length);
+            line.CopyTo(_pending.AsSpan(_length));
+            _length += line.Length;
+            if (!_writing)
+            {
+                Monitor.PulseAll(_lock);
+            }
+        }
+    }
+
+    /// <summary>Waits until everything that was queued is written, or the reader does not move for some seconds.</summary>
+    public void Flush()
+    {
+        var patience = 5;
+        lock (_lock)
+        {
+            while (_length > 0 || _writing)
+            {
+                if (!Monitor.Wait(_lock, Patience) && --patience == 0)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// <summary>Writes what waits and closes the stream.</summary>
+    public void Dispose()
+    {
+        Flush();
+        lock (_lock)
+        {
+            _closed = true;
+            Monitor.PulseAll(_lock);
+        }
+
+        if (_thread.Join(Patience))
+        {
+            _output.Dispose();
+        }
+    }
+
+    private void Run()
+    {
+        while (WaitForLines())
+        {
+            // Under load one write takes the lines of a millisecond together, and nobody wakes this thread in between.
+#pragma warning disable RS0030 // A thread of its own that has nothing else to do.
+            Thread.Sleep(1);
+#pragma warning restore RS0030
+            var (batch, length) = Take();
+            try
+            {
+                _output.Write(batch, 0, length);
+                _output.Flush();
+            }
+            catch (Exception e) when (e is IOException or ObjectDisposedException)
+            {
+                // Standard error is gone. There is nowhere left to say so.
+            }
+
+            ArrayPool<byte>.Shared.Return(batch);
+        }
+    }
+
+    /// <summary>Waits for something to write; false at the end.</summary>
+    private bool WaitForLines()
+    {
+        lock (_lock)
+        {
+            (_writing, _stuck) = (false, false);
+            Monitor.PulseAll(_lock);
+            while (_length == 0)
+            {
+                if (_closed)
+                {
+                    return false;
+                }
+
+                Monitor.Wait(_lock);
+            }
+
+            _writing = true;
+            return true;
+        }
+    }
+
+    private (byte[] Batch, int Length) Take()
+    {
+        lock (_lock)
+        {
+            var taken = (_pending, _length);
+            _pending = ArrayPool<byte>.Shared.Rent(SmallBuffer);
+            _length = 0;
+
+            // Whoever waited for room has it now.
+            Monitor.PulseAll(_lock);
+            return taken;
+        }
+    }
+
+    private void Reserve_NeedsLock(int size)
+    {
+        if (_pending.Length - _length >= size)
+        {
+            return;
+        }
+
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_pending.Length * 2, _length + size));
+        _pending.AsSpan(0, _length).CopyTo(larger);
+        ArrayPool<byte>.Shared.Return(_pending);
+        _pending = larger;
+    }
+}

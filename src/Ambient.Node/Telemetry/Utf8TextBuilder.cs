@@ -1,0 +1,210 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+
+namespace Ambient.Node.Telemetry;
+
+/// <summary>
+/// Builds UTF-8 text without intermediate strings: log lines and metrics. Grows from the shared pool and gives back what it
+/// grew beyond <see cref="Kept"/> when it is reset. Not thread-safe; <see cref="Rent"/> hands out one for each thread.
+/// </summary>
+internal sealed class Utf8TextBuilder : IBufferWriter<byte>
+{
+    private const int Kept = 4096;
+
+    [ThreadStatic]
+    private static Utf8TextBuilder? t_cached;
+
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1024);
+    private int _length;
+
+    /// <summary>What was built so far; valid until the next change.</summary>
+    public ReadOnlySpan<byte> Written => _buffer.AsSpan(0, _length);
+
+    /// <summary>The thread's own builder, empty. Give it back with <see cref="Return"/> before the next rent on the thread.</summary>
+    public static Utf8TextBuilder Rent()
+    {
+        var builder = t_cached ?? new Utf8TextBuilder();
+        t_cached = null;
+        return builder;
+    }
+
+    /// <summary>Empties the builder and keeps it for the thread.</summary>
+    public void Return()
+    {
+        Clear();
+        t_cached = this;
+    }
+
+    /// <summary>Forgets what was built.</summary>
+    public void Clear()
+    {
+        _length = 0;
+        if (_buffer.Length > Kept)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = ArrayPool<byte>.Shared.Rent(1024);
+        }
+    }
+
+    /// <summary>Appends UTF-8 as it is.</summary>
+    public Utf8TextBuilder Append(ReadOnlySpan<byte> utf8)
+    {
+        utf8.CopyTo(GetSpan(utf8.Length));
+        _length += utf8.Length;
+        return this;
+    }
+
+    /// <summary>Appends text as it is.</summary>
+    public Utf8TextBuilder Append(ReadOnlySpan<char> text)
+    {
+        var span = GetSpan(Encoding.UTF8.GetMaxByteCount(text.Length));
+        _length += Encoding.UTF8.GetBytes(text, span);
+        return this;
+    }
+
+    /// <summary>Appends a whole number.</summary>
+    public Utf8TextBuilder Append(long value)
+    {
+        Utf8Formatter.TryFormat(value, GetSpan(20), out var written);
+        _length += written;
+        return this;
+    }
+
+    /// <summary>Appends a number in the shortest form that reads back the same.</summary>
+    public Utf8TextBuilder Append(double value)
+    {
+        value.TryFormat(GetSpan(32), out var written, default, CultureInfo.InvariantCulture);
+        _length += written;
+        return this;
+    }
+
+    /// <summary>Appends an address and port: <c>1.2.3.4:80</c>, <c>[::1]:80</c>.</summary>
+    public Utf8TextBuilder Append(IPEndPoint endPoint)
+    {
+        ArgumentNullException.ThrowIfNull(endPoint);
+        var v6 = endPoint.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
+        if (v6)
+        {
+            Append("["u8);
+        }
+
+        endPoint.Address.TryFormat(GetSpan(65), out var written);
+        _length += written;
+        return Append(v6 ? "]:"u8 : ":"u8).Append((long)endPoint.Port);
+    }
+
+    /// <summary>Appends a moment as RFC 3339 in UTC with microseconds.</summary>
+    public Utf8TextBuilder Append(DateTimeOffset time)
+    {
+        time.UtcDateTime.TryFormat(GetSpan(40), out var written, "yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture);
+        _length += written;
+        return this;
+    }
+
+    /// <summary>Appends text in double quotes, with quotes, backslashes and control characters escaped. One value, one line.</summary>
+    public Utf8TextBuilder AppendQuoted(ReadOnlySpan<char> text) => Append("\""u8).AppendEscaped(text).Append("\""u8);
+
+    /// <summary>Appends text with quotes, backslashes and control characters escaped.</summary>
+    public Utf8TextBuilder AppendEscaped(ReadOnlySpan<char> text)
+    {
+        while (!text.IsEmpty)
+        {
+            var plain = text.IndexOfAny(Special);
+            if (plain < 0)
+            {
+                return Append(text);
+            }
+
+            Append(text[..plain]);
+            switch (text[plain])
+            {
+                case '\n': Append("\\n"u8); break;
+                case '\r': Append("\\r"u8); break;
+                case '\t': Append("\\t"u8); break;
+                case '"': Append("\\\""u8); break;
+                case '\\': Append("\\\\"u8); break;
+                default: Append("\\u{"u8).AppendHex(text[plain]).Append("}"u8); break;
+            }
+
+            text = text[(plain + 1)..];
+        }
+
+        return this;
+    }
+
+    /// <summary>Appends text for people: quotes stay, but line breaks and other control characters do not, so that a peer cannot forge a line.</summary>
+    public Utf8TextBuilder AppendMessage(ReadOnlySpan<char> text)
+    {
+        while (text.IndexOfAny(Control) is >= 0 and var control)
+        {
+            Append(text[..control]).Append("?"u8);
+            text = text[(control + 1)..];
+        }
+
+        return Append(text);
+    }
+
+    /// <summary>Appends a JSON string with its quotes.</summary>
+    public Utf8TextBuilder AppendJson(ReadOnlySpan<char> text) => Append("\""u8).AppendJsonEscaped(text).Append("\""u8);
+
+    /// <summary>Appends text escaped for the inside of a JSON string.</summary>
+    public Utf8TextBuilder AppendJsonEscaped(ReadOnlySpan<char> text)
+    {
+        // Nearly every value is an address, a name or an identity: nothing in it needs an escape.
+        return text.ContainsAny(Special)
+            ? Append(JsonEncodedText.Encode(text, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).EncodedUtf8Bytes)
+            : Append(text);
+    }
+
+    /// <inheritdoc/>
+    public void Advance(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)count, (uint)(_buffer.Length - _length));
+        _length += count;
+    }
+
+    /// <inheritdoc/>
+    public Memory<byte> GetMemory(int sizeHint = 0)
+    {
+        Reserve(Math.Max(sizeHint, 1));
+        return _buffer.AsMemory(_length);
+    }
+
+    /// <inheritdoc/>
+    public Span<byte> GetSpan(int sizeHint = 0)
+    {
+        Reserve(Math.Max(sizeHint, 1));
+        return _buffer.AsSpan(_length);
+    }
+
+    private static readonly SearchValues<char> Special = SearchValues.Create("\"\\" + Controls);
+
+    private static readonly SearchValues<char> Control = SearchValues.Create(Controls);
+
+    private const string Controls =
+        "\u0000\u0001\u0002\u0003\u0004\u0005\u0006\u0007\b\t\n\u000b\f\r\u000e\u000f\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d\u001e\u001f\u007f\u0085\u2028\u2029";
+
+    private Utf8TextBuilder AppendHex(char c)
+    {
+        Utf8Formatter.TryFormat((uint)c, GetSpan(8), out var written, new StandardFormat('x'));
+        _length += written;
+        return this;
+    }
+
+    private void Reserve(int size)
+    {
+        if (_buffer.Length - _length >= size)
+        {
+            return;
+        }
+
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_buffer.Length * 2, _length + size));
+        Written.CopyTo(larger);
+        ArrayPool<byte>.Shared.Return(_buffer);
+        _buffer = larger;
+    }
+}

@@ -1,0 +1,10 @@
+using System.Collections.Immutable;
+
+namespace Ambient.Policy.Routing.Names;
+
+/// <summary>What names mean besides what is written in the mesh.</summary>
+/// <param name="ClusterDomain">DNS domain of the cluster.</param>
+/// <param name="SearchDomains">What clients append to names; null: what Kubernetes gives a pod of the client's namespace.</param>
+/// <param name="PreferredNamespace">Namespace that wins where nothing else decides; null: none.</param>
+/// <param name="IPv6">Whether there are IPv6 addresses at all.</param>
+public sealed record NameRules(string ClusterDomain, ImmutableArray<string>? SearchDomains = null, string? PreferredNamespace = null, bool IPv6 = true);
