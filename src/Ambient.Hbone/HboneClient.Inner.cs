@@ -43,7 +43,7 @@ public sealed partial class HboneClient
             }
 
             var answer = await WaitForAnswerAsync(where, stream, sent.Answer, cancellationToken).ConfigureAwait(false);
-            return new StreamTunnel(stream, isServer: false, new PeerInfo(peer, carrier.RemoteEndPoint, carrier.LocalEndPoint), request.Authority, answer.Baggage);
+            return new StreamTunnel(stream, new PeerInfo(peer, carrier.RemoteEndPoint, carrier.LocalEndPoint), request.Authority, answer.Baggage);
         }
         catch when (!begun)
         {

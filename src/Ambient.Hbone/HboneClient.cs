@@ -92,7 +92,7 @@ public sealed partial class HboneClient : IAsyncDisposable
             try
             {
                 var answer = await WaitForAnswerAsync($"{request.Authority} through {request.NextHop}", stream, sent.Answer, cancellationToken).ConfigureAwait(false);
-                return new StreamTunnel(stream, isServer: false, place.Connection.Peer, request.Authority, answer.Baggage);
+                return new StreamTunnel(stream, place.Connection.Peer, request.Authority, answer.Baggage);
             }
             catch (HboneException e) when (e.InnerException is UnprocessedException && !place.Connection.CanOpen && stale < MaxStale)
             {

@@ -52,7 +52,7 @@ internal sealed class ReceivedConnect : HboneConnect
         }
 
         _stream.Connection.Respond(_stream, 200, baggage);
-        return Tunnel = new StreamTunnel(_stream, isServer: true, _peer, Authority, Baggage);
+        return Tunnel = new StreamTunnel(_stream, _peer, Authority, Baggage);
     }
 
     public override void Reject(int statusCode)

@@ -10,14 +10,12 @@ namespace Ambient.Hbone.Connect;
 /// <summary>A tunnel over one stream. Reader and writer exist only for those who ask: a relay uses the stream itself.</summary>
 internal sealed class StreamTunnel : HboneTunnel
 {
-    private readonly bool _isServer;
     private TunnelReader? _input;
     private TunnelWriter? _output;
 
-    public StreamTunnel(Http2Stream stream, bool isServer, PeerInfo peer, string authority, string? baggage)
+    public StreamTunnel(Http2Stream stream, PeerInfo peer, string authority, string? baggage)
     {
         Stream = stream;
-        _isServer = isServer;
         Peer = peer;
         Authority = authority;
         PeerBaggage = baggage;
@@ -70,9 +68,6 @@ internal sealed class StreamTunnel : HboneTunnel
         }
     }
 
-    /// <summary>How the stream is reset when both its users have let go of it (reference 2.5).</summary>
-    public Http2ErrorCode ReleaseCode => _isServer ? Http2ErrorCode.NoError : Http2ErrorCode.Cancel;
-
     public override void Abort() => Stream.Reset(Http2ErrorCode.Cancel);
 
     public override Stream AsStream() => new TunnelStream(this);
@@ -83,10 +78,13 @@ internal sealed class StreamTunnel : HboneTunnel
         return default;
     }
 
-    /// <summary>Lets go of the stream: what was written and ended still leaves.</summary>
+    /// <summary>
+    /// Lets go of the stream: what was written and ended still leaves. A peer that has not ended its half is told by NO_ERROR that
+    /// nobody listens any more: Istio's ztunnel reports every other code as an error (docs/protocol.md, "Ends and aborts").
+    /// </summary>
     public void Release()
     {
         _input?.Complete();
-        Stream.Release(ReleaseCode);
+        Stream.Release(Http2ErrorCode.NoError);
     }
 }

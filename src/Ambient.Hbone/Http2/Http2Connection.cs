@@ -6,55 +6,47 @@ using Ambient.Hbone.Sockets;
 namespace Ambient.Hbone.Http2;
 
 /// <summary>
-/// One HTTP/2 connection that carries CONNECT streams and nothing else (RFC 9113). Two loops own it: the read loop takes
-/// frames and hands their content on without ever waiting for a stream; the write loop sends what streams have queued,
-/// many frames at a time. Everything that both need is guarded by one lock, which is never held across I/O.
+/// One HTTP/2 connection that carries CONNECT streams and nothing else (RFC 9113). Two loops own it: <see cref="Http2Receiver"/>
+/// takes frames, of which <see cref="FrameHandler"/> knows the meaning, and hands their content on without ever waiting for a
+/// stream; <see cref="Http2Sender"/> sends what streams have queued, many frames at a time. What both need
+/// (<see cref="StreamTable"/>, <see cref="ConnectionWindows"/>, <see cref="SendQueue"/>) is guarded by one lock, which is never held
+/// across I/O. This part is the connection's life; the other is what its streams ask of it.
 /// </summary>
-internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
+internal sealed partial class Http2Connection : IAsyncDisposable
 {
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(1);
 
-    private readonly Lock _gate = new();
     private readonly Http2Transport _transport;
     private readonly Http2ConnectionOptions _options;
-    private readonly IHttp2Server? _server;
+    private readonly bool _isServer;
     private readonly TimeProvider _time;
-    private readonly Http2AbuseGuard _guard;
-    private readonly PeerSettings _peer = new();
-    private readonly ConnectHeaderReader _headerReader;
+    private readonly Http2Receiver _receiver;
     private readonly HeaderBlockAssembler _blocks;
-    private readonly HPackEncoder _encoder = new();
-    private readonly Dictionary<int, Http2Stream> _streams = [];
+    private readonly KeepAlive _keepAlive;
+    private readonly Farewell _farewell = new();
     private readonly TaskCompletionSource _settingsReceived = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _reading = Task.CompletedTask;
     private Task _writing = Task.CompletedTask;
+    private ITimer? _drainTimer;
     private int _disposed;
-
-    // Streams: the next that we open, and the last that the peer opened.
-    private int _nextStreamId = 1;
-    private int _lastPeerStreamId;
-
-    // Endings. Draining: no new stream begins here, those that are open go on. Closed: nothing goes on.
-    private bool _goAwaySent;
-    private bool _goAwayReceived;
     private bool _closeWhenEmpty;
-    private Exception? _closedBy;
-    private bool _closed;
+    private volatile bool _closed;
 
     public Http2Connection(Http2Transport transport, Http2ConnectionOptions options, IHttp2Server? server, TimeProvider time)
     {
         _transport = transport;
         _options = options;
-        _server = server;
+        _isServer = server is not null;
         _time = time;
+        Streams = new StreamTable(_isServer);
+        Sender = new Http2Sender(Gate, transport, new ConnectionWindows(options), Peer);
+        _keepAlive = new KeepAlive(options, time);
 
         // A list that is merely too long is answered with 431; a block that could not be an honest one ends the connection.
-        _guard = new Http2AbuseGuard(options.AbuseLimits, time, 2 * options.MaxHeaderListSize);
-        _blocks = new HeaderBlockAssembler(_guard);
-        _headerReader = new ConnectHeaderReader(new HPackDecoder(), options.MaxHeaderListSize);
-        _receiveWindow = Http2Constants.DefaultWindowSize;
-        _sendWindow = Http2Constants.DefaultWindowSize;
-        _pingSince = time.GetTimestamp();
+        var guard = new Http2AbuseGuard(options.AbuseLimits, time, 2 * options.MaxHeaderListSize);
+        _blocks = new HeaderBlockAssembler(guard);
+        var handler = new FrameHandler(this, server, options, _blocks, new ConnectHeaderReader(new HPackDecoder(), options.MaxHeaderListSize), guard);
+        _receiver = new Http2Receiver(transport, new FrameReader(handler, _blocks, options, _isServer), handler, Sender);
     }
 
     /// <summary>Called once for each stream that ended. From any thread, never under the lock.</summary>
@@ -66,22 +58,20 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
     /// <summary>Completes when both loops have ended. Never fails.</summary>
     public Task Completion { get; private set; } = Task.CompletedTask;
 
-    /// <summary>What ended the connection, when it was no orderly end.</summary>
-    public Exception? Error => _closedBy;
+    /// <summary>What ended the connection, or null when it ended in order.</summary>
+    public Exception? Error { get; private set; }
 
     /// <summary>The loop that the connection's bytes come from, or null. What is relayed to it had better live there too.</summary>
     public EventLoop? Loop => _transport.Loop;
-
-    private bool IsServer => _server is not null;
 
     /// <summary>Streams that may be open at the same time, by our limit and the peer's.</summary>
     public int StreamLimit
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
-                return (int)Math.Min((uint)_options.MaxConcurrentStreams, _peer.MaxConcurrentStreams);
+                return (int)Math.Min((uint)_options.MaxConcurrentStreams, Peer.MaxConcurrentStreams);
             }
         }
     }
@@ -91,9 +81,9 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
-                return !_closed && !_goAwayReceived && !_goAwaySent && _nextStreamId > 0;
+                return !_closed && _farewell.MayOpen && Streams.NextId > 0;
             }
         }
     }
@@ -103,124 +93,74 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
-                return _streams.Count;
+                return Streams.Count;
             }
         }
     }
+
+    /// <summary>Bytes of buffers that wait to be sent, because the peer does not read or opens no window. A guess while it changes.</summary>
+    public long BufferedBytes => Sender.Buffered;
+
+    /// <summary>Guards all that both loops and the streams' users share.</summary>
+    internal Lock Gate { get; } = new();
+
+    internal StreamTable Streams { get; }
+
+    internal Http2Sender Sender { get; }
+
+    /// <summary>What the peer's SETTINGS say. Under the lock.</summary>
+    internal PeerSettings Peer { get; } = new();
+
+    /// <summary>Under the lock: blocks leave in the order in which they are encoded.</summary>
+    internal HPackEncoder Encoder { get; } = new();
+
+    internal bool IsClosed => _closed;
 
     /// <summary>Sends the preface and starts both loops.</summary>
     public void Start()
     {
-        lock (_gate)
+        lock (Gate)
         {
-            WritePreface();
+            Sender.WritePreface(_options, _isServer);
         }
 
-        _writing = WriteLoopAsync();
-        _reading = ReadLoopAsync();
+        _writing = WriteAsync();
+        _reading = ReadAsync();
         Completion = CompleteAsync();
-        Kick();
-    }
-
-    /// <summary>Opens a stream and sends its CONNECT.</summary>
-    /// <exception cref="IOException">The connection takes no new streams.</exception>
-    public Http2Stream Open(in ConnectRequestHeaders request, IHttp2StreamOwner owner)
-    {
-        Http2Stream stream;
-        bool kick;
-        lock (_gate)
-        {
-            if (_closed || _goAwayReceived || _goAwaySent || _nextStreamId < 0)
-            {
-                throw new IOException("the connection takes no new streams");
-            }
-
-            ConnectHeaderWriter.WriteRequest(_control, _encoder, _nextStreamId, request, endStream: false, _peer.MaxFrameSize);
-            stream = new Http2Stream(this, _nextStreamId)
-            {
-                Owner = owner,
-                SendWindow = _peer.InitialWindowSize,
-                ReceiveWindow = _options.StreamWindowSize,
-            };
-            _nextStreamId += 2;
-            _streams.Add(stream.Id, stream);
-            kick = BeginWriting();
-        }
-
-        Kick(kick);
-        return stream;
-    }
-
-    /// <summary>Server: answers a CONNECT.</summary>
-    /// <param name="stream">Stream.</param>
-    /// <param name="status">Status; anything but 200 ends the stream.</param>
-    /// <param name="baggage">The <c>baggage</c> response header, or null.</param>
-    public void Respond(Http2Stream stream, int status, string? baggage)
-    {
-        bool kick;
-        var ended = false;
-        lock (_gate)
-        {
-            if (stream.Removed || stream.Answered || _closed)
-            {
-                return;
-            }
-
-            stream.Answered = true;
-            ConnectHeaderWriter.WriteResponse(_control, _encoder, stream.Id, new ConnectResponseHeaders(status, baggage), endStream: status != 200, _peer.MaxFrameSize);
-            CountControlFrame();
-            if (status != 200)
-            {
-                stream.LocalEnded = true;
-
-                // The rest of the request will not be read (RFC 9113 section 8.1).
-                if (!stream.RemoteEnded)
-                {
-                    WriteReset(stream.Id, Http2ErrorCode.NoError);
-                }
-
-                Remove(stream, settle: true);
-                ended = true;
-            }
-
-            kick = BeginWriting();
-        }
-
-        Kick(kick);
-        if (ended)
-        {
-            stream.DeliverFault(new StreamFault(StreamFaultOrigin.Local, Http2ErrorCode.NoError));
-            StreamEnded?.Invoke(stream);
-            CloseIfDone();
-        }
+        Sender.Start();
     }
 
     /// <summary>
-    /// Stops taking new streams and tells the peer with GOAWAY; the connection closes when the last open stream ends, at
-    /// once when there is none.
+    /// Ends the connection in order: it closes when the last open stream has ended, at once when there is none. A server says so in
+    /// two steps (see <see cref="Farewell"/>), so that no stream that is on its way is lost; a client simply opens no more.
     /// </summary>
     public void ShutDown()
     {
         bool kick;
-        lock (_gate)
+        lock (Gate)
         {
-            if (_closed)
+            if (_closed || _farewell.Announced)
             {
                 return;
             }
 
-            if (!_goAwaySent)
+            if (_isServer && _settingsReceived.Task.IsCompletedSuccessfully)
             {
-                WriteGoAway(Http2ErrorCode.NoError, null);
+                var ping = _farewell.Announce();
+                Sender.WriteGoAway(Farewell.NoLimit, Http2ErrorCode.NoError, null);
+                Sender.WritePing(ping, ack: false);
+                _drainTimer = _time.CreateTimer(static connection => ((Http2Connection)connection!).Conclude(), this, _options.DrainPingTimeout, Timeout.InfiniteTimeSpan);
+                kick = Sender.Begin();
             }
-
-            _closeWhenEmpty = true;
-            kick = BeginWriting();
+            else
+            {
+                kick = ConcludeNeedsLock();
+            }
         }
 
-        Kick(kick);
+        Sender.Kick(kick);
         CloseIfDone();
     }
 
@@ -238,7 +178,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
             FailStreams(new StreamFault(StreamFaultOrigin.Connection, Http2ErrorCode.NoError), null);
-            ShutDown();
+            Conclude();
         }
 
         try
@@ -250,6 +190,200 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
             Abort(null);
             await Completion.ConfigureAwait(false);
         }
+    }
+
+    /// <summary>Called now and then by whoever owns the connection: pings when it is time, and ends a connection whose peer is silent.</summary>
+    public void Tick()
+    {
+        var kick = false;
+        bool silent;
+        lock (Gate)
+        {
+            if (_closed)
+            {
+                return;
+            }
+
+            _keepAlive.Tick(out var ping, out silent);
+            if (silent && _isServer && !_farewell.Final)
+            {
+                WriteGoAway(Http2ErrorCode.NoError, null);
+            }
+
+            if (ping is { } data)
+            {
+                Sender.WritePing(data, ack: false);
+                kick = Sender.Begin();
+            }
+        }
+
+        Sender.Kick(kick);
+        if (silent)
+        {
+            Abort(new TimeoutException($"the peer has not answered a PING for {_options.PingTimeout.TotalSeconds:0.#} s"));
+        }
+    }
+
+    /// <summary>Read loop: the peer's first SETTINGS came.</summary>
+    internal void OnFirstSettings() => _settingsReceived.TrySetResult();
+
+    /// <summary>Read loop: a PING was acknowledged. False: it was none of ours.</summary>
+    internal bool OnPingAck(ulong data)
+    {
+        bool due;
+        lock (Gate)
+        {
+            due = _farewell.IsDue(data);
+            if (!due)
+            {
+                return _keepAlive.OnAck(data);
+            }
+        }
+
+        Conclude();
+        return true;
+    }
+
+    /// <summary>Under the lock, on the read loop: the peer sent GOAWAY.</summary>
+    internal void OnGoAwayReceived(Http2ErrorCode code)
+    {
+        _farewell.Received = true;
+        _closeWhenEmpty |= Streams.Count == 0 && (!_isServer || code != Http2ErrorCode.NoError);
+    }
+
+    /// <summary>Under the lock: whether a stream that the peer opens is served.</summary>
+    internal bool TakesStream(int id) => !_closed && id <= _farewell.LastStreamId;
+
+    /// <summary>Closes once nothing is open and nothing new may come.</summary>
+    internal void CloseIfDone()
+    {
+        bool done;
+        lock (Gate)
+        {
+            done = _closeWhenEmpty && Streams.Count == 0 && !_closed;
+            if (done && !_farewell.Final)
+            {
+                WriteGoAway(Http2ErrorCode.NoError, null);
+            }
+        }
+
+        if (done)
+        {
+            Close(null);
+        }
+    }
+
+    /// <summary>Says which stream is the last, and closes when those that are open have ended.</summary>
+    private void Conclude()
+    {
+        bool kick;
+        lock (Gate)
+        {
+            if (_closed || _closeWhenEmpty)
+            {
+                return;
+            }
+
+            kick = ConcludeNeedsLock();
+        }
+
+        Sender.Kick(kick);
+        CloseIfDone();
+    }
+
+    private bool ConcludeNeedsLock()
+    {
+        if (!_farewell.Final)
+        {
+            WriteGoAway(Http2ErrorCode.NoError, null);
+        }
+
+        _drainTimer?.Dispose();
+        _drainTimer = null;
+        _closeWhenEmpty = true;
+        return Sender.Begin();
+    }
+
+    /// <summary>Under the lock.</summary>
+    private void WriteGoAway(Http2ErrorCode code, string? debug) => Sender.WriteGoAway(_farewell.Conclude(Streams.LastPeerId), code, debug);
+
+    private async Task WriteAsync()
+    {
+        try
+        {
+            await Sender.RunAsync(OnEndSent).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            Close(e);
+            _transport.Abort();
+            Sender.Abandon();
+        }
+    }
+
+    private async Task ReadAsync()
+    {
+        try
+        {
+            if (await _receiver.RunAsync().ConfigureAwait(false))
+            {
+                OnEndOfInput();
+            }
+            else
+            {
+                await _receiver.DiscardAsync().ConfigureAwait(false);
+            }
+        }
+        catch (Http2ConnectionException e)
+        {
+            OnPeerAtFault(e);
+            await DiscardAsync().ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            Close(e);
+        }
+        finally
+        {
+            _receiver.Release();
+            _blocks.Release();
+        }
+    }
+
+    private async Task DiscardAsync()
+    {
+        try
+        {
+            await _receiver.DiscardAsync().ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // It is over either way.
+        }
+    }
+
+    private void OnEndOfInput()
+    {
+        bool orderly;
+        lock (Gate)
+        {
+            orderly = Streams.Count == 0 && (_farewell.Received || _farewell.Announced || _settingsReceived.Task.IsCompletedSuccessfully);
+        }
+
+        Close(orderly ? null : new IOException("the peer closed the connection"));
+    }
+
+    private void OnPeerAtFault(Http2ConnectionException fault)
+    {
+        lock (Gate)
+        {
+            if (!_closed)
+            {
+                WriteGoAway(fault.Code, fault.Message);
+            }
+        }
+
+        Close(fault);
     }
 
     private async Task CompleteAsync()
@@ -268,51 +402,51 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
             await both.ConfigureAwait(false);
         }
 
-        ReleaseOutput();
+        Sender.Release();
         await _transport.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>Marks the connection closed, once, and fails what is open.</summary>
-    private bool Close(Exception? cause)
+    private void Close(Exception? cause)
     {
-        lock (_gate)
+        lock (Gate)
         {
             if (_closed)
             {
-                return false;
+                return;
             }
 
             _closed = true;
-            _closedBy = cause;
+            Error = cause;
+            Sender.Close();
+            _drainTimer?.Dispose();
+            _drainTimer = null;
         }
 
-        if (cause is null)
-        {
-            _settingsReceived.TrySetException(new IOException("the connection was closed before the peer's SETTINGS came"));
-        }
-        else
-        {
-            _settingsReceived.TrySetException(cause);
-        }
-
+        _settingsReceived.TrySetException(cause ?? new IOException("the connection was closed before the peer's SETTINGS came"));
         _ = _settingsReceived.Task.Exception;
         FailStreams(new StreamFault(StreamFaultOrigin.Connection, Http2ErrorCode.NoError, cause), cause);
-        Kick(BeginWritingUnlocked());
-        return true;
+        bool kick;
+        lock (Gate)
+        {
+            kick = Sender.Begin();
+        }
+
+        Sender.Kick(kick);
     }
 
     private void FailStreams(StreamFault fault, Exception? cause)
     {
         Http2Stream[] open;
-        lock (_gate)
+        lock (Gate)
         {
-            open = [.. _streams.Values];
+            open = [.. Streams.Open];
             foreach (var stream in open)
             {
                 if (cause is null && !_closed && !(stream.LocalEnded && stream.RemoteEnded))
                 {
-                    // Not CANCEL, which reads as an end (reference 2.5): what is cut off here must not look complete there.
-                    WriteReset(stream.Id, Http2ErrorCode.InternalError);
+                    // What is cut off here must not look complete there, and NO_ERROR and CANCEL read as an end (docs/protocol.md, "Ends and aborts").
+                    WriteReset(stream, Http2ErrorCode.InternalError);
                 }
 
                 Remove(stream, settle: true);
@@ -323,54 +457,5 @@ internal sealed partial class Http2Connection : IAsyncDisposable, ILoopWork
         {
             EndFaulted(stream, fault);
         }
-    }
-
-    /// <summary>After the lock: tells everyone who waits on a stream that it is over.</summary>
-    private void EndFaulted(Http2Stream stream, StreamFault fault)
-    {
-        bool writerWaits;
-        lock (_gate)
-        {
-            (writerWaits, stream.WriterWaits) = (stream.WriterWaits, false);
-        }
-
-        if (writerWaits)
-        {
-            stream.SignalRoom(false);
-        }
-
-        stream.DeliverFault(fault);
-        StreamEnded?.Invoke(stream);
-    }
-
-    /// <summary>
-    /// Under the lock: takes a stream out of the table. Its queued data is dropped. True: its credit has made a WINDOW_UPDATE, and
-    /// a caller that writes nothing else wakes the loop for it: other streams may wait for just that.
-    /// </summary>
-    private bool Remove(Http2Stream stream, bool settle)
-    {
-        if (stream.Removed)
-        {
-            return false;
-        }
-
-        var update = false;
-        stream.Removed = true;
-        _streams.Remove(stream.Id);
-        DropQueued(stream);
-        ForgetRemoved();
-        if (settle)
-        {
-            stream.Settled = true;
-            update = ReturnConnectionCredit(stream.Unconsumed);
-            stream.Unconsumed = 0;
-        }
-
-        if (_streams.Count == 0 && _goAwayReceived)
-        {
-            _closeWhenEmpty = true;
-        }
-
-        return update;
     }
 }

@@ -20,5 +20,8 @@ internal sealed record Http2ConnectionOptions
 
     public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(20);
 
+    /// <summary>Server: how long the last GOAWAY of a drain waits for the PING behind the first (RFC 9113 section 6.8).</summary>
+    public TimeSpan DrainPingTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
     public Http2AbuseLimits AbuseLimits { get; init; } = Http2AbuseLimits.Default;
 }

@@ -1,6 +1,6 @@
 namespace Ambient.Hbone.Http2;
 
-/// <summary>What the connection keeps about a stream. Every field is guarded by the connection's lock.</summary>
+/// <summary>What the connection keeps about a stream. Fields are guarded by the connection's lock unless they are the read loop's.</summary>
 internal sealed partial class Http2Stream
 {
     /// <summary>Bytes that we may send; negative after the peer has shrunk its window.</summary>
@@ -39,17 +39,29 @@ internal sealed partial class Http2Stream
     /// <summary>A writer waits for room.</summary>
     internal bool WriterWaits;
 
-    /// <summary>In the list of streams that have something to send.</summary>
+    /// <summary>Waits for its turn to send.</summary>
     internal bool IsReady;
 
     /// <summary>Bytes that wait to be sent.</summary>
     internal int Queued;
 
+    /// <summary>Bytes of the buffers that hold them.</summary>
+    internal int Held;
+
     /// <summary>The buffer being sent.</summary>
     internal OutgoingChunk Chunk;
 
-    /// <summary>Those after it; rarely used, as a relay has at most one or two.</summary>
+    /// <summary>The buffers after it; rarely used, as a relay has one or two.</summary>
     internal Queue<OutgoingChunk>? MoreChunks;
+
+    /// <summary>The read loop's: the turn in which the stream's data was last handed on. See <see cref="DataGatherer"/>.</summary>
+    internal int GatheredTurn;
+
+    /// <summary>The read loop's: where what comes up again in the turn is put aside, from 1; 0 for nowhere.</summary>
+    internal short AsideSlot;
+
+    /// <summary>The read loop's: bytes put aside.</summary>
+    internal short AsideLength;
 
     /// <summary>Bytes in a buffer of the pool, with room for a frame header in front.</summary>
     internal struct OutgoingChunk

@@ -10,8 +10,11 @@ namespace Ambient.Hbone.Http2;
 /// </summary>
 internal sealed partial class Http2Stream : IValueTaskSource<bool>
 {
-    /// <summary>Bytes that a writer may have waiting before it has to wait itself.</summary>
+    /// <summary>Bytes that a writer may have waiting before it has to wait itself, while the windows are open.</summary>
     public const int SendQueueLimit = 256 * 1024;
+
+    // What a user of pipes may have waiting behind a closed window: writers do not expect the first flush to wait for the reader.
+    private const int PipeSendAhead = 64 * 1024;
 
     private readonly Lock _receiveGate = new();
     private IStreamSink? _sink;
@@ -60,6 +63,12 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
         }
     }
 
+    /// <summary>
+    /// Bytes that a writer may have waiting behind a closed window before it has to wait. 0 for one that has a source to leave
+    /// them in: it holds one buffer.
+    /// </summary>
+    public int SendAhead { get; set; } = PipeSendAhead;
+
     /// <summary>Directs what is received to a sink, once.</summary>
     public void Attach(IStreamSink sink)
     {
@@ -85,6 +94,9 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
 
     /// <summary>Bytes left the sink: the peer may send as many more.</summary>
     public void Consumed(int bytes) => Connection.ReturnCredit(this, bytes);
+
+    /// <summary>Bytes worth reading now from what the stream is to carry; 0: wait for room first. See <see cref="SendQueue.ReadAhead"/>.</summary>
+    public int ReadAhead(int size) => Connection.Sender.Queue.ReadAhead(this, size);
 
     /// <summary>Sends bytes if they can leave at once, by copying them. False: nothing was taken.</summary>
     public bool TryWrite(ReadOnlySpan<byte> bytes) => Connection.TrySendSmall(this, bytes);

@@ -8,7 +8,7 @@ namespace Ambient.Hbone.Http2;
 /// <param name="Cause">What broke the connection, when it did.</param>
 internal sealed record StreamFault(StreamFaultOrigin Origin, Http2ErrorCode Code, Exception? Cause = null)
 {
-    /// <summary>Whether the peer merely lost interest, which reads as an end (reference 2.5).</summary>
+    /// <summary>Whether the peer merely lost interest, which reads as an end (docs/protocol.md, "Ends and aborts").</summary>
     public bool IsQuiet => Origin == StreamFaultOrigin.Peer && Code is Http2ErrorCode.NoError or Http2ErrorCode.Cancel;
 
     /// <summary>

@@ -5,7 +5,7 @@ namespace Ambient.Hbone.Relaying;
 
 /// <summary>
 /// Moves bytes both ways between a client side and a server side until both directions have ended. Each direction ends
-/// alone: an end on one side is passed on as a half-close, and the other direction goes on (reference 2.5). Sockets and
+/// alone: an end on one side is passed on as a half-close, and the other direction goes on. Sockets and
 /// tunnels stay the caller's to dispose; disposing a socket whose relay failed or was aborted resets it.
 /// </summary>
 public static class Relay

@@ -41,6 +41,9 @@ internal sealed class TunnelRelay : IStreamSink
         _counters = counters;
         _tunnelIsClient = tunnelIsClient;
         _stream.InlineWriter = IoContinuations.Inline;
+
+        // What may not be sent stays in the socket, where it slows the application down.
+        _stream.SendAhead = 0;
     }
 
     public static async ValueTask<RelayOutcome> RunAsync(StreamTunnel tunnel, Socket socket, RelayCounters counters, bool tunnelIsClient, CancellationToken abort)
@@ -195,7 +198,18 @@ internal sealed class TunnelRelay : IStreamSink
                     await (_turn ??= new LoopTurn()).NextAsync().ConfigureAwait(false);
                 }
 
-                var wanted = size > IoBuffers.Medium ? _stream.Connection.WorthReading(size) : size - FrameHeader.Size;
+                var wanted = _stream.ReadAhead(size);
+                if (wanted == 0)
+                {
+                    if (!await _stream.WaitForRoomAsync().ConfigureAwait(false))
+                    {
+                        EndOutput(SocketError.Success);
+                        return;
+                    }
+
+                    continue;
+                }
+
                 var buffer = IoBuffers.Rent(FrameHeader.Size + wanted);
                 var count = _socket.TryReceive(buffer.AsSpan(FrameHeader.Size, wanted), out var error);
                 if (count <= 0)
@@ -352,7 +366,7 @@ internal sealed class TunnelRelay : IStreamSink
             _outcome = new RelayOutcome(RelayEnd.Aborted, null);
         }
 
-        // What is cut off here must not look complete there: no CANCEL, which reads as an end (reference 2.5), and before the
+        // What is cut off here must not look complete there: no CANCEL, which reads as an end (docs/protocol.md, "Ends and aborts"), and before the
         // socket wakes the other direction, which would end the stream in order.
         _stream.Reset(Http2ErrorCode.InternalError);
         _socket.Abort();

@@ -13,6 +13,9 @@ internal sealed class TlsTransport : Http2Transport
 
     // Records without data in a row: four tickets and a key update are honest, a stream of them is not.
     private const int MaxEmptyRecords = 64;
+
+    // Records of one read: each costs a decryption whatever is in it, and the read loop counts reads.
+    private const int MaxRecords = 16;
     private readonly IByteChannel _channel;
     private readonly RecordStream _records;
     private readonly SslStream _tls;
@@ -39,7 +42,7 @@ internal sealed class TlsTransport : Http2Transport
     public override int TryRead(Memory<byte> buffer)
     {
         var total = 0;
-        while (buffer.Length - total >= MinReadSpace && !_ended)
+        for (var records = 0; buffer.Length - total >= MinReadSpace && !_ended && records < MaxRecords;)
         {
             if (!_records.HasRecord)
             {
@@ -52,6 +55,7 @@ internal sealed class TlsTransport : Http2Transport
             }
 
             total += ReadRecord(buffer[total..]);
+            records++;
         }
 
         return total > 0 ? total : _ended ? -1 : 0;

@@ -30,6 +30,18 @@ internal enum Http2Abuse
     /// <summary>WINDOW_UPDATEs of a few bytes, far more than we sent DATA.</summary>
     WindowUpdateFlood,
 
+    /// <summary>WINDOW_UPDATEs of any size, far more than the DATA that we sent can account for.</summary>
+    NeedlessWindowUpdates,
+
+    /// <summary>DATA in splinters: frames of a few bytes that could have been one.</summary>
+    SplinterFlood,
+
+    /// <summary>Frames in masses for streams that are over.</summary>
+    LateFrameFlood,
+
+    /// <summary>Interim (1xx) responses in masses.</summary>
+    InterimResponseFlood,
+
     /// <summary>PRIORITY and unknown frames in masses (CVE-2019-9513).</summary>
     IgnoredFrameFlood,
 

@@ -9,6 +9,9 @@ namespace Ambient.Hbone.Http2.Framing;
 /// </summary>
 internal sealed class Http2AbuseGuard
 {
+    /// <summary>DATA for a stream that is over counts as late below this; larger frames cost their sender enough.</summary>
+    public const int LateData = 1024;
+
     private readonly Http2AbuseLimits _limits;
     private readonly TimeProvider _time;
     private readonly long _window;
@@ -20,6 +23,10 @@ internal sealed class Http2AbuseGuard
     private Rate _pings;
     private Rate _emptyFrames;
     private Rate _ignoredFrames;
+    private Rate _splinters;
+    private Rate _lateFrames;
+    private Rate _interimResponses;
+    private long _windowUpdates;
     private long _tinyWindowUpdates;
     private int _continuations;
 
@@ -59,16 +66,34 @@ internal sealed class Http2AbuseGuard
     public void OnIgnoredFrame() => Count(ref _ignoredFrames, _limits.IgnoredFrames, Http2Abuse.IgnoredFrameFlood);
 
     /// <summary>A DATA frame came.</summary>
-    /// <param name="dataLength">Bytes without padding.</param>
+    /// <param name="length">Bytes of payload.</param>
     /// <param name="endStream">Whether it ends the stream.</param>
+    /// <param name="splinter">Whether it continues what the same read brought for its stream.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void OnData(int dataLength, bool endStream)
+    public void OnData(int length, bool endStream, bool splinter = false)
+    {
+        if (length < _limits.TinyData && !endStream)
+        {
+            OnTinyData(length, splinter);
+        }
+    }
+
+    /// <summary>The padding of a DATA frame is known.</summary>
+    /// <param name="dataLength">Bytes without padding.</param>
+    /// <param name="endStream">Whether the frame ends the stream.</param>
+    public void OnPadding(int dataLength, bool endStream)
     {
         if (dataLength == 0 && !endStream)
         {
             Count(ref _emptyFrames, _limits.EmptyFrames, Http2Abuse.EmptyFrameFlood);
         }
     }
+
+    /// <summary>DATA of fewer than <see cref="LateData"/> bytes, HEADERS or WINDOW_UPDATE came for a stream that is over.</summary>
+    public void OnLateFrame() => Count(ref _lateFrames, _limits.LateFrames, Http2Abuse.LateFrameFlood);
+
+    /// <summary>An interim (1xx) response came.</summary>
+    public void OnInterimResponse() => Count(ref _interimResponses, _limits.InterimResponses, Http2Abuse.InterimResponseFlood);
 
     /// <summary>A HEADERS frame came.</summary>
     /// <param name="blockLength">Bytes of header block in it.</param>
@@ -98,9 +123,15 @@ internal sealed class Http2AbuseGuard
     /// <summary>A WINDOW_UPDATE came.</summary>
     /// <param name="increment">Its increment.</param>
     /// <param name="dataFramesSent">DATA frames that this connection has sent so far.</param>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void OnWindowUpdate(int increment, long dataFramesSent)
+    /// <param name="bytesSent">Bytes in them.</param>
+    public void OnWindowUpdate(int increment, long dataFramesSent, long bytesSent)
     {
+        // Earned by what we sent rather than by time: the peer returns credit for what it has consumed, and no more.
+        if (++_windowUpdates - (dataFramesSent * _limits.TinyWindowUpdatesPerData) - (bytesSent / _limits.BytesPerWindowUpdate) > _limits.WindowUpdates)
+        {
+            throw Breach(Http2Abuse.NeedlessWindowUpdates, $"{_windowUpdates} WINDOW_UPDATE frames for {bytesSent} bytes in {dataFramesSent} DATA frames");
+        }
+
         if (increment < _limits.TinyWindowUpdate)
         {
             OnTinyWindowUpdate(dataFramesSent);
@@ -113,6 +144,18 @@ internal sealed class Http2AbuseGuard
         if (queued > _limits.QueuedControlFrames)
         {
             throw Breach(Http2Abuse.ControlQueueFull, $"more than {_limits.QueuedControlFrames} answers that the peer does not read");
+        }
+    }
+
+    private void OnTinyData(int length, bool splinter)
+    {
+        if (length == 0)
+        {
+            Count(ref _emptyFrames, _limits.EmptyFrames, Http2Abuse.EmptyFrameFlood);
+        }
+        else if (splinter)
+        {
+            Count(ref _splinters, _limits.Splinters, Http2Abuse.SplinterFlood);
         }
     }
 

@@ -32,6 +32,32 @@ internal sealed record Http2AbuseLimits
     /// <summary>DATA without data and without END_STREAM, and HEADERS without a block, a window.</summary>
     public int EmptyFrames { get; init; } = 500;
 
+    /// <summary>DATA of fewer bytes than this is tiny.</summary>
+    public int TinyData { get; init; } = 64;
+
+    /// <summary>
+    /// Tiny DATA frames that came behind others of the same stream in one read, so that the sender could have joined them, a window.
+    /// An honest sender reads what its application has written meanwhile and catches up; single keystrokes never count, however
+    /// small they are, because they do not come in heaps. An application that writes byte by byte as fast as it can, behind a
+    /// proxy that sends each on its own, stays below.
+    /// </summary>
+    public int Splinters { get; init; } = 2_000_000;
+
+    /// <summary>
+    /// DATA of a few bytes, HEADERS and WINDOW_UPDATE for streams that are over, a window. Each stream may end with some on their
+    /// way, thousands of streams a second.
+    /// </summary>
+    public int LateFrames { get; init; } = 200_000;
+
+    /// <summary>Interim (1xx) responses, a window. A CONNECT needs none.</summary>
+    public int InterimResponses { get; init; } = 1000;
+
+    /// <summary>WINDOW_UPDATEs beyond those that what we sent has earned.</summary>
+    public int WindowUpdates { get; init; } = 20_000;
+
+    /// <summary>Bytes sent that earn a WINDOW_UPDATE, in addition to <see cref="TinyWindowUpdatesPerData"/> for each frame.</summary>
+    public int BytesPerWindowUpdate { get; init; } = 128;
+
     /// <summary>WINDOW_UPDATEs with an increment below this are tiny.</summary>
     public int TinyWindowUpdate { get; init; } = 256;
 

@@ -8,6 +8,9 @@ internal sealed class PeerSettings
     // A frame of ours needs at most six entries; there is no honest use for many.
     private const int MaxEntries = 64;
 
+    /// <summary>Bytes of the largest SETTINGS that is taken.</summary>
+    public const int MaxPayload = MaxEntries * Setting.Size;
+
     /// <summary>Bytes of dynamic table that the peer's decoder grants our encoder.</summary>
     public uint HeaderTableSize { get; private set; } = Http2Constants.DefaultHeaderTableSize;
 
@@ -29,12 +32,9 @@ internal sealed class PeerSettings
     /// <exception cref="Http2ConnectionException">A value is not allowed.</exception>
     public void Apply(ReadOnlySpan<byte> payload, bool fromServer)
     {
-        if (payload.Length > MaxEntries * Setting.Size)
+        if (payload.Length > MaxPayload)
         {
-            throw new Http2ConnectionException(
-                Http2ErrorCode.EnhanceYourCalm,
-                $"{Http2Abuse.SettingsFlood}: SETTINGS with {payload.Length / Setting.Size} entries, {MaxEntries} are allowed",
-                Http2Abuse.SettingsFlood);
+            throw TooMany(payload.Length);
         }
 
         for (; payload.Length >= Setting.Size; payload = payload[Setting.Size..])
@@ -42,6 +42,12 @@ internal sealed class PeerSettings
             Apply((SettingId)BinaryPrimitives.ReadUInt16BigEndian(payload), BinaryPrimitives.ReadUInt32BigEndian(payload[2..]), fromServer);
         }
     }
+
+    /// <summary>A SETTINGS frame is larger than <see cref="MaxPayload"/>.</summary>
+    public static Http2ConnectionException TooMany(int length) => new(
+        Http2ErrorCode.EnhanceYourCalm,
+        $"{Http2Abuse.SettingsFlood}: SETTINGS with {length / Setting.Size} entries, {MaxEntries} are allowed",
+        Http2Abuse.SettingsFlood);
 
     private void Apply(SettingId id, uint value, bool fromServer)
     {

@@ -86,7 +86,7 @@ internal sealed class ConnectionHarness : IHttp2Server, IAsyncDisposable
     {
         var sent = new SentConnect(static () => { });
         var stream = Connection.Open(new ConnectRequestHeaders { Authority = authority }, sent);
-        return (new StreamTunnel(stream, isServer: false, s_peer, authority, null), sent);
+        return (new StreamTunnel(stream, s_peer, authority, null), sent);
     }
 
     /// <summary>Our client: a stream that the peer has answered with 200.</summary>

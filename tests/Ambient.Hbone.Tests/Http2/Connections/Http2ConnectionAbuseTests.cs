@@ -20,6 +20,9 @@ public class Http2ConnectionAbuseTests
             EmptyFrames = 10,
             IgnoredFrames = 10,
             TinyWindowUpdates = 10,
+            Splinters = 50,
+            LateFrames = 50,
+            InterimResponses = 10,
         },
     };
 
@@ -57,6 +60,46 @@ public class Http2ConnectionAbuseTests
         }
 
         Assert.Equal(Http2Abuse.ControlQueueFull, Assert.IsType<Http2ConnectionException>(harness.Connection.Error).Abuse);
+    }
+
+    [Fact]
+    public Task SplinterFlood_BytesInFramesOfTheirOwn_EndTheConnection() => BreachAsync(
+        Http2Abuse.SplinterFlood, peer => peer.FloodAsync(1000, _ => RudePeer.Frame(FrameType.Data, 0, 1, 7)));
+
+    [Fact]
+    public Task LateFrameFlood_DataOnAStreamThatIsOver_EndsTheConnection() => BreachAsync(
+        Http2Abuse.LateFrameFlood, peer => FloodResetStreamAsync(peer, () => RudePeer.Frame(FrameType.Data, 0, 3, 7)));
+
+    [Fact]
+    public Task LateFrameFlood_WindowUpdatesOnAStreamThatIsOver_EndTheConnection() => BreachAsync(
+        Http2Abuse.LateFrameFlood, peer => FloodResetStreamAsync(peer, () => RudePeer.Frame(FrameType.WindowUpdate, 0, 3, RudePeer.Number(1000))));
+
+    [Fact]
+    public async Task InterimResponseFlood_EndsTheConnection()
+    {
+        await using var harness = await ConnectionHarness.ClientAsync(s_options);
+        harness.Open();
+        await harness.Peer.ExpectHeadersAsync(1);
+        for (var i = 0; i < 20 && harness.Connection.Error is null; i++)
+        {
+            await harness.Peer.SendHeadersAsync(1, false, (":status", "103"));
+        }
+
+        Assert.Contains(nameof(Http2Abuse.InterimResponseFlood), (await harness.Peer.ExpectGoAwayAsync(Http2ErrorCode.EnhanceYourCalm)).Debug, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Keystrokes_OneByOneForAsLongAsOneLikes_AreHonest()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(s_options);
+        var tunnel = await harness.AcceptAsync(1);
+        for (var i = 0; i < 500; i++)
+        {
+            await harness.Peer.SendDataAsync(1, "k"u8.ToArray());
+            await tunnel.ReadAsync(1);
+        }
+
+        await harness.Peer.SettleAsync();
     }
 
     [Fact]
@@ -195,6 +238,13 @@ public class Http2ConnectionAbuseTests
 
         await harness.Peer.SendDataAsync(1, "x"u8.ToArray());
         await tunnel.ReadAsync(1);
+    }
+
+    private static async Task FloodResetStreamAsync(RudePeer peer, Func<byte[]> frame)
+    {
+        await peer.SendConnectAsync(3);
+        await peer.SendResetAsync(3, Http2ErrorCode.Cancel);
+        await peer.FloodAsync(1000, _ => frame());
     }
 
     private static async Task BreachAsync(Http2Abuse abuse, Func<RudePeer, Task> attack)

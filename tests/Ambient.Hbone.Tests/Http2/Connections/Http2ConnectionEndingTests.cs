@@ -139,38 +139,6 @@ public class Http2ConnectionEndingTests
     }
 
     [Fact]
-    public async Task ShutDown_NothingOpen_SaysGoAwayAndCloses()
-    {
-        await using var harness = await ConnectionHarness.ServerAsync();
-        harness.Connection.ShutDown();
-        var goAway = await harness.Peer.ExpectGoAwayAsync(Http2ErrorCode.NoError);
-        Assert.Equal(0, goAway.LastStreamId);
-        await harness.Peer.CloseAsync();
-        await harness.Connection.Completion.WaitAsync(ConnectionHarness.Patience);
-        Assert.Null(harness.Connection.Error);
-    }
-
-    [Fact]
-    public async Task ShutDown_WithOpenTunnel_RefusesNewOnesAndClosesAfterTheLast()
-    {
-        await using var harness = await ConnectionHarness.ServerAsync();
-        var tunnel = await harness.AcceptAsync(1);
-        harness.Connection.ShutDown();
-        var goAway = await harness.Peer.ExpectAsync(FrameType.GoAway);
-        Assert.Equal((1, Http2ErrorCode.NoError), (goAway.LastStreamId, goAway.Code));
-        await harness.Peer.SendConnectAsync(3);
-        await harness.Peer.ExpectResetAsync(3, Http2ErrorCode.RefusedStream);
-        await harness.Peer.SendDataAsync(1, "x"u8.ToArray(), endStream: true);
-        Assert.Single(await tunnel.ReadToEndAsync());
-        await tunnel.Output.CompleteAsync();
-        Assert.True((await harness.Peer.ExpectAsync(FrameType.Data, 1)).EndStream);
-        await harness.Peer.ExpectEndAsync();
-        await harness.Peer.CloseAsync();
-        await harness.Connection.Completion.WaitAsync(ConnectionHarness.Patience);
-        Assert.Null(harness.Connection.Error);
-    }
-
-    [Fact]
     public async Task Tick_QuietConnection_PingsAndGoesOnWhenAnswered()
     {
         await using var harness = await ConnectionHarness.ServerAsync();

@@ -43,7 +43,7 @@ public sealed class Http2ConnectionPairTests
     {
         var sent = new SentConnect(static () => { });
         var stream = client.Open(new ConnectRequestHeaders { Authority = "10.0.0.1:80", Baggage = new string('b', random.Next(100)) }, sent);
-        await using var tunnel = new StreamTunnel(stream, isServer: false, s_peer, "10.0.0.1:80", null);
+        await using var tunnel = new StreamTunnel(stream, s_peer, "10.0.0.1:80", null);
         Assert.Equal(200, (await sent.Answer.WaitAsync(ConnectionHarness.Patience)).Status);
         var bytes = new byte[random.Next(longest)];
         random.NextBytes(bytes);

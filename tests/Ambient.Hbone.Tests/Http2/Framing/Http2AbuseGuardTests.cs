@@ -16,6 +16,10 @@ public class Http2AbuseGuardTests
         EmptyFrames = 8,
         IgnoredFrames = 9,
         TinyWindowUpdates = 10,
+        WindowUpdates = 30,
+        Splinters = 12,
+        LateFrames = 13,
+        InterimResponses = 14,
         QueuedControlFrames = 11,
     };
 
@@ -33,6 +37,9 @@ public class Http2AbuseGuardTests
         { nameof(Http2Abuse.PingFlood), 7 },
         { nameof(Http2Abuse.EmptyFrameFlood), 8 },
         { nameof(Http2Abuse.IgnoredFrameFlood), 9 },
+        { nameof(Http2Abuse.SplinterFlood), 12 },
+        { nameof(Http2Abuse.LateFrameFlood), 13 },
+        { nameof(Http2Abuse.InterimResponseFlood), 14 },
     };
 
     [Theory]
@@ -114,8 +121,8 @@ public class Http2AbuseGuardTests
     {
         for (var sent = 1; sent < 10_000; sent++)
         {
-            _guard.OnWindowUpdate(1, sent);
-            _guard.OnWindowUpdate(1, sent);
+            _guard.OnWindowUpdate(1, sent, sent);
+            _guard.OnWindowUpdate(1, sent, sent);
         }
     }
 
@@ -124,11 +131,55 @@ public class Http2AbuseGuardTests
     {
         for (var i = 0; i < 10 + 12; i++)
         {
-            _guard.OnWindowUpdate(1, dataFramesSent: 3);
+            _guard.OnWindowUpdate(1, dataFramesSent: 3, bytesSent: 3);
         }
 
-        Assert.Equal(Http2Abuse.WindowUpdateFlood, Assert.Throws<Http2ConnectionException>(() => _guard.OnWindowUpdate(1, 3)).Abuse);
-        _guard.OnWindowUpdate(256, 3);
+        Assert.Equal(Http2Abuse.WindowUpdateFlood, Assert.Throws<Http2ConnectionException>(() => _guard.OnWindowUpdate(1, 3, 3)).Abuse);
+        _guard.OnWindowUpdate(256, 3, 3);
+    }
+
+    [Fact]
+    public void OnWindowUpdate_MoreThanTheBytesSentEarn_IsAFlood()
+    {
+        // 3 frames earn 12, 1280 bytes 10.
+        for (var i = 0; i < 30 + 12 + 10; i++)
+        {
+            _guard.OnWindowUpdate(100_000, dataFramesSent: 3, bytesSent: 1280);
+        }
+
+        Assert.Equal(Http2Abuse.NeedlessWindowUpdates, Assert.Throws<Http2ConnectionException>(() => _guard.OnWindowUpdate(100_000, 3, 1280)).Abuse);
+    }
+
+    [Fact]
+    public void OnWindowUpdate_ForEachKilobyteConsumed_IsHonest()
+    {
+        // A frame of 16 KB consumed in small pieces, each acknowledged for stream and connection.
+        for (var frame = 1; frame < 1000; frame++)
+        {
+            for (var i = 0; i < 32; i++)
+            {
+                _guard.OnWindowUpdate(1024, frame, frame * 16384L);
+            }
+        }
+    }
+
+    [Fact]
+    public void OnData_SingleKeystrokes_AreNeverCounted()
+    {
+        for (var i = 0; i < 100_000; i++)
+        {
+            _guard.OnData(1, endStream: false, splinter: false);
+        }
+    }
+
+    [Fact]
+    public void OnData_LargeOrLastPieces_AreNoSplinters()
+    {
+        for (var i = 0; i < 1000; i++)
+        {
+            _guard.OnData(64, endStream: false, splinter: true);
+            _guard.OnData(1, endStream: true, splinter: true);
+        }
     }
 
     [Fact]
@@ -159,6 +210,15 @@ public class Http2AbuseGuardTests
                 break;
             case Http2Abuse.EmptyFrameFlood:
                 _guard.OnData(0, endStream: false);
+                break;
+            case Http2Abuse.SplinterFlood:
+                _guard.OnData(1, endStream: false, splinter: true);
+                break;
+            case Http2Abuse.LateFrameFlood:
+                _guard.OnLateFrame();
+                break;
+            case Http2Abuse.InterimResponseFlood:
+                _guard.OnInterimResponse();
                 break;
             case Http2Abuse.IgnoredFrameFlood:
                 _guard.OnIgnoredFrame();

@@ -1,0 +1,415 @@
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Http2.Headers;
+
+namespace Ambient.Hbone.Http2;
+
+/// <summary>What each frame of the peer means for the connection and its streams. Called by the read loop, one frame at a time.</summary>
+internal sealed class FrameHandler(
+    Http2Connection connection, IHttp2Server? server, Http2ConnectionOptions options, HeaderBlockAssembler blocks, ConnectHeaderReader headers, Http2AbuseGuard guard)
+{
+    private readonly Lock _gate = connection.Gate;
+    private readonly StreamTable _streams = connection.Streams;
+    private readonly Http2Sender _sender = connection.Sender;
+    private bool _firstSettings;
+
+    /// <summary>Counts what the peer sends.</summary>
+    public Http2AbuseGuard Guard { get; } = guard;
+
+    /// <summary>Whether the connection is over, so that nothing more is handled.</summary>
+    public bool IsClosed => connection.IsClosed;
+
+    private bool IsServer => server is not null;
+
+    /// <summary>An open stream, or null.</summary>
+    public Http2Stream? Find(int id)
+    {
+        lock (_gate)
+        {
+            return _streams.Find(id);
+        }
+    }
+
+    /// <summary>
+    /// Before more is handled: a peer that does not read its answers has to stop. Checked here and not where an answer is queued,
+    /// which may be a handler's thread that must not be told of it.
+    /// </summary>
+    public void CheckAnswers()
+    {
+        lock (_gate)
+        {
+            if (!connection.IsClosed)
+            {
+                Guard.CheckControlQueue(_sender.ControlFrames);
+            }
+        }
+    }
+
+    /// <summary>SETTINGS come first (RFC 9113 section 3.4).</summary>
+    public void CheckOrder(in FrameHeader header)
+    {
+        if (!_firstSettings && header.Type != FrameType.Settings)
+        {
+            throw new Http2ConnectionException(Http2ErrorCode.ProtocolError, $"{header}: SETTINGS must come first");
+        }
+    }
+
+    /// <summary>Accounts for a DATA frame whose payload is about to come. Null: the payload is for nobody.</summary>
+    public Http2Stream? ReceiveData(in FrameHeader header)
+    {
+        Http2StreamException? fault;
+        lock (_gate)
+        {
+            _sender.Windows.Receive(header);
+            if (_streams.Find(header.StreamId) is not { } stream)
+            {
+                _streams.CheckNotIdle(header.StreamId);
+
+                // Sent before the peer knew that the stream is over: nobody will consume it.
+                ReturnUnwanted(header.Length);
+                fault = null;
+            }
+            else if (stream.RemoteEnded)
+            {
+                fault = new Http2StreamException(header.StreamId, Http2ErrorCode.StreamClosed, $"{header}: after END_STREAM");
+            }
+            else if (header.Length > stream.ReceiveWindow)
+            {
+                fault = new Http2StreamException(header.StreamId, Http2ErrorCode.FlowControlError, $"{header}: the stream's window has {stream.ReceiveWindow} bytes left");
+            }
+            else if (!IsServer && !stream.Answered)
+            {
+                fault = new Http2StreamException(header.StreamId, Http2ErrorCode.ProtocolError, $"{header}: before the response");
+            }
+            else
+            {
+                stream.ReceiveWindow -= header.Length;
+                stream.Unconsumed += header.Length;
+                return stream;
+            }
+
+            if (fault is not null)
+            {
+                ReturnUnwanted(header.Length);
+            }
+        }
+
+        if (fault is not null)
+        {
+            OnStreamFault(fault);
+        }
+        else if (header.Length < Http2AbuseGuard.LateData)
+        {
+            Guard.OnLateFrame();
+        }
+
+        return null;
+    }
+
+    /// <summary>The peer half-closed.</summary>
+    public void EndRemote(Http2Stream stream)
+    {
+        var over = false;
+        lock (_gate)
+        {
+            stream.RemoteEnded = true;
+            if (stream.LocalEnded && !stream.EndQueued && !stream.Removed)
+            {
+                connection.Remove(stream, settle: false);
+                over = true;
+            }
+        }
+
+        stream.DeliverEnd();
+        if (over)
+        {
+            connection.OnStreamOver(stream);
+        }
+    }
+
+    public void OnHeaderBlock(ReadOnlySpan<byte> block)
+    {
+        var id = blocks.StreamId;
+        Http2Stream? stream;
+        bool opens;
+        lock (_gate)
+        {
+            stream = _streams.Find(id);
+            opens = stream is null && _streams.OpensByPeer(id);
+        }
+
+        if (opens)
+        {
+            OnRequest(id, block);
+        }
+        else if (stream is { Answered: false } && !IsServer)
+        {
+            OnResponse(stream, block);
+        }
+        else
+        {
+            // Late, or trailers: they mean nothing in a tunnel, but they may end it. Decoded in any case, for the tables' sake.
+            headers.Skip(block);
+            if (stream is not null)
+            {
+                OnTrailers(stream);
+            }
+            else
+            {
+                Guard.OnLateFrame();
+            }
+        }
+    }
+
+    public void OnSettings(in FrameHeader header, ReadOnlySpan<byte> payload)
+    {
+        if (header.HasFlag(FrameFlags.Ack))
+        {
+            // One is due, for the preface; more answer nothing.
+            Guard.OnIgnoredFrame();
+            return;
+        }
+
+        Guard.OnSettings();
+        lock (_gate)
+        {
+            var peer = connection.Peer;
+            var before = peer.InitialWindowSize;
+            peer.Apply(payload, fromServer: !IsServer);
+            connection.Encoder.SetPeerTableSize(peer.HeaderTableSize);
+            var change = peer.InitialWindowSize - before;
+            if (change != 0)
+            {
+                foreach (var stream in _streams.Open)
+                {
+                    ConnectionWindows.Shift(stream, change);
+                    _sender.Queue.MakeReady(stream);
+                }
+            }
+
+            _sender.Control.Advance(FrameWriter.WriteSettingsAck(_sender.Control.GetSpan(FrameWriter.MaxSmallFrame)));
+            _sender.CountAnswer();
+            _sender.Due();
+        }
+
+        if (!_firstSettings)
+        {
+            _firstSettings = true;
+            connection.OnFirstSettings();
+        }
+    }
+
+    public void OnWindowUpdate(in FrameHeader header, int increment)
+    {
+        Guard.OnWindowUpdate(increment, _sender.Queue.FramesSent, _sender.Queue.BytesSent);
+        lock (_gate)
+        {
+            if (header.StreamId == 0)
+            {
+                _sender.Windows.Widen(header, increment);
+            }
+            else if (_streams.Find(header.StreamId) is { } stream)
+            {
+                ConnectionWindows.Widen(stream, header, increment);
+                _sender.Queue.MakeReady(stream);
+            }
+            else
+            {
+                _streams.CheckNotIdle(header.StreamId);
+                Guard.OnLateFrame();
+                return;
+            }
+
+            if (_sender.Queue.HasReady)
+            {
+                _sender.Due();
+            }
+        }
+    }
+
+    public void OnPing(in FrameHeader header, ulong data)
+    {
+        if (header.HasFlag(FrameFlags.Ack))
+        {
+            if (!connection.OnPingAck(data))
+            {
+                Guard.OnIgnoredFrame();
+            }
+
+            return;
+        }
+
+        Guard.OnPing();
+        lock (_gate)
+        {
+            _sender.WritePing(data, ack: true);
+            _sender.CountAnswer();
+            _sender.Due();
+        }
+    }
+
+    public void OnReset(in FrameHeader header, Http2ErrorCode code)
+    {
+        Http2Stream? stream;
+        lock (_gate)
+        {
+            stream = _streams.Find(header.StreamId);
+            if (stream is null)
+            {
+                _streams.CheckNotIdle(header.StreamId);
+            }
+            else if (connection.Remove(stream, settle: true))
+            {
+                _sender.Due();
+            }
+        }
+
+        Guard.OnResetReceived(stream?.Answered ?? true);
+        if (stream is not null)
+        {
+            connection.EndFaulted(stream, new StreamFault(StreamFaultOrigin.Peer, code) { IsUnprocessed = code == Http2ErrorCode.RefusedStream && !IsServer && !stream.Answered });
+            connection.CloseIfDone();
+        }
+    }
+
+    /// <summary>
+    /// The peer goes away. Its first GOAWAY of two names no limit: nothing is opened here any more, and what is open goes on. One
+    /// that names a stream has not looked at those above it, which may be tried elsewhere (RFC 9113 section 6.8).
+    /// </summary>
+    public void OnGoAway(int last, Http2ErrorCode code)
+    {
+        List<Http2Stream>? refused = null;
+        lock (_gate)
+        {
+            if (!IsServer)
+            {
+                foreach (var stream in _streams.Open)
+                {
+                    if (stream.Id > last)
+                    {
+                        (refused ??= []).Add(stream);
+                    }
+                }
+
+                var update = false;
+                refused?.ForEach(stream => update |= connection.Remove(stream, settle: true));
+                if (update)
+                {
+                    _sender.Due();
+                }
+            }
+
+            connection.OnGoAwayReceived(code);
+        }
+
+        refused?.ForEach(stream => connection.EndFaulted(
+            stream, new StreamFault(StreamFaultOrigin.Connection, code, new IOException($"the peer goes away: {code}")) { IsUnprocessed = !stream.Answered }));
+        connection.CloseIfDone();
+    }
+
+    /// <summary>One stream is at fault: an answer if the fault has one, then a reset.</summary>
+    public void OnStreamFault(Http2StreamException fault)
+    {
+        Guard.OnStreamError();
+        Http2Stream? stream;
+        lock (_gate)
+        {
+            stream = _streams.Find(fault.StreamId);
+            if (stream is null && fault.StatusCode is { } status)
+            {
+                connection.WriteResponse(fault.StreamId, status, null);
+            }
+
+            _sender.WriteReset(fault.StreamId, fault.Code);
+            if (stream is not { RemoteEnded: true })
+            {
+                _streams.RememberReset(fault.StreamId);
+            }
+
+            if (stream is not null)
+            {
+                connection.Remove(stream, settle: true);
+            }
+
+            _sender.Due();
+        }
+
+        if (stream is not null)
+        {
+            connection.EndFaulted(stream, new StreamFault(StreamFaultOrigin.Connection, fault.Code, fault));
+            connection.CloseIfDone();
+        }
+    }
+
+    private void OnRequest(int id, ReadOnlySpan<byte> block)
+    {
+        var request = headers.ReadRequest(id, block);
+        Http2Stream stream;
+        lock (_gate)
+        {
+            if (!connection.TakesStream(id))
+            {
+                // Sent before the peer knew of our last GOAWAY: it may try again elsewhere.
+                _sender.WriteReset(id, Http2ErrorCode.RefusedStream);
+                _streams.RememberReset(id);
+                _sender.Due();
+                return;
+            }
+
+            if (_streams.Count >= options.MaxConcurrentStreams)
+            {
+                throw new Http2StreamException(id, Http2ErrorCode.RefusedStream, $"stream {id} is over the {options.MaxConcurrentStreams} of SETTINGS_MAX_CONCURRENT_STREAMS");
+            }
+
+            stream = connection.AddStream(id, owner: null);
+            stream.RemoteEnded = blocks.EndStream;
+        }
+
+        if (blocks.EndStream)
+        {
+            stream.DeliverEnd();
+        }
+
+        server!.OnConnect(stream, request);
+    }
+
+    private void OnResponse(Http2Stream stream, ReadOnlySpan<byte> block)
+    {
+        var response = headers.ReadResponse(stream.Id, block);
+        if (response.IsInformational)
+        {
+            Guard.OnInterimResponse();
+            return;
+        }
+
+        stream.Answered = true;
+        stream.Owner?.OnResponse(response);
+        if (blocks.EndStream)
+        {
+            EndRemote(stream);
+        }
+    }
+
+    private void OnTrailers(Http2Stream stream)
+    {
+        if (stream.RemoteEnded)
+        {
+            throw new Http2StreamException(stream.Id, Http2ErrorCode.StreamClosed, $"HEADERS on stream {stream.Id} after END_STREAM");
+        }
+
+        if (!blocks.EndStream)
+        {
+            throw new Http2StreamException(stream.Id, Http2ErrorCode.ProtocolError, $"HEADERS within stream {stream.Id} that do not end it");
+        }
+
+        EndRemote(stream);
+    }
+
+    /// <summary>Under the lock: bytes that nobody will consume.</summary>
+    private void ReturnUnwanted(int bytes)
+    {
+        if (_sender.WriteWindowUpdate(0, _sender.Windows.Return(bytes)))
+        {
+            _sender.Due();
+        }
+    }
+}

@@ -1,0 +1,348 @@
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Http2.Headers;
+using Ambient.Hbone.Sockets;
+
+namespace Ambient.Hbone.Http2;
+
+/// <summary>What streams ask of their connection: to be opened, answered, written, ended.</summary>
+internal sealed partial class Http2Connection
+{
+    /// <summary>Opens a stream and sends its CONNECT.</summary>
+    /// <exception cref="IOException">The connection takes no new streams.</exception>
+    public Http2Stream Open(in ConnectRequestHeaders request, IHttp2StreamOwner owner)
+    {
+        Http2Stream stream;
+        bool kick;
+        lock (Gate)
+        {
+            if (_closed || !_farewell.MayOpen || Streams.NextId < 0)
+            {
+                throw new IOException("the connection takes no new streams");
+            }
+
+            ConnectHeaderWriter.WriteRequest(Sender.Control, Encoder, Streams.NextId, request, endStream: false, Peer.MaxFrameSize);
+            stream = AddStream(Streams.TakeId(), owner);
+            kick = Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+        return stream;
+    }
+
+    /// <summary>Server: answers a CONNECT.</summary>
+    /// <param name="stream">Stream.</param>
+    /// <param name="status">Status; anything but 200 ends the stream.</param>
+    /// <param name="baggage">The <c>baggage</c> response header, or null.</param>
+    public void Respond(Http2Stream stream, int status, string? baggage)
+    {
+        bool kick;
+        var ended = false;
+        lock (Gate)
+        {
+            if (stream.Removed || stream.Answered || _closed)
+            {
+                return;
+            }
+
+            stream.Answered = true;
+            WriteResponse(stream.Id, status, baggage);
+            if (status != 200)
+            {
+                stream.LocalEnded = true;
+
+                // The rest of the request will not be read (RFC 9113 section 8.1).
+                if (!stream.RemoteEnded)
+                {
+                    WriteReset(stream, Http2ErrorCode.NoError);
+                }
+
+                Remove(stream, settle: true);
+                ended = true;
+            }
+
+            kick = Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+        if (ended)
+        {
+            stream.DeliverFault(new StreamFault(StreamFaultOrigin.Local, Http2ErrorCode.NoError));
+            StreamEnded?.Invoke(stream);
+            CloseIfDone();
+        }
+    }
+
+    /// <summary>Returns credit for bytes of a stream that were consumed, or that nobody will consume.</summary>
+    internal void ReturnCredit(Http2Stream stream, int bytes)
+    {
+        if (bytes == 0)
+        {
+            return;
+        }
+
+        bool kick;
+        lock (Gate)
+        {
+            if (stream.Settled || _closed)
+            {
+                return;
+            }
+
+            stream.Unconsumed -= bytes;
+            var due = Sender.WriteWindowUpdate(0, Sender.Windows.Return(bytes));
+            if (!stream.Removed && !stream.RemoteEnded)
+            {
+                due |= Sender.WriteWindowUpdate(stream.Id, Sender.Windows.Return(stream, bytes));
+            }
+
+            kick = due && Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+    }
+
+    internal bool TrySendSmall(Http2Stream stream, ReadOnlySpan<byte> bytes)
+    {
+        bool kick;
+        lock (Gate)
+        {
+            if (!MaySend(stream) || !Sender.TrySendSmall(stream, bytes))
+            {
+                return false;
+            }
+
+            kick = Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+        return true;
+    }
+
+    internal ValueTask<bool> Send(Http2Stream stream, byte[] buffer, int offset, int count)
+    {
+        ValueTask<bool> result;
+        bool kick;
+        lock (Gate)
+        {
+            if (!Enqueue(stream, buffer, offset, count))
+            {
+                return new ValueTask<bool>(false);
+            }
+
+            result = Sender.Queue.WaitForRoom(stream);
+            kick = Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+        return result;
+    }
+
+    internal bool Queue(Http2Stream stream, byte[] buffer, int offset, int count)
+    {
+        bool kick;
+        lock (Gate)
+        {
+            if (!Enqueue(stream, buffer, offset, count))
+            {
+                return false;
+            }
+
+            kick = Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+        return true;
+    }
+
+    internal ValueTask<bool> WaitForRoom(Http2Stream stream)
+    {
+        lock (Gate)
+        {
+            return stream.Removed || _closed ? new ValueTask<bool>(false) : Sender.Queue.WaitForRoom(stream);
+        }
+    }
+
+    internal void EndStream(Http2Stream stream)
+    {
+        var over = false;
+        bool kick;
+        lock (Gate)
+        {
+            if (stream.Removed || stream.LocalEnded)
+            {
+                return;
+            }
+
+            stream.LocalEnded = true;
+            if (stream.Chunk.Buffer is not null)
+            {
+                stream.EndQueued = true;
+                return;
+            }
+
+            Sender.WriteEndStream(stream);
+            if (stream.RemoteEnded)
+            {
+                Remove(stream, settle: false);
+                over = true;
+            }
+
+            kick = Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+        if (over)
+        {
+            OnStreamOver(stream);
+        }
+    }
+
+    internal void ResetStream(Http2Stream stream, Http2ErrorCode code)
+    {
+        bool kick;
+        lock (Gate)
+        {
+            if (stream.Removed)
+            {
+                return;
+            }
+
+            Remove(stream, settle: true);
+            WriteReset(stream, code);
+            kick = Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+        EndFaulted(stream, new StreamFault(StreamFaultOrigin.Local, code));
+        CloseIfDone();
+    }
+
+    internal void ReleaseStream(Http2Stream stream, Http2ErrorCode code)
+    {
+        lock (Gate)
+        {
+            if (stream.EndQueued && !stream.Removed)
+            {
+                stream.ResetAfterEnd = code;
+                return;
+            }
+        }
+
+        ResetStream(stream, code);
+    }
+
+    /// <summary>Under the lock: a stream begins.</summary>
+    internal Http2Stream AddStream(int id, IHttp2StreamOwner? owner)
+    {
+        var stream = new Http2Stream(this, id) { Owner = owner, SendWindow = Peer.InitialWindowSize, ReceiveWindow = _options.StreamWindowSize };
+        Streams.Add(stream);
+        return stream;
+    }
+
+    /// <summary>
+    /// Under the lock: takes a stream out of the table. Its queued data is dropped. True: its credit has made a WINDOW_UPDATE, and
+    /// a caller that writes nothing else wakes the loop for it: other streams may wait for just that.
+    /// </summary>
+    internal bool Remove(Http2Stream stream, bool settle)
+    {
+        if (stream.Removed)
+        {
+            return false;
+        }
+
+        var update = false;
+        stream.Removed = true;
+        Streams.Remove(stream);
+        Sender.Queue.Drop(stream, Streams.Count);
+        if (settle)
+        {
+            stream.Settled = true;
+            update = Sender.WriteWindowUpdate(0, Sender.Windows.Return(stream.Unconsumed));
+            stream.Unconsumed = 0;
+        }
+
+        _closeWhenEmpty |= Streams.Count == 0 && _farewell.Received;
+        return update;
+    }
+
+    /// <summary>After the lock: both halves of a stream have ended in order.</summary>
+    internal void OnStreamOver(Http2Stream stream)
+    {
+        stream.OnClosed();
+        StreamEnded?.Invoke(stream);
+        CloseIfDone();
+    }
+
+    /// <summary>After the lock: tells everyone who waits on a stream that it is over before its time.</summary>
+    internal void EndFaulted(Http2Stream stream, StreamFault fault)
+    {
+        bool writerWaits;
+        lock (Gate)
+        {
+            (writerWaits, stream.WriterWaits) = (stream.WriterWaits, false);
+        }
+
+        if (writerWaits)
+        {
+            stream.SignalRoom(false);
+        }
+
+        stream.DeliverFault(fault);
+        StreamEnded?.Invoke(stream);
+    }
+
+    /// <summary>Under the lock: writes a response's HEADERS; any status but 200 ends the stream.</summary>
+    internal void WriteResponse(int streamId, int status, string? baggage)
+    {
+        ConnectHeaderWriter.WriteResponse(Sender.Control, Encoder, streamId, new ConnectResponseHeaders(status, baggage), endStream: status != 200, Peer.MaxFrameSize);
+        Sender.CountAnswer();
+    }
+
+    /// <summary>Write loop: END_STREAM has left behind a stream's data.</summary>
+    private void OnEndSent(Http2Stream stream)
+    {
+        lock (Gate)
+        {
+            stream.EndQueued = false;
+            if (stream.Removed || (!stream.RemoteEnded && stream.ResetAfterEnd is null))
+            {
+                return;
+            }
+
+            if (!stream.RemoteEnded)
+            {
+                WriteReset(stream, stream.ResetAfterEnd!.Value);
+                stream.RemoteEnded = true;
+            }
+
+            // Released: nobody reads what has come or is still coming in, so its credit returns now.
+            Remove(stream, settle: stream.ResetAfterEnd is not null);
+        }
+
+        OnStreamOver(stream);
+    }
+
+    private bool MaySend(Http2Stream stream) => !stream.Removed && !stream.LocalEnded && !_closed;
+
+    /// <summary>Under the lock: takes a buffer over. False: the stream can send nothing any more.</summary>
+    private bool Enqueue(Http2Stream stream, byte[] buffer, int offset, int count)
+    {
+        if (!MaySend(stream))
+        {
+            IoBuffers.Return(buffer);
+            return false;
+        }
+
+        Sender.Queue.Enqueue(stream, buffer, offset, count);
+        return true;
+    }
+
+    private void WriteReset(Http2Stream stream, Http2ErrorCode code)
+    {
+        Sender.WriteReset(stream.Id, code);
+        if (!stream.RemoteEnded)
+        {
+            Streams.RememberReset(stream.Id);
+        }
+    }
+}

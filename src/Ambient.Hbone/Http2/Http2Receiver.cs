@@ -1,0 +1,171 @@
+using Ambient.Hbone.Sockets;
+
+namespace Ambient.Hbone.Http2;
+
+/// <summary>
+/// The read loop: takes what the transport has and hands it to the <see cref="FrameReader"/>, without ever waiting for a stream.
+/// Holds no buffer while nothing comes. What it does in one turn is bounded in bytes, reads and frames, so that a connection that
+/// is busy with trifles keeps no other of its thread waiting.
+/// </summary>
+internal sealed class Http2Receiver(Http2Transport transport, FrameReader frames, FrameHandler handler, Http2Sender sender)
+{
+    private const int ReadSize = 32 * 1024;
+    private const int BulkReadSize = 128 * 1024;
+
+    // What a turn may cost. A frame costs something whatever is in it, and so does a read, which is a record of TLS at least.
+    private const int TurnBudget = 512 * 1024;
+    private const int FrameCost = 256;
+    private const int ReadCost = 8 * 1024;
+
+    // Bytes that are read after the end for the peer's sake.
+    private const int MaxDiscarded = 4 * 1024 * 1024;
+
+    private readonly LoopTurn _turn = new();
+    private byte[]? _buffer;
+    private int _start;
+    private int _end;
+    private int _size = ReadSize;
+    private int _spent;
+
+    /// <summary>Reads until the connection is closed, or the peer ends it.</summary>
+    /// <returns>Whether it was the peer.</returns>
+    /// <exception cref="Framing.Http2ConnectionException">The peer has broken the connection.</exception>
+    /// <exception cref="IOException">The transport failed.</exception>
+    public async Task<bool> RunAsync()
+    {
+        while (!handler.IsClosed)
+        {
+            if (_start == _end)
+            {
+                Release();
+            }
+
+            // A wait that was none has let nobody else run.
+            var wait = transport.WaitToReadAsync();
+            _spent = wait.IsCompleted ? _spent : 0;
+            await wait.ConfigureAwait(false);
+            int count;
+            do
+            {
+                if (_spent >= TurnBudget)
+                {
+                    _spent = 0;
+                    await _turn.NextAsync().ConfigureAwait(false);
+                }
+
+                MakeSpace();
+                count = transport.TryRead(_buffer.AsMemory(_end));
+                if (count < 0)
+                {
+                    return true;
+                }
+
+                _end += count;
+                _spent += ReadCost + count;
+                _size = _end == _buffer!.Length || _end > BulkReadSize / 4 ? BulkReadSize : _size;
+                while (count > 0 && Process() && !handler.IsClosed)
+                {
+                    _spent = 0;
+                    await _turn.NextAsync().ConfigureAwait(false);
+                }
+            }
+            while (count > 0 && !handler.IsClosed);
+        }
+
+        return false;
+    }
+
+    /// <summary>After the end: reads what the peer sent before it knew, up to its own end. The caller bounds the time.</summary>
+    public async Task DiscardAsync()
+    {
+        _buffer ??= IoBuffers.Rent(ReadSize);
+        for (var discarded = 0; discarded < MaxDiscarded;)
+        {
+            await transport.WaitToReadAsync().ConfigureAwait(false);
+            int count;
+            do
+            {
+                count = transport.TryRead(_buffer);
+                discarded += Math.Max(count, 1);
+            }
+            while (count > 0 && discarded < MaxDiscarded);
+
+            if (count < 0)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Gives the buffer back.</summary>
+    public void Release()
+    {
+        if (_buffer is not null)
+        {
+            IoBuffers.Return(_buffer);
+            _buffer = null;
+        }
+
+        _start = _end = 0;
+    }
+
+    /// <summary>Handles what is in the buffer. True: the turn is over, and there may be more.</summary>
+    private bool Process()
+    {
+        handler.CheckAnswers();
+        var budget = Math.Max(1, (TurnBudget - _spent) / FrameCost);
+        var handled = budget;
+        sender.Cork();
+        try
+        {
+            _start += frames.Process(_buffer.AsSpan(_start, _end - _start), ref handled);
+        }
+        finally
+        {
+            sender.Uncork();
+        }
+
+        _spent += handled * FrameCost;
+        return handled == budget;
+    }
+
+    private void MakeSpace()
+    {
+        if (_buffer is null)
+        {
+            _buffer = IoBuffers.Rent(_size);
+            _start = _end = 0;
+            return;
+        }
+
+        if (_start == _end)
+        {
+            _start = _end = 0;
+            if (_buffer.Length >= _size)
+            {
+                return;
+            }
+        }
+
+        if (_buffer.Length - _end >= Http2Transport.MinReadSpace)
+        {
+            return;
+        }
+
+        var left = _end - _start;
+        var old = _buffer;
+        if (old.Length - left < Http2Transport.MinReadSpace || old.Length < _size)
+        {
+            _buffer = IoBuffers.Rent(Math.Max(_size, left + Http2Transport.MinReadSpace));
+        }
+
+        old.AsSpan(_start, left).CopyTo(_buffer);
+        if (!ReferenceEquals(old, _buffer))
+        {
+            IoBuffers.Return(old);
+        }
+
+        _start = 0;
+        _end = left;
+    }
+}

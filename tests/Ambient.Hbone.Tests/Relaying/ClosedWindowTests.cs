@@ -1,0 +1,166 @@
+using System.Net.Sockets;
+using Ambient.Hbone.Http2;
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Relaying;
+using Ambient.Hbone.Sockets;
+using Ambient.Hbone.Tests.Http2.Connections;
+using Ambient.Testing.Http2;
+
+namespace Ambient.Hbone.Tests.Relaying;
+
+/// <summary>A peer that opens no window, or does not read, makes us hold little: what may not be sent stays in the application's socket.</summary>
+public sealed class ClosedWindowTests
+{
+    [Fact]
+    public async Task WindowThatNeverOpens_HoldsOneSmallBufferForEachTunnel()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(null, (SettingId.InitialWindowSize, 0));
+        await using var floods = await Floods.StartAsync(harness, 50);
+        await floods.StandStillAsync();
+        Assert.InRange(harness.Connection.BufferedBytes, 1, 50 * IoBuffers.Small);
+
+        // And what was left in the sockets is not lost.
+        await floods.OpenAndReceiveAsync(200_000);
+    }
+
+    [Fact]
+    public async Task ConnectionWindowThatNeverOpens_HoldsOneSmallBufferForEachTunnel()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(null, (SettingId.InitialWindowSize, int.MaxValue));
+        await using var floods = await Floods.StartAsync(harness, 50);
+        await floods.StandStillAsync();
+        Assert.InRange(harness.Connection.BufferedBytes, 1, (50 * IoBuffers.Small) + IoBuffers.Bulk);
+    }
+
+    [Fact]
+    public async Task PeerThatDoesNotRead_HoldsTheConnectionsBudget()
+    {
+        await using var harness = ConnectionHarness.StartServer(capacity: 64 * 1024);
+        await harness.Peer.HandshakeAsync((SettingId.InitialWindowSize, int.MaxValue));
+        await harness.Peer.SendWindowUpdateAsync(0, int.MaxValue - 65535);
+        await using var floods = await Floods.StartAsync(harness, 50, reading: false);
+        await floods.StandStillAsync();
+        Assert.InRange(harness.Connection.BufferedBytes, 1, SendQueue.Budget + (2 * IoBuffers.Bulk) + (50 * IoBuffers.Small));
+    }
+
+    [Fact]
+    public async Task StreamsThatStandStill_DoNotHoldUpOneThatMayGoOn()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(null, (SettingId.InitialWindowSize, 0));
+        await using var floods = await Floods.StartAsync(harness, 50);
+        await floods.StandStillAsync();
+        await harness.Peer.SendWindowUpdateAsync(0, 10_000_000);
+        await harness.Peer.SendWindowUpdateAsync(99, 1_000_000);
+        Assert.Equal(500_000, (await harness.Peer.ExpectDataAsync(99, 500_000)).Take(500_000).Count());
+    }
+
+    [Fact]
+    public async Task EndOfInputBehindAClosedWindow_IsNotLost()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(null, (SettingId.InitialWindowSize, 0));
+        using var app = TcpPeer.Listen();
+        using var client = await TcpPeer.ConnectAsync(app.EndPoint);
+        using var server = await app.AcceptAsync();
+        var tunnel = await harness.AcceptAsync(1);
+        var relay = Relay.RunAsync(tunnel, client, new RelayCounters(), CancellationToken.None);
+        await server.SendAsync("last words"u8.ToArray());
+        server.Shutdown(SocketShutdown.Send);
+        Assert.DoesNotContain(await harness.Peer.SettleAsync(), frame => frame.Type == FrameType.Data);
+        await harness.Peer.SendWindowUpdateAsync(1, 10);
+        Assert.Equal("last words"u8.ToArray(), await harness.Peer.ExpectDataAsync(1, 10));
+        await harness.Peer.ExpectAsync(frame => frame is { Type: FrameType.Data, EndStream: true }, "END_STREAM");
+        await harness.Peer.SendDataAsync(1, default, endStream: true);
+        await relay.AsTask().WaitAsync(HbonePair.Patience);
+    }
+
+    /// <summary>Tunnels whose applications send as much as anybody takes.</summary>
+    private sealed class Floods : IAsyncDisposable
+    {
+        private readonly List<IDisposable> _sockets = [];
+        private readonly List<Task> _tasks = [];
+        private readonly CancellationTokenSource _stop = new();
+        private ConnectionHarness _harness = null!;
+        private int _count;
+        private long _sent;
+
+        public static async Task<Floods> StartAsync(ConnectionHarness harness, int count, bool reading = true)
+        {
+            var floods = new Floods { _harness = harness, _count = count };
+            var app = TcpPeer.Listen();
+            floods._sockets.Add(app);
+            var tunnels = new List<HboneTunnel>();
+            for (var i = 0; i < count; i++)
+            {
+                tunnels.Add(reading ? await harness.AcceptAsync(1 + (2 * i)) : await AcceptUnreadAsync(1 + (2 * i)));
+            }
+
+            foreach (var tunnel in tunnels)
+            {
+                var client = await TcpPeer.ConnectAsync(app.EndPoint);
+                var server = await app.AcceptAsync();
+                floods._sockets.Add(client);
+                floods._sockets.Add(server);
+                floods._tasks.Add(Relay.RunAsync(tunnel, client, new RelayCounters(), floods._stop.Token).AsTask());
+                floods._tasks.Add(floods.SendAsync(server));
+            }
+
+            return floods;
+
+            async Task<HboneTunnel> AcceptUnreadAsync(int id)
+            {
+                await harness.Peer.SendConnectAsync(id);
+                return (await harness.NextConnectAsync()).Accept();
+            }
+        }
+
+        /// <summary>Until no application can send any more.</summary>
+        public async Task StandStillAsync()
+        {
+            for (long before = -1; before != Interlocked.Read(ref _sent);)
+            {
+                before = Interlocked.Read(ref _sent);
+                await Task.Delay(700);
+            }
+        }
+
+        public async Task OpenAndReceiveAsync(int bytesEach)
+        {
+            await _harness.Peer.SendWindowUpdateAsync(0, _count * bytesEach);
+            for (var i = 0; i < _count; i++)
+            {
+                await _harness.Peer.SendWindowUpdateAsync(1 + (2 * i), bytesEach);
+            }
+
+            var received = 0;
+            while (received < _count * bytesEach)
+            {
+                received += (await _harness.Peer.ExpectAsync(FrameType.Data)).Payload.Length;
+            }
+
+            Assert.Equal(_count * bytesEach, received);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _stop.CancelAsync();
+            _sockets.ForEach(socket => socket.Dispose());
+            await Task.WhenAll(_tasks).WaitAsync(HbonePair.Patience);
+            _stop.Dispose();
+        }
+
+        private async Task SendAsync(Socket socket)
+        {
+            var bytes = new byte[32 * 1024];
+            try
+            {
+                while (true)
+                {
+                    Interlocked.Add(ref _sent, await socket.SendAsync(bytes));
+                }
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+            }
+        }
+    }
+}
