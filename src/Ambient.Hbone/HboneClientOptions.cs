@@ -3,7 +3,7 @@ using Ambient.Identity;
 
 namespace Ambient.Hbone;
 
-/// <summary>Settings of an <see cref="HboneClient"/>. Defaults are the reference's (reference/ztunnel.md 1.2 and 2.5).</summary>
+/// <summary>Settings of an <see cref="HboneClient"/>. Defaults are those of Istio's ztunnel (docs/protocol.md, "HTTP/2").</summary>
 public sealed class HboneClientOptions
 {
     /// <summary>Flow-control window of a stream in bytes.</summary>

@@ -6,7 +6,7 @@ namespace Ambient.Hbone.Pooling;
 
 /// <summary>
 /// What makes connections interchangeable: who we are, whom we accept (in order), where to, and on whose behalf
-/// (reference 2.6).
+/// (docs/protocol.md, "HTTP/2").
 /// </summary>
 internal sealed class HboneKey(SpiffeId source, ImmutableArray<SpiffeId> accepted, IPEndPoint destination, IPAddress? sourceAddress) : IEquatable<HboneKey>
 {

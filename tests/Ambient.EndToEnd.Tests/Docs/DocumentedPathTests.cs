@@ -11,6 +11,7 @@ public sealed partial class DocumentedPathTests
     [InlineData("docs/security.md")]
     [InlineData("docs/compatibility.md")]
     [InlineData("docs/performance.md")]
+    [InlineData("docs/protocol.md")]
     [InlineData("README.md")]
     public void Document_PathsInBackticks_Exist(string document)
     {
