@@ -48,8 +48,8 @@ internal sealed class ConnectionTable
     }
 
     /// <summary>
-    /// Registers a connection without counting or logging it: who it is with shows later, and then it is announced
-    /// (<see cref="OpenConnection.Announce"/>). It can be ended from here on.
+    /// Registers a connection without counting or logging it: whether its peer is let in, or who the peer is, shows later, and then it is
+    /// announced (<see cref="OpenConnection.Announce"/>). It can be ended from here on.
     /// </summary>
     public OpenConnection Register(ConnectionParties parties, long begun, IPEndPoint? delivery = null, object? owner = null)
     {

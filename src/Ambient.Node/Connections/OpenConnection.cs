@@ -57,7 +57,7 @@ internal sealed class OpenConnection
 
     internal bool Listed { get; set; }
 
-    /// <summary>Counts the connection as opened and logs it. Once, by whoever opened it.</summary>
+    /// <summary>Counts the connection as opened and logs it, now that its peer has been let in. At most once, by whoever opened it.</summary>
     /// <param name="parties">Who it is between, as is known by now.</param>
     public void Announce(ConnectionParties parties)
     {
@@ -115,8 +115,10 @@ internal sealed class OpenConnection
     {
         if (!_announced)
         {
-            // It failed before it was known who it would be with: what was known at its begin has to do.
-            Announce(Parties);
+            // It failed before its peer was let in, or known: what the mesh knows of it has to do for the metrics. The log line shows the rest.
+            Series = _table.Metrics?.SeriesOf(Parties.WithoutHearsay());
+            Series?.Opened.Increment();
+            _table.Log.Opened(Parties);
         }
 
         _table.Remove(this);

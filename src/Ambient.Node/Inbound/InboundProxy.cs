@@ -77,7 +77,7 @@ internal sealed class InboundProxy
         }
 
         var parties = PartiesOf(_mesh.Current, workload, connect, route, await FindSourceAsync(workload, connect, cancellationToken).ConfigureAwait(false));
-        var connection = _connections.Open(parties, begun, route.Upstream, owner);
+        var connection = _connections.Register(parties, begun, route.Upstream, owner);
         var outcome = ConnectionOutcome.Complete;
         try
         {
@@ -108,6 +108,8 @@ internal sealed class InboundProxy
             connect.Reject(401);
             return ConnectionOutcome.Denied(decision.ToString());
         }
+
+        connection.Announce(connection.Parties);
 
         // 5. The workload's side, from the client's address; the peer learns of a failure before it has sent anything.
         Socket server;

@@ -8,14 +8,13 @@ using Ambient.Node.Telemetry.Metrics;
 namespace Ambient.Node.Requests;
 
 /// <summary>
-/// Istio's request metrics (reference/waypoint.md 7.1). What labels depend on is the key, so a request that resembles an
-/// earlier one costs a lookup and makes no string. Series are bounded: past <see cref="MaxSeries"/> new ones are counted as
-/// unknown on both sides, so that totals stay right.
+/// Istio's request metrics. What labels depend on is the key, so a request that resembles an earlier one costs a lookup and makes no
+/// string. Series are bounded by the registry's budget: past it new ones are counted as unknown on both sides, so that totals stay right.
 /// </summary>
 internal sealed class RequestMetrics
 {
-    /// <summary>Label sets before new ones are pooled.</summary>
-    public const int MaxSeries = 10_000;
+    private const int MaxCached = 10_000;
+    private const int SeriesOfASet = 4;
 
     private const string Unknown = "unknown";
 
@@ -27,6 +26,7 @@ internal sealed class RequestMetrics
 
     private readonly ConcurrentDictionary<Subject, Series> _bySubject = new();
     private readonly ConcurrentDictionary<string, Series> _byLabels = new(StringComparer.Ordinal);
+    private readonly SeriesBudget _budget;
     private readonly string _reporter;
     private readonly string _security;
     private readonly CounterFamily _requests;
@@ -40,6 +40,7 @@ internal sealed class RequestMetrics
     /// <param name="security">What <c>connection_security_policy</c> says: <c>mutual_tls</c> where clients are authenticated, else <c>none</c>.</param>
     public RequestMetrics(MetricRegistry registry, string reporter, string security)
     {
+        _budget = registry.Budget;
         _reporter = reporter;
         _security = security;
         _requests = registry.Add(new CounterFamily("istio_requests", "Requests that were answered."));
@@ -65,7 +66,7 @@ internal sealed class RequestMetrics
             return series;
         }
 
-        if (_bySubject.Count >= MaxSeries)
+        if (_bySubject.Count >= MaxCached)
         {
             // Keys hold workloads of old snapshots: a cache only, the series themselves stay.
             _bySubject.Clear();
@@ -79,7 +80,7 @@ internal sealed class RequestMetrics
         var labels = LabelsOf(subject);
         if (!_byLabels.TryGetValue(labels.Text, out var series))
         {
-            if (_byLabels.Count >= MaxSeries)
+            if (!_budget.TryTake((1 + (3 * (Buckets.Length + 4))) * sizeof(long), labels, SeriesOfASet))
             {
                 labels = LabelsOf(subject.WithoutParties());
             }
@@ -87,10 +88,10 @@ internal sealed class RequestMetrics
             series = _byLabels.GetOrAdd(
                 labels.Text,
                 static (_, state) => new Series(
-                    state.Metrics._requests.Series(state.Labels),
-                    state.Metrics._duration.Series(state.Labels),
-                    state.Metrics._requestBytes.Series(state.Labels),
-                    state.Metrics._responseBytes.Series(state.Labels)),
+                    state.Metrics._requests.SeriesWithin(state.Labels),
+                    state.Metrics._duration.SeriesWithin(state.Labels),
+                    state.Metrics._requestBytes.SeriesWithin(state.Labels),
+                    state.Metrics._responseBytes.SeriesWithin(state.Labels)),
                 (Metrics: this, Labels: labels));
         }
 

@@ -24,6 +24,9 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
     /// <summary>What was built so far; valid until the next change.</summary>
     public ReadOnlySpan<byte> Written => _buffer.AsSpan(0, _length);
 
+    /// <summary>The same as <see cref="Written"/>, for asynchronous writers.</summary>
+    public ReadOnlyMemory<byte> WrittenMemory => _buffer.AsMemory(0, _length);
+
     /// <summary>The thread's own builder, empty. Give it back with <see cref="Return"/> before the next rent on the thread.</summary>
     public static Utf8TextBuilder Rent()
     {
@@ -49,6 +52,9 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
             _buffer = ArrayPool<byte>.Shared.Rent(1024);
         }
     }
+
+    /// <summary>Forgets what was built and keeps the buffer, for whoever builds the next piece of the same size.</summary>
+    public void Rewind() => _length = 0;
 
     /// <summary>Appends UTF-8 as it is.</summary>
     public Utf8TextBuilder Append(ReadOnlySpan<byte> utf8)

@@ -117,7 +117,9 @@ public sealed class AdminServerTests
         var answer = await CommonEndpoints.Metrics(new MetricRegistry())(new AdminRequest("GET", "/stats/prometheus", "", accept), default);
 
         Assert.Equal((200, type), (answer.Status, answer.ContentType));
-        Assert.Equal("# EOF\n", Encoding.UTF8.GetString(answer.Body.Span));
+        using var body = new MemoryStream();
+        await answer.Writer!(body, default);
+        Assert.Equal("# EOF\n", Encoding.UTF8.GetString(body.ToArray()));
     }
 
     [Theory]
@@ -182,6 +184,174 @@ public sealed class AdminServerTests
         Assert.Equal(400, CommonEndpoints.Logging(post with { Query = "reset&level=loud" }, _kit.Loggers).Status);
         Assert.Equal((200, "current log level is trace\n"), Show(CommonEndpoints.Logging(post, _kit.Loggers)));
         Assert.Equal(405, CommonEndpoints.Logging(post with { Method = "GET" }, _kit.Loggers).Status);
+    }
+
+    [Fact]
+    public async Task SilentConnections_KeepNoProbeOut()
+    {
+        await using var server = Start((_, _) => ValueTask.FromResult(AdminResponse.Text(200, "ready\n")));
+        var silent = new List<Socket>();
+        try
+        {
+            for (var probe = 0; probe < 60; probe++)
+            {
+                // More than there are places, and more come between the probes.
+                for (var more = probe == 0 ? 100 : 5; more > 0; more--)
+                {
+                    silent.Add(await ConnectAsync(server));
+                }
+
+                Assert.StartsWith("HTTP/1.1 200 ", await SendAsync(server, "GET /healthz/ready HTTP/1.1\r\n\r\n"u8.ToArray()), StringComparison.Ordinal);
+            }
+        }
+        finally
+        {
+            silent.ForEach(socket => socket.Dispose());
+        }
+    }
+
+    [Fact]
+    public async Task SilentConnections_OfOneAddress_LeaveThoseOfOthersAlone()
+    {
+        await using var server = Start((_, _) => ValueTask.FromResult(AdminResponse.Text(200, "ok\n")));
+        using var other = await ConnectAsync(server, IPAddress.Parse("127.0.0.3"));
+        var silent = new List<Socket>();
+        try
+        {
+            for (var i = 0; i < 100; i++)
+            {
+                silent.Add(await ConnectAsync(server, IPAddress.Parse("127.0.0.2")));
+            }
+
+            // The oldest without a request went first, and only as many as one address may not have.
+            for (var tries = 0; silent.Count(IsClosed) < 100 - AdminPlaces.MostOfAnAddress; tries++)
+            {
+                Assert.True(tries < 500, $"{silent.Count(IsClosed)} of 100 were closed");
+                await Task.Delay(20);
+            }
+
+            Assert.Equal(AdminPlaces.MostOfAnAddress, silent.Count(socket => !IsClosed(socket)));
+            Assert.All(silent[^AdminPlaces.MostOfAnAddress..], socket => Assert.False(IsClosed(socket)));
+            Assert.False(IsClosed(other));
+            await other.SendAsync("GET / HTTP/1.1\r\n\r\n"u8.ToArray());
+            Assert.True(await other.ReceiveAsync(new byte[100]).WaitAsync(TimeSpan.FromSeconds(30)) > 0);
+        }
+        finally
+        {
+            silent.ForEach(socket => socket.Dispose());
+        }
+
+        static bool IsClosed(Socket socket) => socket.Poll(0, SelectMode.SelectRead);
+    }
+
+    [Fact]
+    public async Task ClientsThatDoNotRead_LoseTheirPlacesToThoseWhoCome()
+    {
+        var large = new byte[4 * 1024 * 1024];
+        var begun = 0;
+        await using var server = Start((request, _) =>
+        {
+            Interlocked.Increment(ref begun);
+            return ValueTask.FromResult(new AdminResponse(200, "text/plain", request.Path == "/large" ? large : default));
+        });
+        var stuck = new List<Socket>();
+        try
+        {
+            for (var i = 0; i < AdminPlaces.MostOfAnAddress; i++)
+            {
+                var socket = await ConnectAsync(server);
+                stuck.Add(socket);
+                await socket.SendAsync("GET /large HTTP/1.1\r\n\r\n"u8.ToArray());
+            }
+
+            for (var tries = 0; Volatile.Read(ref begun) < AdminPlaces.MostOfAnAddress; tries++)
+            {
+                Assert.True(tries < 500, "not all are being answered");
+                await Task.Delay(20);
+            }
+
+            await Task.Delay(200);
+            _kit.Time.Advance(TimeSpan.FromSeconds(6));
+            Assert.StartsWith("HTTP/1.1 200 ", await SendAsync(server, "GET / HTTP/1.1\r\n\r\n"u8.ToArray()), StringComparison.Ordinal);
+        }
+        finally
+        {
+            stuck.ForEach(socket => socket.Dispose());
+        }
+    }
+
+    [Theory]
+    [InlineData("GET", "Host: localhost:15000", 200)]
+    [InlineData("GET", "Host: LOCALHOST", 200)]
+    [InlineData("GET", "Host: ztunnel.localhost:1", 200)]
+    [InlineData("GET", "Host: 127.0.0.5:43211", 200)]
+    [InlineData("GET", "Host: [::1]:15000", 200)]
+    [InlineData("POST", "Host: localhost:15000", 200)]
+    [InlineData("POST", "Host: localhost:15000\r\nOrigin: http://localhost:15000\r\nSec-Fetch-Site: same-origin", 200)]
+    [InlineData("GET", "Host: localhost:15000\r\nSec-Fetch-Site: none", 200)]
+    [InlineData("POST", "Host: localhost:15000\r\nSec-Fetch-Site: none", 403)]
+    [InlineData("GET", "X: y", 403)]
+    [InlineData("GET", "Host: evil.example:15000", 403)]
+    [InlineData("GET", "Host: localhost.evil.example", 403)]
+    [InlineData("GET", "Host: 10.0.0.1:15000", 403)]
+    [InlineData("GET", "Host: localhost:15000, evil", 403)]
+    [InlineData("GET", "Host: localhost:15000\r\nHost: evil.example", 403)]
+    [InlineData("GET", "Host: localhost:x", 403)]
+    [InlineData("GET", "Host: [::1", 403)]
+    [InlineData("GET", "Host: [2001:db8::1]:15000", 403)]
+    [InlineData("POST", "Host: localhost:15000\r\nOrigin: http://evil.example", 403)]
+    [InlineData("POST", "Host: localhost:15000\r\nOrigin: http://localhost:8080", 403)]
+    [InlineData("POST", "Host: localhost:15000\r\nOrigin: https://localhost:15000", 403)]
+    [InlineData("POST", "Host: localhost:15000\r\nOrigin: null", 403)]
+    [InlineData("GET", "Host: localhost:15000\r\nSec-Fetch-Site: cross-site", 403)]
+    [InlineData("GET", "Host: localhost:15000\r\nSec-Fetch-Site: same-site", 403)]
+    public async Task Admin_IsForThisMachine_AndNotForWebPages(string method, string headers, int status)
+    {
+        using var shutdown = new Shutdown(TimeSpan.FromSeconds(1), _kit.Time, NullLogger.Instance);
+        var endpoints = new HostEndpoints(
+            "test", "", (output, token) => output.WriteAsync("{}"u8.ToArray(), token), static (_, _) => ValueTask.FromResult(AdminResponse.Text(200, "own\n")), _kit.Loggers, shutdown);
+        await using var server = Start(endpoints.AnswerAsync);
+        foreach (var path in new[] { method == "GET" ? "/config_dump" : "/logging?level=info", "/explain", method == "GET" ? "/" : "/quitquitquit" })
+        {
+            Assert.StartsWith($"HTTP/1.1 {status} ", await SendAsync(server, Encoding.ASCII.GetBytes($"{method} {path} HTTP/1.1\r\n{headers}\r\n\r\n")), StringComparison.Ordinal);
+        }
+
+        Assert.Equal(status == 403 || method == "GET", !await BegunAsync(shutdown));
+    }
+
+    [Fact]
+    public async Task StreamedBody_WithoutChunks_EndsWithTheConnection()
+    {
+        await using var server = Start((_, _) => ValueTask.FromResult(AdminResponse.Streamed("text/plain", async (output, token) =>
+        {
+            await output.WriteAsync("one "u8.ToArray(), token);
+            await output.WriteAsync("two"u8.ToArray(), token);
+        })));
+
+        Assert.EndsWith("\r\n\r\none two", await SendAsync(server, "GET / HTTP/1.0\r\n\r\n"u8.ToArray()), StringComparison.Ordinal);
+        Assert.EndsWith("\r\n\r\n4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n", await SendAsync(server, "GET / HTTP/1.1\r\n\r\n"u8.ToArray()), StringComparison.Ordinal);
+    }
+
+    private static async Task<bool> BegunAsync(Shutdown shutdown)
+    {
+        for (var tries = 0; tries < 10 && !shutdown.Draining.IsCancellationRequested; tries++)
+        {
+            await Task.Delay(10);
+        }
+
+        return shutdown.Draining.IsCancellationRequested;
+    }
+
+    private static async Task<Socket> ConnectAsync(AdminServer server, IPAddress? from = null)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        if (from is not null)
+        {
+            socket.Bind(new IPEndPoint(from, 0));
+        }
+
+        await socket.ConnectAsync(server.LocalEndPoint);
+        return socket;
     }
 
     private static (int, string) Show(AdminResponse response) => (response.Status, Encoding.UTF8.GetString(response.Body.Span));

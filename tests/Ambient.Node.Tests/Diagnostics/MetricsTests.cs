@@ -117,6 +117,77 @@ public sealed class MetricsTests
         }));
     }
 
+    [Fact]
+    public void Registry_ThatIsFull_FoldsNewSeriesAndCountsThem()
+    {
+        var registry = new MetricRegistry(maxSeries: 3);
+        var family = registry.Add(new CounterFamily("c", "C."));
+        foreach (var value in new[] { "1", "2", "3", "4", "5", "1" })
+        {
+            family.Series(MetricLabels.Of(("a", value))).Increment();
+        }
+
+        var lines = registry.Text().Split('\n').Where(line => !line.StartsWith('#') && line.Length > 0).Order(StringComparer.Ordinal);
+        Assert.Equal(["ambient_metrics_folded_total 2", "c_total{a=\"1\"} 2", "c_total{a=\"2\"} 1", "c_total{a=\"3\"} 1", "c_total{overflow=\"true\"} 2"], lines);
+    }
+
+    [Fact]
+    public void Registry_IsBoundedInBytesToo()
+    {
+        var registry = new MetricRegistry(maxBytes: 100_000);
+        var family = registry.Add(new HistogramFamily("h", "H.", [1]));
+        for (var i = 0; i < 1000; i++)
+        {
+            family.Series(MetricLabels.Of(("a", $"{i}{new string('x', 2000)}"))).Observe(1);
+        }
+
+        Assert.InRange(registry.Budget.Series, 10, 25);
+        Assert.InRange(registry.Budget.Bytes, 50_000, 100_000);
+        Assert.Equal(1000 - registry.Budget.Series, registry.Budget.Folded);
+        Assert.Contains($"h_count{{overflow=\"true\"}} {1000 - registry.Budget.Series}\n", registry.Text(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Tcp_FullRegistry_KeepsCountingUnderUnknown()
+    {
+        var registry = new MetricRegistry(maxSeries: 4);
+        var metrics = new TcpMetrics(registry, NullLoggerFactory.Instance);
+        metrics.SeriesOf(DiagnosticsKit.Outbound).Opened.Increment();
+
+        metrics.SeriesOf(DiagnosticsKit.Outbound with { Service = null }).Opened.Increment();
+
+        var opened = registry.Text().Split('\n').Where(line => line.StartsWith("istio_tcp_connections_opened_total", StringComparison.Ordinal)).ToList();
+        Assert.Equal(2, opened.Count);
+        Assert.Contains(opened, line => line.Contains("source_workload=\"unknown\"", StringComparison.Ordinal) && line.EndsWith(" 1", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Scrape_IsSentInPieces()
+    {
+        var family = _registry.Add(new CounterFamily("many", "Many."));
+        for (var i = 0; i < 10_000; i++)
+        {
+            family.Series(MetricLabels.Of(("label", $"{i} of a length that is about what a label has"))).Increment();
+        }
+
+        using var pieces = new PieceStream();
+        await _registry.WriteAsync(pieces, CancellationToken.None);
+
+        Assert.Equal(Scrape(), Encoding.UTF8.GetString(pieces.ToArray()));
+        Assert.InRange(pieces.Longest, 1, 32 * 1024);
+    }
+
+    private sealed class PieceStream : MemoryStream
+    {
+        public int Longest { get; private set; }
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Longest = Math.Max(Longest, buffer.Length);
+            return base.WriteAsync(buffer, cancellationToken);
+        }
+    }
+
     private string Scrape()
     {
         var text = new Utf8TextBuilder();

@@ -34,10 +34,10 @@ public sealed class ZtunnelOptionsDumpTests
         });
 
         var expected = """
-            {"adminAddr":{"Localhost":[true,15000]},"altCaHostname":"ca.other","altXdsHostname":"istiod.other","caAddress":"https://ca:15012/","caRootCert":"Default",
+            {"adminAddr":{"Localhost":[true,15000]},"altCaHostname":"ca.other","altXdsHostname":"istiod.other","caAddress":"https://ca:15012","caRootCert":"Default",
              "crlPath":"/crl.pem","dnsProxy":true,"dnsProxyAddr":{"SocketAddr":"127.0.0.1:5353"},"inpodPortReuse":false,"inpodUds":"/run/z.sock","localhostAppTunnel":false,
              "preferedServiceNamespace":"shop","proxy":true,"proxyMetadata":{"CLUSTER_ID":"c1","DNS_PROXY_ADDR":"127.0.0.1:5353"},"proxyWorkloadInformation":null,
-             "xdsAddress":"https://istiod:15012/","ztunnelIdentity":"spiffe://td/ns/istio-system/sa/ztunnel",
+             "xdsAddress":"https://istiod:15012","ztunnelIdentity":"spiffe://td/ns/istio-system/sa/ztunnel",
              "ztunnelWorkload":{"name":"z-1","namespace":"istio-system","serviceAccount":"ztunnel"}}
             """;
         using var wanted = JsonDocument.Parse(expected);

@@ -7,6 +7,7 @@ using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;
 using Ambient.Node.Sockets;
+using Ambient.Node.Telemetry.Metrics;
 using Ambient.Node.Tests.Diagnostics;
 using Ambient.Testing.Certificates;
 using Microsoft.Extensions.Logging;
@@ -45,7 +46,7 @@ internal sealed class InboundKit : IAsyncDisposable
         var builder = new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(workload);
         Mesh.Publish((more?.Invoke(builder, port) ?? builder).Build());
 
-        Table = new ConnectionTable(new ConnectionLog(Log.Loggers), null, null, TimeProvider.System);
+        Table = new ConnectionTable(new ConnectionLog(Log.Loggers), new TcpMetrics(Registry, NullLoggerFactory.Instance), Registry, TimeProvider.System);
         var sockets = new NodeSockets(new NodeSocketOptions { OriginalSource = OriginalSource.Off }, NullLogger.Instance);
         var proxy = new InboundProxy(
             Mesh, new Delivery(sockets, TimeProvider.System), Table, new ReservedPorts(socks5: false),
@@ -63,6 +64,8 @@ internal sealed class InboundKit : IAsyncDisposable
     }
 
     public DiagnosticsKit Log { get; } = new();
+
+    public MetricRegistry Registry { get; } = new();
 
     public MeshStore Mesh { get; } = new();
 

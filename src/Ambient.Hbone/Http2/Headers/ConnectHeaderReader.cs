@@ -14,6 +14,9 @@ namespace Ambient.Hbone.Http2.Headers;
 internal sealed class ConnectHeaderReader(HPackDecoder decoder, int maxHeaderListSize)
 {
     // Streams of one connection mostly repeat these: the string of the last one serves again.
+    // What W3C Baggage 3.3.2 asks to be passed on at least, and more than any of the others needs.
+    private const int MaxKept = 8192;
+
     private string? _lastAuthority;
     private string? _lastBaggage;
 
@@ -93,10 +96,14 @@ internal sealed class ConnectHeaderReader(HPackDecoder decoder, int maxHeaderLis
         }
     }
 
+    /// <summary>A header that a tunnel keeps; one that is longer than any real one is passed over.</summary>
+    private static string? Kept(scoped ReadOnlySpan<byte> value) => value.Length <= MaxKept ? Encoding.UTF8.GetString(value) : null;
+
     /// <summary>What requests and answers have in common: limits, well-formedness, baggage.</summary>
     private struct CommonSink(int limit, string? lastBaggage)
     {
         private int _size;
+        private int _baggageBytes;
         private bool _regular;
 
         public string? Fault { get; private set; }
@@ -143,8 +150,22 @@ internal sealed class ConnectHeaderReader(HPackDecoder decoder, int maxHeaderLis
 
         public void SetFault(string fault) => Fault ??= fault;
 
-        public void AddBaggage(scoped ReadOnlySpan<byte> value) =>
-            Baggage = Baggage is null ? Reuse(lastBaggage, value) : $"{Baggage},{Encoding.UTF8.GetString(value)}";
+        /// <summary>Keeps whole entries up to <see cref="MaxKept"/> bytes; a tunnel holds them as long as it lives, and the peer says how many there are.</summary>
+        public void AddBaggage(scoped ReadOnlySpan<byte> value)
+        {
+            var room = MaxKept - _baggageBytes;
+            if (value.Length > room)
+            {
+                var last = room <= 0 ? -1 : value[..(room + 1)].LastIndexOf((byte)',');
+                value = last < 0 ? [] : value[..last];
+            }
+
+            if (!value.IsEmpty || Baggage is null)
+            {
+                _baggageBytes += value.Length + 1;
+                Baggage = Baggage is null ? Reuse(lastBaggage, value) : $"{Baggage},{Encoding.UTF8.GetString(value)}";
+            }
+        }
     }
 
     private struct RequestSink : IHeaderSink
@@ -185,15 +206,15 @@ internal sealed class ConnectHeaderReader(HPackDecoder decoder, int maxHeaderLis
             }
             else if (name.SequenceEqual("forwarded"u8))
             {
-                Forwarded ??= Encoding.UTF8.GetString(value);
+                Forwarded ??= Kept(value);
             }
             else if (name.SequenceEqual("traceparent"u8))
             {
-                TraceParent ??= Encoding.UTF8.GetString(value);
+                TraceParent ??= Kept(value);
             }
             else if (name.SequenceEqual("x-forwarded-network"u8))
             {
-                ForwardedNetwork ??= Encoding.UTF8.GetString(value);
+                ForwardedNetwork ??= Kept(value);
             }
         }
 

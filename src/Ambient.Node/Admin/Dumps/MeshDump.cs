@@ -7,13 +7,15 @@ using Ambient.Mesh;
 namespace Ambient.Node.Admin.Dumps;
 
 /// <summary>
-/// Workloads, services and policies in the JSON of ztunnel's config dump: camelCase, alphabetical, default-valued optional
-/// fields left out (reference/ztunnel.md 12).
+/// Workloads, services and policies in the JSON of ztunnel's config dump: camelCase, alphabetical, default-valued optional fields left out.
 /// </summary>
 internal static class MeshDump
 {
     /// <summary>Writes a workload.</summary>
-    public static void Write(Utf8JsonWriter json, Workload workload, bool withServices)
+    /// <param name="json">Where to.</param>
+    /// <param name="workload">The workload.</param>
+    /// <param name="services">What is written of the services that it belongs to.</param>
+    public static void Write(Utf8JsonWriter json, Workload workload, WorkloadServices services)
     {
         ArgumentNullException.ThrowIfNull(json);
         ArgumentNullException.ThrowIfNull(workload);
@@ -39,9 +41,9 @@ internal static class MeshDump
         if (workload.Locality != Locality.Empty)
         {
             json.WriteStartObject("locality");
-            Text(json, "region", workload.Locality.Region);
-            Text(json, "subzone", workload.Locality.Subzone);
-            Text(json, "zone", workload.Locality.Zone);
+            json.WriteString("region", workload.Locality.Region);
+            json.WriteString("subzone", workload.Locality.Subzone);
+            json.WriteString("zone", workload.Locality.Zone);
             json.WriteEndObject();
         }
 
@@ -58,7 +60,17 @@ internal static class MeshDump
         Text(json, "node", workload.Node);
         json.WriteString("protocol", workload.Protocol == TunnelProtocol.Hbone ? "HBONE" : "TCP");
         Text(json, "serviceAccount", workload.ServiceAccount);
-        if (withServices)
+        if (services == WorkloadServices.Names && !workload.Services.IsEmpty)
+        {
+            json.WriteStartArray("services");
+            foreach (var (key, _) in workload.Services.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            {
+                json.WriteStringValue(key);
+            }
+
+            json.WriteEndArray();
+        }
+        else if (services == WorkloadServices.WithPorts)
         {
             json.WriteStartObject("services");
             foreach (var (key, ports) in workload.Services.OrderBy(pair => pair.Key, StringComparer.Ordinal))
@@ -355,4 +367,17 @@ internal static class MeshDump
 
         json.WriteEndArray();
     }
+}
+
+/// <summary>What a dumped workload says of the services that it belongs to.</summary>
+internal enum WorkloadServices
+{
+    /// <summary>Nothing: the local configuration leaves a workload's own list empty, in the original too.</summary>
+    None,
+
+    /// <summary>Their keys, <c>namespace/hostname</c>; left out when there are none.</summary>
+    Names,
+
+    /// <summary>Their keys with their ports, as the local configuration writes them.</summary>
+    WithPorts,
 }

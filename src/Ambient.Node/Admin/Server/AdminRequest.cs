@@ -10,6 +10,18 @@ internal sealed record AdminRequest(string Method, string Path, string Query, st
     /// <summary>All <c>Accept-Encoding</c> headers, joined with commas; empty when there is none.</summary>
     public string AcceptEncoding { get; init; } = "";
 
+    /// <summary>Host and port that the client means; null when it does not say.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>The <c>Origin</c> header: where the page is from that a browser sends this for; null when there is none.</summary>
+    public string? Origin { get; init; }
+
+    /// <summary>The <c>Sec-Fetch-Site</c> header, by which a browser says how that page is related to us; null when there is none.</summary>
+    public string? FetchSite { get; init; }
+
+    /// <summary>Whether the client reads a body in chunks (HTTP/1.1); if not, the end of the connection is the end of the body.</summary>
+    public bool TakesChunks { get; init; }
+
     /// <summary>Whether the answer may be compressed.</summary>
     public bool TakesGzip
     {

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -9,28 +10,28 @@ namespace Ambient.Node.Admin.Server;
 internal delegate ValueTask<AdminResponse> AdminHandler(AdminRequest request, CancellationToken cancellationToken);
 
 /// <summary>
-/// A small HTTP/1.1 responder for admin, metrics and readiness: one request a connection, a bounded head, a deadline for
-/// everything, a bounded number of connections. A web server would cost a third of a ztunnel's whole memory.
+/// A small HTTP/1.1 responder for admin, metrics and readiness: one request a connection, a bounded head, a deadline for everything, a
+/// bounded number of connections (<see cref="AdminPlaces"/>). A web server would cost a third of a ztunnel's whole memory.
 /// </summary>
 internal sealed partial class AdminServer : IAsyncDisposable
 {
-    private const int MaxHead = 8 * 1024;
-    private const int MaxConnections = 64;
     private static readonly TimeSpan HeadTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LongestAnswer = TimeSpan.FromMinutes(5);
 
     private readonly Socket _listener;
     private readonly AdminHandler _handler;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
-    private readonly SemaphoreSlim _places = new(MaxConnections);
+    private readonly AdminPlaces _places;
     private readonly string _name;
     private Task _accepting = Task.CompletedTask;
 
     private AdminServer(string name, Socket listener, AdminHandler handler, TimeProvider time, ILogger logger)
     {
         _name = name;
+        _places = new AdminPlaces(time);
         _listener = listener;
         _handler = handler;
         _time = time;
@@ -103,36 +104,39 @@ internal sealed partial class AdminServer : IAsyncDisposable
                 continue;
             }
 
-            if (!await _places.WaitAsync(0, CancellationToken.None).ConfigureAwait(false))
+            if (_places.Enter(client) is not { } place)
             {
                 client.Dispose();
                 continue;
             }
 
-            _ = ServeAsync(client);
+            _ = ServeAsync(place);
         }
     }
 
-    private async Task ServeAsync(Socket client)
+    private async Task ServeAsync(AdminPlaces.Place place)
     {
         try
         {
-            using (client)
+            using (var client = place.Client)
             using (var deadline = new CancellationTokenSource(HeadTimeout, _time))
             using (var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stopping.Token))
             {
                 client.NoDelay = true;
                 var buffer = new byte[1024];
-                var head = await ReadHeadAsync(client, buffer, stop.Token).ConfigureAwait(false);
+                var head = await AdminRequestReader.ReadHeadAsync(client, buffer, stop.Token).ConfigureAwait(false);
+                place.Progress();
                 deadline.CancelAfter(AnswerTimeout);
-                var request = head is null ? null : Parse(head);
+                var request = head is null ? null : AdminRequestReader.Parse(head);
                 var response = request is null ? AdminResponse.Text(400, "bad request\n") : await AnswerAsync(request, stop.Token).ConfigureAwait(false);
-                await SendAsync(client, response, withBody: request?.Method != "HEAD", stop.Token).ConfigureAwait(false);
+                var begun = _time.GetTimestamp();
+                await SendAsync(client, request, response, Progress, stop.Token).ConfigureAwait(false);
 
                 // Closing with unread bytes would reset the connection under the answer.
                 client.Shutdown(SocketShutdown.Send);
                 deadline.CancelAfter(HeadTimeout);
-                for (var read = 0; read < MaxHead;)
+                place.Answered();
+                for (var read = 0; read < AdminRequestReader.MaxHead;)
                 {
                     var count = await client.ReceiveAsync(buffer, stop.Token).ConfigureAwait(false);
                     if (count == 0)
@@ -142,15 +146,31 @@ internal sealed partial class AdminServer : IAsyncDisposable
 
                     read += count;
                 }
+
+                // Whoever reads on gets on, for a while: the answer may be long and the way to a person slow.
+                void Progress()
+                {
+                    place.Progress();
+                    if (_time.GetElapsedTime(begun) < LongestAnswer)
+                    {
+                        deadline.CancelAfter(AnswerTimeout);
+                    }
+                }
             }
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException or IOException)
         {
-            // The client left, was too slow, or we stop.
+            // The client left, was too slow, lost its place to another, or we stop.
+        }
+#pragma warning disable CA1031 // A body that cannot be written is that request's misfortune; the connection ends in the middle of it, so nobody takes it for whole.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            LogHandlerFailed(_logger, e, _name, "a body");
         }
         finally
         {
-            _places.Release();
+            _places.Leave(place);
         }
     }
 
@@ -169,97 +189,42 @@ internal sealed partial class AdminServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads up to the empty line; null when there is none within the limit.</summary>
-    private static async ValueTask<string?> ReadHeadAsync(Socket client, byte[] small, CancellationToken cancellationToken)
+    private static async ValueTask SendAsync(Socket client, AdminRequest? request, AdminResponse response, Action progress, CancellationToken cancellationToken)
     {
-        var buffer = small;
-        var length = 0;
-        while (true)
+        var gzip = response.Compressible && request is { TakesGzip: true };
+        var chunked = response.Writer is not null && request is { TakesChunks: true };
+        var length = chunked ? "transfer-encoding: chunked\r\n" : response.Writer is null ? $"content-length: {response.Body.Length}\r\n" : "";
+        var body = new AdminBody(client, chunked, progress);
+        await using (body.ConfigureAwait(false))
         {
-            if (length == buffer.Length)
+            await body.SendAsync(
+                Encoding.Latin1.GetBytes(
+                    $"HTTP/1.1 {response.Status} {ReasonOf(response.Status)}\r\ncontent-type: {response.ContentType}\r\n{length}"
+                    + $"{(gzip ? "content-encoding: gzip\r\n" : "")}{(response.Compressible ? "vary: accept-encoding\r\n" : "")}connection: close\r\n\r\n"),
+                cancellationToken).ConfigureAwait(false);
+            if (request?.Method == "HEAD")
             {
-                if (length >= MaxHead)
+                return;
+            }
+
+            if (response.Writer is not { } writer)
+            {
+                await body.SendAsync(response.Body, cancellationToken).ConfigureAwait(false);
+            }
+            else if (gzip)
+            {
+                var compressed = new GZipStream(body, CompressionLevel.Fastest, leaveOpen: true);
+                await using (compressed.ConfigureAwait(false))
                 {
-                    return null;
+                    await writer(compressed, cancellationToken).ConfigureAwait(false);
                 }
-
-                Array.Resize(ref buffer, buffer.Length * 2);
             }
-
-            var count = await client.ReceiveAsync(buffer.AsMemory(length), cancellationToken).ConfigureAwait(false);
-            if (count == 0)
+            else
             {
-                return null;
+                await writer(body, cancellationToken).ConfigureAwait(false);
             }
 
-            var searchFrom = Math.Max(0, length - 3);
-            length += count;
-            var end = buffer.AsSpan(searchFrom, length - searchFrom).IndexOf("\r\n\r\n"u8);
-            if (end >= 0)
-            {
-                return Encoding.Latin1.GetString(buffer, 0, searchFrom + end);
-            }
-        }
-    }
-
-    private static AdminRequest? Parse(string head)
-    {
-        var lines = head.Split("\r\n");
-        if (lines[0].Split(' ') is not [{ Length: > 0 } method, { Length: > 0 } target, "HTTP/1.1" or "HTTP/1.0"])
-        {
-            return null;
-        }
-
-        if (!target.StartsWith('/'))
-        {
-            // The absolute form; its authority says nothing here.
-            if (!Uri.TryCreate(target, UriKind.Absolute, out var uri) || uri.Scheme != Uri.UriSchemeHttp)
-            {
-                return null;
-            }
-
-            target = uri.PathAndQuery;
-        }
-
-        var (accept, encoding) = ("", "");
-        foreach (var line in lines.AsSpan(1))
-        {
-            var colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (colon <= 0)
-            {
-                return null;
-            }
-
-            if (line.AsSpan(0, colon).Equals("accept", StringComparison.OrdinalIgnoreCase))
-            {
-                accept = accept.Length == 0 ? line[(colon + 1)..].Trim() : $"{accept},{line[(colon + 1)..].Trim()}";
-            }
-            else if (line.AsSpan(0, colon).Equals("accept-encoding", StringComparison.OrdinalIgnoreCase))
-            {
-                encoding = encoding.Length == 0 ? line[(colon + 1)..].Trim() : $"{encoding},{line[(colon + 1)..].Trim()}";
-            }
-        }
-
-        var question = target.IndexOf('?', StringComparison.Ordinal);
-        return new AdminRequest(method, question < 0 ? target : target[..question], question < 0 ? "" : target[(question + 1)..], accept) { AcceptEncoding = encoding };
-    }
-
-    private static async ValueTask SendAsync(Socket client, AdminResponse response, bool withBody, CancellationToken cancellationToken)
-    {
-        var head = Encoding.Latin1.GetBytes(
-            $"HTTP/1.1 {response.Status} {ReasonOf(response.Status)}\r\ncontent-type: {response.ContentType}\r\ncontent-length: {response.Body.Length}\r\n{(response.Encoding is { } encoding ? $"content-encoding: {encoding}\r\nvary: accept-encoding\r\n" : "")}connection: close\r\n\r\n");
-        await SendAllAsync(client, head, cancellationToken).ConfigureAwait(false);
-        if (withBody)
-        {
-            await SendAllAsync(client, response.Body, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private static async ValueTask SendAllAsync(Socket client, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
-    {
-        while (!bytes.IsEmpty)
-        {
-            bytes = bytes[await client.SendAsync(bytes, cancellationToken).ConfigureAwait(false)..];
+            await body.EndAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -267,6 +232,7 @@ internal sealed partial class AdminServer : IAsyncDisposable
     {
         200 => "OK",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         500 => "Internal Server Error",

@@ -1,5 +1,4 @@
 using Ambient.Node.Lifetime;
-using Ambient.Node.Telemetry;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
 
@@ -25,14 +24,10 @@ internal static class CommonEndpoints
             return ValueTask.FromResult(AdminResponse.NotFound);
         }
 
-        var text = Utf8TextBuilder.Rent();
-        registry.Write(text);
-        var body = text.Written.ToArray();
-        text.Return();
         var type = request.Accept.Contains("application/openmetrics-text", StringComparison.OrdinalIgnoreCase)
             ? "application/openmetrics-text;charset=utf-8;version=1.0.0"
             : "text/plain; charset=utf-8";
-        return ValueTask.FromResult(new AdminResponse(200, type, body).For(request));
+        return ValueTask.FromResult(AdminResponse.Streamed(type, registry.WriteAsync, compressible: true));
     };
 
     /// <summary>15021: <c>/healthz/ready</c>.</summary>

@@ -7,12 +7,12 @@ namespace Ambient.Node.Admin.Server;
 /// <summary>What the admin endpoint (15000) of every host answers; what is a host's own, it adds.</summary>
 /// <param name="name">Name of the host, for its page.</param>
 /// <param name="links">Lines of the list on its page about what is its own.</param>
-/// <param name="dump">Writes <c>/config_dump</c>.</param>
+/// <param name="dump">Writes <c>/config_dump</c>, piece by piece.</param>
 /// <param name="own">Answers all other paths.</param>
 /// <param name="loggers">What <c>/logging</c> shows and changes.</param>
 /// <param name="shutdown">What <c>/quitquitquit</c> begins.</param>
 internal sealed class HostEndpoints(
-    string name, string links, Func<ReadOnlyMemory<byte>> dump, AdminHandler own, HostLoggerFactory loggers, Shutdown shutdown)
+    string name, string links, Func<Stream, CancellationToken, ValueTask> dump, AdminHandler own, HostLoggerFactory loggers, Shutdown shutdown)
 {
     private readonly byte[] _index = Encoding.UTF8.GetBytes(
         $"""
@@ -26,10 +26,13 @@ internal sealed class HostEndpoints(
         """);
 
     /// <summary>Answers one request.</summary>
-    public ValueTask<AdminResponse> AnswerAsync(AdminRequest request, CancellationToken cancellationToken) => request.Path switch
+    public ValueTask<AdminResponse> AnswerAsync(AdminRequest request, CancellationToken cancellationToken) =>
+        AdminGuard.Refusal(request) is { } refusal ? ValueTask.FromResult(AdminResponse.Text(403, refusal + "\n")) : RouteAsync(request, cancellationToken);
+
+    private ValueTask<AdminResponse> RouteAsync(AdminRequest request, CancellationToken cancellationToken) => request.Path switch
     {
         "/" => ValueTask.FromResult(new AdminResponse(200, "text/html; charset=utf-8", _index)),
-        "/config_dump" => ValueTask.FromResult(new AdminResponse(200, "application/json", dump())),
+        "/config_dump" => ValueTask.FromResult(AdminResponse.Streamed("application/json", dump)),
         "/quitquitquit" => ValueTask.FromResult(CommonEndpoints.Quit(request, shutdown)),
         "/logging" => ValueTask.FromResult(CommonEndpoints.Logging(request, loggers)),
         _ => own(request, cancellationToken),

@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Mesh;
+using Ambient.Node.Capture.InPod;
 
 namespace Ambient.Node.Capture.Loopback;
 
@@ -18,6 +19,7 @@ internal sealed class LoopbackNode : INodeCapture
     private readonly SemaphoreSlim _changed = new(1, 1);
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile PodState[] _states = [];
     private IDisposable? _subscription;
     private Task _reconciling = Task.CompletedTask;
 
@@ -56,6 +58,9 @@ internal sealed class LoopbackNode : INodeCapture
 
         _workloads.Clear();
     }
+
+    /// <summary>The workloads that have listeners here, as the admin endpoint shows them; one whose listeners are not all bound is pending.</summary>
+    public IReadOnlyList<PodState> States() => _states;
 
     /// <summary>Whether a workload gets listeners here, and at which address.</summary>
     internal static IPAddress? AddressOf(Workload workload, string? nodeName)
@@ -132,6 +137,9 @@ internal sealed class LoopbackNode : INodeCapture
                 faulty = true;
             }
 
+            _states = [.. _workloads
+                .OrderBy(workload => workload.Key, StringComparer.Ordinal)
+                .Select(workload => new PodState(workload.Key, workload.Value.Listeners.Info, workload.Value.Fault is null ? workload.Value.Listeners : null))];
             _settled.TrySetResult();
         }
     }

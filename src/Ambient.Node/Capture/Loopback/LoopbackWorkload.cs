@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
 using Ambient.Mesh;
+using Ambient.Node.Capture.InPod;
 using Ambient.Node.Connections;
 using Ambient.Node.Sockets;
 using Ambient.Node.Telemetry.Metrics;
@@ -28,6 +29,7 @@ internal sealed class LoopbackWorkload : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(workload);
         _services = services;
         Address = address;
+        Info = new PodInfo(workload.Namespace, workload.Name, workload.ServiceAccount);
         Name = $"{workload.Namespace}/{workload.Name}";
         Local = LocalWorkload.ByUid(services.Mesh, workload.Uid, services.Time);
     }
@@ -37,6 +39,9 @@ internal sealed class LoopbackWorkload : IAsyncDisposable
 
     /// <summary>Namespace and name.</summary>
     public string Name { get; }
+
+    /// <summary>The same with the service account.</summary>
+    public PodInfo Info { get; }
 
     /// <summary>The workload in the mesh.</summary>
     public LocalWorkload Local { get; }

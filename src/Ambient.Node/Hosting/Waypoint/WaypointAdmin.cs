@@ -14,5 +14,5 @@ internal static class WaypointAdmin
 
     /// <summary>Makes it.</summary>
     public static HostEndpoints Create(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache svids, HostLoggerFactory loggers, Shutdown shutdown) =>
-        new("waypoint", Links, new WaypointDump(node, meshes, svids).Write, static (_, _) => ValueTask.FromResult(AdminResponse.NotFound), loggers, shutdown);
+        new("waypoint", Links, async (output, cancellationToken) => await output.WriteAsync(new WaypointDump(node, meshes, svids).Write(), cancellationToken).ConfigureAwait(false), static (_, _) => ValueTask.FromResult(AdminResponse.NotFound), loggers, shutdown);
 }

@@ -7,6 +7,7 @@ using Ambient.Node.Authorities;
 using Ambient.Node.Capture;
 using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.InPod;
+using Ambient.Node.Capture.Loopback;
 using Ambient.Node.Connections;
 using Ambient.Node.Discovery;
 using Ambient.Node.Discovery.Sources;
@@ -161,7 +162,7 @@ internal sealed class ZtunnelHost : IHostedProxy
         var revocation = options.RevocationFile is { } revoked ? Own(new RevocationFile(revoked, registry, loggers.CreateLogger("Revocation"), time)).Revocation : null;
 
         // 3. The endpoints for people and machines come up first: a start that takes long can be asked why.
-        var admin = ZtunnelAdmin.Create(options, store, demand, svids, _connections, () => (_node as InPodNode)?.Pods.States(), loggers, _shutdown);
+        var admin = ZtunnelAdmin.Create(options, store, demand, svids, _connections, () => (_node as InPodNode)?.Pods.States() ?? (_node as LoopbackNode)?.States(), loggers, _shutdown);
         var adminLogger = loggers.CreateLogger("Admin");
         var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
         AdminEndPoint = Serve("admin", new IPEndPoint(options.AdminAddress, options.AdminPort + host.PortOffset), admin.AnswerAsync);

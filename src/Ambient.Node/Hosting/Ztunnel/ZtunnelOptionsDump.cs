@@ -34,7 +34,7 @@ internal static class ZtunnelOptionsDump
         Localhost(json, "adminAddr", host, options.AdminPort + host.PortOffset);
         TextOrNull(json, "altCaHostname", options.CertificateAuthority?.AlternativeName);
         TextOrNull(json, "altXdsHostname", options.Xds?.Server.AlternativeName);
-        TextOrNull(json, "caAddress", options.CertificateAuthority?.Address.ToString());
+        TextOrNull(json, "caAddress", Text(options.CertificateAuthority?.Address));
         HeaderNames(json, "caHeaders", options.CertificateAuthority);
         RootCertificate(json, "caRootCert", options.CertificateAuthority);
         json.WriteString("clusterDomain", host.ClusterDomain);
@@ -124,7 +124,7 @@ internal static class ZtunnelOptionsDump
 
         SocketAddress(json, "statsAddr", $"{any}:{Port(options.StatsPort, host)}");
         json.WriteNumber("windowSize", options.StreamWindowSize);
-        TextOrNull(json, "xdsAddress", options.Xds?.Server.Address.ToString());
+        TextOrNull(json, "xdsAddress", Text(options.Xds?.Server.Address));
         HeaderNames(json, "xdsHeaders", options.Xds?.Server);
         json.WriteBoolean("xdsOnDemand", options.Xds is { OnDemand: true });
         RootCertificate(json, "xdsRootCert", options.Xds?.Server);
@@ -134,6 +134,9 @@ internal static class ZtunnelOptionsDump
     }
 
     private static string Port(int port, HostOptions host) => (port + host.PortOffset).ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>An address as an operator writes it, without the slash that <see cref="Uri"/> adds for the empty path.</summary>
+    private static string? Text(Uri? address) => address?.AbsoluteUri.TrimEnd('/');
 
     private static void SocketAddress(Utf8JsonWriter json, string name, string address)
     {

@@ -7,12 +7,15 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Telemetry.Logging;
 
 /// <summary>
-/// One structured line under construction. Plain: tabs between the parts, blanks between the fields, texts quoted. JSON: one
+/// One structured line under construction. Plain: tabs between the parts, spaces between the fields, texts quoted. JSON: one
 /// flat object. Absent and empty values are left out.
 /// </summary>
 internal readonly ref struct AccessLogLine
 {
     private static readonly SearchValues<char> NeedsQuotes = SearchValues.Create(" \"\\\t\r\n");
+
+    // Longer than anything a name, an address or an identity can be. What is longer, somebody made up, and a log is kept.
+    private const int MaxText = 1024;
 
     private readonly bool _json;
 
@@ -57,7 +60,7 @@ internal readonly ref struct AccessLogLine
         Field(parties.Direction);
     }
 
-    /// <summary>Adds a text.</summary>
+    /// <summary>Adds a text, of which at most 1,024 characters are written.</summary>
     public void Field(ReadOnlySpan<byte> name, string? value)
     {
         if (string.IsNullOrEmpty(value))
@@ -66,6 +69,11 @@ internal readonly ref struct AccessLogLine
         }
 
         Name(name);
+        if (value.Length > MaxText)
+        {
+            value = string.Concat(value.AsSpan(0, MaxText), "...");
+        }
+
         if (_json)
         {
             Text.AppendJson(value);
@@ -125,7 +133,7 @@ internal readonly ref struct AccessLogLine
             return;
         }
 
-        if (_json || value.AsSpan().ContainsAny(NeedsQuotes))
+        if (_json || value.Length > MaxText || value.AsSpan().ContainsAny(NeedsQuotes))
         {
             Field(name, value);
             return;

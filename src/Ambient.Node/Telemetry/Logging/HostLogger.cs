@@ -5,6 +5,9 @@ namespace Ambient.Node.Telemetry.Logging;
 /// <summary>Writes one target's events, one line each.</summary>
 internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILogger
 {
+    // An error quotes what it is about, which may have come from a peer; a list of a thousand errors is cut, too.
+    private const int MaxText = 32 * 1024;
+
     /// <summary>Name shown in lines and used in filters.</summary>
     public string Target { get; } = target;
 
@@ -27,7 +30,7 @@ internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILo
             return;
         }
 
-        var message = formatter(state, exception);
+        var message = Cut(formatter(state, exception));
         var line = Utf8TextBuilder.Rent();
         if (factory.Format == LogFormat.Json)
         {
@@ -37,7 +40,7 @@ internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILo
                 .Append(",\"message\":"u8).AppendJson(message);
             if (exception is not null)
             {
-                line.Append(",\"error\":"u8).AppendJson(exception.ToString());
+                line.Append(",\"error\":"u8).AppendJson(Cut(exception.ToString()));
             }
 
             line.Append("}\n"u8);
@@ -48,7 +51,7 @@ internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILo
                 .Append(Target).Append("\t"u8).AppendMessage(message);
             if (exception is not null)
             {
-                line.Append("\terror="u8).AppendQuoted(exception.ToString());
+                line.Append("\terror="u8).AppendQuoted(Cut(exception.ToString()));
             }
 
             line.Append("\n"u8);
@@ -57,4 +60,6 @@ internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILo
         factory.Writer.Append(line.Written);
         line.Return();
     }
+
+    private static string Cut(string text) => text.Length <= MaxText ? text : string.Concat(text.AsSpan(0, MaxText), "... (cut)");
 }

@@ -44,6 +44,12 @@ internal sealed record ConnectionParties
     /// <summary>What the client had asked for, as far as the previous hop tells: <c>forwarded</c>'s host, or the captured destination.</summary>
     public string? OriginalDestination { get; init; }
 
+    /// <summary>
+    /// The same without what a peer says of itself: what is counted of a connection that came to nothing. Somebody who was refused makes no
+    /// series by inventing names.
+    /// </summary>
+    public ConnectionParties WithoutHearsay() => SourceBaggage is null && DestinationPeer is null ? this : this with { SourceBaggage = null, DestinationPeer = null };
+
     /// <summary>Whether both sides are authenticated.</summary>
     public bool MutualTls => SourceIdentity is not null;
 }

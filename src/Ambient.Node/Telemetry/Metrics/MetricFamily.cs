@@ -11,24 +11,33 @@ internal abstract class MetricFamily(string name, string help)
     /// <summary>What it counts, for a person.</summary>
     public string Help { get; } = help;
 
+    /// <summary>What bounds the series; null before the family is added to a registry.</summary>
+    public SeriesBudget? Budget { get; set; }
+
     /// <summary>OpenMetrics type: <c>counter</c>, <c>gauge</c>, <c>histogram</c>.</summary>
     protected abstract string Type { get; }
 
     /// <summary>Whether there is anything to show.</summary>
     protected abstract bool HasSamples { get; }
 
-    /// <summary>Writes the family with its comments, or nothing when it has no samples.</summary>
-    public void Write(Utf8TextBuilder text)
+    /// <summary>
+    /// Writes the family with its comments, or nothing when it has no samples. Each step of the enumeration appends one piece of bounded
+    /// size, so that whoever sends the text can do it between the pieces and need not hold all of it.
+    /// </summary>
+    public IEnumerable<Utf8TextBuilder> Write(Utf8TextBuilder text)
     {
         if (!HasSamples)
         {
-            return;
+            yield break;
         }
 
-        text.Append("# HELP "u8).Append(Name).Append(" "u8).Append(Help).Append("\n# TYPE "u8).Append(Name).Append(" "u8).Append(Type).Append("\n"u8);
-        WriteSamples(text);
+        yield return text.Append("# HELP "u8).Append(Name).Append(" "u8).Append(Help).Append("\n# TYPE "u8).Append(Name).Append(" "u8).Append(Type).Append("\n"u8);
+        foreach (var piece in WriteSamples(text))
+        {
+            yield return piece;
+        }
     }
 
-    /// <summary>Writes every sample, one a line.</summary>
-    protected abstract void WriteSamples(Utf8TextBuilder text);
+    /// <summary>Appends every series, one in each step.</summary>
+    protected abstract IEnumerable<Utf8TextBuilder> WriteSamples(Utf8TextBuilder text);
 }

@@ -6,6 +6,9 @@ internal readonly record struct MetricLabels(string Text)
     /// <summary>No labels.</summary>
     public static MetricLabels None { get; } = new("");
 
+    /// <summary>The series that takes what a registry has no room for.</summary>
+    public static MetricLabels Overflow { get; } = new("overflow=\"true\"");
+
     /// <summary>Renders labels in the given order; values are escaped.</summary>
     public static MetricLabels Of(params ReadOnlySpan<(string Name, string Value)> labels)
     {

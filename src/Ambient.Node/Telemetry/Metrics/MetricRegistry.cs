@@ -2,19 +2,40 @@ namespace Ambient.Node.Telemetry.Metrics;
 
 /// <summary>
 /// Every metric of a process, and the one source of truth for them: what counts, counts here, and a scrape writes it as
-/// OpenMetrics text. Names and labels are Istio's, which dashboards rely on.
+/// OpenMetrics text. Names and labels are Istio's, which dashboards rely on. All series together are bounded in number and bytes.
 /// </summary>
 internal sealed class MetricRegistry
 {
+    /// <summary>Most series of all families together.</summary>
+    public const int MaxSeries = 100_000;
+
+    /// <summary>Most bytes of all series together; about 8,000 pairs of workloads with labels of ordinary length.</summary>
+    public const long MaxBytes = 24 * 1024 * 1024;
+
+    private const int Piece = 16 * 1024;
+
     private readonly Lock _lock = new();
     private MetricFamily[] _families = [];
     private Action[] _beforeScrape = [];
+
+    /// <summary>Creates an empty registry.</summary>
+    /// <param name="maxSeries">Most series of all families together.</param>
+    /// <param name="maxBytes">Most bytes of all series together.</param>
+    public MetricRegistry(int maxSeries = MaxSeries, long maxBytes = MaxBytes)
+    {
+        Budget = new SeriesBudget(maxSeries, maxBytes);
+        Add(new FoldedSeries(Budget));
+    }
+
+    /// <summary>What the series may take, and do.</summary>
+    public SeriesBudget Budget { get; }
 
     /// <summary>Adds a family; families are written in the order they were added.</summary>
     public T Add<T>(T family)
         where T : MetricFamily
     {
         ArgumentNullException.ThrowIfNull(family);
+        family.Budget = Budget;
         lock (_lock)
         {
             _families = [.. _families, family];
@@ -36,6 +57,38 @@ internal sealed class MetricRegistry
     public void Write(Utf8TextBuilder text)
     {
         ArgumentNullException.ThrowIfNull(text);
+        foreach (var piece in Pieces(text))
+        {
+            _ = piece;
+        }
+    }
+
+    /// <summary>Writes all families to a stream as it takes them: of the whole text no more than a piece of some kilobytes is in memory.</summary>
+    public async ValueTask WriteAsync(Stream output, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        var text = new Utf8TextBuilder();
+        try
+        {
+            foreach (var piece in Pieces(text))
+            {
+                if (piece.WrittenMemory.Length >= Piece)
+                {
+                    await output.WriteAsync(piece.WrittenMemory, cancellationToken).ConfigureAwait(false);
+                    text.Rewind();
+                }
+            }
+
+            await output.WriteAsync(text.WrittenMemory, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            text.Clear();
+        }
+    }
+
+    private IEnumerable<Utf8TextBuilder> Pieces(Utf8TextBuilder text)
+    {
         foreach (var refresh in _beforeScrape)
         {
             refresh();
@@ -43,9 +96,26 @@ internal sealed class MetricRegistry
 
         foreach (var family in _families)
         {
-            family.Write(text);
+            foreach (var piece in family.Write(text))
+            {
+                yield return piece;
+            }
         }
 
-        text.Append("# EOF\n"u8);
+        yield return text.Append("# EOF\n"u8);
+    }
+
+    /// <summary>What was folded; shown once something was.</summary>
+    private sealed class FoldedSeries(SeriesBudget budget) : MetricFamily(
+        "ambient_metrics_folded", "How often a new series was folded into an overflow series because the bound of series or of their bytes was reached.")
+    {
+        protected override string Type => "counter";
+
+        protected override bool HasSamples => budget.Folded > 0;
+
+        protected override IEnumerable<Utf8TextBuilder> WriteSamples(Utf8TextBuilder text)
+        {
+            yield return text.Append(Name).Append("_total "u8).Append(budget.Folded).Append("\n"u8);
+        }
     }
 }

@@ -4,13 +4,12 @@ using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Telemetry.Metrics;
 
-/// <summary>The labels of Istio's TCP metrics in their order, rendered once: what comes before the response flag, and what comes after.</summary>
-internal sealed record TcpLabels(string Before, string After)
+/// <summary>The labels of Istio's TCP metrics in their order. One text serves every counter of a set, and tells one set from another.</summary>
+/// <param name="Text">The text for connections that did not fail.</param>
+/// <param name="Flag">Where in the text the value of <c>response_flags</c> is, which is one character.</param>
+internal sealed record TcpLabels(string Text, int Flag)
 {
     private const string Unidentified = "unknown";
-
-    /// <summary>Identifies the set, whatever the flag.</summary>
-    public string Key { get; } = Before + After;
 
     /// <summary>The labels of a connection.</summary>
     public static TcpLabels Of(ConnectionParties parties)
@@ -32,7 +31,7 @@ internal sealed record TcpLabels(string Before, string After)
     public static TcpLabels Unknown(TrafficDirection direction) => Render(direction, default, default, default, false, false);
 
     /// <summary>The whole label text with a flag.</summary>
-    public MetricLabels With(ResponseFlag flag) => new($"{Before},response_flags=\"{NameOf(flag)}\",{After}");
+    public MetricLabels With(ResponseFlag flag) => new(flag == ResponseFlag.None ? Text : string.Concat(Text.AsSpan(0, Flag), NameOf(flag), Text.AsSpan(Flag + 1)));
 
     private static TcpLabels Render(
         TrafficDirection direction, PartyLabels source, (string? Hostname, string? Namespace, string? Name) service, PartyLabels destination, bool mutualTls, bool localities)
@@ -59,8 +58,8 @@ internal sealed record TcpLabels(string Before, string After)
         Add(text, "destination_version", destination.Revision);
         Add(text, "destination_cluster", destination.Cluster);
         Add(text, "request_protocol", "tcp");
-        var before = Encoding.UTF8.GetString(text.Written);
-        text.Clear();
+        Add(text, "response_flags", NameOf(ResponseFlag.None));
+        var flag = Encoding.UTF8.GetCharCount(text.Written) - 2;
         Add(text, "connection_security_policy", mutualTls ? "mutual_tls" : Unidentified);
         if (localities)
         {
@@ -70,9 +69,9 @@ internal sealed record TcpLabels(string Before, string After)
             Add(text, "destination_zone", destination.Zone);
         }
 
-        var after = Encoding.UTF8.GetString(text.Written);
+        var rendered = Encoding.UTF8.GetString(text.Written);
         text.Return();
-        return new TcpLabels(before, after);
+        return new TcpLabels(rendered, flag);
     }
 
     private static void Add(Utf8TextBuilder text, string name, string? value) =>

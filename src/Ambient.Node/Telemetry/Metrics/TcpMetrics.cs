@@ -7,14 +7,18 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Telemetry.Metrics;
 
 /// <summary>
-/// Istio's TCP metrics. A connection asks for its series once, at its begin, and counts on them without a lookup. Series are bounded:
-/// past <see cref="MaxSeries"/> label sets, new ones share a set where everything but the reporter is unknown, so that totals
-/// stay right and a peer that invents baggage cannot fill the memory.
+/// Istio's TCP metrics. A connection asks for its series once, as it begins, and counts on them without a lookup. Series are bounded by the
+/// registry's budget, and those that peers name themselves by <see cref="MaxSeries"/> besides: past either, new label sets share one where
+/// everything but the reporter is unknown. Totals stay right, and a peer that invents baggage can neither fill the memory nor take the room
+/// of those that the mesh knows.
 /// </summary>
 internal sealed partial class TcpMetrics
 {
-    /// <summary>Label sets before new ones are pooled.</summary>
-    public const int MaxSeries = 10_000;
+    /// <summary>Label sets that peers name themselves, in their baggage, before new ones are pooled.</summary>
+    public const int MaxSeries = 1000;
+
+    // Opened, received, sent, closed; failures have labels of their own.
+    private const int SeriesOfASet = 4;
 
     private const int MaxCached = 4096;
 
@@ -25,6 +29,8 @@ internal sealed partial class TcpMetrics
     private readonly GaugeFamily _sockets;
     private Gauge? _outboundSockets;
     private Gauge? _inboundSockets;
+    private readonly SeriesBudget _budget;
+    private int _told;
     private int _overflowLogged;
 
     /// <summary>Creates the metrics in a registry.</summary>
@@ -32,6 +38,7 @@ internal sealed partial class TcpMetrics
     {
         ArgumentNullException.ThrowIfNull(registry);
         _logger = loggers.CreateLogger("Metrics");
+        _budget = registry.Budget;
         _families = new TcpFamilies(
             registry.Add(new CounterFamily("istio_tcp_connections_opened", "The total number of TCP connections opened.")),
             registry.Add(new CounterFamily("istio_tcp_connections_closed", "The total number of TCP connections closed.")),
@@ -59,7 +66,7 @@ internal sealed partial class TcpMetrics
         var baggage = parties.SourceWorkload is null ? parties.SourceBaggage : null;
         if (baggage is not null || parties.DestinationPeer is not null)
         {
-            return Find(parties);
+            return Find(parties, told: true);
         }
 
         var subject = new Subject(parties.Direction, parties.SourceWorkload, parties.SourceIdentity, parties.DestinationWorkload, parties.Service);
@@ -74,28 +81,39 @@ internal sealed partial class TcpMetrics
             _bySubject.Clear();
         }
 
-        return _bySubject[subject] = Find(parties);
+        return _bySubject[subject] = Find(parties, told: false);
     }
 
-    private TcpSeries Find(ConnectionParties parties)
+    private TcpSeries Find(ConnectionParties parties, bool told)
     {
         var labels = TcpLabels.Of(parties);
-        if (_byLabels.TryGetValue(labels.Key, out var series))
+        if (_byLabels.TryGetValue(labels.Text, out var series))
         {
             return series;
         }
 
-        if (_byLabels.Count >= MaxSeries)
+        // Several threads may take room for the same set at once; the bound is then reached a little earlier.
+        if (told && Interlocked.Increment(ref _told) > MaxSeries)
         {
-            if (Interlocked.Exchange(ref _overflowLogged, 1) == 0)
-            {
-                LogOverflow(_logger, MaxSeries);
-            }
-
-            labels = TcpLabels.Unknown(parties.Direction);
+            Interlocked.Decrement(ref _told);
+            _budget.Fold();
+            return Pooled(parties.Direction);
         }
 
-        return _byLabels.GetOrAdd(labels.Key, static (_, state) => new TcpSeries(state._families, state.labels), (_families, labels));
+        return _budget.TryTake(SeriesOfASet * sizeof(long), labels.With(ResponseFlag.None), SeriesOfASet)
+            ? _byLabels.GetOrAdd(labels.Text, static (_, state) => new TcpSeries(state._families, state.labels), (_families, labels))
+            : Pooled(parties.Direction);
+    }
+
+    private TcpSeries Pooled(TrafficDirection direction)
+    {
+        if (Interlocked.Exchange(ref _overflowLogged, 1) == 0)
+        {
+            LogOverflow(_logger, _byLabels.Count);
+        }
+
+        var labels = TcpLabels.Unknown(direction);
+        return _byLabels.GetOrAdd(labels.Text, static (_, state) => new TcpSeries(state._families, state.labels), (_families, labels));
     }
 
     /// <summary>The label <c>reporter</c>.</summary>
@@ -103,8 +121,8 @@ internal sealed partial class TcpMetrics
 
     private static MetricLabels ReporterLabel(TrafficDirection direction) => MetricLabels.Of(("reporter", ReporterOf(direction)));
 
-    [LoggerMessage(1, LogLevel.Warning, "{Max} different label sets of TCP metrics are in use; connections of new workloads are counted with labels \"unknown\" from here on. Restart to begin afresh")]
-    private static partial void LogOverflow(ILogger logger, int max);
+    [LoggerMessage(1, LogLevel.Warning, "{Sets} label sets of TCP metrics are in use, and there is no room for more: connections with new ones are counted with labels \"unknown\" from here on (ambient_metrics_folded_total counts them). Restart to begin afresh")]
+    private static partial void LogOverflow(ILogger logger, int sets);
 
     /// <summary>What the labels of a connection depend on. Objects are compared by reference: the mesh shares what did not change.</summary>
     private readonly struct Subject(TrafficDirection direction, Workload? source, SpiffeId? identity, Workload? destination, MeshService? service) : IEquatable<Subject>

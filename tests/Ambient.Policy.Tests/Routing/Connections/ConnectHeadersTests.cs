@@ -112,4 +112,25 @@ public sealed class ConnectHeadersTests
 
         string Text() => Damage.Of("web-v1", random, ",", "=", ";", " ", "k8s.namespace.name=x");
     });
+
+    [Fact]
+    public void Baggage_LongValue_IsCutToTheLengthOfAName()
+    {
+        var peer = ConnectHeaders.ParseBaggage($"service.name={new string('a', 252)}\U0001F980{new string('b', 500)},k8s.namespace.name={new string('n', 254)}");
+
+        Assert.Equal((new string('a', 252), new string('n', 253)), (peer.CanonicalName, peer.Namespace));
+    }
+
+    [Fact]
+    public void Baggage_PastItsLongest_IsNotRead()
+    {
+        var filler = string.Concat(Enumerable.Repeat("x=y,", 3000));
+
+        Assert.Equal(PeerBaggage.Empty with { ClusterId = "c" }, ConnectHeaders.ParseBaggage($"k8s.cluster.name=c,{filler}service.name=late"));
+        Assert.Equal(PeerBaggage.Empty, ConnectHeaders.ParseBaggage($"service.name={new string('a', 9000)}"));
+    }
+
+    [Fact]
+    public void ForwardedHost_LongerThanAName_IsNotOne() =>
+        Assert.Null(ConnectHeaders.ForwardedHost($"for=\"1.2.3.4:5\";host={new string('h', 300)}"));
 }
