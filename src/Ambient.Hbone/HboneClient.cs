@@ -19,6 +19,7 @@ public sealed partial class HboneClient : IAsyncDisposable
     // A connection may stop taking streams between the reservation and the answer; a pool full of such is hard to imagine.
     private const int MaxStale = 10;
     private readonly HboneClientOptions _options;
+    private readonly HandshakeLimits _limits;
     private readonly Http2ConnectionOptions _http2Options;
     private readonly ISvidSource _svids;
     private readonly TimeProvider _time;
@@ -31,11 +32,14 @@ public sealed partial class HboneClient : IAsyncDisposable
     /// <param name="options">Settings; later changes have no effect.</param>
     /// <param name="svids">Where the SVID to present comes from.</param>
     /// <param name="timeProvider">Clock; the system's when null.</param>
+    /// <exception cref="ArgumentException">A setting is out of range; the message names each.</exception>
     public HboneClient(HboneClientOptions options, ISvidSource svids, TimeProvider? timeProvider = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(svids);
+        options.Validate();
         _options = options.Clone();
+        _limits = new HandshakeLimits(options.HandshakeTimeout, options.MaxHandshakeSize, options.MaxPeerCertificates);
         _http2Options = new Http2ConnectionOptions
         {
             StreamWindowSize = options.StreamWindowSize,
@@ -200,7 +204,7 @@ public sealed partial class HboneClient : IAsyncDisposable
         SpiffeId peer;
         try
         {
-            (transport, peer) = await TlsHandshake.AsClientAsync(channel, svid, accepted, _options.Revocation, _options.HandshakeTimeout, _time, cancellationToken).ConfigureAwait(false);
+            (transport, peer) = await TlsHandshake.AsClientAsync(channel, svid, accepted, _options.Revocation, _limits, _time, cancellationToken).ConfigureAwait(false);
         }
         catch (HboneException e)
         {

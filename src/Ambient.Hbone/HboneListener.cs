@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Connect;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Headers;
@@ -20,6 +21,8 @@ public sealed class HboneListener : IAsyncDisposable
     private readonly ISvidSource _svids;
     private readonly Func<IPEndPoint, CancellationToken, ValueTask<SpiffeId?>> _identityOf;
     private readonly HboneConnectHandler _handler;
+    private readonly ConnectionBudget _budget;
+    private readonly HandshakeLimits _limits;
     private readonly TimeProvider _time;
     private readonly Heartbeat _heartbeat;
     private readonly CancellationTokenSource _accepting = new();
@@ -37,6 +40,7 @@ public sealed class HboneListener : IAsyncDisposable
     /// <param name="identityOf">The identity to present for the local address that a peer connected to; null refuses.</param>
     /// <param name="handler">Answers each CONNECT.</param>
     /// <param name="timeProvider">Clock; the system's when null.</param>
+    /// <exception cref="ArgumentException">A setting is out of range; the message names each.</exception>
     public HboneListener(
         Socket socket,
         HboneServerOptions options,
@@ -47,6 +51,10 @@ public sealed class HboneListener : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(socket);
         ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(svids);
+        ArgumentNullException.ThrowIfNull(identityOf);
+        ArgumentNullException.ThrowIfNull(handler);
+        options.Validate();
         _socket = socket;
         _options = options.Clone();
         _http2Options = new Http2ConnectionOptions
@@ -63,6 +71,8 @@ public sealed class HboneListener : IAsyncDisposable
         _identityOf = identityOf;
         _handler = handler;
         _time = timeProvider ?? TimeProvider.System;
+        _budget = options.Budget ?? new ConnectionBudget(new ConnectionLimits(), _time);
+        _limits = new HandshakeLimits(options.HandshakeTimeout, options.MaxHandshakeSize, options.MaxPeerCertificates);
         _heartbeat = new Heartbeat(Tick, _time, options.PingInterval, options.PingTimeout);
     }
 
@@ -216,13 +226,28 @@ public sealed class HboneListener : IAsyncDisposable
             return;
         }
 
+        // What is refused here has cost an accept and nothing else.
+        using var lease = _budget.TryOpen(remote.Address);
+        if (lease is null)
+        {
+            socket.LingerState = new LingerOption(true, 0);
+            socket.Dispose();
+            return;
+        }
+
         try
         {
             // 1. Who we are to this peer, 2. TLS, 3. HTTP/2 until it ends.
             var identity = await _identityOf(local, _serving.Token).ConfigureAwait(false)
                 ?? throw new HboneException(HboneFailure.IdentityUnavailable, $"no workload has the address {local.Address}");
             var svid = await _svids.GetSvidAsync(identity, _serving.Token).ConfigureAwait(false);
-            var (transport, peer) = await TlsHandshake.AsServerAsync(socket, svid, _options.Revocation, _options.HandshakeTimeout, _time, _serving.Token).ConfigureAwait(false);
+            var (transport, peer) = await ShakeHandsAsync(socket, remote, svid).ConfigureAwait(false);
+            if (!lease.TryIdentify(peer))
+            {
+                await transport.DisposeAsync().ConfigureAwait(false);
+                return;
+            }
+
             await ServeHttp2Async(transport, new PeerInfo(peer, remote, local)).ConfigureAwait(false);
         }
         catch (Exception e)
@@ -232,6 +257,26 @@ public sealed class HboneListener : IAsyncDisposable
             {
                 _options.HandshakeFailed?.Invoke(new HboneHandshakeFailure(remote, local, e.Message, e));
             }
+        }
+    }
+
+    private async Task<(TlsTransport Transport, SpiffeId Peer)> ShakeHandsAsync(Socket socket, IPEndPoint remote, X509Svid svid)
+    {
+        var turns = _budget.Handshakes.Begin(remote.Address, () => SocketDefaults.ShutDown(socket));
+        var failed = true;
+        try
+        {
+            var done = await TlsHandshake.AsServerAsync(socket, svid, _options.Revocation, turns, _limits, _time, _serving.Token).ConfigureAwait(false);
+            failed = false;
+            return done;
+        }
+        catch (HboneException e) when (turns.GaveWay)
+        {
+            throw new HboneException(HboneFailure.TlsFailed, "the TLS handshake gave way to newer ones: too many are in flight", e);
+        }
+        finally
+        {
+            turns.End(failed && !_serving.IsCancellationRequested);
         }
     }
 

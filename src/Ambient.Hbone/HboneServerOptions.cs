@@ -1,33 +1,52 @@
+using Ambient.Hbone.Admission;
 using Ambient.Identity;
 
 namespace Ambient.Hbone;
 
-/// <summary>Settings of an <see cref="HboneListener"/>. Defaults are the reference's (reference/ztunnel.md 2.5).</summary>
+/// <summary>
+/// Settings of an <see cref="HboneListener"/>. Flow-control windows, frame size and streams default to what Istio's ztunnel uses. A value out of
+/// its range is refused by <see cref="Validate"/>, which the listener calls.
+/// </summary>
 public sealed class HboneServerOptions
 {
-    /// <summary>Flow-control window of a stream in bytes.</summary>
+    /// <summary>Flow-control window of a stream in bytes: 65,535 to 2,147,483,647 (RFC 9113, 6.9.1); 4 MB by default.</summary>
     public int StreamWindowSize { get; set; } = 4 * 1024 * 1024;
 
-    /// <summary>Flow-control window of a connection in bytes.</summary>
+    /// <summary>Flow-control window of a connection in bytes: 65,535 to 2,147,483,647; 16 MB by default.</summary>
     public int ConnectionWindowSize { get; set; } = 16 * 1024 * 1024;
 
-    /// <summary>SETTINGS_MAX_FRAME_SIZE in bytes.</summary>
+    /// <summary>SETTINGS_MAX_FRAME_SIZE in bytes: 16,384 to 16,777,215 (RFC 9113, 6.5.2); 1 MB by default.</summary>
     public int MaxFrameSize { get; set; } = 1024 * 1024;
 
-    /// <summary>SETTINGS_MAX_CONCURRENT_STREAMS.</summary>
+    /// <summary>SETTINGS_MAX_CONCURRENT_STREAMS, the tunnels that a peer may have open on one connection: 1 to 100,000; 200 by default.</summary>
     public int MaxConcurrentStreams { get; set; } = 200;
 
-    /// <summary>SETTINGS_MAX_HEADER_LIST_SIZE in bytes.</summary>
+    /// <summary>SETTINGS_MAX_HEADER_LIST_SIZE in bytes: 1,024 to 1,048,576; 65,536 by default.</summary>
     public int MaxHeaderListSize { get; set; } = 65536;
 
-    /// <summary>Time for the TLS handshake and the HTTP/2 preface. The reference has none.</summary>
+    /// <summary>Time for the TLS handshake, and once more for the HTTP/2 preface: 10 ms to 10 minutes; 10 seconds by default.</summary>
     public TimeSpan HandshakeTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How often an open connection is pinged.</summary>
+    /// <summary>
+    /// Bytes of TLS records that a client may send before it is authenticated: 4,096 to 102,400; 16,384 by default, room for a leaf and several
+    /// intermediates with RSA keys of 4,096 bits. What goes beyond is refused before TLS looks at it.
+    /// </summary>
+    public int MaxHandshakeSize { get; set; } = 16 * 1024;
+
+    /// <summary>Certificates that a client may present beside its own: 0 to 32; 8 by default.</summary>
+    public int MaxPeerCertificates { get; set; } = 8;
+
+    /// <summary>How often an open connection is pinged: 10 ms to 1 day; 10 seconds by default.</summary>
     public TimeSpan PingInterval { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a ping may stay unanswered.</summary>
+    /// <summary>How long a ping may stay unanswered: 10 ms to 1 day; 20 seconds by default.</summary>
     public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>
+    /// What connections and handshakes count against. Give the listeners of one host the same budget, so that they count together; null, the
+    /// default, is a budget of the listener's own with the default limits.
+    /// </summary>
+    public ConnectionBudget? Budget { get; set; }
 
     /// <summary>Told of connections that end before HTTP/2 is up: who, and why. Must not throw.</summary>
     public Action<HboneHandshakeFailure>? HandshakeFailed { get; set; }
@@ -37,6 +56,24 @@ public sealed class HboneServerOptions
     /// asked, and nothing is kept for it.
     /// </summary>
     public PeerRevocation? Revocation { get; set; }
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One or more values are out of range; the message names each.</exception>
+    public void Validate()
+    {
+        var faults = new OptionFaults(nameof(HboneServerOptions));
+        faults.Range(nameof(StreamWindowSize), StreamWindowSize, 65_535, int.MaxValue);
+        faults.Range(nameof(ConnectionWindowSize), ConnectionWindowSize, 65_535, int.MaxValue);
+        faults.Range(nameof(MaxFrameSize), MaxFrameSize, 16_384, 16_777_215);
+        faults.Range(nameof(MaxConcurrentStreams), MaxConcurrentStreams, 1, 100_000);
+        faults.Range(nameof(MaxHeaderListSize), MaxHeaderListSize, 1_024, 1_048_576);
+        faults.Range(nameof(HandshakeTimeout), HandshakeTimeout, OptionFaults.Shortest, TimeSpan.FromMinutes(10));
+        faults.Range(nameof(MaxHandshakeSize), MaxHandshakeSize, 4_096, 102_400);
+        faults.Range(nameof(MaxPeerCertificates), MaxPeerCertificates, 0, 32);
+        faults.Range(nameof(PingInterval), PingInterval, OptionFaults.Shortest, TimeSpan.FromDays(1));
+        faults.Range(nameof(PingTimeout), PingTimeout, OptionFaults.Shortest, TimeSpan.FromDays(1));
+        faults.Throw();
+    }
 
     internal HboneServerOptions Clone() => (HboneServerOptions)MemberwiseClone();
 }

@@ -18,6 +18,22 @@ internal static class SocketDefaults
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 9);
     }
 
+    /// <summary>Ends both directions, which wakes whoever waits. Any thread, any time.</summary>
+    public static void ShutDown(Socket socket)
+    {
+        try
+        {
+            socket.Shutdown(SocketShutdown.Both);
+        }
+        catch (SocketException)
+        {
+            // It is gone already, which is what was wanted.
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+    }
+
     /// <summary>The same address, as IPv4 when it is an IPv4-mapped IPv6 one.</summary>
     /// <exception cref="SocketException">There is none: the socket is not connected any more.</exception>
     public static IPEndPoint Unmap(EndPoint? endPoint)

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Tls;
@@ -26,8 +27,16 @@ internal sealed class RecordStream(IByteChannel channel) : Stream
     private int _inSize = IoBuffers.Medium * 2;
     private int _recordLeft;
     private bool _ended;
+    private int _handshakeBytes;
+    private int _handshakeRecords;
     private byte[]? _out;
     private int _outEnd;
+
+    /// <summary>Bytes and records that TLS is given before the handshake is done; more is an error.</summary>
+    public HandshakeLimits? Limits { get; init; }
+
+    /// <summary>Where the handshake waits for its turn to compute; null: it needs none.</summary>
+    public HandshakeTurns? Turns { get; init; }
 
     /// <summary>
     /// After the handshake: reads never wait and fail with <see cref="NothingThereException"/> instead, writes wait for a flush.
@@ -160,16 +169,27 @@ internal sealed class RecordStream(IByteChannel channel) : Stream
 
     private async ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
+        var waited = false;
         while (!HasRecord)
         {
             cancellationToken.ThrowIfCancellationRequested();
             if (!TryReceive(out _))
             {
-                // A handshake that runs out of time shuts the socket down, which wakes this wait. What follows is a
-                // millisecond of signing and verifying: not on a thread that others wait for.
+                // A handshake that runs out of time shuts the socket down, which wakes this wait.
+                waited = true;
+                Turns?.Leave();
                 await WaitToReceiveAsync().ConfigureAwait(false);
-                await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
             }
+        }
+
+        // What follows is a millisecond of signing and verifying: not on a thread that others wait for.
+        if (Turns is { } turns)
+        {
+            await turns.EnterAsync().ConfigureAwait(false);
+        }
+        else if (waited)
+        {
+            await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         }
 
         return buffer.IsEmpty ? 0 : Take(buffer.Span);
@@ -249,6 +269,20 @@ internal sealed class RecordStream(IByteChannel channel) : Stream
         return header[0] is < FirstContentType or > LastContentType || length > MaxRecord || there >= length;
     }
 
+    /// <summary>Before TLS sees a record: what it holds may cost a thousand times what it cost to send.</summary>
+    private void CountHandshake(int record)
+    {
+        _handshakeBytes += record;
+        _handshakeRecords++;
+        if (Limits is { } limits && (_handshakeBytes > limits.MaxBytes || _handshakeRecords > HandshakeLimits.MaxRecords))
+        {
+            throw new HandshakeLimitException(
+                _handshakeBytes > limits.MaxBytes
+                    ? $"the peer sent more than {limits.MaxBytes} bytes before the handshake was done, the limit (MaxHandshakeSize): a certificate chain that is too long?"
+                    : $"the peer sent more than {HandshakeLimits.MaxRecords} TLS records before the handshake was done");
+        }
+    }
+
     private int Take(Span<byte> destination)
     {
         var there = _inEnd - _inStart;
@@ -262,6 +296,10 @@ internal sealed class RecordStream(IByteChannel channel) : Stream
             var header = _in.AsSpan(_inStart, Math.Min(RecordHeader, there));
             var length = there < RecordHeader ? there : RecordHeader + BinaryPrimitives.ReadUInt16BigEndian(header[3..]);
             _recordLeft = Math.Min(length, there);
+            if (!Established)
+            {
+                CountHandshake(_recordLeft);
+            }
         }
 
         var count = Math.Min(_recordLeft, destination.Length);

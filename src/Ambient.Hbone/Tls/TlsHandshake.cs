@@ -3,14 +3,15 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 
 namespace Ambient.Hbone.Tls;
 
 /// <summary>
-/// The handshakes: TLS 1.3 only, mutual, ALPN <c>h2</c>, no server name, no resumption, our roots and nobody else's
-/// (reference 2.1). A failure throws <see cref="HboneException"/> with a sentence for the log; what the bytes travel on is closed then.
+/// The handshakes: TLS 1.3 only, mutual, ALPN <c>h2</c>, no server name, no resumption, our roots and nobody else's.
+/// A failure throws <see cref="HboneException"/> with a sentence for the log; what the bytes travel on is closed then.
 /// </summary>
 internal static class TlsHandshake
 {
@@ -22,13 +23,13 @@ internal static class TlsHandshake
     /// <param name="svid">What we present.</param>
     /// <param name="accepted">Whom we accept.</param>
     /// <param name="revocation">Who is revoked; null: nobody is asked.</param>
-    /// <param name="timeout">Time for it all.</param>
+    /// <param name="limits">What the server may make it cost.</param>
     /// <param name="time">Clock.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public static Task<(TlsTransport Transport, SpiffeId Peer)> AsClientAsync(
-        IByteChannel channel, X509Svid svid, ImmutableArray<SpiffeId> accepted, PeerRevocation? revocation, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
+        IByteChannel channel, X509Svid svid, ImmutableArray<SpiffeId> accepted, PeerRevocation? revocation, HandshakeLimits limits, TimeProvider time, CancellationToken cancellationToken)
     {
-        var check = new PeerCheck(svid.Roots, PeerRole.Server, SpiffeIdMatcher.OneOf(accepted), revocation, time);
+        var check = new PeerCheck(svid.Roots, PeerRole.Server, SpiffeIdMatcher.OneOf(accepted), revocation, limits, time);
         var options = new SslClientAuthenticationOptions
         {
             TargetHost = string.Empty,
@@ -41,20 +42,21 @@ internal static class TlsHandshake
             CertificateChainPolicy = check.ChainPolicy,
             RemoteCertificateValidationCallback = check.Callback,
         };
-        return RunAsync(channel, check, (tls, token) => tls.AuthenticateAsClientAsync(options, token), timeout, time, cancellationToken);
+        return RunAsync(channel, check, (tls, token) => tls.AuthenticateAsClientAsync(options, token), null, limits, time, cancellationToken);
     }
 
     /// <summary>The server's side: any peer of our own trust domain.</summary>
     /// <param name="socket">Accepted socket; owned from here.</param>
     /// <param name="svid">What we present.</param>
     /// <param name="revocation">Who is revoked; null: nobody is asked.</param>
-    /// <param name="timeout">Time for it all.</param>
+    /// <param name="turns">When it may compute.</param>
+    /// <param name="limits">What the client may make it cost.</param>
     /// <param name="time">Clock.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public static Task<(TlsTransport Transport, SpiffeId Peer)> AsServerAsync(
-        Socket socket, X509Svid svid, PeerRevocation? revocation, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
+        Socket socket, X509Svid svid, PeerRevocation? revocation, HandshakeTurns turns, HandshakeLimits limits, TimeProvider time, CancellationToken cancellationToken)
     {
-        var check = new PeerCheck(svid.Roots, PeerRole.Client, SpiffeIdMatcher.MemberOf(TrustDomain.Parse(svid.Id.TrustDomain)), revocation, time);
+        var check = new PeerCheck(svid.Roots, PeerRole.Client, SpiffeIdMatcher.MemberOf(TrustDomain.Parse(svid.Id.TrustDomain)), revocation, limits, time);
         var options = new SslServerAuthenticationOptions
         {
             EnabledSslProtocols = SslProtocols.Tls13,
@@ -67,15 +69,15 @@ internal static class TlsHandshake
             CertificateChainPolicy = check.ChainPolicy,
             RemoteCertificateValidationCallback = check.Callback,
         };
-        return RunAsync(new SocketChannel(socket), check, (tls, token) => tls.AuthenticateAsServerAsync(options, token), timeout, time, cancellationToken);
+        return RunAsync(new SocketChannel(socket), check, (tls, token) => tls.AuthenticateAsServerAsync(options, token), turns, limits, time, cancellationToken);
     }
 
     private static async Task<(TlsTransport Transport, SpiffeId Peer)> RunAsync(
-        IByteChannel channel, PeerCheck check, Func<SslStream, CancellationToken, Task> authenticate, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
+        IByteChannel channel, PeerCheck check, Func<SslStream, CancellationToken, Task> authenticate, HandshakeTurns? turns, HandshakeLimits limits, TimeProvider time, CancellationToken cancellationToken)
     {
-        var records = new RecordStream(channel);
+        var records = new RecordStream(channel) { Limits = limits, Turns = turns };
         var tls = new SslStream(records, leaveInnerStreamOpen: false);
-        using var deadline = new CancellationTokenSource(timeout, time);
+        using var deadline = new CancellationTokenSource(limits.Timeout, time);
         try
         {
             // Shutting the socket down is what wakes a wait on it.
@@ -92,7 +94,7 @@ internal static class TlsHandshake
             await tls.DisposeAsync().ConfigureAwait(false);
             channel.Close();
             cancellationToken.ThrowIfCancellationRequested();
-            throw new HboneException(HboneFailure.TlsFailed, Explain(e, check, deadline.IsCancellationRequested, timeout), e);
+            throw new HboneException(HboneFailure.TlsFailed, Explain(e, check, deadline.IsCancellationRequested, limits.Timeout), e);
         }
     }
 
@@ -119,7 +121,7 @@ internal static class TlsHandshake
     }
 
     /// <summary>Verifies one peer, and keeps what was found.</summary>
-    private sealed class PeerCheck(TrustBundle roots, PeerRole role, SpiffeIdMatcher accepted, PeerRevocation? revocation, TimeProvider time)
+    private sealed class PeerCheck(TrustBundle roots, PeerRole role, SpiffeIdMatcher accepted, PeerRevocation? revocation, HandshakeLimits limits, TimeProvider time)
     {
         public X509ChainPolicy ChainPolicy { get; } = SvidVerifier.CreateChainPolicy(roots, role, time.GetUtcNow());
 
@@ -131,6 +133,12 @@ internal static class TlsHandshake
 
         public bool Callback(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
         {
+            if (chain?.ChainPolicy.ExtraStore.Count is { } presented && presented > limits.MaxCertificates + 1)
+            {
+                Refusal = $"the peer presented {presented} certificates; at most {limits.MaxCertificates} beside its own are accepted (MaxPeerCertificates)";
+                return false;
+            }
+
             var verification = SvidVerifier.Verify(certificate is null ? null : chain, roots, role, accepted, time.GetUtcNow());
             Peer = verification.Id;
             Refusal = verification.Reason;

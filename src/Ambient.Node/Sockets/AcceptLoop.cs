@@ -1,9 +1,14 @@
+using System.Net;
 using System.Net.Sockets;
+using Ambient.Hbone.Admission;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Sockets;
 
-/// <summary>Accepts connections until told to stop, and hands each to a handler that owns it. Only accepts: nothing here waits for a connection.</summary>
+/// <summary>
+/// Accepts connections until told to stop, and hands each to a handler that owns it, unless the budget is spent. Only accepts: nothing here waits
+/// for a connection.
+/// </summary>
 internal static partial class AcceptLoop
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
@@ -46,8 +51,35 @@ internal static partial class AcceptLoop
                     continue;
                 }
 
-                _ = handler(client);
+                _ = ServeAsync(client, sockets, handler);
             }
+        }
+    }
+
+    private static async Task ServeAsync(Socket client, NodeSockets sockets, Func<Socket, Task> handler)
+    {
+        ConnectionLease? lease;
+        try
+        {
+            lease = sockets.Budget.TryOpen(((IPEndPoint)client.RemoteEndPoint!).Address);
+            if (lease is null)
+            {
+                // The budget says so in the log, now and then.
+                client.LingerState = new LingerOption(true, 0);
+                client.Dispose();
+                return;
+            }
+        }
+        catch (SocketException)
+        {
+            // The client left before we came to it.
+            client.Dispose();
+            return;
+        }
+
+        using (lease)
+        {
+            await handler(client).ConfigureAwait(false);
         }
     }
 

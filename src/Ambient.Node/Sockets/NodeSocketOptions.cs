@@ -1,3 +1,5 @@
+using Ambient.Hbone.Admission;
+
 namespace Ambient.Node.Sockets;
 
 /// <summary>How a node's sockets are set up. Immutable.</summary>
@@ -11,6 +13,14 @@ internal sealed class NodeSocketOptions
 
     /// <summary>Whether wildcard listeners listen on IPv6 as well.</summary>
     public bool IPv6Enabled { get; init; } = true;
+
+    /// <summary>What accepted connections count against; null: a budget of the sockets' own, with <see cref="PlainLimits"/>.</summary>
+    public ConnectionBudget? Budget { get; init; }
+
+    /// <summary>
+    /// Bounds on captured connections, which hold a few KB each and come from the node's own pods or, unauthenticated, from elsewhere.
+    /// </summary>
+    public static ConnectionLimits PlainLimits { get; } = new() { MaxConnections = 65_536, MaxConnectionsPerAddress = 32_768 };
 
     /// <summary>Whether delivered connections come from the client's address.</summary>
     public OriginalSource OriginalSource { get; init; }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Sockets;
 using Microsoft.Extensions.Logging;
 
@@ -24,9 +25,13 @@ internal sealed partial class NodeSockets : ISocketConnector
         _options = options;
         _logger = logger;
         _network = network;
+        Budget = options.Budget ?? new ConnectionBudget(NodeSocketOptions.PlainLimits);
         _fromOwnAddress = new OwnAddressDialer(this);
         _spoofing = options.OriginalSource is OriginalSource.Required or OriginalSource.Loopback ? 1 : 0;
     }
+
+    /// <summary>What accepted connections count against.</summary>
+    public ConnectionBudget Budget { get; }
 
     /// <summary>The wildcard address: <c>[::]</c> for both families, or <c>0.0.0.0</c>.</summary>
     public IPAddress Any => _options.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;

@@ -140,6 +140,7 @@ public sealed class PodEnginesTests
                 Dns = dns ? new DnsProxy(store, rules, new DnsMetrics(registry), _log.Loggers.CreateLogger("dns"), TimeProvider.System) : null,
                 Resolver = new ResolverConfig([.. nameServers], []),
                 Loggers = _log.Loggers,
+                Budgets = new NodeBudgets(new ZtunnelOptions(), _log.Loggers.CreateLogger("Connections"), TimeProvider.System),
                 Deadline = default,
                 Time = TimeProvider.System,
             };

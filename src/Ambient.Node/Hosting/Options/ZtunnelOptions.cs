@@ -60,6 +60,12 @@ public sealed class ZtunnelOptions
     /// <summary>Streams that one pooled connection carries (<c>POOL_MAX_STREAMS_PER_CONNECTION</c>). Default 100.</summary>
     public int PoolMaxStreams { get; init; } = 100;
 
+    /// <summary>HBONE connections that are accepted at a time, over all workloads (<c>AMBIENT_MAX_CONNECTIONS</c>). Default 16,384; further ones are refused.</summary>
+    public int MaxConnections { get; init; } = 16_384;
+
+    /// <summary>HBONE connections that are accepted from one address at a time (<c>AMBIENT_MAX_CONNECTIONS_PER_PEER</c>). Default 1,024; further ones are refused.</summary>
+    public int MaxConnectionsPerPeer { get; init; } = 1_024;
+
     /// <summary>How long an unused pooled connection stays (<c>POOL_UNUSED_RELEASE_TIMEOUT</c>). Default 5 minutes.</summary>
     public TimeSpan PoolUnusedReleaseTimeout { get; init; } = TimeSpan.FromMinutes(5);
 

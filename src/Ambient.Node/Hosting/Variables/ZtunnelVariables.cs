@@ -55,6 +55,8 @@ internal static class ZtunnelVariables
             ConnectionWindowSize = variables.Integer("HTTP2_CONNECTION_WINDOW_SIZE", 16777216, 65535, int.MaxValue, "flow-control window of a connection, bytes"),
             FrameSize = variables.Integer("HTTP2_FRAME_SIZE", 1048576, 16384, 16777215, "largest HTTP/2 frame, bytes"),
             PoolMaxStreams = variables.Integer("POOL_MAX_STREAMS_PER_CONNECTION", 100, 1, 65535, "streams that one pooled connection carries"),
+            MaxConnections = variables.Integer("AMBIENT_MAX_CONNECTIONS", 16_384, 1, 10_000_000, "HBONE connections that are accepted at a time, over all workloads"),
+            MaxConnectionsPerPeer = variables.Integer("AMBIENT_MAX_CONNECTIONS_PER_PEER", 1_024, 1, 10_000_000, "HBONE connections that are accepted from one address at a time"),
             PoolUnusedReleaseTimeout = variables.Duration("POOL_UNUSED_RELEASE_TIMEOUT", "5m", "how long an unused pooled connection stays"),
             KeepAlive = variables.Boolean("KEEPALIVE_ENABLED", true, "TCP keepalive"),
             KeepAliveTime = Seconds(variables, "KEEPALIVE_TIME", "180s", "idle time before the first probe"),

@@ -73,8 +73,11 @@ internal sealed record EngineParts
     /// <summary>Clock.</summary>
     public required TimeProvider Time { get; init; }
 
+    /// <summary>How many connections the node admits.</summary>
+    public required NodeBudgets Budgets { get; init; }
+
     /// <summary>Makes sockets, in a network or in the process's own.</summary>
-    public NodeSockets NewSockets(PodNamespace? network = null) => new(HboneOptions.OfSockets(Options), Loggers.CreateLogger("Sockets"), network);
+    public NodeSockets NewSockets(PodNamespace? network = null) => new(HboneOptions.OfSockets(Options, Budgets.Plain), Loggers.CreateLogger("Sockets"), network);
 
     /// <summary>Makes the pool of tunnels that are dialled from a network.</summary>
     public HboneClient NewTunnels(NodeSockets sockets) => new(HboneOptions.OfClient(Options, sockets, Revocation), Svids, Time);
@@ -88,5 +91,5 @@ internal sealed record EngineParts
 
     /// <summary>Makes what listens for tunnels to workloads, and carries them.</summary>
     public HboneListeners NewHbone(Delivery delivery) => new(
-        Options, Svids, Revocation, new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, InboundOptions, Time, Demand), Log, Metrics, Time);
+        Options, Budgets.Hbone, Svids, Revocation, new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, InboundOptions, Time, Demand), Log, Metrics, Time);
 }

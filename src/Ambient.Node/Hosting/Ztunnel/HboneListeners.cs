@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Hbone.Admission;
 using Ambient.Identity;
 using Ambient.Node.Connections;
 using Ambient.Node.Hosting.Options;
@@ -13,6 +14,7 @@ namespace Ambient.Node.Hosting.Ztunnel;
 internal sealed class HboneListeners
 {
     private readonly ZtunnelOptions _options;
+    private readonly ConnectionBudget _budget;
     private readonly ISvidSource _svids;
     private readonly PeerRevocation? _revocation;
     private readonly InboundProxy _inbound;
@@ -25,9 +27,10 @@ internal sealed class HboneListeners
 
     /// <summary>Creates the factory.</summary>
     public HboneListeners(
-        ZtunnelOptions options, ISvidSource svids, PeerRevocation? revocation, InboundProxy inbound, ConnectionLog log, TcpMetrics metrics, TimeProvider time)
+        ZtunnelOptions options, ConnectionBudget budget, ISvidSource svids, PeerRevocation? revocation, InboundProxy inbound, ConnectionLog log, TcpMetrics metrics, TimeProvider time)
     {
         _options = options;
+        _budget = budget;
         _svids = svids;
         _revocation = revocation;
         _inbound = inbound;
@@ -48,6 +51,7 @@ internal sealed class HboneListeners
             ConnectionWindowSize = _options.ConnectionWindowSize,
             MaxFrameSize = _options.FrameSize,
             Revocation = _revocation,
+            Budget = _budget,
             HandshakeFailed = failure => _log.Failed(failure.RemoteEndPoint, failure.LocalEndPoint, TrafficDirection.Inbound, $"tls handshake error: {failure.Reason}"),
         };
         var listener = new HboneListener(

@@ -1,4 +1,5 @@
 using Ambient.Hbone;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Node.Hosting.Options;
@@ -22,8 +23,9 @@ internal static class HboneOptions
     };
 
     /// <summary>How sockets are made.</summary>
-    public static NodeSocketOptions OfSockets(ZtunnelOptions options) => new()
+    public static NodeSocketOptions OfSockets(ZtunnelOptions options, ConnectionBudget budget) => new()
     {
+        Budget = budget,
         PacketMark = options.PacketMark,
         ReusePort = options.Mode == ZtunnelMode.Shared && options.InPodPortReuse,
         IPv6Enabled = options.Host.IPv6Enabled,

@@ -207,6 +207,7 @@ internal sealed class ZtunnelHost : IHostedProxy
             Dns = options.AnswersNames ? new DnsProxy(store, names, new DnsMetrics(registry), loggers.CreateLogger("dns"), time) : null,
             Resolver = resolver,
             Loggers = loggers,
+            Budgets = new NodeBudgets(options, loggers.CreateLogger("Connections"), time),
             Deadline = _shutdown.Deadline,
             Time = time,
         };

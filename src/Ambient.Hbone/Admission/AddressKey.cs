@@ -1,0 +1,20 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Ambient.Hbone.Admission;
+
+/// <summary>What counts as one address: an IPv4 address (mapped or not), or the /64 network of an IPv6 address.</summary>
+internal readonly record struct AddressKey(ulong Value, bool IsIPv6)
+{
+    /// <summary>The key of an address.</summary>
+    public static AddressKey Of(IPAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        plain.TryWriteBytes(bytes, out _);
+        return plain.AddressFamily == AddressFamily.InterNetworkV6
+            ? new AddressKey(BinaryPrimitives.ReadUInt64BigEndian(bytes), true)
+            : new AddressKey(BinaryPrimitives.ReadUInt32BigEndian(bytes), false);
+    }
+}

@@ -1,0 +1,106 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Hbone.Admission;
+using Ambient.Identity;
+using Ambient.Testing.Certificates;
+
+namespace Ambient.Hbone.Tests;
+
+/// <summary>Settings that cannot work are refused where they are handed in, all at once.</summary>
+public sealed class OptionsTests
+{
+    [Fact]
+    public void Defaults_AreValid()
+    {
+        new HboneClientOptions().Validate();
+        new HboneServerOptions().Validate();
+        new ConnectionLimits().Validate();
+    }
+
+    [Fact]
+    public void Client_EveryFaultIsNamedAtOnce()
+    {
+        var options = new HboneClientOptions
+        {
+            StreamWindowSize = 0,
+            ConnectionWindowSize = 65_534,
+            MaxFrameSize = 16_383,
+            MaxHeaderListSize = -1,
+            MaxStreamsPerConnection = 0,
+            UnusedReleaseTimeout = TimeSpan.FromTicks(-1),
+            ConnectTimeout = TimeSpan.Zero,
+            HandshakeTimeout = Timeout.InfiniteTimeSpan,
+            MaxHandshakeSize = 1,
+            MaxPeerCertificates = 33,
+            PingInterval = TimeSpan.Zero,
+            PingTimeout = TimeSpan.MaxValue,
+            Connector = null!,
+        };
+
+        var fault = Assert.Throws<ArgumentException>(() => new HboneClient(options, new HbonePair.Svids(new TestAuthority())));
+
+        foreach (var property in typeof(HboneClientOptions).GetProperties().Where(property => property.Name != nameof(HboneClientOptions.Revocation)))
+        {
+            Assert.Contains(property.Name, fault.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Server_EveryFaultIsNamedAtOnce()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        var options = new HboneServerOptions
+        {
+            StreamWindowSize = 65_534,
+            ConnectionWindowSize = -5,
+            MaxFrameSize = 16_777_216,
+            MaxHeaderListSize = 1_048_577,
+            MaxConcurrentStreams = 0,
+            HandshakeTimeout = TimeSpan.FromDays(1),
+            MaxHandshakeSize = 102_401,
+            MaxPeerCertificates = -1,
+            PingInterval = TimeSpan.FromMilliseconds(1),
+            PingTimeout = TimeSpan.FromDays(2),
+        };
+
+        var fault = Assert.Throws<ArgumentException>(() => new HboneListener(
+            socket, options, new HbonePair.Svids(new TestAuthority()), (_, _) => new ValueTask<SpiffeId?>((SpiffeId?)null), Echo.HandleAsync));
+
+        string[] free = [nameof(HboneServerOptions.Revocation), nameof(HboneServerOptions.Budget), nameof(HboneServerOptions.HandshakeFailed)];
+        foreach (var property in typeof(HboneServerOptions).GetProperties().Where(property => !free.Contains(property.Name)))
+        {
+            Assert.Contains(property.Name, fault.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Limits_EveryFaultIsNamedAtOnce()
+    {
+        var limits = new ConnectionLimits
+        {
+            MaxConnections = 0, MaxConnectionsPerAddress = -1, MaxConnectionsPerIdentity = 0, MaxHandshakes = 0, MaxHandshakesPerAddress = 100_001, MaxBufferedBytesPerIdentity = 1,
+        };
+
+        var fault = Assert.Throws<ArgumentException>(() => new ConnectionBudget(limits));
+
+        foreach (var property in typeof(ConnectionLimits).GetProperties().Where(property => property.Name != "EqualityContract"))
+        {
+            Assert.Contains(property.Name, fault.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Lease_OfABudgetThatIsFullInAll_ComesBackWithTheOther()
+    {
+        var budget = new ConnectionBudget(new ConnectionLimits { MaxConnections = 2 });
+        var first = budget.TryOpen(IPAddress.Parse("10.0.0.1"));
+        Assert.NotNull(budget.TryOpen(IPAddress.Parse("10.0.0.2")));
+        Assert.Null(budget.TryOpen(IPAddress.Parse("10.0.0.3")));
+
+        first!.Dispose();
+        first.Dispose();
+
+        Assert.NotNull(budget.TryOpen(IPAddress.Parse("10.0.0.3")));
+        Assert.Null(budget.TryOpen(IPAddress.Parse("10.0.0.1")));
+    }
+}
