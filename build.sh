@@ -23,6 +23,9 @@ usage: ./build.sh VERB [arguments]
   pack              the four packages, with symbols: artifacts/packages
   docs              writes docs/reference-cases.md anew from what the tests say of themselves
   bench [arguments] side by side with other proxies (root, Linux); installs what it compares with
+  attack [SECONDS [NUMBER...]]
+                    attacks a native ztunnel in five ways, each for that long (20), and prints its memory, its
+                    processor and a neighbour's latency with their bounds; NUMBER picks attacks (1 to 5)
   help              this text
 
 Needs the .NET SDK (global.json says which). What else a verb needs it installs with apt-get when
@@ -249,10 +252,24 @@ verb_bench() {
   exec bash tests/Ambient.Benchmarks/side-by-side.sh "$@"
 }
 
+verb_attack() {
+  verb_hosts ztunnel
+  local seconds=${1:-20}; [ $# -eq 0 ] || shift
+  [[ $seconds =~ ^[1-9][0-9]{0,3}$ ]] || fail "attack: \"$seconds\" is not a number of seconds"
+  need REQUIRED "attack" taskset=util-linux
+  build tests/Ambient.Attack -p:Configuration=Release || fail "tests/Ambient.Attack does not build"
+  local command=(dotnet "$artifacts/bin/Ambient.Attack/release/Ambient.Attack.dll" "$artifacts/hosts/ztunnel" "$seconds" "$@")
+  # A network of its own, where that is allowed: the ports are those of a real ztunnel.
+  if [ "$(id -u)" -eq 0 ] && unshare --net true 2>/dev/null; then
+    command=(unshare --net bash -c 'ip link set lo up && exec "$@"' attack "${command[@]}")
+  fi
+  "${command[@]}"
+}
+
 verb=${1:-help}
 [ $# -eq 0 ] || shift
 case "$verb" in
-  demo | test | fuzz | hosts | pack | docs | bench) "verb_$verb" "$@" ;;
+  demo | test | fuzz | hosts | pack | docs | bench | attack) "verb_$verb" "$@" ;;
   help | -h | --help) usage ;;
   *) usage >&2; fail "unknown verb: $verb" ;;
 esac

@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Ambient.Attack;
+
+/// <summary>Attacks a host in each known way, and says what that did to it and to a neighbour.</summary>
+public static class AttackRun
+{
+    private static readonly (string Name, Func<TargetHost, CancellationToken, Task> Attack)[] s_attacks =
+    [
+        ("1: 1,000 refused CONNECTs with 60 KB of baggage each, then a scrape", Attacks.BaggageAsync),
+        ("2: certificates under 49 intermediates with P-521 keys, 230 KB/s", Attacks.CertificatesAsync),
+        ("3: INITIAL_WINDOW_SIZE 0, 200 tunnels on each of 8 connections", Attacks.ClosedWindowAsync),
+        ("4: DATA frames of one byte, 5 MB/s", Attacks.TinyFramesAsync),
+        ("5: silent connections to readiness, metrics and admin", Attacks.SilenceAsync),
+    ];
+
+    /// <summary>Names of the attacks, in order.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. s_attacks.Select(attack => attack.Name)];
+
+    /// <summary>One attack on a host of its own.</summary>
+    /// <param name="number">1 to 5.</param>
+    /// <param name="options">How.</param>
+    public static async Task<AttackResult> RunAsync(int number, AttackOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var (name, attack) = s_attacks[number - 1];
+        using var endpoints = new Endpoints();
+        await using var host = await TargetHost.StartAsync(options);
+        var neighbour = new Neighbour(host.Authority);
+
+        // The first requests warm up both sides; then what is quiet.
+        await MeasureAsync(neighbour, TimeSpan.FromSeconds(2), []);
+        var quiet = await MeasureAsync(neighbour, TimeSpan.FromSeconds(options.QuietSeconds), []);
+        await Task.Delay(500);
+        var before = host.Resident;
+        var failures = new List<string>();
+        var peak = before;
+        var used = host.Used;
+        var from = Stopwatch.GetTimestamp();
+        Dictionary<string, List<double>> attacked;
+        using (var stop = new CancellationTokenSource(TimeSpan.FromSeconds(options.Seconds)))
+        using (var measured = new CancellationTokenSource())
+        {
+            var watching = WatchAsync();
+            var measuring = neighbour.MeasureAsync(failures, measured.Token);
+            await attack(host, stop.Token);
+            await measured.CancelAsync();
+            attacked = await measuring;
+            await watching;
+
+            async Task WatchAsync()
+            {
+                while (!measured.IsCancellationRequested)
+                {
+                    peak = Math.Max(peak, host.Resident);
+                    await Task.Delay(20);
+                }
+            }
+        }
+
+        var processors = (host.Used - used) / Stopwatch.GetElapsedTime(from);
+        var after = await RecoverAsync(host, before * options.MaxLeft, options.Recovery);
+        Latency[] latencies =
+        [
+            .. quiet.Select(pair => new Latency(pair.Key, Percentile(pair.Value), Percentile(attacked[pair.Key]), attacked[pair.Key].Count)),
+        ];
+        return new AttackResult
+        {
+            Name = name,
+            Before = before,
+            Peak = peak,
+            After = after,
+            Processors = processors,
+            Latencies = latencies,
+            Failures = failures,
+            Faults = [.. Judge(options, before, peak, after, latencies, failures)],
+        };
+    }
+
+    private static IEnumerable<string> Judge(
+        AttackOptions options, double before, double peak, double after, IEnumerable<Latency> latencies, List<string> failures)
+    {
+        var culture = CultureInfo.InvariantCulture;
+        if (peak > options.MaxResidentMegabytes)
+        {
+            yield return string.Create(culture, $"{peak:0.0} MB resident, and at most {options.MaxResidentMegabytes} are allowed");
+        }
+
+        if (after > before * options.MaxLeft)
+        {
+            yield return string.Create(culture, $"{after:0.0} MB resident {options.Recovery.TotalSeconds:0} s later, and before it were {before:0.0}: at most {options.MaxLeft}x are allowed");
+        }
+
+        foreach (var latency in latencies)
+        {
+            // Below a millisecond a p99 is the scheduler's mood.
+            var most = Math.Max(latency.Quiet, 1) * options.MaxLatencyFactor;
+            if (latency.Samples == 0 || latency.Attacked > most)
+            {
+                yield return string.Create(culture, $"{latency.What}: p99 {latency.Attacked:0.00} ms ({latency.Samples} samples), and at most {most:0.00} are allowed");
+            }
+        }
+
+        if (failures.Count > 0)
+        {
+            yield return $"{failures.Count} of the neighbour's requests failed, such as {failures[0]}";
+        }
+    }
+
+    private static async Task<Dictionary<string, List<double>>> MeasureAsync(Neighbour neighbour, TimeSpan time, List<string> failures)
+    {
+        using var stop = new CancellationTokenSource(time);
+        return await neighbour.MeasureAsync(failures, stop.Token);
+    }
+
+    private static async Task<double> RecoverAsync(TargetHost host, double enough, TimeSpan time)
+    {
+        var from = Stopwatch.GetTimestamp();
+        var least = host.Resident;
+        while (least > enough && Stopwatch.GetElapsedTime(from) < time)
+        {
+            await Task.Delay(250);
+            least = Math.Min(least, host.Resident);
+        }
+
+        return least;
+    }
+
+    private static double Percentile(List<double> times)
+    {
+        if (times.Count == 0)
+        {
+            return 0;
+        }
+
+        times.Sort();
+        return times[Math.Min(times.Count - 1, (int)(times.Count * 0.99))];
+    }
+}
