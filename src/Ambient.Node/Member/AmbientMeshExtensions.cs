@@ -1,11 +1,13 @@
 using Ambient.Hbone.AspNetCore;
 using Ambient.Node.Member;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.Hosting;
@@ -18,8 +20,10 @@ public static class AmbientMeshExtensions
     /// HBONE on the pod's address, port 15008; callers are authenticated by their certificates and show as
     /// <c>HttpContext.User</c> and <see cref="IHboneConnectionFeature"/>; policies of the workload are enforced before the
     /// application's middleware; and clients of <c>IHttpClientFactory</c> reach services of the mesh by name, through HBONE,
-    /// with this workload's certificate. Other endpoints of Kestrel are served only if the application adds them, and the
-    /// same policies guard them.
+    /// with this workload's certificate. Kestrel's other endpoints (<c>ASPNETCORE_URLS</c>, <c>HTTP_PORTS</c>, <c>Kestrel:Endpoints</c>,
+    /// <c>app.Urls</c>) are served as written, and the same policies guard them, save for what <see cref="AmbientMeshOptions.ProbePaths"/>
+    /// and <see cref="AmbientMeshOptions.ProbePorts"/> leave open; without any, only HBONE is served. Adds the authentication scheme
+    /// <see cref="MeshClaims.AuthenticationType"/>, the default where the application has no scheme of its own.
     /// </summary>
     /// <param name="builder">The application's builder.</param>
     /// <returns>The builder.</returns>
@@ -37,34 +41,47 @@ public static class AmbientMeshExtensions
         AddOptions(builder);
         AddServer(services);
         services.AddSingleton<MeshMember>();
+        services.AddSingleton<PlainEndpoints>();
         services.AddHostedService(static provider => provider.GetRequiredService<MeshMember>());
         services.AddSingleton(static provider => new MeshConnector(provider.GetRequiredService<MeshMember>(), provider.GetRequiredService<IOptions<AmbientMeshOptions>>()));
         services.AddHttpClient();
 
-        // Read here and not from the options: clients are configured before there is a provider to ask.
-        if (!string.Equals(builder.Configuration[$"{AmbientMeshOptions.SectionName}:{nameof(AmbientMeshOptions.AllClients)}"], "false", StringComparison.OrdinalIgnoreCase))
-        {
-            services.ConfigureHttpClientDefaults(static client => client.AddMeshHandler());
-        }
-
+        // First of the filters, so that what it does after the others have run is the last word on a client's handler.
+        services.Insert(0, ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, MeshClientFilter>());
+        AddAuthentication(services);
         return builder;
     }
 
     /// <summary>
     /// Sends a client's connections through the mesh: names of services (<c>reviews</c>, <c>reviews.shop</c>, the full name) are
     /// found in it and reached through HBONE; other hosts are dialled plainly. Needed only where <c>Ambient:AllClients</c> is
-    /// false. Replaces the client's <see cref="SocketsHttpHandler.ConnectCallback"/>.
+    /// false. Replaces the <see cref="SocketsHttpHandler.ConnectCallback"/> of the client's primary handler, whoever configured it and
+    /// when; a primary handler of another type is an error when the client is first made.
     /// </summary>
     /// <param name="builder">The client's builder.</param>
     /// <returns>The builder.</returns>
     public static IHttpClientBuilder AddMeshHandler(this IHttpClientBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        return builder.UseSocketsHttpHandler(static (handler, provider) =>
-        {
-            AmbientMeshMarker.Require(provider);
-            provider.GetRequiredService<MeshConnector>().Configure(handler);
-        });
+        builder.Services.Configure<MeshClientOptions>(builder.Name, static client => client.ThroughMesh = true);
+        return builder.ConfigureAdditionalHttpMessageHandlers(static (_, provider) => AmbientMeshMarker.Require(provider));
+    }
+
+    /// <summary>Keeps a client outside the mesh, whatever <c>Ambient:AllClients</c> says: its connections are made as without the mesh.</summary>
+    /// <param name="builder">The client's builder.</param>
+    /// <returns>The builder.</returns>
+    public static IHttpClientBuilder WithoutMeshHandler(this IHttpClientBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.Services.Configure<MeshClientOptions>(builder.Name, static client => client.ThroughMesh = false);
+        return builder;
+    }
+
+    private static void AddAuthentication(IServiceCollection services)
+    {
+        services.AddAuthentication().AddScheme<AuthenticationSchemeOptions, MeshAuthenticationHandler>(MeshClaims.AuthenticationType, null);
+        services.AddSingleton<IPostConfigureOptions<AuthenticationOptions>, MeshAuthenticationDefaults>();
+        services.AddAuthorization();
     }
 
     private static void AddOptions(IHostApplicationBuilder builder)

@@ -56,6 +56,17 @@ public sealed class AmbientMeshOptions
     /// </summary>
     public TimeSpan StartTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Time that open requests get at shutdown, up to an hour. Default 5 seconds. The host's own shutdown timeout still applies.</summary>
-    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
+    /// <summary>
+    /// Time that open requests get at shutdown, up to an hour. Default null: the host's own <c>ShutdownTimeout</c>, which bounds it in any case.
+    /// </summary>
+    public TimeSpan? DrainTimeout { get; set; }
+
+    /// <summary>
+    /// Paths that anybody may GET or HEAD on the plain endpoints, whatever the policies say: those that liveness and readiness probes ask,
+    /// for example <c>/healthz</c>. Compared letter for letter with the whole path. Default none.
+    /// </summary>
+    public IList<string> ProbePaths { get; } = [];
+
+    /// <summary>Ports of plain endpoints that no policy guards, 1 to 65535: those that only probes and scrapers are told. Default none.</summary>
+    public IList<int> ProbePorts { get; } = [];
 }

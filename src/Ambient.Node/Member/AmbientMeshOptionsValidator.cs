@@ -34,7 +34,7 @@ internal sealed class AmbientMeshOptionsValidator : IValidateOptions<AmbientMesh
 
         if (!TrustDomain.TryParse(options.TrustDomain, out _))
         {
-            errors.Add($"Ambient:TrustDomain: \"{options.TrustDomain}\" is no trust domain (a-z, 0-9, '.', '-', '_')");
+            errors.Add($"Ambient:TrustDomain: \"{options.TrustDomain}\" is not a trust domain (a-z, 0-9, '.', '-', '_')");
         }
 
         if (options.StartTimeout < TimeSpan.FromSeconds(1) || options.StartTimeout > TimeSpan.FromMinutes(10))
@@ -45,6 +45,16 @@ internal sealed class AmbientMeshOptionsValidator : IValidateOptions<AmbientMesh
         if (options.DrainTimeout < TimeSpan.Zero || options.DrainTimeout > TimeSpan.FromHours(1))
         {
             errors.Add($"Ambient:DrainTimeout: {options.DrainTimeout} is not between zero and one hour");
+        }
+
+        foreach (var path in options.ProbePaths.Where(static path => path is not ['/', ..] || path.AsSpan().ContainsAny("?#")))
+        {
+            errors.Add($"Ambient:ProbePaths: \"{path}\" is not a path such as /healthz");
+        }
+
+        foreach (var port in options.ProbePorts.Where(static port => port is < 1 or > ushort.MaxValue))
+        {
+            errors.Add($"Ambient:ProbePorts: {port} is not a port from 1 to 65535");
         }
 
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);

@@ -1,10 +1,12 @@
 using System.Net;
 using Ambient.Hbone.AspNetCore;
 using Ambient.Policy.Authorization;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Ambient.Node.Member;
 
@@ -13,8 +15,13 @@ namespace Ambient.Node.Member;
 /// caller as <c>HttpContext.User</c>. Requests that came by another of Kestrel's endpoints have no identity, and the policies
 /// decide about them as a ztunnel does about plain text.
 /// </summary>
-internal sealed partial class MemberGuard(MeshMember member, ILogger<MemberGuard> logger) : IStartupFilter
+internal sealed partial class MemberGuard(
+    MeshMember member, IOptions<AmbientMeshOptions> options, IOptions<AuthenticationOptions> authentication, ILogger<MemberGuard> logger) : IStartupFilter
 {
+    private readonly HashSet<string> _probePaths = new(options.Value.ProbePaths, StringComparer.Ordinal);
+    private readonly HashSet<int> _probePorts = [.. options.Value.ProbePorts];
+    private readonly bool _meshIsDefault = MeshAuthenticationDefaults.IsMesh(authentication.Value);
+
     /// <inheritdoc/>
     public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
     {
@@ -25,6 +32,11 @@ internal sealed partial class MemberGuard(MeshMember member, ILogger<MemberGuard
     private Task Guard(HttpContext http, RequestDelegate next)
     {
         var connection = http.Features.Get<IHboneConnectionFeature>() as MemberConnection;
+        if (connection is null && IsProbe(http))
+        {
+            return next(http);
+        }
+
         if (member.Self.Current is not { } workload)
         {
             http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
@@ -43,13 +55,19 @@ internal sealed partial class MemberGuard(MeshMember member, ILogger<MemberGuard
             return Task.CompletedTask;
         }
 
-        if (connection is not null)
+        // With a scheme of the application's own, its token is what counts: a caller without one must not pass for authenticated.
+        if (connection is not null && _meshIsDefault)
         {
             http.User = connection.User;
         }
 
         return next(http);
     }
+
+    /// <summary>What the application's options leave open to whoever asks: never inside a tunnel, where the caller is known.</summary>
+    private bool IsProbe(HttpContext http) =>
+        _probePorts.Contains(http.Connection.LocalPort)
+        || (_probePaths.Contains(http.Request.Path.Value ?? "") && (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method)));
 
     private static IPEndPoint EndPoint(IPAddress? address, int port) => address switch
     {

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Mesh;
 using Ambient.Node.Capture.Dns;
 using Ambient.Node.Connections;
 using Ambient.Policy.Routing.Connections;
@@ -10,13 +12,17 @@ namespace Ambient.Node.Member;
 
 /// <summary>
 /// Makes the connections of an application's clients as the mesh says: the same decisions as at a ztunnel, without leaving the
-/// process. For clients that <c>IHttpClientFactory</c> does not make: set <see cref="ConnectAsync"/> as
-/// <see cref="SocketsHttpHandler.ConnectCallback"/>.
+/// process. Clients that <c>IHttpClientFactory</c> does not make (<c>new HttpClient()</c>, <c>GrpcChannel.ForAddress</c>) know nothing of
+/// the mesh: give them <see cref="CreateHandler"/>, for example as <c>GrpcChannelOptions.HttpHandler</c>.
 /// </summary>
 public sealed class MeshConnector
 {
     private static readonly TimeSpan s_connectionLifetime = TimeSpan.FromMinutes(2);
 
+    /// <summary>How many candidates a new connection chooses from; where several replicas serve, the one with the fewest connections is taken.</summary>
+    private const int Choices = 4;
+
+    private readonly ConcurrentDictionary<(IPEndPoint Hop, string Authority), int> _open = new();
     private readonly MeshMember _member;
     private readonly NameRules _names;
 
@@ -51,7 +57,7 @@ public sealed class MeshConnector
         }
 
         // 2. Where to: a pure decision over one snapshot.
-        var route = DestinationResolver.Resolve(mesh, source, new IPEndPoint(address, port), Random.Shared);
+        var route = Choose(mesh, source, new IPEndPoint(address, port));
         if (route is not { Error: null, NextHop: { } nextHop })
         {
             throw new IOException($"{host}:{port}: {route.Error ?? "no valid routing destination"}");
@@ -69,15 +75,63 @@ public sealed class MeshConnector
                     tunnel = await _member.Client.ConnectWithinAsync(tunnel, ConnectRequests.Within(request, source.Network, route), cancellationToken).ConfigureAwait(false);
                 }
 
-                return tunnel.AsStream();
+                return new CountedStream(tunnel.AsStream(), Count(KeyOf(route)));
             default:
                 var socket = await _member.Connector.ConnectAsync(nextHop, null, cancellationToken).ConfigureAwait(false);
-                return new NetworkStream(socket, ownsSocket: true);
+                return new CountedStream(new NetworkStream(socket, ownsSocket: true), Count(KeyOf(route)));
         }
     }
 
+    /// <summary>
+    /// A primary handler whose connections go through the mesh, for clients that <c>IHttpClientFactory</c> does not make. HTTP/2 requests are
+    /// spread over a few connections, each to a replica of its own where there are several; with HTTP/1.1 every connection chooses.
+    /// </summary>
+    /// <param name="handler">
+    /// Its settings are used, apart from <see cref="SocketsHttpHandler.ConnectCallback"/> and <see cref="SocketsHttpHandler.UseProxy"/>, which are
+    /// replaced; it belongs to the result from here on. Null: a new one.
+    /// </param>
+    public HttpMessageHandler CreateHandler(SocketsHttpHandler? handler = null)
+    {
+        handler ??= new SocketsHttpHandler();
+        Configure(handler);
+        return new MeshHttpHandler(handler);
+    }
+
+    /// <summary>Rolls several times and keeps the route with the fewest connections of ours: the decision itself stays a pure function.</summary>
+    private ConnectionRoute Choose(MeshSnapshot mesh, Workload source, IPEndPoint destination)
+    {
+        var best = DestinationResolver.Resolve(mesh, source, destination, Random.Shared);
+        for (var i = 1; i < Choices && best is { Error: null, NextHop: not null } && OpenTo(best) > 0; i++)
+        {
+            var other = DestinationResolver.Resolve(mesh, source, destination, Random.Shared);
+            if (other is { Error: null, NextHop: not null } && OpenTo(other) < OpenTo(best))
+            {
+                best = other;
+            }
+        }
+
+        return best;
+    }
+
+    private int OpenTo(ConnectionRoute route) => _open.GetValueOrDefault(KeyOf(route));
+
+    private static (IPEndPoint Hop, string Authority) KeyOf(ConnectionRoute route) => (route.NextHop!, route.Authority ?? "");
+
+    /// <summary>Counts a connection; what comes back counts it out again, and keeps nothing of a replica that no connection leads to.</summary>
+    private Action Count((IPEndPoint Hop, string Authority) to)
+    {
+        _open.AddOrUpdate(to, 1, static (_, open) => open + 1);
+        return () =>
+        {
+            if (_open.AddOrUpdate(to, 0, static (_, open) => open - 1) <= 0)
+            {
+                _open.TryRemove(new KeyValuePair<(IPEndPoint, string), int>(to, 0));
+            }
+        };
+    }
+
     /// <summary>Makes a handler connect through the mesh.</summary>
-    internal void Configure(SocketsHttpHandler handler)
+    private void Configure(SocketsHttpHandler handler)
     {
         handler.ConnectCallback = ConnectAsync;
 

@@ -28,6 +28,8 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     private readonly Stack<IAsyncDisposable> _owned = new();
     private readonly AmbientMeshOptions _options;
     private readonly HboneTransport _transport;
+    private readonly PlainEndpoints _plain;
+    private readonly TimeSpan _drainTimeout;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -40,10 +42,12 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     private Task _draining = Task.CompletedTask;
 
     /// <summary>Created by the container; does nothing before the host starts.</summary>
-    public MeshMember(IOptions<AmbientMeshOptions> options, HboneTransport transport, ILoggerFactory loggers, TimeProvider time)
+    public MeshMember(IOptions<AmbientMeshOptions> options, HboneTransport transport, ILoggerFactory loggers, TimeProvider time, PlainEndpoints plain, IOptions<HostOptions> host)
     {
         _options = options.Value;
         _transport = transport;
+        _plain = plain;
+        _drainTimeout = _options.DrainTimeout ?? host.Value.ShutdownTimeout;
         _loggers = loggers;
         _logger = loggers.CreateLogger<MeshMember>();
         _time = time;
@@ -66,12 +70,13 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     /// <inheritdoc/>
     public async Task StartingAsync(CancellationToken cancellationToken)
     {
+        _plain.Declare();
         // Unlike the hosts, an application keeps the machine's roots: its other clients call HTTPS servers outside the mesh.
         var source = Own(MeshSource.Create(Discovery(), _store, _loggers.CreateLogger("Ambient.Node.Discovery"), _time));
         var authority = Own(await Authority.OpenAsync(new AuthorityOptions { Folder = _options.AuthorityFolder, TrustDomain = _options.TrustDomain }, _loggers, _time, cancellationToken).ConfigureAwait(false));
         _svids = Own(new SvidCache(authority, null, _time, _loggers.CreateLogger<SvidCache>()));
         _client = Own(new HboneClient(new HboneClientOptions { Connector = Connector }, _svids, _time));
-        await source.StartAsync(cancellationToken).ConfigureAwait(false);
+        await StartAsync(source, cancellationToken).ConfigureAwait(false);
         var self = await WaitForSelfAsync(cancellationToken).ConfigureAwait(false);
         await _svids.GetSvidAsync(self.Identity, cancellationToken).ConfigureAwait(false);
     }
@@ -137,6 +142,24 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         TrustDomain = _options.TrustDomain,
     };
 
+    /// <summary>Starts the source, and gives up with everything that is wrong with it when the start's time is over.</summary>
+    private async Task StartAsync(IMeshSource source, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), patience, _options.StartTimeout, Timeout.InfiniteTimeSpan);
+        await using (timer.ConfigureAwait(false))
+        {
+            try
+            {
+                await source.StartAsync(patience.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw new InvalidOperationException($"the mesh was not known within {_options.StartTimeout} (Ambient:StartTimeout)", e);
+            }
+        }
+    }
+
     private async Task DrainAsync(CancellationToken cancellationToken)
     {
         if (_listener is null)
@@ -145,7 +168,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         }
 
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), deadline, _options.DrainTimeout, Timeout.InfiniteTimeSpan);
+        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), deadline, _drainTimeout, Timeout.InfiniteTimeSpan);
         await _listener.ShutdownAsync(deadline.Token).ConfigureAwait(false);
     }
 

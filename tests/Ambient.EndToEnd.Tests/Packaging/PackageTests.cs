@@ -9,20 +9,18 @@ namespace Ambient.EndToEnd.Tests.Packaging;
 /// What a stranger gets: the packages that <c>./build.sh pack</c> writes, restored into a project outside the repository,
 /// with a package cache of its own so that nothing older can stand in for them, running the README's quick start.
 /// </summary>
-public sealed class PackageTests : IDisposable
+public sealed class PackageTests(PackageTests.Packed packed) : IClassFixture<PackageTests.Packed>
 {
     private static readonly string[] s_packages = ["Ambient.Core", "Ambient.Hbone", "Ambient.Policy", "Ambient.Node"];
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("ambient-quickstart-").FullName;
-
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    private readonly string _folder = packed.Folder;
 
     [SkippableFact]
     public async Task Packed_RestoredOutsideTheRepository_RunsTheReadmesQuickStart()
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "build.sh is for Linux");
-        var version = await PackAsync();
-        var project = WriteProject(version);
+        var version = await packed.Version.Value;
+        var project = WriteProject(version, "shop", ReadmeQuickStart.ReadFiles(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "README.md"))));
         await RunAsync("dotnet", ["build", project, "-v", "quiet", "-tl:off", "-nodeReuse:false"], TimeSpan.FromMinutes(5), Variables());
         AssertCacheHolds(version);
 
@@ -33,6 +31,26 @@ public sealed class PackageTests : IDisposable
             () => Task.FromResult(shop.HasExited || shop.Since(0).Contains(Greeting)), TimeSpan.FromSeconds(120), CancellationToken.None);
 
         Assert.True(greeted && shop.Since(0).Contains(Greeting), $"the quick start said:\n{string.Join('\n', shop.Since(0))}");
+    }
+
+    [SkippableFact]
+    public async Task Packed_InANewcomersFirstHour_HasNoTraps()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "build.sh is for Linux");
+        var program = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "tests", "Ambient.EndToEnd.Tests", "Packaging", "FirstHour", "Program.cs"));
+        var version = await packed.Version.Value;
+        var project = WriteProject(version, "hour", new Dictionary<string, string> { ["Program.cs"] = program });
+        await RunAsync("dotnet", ["build", project, "-v", "quiet", "-tl:off", "-nodeReuse:false"], TimeSpan.FromMinutes(5), Variables());
+
+        await using var hour = ChildProcess.Start("hour", _folder, "bash", ["-c", "cd \"$0\" && exec dotnet out/hour.dll", Path.GetDirectoryName(project)!], Variables());
+        await Stage.UntilAsync(
+            () => Task.FromResult(hour.HasExited || hour.Since(0).Contains("THE HOUR IS OVER")), TimeSpan.FromSeconds(240), CancellationToken.None);
+        var said = hour.Since(0);
+
+        Assert.True(said.Contains("THE HOUR IS OVER") && !said.Any(line => line.StartsWith("FAIL", StringComparison.Ordinal)), string.Join('\n', said));
+        Assert.Equal(
+            ["all-clients", "authorize", "bad-yaml", "drain", "handlers", "own-scheme", "probe", "replicas", "urls"],
+            said.Where(line => line.StartsWith("PASS ", StringComparison.Ordinal)).Select(line => line[5..]).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -53,10 +71,10 @@ public sealed class PackageTests : IDisposable
         return Assert.Single(versions.Distinct());
     }
 
-    private string WriteProject(string version)
+    private string WriteProject(string version, string name, IReadOnlyDictionary<string, string> files)
     {
-        var project = Directory.CreateDirectory(Path.Combine(_folder, "shop")).FullName;
-        foreach (var (path, text) in ReadmeQuickStart.ReadFiles(File.ReadAllText(Path.Combine(Repository.Root, "README.md"))))
+        var project = Directory.CreateDirectory(Path.Combine(_folder, name)).FullName;
+        foreach (var (path, text) in files)
         {
             var file = Path.Combine(project, path);
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
@@ -76,7 +94,7 @@ public sealed class PackageTests : IDisposable
               </packageSourceMapping>
             </configuration>
             """);
-        var csproj = Path.Combine(project, "shop.csproj");
+        var csproj = Path.Combine(project, $"{name}.csproj");
         File.WriteAllText(csproj, $"""
             <Project Sdk="Microsoft.NET.Sdk.Web">
               <PropertyGroup>
@@ -153,5 +171,15 @@ public sealed class PackageTests : IDisposable
                 }
             }
         }
+    }
+
+    /// <summary>The packages, made once, and the folder that what is built from them shares.</summary>
+    public sealed class Packed : IDisposable
+    {
+        public string Folder { get; } = Directory.CreateTempSubdirectory("ambient-quickstart-").FullName;
+
+        public Lazy<Task<string>> Version { get; } = new(PackAsync);
+
+        public void Dispose() => Directory.Delete(Folder, recursive: true);
     }
 }

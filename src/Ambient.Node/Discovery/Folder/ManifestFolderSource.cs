@@ -25,6 +25,7 @@ internal sealed class ManifestFolderSource : IMeshSource
     private Task _run = Task.CompletedTask;
     private bool _started;
     private bool _wrong;
+    private volatile ConfigurationErrors? _firstErrors;
 
     public ManifestFolderSource(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time)
     {
@@ -60,7 +61,14 @@ internal sealed class ManifestFolderSource : IMeshSource
 
         _started = true;
         _run = Task.Run(RunAsync, CancellationToken.None);
-        await _first.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await _first.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_firstErrors is { } errors)
+        {
+            throw new MeshSourceException($"{_folder.Path} cannot be the mesh: {errors.Count} error(s)", errors.Items);
+        }
     }
 
     /// <inheritdoc/>
@@ -175,6 +183,7 @@ internal sealed class ManifestFolderSource : IMeshSource
         }
         else
         {
+            _firstErrors = errors;
             DiscoveryLog.WaitingForFirst(_logger, _folder.Path, errors.Count);
         }
     }

@@ -12,6 +12,9 @@ public interface IMeshSource : IAsyncDisposable
     /// awaits it serves nothing before.
     /// </summary>
     /// <param name="cancellationToken">Gives up waiting for the first mesh.</param>
-    /// <exception cref="MeshSourceException">The source cannot work: it does not exist, or is read once and is wrong.</exception>
+    /// <exception cref="MeshSourceException">
+    /// The source cannot work: it does not exist, or is read once and is wrong; or waiting was given up while what it holds was wrong.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Waiting was given up before anything was known.</exception>
     Task StartAsync(CancellationToken cancellationToken);
 }
