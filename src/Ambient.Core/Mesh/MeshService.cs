@@ -3,7 +3,7 @@ using System.Net;
 
 namespace Ambient.Mesh;
 
-/// <summary>A service of the mesh. Field for field the <c>istio.workload.Service</c> message.</summary>
+/// <summary>A service of the mesh. Field for field the <c>istio.workload.Service</c> message, and <see cref="Aliases"/>.</summary>
 public sealed record MeshService
 {
     /// <summary>Name of the Kubernetes Service or ServiceEntry.</summary>
@@ -22,6 +22,9 @@ public sealed record MeshService
         get;
         init => (field, _key) = (value, null);
     }
+
+    /// <summary>Other hostnames that lead to the service: those of Kubernetes Services of type ExternalName that name it.</summary>
+    public ImmutableArray<string> Aliases { get; init; } = [];
 
     /// <summary>Exact virtual addresses.</summary>
     public ImmutableArray<NetworkAddress> Vips { get; init; } = [];
@@ -68,6 +71,7 @@ public sealed record MeshService
             && Name == other.Name
             && Namespace == other.Namespace
             && Hostname == other.Hostname
+            && StructuralEquality.Same(Aliases, other.Aliases)
             && StructuralEquality.Same(Vips, other.Vips)
             && StructuralEquality.Same(CidrVips, other.CidrVips)
             && StructuralEquality.Same(Ports, other.Ports)

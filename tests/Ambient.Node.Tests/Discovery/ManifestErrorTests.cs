@@ -120,9 +120,9 @@ public sealed class ManifestErrorTests
     }
 
     [Fact]
-    public void Object_DefinedTwice_IsReportedWithBothPlaces()
+    public void Object_DefinedTwiceDifferently_IsReportedWithBothPlaces()
     {
-        var error = Assert.Single(ManifestText.Errors("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"));
+        var error = Assert.Single(ManifestText.Errors("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {b: c}}\n"));
         Assert.Equal(7, error.Line);
         Assert.Contains("a.yaml:1:1", error.Message, StringComparison.Ordinal);
     }

@@ -214,6 +214,61 @@ public sealed class ManifestFolderSourceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Files_ThatAreNoManifests_AreNamedAndTheOthersRead()
+    {
+        Write("shop.yaml", Pod("shop"));
+        Write("kustomization.yaml", "resources:\n- shop.yaml\n");
+        Write("values.yaml", "replicas: 2\n");
+        Write("OTHER.YAML", Pod("other"));
+        Write(".hidden.json", "{}");
+        await StartAsync();
+        Assert.Equal(["shop"], Names());
+        Assert.Contains(_logger.Lines, line => line.Contains("kustomization.yaml holds no Kubernetes object", StringComparison.Ordinal));
+        Assert.Contains(_logger.Lines, line => line.Contains("values.yaml holds no Kubernetes object", StringComparison.Ordinal));
+        Assert.Contains(_logger.Lines, line => line.Contains("OTHER.YAML is not read", StringComparison.Ordinal));
+        Assert.Contains(_logger.Lines, line => line.Contains(".hidden.json is not read", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Json_IsReadAndWatched()
+    {
+        Write("a.json", """{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}""");
+        Write("b.json", "\ufeff" + """{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "b"}}""");
+        await StartAsync();
+        Assert.Equal(["a", "b"], Names());
+        Write("a.json", """{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "c"}}""");
+        await UntilAsync("b", "c");
+    }
+
+    [Fact]
+    public async Task Mesh_Empty_IsSaid()
+    {
+        Write("a.yaml", "# nothing yet\n");
+        await StartAsync();
+        Assert.Contains("is empty", await _logger.WaitForAsync("is empty"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Object_MovedBetweenFiles_IsNoError()
+    {
+        Write("b.yaml", Pod("b") + "---\n" + Pod("moved"));
+        await StartAsync();
+
+        // First it is in both files, the same: one object, and a warning.
+        Write("a.yaml", Pod("moved"));
+        await _logger.WaitForAsync("occurs twice and says the same");
+        Write("b.yaml", Pod("b"));
+        Write("c.yaml", Pod("c"));
+        await UntilAsync("b", "c", "moved");
+
+        // And in one edit of two files, it is never anything else.
+        Write("a.yaml", Pod("a"));
+        Write("b.yaml", Pod("b") + "---\n" + Pod("moved"));
+        await UntilAsync("a", "b", "c", "moved");
+        Assert.DoesNotContain(_logger.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Folder_Quiet_CostsNothing()
     {
         Write("a.yaml", Pod("a"));

@@ -114,14 +114,18 @@ internal sealed class ServiceIndex
                 Claim(_vips, vip, now!);
             }
 
-            if (old is not null && old.Hostname != now?.Hostname)
+            if (old is not null)
             {
-                Release(_hostnames, old.Hostname, old.Key);
+                ReleaseNames(old, now);
             }
 
             if (now is not null)
             {
                 Claim(_hostnames, now.Hostname, now);
+                foreach (var alias in now.Aliases)
+                {
+                    Claim(_hostnames, alias, now);
+                }
             }
 
             ReplaceRanges(old, now);
@@ -149,6 +153,25 @@ internal sealed class ServiceIndex
             }
 
             return addresses;
+        }
+
+        private void ReleaseNames(MeshService old, MeshService? now)
+        {
+            if (!Has(now, old.Hostname))
+            {
+                Release(_hostnames, old.Hostname, old.Key);
+            }
+
+            foreach (var alias in old.Aliases)
+            {
+                if (!Has(now, alias))
+                {
+                    Release(_hostnames, alias, old.Key);
+                }
+            }
+
+            static bool Has(MeshService? service, string hostname) =>
+                service is not null && (service.Hostname == hostname || service.Aliases.Contains(hostname));
         }
 
         private void ReplaceRanges(MeshService? old, MeshService? now)

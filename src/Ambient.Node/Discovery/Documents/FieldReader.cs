@@ -107,10 +107,10 @@ internal sealed class FieldReader
         return value;
     }
 
-    /// <summary>A string field with one of the given values, or null.</summary>
+    /// <summary>A string field with one of the given values, or null; an empty one says nothing.</summary>
     public string? OneOf(string field, params ReadOnlySpan<string> values)
     {
-        if (String(field) is not { } value)
+        if (String(field) is not { Length: > 0 } value)
         {
             return null;
         }

@@ -12,9 +12,21 @@ internal abstract class YamlNode(int line, int column)
     /// <summary>How many nodes the subtree has when every alias in it is written out.</summary>
     public abstract int Size { get; }
 
+    /// <summary>Whether the subtree has a mapping with <see cref="YamlMapping.Problems"/>.</summary>
+    public virtual bool HasProblems => false;
+
     /// <summary>What the node is, for messages.</summary>
     public abstract string Describe();
 }
+
+/// <summary>
+/// Something that makes the meaning of a mapping uncertain although the text can be read: a key that appears twice, a
+/// merge of what is not a mapping. It counts only where the mapping is used.
+/// </summary>
+/// <param name="Line">Line, from 1.</param>
+/// <param name="Column">Column, from 1.</param>
+/// <param name="Message">What is wrong.</param>
+internal readonly record struct YamlProblem(int Line, int Column, string Message);
 
 /// <summary>A scalar. Its type follows from its text and whether it was quoted.</summary>
 internal sealed class YamlScalar(string value, bool plain, string? tag, int line, int column) : YamlNode(line, column)
@@ -60,12 +72,22 @@ internal sealed class YamlSequence(List<YamlNode> items, string? tag, int line, 
     public override int Size { get; } = YamlSize.Sum(items);
 
     /// <inheritdoc/>
+    public override bool HasProblems { get; } = items.Exists(static item => item.HasProblems);
+
+    /// <inheritdoc/>
     public override string Describe() => "a list";
 }
 
-/// <summary>A mapping. Keys are scalars and appear once.</summary>
-internal sealed class YamlMapping(List<KeyValuePair<YamlScalar, YamlNode>> entries, int line, int column) : YamlNode(line, column)
+/// <summary>A mapping. Keys are scalars and appear once; merged mappings (<c>&lt;&lt;</c>) are written out.</summary>
+internal sealed class YamlMapping(
+    List<KeyValuePair<YamlScalar, YamlNode>> entries, int line, int column, IReadOnlyList<YamlProblem>? problems = null) : YamlNode(line, column)
 {
+    /// <summary>What makes this mapping's own meaning uncertain.</summary>
+    public IReadOnlyList<YamlProblem> Problems { get; } = problems ?? [];
+
+    /// <inheritdoc/>
+    public override bool HasProblems { get; } = problems is { Count: > 0 } || entries.Exists(static entry => entry.Value.HasProblems);
+
     /// <summary>Entries in written order.</summary>
     public List<KeyValuePair<YamlScalar, YamlNode>> Entries { get; } = entries;
 

@@ -1,47 +1,51 @@
-using YamlDotNet.Core;
-using YamlDotNet.Core.Events;
-
 namespace Ambient.Node.Discovery.Documents;
 
 /// <summary>
-/// Reads YAML node by node over YamlDotNet's event parser, which needs no reflection. Holds no more than the node that
-/// was asked for, so a large file streams. Every way in which the text can be wrong surfaces as
-/// <see cref="YamlReadException"/> with its place.
+/// Reads YAML node by node. Holds no more than the node that was asked for, so a large file streams. Every way in which
+/// the text can be wrong surfaces as <see cref="YamlReadException"/> with its place.
 /// </summary>
 internal sealed class YamlReader
 {
-    private readonly Parser _parser;
+    private readonly YamlParser _parser;
     private readonly YamlLimits _limits;
+    private readonly bool _tolerant;
     private readonly Dictionary<string, YamlNode> _anchors = new(StringComparer.Ordinal);
     private int _documents;
     private long _nodes;
     private int _depth;
 
-    public YamlReader(TextReader text, YamlLimits limits)
+    /// <summary>A reader of <paramref name="text"/>.</summary>
+    /// <param name="text">Text.</param>
+    /// <param name="limits">What it may cost.</param>
+    /// <param name="tolerant">
+    /// Whether problems of a mapping are left to whoever uses it (<see cref="YamlMapping.Problems"/>); otherwise the
+    /// first one ends the reading.
+    /// </param>
+    public YamlReader(TextReader text, YamlLimits limits, bool tolerant = false)
     {
         _limits = limits;
-        _parser = new Parser(new Scanner(text, skipComments: true));
-        Advance();
+        _tolerant = tolerant;
+        _parser = new YamlParser(text);
         Advance();
     }
 
     /// <summary>Line of the next node, from 1.</summary>
-    public int Line => (int)Current.Start.Line;
+    public int Line => Current.Line;
 
     /// <summary>Column of the next node, from 1.</summary>
-    public int Column => (int)Current.Start.Column;
+    public int Column => Current.Column;
 
-    private ParsingEvent Current => _parser.Current!;
+    private YamlEvent Current => _parser.Current;
 
     /// <summary>Goes to the next document; false at the end of the text.</summary>
     public bool NextDocument()
     {
-        if (Current is DocumentEnd)
+        if (Current.Kind == YamlEventKind.DocumentEnd)
         {
             Advance();
         }
 
-        if (Current is StreamEnd)
+        if (Current.Kind == YamlEventKind.StreamEnd)
         {
             return false;
         }
@@ -59,7 +63,7 @@ internal sealed class YamlReader
     /// <summary>Enters a mapping whose values the caller reads one by one with <see cref="NextKey"/>; false when the next node is something else.</summary>
     public bool EnterMapping()
     {
-        if (Current is not MappingStart)
+        if (Current.Kind != YamlEventKind.MappingStart)
         {
             return false;
         }
@@ -71,7 +75,7 @@ internal sealed class YamlReader
     /// <summary>The next key of the mapping entered last, or null at its end.</summary>
     public YamlScalar? NextKey()
     {
-        if (Current is MappingEnd)
+        if (Current.Kind == YamlEventKind.MappingEnd)
         {
             Leave();
             return null;
@@ -83,7 +87,7 @@ internal sealed class YamlReader
     /// <summary>Enters a sequence whose items the caller reads one by one while <see cref="NextItem"/>; false when the next node is something else.</summary>
     public bool EnterSequence()
     {
-        if (Current is not SequenceStart)
+        if (Current.Kind != YamlEventKind.SequenceStart)
         {
             return false;
         }
@@ -95,7 +99,7 @@ internal sealed class YamlReader
     /// <summary>Whether the sequence entered last has another item; leaves it when not.</summary>
     public bool NextItem()
     {
-        if (Current is SequenceEnd)
+        if (Current.Kind == YamlEventKind.SequenceEnd)
         {
             Leave();
             return false;
@@ -109,29 +113,29 @@ internal sealed class YamlReader
     {
         var start = Current;
         YamlNode node;
-        switch (start)
+        switch (start.Kind)
         {
-            case AnchorAlias alias:
-                if (!_anchors.TryGetValue(alias.Value.Value, out var target))
+            case YamlEventKind.Alias:
+                if (!_anchors.TryGetValue(start.Text, out var target))
                 {
-                    throw Error($"unknown alias *{alias.Value.Value}");
+                    throw Error($"unknown alias *{start.Text}");
                 }
 
                 Count(target.Size);
                 Advance();
                 return target;
 
-            case YamlDotNet.Core.Events.Scalar scalar:
+            case YamlEventKind.Scalar:
                 Count(1);
-                node = new YamlScalar(scalar.Value, scalar.Style == ScalarStyle.Plain && IsUntyped(scalar.Tag), LocalTag(scalar.Tag), Line, Column);
+                node = new YamlScalar(start.Text, IsPlain(start), LocalTag(start.Tag), Line, Column);
                 Advance();
                 break;
 
-            case SequenceStart:
+            case YamlEventKind.SequenceStart:
                 node = ReadSequence();
                 break;
 
-            case MappingStart:
+            case YamlEventKind.MappingStart:
                 node = ReadMapping();
                 break;
 
@@ -139,9 +143,9 @@ internal sealed class YamlReader
                 throw Error("expected a value");
         }
 
-        if (start is NodeEvent { Anchor.IsEmpty: false } anchored)
+        if (start.Anchor is { } anchor)
         {
-            _anchors[anchored.Anchor.Value] = node;
+            _anchors[anchor] = node;
         }
 
         return node;
@@ -149,7 +153,7 @@ internal sealed class YamlReader
 
     private YamlSequence ReadSequence()
     {
-        var (line, column, tag) = (Line, Column, LocalTag(((SequenceStart)Current).Tag));
+        var (line, column, tag) = (Line, Column, LocalTag(Current.Tag));
         Count(1);
         Enter();
         var items = new List<YamlNode>();
@@ -166,48 +170,46 @@ internal sealed class YamlReader
         var (line, column) = (Line, Column);
         Count(1);
         Enter();
-        var entries = new List<KeyValuePair<YamlScalar, YamlNode>>();
-        HashSet<string>? seen = null;
-        while (NextKey() is { } key)
+        var entries = new YamlEntries();
+        while (Current.Kind != YamlEventKind.MappingEnd)
         {
-            if (IsDuplicate(entries, key.Value, ref seen))
+            var key = ReadNode();
+            if (key is not YamlScalar name)
             {
-                throw new YamlReadException(key.Line, key.Column, $"the key \"{key.Value}\" appears twice");
+                entries.Problem(key, $"a key must be text; found {key.Describe()}");
+                ReadNode();
             }
-
-            entries.Add(new(key, ReadNode()));
+            else if (name is { IsPlain: true, Value: "<<" })
+            {
+                var value = ReadNode();
+                Count(value.Size);
+                entries.Merge(name, value);
+            }
+            else
+            {
+                entries.Add(name, ReadNode());
+            }
         }
 
-        return new YamlMapping(entries, line, column);
-    }
-
-    private static bool IsDuplicate(List<KeyValuePair<YamlScalar, YamlNode>> entries, string key, ref HashSet<string>? seen)
-    {
-        // Small mappings are scanned; a set is made only where scanning would become quadratic.
-        if (seen is null && entries.Count >= 16)
+        Leave();
+        var mapping = entries.Build(line, column);
+        if (!_tolerant && mapping.Problems is [var problem, ..])
         {
-            seen = entries.Select(entry => entry.Key.Value).ToHashSet(StringComparer.Ordinal);
+            throw new YamlReadException(problem.Line, problem.Column, problem.Message);
         }
 
-        return seen is null
-            ? entries.Exists(entry => entry.Key.Value == key)
-            : !seen.Add(key);
+        return mapping;
     }
 
     private YamlScalar ReadKey()
     {
-        if (Current is not YamlDotNet.Core.Events.Scalar scalar)
+        if (Current.Kind != YamlEventKind.Scalar)
         {
             throw Error("expected a plain key");
         }
 
-        if (scalar.Style == ScalarStyle.Plain && scalar.Value == "<<")
-        {
-            throw Error("merge keys (<<) are not supported; write the fields out");
-        }
-
         Count(1);
-        var key = new YamlScalar(scalar.Value, scalar.Style == ScalarStyle.Plain, null, Line, Column);
+        var key = new YamlScalar(Current.Text, Current.IsPlain, null, Line, Column);
         Advance();
         return key;
     }
@@ -239,36 +241,17 @@ internal sealed class YamlReader
 
     private YamlReadException Error(string message) => new(Line, Column, message);
 
-    private void Advance()
+    private void Advance() => _parser.MoveNext();
+
+    /// <summary>Whether a scalar's text says its type: one without quotes, unless a tag makes a string of it.</summary>
+    private static bool IsPlain(YamlEvent scalar) => scalar.Tag switch
     {
-        try
-        {
-            if (!_parser.MoveNext())
-            {
-                throw new YamlReadException(1, 1, "the text ended unexpectedly");
-            }
-        }
-        catch (YamlException e)
-        {
-            throw new YamlReadException((int)e.Start.Line, (int)e.Start.Column, Clean(e.Message));
-        }
-        catch (Exception e) when (e is not (YamlReadException or OutOfMemoryException or IOException or OperationCanceledException))
-        {
-            // The parser is fed hostile text; whatever it trips over is the text's fault, never the process's end.
-            var (line, column) = _parser.Current is { } current ? ((int)current.End.Line, (int)current.End.Column) : (1, 1);
-            throw new YamlReadException(line, column, "not readable as YAML from here on; a bracket, brace or quote may not be closed");
-        }
-    }
+        "!!int" or "!!float" or "!!bool" or "!!null" => true,
+        null or "!" => scalar.IsPlain,
+        var tag => scalar.IsPlain && LocalTag(tag) is not null,
+    };
 
-    private static string Clean(string message)
-    {
-        // YamlDotNet puts the place in front of some messages; ours say it once.
-        var end = message.IndexOf("): ", StringComparison.Ordinal);
-        return message.StartsWith("(Line", StringComparison.Ordinal) && end > 0 ? message[(end + 3)..] : message;
-    }
-
-    private static bool IsUntyped(TagName tag) => tag.IsEmpty || tag.IsNonSpecific || LocalTag(tag) is not null;
-
-    private static string? LocalTag(TagName tag) =>
-        !tag.IsEmpty && !tag.IsNonSpecific && tag.Value.Length > 1 && tag.Value[0] == '!' ? tag.Value[1..] : null;
+    /// <summary>A tag of the document's own (<c>!Exact</c>), without its exclamation mark.</summary>
+    private static string? LocalTag(string? tag) =>
+        tag is { Length: > 1 } && tag[1] is not ('!' or '<') ? tag[1..] : null;
 }

@@ -147,7 +147,7 @@ internal sealed class FolderChanges : IDisposable
     private void OnEvent(object sender, FileSystemEventArgs e)
     {
         // Folders and links to them have no ending; other files are none of ours, whoever writes them here.
-        if (Path.GetExtension(e.Name) is null or "" or ".yaml" or ".yml" || e is RenamedEventArgs
+        if (Path.GetExtension(e.Name) is null or "" || ManifestFolder.IsManifest(e.Name!) || e is RenamedEventArgs
             || Path.GetFileName(e.Name)?.StartsWith('.') == true)
         {
             Touch();

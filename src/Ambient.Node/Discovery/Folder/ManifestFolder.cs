@@ -11,46 +11,81 @@ internal sealed class ManifestFolder(string path)
     public string Path { get; } = path;
 
     /// <summary>
-    /// The manifest files, in order of their names: <c>*.yaml</c> and <c>*.yml</c> here and in subfolders. Names that begin
-    /// with a dot are left out: editors' temporary files, and the <c>..data</c> folders of mounted ConfigMaps, whose
-    /// files appear a second time as links. Linked subfolders are left out because they may lead in circles.
+    /// The manifest files, in order of their names: <c>*.yaml</c>, <c>*.yml</c> and <c>*.json</c> here and in subfolders, as
+    /// <c>kubectl apply -f</c> takes them. Names that begin with a dot are left out: editors' temporary files, and the
+    /// <c>..data</c> folders of mounted ConfigMaps, whose files appear a second time as links. Linked subfolders are left
+    /// out because they may lead in circles.
     /// </summary>
     /// <exception cref="IOException">The folder cannot be read, or has more than 10,000 files.</exception>
     public IReadOnlyList<FileStamp> List()
     {
         var files = new List<FileStamp>();
-        Add(new DirectoryInfo(Path), "", 0, files);
+        var leftOut = new List<LeftOutFile>();
+        Add(new DirectoryInfo(Path), "", 0, files, leftOut);
         files.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
+        LeftOut = leftOut;
         return files;
     }
 
-    private static void Add(DirectoryInfo folder, string prefix, int depth, List<FileStamp> files)
+    /// <summary>What the last listing left out although somebody may expect it to be read.</summary>
+    public IReadOnlyList<LeftOutFile> LeftOut { get; private set; } = [];
+
+    /// <summary>Whether a name is that of a manifest, by its ending.</summary>
+    public static bool IsManifest(string name, StringComparison comparison = StringComparison.Ordinal) =>
+        name.EndsWith(".yaml", comparison) || name.EndsWith(".yml", comparison) || name.EndsWith(".json", comparison);
+
+    private static void Add(DirectoryInfo folder, string prefix, int depth, List<FileStamp> files, List<LeftOutFile> leftOut)
     {
         foreach (var entry in folder.EnumerateFileSystemInfos())
         {
-            if (entry.Name.StartsWith('.'))
-            {
-                continue;
-            }
-
+            var name = $"{prefix}{entry.Name}";
             if (entry is DirectoryInfo child)
             {
-                if (depth < MaxDepth && child.LinkTarget is null)
+                if (entry.Name.StartsWith('.'))
                 {
-                    Add(child, $"{prefix}{child.Name}/", depth + 1, files);
+                    continue;
+                }
+
+                if (child.LinkTarget is not null)
+                {
+                    leftOut.Add(new LeftOutFile($"{name}/", "a link to a folder may lead in a circle"));
+                }
+                else if (depth == MaxDepth)
+                {
+                    leftOut.Add(new LeftOutFile($"{name}/", $"folders are read {MaxDepth} levels deep"));
+                }
+                else
+                {
+                    Add(child, $"{name}/", depth + 1, files, leftOut);
                 }
             }
-            else if (entry.Name.EndsWith(".yaml", StringComparison.Ordinal) || entry.Name.EndsWith(".yml", StringComparison.Ordinal))
+            else if (entry.Name.StartsWith('.'))
             {
-                files.Add(FileStamp.Of($"{prefix}{entry.Name}", entry.FullName));
+                if (IsManifest(entry.Name))
+                {
+                    leftOut.Add(new LeftOutFile(name, "its name begins with a dot"));
+                }
+            }
+            else if (IsManifest(entry.Name))
+            {
+                files.Add(FileStamp.Of(name, entry.FullName));
                 if (files.Count > MaxFiles)
                 {
                     throw new IOException($"more than {MaxFiles} manifest files");
                 }
             }
+            else if (IsManifest(entry.Name, StringComparison.OrdinalIgnoreCase))
+            {
+                leftOut.Add(new LeftOutFile(name, "its ending is not in lower case"));
+            }
         }
     }
 }
+
+/// <summary>A file or folder that is not read.</summary>
+/// <param name="Name">Path within the folder.</param>
+/// <param name="Reason">Why.</param>
+internal readonly record struct LeftOutFile(string Name, string Reason);
 
 /// <summary>What tells one version of a file from another without reading it.</summary>
 /// <param name="Name">Path within the folder.</param>

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Discovery.Folder;
 
 /// <summary>
-/// A folder of Kubernetes YAML as the mesh. Editing a file is this machine's <c>kubectl apply</c>: what is right is live
+/// A folder of Kubernetes manifests as the mesh. Editing a file is this machine's <c>kubectl apply</c>: what is right is live
 /// within a moment; what is wrong is reported with file and line, and the mesh stays as it was.
 /// </summary>
 internal sealed class ManifestFolderSource : IMeshSource
@@ -20,6 +20,7 @@ internal sealed class ManifestFolderSource : IMeshSource
     private readonly ManifestFolder _folder;
     private readonly TranslationOptions _translation;
     private readonly HashSet<string> _reportedKinds = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _reportedFiles = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stop = new();
     private Task _run = Task.CompletedTask;
@@ -115,6 +116,7 @@ internal sealed class ManifestFolderSource : IMeshSource
             return false; // what was read may be half of two versions; the change is coming back as the next one
         }
 
+        ReportFiles(load);
         if (load.Errors.Count > 0)
         {
             Report(load.Errors);
@@ -146,7 +148,41 @@ internal sealed class ManifestFolderSource : IMeshSource
         ReportSkipped(load.Skipped);
         ReportUnsupported(load.Unsupported);
         MeshPublication.Publish(_store, mesh, _folder.Path, _logger);
+        if (mesh.Workloads.Count == 0 && mesh.Services.Count == 0)
+        {
+            DiscoveryLog.EmptyMesh(_logger, _folder.Path, files.Count);
+        }
+
         return true;
+    }
+
+    /// <summary>What is not read, and what is read twice; each is said once.</summary>
+    private void ReportFiles(ManifestLoad load)
+    {
+        foreach (var file in load.NoManifests)
+        {
+            if (_reportedFiles.Add(file))
+            {
+                DiscoveryLog.NoManifest(_logger, file);
+            }
+        }
+
+        foreach (var (name, reason) in _folder.LeftOut)
+        {
+            if (_reportedFiles.Add(name))
+            {
+                DiscoveryLog.LeftOut(_logger, Path.Combine(_folder.Path, name), reason);
+            }
+        }
+
+        foreach (var repeated in load.Repeated)
+        {
+            var text = repeated.ToString();
+            if (_reportedFiles.Add(text))
+            {
+                DiscoveryLog.Repeated(_logger, text);
+            }
+        }
     }
 
     private void ReportSkipped(IReadOnlyDictionary<string, int> skipped)

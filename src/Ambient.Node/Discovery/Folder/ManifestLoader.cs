@@ -11,8 +11,15 @@ namespace Ambient.Node.Discovery.Folder;
 /// <param name="Errors">What is wrong; with any error the objects are not to be used.</param>
 /// <param name="Skipped">Kinds that the mesh does not use, and how many objects of each.</param>
 /// <param name="Unsupported">Kinds and fields that are known and not supported here.</param>
+/// <param name="NoManifests">Files that hold no Kubernetes object.</param>
+/// <param name="Repeated">Objects that occur a second time, saying the same.</param>
 internal sealed record ManifestLoad(
-    KubernetesObjects Objects, ConfigurationErrors Errors, IReadOnlyDictionary<string, int> Skipped, IReadOnlyList<UnsupportedConfiguration> Unsupported);
+    KubernetesObjects Objects,
+    ConfigurationErrors Errors,
+    IReadOnlyDictionary<string, int> Skipped,
+    IReadOnlyList<UnsupportedConfiguration> Unsupported,
+    IReadOnlyList<string> NoManifests,
+    IReadOnlyList<ConfigurationError> Repeated);
 
 /// <summary>Reads manifest files into objects, going on after an error so that all of them are reported at once.</summary>
 internal static class ManifestLoader
@@ -35,24 +42,26 @@ internal static class ManifestLoader
             ReadFile(reader, errors, System.IO.Path.Combine(folder, file.Name));
         }
 
-        return new ManifestLoad(objects, errors, reader.Skipped, unsupported.All);
+        return new ManifestLoad(objects, errors, reader.Skipped, unsupported.All, reader.NoManifests, reader.Repeated);
     }
 
     /// <summary>Reads one text, named <paramref name="name"/> in messages.</summary>
     public static ManifestLoad LoadText(string name, string text)
     {
-        var errors = new ConfigurationErrors { File = name };
+        var errors = new ConfigurationErrors();
         var objects = new KubernetesObjects();
         var unsupported = new UnsupportedUses();
         var reader = new ManifestReader(objects, errors, unsupported);
-        ReadDocuments(reader, errors, new StringReader(text));
-        return new ManifestLoad(objects, errors, reader.Skipped, unsupported.All);
+        reader.BeginFile(name);
+        ReadDocuments(reader, errors, name.EndsWith(".json", StringComparison.Ordinal)
+            ? JsonDocuments.Read(Encoding.UTF8.GetBytes(text), YamlLimits.Manifests)
+            : YamlDocuments(new StringReader(text)));
+        return new ManifestLoad(objects, errors, reader.Skipped, unsupported.All, reader.NoManifests, reader.Repeated);
     }
 
     private static void ReadFile(ManifestReader reader, ConfigurationErrors errors, string path)
     {
-        errors.File = path;
-        errors.Subject = "";
+        reader.BeginFile(path);
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
@@ -62,8 +71,23 @@ internal static class ManifestLoader
                 return;
             }
 
+            if (path.EndsWith(".json", StringComparison.Ordinal))
+            {
+                var bytes = new byte[stream.Length];
+                var length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+                var start = bytes.AsSpan(0, length).StartsWith("\uFEFF"u8) ? 3 : 0;
+                var json = bytes[start..length];
+                if (JsonDocuments.IsJson(json))
+                {
+                    ReadDocuments(reader, errors, JsonDocuments.Read(json, YamlLimits.Manifests));
+                    return;
+                }
+
+                stream.Position = 0;
+            }
+
             using var text = new StreamReader(stream, StrictUtf8, detectEncodingFromByteOrderMarks: true, bufferSize: 4096);
-            ReadDocuments(reader, errors, text);
+            ReadDocuments(reader, errors, YamlDocuments(text));
         }
         catch (DecoderFallbackException)
         {
@@ -75,15 +99,25 @@ internal static class ManifestLoader
         }
     }
 
-    private static void ReadDocuments(ManifestReader reader, ConfigurationErrors errors, TextReader text)
+    private static IEnumerable<YamlNode> YamlDocuments(TextReader text)
+    {
+        var yaml = new YamlReader(text, YamlLimits.Manifests, tolerant: true);
+        while (yaml.NextDocument())
+        {
+            yield return yaml.ReadNode();
+        }
+    }
+
+    private static void ReadDocuments(ManifestReader reader, ConfigurationErrors errors, IEnumerable<YamlNode> documents)
     {
         try
         {
-            var yaml = new YamlReader(text, YamlLimits.Manifests);
-            while (yaml.NextDocument())
+            foreach (var document in documents)
             {
-                reader.Read(yaml.ReadNode());
+                reader.Read(document);
             }
+
+            reader.EndFile();
         }
         catch (YamlReadException e)
         {

@@ -11,9 +11,53 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
 
     private readonly Dictionary<string, ObjectMeta> _addresses = new(StringComparer.Ordinal);
     private readonly FieldCheck _check = new(errors, unsupported);
+    private readonly Dictionary<KubernetesObject, string> _digests = new(ReferenceEqualityComparer.Instance);
+    private readonly List<YamlNode> _strays = [];
+    private bool _hasObjects;
 
     /// <summary>How many objects of kinds that the mesh does not use were skipped, by kind.</summary>
     public SortedDictionary<string, int> Skipped { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Files that hold no Kubernetes object at all: kustomizations, Helm values, other tools' settings.</summary>
+    public List<string> NoManifests { get; } = [];
+
+    /// <summary>Objects that occur a second time, saying the same.</summary>
+    public List<ConfigurationError> Repeated { get; } = [];
+
+    /// <summary>Begins a file.</summary>
+    public void BeginFile(string name)
+    {
+        errors.File = name;
+        errors.Subject = "";
+        _strays.Clear();
+        _hasObjects = false;
+    }
+
+    /// <summary>
+    /// Ends a file that was read to its end. Documents that are no Kubernetes objects make it a file of another tool when it
+    /// holds nothing else; beside objects they are mistakes, for example a separator in the middle of an object.
+    /// </summary>
+    public void EndFile()
+    {
+        if (_strays.Count == 0)
+        {
+            return;
+        }
+
+        errors.Subject = "";
+        if (!_hasObjects)
+        {
+            NoManifests.Add(errors.File);
+            return;
+        }
+
+        foreach (var stray in _strays)
+        {
+            errors.Add(stray, "", stray is YamlMapping
+                ? "neither apiVersion nor kind; expected a Kubernetes object, as elsewhere in this file"
+                : $"expected a Kubernetes object, found {stray.Describe()}");
+        }
+    }
 
     /// <summary>Reads one document: an object, or a <c>kind: List</c> of them.</summary>
     public void Read(YamlNode document)
@@ -24,30 +68,41 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
             return; // an empty document: a comment between two separators
         }
 
-        if (document is not YamlMapping mapping)
+        if (document is not YamlMapping mapping || IsStray(mapping))
         {
-            errors.Add(document, "", $"expected a Kubernetes object, found {document.Describe()}");
+            YamlProblems.Report(document, errors);
+            _strays.Add(document is YamlMapping ? new YamlMapping([], document.Line, document.Column) : document);
             return;
         }
 
-        ReadObject(new FieldReader(mapping, errors));
+        _hasObjects = true;
+        ReadObject(new FieldReader(mapping, errors), listVersion: null, listKind: null);
     }
 
-    private void ReadObject(FieldReader fields)
+    /// <summary>Whether a document is no Kubernetes object. Helm's Chart.yaml has an apiVersion of its own.</summary>
+    private bool IsStray(YamlMapping document)
+    {
+        var (hasVersion, hasKind) = (document.Find("apiVersion") is not null, document.Find("kind") is not null);
+        return !hasKind && (!hasVersion || Path.GetFileName(errors.File) is "Chart.yaml");
+    }
+
+    private void ReadObject(FieldReader fields, string? listVersion, string? listKind)
     {
         errors.Subject = "";
-        var apiVersion = fields.RequiredString("apiVersion");
-        var kind = fields.RequiredString("kind");
+        var apiVersion = listVersion is not null && !fields.Has("apiVersion") ? listVersion : fields.RequiredString("apiVersion");
+        var kind = listKind is not null && !fields.Has("kind") ? listKind : fields.RequiredString("kind");
         if (apiVersion.Length == 0 || kind.Length == 0)
         {
             return;
         }
 
-        if (kind.EndsWith("List", StringComparison.Ordinal) && fields.List("items") is not null)
+        if (kind.EndsWith("List", StringComparison.Ordinal) && (kind == "List" || fields.List("items") is not null))
         {
+            // An API server leaves version and kind out of the items of a typed list, such as a PodList.
+            var (itemVersion, itemKind) = kind == "List" ? (null, null) : (apiVersion, kind[..^"List".Length]);
             foreach (var item in fields.Objects("items"))
             {
-                ReadObject(item);
+                ReadObject(item, itemVersion, itemKind);
             }
 
             return;
@@ -66,6 +121,8 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
         }
 
         errors.Subject = kind;
+        var before = errors.Count;
+        YamlProblems.Report(fields.Node, errors);
         if (ReadMeta(fields, kind, reader?.Namespaced ?? schema!.IsNamespaced) is not { } meta)
         {
             return;
@@ -73,7 +130,6 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
 
         // First what is written, then what it means: a field that is not known must not read as one that is not there.
         errors.Subject = meta.ToString();
-        var before = errors.Count;
         if (schema is not null)
         {
             _check.Check((YamlMapping)fields.Node, schema, KnownKinds.Groups[group].IsStrict, meta);
@@ -84,12 +140,26 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
             return;
         }
 
-        if (objects.Add(read) is { } existing)
-        {
-            fields.Error("metadata", $"defined twice; the other one is at {existing.Meta.Place}");
-        }
+        Add(read, fields);
+    }
 
-        CheckAddress(read as PodObject ?? (read as DeploymentObject)?.Template, fields);
+    private void Add(KubernetesObject read, FieldReader fields)
+    {
+        var digest = DocumentDigest.Of((YamlMapping)fields.Node);
+        if (objects.Add(read) is not { } existing)
+        {
+            _digests[read] = digest;
+            CheckAddress((read as PodObject) ?? (read as PodControllerObject)?.Template, fields);
+        }
+        else if (_digests[existing] == digest)
+        {
+            Repeated.Add(new ConfigurationError(
+                errors.File, fields.Node.Line, fields.Node.Column, errors.Subject, "", $"occurs twice and says the same; the other one is at {existing.Meta.Place}"));
+        }
+        else
+        {
+            fields.Error("metadata", $"defined twice, differently; the other one is at {existing.Meta.Place}");
+        }
     }
 
     /// <summary>Counts an object of a kind that the mesh does not use.</summary>
@@ -130,8 +200,11 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
         ("", "Node") => (false, static (meta, _) => new NodeObject(meta)),
         ("", "ServiceAccount") => (true, static (meta, _) => new ServiceAccountObject(meta)),
         ("", "Pod") => (true, PodReader.ReadPod),
-        ("apps", "Deployment") => (true, PodReader.ReadDeployment),
+        ("apps", "Deployment" or "StatefulSet" or "DaemonSet" or "ReplicaSet") => (true, PodControllerReader.Read),
+        ("", "ReplicationController") => (true, PodControllerReader.Read),
+        ("batch", "Job" or "CronJob") => (true, PodControllerReader.Read),
         ("", "Service") => (true, ServiceReader.ReadService),
+        ("", "Endpoints") => (true, ServiceReader.ReadEndpoints),
         ("discovery.k8s.io", "EndpointSlice") => (true, ServiceReader.ReadEndpointSlice),
         ("networking.istio.io", "ServiceEntry") => (true, ServiceEntryReader.ReadServiceEntry),
         ("networking.istio.io", "WorkloadEntry") => (true, ServiceEntryReader.ReadWorkloadEntry),
@@ -172,7 +245,7 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
         var ns = "";
         if (namespaced)
         {
-            ns = metadata.String("namespace") ?? DefaultNamespace;
+            ns = metadata.String("namespace") is { Length: > 0 } written ? written : DefaultNamespace;
             if (!IsName(ns) || ns.Contains('.', StringComparison.Ordinal))
             {
                 metadata.Error("namespace", $"\"{ns}\" is not the name of a namespace");
@@ -199,7 +272,7 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
 
     private static DateTimeOffset ReadTime(FieldReader metadata)
     {
-        if (metadata.String("creationTimestamp") is not { } text)
+        if (metadata.String("creationTimestamp") is not { Length: > 0 } text)
         {
             return default;
         }

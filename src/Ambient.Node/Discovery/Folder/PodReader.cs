@@ -4,12 +4,9 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
 
-/// <summary>Reads Pods and Deployments.</summary>
+/// <summary>Reads Pods and the specs of pods.</summary>
 internal static class PodReader
 {
-    /// <summary>More pods than a test machine runs, and few enough that a typing error does not fill it.</summary>
-    private const int MaxReplicas = 10_000;
-
     public static PodObject ReadPod(ObjectMeta meta, FieldReader fields)
     {
         var metadata = fields.ObjectOrEmpty("metadata");
@@ -20,40 +17,13 @@ internal static class PodReader
             Controller = ReadController(metadata),
         };
         CheckAddress(meta, metadata, replicas: 1);
-        return fields.Object("status") is { } status ? ReadStatus(pod, metadata, status) : pod;
+
+        // Tools that write manifests leave an empty status behind, which says nothing.
+        return fields.Object("status") is { } status && !EmptyValues.SayNothing(status.Node) ? ReadStatus(pod, metadata, status) : pod;
     }
 
-    public static DeploymentObject ReadDeployment(ObjectMeta meta, FieldReader fields)
-    {
-        var spec = fields.ObjectOrEmpty("spec");
-        var replicas = spec.Integer("replicas", 0, MaxReplicas) ?? 1;
-        var template = spec.Object("template");
-        if (template is null)
-        {
-            spec.Error("template", "missing; expected the template of the pods");
-            template = spec.ObjectOrEmpty("template");
-        }
-
-        var templateMetadata = template.ObjectOrEmpty("metadata");
-        var templateMeta = new ObjectMeta
-        {
-            Kind = "Pod",
-            Name = meta.Name,
-            Namespace = meta.Namespace,
-            Labels = templateMetadata.StringMap("labels"),
-            Annotations = templateMetadata.StringMap("annotations"),
-            CreationTime = meta.CreationTime,
-            Place = meta.Place,
-        };
-        CheckAddress(templateMeta, templateMetadata, replicas);
-        return new DeploymentObject(meta)
-        {
-            Replicas = replicas,
-            Template = ReadSpec(templateMeta, template.ObjectOrEmpty("spec")) with { WorkloadName = meta.Name },
-        };
-    }
-
-    private static PodObject ReadSpec(ObjectMeta meta, FieldReader spec)
+    /// <summary>What a pod's spec says, its own or that of a template.</summary>
+    public static PodObject ReadSpec(ObjectMeta meta, FieldReader spec)
     {
         var ports = new List<ContainerPort>();
         var hasProxy = false;
@@ -72,7 +42,7 @@ internal static class PodReader
             }
         }
 
-        var serviceAccount = spec.String("serviceAccountName") ?? spec.String("serviceAccount") ?? "";
+        var serviceAccount = NonEmpty(spec, "serviceAccountName") ?? NonEmpty(spec, "serviceAccount") ?? "";
         if (serviceAccount.Length > 0 && !ManifestReader.IsName(serviceAccount))
         {
             spec.Error("serviceAccountName", $"\"{serviceAccount}\" is not the name of a service account");
@@ -82,7 +52,7 @@ internal static class PodReader
         return new PodObject(meta)
         {
             ServiceAccount = serviceAccount.Length > 0 ? serviceAccount : "default",
-            NodeName = spec.String("nodeName") ?? spec.ObjectOrEmpty("nodeSelector").String(WellKnown.NodeHostname) ?? "",
+            NodeName = NonEmpty(spec, "nodeName") ?? spec.ObjectOrEmpty("nodeSelector").String(WellKnown.NodeHostname) ?? "",
             HostNetwork = spec.Boolean("hostNetwork") ?? false,
             Ports = ports,
             HasSidecar = hasProxy || meta.Annotation(WellKnown.SidecarStatus) is not null,
@@ -93,13 +63,21 @@ internal static class PodReader
     {
         foreach (var port in container.Objects("ports"))
         {
-            var protocol = port.String("protocol");
-            ports.Add(new ContainerPort(
-                port.String("name") ?? "", port.RequiredInteger("containerPort", 1, 65535), protocol is null or "TCP"));
+            var protocol = NonEmpty(port, "protocol");
+            var name = port.String("name") ?? "";
+            if (name.Length > 0 && PortNames.WhyNotOfContainer(name) is { } why)
+            {
+                port.Error("name", $"\"{name}\" is not the name of a port: {why}");
+            }
+
+            ports.Add(new ContainerPort(name, port.RequiredInteger("containerPort", 1, 65535), protocol is null or "TCP"));
         }
     }
 
-    private static PodOwner? ReadController(FieldReader metadata)
+    private static string? NonEmpty(FieldReader fields, string field) => fields.String(field) is { Length: > 0 } text ? text : null;
+
+    /// <summary>The owner that controls an object, or null.</summary>
+    public static PodOwner? ReadController(FieldReader metadata)
     {
         PodOwner? controller = null;
         foreach (var owner in metadata.Objects("ownerReferences"))
@@ -121,7 +99,7 @@ internal static class PodReader
             ReadAddress(podIP, "ip", addresses);
         }
 
-        if (addresses.Count == 0 && status.Has("podIP"))
+        if (addresses.Count == 0 && status.Find("podIP") is not (null or YamlScalar { Value: "" }))
         {
             ReadAddress(status, "podIP", addresses);
         }
@@ -158,7 +136,8 @@ internal static class PodReader
         }
     }
 
-    private static void CheckAddress(ObjectMeta meta, FieldReader metadata, int replicas)
+    /// <summary>Checks the address that an annotation gives the pod, or the pods of a template.</summary>
+    public static void CheckAddress(ObjectMeta meta, FieldReader metadata, int replicas)
     {
         if (meta.Annotation(WellKnown.Address) is not { } text)
         {

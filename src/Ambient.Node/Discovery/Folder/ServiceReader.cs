@@ -6,7 +6,7 @@ using Ambient.Node.Discovery.Translation;
 
 namespace Ambient.Node.Discovery.Folder;
 
-/// <summary>Reads Services and EndpointSlices.</summary>
+/// <summary>Reads Services, EndpointSlices and Endpoints.</summary>
 internal static class ServiceReader
 {
     public static ServiceObject ReadService(ObjectMeta meta, FieldReader fields)
@@ -15,7 +15,7 @@ internal static class ServiceReader
         var (addresses, headless) = ReadClusterIPs(spec);
         return new ServiceObject(meta)
         {
-            IsExternalName = spec.OneOf("type", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName") == "ExternalName",
+            ExternalName = ReadExternalName(spec),
             IsHeadless = headless,
             ClusterIPs = addresses,
             Ports = ReadPorts(spec),
@@ -42,13 +42,9 @@ internal static class ServiceReader
         var endpoints = new List<SliceEndpoint>();
         foreach (var endpoint in fields.Objects("endpoints"))
         {
-            var target = endpoint.Object("targetRef");
-            var isPod = target?.String("kind") == "Pod";
+            var (pod, uid) = ReadTarget(meta, endpoint);
             endpoints.Add(new SliceEndpoint(
-                endpoint.Strings("addresses"),
-                endpoint.ObjectOrEmpty("conditions").Boolean("ready") ?? true,
-                isPod ? $"{target!.String("namespace") ?? meta.Namespace}/{target.String("name")}" : null,
-                isPod ? target!.String("uid") ?? "" : ""));
+                endpoint.Strings("addresses"), endpoint.ObjectOrEmpty("conditions").Boolean("ready") ?? true, pod, uid));
         }
 
         return new EndpointSliceObject(meta)
@@ -57,6 +53,75 @@ internal static class ServiceReader
             Ports = ports,
             Endpoints = endpoints,
         };
+    }
+
+    public static EndpointsObject ReadEndpoints(ObjectMeta meta, FieldReader fields)
+    {
+        var slices = new List<EndpointSliceObject>();
+        var sliceMeta = meta with
+        {
+            Kind = "EndpointSlice",
+            Labels = new Dictionary<string, string>(meta.Labels, StringComparer.Ordinal) { [WellKnown.ServiceName] = meta.Name },
+        };
+        foreach (var subset in fields.Objects("subsets"))
+        {
+            var ports = new List<ContainerPort>();
+            foreach (var port in subset.Objects("ports"))
+            {
+                ports.Add(new ContainerPort(port.String("name") ?? "", port.RequiredInteger("port", 1, 65535), port.String("protocol") is null or "" or "TCP"));
+            }
+
+            slices.Add(new EndpointSliceObject(sliceMeta with { Name = $"{meta.Name}-{slices.Count}" })
+            {
+                Ports = ports,
+                Endpoints =
+                [
+                    .. subset.Objects("addresses").Select(address => ReadEndpoint(meta, address, ready: true)),
+                    .. subset.Objects("notReadyAddresses").Select(address => ReadEndpoint(meta, address, ready: false)),
+                ],
+            });
+        }
+
+        return new EndpointsObject(meta) { Slices = slices };
+    }
+
+    private static SliceEndpoint ReadEndpoint(ObjectMeta meta, FieldReader address, bool ready)
+    {
+        var ip = address.RequiredString("ip");
+        if (ip.Length > 0 && !IPText.TryParseAddress(ip, out _))
+        {
+            address.Error("ip", $"\"{ip}\" is not an IP address");
+        }
+
+        var (pod, uid) = ReadTarget(meta, address);
+        return new SliceEndpoint([ip], ready, pod, uid);
+    }
+
+    /// <summary>The pod that an endpoint is, or null.</summary>
+    private static (string? Pod, string Uid) ReadTarget(ObjectMeta meta, FieldReader endpoint)
+    {
+        if (endpoint.Object("targetRef") is not { } target || target.String("kind") != "Pod")
+        {
+            return (null, "");
+        }
+
+        return ($"{(target.String("namespace") is { Length: > 0 } ns ? ns : meta.Namespace)}/{target.String("name")}", target.String("uid") ?? "");
+    }
+
+    private static string? ReadExternalName(FieldReader spec)
+    {
+        if (spec.OneOf("type", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName") != "ExternalName")
+        {
+            return null;
+        }
+
+        var name = spec.RequiredString("externalName").TrimEnd('.').ToLowerInvariant();
+        if (name.Length > 0 && !ManifestReader.IsName(name))
+        {
+            spec.Error("externalName", $"\"{name}\" is not a DNS name");
+        }
+
+        return name;
     }
 
     private static (List<IPAddress> Addresses, bool Headless) ReadClusterIPs(FieldReader spec)
@@ -93,26 +158,60 @@ internal static class ServiceReader
     private static List<ServicePortSpec> ReadPorts(FieldReader spec)
     {
         var ports = new List<ServicePortSpec>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        var several = spec.List("ports") is { Items.Count: > 1 };
         foreach (var port in spec.Objects("ports"))
         {
+            var before = port.Errors.Count;
             var number = port.RequiredInteger("port", 1, 65535);
             var name = port.String("name") ?? "";
             var transport = port.OneOf("protocol", "TCP", "UDP", "SCTP") ?? "TCP";
             var (target, targetName) = ReadTargetPort(port, number);
+            var appProtocol = port.String("appProtocol") is { Length: > 0 } declared ? declared : null;
+            if (port.Errors.Count == before)
+            {
+                CheckName(port, name, several, names);
+            }
+
             ports.Add(new ServicePortSpec(
-                name, number, target, targetName, AppProtocols.OfServicePort(number, name, transport, port.String("appProtocol"))));
+                name, number, target, targetName, AppProtocols.OfServicePort(number, name, transport, appProtocol)));
         }
 
         return ports;
+    }
+
+    private static void CheckName(FieldReader port, string name, bool several, HashSet<string> names)
+    {
+        if (name.Length == 0)
+        {
+            if (several)
+            {
+                port.Error("name", "missing; each of several ports needs a name");
+            }
+        }
+        else if (PortNames.WhyNotOfService(name) is { } why)
+        {
+            port.Error("name", $"\"{name}\" is not the name of a port: {why}");
+        }
+        else if (!names.Add(name))
+        {
+            port.Error("name", $"\"{name}\" names another port of the service already");
+        }
     }
 
     private static (int Port, string Name) ReadTargetPort(FieldReader port, int fallback)
     {
         switch (port.Find("targetPort"))
         {
-            case null:
+            case null or YamlScalar { Value: "" }:
                 return (fallback, "");
-            case YamlScalar scalar when YamlScalarType.Of(scalar) == YamlScalarType.Kind.String && scalar.Value.Length > 0:
+            case YamlScalar scalar when YamlScalarType.Of(scalar) == YamlScalarType.Kind.String:
+                if (PortNames.WhyNotOfContainer(scalar.Value) is { } why)
+                {
+                    var isNumber = !scalar.Value.AsSpan().ContainsAnyExceptInRange('0', '9');
+                    port.Error("targetPort", $"\"{scalar.Value}\" is not the name of a port: {why}{(isNumber ? "; a number is written without quotes" : "")}");
+                }
+
                 return (0, scalar.Value);
             default:
                 // Zero stands for "not given" in objects that a cluster wrote.

@@ -15,8 +15,8 @@ internal sealed class KubernetesObjects
     /// <summary>Pods by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, PodObject> Pods { get; } = Sorted<PodObject>();
 
-    /// <summary>Deployments by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, DeploymentObject> Deployments { get; } = Sorted<DeploymentObject>();
+    /// <summary>What makes pods, by <c>kind namespace/name</c>.</summary>
+    public SortedDictionary<string, PodControllerObject> PodControllers { get; } = Sorted<PodControllerObject>();
 
     /// <summary>Services by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, ServiceObject> Services { get; } = Sorted<ServiceObject>();
@@ -26,6 +26,9 @@ internal sealed class KubernetesObjects
 
     /// <summary>Endpoint slices by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, EndpointSliceObject> EndpointSlices { get; } = Sorted<EndpointSliceObject>();
+
+    /// <summary>Endpoints of services, in the form before slices, by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, EndpointsObject> Endpoints { get; } = Sorted<EndpointsObject>();
 
     /// <summary>Service entries by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, ServiceEntryObject> ServiceEntries { get; } = Sorted<ServiceEntryObject>();
@@ -60,8 +63,8 @@ internal sealed class KubernetesObjects
     /// <summary>All of them.</summary>
     public IEnumerable<KubernetesObject> All =>
     [
-        .. Namespaces.Values, .. Nodes.Values, .. Pods.Values, .. Deployments.Values, .. Services.Values, .. ServiceAccounts.Values,
-        .. EndpointSlices.Values, .. ServiceEntries.Values, .. WorkloadEntries.Values, .. GatewayClasses.Values, .. Gateways.Values,
+        .. Namespaces.Values, .. Nodes.Values, .. Pods.Values, .. PodControllers.Values, .. Services.Values, .. ServiceAccounts.Values,
+        .. EndpointSlices.Values, .. Endpoints.Values, .. ServiceEntries.Values, .. WorkloadEntries.Values, .. GatewayClasses.Values, .. Gateways.Values,
         .. HttpRoutes.Values, .. ReferenceGrants.Values, .. AuthorizationPolicies.Values, .. PeerAuthentications.Values,
         .. BackendTlsPolicies.Values, .. DestinationRules.Values,
     ];
@@ -72,10 +75,11 @@ internal sealed class KubernetesObjects
         NamespaceObject o => Add(Namespaces, o),
         NodeObject o => Add(Nodes, o),
         PodObject o => Add(Pods, o),
-        DeploymentObject o => Add(Deployments, o),
+        PodControllerObject o => Add(PodControllers, o.Key, o),
         ServiceObject o => Add(Services, o),
         ServiceAccountObject o => Add(ServiceAccounts, o),
         EndpointSliceObject o => Add(EndpointSlices, o),
+        EndpointsObject o => Add(Endpoints, o),
         ServiceEntryObject o => Add(ServiceEntries, o),
         WorkloadEntryObject o => Add(WorkloadEntries, o),
         GatewayClassObject o => Add(GatewayClasses, o),
@@ -90,14 +94,17 @@ internal sealed class KubernetesObjects
     };
 
     private static T? Add<T>(SortedDictionary<string, T> all, T added)
+        where T : KubernetesObject => Add(all, added.Meta.Key, added);
+
+    private static T? Add<T>(SortedDictionary<string, T> all, string key, T added)
         where T : KubernetesObject
     {
-        if (all.TryGetValue(added.Meta.Key, out var existing))
+        if (all.TryGetValue(key, out var existing))
         {
             return existing;
         }
 
-        all.Add(added.Meta.Key, added);
+        all.Add(key, added);
         return null;
     }
 

@@ -14,8 +14,11 @@ internal readonly record struct ServicePortSpec(string Name, int Port, int Targe
 /// <summary>A Service.</summary>
 internal sealed record ServiceObject(ObjectMeta Meta) : KubernetesObject(Meta)
 {
-    /// <summary>Whether the service is only a DNS alias.</summary>
-    public bool IsExternalName { get; init; }
+    /// <summary>The name that the service is only an alias of (type ExternalName), in lower case without a dot at the end; or null.</summary>
+    public string? ExternalName { get; init; }
+
+    /// <summary>Whether the service is only an alias.</summary>
+    public bool IsExternalName => ExternalName is not null;
 
     /// <summary>Whether the service has no address of its own (clusterIP None).</summary>
     public bool IsHeadless { get; init; }
@@ -100,6 +103,13 @@ internal sealed record EndpointSliceObject(ObjectMeta Meta) : KubernetesObject(M
 
     /// <summary>Endpoints.</summary>
     public IReadOnlyList<SliceEndpoint> Endpoints { get; init; } = [];
+}
+
+/// <summary>An Endpoints object, which a cluster mirrors into slices for services without selector.</summary>
+internal sealed record EndpointsObject(ObjectMeta Meta) : KubernetesObject(Meta)
+{
+    /// <summary>What its subsets are as slices.</summary>
+    public IReadOnlyList<EndpointSliceObject> Slices { get; init; } = [];
 }
 
 /// <summary>An endpoint of a slice.</summary>

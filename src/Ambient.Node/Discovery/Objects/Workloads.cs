@@ -14,7 +14,7 @@ internal sealed record ServiceAccountObject(ObjectMeta Meta) : KubernetesObject(
 /// <summary>A port that a container declares.</summary>
 internal readonly record struct ContainerPort(string Name, int Port, bool IsTcp);
 
-/// <summary>The controller that owns a pod.</summary>
+/// <summary>The controller that owns a pod, or another controller.</summary>
 internal readonly record struct PodOwner(string Kind, string Name);
 
 /// <summary>A Pod, from a cluster (with status) or written by hand (without).</summary>
@@ -60,11 +60,20 @@ internal sealed record PodObject(ObjectMeta Meta) : KubernetesObject(Meta)
     public IReadOnlyList<IPAddress> Addresses { get; init; } = [];
 }
 
-/// <summary>A Deployment: pods by number from a template.</summary>
-internal sealed record DeploymentObject(ObjectMeta Meta) : KubernetesObject(Meta)
+/// <summary>An object that makes pods from a template: a Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job or CronJob.</summary>
+internal sealed record PodControllerObject(ObjectMeta Meta) : KubernetesObject(Meta)
 {
-    /// <summary>How many pods.</summary>
+    /// <summary>What tells controllers apart, which share their names across kinds: <c>kind namespace/name</c>.</summary>
+    public string Key => $"{Meta.Kind} {Meta.Key}";
+
+    /// <summary>How many pods there are at a time.</summary>
     public int Replicas { get; init; } = 1;
+
+    /// <summary>Number of the first pod; other than 0 only for a StatefulSet.</summary>
+    public int FirstOrdinal { get; init; }
+
+    /// <summary>The controller that made this one, or null.</summary>
+    public PodOwner? Owner { get; init; }
 
     /// <summary>What each pod is; its name and address come with expansion.</summary>
     public required PodObject Template { get; init; }

@@ -38,4 +38,16 @@ internal static partial class DiscoveryLog
 
     [LoggerMessage(3007, LogLevel.Error, "{Source} cannot be read: {Reason}; the mesh stays as it was")]
     public static partial void CannotRead(ILogger logger, string source, string reason);
+
+    [LoggerMessage(3020, LogLevel.Warning, "{File} holds no Kubernetes object and is skipped")]
+    public static partial void NoManifest(ILogger logger, string file);
+
+    [LoggerMessage(3021, LogLevel.Information, "{File} is not read: {Reason}")]
+    public static partial void LeftOut(ILogger logger, string file, string reason);
+
+    [LoggerMessage(3022, LogLevel.Warning, "object repeated: {Place}")]
+    public static partial void Repeated(ILogger logger, string place);
+
+    [LoggerMessage(3023, LogLevel.Warning, "the mesh of {Source} is empty: its manifest files ({Count}) hold no workload and no service")]
+    public static partial void EmptyMesh(ILogger logger, string source, int count);
 }

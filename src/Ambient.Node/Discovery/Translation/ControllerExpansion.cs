@@ -5,9 +5,9 @@ using Ambient.Node.Discovery.Objects;
 namespace Ambient.Node.Discovery.Translation;
 
 /// <summary>
-/// What the controllers of a cluster do, for manifests that never saw one: Deployments become pods, Gateways become a
-/// service and a pod, and everything gets an address. In a namespace that a cluster filled (it has pods with status),
-/// Deployments and Gateways are left alone: their pods, if any, are there already.
+/// What the controllers of a cluster do, for manifests that never saw one: Deployments and their like become pods, Gateways
+/// become a service and a pod, and everything gets an address. In a namespace that a cluster filled (it has pods with
+/// status), they are left alone: their pods, if any, are there already.
 /// </summary>
 internal static class ControllerExpansion
 {
@@ -20,14 +20,7 @@ internal static class ControllerExpansion
             .Select(pod => pod.Meta.Namespace)
             .ToHashSet(StringComparer.Ordinal);
 
-        foreach (var deployment in written.Deployments.Values)
-        {
-            if (!clusterMade.Contains(deployment.Meta.Namespace))
-            {
-                AddReplicas(expanded, deployment);
-            }
-        }
-
+        PodControllers.AddPods(expanded, written, clusterMade);
         foreach (var gateway in written.Gateways.Values)
         {
             if (!clusterMade.Contains(gateway.Meta.Namespace) && gateway.StatusAddresses.Count == 0 && !HasInstances(written, gateway))
@@ -37,19 +30,10 @@ internal static class ControllerExpansion
         }
 
         AssignPodAddresses(expanded, options.PodRange);
-        AssignServiceAddresses(expanded, options.ServiceRange);
+        MirrorEndpoints(expanded);
+        ExternalNames.AddEntries(expanded, clusterMade, options);
+        AssignServiceAddresses(expanded, clusterMade, options.ServiceRange);
         return expanded;
-    }
-
-    private static void AddReplicas(KubernetesObjects objects, DeploymentObject deployment)
-    {
-        for (var i = 0; i < deployment.Replicas; i++)
-        {
-            var meta = deployment.Template.Meta with { Name = $"{deployment.Meta.Name}-{i}" };
-
-            // A pod that is written out under the same name was meant to replace this one.
-            objects.Add(deployment.Template with { Meta = meta });
-        }
     }
 
     private static bool HasInstances(KubernetesObjects objects, GatewayObject gateway) => objects.Pods.Values.Any(
@@ -87,7 +71,25 @@ internal static class ControllerExpansion
         }
     }
 
-    private static void AssignServiceAddresses(KubernetesObjects objects, IPNetwork range)
+    /// <summary>A service without selector has the endpoints that somebody wrote down, in the old form as in the new one.</summary>
+    private static void MirrorEndpoints(KubernetesObjects objects)
+    {
+        var sliced = objects.EndpointSlices.Values
+            .Select(slice => $"{slice.Meta.Namespace}/{slice.Meta.Label(WellKnown.ServiceName)}")
+            .ToHashSet(StringComparer.Ordinal);
+        foreach (var endpoints in objects.Endpoints.Values)
+        {
+            if (!sliced.Contains(endpoints.Meta.Key) && objects.Services.TryGetValue(endpoints.Meta.Key, out var service) && service.Selector.Count == 0)
+            {
+                foreach (var slice in endpoints.Slices)
+                {
+                    objects.Add(slice);
+                }
+            }
+        }
+    }
+
+    private static void AssignServiceAddresses(KubernetesObjects objects, HashSet<string> clusterMade, IPNetwork range)
     {
         var addresses = new ComputedAddresses(range);
         var missing = new List<ServiceObject>();
@@ -104,11 +106,32 @@ internal static class ControllerExpansion
             }
         }
 
+        foreach (var address in objects.ServiceEntries.Values.SelectMany(entry => entry.Addresses.Select(range => range.BaseAddress).Concat(entry.AllocatedAddresses.SelectMany(host => host))))
+        {
+            addresses.Reserve(address);
+        }
+
         foreach (var service in missing)
         {
             objects.Services[service.Meta.Key] = service with { ClusterIPs = new IPAddress[] { addresses.Take(service.Meta.Key) } };
         }
+
+        // After the services: an entry that is added must not move the address of a service.
+        foreach (var (key, entry) in objects.ServiceEntries.ToList())
+        {
+            if (entry.Addresses.Count == 0 && !clusterMade.Contains(entry.Meta.Namespace))
+            {
+                objects.ServiceEntries[key] = entry with { AllocatedAddresses = WithComputed(entry, addresses) };
+            }
+        }
     }
+
+    private static ILookup<string, IPAddress> WithComputed(ServiceEntryObject entry, ComputedAddresses addresses) => entry.Hosts
+        .Distinct(StringComparer.Ordinal)
+        .SelectMany(host => entry.AllocatedAddresses.Contains(host)
+            ? entry.AllocatedAddresses[host].Select(address => (host, address))
+            : [(host, addresses.Take($"{entry.Meta.Key}/{host}"))])
+        .ToLookup(pair => pair.host, pair => pair.Item2, StringComparer.Ordinal);
 
     private static KubernetesObjects Copy(KubernetesObjects written)
     {

@@ -24,12 +24,14 @@ internal sealed class ServiceCatalog
     private readonly KubernetesObjects _objects;
     private readonly WaypointCatalog _waypoints;
     private readonly TranslationOptions _options;
+    private readonly ExternalNames _names;
 
     public ServiceCatalog(KubernetesObjects objects, WaypointCatalog waypoints, TranslationOptions options)
     {
         _objects = objects;
         _waypoints = waypoints;
         _options = options;
+        _names = new ExternalNames(objects, options);
         var candidates = objects.Services.Values.Where(service => !service.IsExternalName).Select(FromService)
             .Concat(objects.ServiceEntries.Values.SelectMany(FromServiceEntry));
         foreach (var sameHost in candidates.GroupBy(candidate => candidate.Service.Hostname, StringComparer.Ordinal))
@@ -94,6 +96,7 @@ internal sealed class ServiceCatalog
             Name = meta.Name,
             Namespace = meta.Namespace,
             Hostname = Hostname(meta.Namespace, meta.Name),
+            Aliases = _names.Of(Hostname(meta.Namespace, meta.Name)),
             Vips = [.. service.ClusterIPs.Select(ip => new NetworkAddress(_options.Network, ip))],
             Ports = MeshPorts(service.Ports),
             Waypoint = waypoint?.Address,
@@ -120,6 +123,7 @@ internal sealed class ServiceCatalog
                 Name = meta.Name,
                 Namespace = meta.Namespace,
                 Hostname = host,
+                Aliases = _names.Of(host),
                 Vips = [.. ranges.Where(IsSingle).Select(range => new NetworkAddress(_options.Network, range.BaseAddress))],
                 CidrVips = [.. ranges.Where(range => !IsSingle(range)).Select(range => new NetworkCidr(_options.Network, range))],
                 Ports = MeshPorts(entry.Ports),

@@ -14,13 +14,15 @@ public static class MeshNames
     /// <summary>What the mesh knows of a name; null: nothing, somebody else has to be asked.</summary>
     public static NameAnswer? Lookup(MeshSnapshot mesh, Workload client, string name, AddressFamily family, NameRules rules)
     {
-        if (name.Length == 0 || Find(mesh, client, name, rules) is not ({ } service, var alias, var wildcard))
+        if (name.Length == 0 || Find(mesh, client, name, rules) is not { } found)
         {
             return null;
         }
 
+        var (service, alias, wildcard, _) = found;
+
         var none = family == AddressFamily.InterNetworkV6 ? !rules.IPv6 || service.IPFamilies == IPFamilies.IPv4Only : service.IPFamilies == IPFamilies.IPv6Only;
-        return new NameAnswer(service, wildcard ? null : alias, none ? [] : Addresses(mesh, client, service, family));
+        return new NameAnswer(service, wildcard ? null : alias, none ? [] : Addresses(mesh, client, found, family));
     }
 
     /// <summary>
@@ -31,11 +33,11 @@ public static class MeshNames
     {
         ArgumentNullException.ThrowIfNull(random);
         name = name.TrimEnd('.').ToLowerInvariant();
-        if (Find(mesh, client, name, rules) is ({ } service, _, _))
+        if (Find(mesh, client, name, rules) is { } found)
         {
-            var addresses = Addresses(mesh, client, service, family);
-            addresses = addresses.IsEmpty ? Addresses(mesh, client, service, Other(family)) : addresses;
-            return addresses.IsEmpty ? null : service.Vips.Length > 0 ? addresses[0] : addresses[random.Next(addresses.Length)];
+            var addresses = Addresses(mesh, client, found, family);
+            addresses = addresses.IsEmpty ? Addresses(mesh, client, found, Other(family)) : addresses;
+            return addresses.IsEmpty ? null : found.Service.Vips.Length > 0 ? addresses[0] : addresses[random.Next(addresses.Length)];
         }
 
         foreach (var candidate in Expansions(name, client.Namespace, rules.ClusterDomain))
@@ -79,13 +81,13 @@ public static class MeshNames
     /// <summary>The search domains that Kubernetes gives a pod.</summary>
     internal static ImmutableArray<string> SearchDomains(string ns, string domain) => [$"{ns}.svc.{domain}", $"svc.{domain}", domain];
 
-    private static (MeshService Service, string? Alias, bool Wildcard)? Find(MeshSnapshot mesh, Workload client, string name, NameRules rules)
+    private static Found? Find(MeshSnapshot mesh, Workload client, string name, NameRules rules)
     {
         foreach (var candidate in Expansions(name, client.Namespace, rules.ClusterDomain))
         {
-            if (FindHost(mesh, client, candidate, rules, out var wildcard) is { } service)
+            if (FindHost(mesh, client, candidate, rules, out var wildcard, out var pod) is { } service)
             {
-                return (service, null, wildcard);
+                return new(service, null, wildcard, pod);
             }
         }
 
@@ -100,9 +102,9 @@ public static class MeshNames
             var stripped = name[..^(search.Length + 1)];
             foreach (var candidate in Expansions(stripped, client.Namespace, rules.ClusterDomain))
             {
-                if (FindHost(mesh, client, candidate, rules, out var wildcard) is { } service)
+                if (FindHost(mesh, client, candidate, rules, out var wildcard, out var pod) is { } service)
                 {
-                    return (service, stripped, wildcard);
+                    return new(service, stripped, wildcard, pod);
                 }
             }
         }
@@ -110,10 +112,17 @@ public static class MeshNames
         return null;
     }
 
-    /// <summary>The hostname, then wildcards in place of its leftmost labels.</summary>
-    private static MeshService? FindHost(MeshSnapshot mesh, Workload client, string hostname, NameRules rules, out bool wildcard)
+    /// <summary>The hostname, then a pod of a headless service, then wildcards in place of its leftmost labels.</summary>
+    private static MeshService? FindHost(MeshSnapshot mesh, Workload client, string hostname, NameRules rules, out bool wildcard, out Workload? pod)
     {
         wildcard = false;
+        pod = null;
+        if (FindPod(mesh, client, hostname, rules) is ({ } named, { } headless))
+        {
+            pod = named;
+            return headless;
+        }
+
         for (var tried = hostname; ;)
         {
             if (Best(mesh.ServicesOfHostname(tried), client.Namespace, rules) is { } service)
@@ -130,6 +139,30 @@ public static class MeshNames
             tried = "*" + tried[dot..];
             wildcard = true;
         }
+    }
+
+    /// <summary>
+    /// A pod by its own name before that of a headless service, as those of a StatefulSet have one
+    /// (<c>web-0.web.shop.svc.cluster.local</c>).
+    /// </summary>
+    private static (Workload Pod, MeshService Service)? FindPod(MeshSnapshot mesh, Workload client, string hostname, NameRules rules)
+    {
+        var dot = hostname.IndexOf('.', StringComparison.Ordinal);
+        if (dot <= 0 || !IsOfCluster(hostname, rules.ClusterDomain)
+            || Best(mesh.ServicesOfHostname(hostname[(dot + 1)..]), client.Namespace, rules) is not { Vips.IsEmpty: true } service)
+        {
+            return null;
+        }
+
+        foreach (var endpoint in mesh.EndpointsOf(service))
+        {
+            if (endpoint.Workload.Namespace == service.Namespace && hostname.AsSpan(0, dot).SequenceEqual(endpoint.Workload.Name))
+            {
+                return (endpoint.Workload, service);
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Of the services of a hostname that the client may see and that can be answered: its own namespace's, canonical, preferred, first.</summary>
@@ -156,8 +189,14 @@ public static class MeshNames
     private static bool IsOfCluster(string hostname, string domain) =>
         hostname.EndsWith(domain, StringComparison.OrdinalIgnoreCase) && hostname.AsSpan(0, hostname.Length - domain.Length).EndsWith(".svc.", StringComparison.OrdinalIgnoreCase);
 
-    private static ImmutableArray<IPAddress> Addresses(MeshSnapshot mesh, Workload client, MeshService service, AddressFamily family)
+    private static ImmutableArray<IPAddress> Addresses(MeshSnapshot mesh, Workload client, Found found, AddressFamily family)
     {
+        if (found.Pod is { } pod)
+        {
+            return [.. pod.Addresses.Where(address => address.AddressFamily == family)];
+        }
+
+        var service = found.Service;
         var addresses = ImmutableArray.CreateBuilder<IPAddress>();
         foreach (var vip in service.Vips)
         {
@@ -183,4 +222,11 @@ public static class MeshNames
 
     private static AddressFamily Other(AddressFamily family) =>
         family == AddressFamily.InterNetwork ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
+
+    /// <summary>What a name was found to be.</summary>
+    /// <param name="Service">The service.</param>
+    /// <param name="Alias">The name without its search domain, when it was found by that.</param>
+    /// <param name="Wildcard">Whether a wildcard matched.</param>
+    /// <param name="Pod">The one endpoint that the name is of, or null.</param>
+    private readonly record struct Found(MeshService Service, string? Alias, bool Wildcard, Workload? Pod);
 }
