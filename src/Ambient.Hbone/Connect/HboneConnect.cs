@@ -34,7 +34,7 @@ public abstract class HboneConnect
     /// <summary>The <c>x-forwarded-network</c> header, or null.</summary>
     public abstract string? ForwardedNetwork { get; }
 
-    /// <summary>Cancelled when the stream is reset or its connection ends before an answer.</summary>
+    /// <summary>Cancelled when the stream is reset or its connection ends before an answer; after it see <see cref="HboneTunnel.Closed"/>.</summary>
     public abstract CancellationToken Aborted { get; }
 
     /// <summary>Answers 200 and hands over the tunnel.</summary>

@@ -267,6 +267,7 @@ internal sealed class TunnelRelay : IStreamSink
                     if (_backlog is null || _backlog.Length == 0 || _inputOver)
                     {
                         _draining = false;
+                        _backlog = _backlog is { Length: 0 } ? null : _backlog;
                         if (!_inputEnded && !_inputOver)
                         {
                             return;

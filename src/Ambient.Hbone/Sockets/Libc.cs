@@ -25,6 +25,9 @@ internal static unsafe partial class Libc
     public const int Already = 114;
     public const int InProgress = 115;
     public const int DuplicateCloseOnExec = 1030;
+    public const int GetStatusFlags = 3;
+    public const int SetStatusFlags = 4;
+    public const int NonBlocking = 0x800;
 
     [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

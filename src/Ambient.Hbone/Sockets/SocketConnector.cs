@@ -83,7 +83,7 @@ public sealed class SocketConnector : ISocketConnector
             }
 
             cancellationToken.ThrowIfCancellationRequested();
-            socket.Blocking = false;
+            DoNotBlock(socket);
             if (!StartConnect(socket, destination))
             {
                 await WaitAsync(socket, cancellationToken).ConfigureAwait(false);
@@ -93,6 +93,19 @@ public sealed class SocketConnector : ISocketConnector
         {
             socket.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Not by way of <see cref="Socket.Blocking"/>: that makes an object for waiting in the sockets' own engine, which nothing here
+    /// ever does, and each tunnel would keep one for its life.
+    /// </summary>
+    private static void DoNotBlock(Socket socket)
+    {
+        var flags = Libc.FileControl(socket.SafeHandle, Libc.GetStatusFlags, 0);
+        if (flags < 0 || Libc.FileControl(socket.SafeHandle, Libc.SetStatusFlags, flags | Libc.NonBlocking) < 0)
+        {
+            throw new SocketException((int)Libc.ToSocketError(Marshal.GetLastPInvokeError()));
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using Ambient.Hbone;
 using Ambient.Hbone.ProxyProtocol;
 using Ambient.Hbone.Relaying;
@@ -18,6 +19,9 @@ namespace Ambient.Node.Inbound;
 /// </summary>
 internal sealed class InboundProxy : InboundSequence
 {
+    // A connection's CONNECTs share the text that they have in common, and so do its tunnels what was read in it.
+    private static readonly ConditionalWeakTable<string, PeerBaggage> s_parsed = [];
+
     private readonly IMeshSnapshotProvider _mesh;
     private readonly Delivery _delivery;
     private readonly ReservedPorts _reserved;
@@ -99,7 +103,7 @@ internal sealed class InboundProxy : InboundSequence
             Direction = TrafficDirection.Inbound,
             Source = connect.RemoteEndPoint,
             SourceWorkload = source,
-            SourceBaggage = _options.ResponseBaggage && connect.Baggage is not null ? ConnectHeaders.ParseBaggage(connect.Baggage) : null,
+            SourceBaggage = _options.ResponseBaggage && connect.Baggage is { } baggage ? s_parsed.GetValue(baggage, ConnectHeaders.ParseBaggage) : null,
             SourceIdentity = connect.PeerIdentity,
             Destination = connect.LocalEndPoint,
             HboneAddress = connect.Authority,

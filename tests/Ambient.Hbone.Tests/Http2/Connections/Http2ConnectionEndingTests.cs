@@ -139,6 +139,27 @@ public class Http2ConnectionEndingTests
     }
 
     [Fact]
+    public async Task Aborted_IsAboutTheTimeBeforeTheAnswer_ClosedAboutTheTunnel()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync();
+        await harness.Peer.SendConnectAsync(1);
+        var connect = await harness.NextConnectAsync();
+        var aborted = connect.Aborted;
+        var tunnel = connect.Accept();
+        await harness.Peer.SendResetAsync(1, Http2ErrorCode.Cancel);
+        await tunnel.WaitUntilClosedAsync();
+        Assert.False(aborted.IsCancellationRequested);
+
+        await harness.Peer.SendConnectAsync(3);
+        var unanswered = await harness.NextConnectAsync();
+        var given = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = unanswered.Aborted.Register(given.SetResult);
+        await harness.Peer.SendResetAsync(3, Http2ErrorCode.Cancel);
+        await given.Task.WaitAsync(ConnectionHarness.Patience);
+        Assert.True(unanswered.Aborted.IsCancellationRequested);
+    }
+
+    [Fact]
     public async Task Tick_QuietConnection_PingsAndGoesOnWhenAnswered()
     {
         await using var harness = await ConnectionHarness.ServerAsync();
