@@ -42,6 +42,12 @@ public abstract class HboneTunnel : IDuplexPipe, IAsyncDisposable
     /// <summary>Resets the stream at once. Safe to call at any time, any number of times.</summary>
     public abstract void Abort();
 
+    /// <summary>
+    /// Resets the stream with INTERNAL_ERROR (RFC 9113 section 7), so that what was cut off does not look complete at the peer, as it may after
+    /// <see cref="Abort"/>. Safe to call at any time, any number of times.
+    /// </summary>
+    public abstract void Break();
+
     /// <summary>The tunnel as a stream, for <see cref="SocketsHttpHandler.ConnectCallback"/>. Disposing it disposes the tunnel.</summary>
     public abstract Stream AsStream();
 

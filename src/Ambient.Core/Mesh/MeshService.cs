@@ -110,6 +110,12 @@ public enum AppProtocol
 
     /// <summary>TLS.</summary>
     Tls = 5,
+
+    /// <summary>
+    /// A protocol that istiod counts as TCP and whose server may speak first: MySQL, MongoDB, Redis. Opaque, like <see cref="Tcp"/>; the
+    /// workload API has no word of its own for it and says <see cref="Unknown"/>.
+    /// </summary>
+    ServerFirst = 6,
 }
 
 /// <summary>An IP address within a network.</summary>

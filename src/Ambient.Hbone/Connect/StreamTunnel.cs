@@ -70,6 +70,8 @@ internal sealed class StreamTunnel : HboneTunnel
 
     public override void Abort() => Stream.Reset(Http2ErrorCode.Cancel);
 
+    public override void Break() => Stream.Reset(Http2ErrorCode.InternalError);
+
     public override Stream AsStream() => new TunnelStream(this);
 
     public override ValueTask DisposeAsync()

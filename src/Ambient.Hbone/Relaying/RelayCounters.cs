@@ -12,7 +12,9 @@ public sealed class RelayCounters
     /// <summary>Bytes from server to client.</summary>
     public long ServerToClient => Volatile.Read(ref _serverToClient);
 
-    internal void AddClientToServer(long bytes) => Interlocked.Add(ref _clientToServer, bytes);
+    /// <summary>Counts bytes on their way to the server, where the relay is not one of <see cref="Relay"/>'s.</summary>
+    public void AddClientToServer(long bytes) => Interlocked.Add(ref _clientToServer, bytes);
 
-    internal void AddServerToClient(long bytes) => Interlocked.Add(ref _serverToClient, bytes);
+    /// <summary>Counts bytes on their way to the client, where the relay is not one of <see cref="Relay"/>'s.</summary>
+    public void AddServerToClient(long bytes) => Interlocked.Add(ref _serverToClient, bytes);
 }

@@ -9,6 +9,9 @@ internal enum ConnectionEnd
     /// <summary>A policy that is new or has changed no longer lets it in.</summary>
     PolicyChange,
 
+    /// <summary>What it was for has left the mesh, or stands behind another waypoint.</summary>
+    Rebound,
+
     /// <summary>The drain deadline of a shutdown passed.</summary>
     Drain,
 

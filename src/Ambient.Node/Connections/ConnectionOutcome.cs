@@ -17,9 +17,12 @@ internal readonly record struct ConnectionOutcome(ResponseFlag Flag, string? Err
     public static ConnectionOutcome Denied(string reason) => new(ResponseFlag.Deny, $"connection closed due to policy rejection: {reason}");
 
     /// <summary>The host ended it.</summary>
-    public static ConnectionOutcome EndedBy(ConnectionEnd cause) => cause switch
+    /// <param name="cause">Kind of reason.</param>
+    /// <param name="reason">In words, or null where the kind says it all.</param>
+    public static ConnectionOutcome EndedBy(ConnectionEnd cause, string? reason = null) => cause switch
     {
-        ConnectionEnd.PolicyChange => new(ResponseFlag.Deny, "connection closed due to policy change"),
+        ConnectionEnd.PolicyChange => new(ResponseFlag.Deny, With("connection closed due to policy change", reason)),
+        ConnectionEnd.Rebound => new(ResponseFlag.Connect, With("connection closed", reason ?? "its destination is no longer served here")),
         ConnectionEnd.WorkloadGone => new(ResponseFlag.Connect, "connection closed: the workload left this node or the mesh"),
         _ => new(ResponseFlag.Connect, "connection closed due to connection drain"),
     };
@@ -58,10 +61,10 @@ internal readonly record struct ConnectionOutcome(ResponseFlag Flag, string? Err
     }
 
     /// <summary>A relay ended.</summary>
-    public static ConnectionOutcome Relayed(RelayOutcome outcome, ConnectionEnd endedBy) => outcome.End switch
+    public static ConnectionOutcome Relayed(RelayOutcome outcome, ConnectionEnd endedBy, string? reason = null) => outcome.End switch
     {
         // The host's own doing looks like a failure of whichever side it hit first, or like an ordinary end.
-        _ when endedBy != ConnectionEnd.None => EndedBy(endedBy),
+        _ when endedBy != ConnectionEnd.None => EndedBy(endedBy, reason),
         _ when PeerRevokedException.IsCauseOf(outcome.Error) => new(ResponseFlag.CertRevoked, "connection closed: peer certificate revoked by CRL"),
         RelayEnd.Complete => Complete,
         RelayEnd.ClientDisconnected => new(ResponseFlag.Connect, "receive: client disconnected before all data was written"),
@@ -70,6 +73,8 @@ internal readonly record struct ConnectionOutcome(ResponseFlag Flag, string? Err
         RelayEnd.ServerFailed => new(ResponseFlag.Connect, $"send: {Words(outcome.Error)}"),
         _ => EndedBy(endedBy),
     };
+
+    private static string With(string text, string? reason) => reason is null ? text : $"{text}: {reason}";
 
     private static string IoError(Exception cause) => $"io error: {Words(cause)}";
 

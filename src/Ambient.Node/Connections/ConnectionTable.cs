@@ -1,17 +1,17 @@
-using System.Net;
+using Ambient.Mesh;
 using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Connections;
 
 /// <summary>
-/// Every connection that a host carries. The one place that ends many of them: on a policy change, when a workload goes, at the
+/// Every connection that a host carries, and every request where it serves those. The one place that ends many of them: on a policy change, when a workload goes, at the
 /// drain deadline. Adding and removing is O(1) and allocates only the connection.
 /// </summary>
 internal sealed class ConnectionTable
 {
     private readonly Lock _lock = new();
     private readonly TcpMetrics? _metrics;
-    private OpenConnection? _first;
+    private OpenFlow? _first;
     private TaskCompletionSource? _empty;
     private int _count;
 
@@ -23,7 +23,7 @@ internal sealed class ConnectionTable
         _metrics = metrics;
 
         // Bytes are counted where they move; a scrape collects what open connections have not reported yet.
-        registry?.BeforeScrape(() => ForEach(static connection => connection.Report()));
+        registry?.BeforeScrape(() => ForEach(static flow => flow.Report()));
     }
 
     /// <summary>How many are open.</summary>
@@ -38,11 +38,11 @@ internal sealed class ConnectionTable
     /// <summary>Registers a connection. Everything that may refuse it comes after, so that no change can slip between.</summary>
     /// <param name="parties">Who.</param>
     /// <param name="begun">Timestamp of its accept.</param>
-    /// <param name="delivery">Inbound: the address on the workload that policy is asked about.</param>
+    /// <param name="ground">What lets it be open; null where nothing can object, as for outbound connections.</param>
     /// <param name="owner">What it ends with, besides the process.</param>
-    public OpenConnection Open(ConnectionParties parties, long begun, IPEndPoint? delivery = null, object? owner = null)
+    public OpenConnection Open(ConnectionParties parties, long begun, IConnectionGround? ground = null, object? owner = null)
     {
-        var connection = Register(parties, begun, delivery, owner);
+        var connection = Register(parties, begun, ground, owner);
         connection.Announce(parties);
         return connection;
     }
@@ -51,22 +51,10 @@ internal sealed class ConnectionTable
     /// Registers a connection without counting or logging it: whether its peer is let in, or who the peer is, shows later, and then it is
     /// announced (<see cref="OpenConnection.Announce"/>). It can be ended from here on.
     /// </summary>
-    public OpenConnection Register(ConnectionParties parties, long begun, IPEndPoint? delivery = null, object? owner = null)
+    public OpenConnection Register(ConnectionParties parties, long begun, IConnectionGround? ground = null, object? owner = null)
     {
-        var connection = new OpenConnection(this, parties, begun, delivery, owner);
-        lock (_lock)
-        {
-            connection.Next = _first;
-            if (_first is not null)
-            {
-                _first.Previous = connection;
-            }
-
-            _first = connection;
-            connection.Listed = true;
-            _count++;
-        }
-
+        var connection = new OpenConnection(this, parties, begun, ground, owner);
+        Add(connection);
         return connection;
     }
 
@@ -75,16 +63,12 @@ internal sealed class ConnectionTable
     /// tunnel are here, the second must not take the first one's end for its peer's failure.
     /// </summary>
     /// <returns>How many were not ending already.</returns>
-    public int End(ConnectionEnd cause, Func<OpenConnection, bool> condition)
-    {
-        var ending = Array.FindAll(Snapshot(), connection => condition(connection) && connection.Claim(cause));
-        foreach (var connection in ending)
-        {
-            connection.Cut();
-        }
+    public int End(ConnectionEnd cause, Func<OpenFlow, bool> condition) =>
+        Cut(Array.FindAll(Flows(), flow => condition(flow) && flow.Claim(cause)));
 
-        return ending.Length;
-    }
+    /// <summary>Asks of everything that is open whether it may stay so, and ends what may not.</summary>
+    /// <returns>How many were ended.</returns>
+    public int Reconsider(MeshSnapshot mesh) => Cut(Array.FindAll(Flows(), flow => flow.Objects(mesh)));
 
     /// <summary>Completes when no connection is open (for a moment at least).</summary>
     public Task WhenEmptyAsync()
@@ -96,47 +80,51 @@ internal sealed class ConnectionTable
     }
 
     /// <summary>The connections open now.</summary>
-    public OpenConnection[] Snapshot()
+    public OpenConnection[] Snapshot() => [.. Flows().OfType<OpenConnection>()];
+
+    /// <summary>Adds what is about to be authorized.</summary>
+    internal void Add(OpenFlow flow)
     {
         lock (_lock)
         {
-            var all = new OpenConnection[_count];
-            var i = 0;
-            for (var connection = _first; connection is not null; connection = connection.Next)
+            flow.Next = _first;
+            if (_first is not null)
             {
-                all[i++] = connection;
+                _first.Previous = flow;
             }
 
-            return all;
+            _first = flow;
+            flow.Listed = true;
+            _count++;
         }
     }
 
-    internal void Remove(OpenConnection connection)
+    internal void Remove(OpenFlow flow)
     {
         TaskCompletionSource? empty = null;
         lock (_lock)
         {
-            if (!connection.Listed)
+            if (!flow.Listed)
             {
                 return;
             }
 
-            connection.Listed = false;
-            if (connection.Previous is null)
+            flow.Listed = false;
+            if (flow.Previous is null)
             {
-                _first = connection.Next;
+                _first = flow.Next;
             }
             else
             {
-                connection.Previous.Next = connection.Next;
+                flow.Previous.Next = flow.Next;
             }
 
-            if (connection.Next is not null)
+            if (flow.Next is not null)
             {
-                connection.Next.Previous = connection.Previous;
+                flow.Next.Previous = flow.Previous;
             }
 
-            connection.Next = connection.Previous = null;
+            flow.Next = flow.Previous = null;
             if (--_count == 0)
             {
                 (empty, _empty) = (_empty, null);
@@ -146,11 +134,36 @@ internal sealed class ConnectionTable
         empty?.SetResult();
     }
 
-    private void ForEach(Action<OpenConnection> action)
+    private static int Cut(OpenFlow[] ending)
     {
-        foreach (var connection in Snapshot())
+        foreach (var flow in ending)
         {
-            action(connection);
+            flow.Cut();
+        }
+
+        return ending.Length;
+    }
+
+    private OpenFlow[] Flows()
+    {
+        lock (_lock)
+        {
+            var all = new OpenFlow[_count];
+            var i = 0;
+            for (var flow = _first; flow is not null; flow = flow.Next)
+            {
+                all[i++] = flow;
+            }
+
+            return all;
+        }
+    }
+
+    private void ForEach(Action<OpenFlow> action)
+    {
+        foreach (var flow in Flows())
+        {
+            action(flow);
         }
     }
 }

@@ -1,5 +1,5 @@
-using System.Net;
 using Ambient.Hbone.Relaying;
+using Ambient.Mesh;
 using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Connections;
@@ -9,35 +9,29 @@ namespace Ambient.Node.Connections;
 /// <see cref="ConnectionTable.Open"/> or <see cref="ConnectionTable.Register"/>; whoever opened it calls <see cref="CarryAsync"/> or <see cref="Close"/>, exactly once.
 /// </summary>
 #pragma warning disable CA1001 // The source has no timer and no link, so there is nothing to dispose of, and End may come at any time.
-internal sealed class OpenConnection
+internal sealed class OpenConnection : OpenFlow
 #pragma warning restore CA1001
 {
     private readonly ConnectionTable _table;
     private readonly CancellationTokenSource _ended = new();
     private readonly Lock _reporting = new();
     private readonly long _begun;
-    private int _end;
     private bool _announced;
+    private IConnectionGround? _ground;
     private long _reportedReceived;
     private long _reportedSent;
 
-    internal OpenConnection(ConnectionTable table, ConnectionParties parties, long begun, IPEndPoint? delivery, object? owner)
+    internal OpenConnection(ConnectionTable table, ConnectionParties parties, long begun, IConnectionGround? ground, object? owner)
     {
         _table = table;
         _begun = begun;
         Parties = parties;
-        Delivery = delivery;
+        _ground = ground;
         Owner = owner;
     }
 
     /// <summary>Who it is between.</summary>
     public ConnectionParties Parties { get; private set; }
-
-    /// <summary>Address on the workload that policy was asked about; null for outbound connections.</summary>
-    public IPEndPoint? Delivery { get; }
-
-    /// <summary>What it ends with, besides the process: a workload's listeners.</summary>
-    public object? Owner { get; }
 
     /// <summary>Bytes so far.</summary>
     public RelayCounters Bytes { get; } = new();
@@ -45,17 +39,10 @@ internal sealed class OpenConnection
     /// <summary>Cancelled when the host ends the connection.</summary>
     public CancellationToken Ended => _ended.Token;
 
-    /// <summary>Why the host ended it; the first cause stays.</summary>
-    public ConnectionEnd EndedBy => (ConnectionEnd)Volatile.Read(ref _end);
+    /// <summary>Whether others account for what it carries, request by request: it has no line and no metrics of its own then.</summary>
+    public bool CarriesRequests { get; set; }
 
     internal TcpSeries? Series { get; private set; }
-
-    /// <summary>Neighbours in the table, under its lock.</summary>
-    internal OpenConnection? Next { get; set; }
-
-    internal OpenConnection? Previous { get; set; }
-
-    internal bool Listed { get; set; }
 
     /// <summary>Counts the connection as opened and logs it, now that its peer has been let in. At most once, by whoever opened it.</summary>
     /// <param name="parties">Who it is between, as is known by now.</param>
@@ -68,20 +55,15 @@ internal sealed class OpenConnection
         _table.Log.Opened(parties);
     }
 
-    /// <summary>Ends the connection at once. Safe from any thread, any number of times.</summary>
-    public void End(ConnectionEnd cause)
-    {
-        if (Claim(cause))
-        {
-            Cut();
-        }
-    }
+    /// <summary>Says what lets the connection be open, where that shows only after it was registered. The caller asks it once more from here on.</summary>
+    public void StandOn(IConnectionGround ground) => Volatile.Write(ref _ground, ground);
 
-    /// <summary>Writes down why it is about to end; false when something else has ended it already.</summary>
-    internal bool Claim(ConnectionEnd cause) => Interlocked.CompareExchange(ref _end, (int)cause, (int)ConnectionEnd.None) == (int)ConnectionEnd.None;
+    /// <inheritdoc/>
+    internal override bool Objects(MeshSnapshot mesh) =>
+        Volatile.Read(ref _ground)?.ObjectionIn(mesh) is { } objection && Claim(objection.Cause, objection.Reason);
 
-    /// <summary>Ends it, after <see cref="Claim"/>.</summary>
-    internal void Cut() => _ended.Cancel();
+    /// <inheritdoc/>
+    internal override void Cut() => _ended.Cancel();
 
     /// <summary>
     /// Waits until a captured connection has been carried, and closes it on every side: a client whose connection was not carried
@@ -113,6 +95,12 @@ internal sealed class OpenConnection
     /// <summary>Takes the connection off the table, counts it, and writes its log line.</summary>
     public void Close(ResponseFlag flag, string? error)
     {
+        if (CarriesRequests)
+        {
+            _table.Remove(this);
+            return;
+        }
+
         if (!_announced)
         {
             // It failed before its peer was let in, or known: what the mesh knows of it has to do for the metrics. The log line shows the rest.
@@ -133,8 +121,8 @@ internal sealed class OpenConnection
             error);
     }
 
-    /// <summary>Adds to the metrics what has moved since the last time.</summary>
-    internal void Report()
+    /// <inheritdoc/>
+    internal override void Report()
     {
         if (Series is null)
         {

@@ -33,6 +33,9 @@ internal sealed class GatewayEntrance(RequestPlaces places, LocalWorkload self, 
         };
     }
 
+    /// <inheritdoc/>
+    public RequestPlace? Find(in RequestArrival arrival) => places.Find("");
+
     /// <summary>Compiles the place that all listeners of a gateway share.</summary>
     public static RequestPlaces PlacesOf(IMeshSnapshotProvider meshes, string gatewayKey) => new(
         meshes,

@@ -12,7 +12,7 @@ namespace Ambient.Node.Inbound;
 
 /// <summary>
 /// Delivers plaintext connections to workloads that are in the mesh: what policy says of a peer without identity decides
-/// (reference/ztunnel.md 4.2).
+///.
 /// </summary>
 internal sealed class PlaintextProxy
 {
@@ -86,7 +86,7 @@ internal sealed class PlaintextProxy
                 Service = _options.AttributeServices ? InboundResolver.AttributeService(mesh, workload, s_noRoute, null, captured.Destination.Port) : null,
             },
             captured.Accepted,
-            captured.Destination,
+            new WorkloadGround(workload, new ConnectionFacts(captured.Source, captured.Destination, null)),
             captured.Owner);
         await connection.CarryAsync(captured, DeliverAsync(workload, captured, connection)).ConfigureAwait(false);
     }

@@ -10,4 +10,7 @@ internal interface IRequestEntrance
 
     /// <summary>Says who sent a request and which place it arrived at.</summary>
     RequestArrival Arrive(HttpContext http);
+
+    /// <summary>The place that a request came to, as the newest snapshot has it; null when it is gone.</summary>
+    RequestPlace? Find(in RequestArrival arrival);
 }

@@ -22,6 +22,9 @@ internal readonly record struct RequestArrival
     /// <summary>The workload that we are; null when it is gone from the mesh.</summary>
     public required Workload? Self { get; init; }
 
+    /// <summary>What the entrance knows the place by, for when it is asked again; null where it needs nothing.</summary>
+    public object? Target { get; init; }
+
     /// <summary>The workload that was addressed itself; null when a service or a gateway was.</summary>
     public Workload? Workload { get; init; }
 

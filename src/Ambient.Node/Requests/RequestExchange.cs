@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Ambient.Mesh;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
@@ -17,14 +18,16 @@ namespace Ambient.Node.Requests;
 /// both ways, because those need the same state.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "Lives as long as Kestrel's request object, which is never disposed; what it holds owns nothing but memory.")]
-internal sealed class RequestExchange : HttpTransformer
+internal sealed class RequestExchange : HttpTransformer, IConnectionGround
 {
     // Any absolute URI will do: the upstream's connect callback knows where to dial, and Host is sent as the client wrote it.
     private const string TargetPrefix = "http://upstream";
     private static readonly UriCreationOptions AsWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
     private readonly DefaultHttpContext _http = new(EmptyFeatures);
+    private readonly IRequestEntrance _entrance;
     private readonly HeaderRules _rules;
+    private IHeaderDictionary _headers = new HeaderDictionary();
     private RequestPath _path;
     private CountingStream? _requestBody;
     private CountingStream? _responseBody;
@@ -32,11 +35,13 @@ internal sealed class RequestExchange : HttpTransformer
 
     private static FeatureCollection EmptyFeatures => new();
 
-    /// <summary>Creates an exchange for a server whose requests follow <paramref name="rules"/>.</summary>
-    public RequestExchange(HeaderRules rules, UpstreamPool upstreams, RequestLog log, TimeProvider time)
+    /// <summary>Creates an exchange for a server whose requests come in by <paramref name="entrance"/>.</summary>
+    public RequestExchange(IRequestEntrance entrance, UpstreamPool upstreams, ConnectionTable connections, RequestLog log, TimeProvider time)
     {
-        _rules = rules;
+        _entrance = entrance;
+        _rules = entrance.Headers;
         Time = time;
+        Open = new OpenRequest(connections, this);
         Header = GetHeader;
         Attempts = new UpstreamAttempts(this, upstreams, log, time);
         Invoker = new HttpMessageInvoker(Attempts, disposeHandler: false);
@@ -50,6 +55,9 @@ internal sealed class RequestExchange : HttpTransformer
 
     /// <summary>The value of a request header, several joined with a comma, or null.</summary>
     public Func<string, string?> Header { get; }
+
+    /// <summary>The request in the table of what is open.</summary>
+    public OpenRequest Open { get; }
 
     /// <summary>Sends the request upstream, trying again where that is safe.</summary>
     public UpstreamAttempts Attempts { get; }
@@ -67,11 +75,19 @@ internal sealed class RequestExchange : HttpTransformer
     /// The method that policies and routes are asked about. A WebSocket over HTTP/2 (RFC 8441) is a CONNECT only on its way:
     /// the endpoint gets the GET that it stands for.
     /// </summary>
-    public string Method =>
-        HttpMethods.IsConnect(_http.Request.Method)
-        && "websocket".Equals(_http.Features.Get<IHttpExtendedConnectFeature>()?.Protocol, StringComparison.OrdinalIgnoreCase)
-            ? HttpMethods.Get
-            : _http.Request.Method;
+    public string Method { get; private set; } = "";
+
+    /// <summary>
+    /// The host that policies and routes are asked about, and that is sent on: the client's, or the service's where a client of HTTP/1.0
+    /// sent none. Empty: there is none.
+    /// </summary>
+    public string Host { get; set; } = "";
+
+    /// <summary>Fields that the client's <c>Connection</c> names, which are not sent on; null when there are none.</summary>
+    public string[]? Nominated { get; set; }
+
+    /// <summary>The first of <see cref="Nominated"/> that a policy or route has asked for, or null.</summary>
+    public string? ReliedOn { get; private set; }
 
     /// <summary>What policy said, once asked.</summary>
     public AuthorizationDecision? Authorization { get; set; }
@@ -111,13 +127,25 @@ internal sealed class RequestExchange : HttpTransformer
     {
         _http.Initialize(features);
         Started = Time.GetTimestamp();
+        var request = _http.Request;
+        _headers = request.Headers;
+        Method = HttpMethods.IsConnect(request.Method)
+            && "websocket".Equals(features.Get<IHttpExtendedConnectFeature>()?.Protocol, StringComparison.OrdinalIgnoreCase)
+                ? HttpMethods.Get
+                : request.Method;
+        Open.Begin(_http);
     }
 
     /// <summary>Lets go of the request, ready for the next.</summary>
     public void End()
     {
+        Open.Close();
         _http.Uninitialize();
+        Method = "";
         Arrival = default;
+        Host = "";
+        Nominated = null;
+        ReliedOn = null;
         _path = default;
         Authorization = null;
         Route = null;
@@ -131,6 +159,39 @@ internal sealed class RequestExchange : HttpTransformer
         _responseBody = null;
         _responseLength = null;
         Attempts.Reset();
+    }
+
+    /// <summary>What policies are asked about the request.</summary>
+    public RequestFacts PolicyFacts => new()
+    {
+        Identity = Arrival.Identity,
+        Source = Arrival.Source,
+        Destination = Arrival.Destination,
+        Method = Method,
+        Host = Host,
+        Path = _path.Path,
+        Header = Header,
+    };
+
+    /// <summary>What routes are asked about the request.</summary>
+    public RouteFacts RouteFacts => new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, Header);
+
+    /// <inheritdoc/>
+    public ConnectionObjection? ObjectionIn(MeshSnapshot mesh)
+    {
+        if (_entrance.Find(Arrival) is not { } place)
+        {
+            return new ConnectionObjection(ConnectionEnd.Rebound, "the service or gateway is no longer in the mesh, or no longer bound to this waypoint");
+        }
+
+        if (RequestAuthorizer.Authorize(place.Policies, PolicyFacts) is { IsAllowed: false } decision)
+        {
+            return new ConnectionObjection(ConnectionEnd.PolicyChange, decision.ToString());
+        }
+
+        return BackendService is { } service && place.Routes?.Refusal(RouteFacts, service, BackendPort) is { } refusal
+            ? new ConnectionObjection(ConnectionEnd.PolicyChange, refusal)
+            : null;
     }
 
     /// <summary>The endpoint for the next try, not one of those that failed while there is another; null when there is none.</summary>
@@ -181,14 +242,9 @@ internal sealed class RequestExchange : HttpTransformer
     {
         var arrival = Arrival;
         var request = httpContext.Request;
-        RequestHeaders.Copy(request, proxyRequest, _rules, arrival);
+        RequestHeaders.Copy(request, proxyRequest, _rules, arrival, Nominated);
         RequestIdSent = _rules.Apply(request, arrival, proxyRequest.Headers);
-        if (proxyRequest.Headers.Host is null && BackendService is { } service)
-        {
-            // HTTP/1.0 may come without Host; upstream is 1.1 and needs one.
-            proxyRequest.Headers.Host = service.Hostname;
-        }
-
+        proxyRequest.Headers.Host ??= Host;
         var target = _path;
         if (Route is { } route)
         {
@@ -239,7 +295,15 @@ internal sealed class RequestExchange : HttpTransformer
     }
 
     // Without the blanks around it, which HTTP/2 brings along and the endpoint's HTTP/1 parser takes away.
-    private string? GetHeader(string name) => _http.Request.Headers.TryGetValue(name, out var values)
-        ? values.Count == 1 ? values[0]?.Trim(' ', '\t') : string.Join(',', values.Select(value => value?.Trim(' ', '\t')))
-        : null;
+    private string? GetHeader(string name)
+    {
+        if (Nominated is not null && RequestForm.Names(Nominated, name))
+        {
+            ReliedOn ??= name;
+        }
+
+        return _headers.TryGetValue(name, out var values)
+            ? values.Count == 1 ? values[0]?.Trim(' ', '\t') : string.Join(',', values.Select(value => value?.Trim(' ', '\t')))
+            : null;
+    }
 }

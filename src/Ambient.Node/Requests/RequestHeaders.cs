@@ -8,14 +8,13 @@ namespace Ambient.Node.Requests;
 /// <summary>Copies a request's headers to the request that is sent on.</summary>
 internal static class RequestHeaders
 {
-    /// <summary>Copies what is not hop-by-hop, named by <c>connection</c>, or dropped by the rules.</summary>
-    public static void Copy(HttpRequest from, HttpRequestMessage to, HeaderRules rules, in RequestArrival arrival)
+    /// <summary>Copies what is not hop-by-hop, not among the fields that <c>Connection</c> names, and not dropped by the rules.</summary>
+    public static void Copy(HttpRequest from, HttpRequestMessage to, HeaderRules rules, in RequestArrival arrival, string[]? named)
     {
-        var named = NamedByConnection(from.Headers.Connection);
         foreach (var (name, values) in from.Headers)
         {
             if (name.Length == 0 || name[0] == ':' || HeaderRules.IsHopByHop(name) || rules.Drops(name, arrival)
-                || (named is not null && Array.Exists(named, other => other.Equals(name, StringComparison.OrdinalIgnoreCase))))
+                || RequestForm.Names(named, name))
             {
                 continue;
             }
@@ -50,20 +49,6 @@ internal static class RequestHeaders
         {
             (to.Content ??= new NoContent()).Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
         }
-    }
-
-    private static string[]? NamedByConnection(StringValues connection)
-    {
-        // Nearly every client sends nothing, keep-alive or close: no list is made for those.
-        if (connection.Count == 0
-            || (connection.Count == 1 && connection[0] is { } one
-                && (one.Equals("keep-alive", StringComparison.OrdinalIgnoreCase) || one.Equals("close", StringComparison.OrdinalIgnoreCase)
-                    || one.Equals("upgrade", StringComparison.OrdinalIgnoreCase))))
-        {
-            return null;
-        }
-
-        return connection.ToString().Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
     }
 
     /// <summary>Holds content headers (<c>content-type</c> on a GET, say) of a request without a body.</summary>

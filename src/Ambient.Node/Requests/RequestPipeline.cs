@@ -1,3 +1,5 @@
+using Ambient.Mesh;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
@@ -8,7 +10,7 @@ using Yarp.ReverseProxy.Forwarder;
 namespace Ambient.Node.Requests;
 
 /// <summary>
-/// What happens to a request at a waypoint or gateway, in the order that users can see (reference/waypoint.md 2.5):
+/// What happens to a request at a waypoint or gateway, in the order that users can see:
 /// <code>
 /// 1 authenticate   who sent it, and which place it came to
 /// 2 authorize      policies of the place, on the request as it came
@@ -16,15 +18,17 @@ namespace Ambient.Node.Requests;
 /// 4 forward        to an endpoint of the backend
 /// 5 account        metrics and access log
 /// </code>
-/// One request sees one snapshot from beginning to end.
+/// One request sees one snapshot from beginning to end; but it is registered before the first stage (<see cref="OpenRequest"/>), and ended
+/// when a later snapshot would not let it in any more.
 /// </summary>
-internal sealed class RequestPipeline(IRequestEntrance entrance, IHttpForwarder forwarder, UpstreamPool upstreams, RequestLog log, TimeProvider time)
+internal sealed class RequestPipeline(
+    IMeshSnapshotProvider meshes, IRequestEntrance entrance, IHttpForwarder forwarder, UpstreamPool upstreams, ConnectionTable connections, RequestLog log, TimeProvider time)
 {
     // No time limit of our own: the mesh has none unless a route sets it.
     private static readonly ForwarderRequestConfig ForwarderConfig = new() { ActivityTimeout = Timeout.InfiniteTimeSpan };
 
     /// <summary>An exchange for requests of this pipeline.</summary>
-    public RequestExchange CreateExchange() => new(entrance.Headers, upstreams, log, time);
+    public RequestExchange CreateExchange() => new(entrance, upstreams, connections, log, time);
 
     /// <summary>Takes one request through.</summary>
     public async Task InvokeAsync(RequestExchange exchange)
@@ -36,6 +40,12 @@ internal sealed class RequestPipeline(IRequestEntrance entrance, IHttpForwarder 
         finally
         {
             // 5 account
+            if (exchange.Open.EndedBy is var cause and not ConnectionEnd.None)
+            {
+                exchange.Error = ConnectionOutcome.EndedBy(cause, exchange.Open.EndReason).Error;
+                exchange.Flags = ResponseFlags.LocalReset;
+            }
+
             log.Completed(exchange);
         }
     }
@@ -59,6 +69,11 @@ internal sealed class RequestPipeline(IRequestEntrance entrance, IHttpForwarder 
             return ReplyAsync(exchange, StatusCodes.Status404NotFound, "", ResponseFlags.NoRouteFound);
         }
 
+        if (Misshapen(exchange, place) is { } fault)
+        {
+            return RefuseAsync(exchange, fault);
+        }
+
         // 2 authorize
         if (!Authorize(exchange, place))
         {
@@ -66,31 +81,66 @@ internal sealed class RequestPipeline(IRequestEntrance entrance, IHttpForwarder 
         }
 
         // 3 route
-        if (!Route(exchange, place, out var status))
+        var routed = Route(exchange, place, out var status);
+        if (exchange.ReliedOn is { } header)
+        {
+            return RefuseAsync(exchange, $"Connection names {header}, which a policy or route looks at: the endpoint would not see it");
+        }
+
+        if (!routed)
         {
             return RespondAsync(exchange, status);
+        }
+
+        if (!exchange.Open.Admit(meshes))
+        {
+            return ReplyAsync(exchange, StatusCodes.Status403Forbidden, LocalReply.AccessDenied, ResponseFlags.None);
         }
 
         // 4 forward
         return ForwardAsync(exchange);
     }
 
+    /// <summary>Why the request could not be sent on as it is judged; null when it can.</summary>
+    private static string? Misshapen(RequestExchange exchange, RequestPlace place)
+    {
+        var request = exchange.Http.Request;
+        if (RequestForm.ChangesMethod(exchange.Method))
+        {
+            return $"the method {exchange.Method} differs from a known one only in its case";
+        }
+
+        exchange.Nominated = RequestForm.NamedByConnection(request.Headers.Connection);
+        if (RequestForm.FirstEndToEnd(exchange.Nominated) is { } named)
+        {
+            return $"Connection names {named}, which is not a field of one connection";
+        }
+
+        exchange.Host = request.Headers.Host.ToString();
+        if (exchange.Host.Length > 0)
+        {
+            return null;
+        }
+
+        // Only HTTP/1.0 may leave the host out. The service is what the client meant, and it is what the endpoint is told.
+        if (place.Service is not { } service || request.Headers.Host.Count > 0 || request.Protocol != HttpProtocol.Http10)
+        {
+            return "the request names no host";
+        }
+
+        exchange.Host = service.Hostname;
+        return null;
+    }
+
+    private static Task RefuseAsync(RequestExchange exchange, string reason)
+    {
+        exchange.Error = reason;
+        return ReplyAsync(exchange, StatusCodes.Status400BadRequest, "", ResponseFlags.DownstreamProtocolError);
+    }
+
     private static bool Authorize(RequestExchange exchange, RequestPlace place)
     {
-        var arrival = exchange.Arrival;
-        var request = exchange.Http.Request;
-        var decision = RequestAuthorizer.Authorize(
-            place.Policies,
-            new RequestFacts
-            {
-                Identity = arrival.Identity,
-                Source = arrival.Source,
-                Destination = arrival.Destination,
-                Method = exchange.Method,
-                Host = request.Headers.Host.ToString(),
-                Path = exchange.Path.Path,
-                Header = exchange.Header,
-            });
+        var decision = RequestAuthorizer.Authorize(place.Policies, exchange.PolicyFacts);
         exchange.Authorization = decision;
         return decision.IsAllowed;
     }
@@ -104,10 +154,7 @@ internal sealed class RequestPipeline(IRequestEntrance entrance, IHttpForwarder 
             return true;
         }
 
-        var request = exchange.Http.Request;
-        var route = place.Routes.Route(
-            new RouteFacts(arrival.Destination.Port, request.Headers.Host.ToString(), exchange.Method, exchange.Path.Path, exchange.Path.Query, exchange.Header),
-            Random.Shared);
+        var route = place.Routes.Route(exchange.RouteFacts, Random.Shared);
         exchange.Route = route;
         switch (route.Kind)
         {

@@ -1,6 +1,6 @@
 namespace Ambient.Node.Requests;
 
-/// <summary>Short names of why a request ended as it did, as Istio's dashboards know them (reference/waypoint.md 7.1).</summary>
+/// <summary>Short names of why a request ended as it did, as Istio's dashboards know them.</summary>
 internal static class ResponseFlags
 {
     /// <summary>Nothing special.</summary>
@@ -23,6 +23,9 @@ internal static class ResponseFlags
 
     /// <summary>The client went away.</summary>
     public const string DownstreamConnectionTermination = "DC";
+
+    /// <summary>The proxy itself ended it: policies changed, its place moved, or the process drains.</summary>
+    public const string LocalReset = "LR";
 
     /// <summary>The request breaks the protocol.</summary>
     public const string DownstreamProtocolError = "DPE";

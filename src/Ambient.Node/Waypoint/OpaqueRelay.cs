@@ -1,109 +1,154 @@
-using System.Net;
+using System.IO.Pipelines;
 using Ambient.Hbone;
-using Ambient.Mesh;
-using Ambient.Node.Connections;
-using Ambient.Node.Requests;
+using Ambient.Hbone.Relaying;
 using Ambient.Node.Requests.Upstreams;
-using Ambient.Policy.Authorization;
 
 namespace Ambient.Node.Waypoint;
 
 /// <summary>
-/// Opaque connections through a waypoint: policy looks at the connection as a whole, then bytes are relayed to an
-/// endpoint (reference/waypoint.md 3.7).
+/// Moves opaque bytes between a client's tunnel and an endpoint. Each direction ends on its own and hands its end on; what breaks on one
+/// side, or is ended by the host, breaks on the other, and does not look complete there.
 /// </summary>
-internal sealed class OpaqueRelay(WaypointEntrance entrance, LocalWorkload self, UpstreamDialer dialer, WaypointLog log)
+internal sealed class OpaqueRelay
 {
-    /// <summary>Serves a CONNECT for a port that is declared opaque: answered only once the endpoint is reached.</summary>
-    public async ValueTask RunAsync(HboneConnect connect, WaypointDestination destination, CancellationToken cancellationToken)
+    private readonly HboneTunnel _client;
+    private readonly UpstreamLink _server;
+    private readonly RelayCounters _counters;
+    private readonly Lock _gate = new();
+    private RelayOutcome? _failure;
+
+    private OpaqueRelay(HboneTunnel client, UpstreamLink server, RelayCounters counters)
     {
-        var connection = new WaypointConnection(connect, destination);
-        if (!IsAllowed(connection, out var place))
+        _client = client;
+        _server = server;
+        _counters = counters;
+    }
+
+    /// <summary>Relays until both directions have ended, one broke, or <paramref name="abort"/> was cancelled.</summary>
+    public static async Task<RelayOutcome> RunAsync(HboneTunnel client, UpstreamLink server, RelayCounters counters, CancellationToken abort)
+    {
+        var relay = new OpaqueRelay(client, server, counters);
+        await using (abort.UnsafeRegister(static r => ((OpaqueRelay)r!).Fail(new RelayOutcome(RelayEnd.Aborted, null)), relay).ConfigureAwait(false))
         {
-            connect.Reject(401);
-            return;
+            await Task.WhenAll(relay.ToServerAsync(), relay.ToClientAsync()).ConfigureAwait(false);
         }
 
-        var upstream = await DialAsync(connection, place!, cancellationToken).ConfigureAwait(false);
-        if (upstream is null)
+        if (relay._failure is { } failure)
         {
-            connect.Reject(503);
-            return;
+            return failure;
         }
 
-        await using (upstream.ConfigureAwait(false))
+        server.MarkEnded();
+        return new RelayOutcome(RelayEnd.Complete, null);
+    }
+
+    private bool HasFailed
+    {
+        get
         {
-            var tunnel = connect.Accept();
-            await using (tunnel.ConfigureAwait(false))
+            lock (_gate)
             {
-                await StreamRelay.RunAsync(tunnel, upstream, cancellationToken).ConfigureAwait(false);
+                return _failure is not null;
             }
         }
     }
 
-    /// <summary>Serves a tunnel that turned out not to carry HTTP.</summary>
-    public async ValueTask RunAsync(HboneTunnel tunnel, WaypointConnection connection, CancellationToken cancellationToken)
+    private async Task ToServerAsync()
     {
-        var upstream = IsAllowed(connection, out var place) ? await DialAsync(connection, place!, cancellationToken).ConfigureAwait(false) : null;
-        if (upstream is null)
+        // An endpoint that is lost takes nothing any more: whatever the client still sends has nowhere to go.
+        await using (_server.Closed.UnsafeRegister(static reader => ((PipeReader)reader!).CancelPendingRead(), _client.Input).ConfigureAwait(false))
         {
-            tunnel.Abort();
-            return;
-        }
-
-        await using (upstream.ConfigureAwait(false))
-        {
-            await StreamRelay.RunAsync(tunnel, upstream, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private bool IsAllowed(WaypointConnection connection, out RequestPlace? place)
-    {
-        place = entrance.Find(connection.Target);
-        if (place is null)
-        {
-            log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "it is no longer in the mesh, or no longer bound to this waypoint");
-            return false;
-        }
-
-        var decision = RequestAuthorizer.Authorize(
-            place.Policies, new ConnectionFacts(connection.RemoteEndPoint, connection.Target.Address, connection.PeerIdentity));
-        if (!decision.IsAllowed)
-        {
-            log.Denied(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, decision.ToString());
-        }
-
-        return decision.IsAllowed;
-    }
-
-    private async ValueTask<Stream?> DialAsync(WaypointConnection connection, RequestPlace place, CancellationToken cancellationToken)
-    {
-        var target = connection.Target;
-        List<Workload> failed = [];
-        while (true)
-        {
-            UpstreamEndpoint? endpoint = target.Workload is { } workload
-                ? EndpointChoice.ForWorkload(workload, target.Address, http2Client: false)
-                : self.Current is { } own ? EndpointChoice.ForService(place.Mesh, own, place.Service!, target.Address.Port, http2Client: false, failed) : null;
-            if (endpoint is not { } chosen)
-            {
-                log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "no healthy endpoint");
-                return null;
-            }
-
             try
             {
-                return await dialer.ConnectAsync(chosen, cancellationToken).ConfigureAwait(false);
+                await CopyAsync(_client.Input, _server.Output, toServer: true, _server.Closed).ConfigureAwait(false);
+                await _server.EndAsync().ConfigureAwait(false);
             }
-            catch (UpstreamConnectException e)
+            catch (Exception e) when (IsEnd(e))
             {
-                log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, e.Message);
-                failed.Add(chosen.Workload);
-                if (failed.Count >= 3)
-                {
-                    return null;
-                }
+                Fail(new RelayOutcome(e is WriteFailedException ? RelayEnd.ServerFailed : RelayEnd.ClientFailed, e.InnerException ?? e));
             }
         }
     }
+
+    private async Task ToClientAsync()
+    {
+        await using (_client.Closed.UnsafeRegister(static reader => ((PipeReader)reader!).CancelPendingRead(), _server.Input).ConfigureAwait(false))
+        {
+            try
+            {
+                await CopyAsync(_server.Input, _client.Output, toServer: false, _client.Closed).ConfigureAwait(false);
+                await _client.Output.CompleteAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (IsEnd(e))
+            {
+                Fail(new RelayOutcome(e is WriteFailedException ? RelayEnd.ClientFailed : RelayEnd.ServerFailed, e.InnerException ?? e));
+            }
+        }
+    }
+
+    /// <summary>Copies until the source has ended, or the target takes no more.</summary>
+    private async Task CopyAsync(PipeReader from, PipeWriter to, bool toServer, CancellationToken targetClosed)
+    {
+        while (true)
+        {
+            var result = await from.ReadAsync().ConfigureAwait(false);
+            foreach (var segment in result.Buffer)
+            {
+                FlushResult flushed;
+                try
+                {
+                    flushed = await to.WriteAsync(segment).ConfigureAwait(false);
+                }
+                catch (Exception e) when (IsEnd(e))
+                {
+                    from.AdvanceTo(result.Buffer.End);
+                    throw new WriteFailedException(e);
+                }
+
+                if (flushed.IsCompleted)
+                {
+                    from.AdvanceTo(result.Buffer.End);
+                    return;
+                }
+
+                Count(segment.Length, toServer);
+            }
+
+            from.AdvanceTo(result.Buffer.End);
+            if (result.IsCompleted || (result.IsCanceled && (targetClosed.IsCancellationRequested || HasFailed)))
+            {
+                return;
+            }
+        }
+    }
+
+    private void Fail(RelayOutcome outcome)
+    {
+        lock (_gate)
+        {
+            _failure ??= outcome;
+        }
+
+        // A reader that waits is woken by the reset of its own side, or by this.
+        _client.Break();
+        _server.Break();
+        _client.Input.CancelPendingRead();
+        _server.Input.CancelPendingRead();
+    }
+
+    private void Count(int bytes, bool toServer)
+    {
+        if (toServer)
+        {
+            _counters.AddClientToServer(bytes);
+        }
+        else
+        {
+            _counters.AddServerToClient(bytes);
+        }
+    }
+
+    private static bool IsEnd(Exception e) => e is IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException;
+
+    private sealed class WriteFailedException(Exception cause) : IOException(cause.Message, cause);
 }

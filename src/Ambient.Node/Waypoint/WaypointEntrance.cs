@@ -26,10 +26,14 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
             Identity = connection.PeerIdentity,
             Source = connection.RemoteEndPoint,
             Destination = connection.Target.Address,
+            Target = connection.Target,
             Workload = connection.Target.Workload,
             Self = self.Current,
         };
     }
+
+    /// <inheritdoc/>
+    public RequestPlace? Find(in RequestArrival arrival) => Find((WaypointDestination)arrival.Target!);
 
     /// <summary>
     /// Policies and routes of what a tunnel is for. Null when it is gone, or stands behind another waypoint by now: open

@@ -15,9 +15,6 @@ internal sealed partial class WaypointLog(ILogger logger)
     public void Refused(HboneConnect connect, int status, string reason) =>
         LogRefused(logger, connect.RemoteEndPoint, connect.PeerIdentity, connect.Authority, status, reason);
 
-    /// <summary>An opaque connection was kept out by policy.</summary>
-    public void Denied(IPEndPoint source, SpiffeId identity, string destination, string reason) => LogDenied(logger, source, identity, destination, reason);
-
     /// <summary>An opaque connection could not be made.</summary>
     public void NotReached(IPEndPoint source, SpiffeId identity, string destination, string reason) => LogNotReached(logger, source, identity, destination, reason);
 
@@ -29,9 +26,6 @@ internal sealed partial class WaypointLog(ILogger logger)
 
     [LoggerMessage(2, LogLevel.Warning, "CONNECT by {Peer} ({Identity}) for {Authority} refused with {Status}: {Reason}")]
     private static partial void LogRefused(ILogger logger, IPEndPoint peer, SpiffeId identity, string authority, int status, string reason);
-
-    [LoggerMessage(3, LogLevel.Warning, "connection by {Peer} ({Identity}) to {Destination} denied: {Reason}")]
-    private static partial void LogDenied(ILogger logger, IPEndPoint peer, SpiffeId identity, string destination, string reason);
 
     [LoggerMessage(4, LogLevel.Warning, "connection by {Peer} ({Identity}) to {Destination} failed: {Reason}")]
     private static partial void LogNotReached(ILogger logger, IPEndPoint peer, SpiffeId identity, string destination, string reason);

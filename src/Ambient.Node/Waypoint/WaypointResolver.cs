@@ -86,7 +86,7 @@ internal static class WaypointResolver
     private static PortKind KindOf(AppProtocol protocol) => protocol switch
     {
         AppProtocol.Http11 or AppProtocol.Http2 or AppProtocol.Grpc => PortKind.Http,
-        AppProtocol.Tcp or AppProtocol.Tls => PortKind.Opaque,
+        AppProtocol.Tcp or AppProtocol.Tls or AppProtocol.ServerFirst => PortKind.Opaque,
         _ => PortKind.Unknown,
     };
 

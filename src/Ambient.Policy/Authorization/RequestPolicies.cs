@@ -73,6 +73,21 @@ public sealed class RequestPolicies
                 : policy.Targets.Any(target => IsGateway(policy, target, gateway))));
     }
 
+    /// <summary>
+    /// Policies for requests that <paramref name="workload"/> answers itself: those of the mesh and of its namespace, and those that it lists
+    /// because they select it. What is attached to services or gateways is enforced there.
+    /// </summary>
+    public static RequestPolicies ForWorkload(MeshSnapshot mesh, Workload workload)
+    {
+        ArgumentNullException.ThrowIfNull(mesh);
+        ArgumentNullException.ThrowIfNull(workload);
+        return new(mesh.Requests, trustsForwardedFor: false, mesh.Requests.AuthorizationPolicies.Values.Where(policy =>
+            policy.Targets.IsDefaultOrEmpty
+            && (policy.Selector is null
+                ? policy.Namespace == workload.Namespace || policy.Namespace == mesh.Requests.RootNamespace
+                : workload.AuthorizationPolicies.Contains(policy.Key))));
+    }
+
     private static bool Selects(RequestAuthorizationPolicy policy, Gateway gateway) =>
         policy.Selector is null
         || policy.Selector.All(wanted => gateway.PodLabels.TryGetValue(wanted.Key, out var value) && value == wanted.Value);

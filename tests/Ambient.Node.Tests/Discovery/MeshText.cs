@@ -66,10 +66,13 @@ internal static class MeshText
         ("services", string.Join("; ", w.Services.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => $"{s.Key} {List(s.Value)}"))),
     ];
 
+    // The workload API has no word for these: istiod sends mysql, mongo and redis as unknown.
+    private static ServicePort OnTheWire(ServicePort port) => port.AppProtocol == AppProtocol.ServerFirst ? port with { AppProtocol = AppProtocol.Unknown } : port;
+
     private static IEnumerable<(string, object?)> Fields(MeshService s) =>
     [
         ("name", s.Name), ("namespace", s.Namespace), ("hostname", s.Hostname), ("vips", List(s.Vips)), ("cidrVips", List(s.CidrVips)),
-        ("ports", List(s.Ports)), ("subjectAltNames", List(s.SubjectAltNames)), ("waypoint", Gateway(s.Waypoint)),
+        ("ports", List([.. s.Ports.Select(OnTheWire)])), ("subjectAltNames", List(s.SubjectAltNames)), ("waypoint", Gateway(s.Waypoint)),
         ("weightedWaypoints", string.Join(", ", s.WeightedWaypoints.Select(w => $"{Gateway(w.Destination)} {w.Weight}"))),
         ("loadBalancing", s.LoadBalancing is { } lb ? $"{List(lb.RoutingPreference)} {lb.Mode} {lb.HealthPolicy}" : "none"),
         ("ipFamilies", s.IPFamilies), ("canonical", s.Canonical), ("visibility", s.Visibility), ("ingressUseWaypoint", s.IngressUseWaypoint),

@@ -110,7 +110,12 @@ public sealed class TranslationRuleTests
     [InlineData(80, "tcp", "TCP", "kubernetes.io/wss", AppProtocol.Tls)]
     [InlineData(80, "http", "UDP", null, AppProtocol.Unknown)]
     [InlineData(3306, "db", "TCP", null, AppProtocol.Tcp)]
-    [InlineData(3306, "mysql", "TCP", null, AppProtocol.Unknown)]
+    [InlineData(3306, "mysql", "TCP", null, AppProtocol.ServerFirst)]
+    [InlineData(80, "MySQL-main", "TCP", null, AppProtocol.ServerFirst)]
+    [InlineData(80, "mongo", "TCP", null, AppProtocol.ServerFirst)]
+    [InlineData(80, "redis-cache", "TCP", null, AppProtocol.ServerFirst)]
+    [InlineData(80, "http", "TCP", "redis", AppProtocol.ServerFirst)]
+    [InlineData(25, "http_proxy", "TCP", null, AppProtocol.Unknown)]
     public void PortProtocol_Declared_IsRecognized(int port, string name, string transport, string? appProtocol, AppProtocol expected) =>
         Assert.Equal(expected, AppProtocols.OfServicePort(port, name, transport, appProtocol));
 

@@ -43,9 +43,11 @@ internal sealed class GoldenEngine : IAsyncDisposable
     private readonly LogWriter _writer = new(Stream.Null);
     private readonly HostLoggerFactory _loggers;
     private readonly RequestLog _log;
+    private readonly MeshStore _store;
 
     private GoldenEngine(MeshStore store)
     {
+        _store = store;
         var self = LocalWorkload.ByPod(store, "app", "waypoint-0", TimeProvider.System);
         _client = new HboneClient(new HboneClientOptions(), _svids);
         _upstreams = new UpstreamPool(store, new UpstreamDialer(_client, SocketConnector.Default, self), new UpstreamOptions());
@@ -126,7 +128,7 @@ internal sealed class GoldenEngine : IAsyncDisposable
         var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions()), NullLoggerFactory.Instance);
         _servers.Add(await RequestServer.StartAsync(
             transport,
-            new RequestPipeline(entrance, _forwarder, _upstreams, _log, TimeProvider.System),
+            new RequestPipeline(_store, entrance, _forwarder, _upstreams, new ConnectionTable(new ConnectionLog(_loggers), null, null, TimeProvider.System), _log, TimeProvider.System),
             NullLoggerFactory.Instance,
             kestrel => kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1),
             CancellationToken.None));
@@ -148,9 +150,12 @@ internal sealed class GoldenEngine : IAsyncDisposable
                 Identity = identity,
                 Source = new IPEndPoint(http.Connection.RemoteIpAddress!, http.Connection.RemotePort),
                 Destination = address,
+                Target = WaypointDestination.For(service, address, PortKind.Http),
                 Self = self.Current,
             };
         }
+
+        public RequestPlace? Find(in RequestArrival arrival) => waypoint.Find(arrival);
     }
 }
 

@@ -93,9 +93,141 @@ public sealed class WaypointEvasionTests : IAsyncLifetime
         Assert.Single(pod.Requests);
     }
 
+    [Theory]
+    [InlineData("delete", PolicyAction.Deny)]
+    [InlineData("Delete", PolicyAction.Deny)]
+    [InlineData("get", PolicyAction.Allow)]
+    [InlineData("pATCH", PolicyAction.Allow)]
+    [InlineData("connect", PolicyAction.Deny)]
+    [InlineData("query", PolicyAction.Deny)]
+    public async Task Method_ThatDiffersFromAKnownOneInItsCase_IsNotServed(string method, PolicyAction action)
+    {
+        // The policy lets the request pass as it is written; in capitals, as the endpoint would get it, it would not.
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        Apply(action, new RequestRule { To = [new RequestOperation { Methods = Values(action == PolicyAction.Deny ? method.ToUpperInvariant() : method) }] });
+        await _mesh.StartWaypointAsync();
+
+        Assert.StartsWith("HTTP/1.1 400 ", await SendAsync(service, $"{method} /thing HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.False(await GetAsync(service, (":method", method), (":scheme", "http"), (":authority", "a"), (":path", "/")));
+        Assert.Empty(pod.Requests);
+        await _mesh.LoggedAsync("differs from a known one only in its case");
+    }
+
+    [Theory]
+    [InlineData("PURGE")]
+    [InlineData("purge")]
+    [InlineData("Version-Control")]
+    public async Task Method_ThatNobodyKnows_ArrivesLetterForLetter(string method)
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        await _mesh.StartWaypointAsync();
+
+        Assert.StartsWith("HTTP/1.1 200 ", await SendAsync(service, $"{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.Equal(method, Assert.Single(pod.Requests).Method);
+    }
+
+    [Fact]
+    public async Task Host_ThatHttp10LeavesOut_IsJudgedAsTheOneThatTheEndpointIsTold()
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        await _mesh.StartWaypointAsync();
+        Assert.StartsWith("HTTP/1.1 200 ", await SendAsync(service, "GET / HTTP/1.0\r\n\r\n"), StringComparison.Ordinal);
+        Assert.Equal(service.Hostname, Assert.Single(pod.Requests).Headers["host"]);
+
+        Deny(new RequestRule { To = [new RequestOperation { Hosts = Values(service.Hostname) }] });
+        Assert.StartsWith("HTTP/1.1 403 ", await SendAsync(service, "GET / HTTP/1.0\r\n\r\n"), StringComparison.Ordinal);
+        Assert.Single(pod.Requests);
+    }
+
+    [Theory]
+    [InlineData("GET / HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n")]
+    [InlineData("GET / HTTP/1.1\r\nhost: \t \r\nconnection: close\r\n\r\n")]
+    [InlineData("GET / HTTP/1.0\r\nhost:\r\n\r\n")]
+    [InlineData("GET / HTTP/1.1\r\nconnection: close\r\n\r\n")]
+    public async Task Host_ThatIsEmptyOrMissing_IsRefused(string request)
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        await _mesh.StartWaypointAsync();
+
+        Assert.StartsWith("HTTP/1.1 400 ", await SendAsync(service, request), StringComparison.Ordinal);
+        Assert.False(await GetAsync(service, (":method", "GET"), (":scheme", "http"), (":path", "/")));
+        Assert.Empty(pod.Requests);
+    }
+
+    [Theory]
+    [InlineData("host")]
+    [InlineData("Host")]
+    [InlineData("keep-alive, HOST")]
+    [InlineData("x-forwarded-for")]
+    [InlineData("X-Forwarded-Proto")]
+    [InlineData("x-request-id")]
+    [InlineData("content-length")]
+    [InlineData("authorization")]
+    [InlineData("x-envoy-attempt-count")]
+    [InlineData(":authority")]
+    public async Task Connection_ThatNamesWhatIsForTheEndpoint_IsRefused(string names)
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        Deny(new RequestRule { To = [new RequestOperation { Hosts = Values(service.Hostname) }] });
+        await _mesh.StartWaypointAsync();
+
+        var answer = await SendAsync(service, $"GET / HTTP/1.1\r\nhost: other.example\r\nx-request-id: mine\r\nconnection: {names}\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
+        Assert.Empty(pod.Requests);
+        await _mesh.LoggedAsync("which is not a field of one connection");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Connection_ThatNamesWhatPolicyOrRouteLookedAt_IsRefused(bool byPolicy)
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        if (byPolicy)
+        {
+            Apply(PolicyAction.Allow, new RequestRule { When = [new RequestCondition("request.headers[x-tenant]", Values("guest"))] });
+        }
+        else
+        {
+            _mesh.SetRoute("a", ("a", 1));
+            _mesh.Configure(requests => requests with
+            {
+                HttpRoutes = requests.HttpRoutes.SetItem("app/a", requests.HttpRoutes["app/a"] with
+                {
+                    Rules = [requests.HttpRoutes["app/a"].Rules[0] with { Matches = [new HttpRouteMatch { Headers = [new NamedValueMatch("x-tenant", "guest", false)] }] }],
+                }),
+            });
+        }
+
+        await _mesh.StartWaypointAsync();
+        var refused = await SendAsync(service, "GET / HTTP/1.1\r\nhost: a\r\nx-tenant: guest\r\nx-mine: 1\r\nconnection: X-Tenant\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 400 ", refused, StringComparison.Ordinal);
+        await _mesh.LoggedAsync("Connection names x-tenant, which a policy or route looks at");
+
+        // Beside "close" Kestrel forgets the names: then the endpoint sees what policy saw.
+        await SendAsync(service, "GET / HTTP/1.1\r\nhost: a\r\nx-tenant: guest\r\nconnection: X-Tenant, close\r\n\r\n");
+        Assert.All(pod.Requests, request => Assert.Equal("guest", request.Headers["x-tenant"]));
+        pod.Requests.Clear();
+
+        // What nobody looked at stays behind, as RFC 9110 has it.
+        var served = await SendAsync(service, "GET / HTTP/1.1\r\nhost: a\r\nx-tenant: guest\r\nx-mine: 1\r\nconnection: x-mine\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 200 ", served, StringComparison.Ordinal);
+        var seen = Assert.Single(pod.Requests).Headers;
+        Assert.Equal("guest", seen["x-tenant"]);
+        Assert.DoesNotContain("x-mine", seen.Keys);
+    }
+
     private static ValueMatch Values(params string[] values) => new([.. values], []);
 
-    private void Deny(RequestRule rule) => _mesh.Configure(requests => requests with
+    private void Deny(RequestRule rule) => Apply(PolicyAction.Deny, rule);
+
+    private void Apply(PolicyAction action, RequestRule rule) => _mesh.Configure(requests => requests with
     {
         AuthorizationPolicies = requests.AuthorizationPolicies.SetItem(
             "app/deny",
@@ -103,7 +235,7 @@ public sealed class WaypointEvasionTests : IAsyncLifetime
             {
                 Name = "deny",
                 Namespace = "app",
-                Action = PolicyAction.Deny,
+                Action = action,
                 Targets = [new ObjectReference("", "Service", "app", "a")],
                 Rules = [rule],
             }),
@@ -114,6 +246,26 @@ public sealed class WaypointEvasionTests : IAsyncLifetime
         await using var client = new HboneClient(new HboneClientOptions(), _mesh.Svids);
         await using var tunnel = await OpenAsync(client, service);
         return await RawHttp2.IsServedAsync(tunnel, endStream: true, headers);
+    }
+
+    private async Task<string> SendAsync(MeshService service, string request)
+    {
+        await using var client = new HboneClient(new HboneClientOptions(), _mesh.Svids);
+        await using var tunnel = await OpenAsync(client, service);
+        await tunnel.Output.WriteAsync(System.Text.Encoding.Latin1.GetBytes(request));
+        var (stream, head, buffer) = (tunnel.AsStream(), "", new byte[4096]);
+        while (!head.Contains("\r\n\r\n", StringComparison.Ordinal))
+        {
+            var read = await stream.ReadAsync(buffer).AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+            if (read == 0)
+            {
+                break;
+            }
+
+            head += System.Text.Encoding.Latin1.GetString(buffer, 0, read);
+        }
+
+        return head;
     }
 
     private ValueTask<HboneTunnel> OpenAsync(HboneClient client, MeshService service)

@@ -32,6 +32,9 @@ public sealed record RequestAuthorizationPolicy
     /// <summary>Key: <c>namespace/name</c>.</summary>
     public string Key => $"{Namespace}/{Name}";
 
+    /// <summary>Whether a rule asks for what only a request has, and a connection has not.</summary>
+    public bool AsksForRequest => Rules.Any(rule => rule.AsksForRequest);
+
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(RequestAuthorizationPolicy? other) =>
         ReferenceEquals(this, other)
@@ -66,6 +69,12 @@ public sealed record RequestRule
     /// whatever the fields that were understood do not exclude.
     /// </summary>
     public ImmutableArray<string> Unsupported { get; init; } = [];
+
+    /// <summary>Whether the rule asks for what only a request has: host, method, path, headers, claims, or the client behind proxies.</summary>
+    public bool AsksForRequest =>
+        To.Any(to => !(to.Hosts.IsEmpty && to.Methods.IsEmpty && to.Paths.IsEmpty))
+        || From.Any(from => !(from.RequestPrincipals.IsEmpty && from.RemoteIpBlocks.IsEmpty && from.TrustDomains.IsEmpty))
+        || When.Any(when => when.Key is not ("source.ip" or "source.namespace" or "source.principal" or "destination.ip" or "destination.port"));
 
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(RequestRule? other) =>

@@ -51,7 +51,8 @@ internal sealed class DebugEndpoints(ConnectionTable connections)
     {
         var open = connections.Snapshot();
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{open.Length} open connections{(open.Length > MostShown ? $", of which {MostShown} are shown" : "")}\n");
+        var requests = connections.Count - open.Length;
+        text.Append(CultureInfo.InvariantCulture, $"{open.Length} open connections{(open.Length > MostShown ? $", of which {MostShown} are shown" : "")}{(requests > 0 ? $", and {requests} requests under way" : "")}\n");
         foreach (var connection in open.Take(MostShown))
         {
             var parties = connection.Parties;

@@ -114,7 +114,7 @@ internal sealed class LoopbackWorkload : IAsyncDisposable
         }
 
         _services.Connections.End(
-            ConnectionEnd.WorkloadGone, connection => ReferenceEquals(connection.Owner, this) && connection.Parties.Direction == TrafficDirection.Inbound);
+            ConnectionEnd.WorkloadGone, connection => ReferenceEquals(connection.Owner, this) && connection is OpenConnection { Parties.Direction: TrafficDirection.Inbound });
         await _hbone.DisposeAsync().ConfigureAwait(false);
         _hbone = null;
         try

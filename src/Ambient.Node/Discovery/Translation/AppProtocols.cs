@@ -49,8 +49,9 @@ internal static class AppProtocols
         "GRPC" => AppProtocol.Grpc,
         "TLS" or "HTTPS" => AppProtocol.Tls,
         "TCP" => AppProtocol.Tcp,
+        "MONGO" or "REDIS" or "MYSQL" => AppProtocol.ServerFirst,
         _ => AppProtocol.Unknown,
     };
 
-    private static bool IsKnown(string name) => name.ToUpperInvariant() is "UDP" or "HTTP_PROXY" or "MONGO" or "REDIS" or "MYSQL";
+    private static bool IsKnown(string name) => name.ToUpperInvariant() is "UDP" or "HTTP_PROXY";
 }

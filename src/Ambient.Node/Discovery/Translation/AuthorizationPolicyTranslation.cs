@@ -27,7 +27,7 @@ internal static class AuthorizationPolicyTranslation
         var rules = ImmutableArray.CreateBuilder<PolicyRule>();
         foreach (var rule in policy.Rules)
         {
-            if (policy.Action == PolicyAction.Deny || !AsksForRequest(rule))
+            if (policy.Action == PolicyAction.Deny || !rule.AsksForRequest)
             {
                 rules.Add(new PolicyRule(Clauses(rule, policy.Namespace)));
             }
@@ -42,11 +42,6 @@ internal static class AuthorizationPolicyTranslation
             Rules = rules.ToImmutable(),
         };
     }
-
-    private static bool AsksForRequest(RequestRule rule) =>
-        rule.To.Any(to => !(to.Hosts.IsEmpty && to.Methods.IsEmpty && to.Paths.IsEmpty))
-        || rule.From.Any(from => !(from.RequestPrincipals.IsEmpty && from.RemoteIpBlocks.IsEmpty && from.TrustDomains.IsEmpty))
-        || rule.When.Any(when => when.Key is not ("source.ip" or "source.namespace" or "source.principal" or "destination.ip" or "destination.port"));
 
     private static ImmutableArray<PolicyClause> Clauses(RequestRule rule, string ns)
     {

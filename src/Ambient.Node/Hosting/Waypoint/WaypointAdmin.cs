@@ -10,9 +10,15 @@ namespace Ambient.Node.Hosting.Waypoint;
 internal static class WaypointAdmin
 {
     private const string Links =
-        """<li><a href="/config_dump">/config_dump</a>: what is served: Gateway, services, routes, policies, upstreams, certificates</li>""";
+        """<li><a href="/config_dump">/config_dump</a>: what is served: Gateway, services, routes, policies, upstreams, certificates</li><li><a href="/debug/connections">/debug/connections</a>: what is open</li>""";
 
     /// <summary>Makes it.</summary>
     public static HostEndpoints Create(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache svids, HostLoggerFactory loggers, Shutdown shutdown) =>
-        new("waypoint", Links, async (output, cancellationToken) => await output.WriteAsync(new WaypointDump(node, meshes, svids).Write(), cancellationToken).ConfigureAwait(false), static (_, _) => ValueTask.FromResult(AdminResponse.NotFound), loggers, shutdown);
+        new("waypoint", Links, async (output, cancellationToken) => await output.WriteAsync(new WaypointDump(node, meshes, svids).Write(), cancellationToken).ConfigureAwait(false), Debug(node), loggers, shutdown);
+
+    private static AdminHandler Debug(WaypointNode node)
+    {
+        var debug = new DebugEndpoints(node.Connections);
+        return (request, _) => ValueTask.FromResult(debug.Answer(request));
+    }
 }

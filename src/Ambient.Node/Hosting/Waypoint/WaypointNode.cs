@@ -42,6 +42,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private readonly Action _meshSeen;
     private readonly Action _certificateSeen;
     private readonly Action _serving;
+    private readonly PolicyWatch _watch;
     private UpstreamPool? _upstreams;
     private HboneClient? _client;
 
@@ -56,6 +57,8 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         _metrics = metrics;
         _time = time;
         _logger = loggers.CreateLogger("waypoint");
+        Connections = new ConnectionTable(new ConnectionLog(loggers), new TcpMetrics(metrics, loggers), metrics, time);
+        _watch = new PolicyWatch(meshes, Connections, _logger);
         _meshSeen = Readiness.Require("gateway");
         _certificateSeen = Readiness.Require("certificate");
         _serving = Readiness.Require("listener");
@@ -63,6 +66,9 @@ internal sealed partial class WaypointNode : IAsyncDisposable
 
     /// <summary>What is still missing.</summary>
     public Readiness Readiness { get; } = new();
+
+    /// <summary>Connections and requests under way.</summary>
+    public ConnectionTable Connections { get; }
 
     /// <summary>Key of the Gateway.</summary>
     public string GatewayKey => $"{_options.Namespace}/{_options.GatewayName}";
@@ -100,6 +106,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        _watch.Dispose();
         _upstreams?.Dispose();
         if (_client is not null)
         {
@@ -156,10 +163,9 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var entrance = new WaypointEntrance(_meshes, GatewayKey, Self!);
         var dialer = CreateDialer();
         var pipeline = CreatePipeline(entrance, dialer, new RequestMetrics(_metrics, "waypoint", "mutual_tls"));
-        var opaque = new OpaqueRelay(entrance, Self!, dialer, new WaypointLog(_logger));
         var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
         var server = await WaypointServer.StartAsync(
-            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100 }, _svids, _meshes, Self!, pipeline, opaque, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
+            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100 }, _svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
         await using (server.ConfigureAwait(false))
         {
             LogServing(_logger, WaypointClass, GatewayKey, address, self.Identity.ToString());
@@ -206,7 +212,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
     {
         _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions());
-        return new RequestPipeline(entrance, CreateForwarder(), _upstreams, new RequestLog(_loggers, metrics, _options.Host.Network), _time);
+        return new RequestPipeline(_meshes, entrance, CreateForwarder(), _upstreams, Connections, new RequestLog(_loggers, metrics, _options.Host.Network), _time);
     }
 
     // YARP makes its forwarder only through a container. Its own log is off: it would write two lines a request.

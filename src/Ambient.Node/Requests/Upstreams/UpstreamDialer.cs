@@ -19,21 +19,33 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     /// <summary>Port that serves HBONE.</summary>
     public const int HbonePort = 15008;
 
-    /// <summary>Connects to an endpoint.</summary>
+    /// <summary>Connects to an endpoint, for an HTTP client.</summary>
     /// <exception cref="UpstreamConnectException">Naming the workload and the cause.</exception>
     public async ValueTask<Stream> ConnectAsync(UpstreamEndpoint endpoint, CancellationToken cancellationToken)
+    {
+        var (tunnel, socket) = await DialAsync(endpoint, cancellationToken).ConfigureAwait(false);
+        return tunnel is not null ? tunnel.AsStream() : new NetworkStream(socket!, ownsSocket: true);
+    }
+
+    /// <summary>Connects to an endpoint, for bytes that are passed on as they come.</summary>
+    /// <exception cref="UpstreamConnectException">Naming the workload and the cause.</exception>
+    public async ValueTask<UpstreamLink> OpenAsync(UpstreamEndpoint endpoint, CancellationToken cancellationToken)
+    {
+        var (tunnel, socket) = await DialAsync(endpoint, cancellationToken).ConfigureAwait(false);
+        return tunnel is not null ? new UpstreamLink(tunnel) : new UpstreamLink(socket!);
+    }
+
+    private async ValueTask<(HboneTunnel? Tunnel, Socket? Socket)> DialAsync(UpstreamEndpoint endpoint, CancellationToken cancellationToken)
     {
         var (workload, address) = (endpoint.Workload, endpoint.Address);
         try
         {
             if (endpoint.Waypoint is not null || workload.Protocol == TunnelProtocol.Hbone)
             {
-                var tunnel = await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false);
-                return tunnel.AsStream();
+                return (await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false), null);
             }
 
-            var socket = await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false);
-            return new NetworkStream(socket, ownsSocket: true);
+            return (null, await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false));
         }
         catch (Exception e) when (e is IOException or SocketException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))

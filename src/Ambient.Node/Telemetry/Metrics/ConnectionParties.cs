@@ -11,6 +11,9 @@ internal sealed record ConnectionParties
     /// <summary>Side of the workload.</summary>
     public required TrafficDirection Direction { get; init; }
 
+    /// <summary>Label <c>reporter</c> where that is neither side; null: the side of the workload.</summary>
+    public string? Reporter { get; init; }
+
     /// <summary>Address of the client.</summary>
     public required IPEndPoint Source { get; init; }
 

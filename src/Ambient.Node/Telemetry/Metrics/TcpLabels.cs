@@ -19,7 +19,7 @@ internal sealed record TcpLabels(string Text, int Flag)
         var destination = PartyLabels.OfDestination(parties);
         var service = parties.Service;
         return Render(
-            parties.Direction,
+            parties.Reporter ?? TcpMetrics.ReporterOf(parties.Direction),
             source,
             service is null ? default : (service.Hostname, service.Namespace, service.Name),
             destination,
@@ -28,16 +28,16 @@ internal sealed record TcpLabels(string Text, int Flag)
     }
 
     /// <summary>The set where nothing is known.</summary>
-    public static TcpLabels Unknown(TrafficDirection direction) => Render(direction, default, default, default, false, false);
+    public static TcpLabels Unknown(TrafficDirection direction) => Render(TcpMetrics.ReporterOf(direction), default, default, default, false, false);
 
     /// <summary>The whole label text with a flag.</summary>
     public MetricLabels With(ResponseFlag flag) => new(flag == ResponseFlag.None ? Text : string.Concat(Text.AsSpan(0, Flag), NameOf(flag), Text.AsSpan(Flag + 1)));
 
     private static TcpLabels Render(
-        TrafficDirection direction, PartyLabels source, (string? Hostname, string? Namespace, string? Name) service, PartyLabels destination, bool mutualTls, bool localities)
+        string reporter, PartyLabels source, (string? Hostname, string? Namespace, string? Name) service, PartyLabels destination, bool mutualTls, bool localities)
     {
         var text = Utf8TextBuilder.Rent();
-        Add(text, "reporter", TcpMetrics.ReporterOf(direction));
+        Add(text, "reporter", reporter);
         Add(text, "source_workload", source.Workload);
         Add(text, "source_canonical_service", source.Canonical);
         Add(text, "source_canonical_revision", source.Revision);

@@ -7,6 +7,9 @@ namespace Ambient.Policy.Routing.Requests;
 /// </summary>
 internal sealed record CompiledBackend(int Weight, RequestRoute Route)
 {
+    /// <summary>What was referred to, where it must not be asked; null where it may.</summary>
+    internal ObjectReference? Refused { get; private init; }
+
     internal static CompiledBackend Compile(
         MeshSnapshot mesh, HttpRoute route, HttpRouteRule rule, HttpRouteBackend backend, string name, bool enforceGrants)
     {
@@ -42,7 +45,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
             ResponseHeaders = Both(rule.ResponseHeaders, backend.ResponseHeaders),
         });
 
-        CompiledBackend Broken(string error) => new(Math.Max(0, backend.Weight), RequestRoute.Broken(name, error));
+        CompiledBackend Broken(string error) => new(Math.Max(0, backend.Weight), RequestRoute.Broken(name, error)) { Refused = target };
     }
 
     private static MeshService? FindService(MeshSnapshot mesh, HttpRoute route, ObjectReference target, out bool isKnownKind)

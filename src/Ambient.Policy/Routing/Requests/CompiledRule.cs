@@ -97,6 +97,20 @@ internal sealed class CompiledRule
             };
     }
 
+    /// <summary>Why this rule refuses a backend, or null.</summary>
+    internal string? Refusal(MeshService service, int port)
+    {
+        foreach (var backend in _backends)
+        {
+            if (backend.Refused is { } refused && refused.Name == service.Name && refused.Namespace == service.Namespace && refused.Port == port)
+            {
+                return backend.Route.Error;
+            }
+        }
+
+        return null;
+    }
+
     private static string NameOf(HttpRoute route, int ruleIndex) => $"{route.Key} rule {ruleIndex}";
 
     private RequestRoute Draw(Random random)

@@ -1,0 +1,75 @@
+using Ambient.Mesh;
+using Ambient.Node.Connections;
+using Microsoft.AspNetCore.Http;
+
+namespace Ambient.Node.Requests;
+
+/// <summary>
+/// A request under way, in the table of what is open: one that lasts (a WebSocket, a stream, a large body) is asked about again like a
+/// connection, and ended like one. Used again for the next request, so that one that does not last allocates nothing.
+/// </summary>
+internal sealed class OpenRequest(ConnectionTable table, IConnectionGround ground) : OpenFlow
+{
+    private readonly Lock _gate = new();
+    private HttpContext? _http;
+    private bool _decided;
+    private bool _missedChange;
+
+    /// <summary>Registers a request, before anything is decided about it.</summary>
+    public void Begin(HttpContext http)
+    {
+        lock (_gate)
+        {
+            _http = http;
+        }
+
+        table.Add(this);
+    }
+
+    /// <summary>The request was let in over some snapshot. False when the mesh has changed since then and objects.</summary>
+    public bool Admit(IMeshSnapshotProvider meshes)
+    {
+        lock (_gate)
+        {
+            _decided = true;
+            return !_missedChange || !ObjectsTo(meshes.Current);
+        }
+    }
+
+    /// <summary>Takes the request off the table. Nothing looks at it from here on.</summary>
+    public void Close()
+    {
+        table.Remove(this);
+        lock (_gate)
+        {
+            _http = null;
+            _decided = _missedChange = false;
+            Renew();
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override bool Objects(MeshSnapshot mesh)
+    {
+        // Under the lock the server cannot take the request's headers away for the next one.
+        lock (_gate)
+        {
+            _missedChange |= !_decided;
+            return _http is not null && _decided && ObjectsTo(mesh);
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override void Cut()
+    {
+        lock (_gate)
+        {
+            if (EndedBy != ConnectionEnd.None)
+            {
+                _http?.Abort();
+            }
+        }
+    }
+
+    private bool ObjectsTo(MeshSnapshot mesh) => ground.ObjectionIn(mesh) is { } objection && Claim(objection.Cause, objection.Reason);
+}

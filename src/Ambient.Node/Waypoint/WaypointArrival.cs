@@ -1,0 +1,195 @@
+using Ambient.Hbone;
+using Ambient.Mesh;
+using Ambient.Node.Connections;
+using Ambient.Node.Inbound;
+using Ambient.Node.Requests;
+using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Telemetry.Metrics;
+using Ambient.Policy.Authorization;
+
+namespace Ambient.Node.Waypoint;
+
+/// <summary>
+/// A CONNECT at a waypoint. Of HTTP each request is authorized and accounted for by itself; opaque bytes are one connection, to which
+/// policies are applied as a whole.
+/// </summary>
+internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnection connection) : InboundArrival
+{
+    private const int MaxAttempts = 3;
+    private const string NotHere = "it is no longer in the mesh, or no longer bound to this waypoint";
+
+    private readonly WaypointDestination _target = connection.Target;
+    private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque;
+    private RequestPolicies? _asked;
+
+    /// <inheritdoc/>
+    public override bool IsKnown => false;
+
+    /// <inheritdoc/>
+    public override AuthorizationDecision Authorize() => !_opaque ? AuthorizationDecision.NoPolicy
+        : inbound.Entrance.Find(_target) is { } place ? Decide(place)
+        : default;
+
+    /// <inheritdoc/>
+    public override ConnectionObjection? ObjectionIn(MeshSnapshot mesh)
+    {
+        if (!_opaque)
+        {
+            return null;
+        }
+
+        if (inbound.Entrance.Find(_target) is not { } place)
+        {
+            return new ConnectionObjection(ConnectionEnd.Rebound, NotHere);
+        }
+
+        if (ReferenceEquals(place.Policies, _asked))
+        {
+            return null;
+        }
+
+        _asked = place.Policies;
+        return Decide(place) is { IsAllowed: false } decision ? new ConnectionObjection(ConnectionEnd.PolicyChange, decision.ToString()) : null;
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<ConnectionOutcome> DeliverAsync(HboneConnect connect, OpenConnection open, CancellationToken cancellationToken)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(open.Ended, cancellationToken);
+        return _opaque
+            ? await RelayAsync(connect, open, ended.Token).ConfigureAwait(false)
+            : await TerminateAsync(connect, open, ended.Token).ConfigureAwait(false);
+    }
+
+    private AuthorizationDecision Decide(RequestPlace place) => RequestAuthorizer.Authorize(
+        place.Policies, new ConnectionFacts(connection.RemoteEndPoint, _target.Address, connection.PeerIdentity));
+
+    /// <summary>A port that is declared opaque: the CONNECT is answered only once the endpoint is reached.</summary>
+    private async ValueTask<ConnectionOutcome> RelayAsync(HboneConnect connect, OpenConnection open, CancellationToken ended)
+    {
+        UpstreamLink? link;
+        ConnectionOutcome failure;
+        using (var unanswered = CancellationTokenSource.CreateLinkedTokenSource(ended, connect.Aborted))
+        {
+            (link, failure) = await DialAsync(open, unanswered.Token).ConfigureAwait(false);
+        }
+
+        if (link is null)
+        {
+            connect.Reject(open.EndedBy == ConnectionEnd.PolicyChange ? 401 : 503);
+            return failure;
+        }
+
+        await using (link.ConfigureAwait(false))
+        {
+            var tunnel = connect.Accept();
+            await using (tunnel.ConfigureAwait(false))
+            {
+                return await CarryAsync(tunnel, link, open, ended).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>HTTP, or a port of which nothing is declared: the first bytes tell.</summary>
+    private async ValueTask<ConnectionOutcome> TerminateAsync(HboneConnect connect, OpenConnection open, CancellationToken ended)
+    {
+        open.CarriesRequests = true;
+        var tunnel = connect.Accept();
+        await using (tunnel.ConfigureAwait(false))
+        {
+            try
+            {
+                var protocol = await ProtocolSniffer.DetectAsync(tunnel.Input, _target.Kind == PortKind.Http, ended).ConfigureAwait(false);
+                switch (protocol)
+                {
+                    case InnerProtocol.Http1:
+                        await inbound.Transport.ServeAsync(WaypointInbound.Http1, tunnel, connection, ended).ConfigureAwait(false);
+                        return ConnectionOutcome.Complete;
+                    case InnerProtocol.Http2:
+                        await inbound.Transport.ServeAsync(WaypointInbound.Http2, tunnel, connection, ended).ConfigureAwait(false);
+                        return ConnectionOutcome.Complete;
+                    case InnerProtocol.Closed:
+                        await tunnel.Output.CompleteAsync().ConfigureAwait(false);
+                        return ConnectionOutcome.Complete;
+                }
+            }
+            catch (Exception e) when (e is IOException or OperationCanceledException)
+            {
+                // The client went away, or we are stopping: the tunnel ends, and nobody is left to tell.
+                return ConnectionOutcome.Complete;
+            }
+
+            // Not HTTP: from here on it is one connection, asked about now and at every change.
+            open.CarriesRequests = false;
+            _opaque = true;
+            if (Authorize() is { IsAllowed: false } decision)
+            {
+                tunnel.Break();
+                return ConnectionOutcome.Denied(decision.ToString());
+            }
+
+            var (link, failure) = await DialAsync(open, ended).ConfigureAwait(false);
+            if (link is null)
+            {
+                tunnel.Break();
+                return failure;
+            }
+
+            await using (link.ConfigureAwait(false))
+            {
+                return await CarryAsync(tunnel, link, open, ended).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private static async ValueTask<ConnectionOutcome> CarryAsync(HboneTunnel tunnel, UpstreamLink link, OpenConnection open, CancellationToken ended)
+    {
+        var relayed = await OpaqueRelay.RunAsync(tunnel, link, open.Bytes, ended).ConfigureAwait(false);
+        return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
+    }
+
+    private async ValueTask<(UpstreamLink? Link, ConnectionOutcome Failure)> DialAsync(OpenConnection open, CancellationToken ended)
+    {
+        List<Workload> failed = [];
+        while (true)
+        {
+            if (Choose(failed) is not { } endpoint)
+            {
+                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "no healthy endpoint");
+                return (null, new ConnectionOutcome(ResponseFlag.Connect, "no healthy endpoint"));
+            }
+
+            try
+            {
+                var link = await inbound.Dialer.OpenAsync(endpoint, ended).ConfigureAwait(false);
+                open.Announce(Parties with
+                {
+                    DestinationWorkload = endpoint.Workload,
+                    DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
+                });
+                return (link, default);
+            }
+            catch (UpstreamConnectException e)
+            {
+                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, e.Message);
+                failed.Add(endpoint.Workload);
+                if (failed.Count >= MaxAttempts)
+                {
+                    return (null, new ConnectionOutcome(ResponseFlag.Connect, $"connection failed: {e.Message}"));
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                return (null, open.EndedBy == ConnectionEnd.None
+                    ? new ConnectionOutcome(ResponseFlag.Connect, "the peer gave up before the endpoint answered")
+                    : ConnectionOutcome.EndedBy(open.EndedBy, open.EndReason));
+            }
+        }
+    }
+
+    private UpstreamEndpoint? Choose(List<Workload> failed) =>
+        _target.Workload is { } workload ? failed.Count == 0 ? EndpointChoice.ForWorkload(workload, _target.Address, http2Client: false) : null
+        : inbound.Self.Current is { } own && inbound.Entrance.Find(_target) is { Service: { } service } place
+            ? EndpointChoice.ForService(place.Mesh, own, service, _target.Address.Port, http2Client: false, failed)
+            : null;
+}

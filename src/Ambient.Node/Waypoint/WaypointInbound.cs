@@ -1,0 +1,89 @@
+using Ambient.Hbone;
+using Ambient.Hbone.AspNetCore;
+using Ambient.Mesh;
+using Ambient.Node.Connections;
+using Ambient.Node.Inbound;
+using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Telemetry.Metrics;
+
+namespace Ambient.Node.Waypoint;
+
+/// <summary>
+/// The waypoint's part of <see cref="InboundSequence"/>: a CONNECT is for a service or workload that is bound to this waypoint, and is
+/// delivered to the request engine, or, when it carries something else than HTTP, to an endpoint.
+/// </summary>
+internal sealed class WaypointInbound : InboundSequence
+{
+    /// <summary>Where Kestrel serves HTTP/1 inside tunnels.</summary>
+    public static readonly HboneEndPoint Http1 = new("http1");
+
+    /// <summary>Where Kestrel serves HTTP/2 inside tunnels.</summary>
+    public static readonly HboneEndPoint Http2 = new("http2");
+
+    private readonly IMeshSnapshotProvider _meshes;
+
+    /// <summary>Creates the engine.</summary>
+    public WaypointInbound(
+        IMeshSnapshotProvider meshes, LocalWorkload self, WaypointEntrance entrance, UpstreamDialer dialer, HboneTransport transport, WaypointLog log,
+        ConnectionTable connections, TimeProvider time)
+        : base(connections, time)
+    {
+        _meshes = meshes;
+        Self = self;
+        Entrance = entrance;
+        Dialer = dialer;
+        Transport = transport;
+        Log = log;
+    }
+
+    /// <summary>The waypoint's own workload.</summary>
+    public LocalWorkload Self { get; }
+
+    /// <summary>Knows the policies of what a tunnel is for.</summary>
+    public WaypointEntrance Entrance { get; }
+
+    /// <summary>Connects to endpoints.</summary>
+    public UpstreamDialer Dialer { get; }
+
+    /// <summary>Hands tunnels to Kestrel.</summary>
+    public HboneTransport Transport { get; }
+
+    /// <summary>Lines about connections.</summary>
+    public WaypointLog Log { get; }
+
+    /// <inheritdoc/>
+    protected override ValueTask<InboundResolution> ResolveAsync(HboneConnect connect, LocalWorkload local, CancellationToken cancellationToken)
+    {
+        var mesh = _meshes.Current;
+        if (local.Current is not { } self)
+        {
+            return new(InboundResolution.Refuse(503, "this waypoint is not in the mesh"));
+        }
+
+        var destination = WaypointResolver.Resolve(mesh, self, connect.Authority);
+        if (destination.RefusalStatus != 0)
+        {
+            return new(InboundResolution.Refuse(destination.RefusalStatus, destination.Error!));
+        }
+
+        return new(new WaypointArrival(this, new WaypointConnection(connect, destination))
+        {
+            Parties = new ConnectionParties
+            {
+                Direction = TrafficDirection.Inbound,
+                Reporter = "waypoint",
+                Source = connect.RemoteEndPoint,
+                SourceWorkload = mesh.FindWorkload(self.Network, connect.RemoteEndPoint.Address),
+                SourceIdentity = connect.PeerIdentity,
+                Destination = connect.LocalEndPoint,
+                HboneAddress = connect.Authority,
+                DestinationWorkload = destination.Workload,
+                DestinationIdentity = destination.Workload?.Identity,
+                Service = destination.Service,
+            },
+        });
+    }
+
+    /// <inheritdoc/>
+    protected override void Refused(HboneConnect connect, int status, string error) => Log.Refused(connect, status, error);
+}
