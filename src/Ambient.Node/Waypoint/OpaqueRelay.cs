@@ -91,13 +91,13 @@ internal sealed class OpaqueRelay
     {
         while (true)
         {
-            var result = await from.ReadAsync().ConfigureAwait(false);
+            var result = await from.ReadAsync(CancellationToken.None).ConfigureAwait(false);
             foreach (var segment in result.Buffer)
             {
                 FlushResult flushed;
                 try
                 {
-                    flushed = await to.WriteAsync(segment).ConfigureAwait(false);
+                    flushed = await to.WriteAsync(segment, CancellationToken.None).ConfigureAwait(false);
                 }
                 catch (Exception e) when (IsEnd(e))
                 {
