@@ -40,8 +40,10 @@ public static class MeshSource
                 throw new MeshSourceException("two mesh sources: set either AMBIENT_MANIFESTS or XDS_ADDRESS");
             }
 
+            // Made first, its part of the mesh goes first: what is written on this machine stands, whatever the control plane sends.
+            var local = files == 0 ? null : new LocalConfigSource(options, store, logger);
             var controlPlane = new XdsSource(xds, store, metrics is null ? null : new XdsMetrics(metrics), logger, time, demand);
-            return files == 0 ? controlPlane : new SequentialSource([new LocalConfigSource(options, store, logger), controlPlane]);
+            return local is null ? controlPlane : new SequentialSource([local, controlPlane]);
         }
 
         if (files == 0)

@@ -23,6 +23,13 @@ public static class GoldenManifests
             .ReplaceAll(translation.Workloads, translation.Services, translation.Policies)
             .Set(translation.Requests)
             .Build();
-        return (mesh, load.Skipped);
+        // A kind that is known and not acted on is not supported yet, as one that is passed over is.
+        var missing = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        foreach (var (kind, count) in load.Skipped.Concat(load.Unsupported.Where(use => use.Field.Length == 0).Select(use => KeyValuePair.Create(use.Kind, use.Count))))
+        {
+            missing[kind] = count;
+        }
+
+        return (mesh, missing);
     }
 }

@@ -46,6 +46,23 @@ public sealed record RequestConfiguration
     /// <summary>What the configuration has, and what is known and not acted on: each kind and field once.</summary>
     public ImmutableArray<UnsupportedConfiguration> Unsupported { get; init; } = [];
 
+    /// <summary>
+    /// Both together: the domains of this one, and of objects with the same key this one's. Either alone when the other says nothing.
+    /// </summary>
+    internal RequestConfiguration FollowedBy(RequestConfiguration other) =>
+        other.Equals(Empty) ? this
+        : Equals(Empty) ? other
+        : this with
+        {
+            Namespaces = other.Namespaces.SetItems(Namespaces),
+            Gateways = other.Gateways.SetItems(Gateways),
+            HttpRoutes = other.HttpRoutes.SetItems(HttpRoutes),
+            ReferenceGrants = other.ReferenceGrants.SetItems(ReferenceGrants),
+            AuthorizationPolicies = other.AuthorizationPolicies.SetItems(AuthorizationPolicies),
+             UnmetProtections = [.. UnmetProtections, .. other.UnmetProtections],
+             Unsupported = [.. Unsupported, .. other.Unsupported],
+        };
+
     /// <summary>Whether every object is equal.</summary>
     public bool Equals(RequestConfiguration? other) =>
         ReferenceEquals(this, other)

@@ -38,6 +38,13 @@ internal sealed class ConfigurationErrors
         error.File == File && error.Subject == Subject && error.Field.Length > field.Length
         && (error.Field[field.Length] is '.' or '[') && error.Field.StartsWith(field, StringComparison.Ordinal));
 
+    /// <summary>Forgets what was found, before the same text is read again.</summary>
+    public void Clear()
+    {
+        _errors.Clear();
+        (Count, Subject) = (0, "");
+    }
+
     /// <summary>Adds an error.</summary>
     public void Add(ConfigurationError error)
     {

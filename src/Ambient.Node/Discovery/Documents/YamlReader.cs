@@ -4,7 +4,7 @@ namespace Ambient.Node.Discovery.Documents;
 /// Reads YAML node by node. Holds no more than the node that was asked for, so a large file streams. Every way in which
 /// the text can be wrong surfaces as <see cref="YamlReadException"/> with its place.
 /// </summary>
-internal sealed class YamlReader
+internal sealed class YamlReader : IYamlReader
 {
     private readonly YamlParser _parser;
     private readonly YamlLimits _limits;
@@ -29,15 +29,15 @@ internal sealed class YamlReader
         Advance();
     }
 
-    /// <summary>Line of the next node, from 1.</summary>
+    /// <inheritdoc/>
     public int Line => Current.Line;
 
-    /// <summary>Column of the next node, from 1.</summary>
+    /// <inheritdoc/>
     public int Column => Current.Column;
 
     private YamlEvent Current => _parser.Current;
 
-    /// <summary>Goes to the next document; false at the end of the text.</summary>
+    /// <inheritdoc/>
     public bool NextDocument()
     {
         if (Current.Kind == YamlEventKind.DocumentEnd)
@@ -60,7 +60,7 @@ internal sealed class YamlReader
         return true;
     }
 
-    /// <summary>Enters a mapping whose values the caller reads one by one with <see cref="NextKey"/>; false when the next node is something else.</summary>
+    /// <inheritdoc/>
     public bool EnterMapping()
     {
         if (Current.Kind != YamlEventKind.MappingStart)
@@ -72,7 +72,7 @@ internal sealed class YamlReader
         return true;
     }
 
-    /// <summary>The next key of the mapping entered last, or null at its end.</summary>
+    /// <inheritdoc/>
     public YamlScalar? NextKey()
     {
         if (Current.Kind == YamlEventKind.MappingEnd)
@@ -84,7 +84,7 @@ internal sealed class YamlReader
         return ReadKey();
     }
 
-    /// <summary>Enters a sequence whose items the caller reads one by one while <see cref="NextItem"/>; false when the next node is something else.</summary>
+    /// <inheritdoc/>
     public bool EnterSequence()
     {
         if (Current.Kind != YamlEventKind.SequenceStart)
@@ -96,7 +96,7 @@ internal sealed class YamlReader
         return true;
     }
 
-    /// <summary>Whether the sequence entered last has another item; leaves it when not.</summary>
+    /// <inheritdoc/>
     public bool NextItem()
     {
         if (Current.Kind == YamlEventKind.SequenceEnd)
@@ -108,7 +108,7 @@ internal sealed class YamlReader
         return true;
     }
 
-    /// <summary>Reads the next node whole.</summary>
+    /// <inheritdoc/>
     public YamlNode ReadNode()
     {
         var start = Current;

@@ -14,7 +14,7 @@ namespace Ambient.Node.Discovery.Folder;
 internal sealed class ManifestFolderSource : IMeshSource
 {
     private readonly DiscoveryOptions _options;
-    private readonly MeshStore _store;
+    private readonly MeshPart _part;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly ManifestFolder _folder;
@@ -31,10 +31,10 @@ internal sealed class ManifestFolderSource : IMeshSource
     public ManifestFolderSource(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time)
     {
         _options = options;
-        _store = store;
         _logger = logger;
         _time = time;
         _folder = new ManifestFolder(Path.GetFullPath(options.ManifestsFolder!));
+        _part = store.AddPart(_folder.Path);
         _translation = new TranslationOptions
         {
             ClusterId = options.ClusterId,
@@ -147,7 +147,7 @@ internal sealed class ManifestFolderSource : IMeshSource
 
         ReportSkipped(load.Skipped);
         ReportUnsupported(load.Unsupported);
-        MeshPublication.Publish(_store, mesh, _folder.Path, _logger);
+        MeshPublication.Publish(_part, mesh, _logger);
         if (mesh.Workloads.Count == 0 && mesh.Services.Count == 0)
         {
             DiscoveryLog.EmptyMesh(_logger, _folder.Path, files.Count);
