@@ -97,17 +97,6 @@ public sealed class RequestRoutes
         return FirstMatch(rules, request, out _)?.Refusal(service, port);
     }
 
-    /// <summary>
-    /// Why a request that lasts must not go on to the backend that it was sent to: the rule that it matches now refuses that backend, because
-    /// a ReferenceGrant was taken back, say. Null when nothing objects; other weights, backends and rules are no objection.
-    /// </summary>
-    public string? Refusal(in RouteFacts request, MeshService service, int port)
-    {
-        ArgumentNullException.ThrowIfNull(service);
-        var rules = _gateway is null ? _serviceRules : _gateway.Find(request.Port, request.Host) ?? [];
-        return FirstMatch(rules, request, out _)?.Refusal(service, port);
-    }
-
     internal static ImmutableArray<CompiledRule> Sorted(IEnumerable<CompiledRule> rules) => [.. rules.Order(RulePrecedence.Instance)];
 
     private static CompiledRule? FirstMatch(ImmutableArray<CompiledRule> rules, in RouteFacts request, out bool anyForPort)
