@@ -35,12 +35,13 @@ public static class MeshSource
 
         if (options.Xds is { } xds)
         {
+            var controlPlane = new XdsSource(xds, store, metrics is null ? null : new XdsMetrics(metrics), logger, time, demand);
             if (!string.IsNullOrEmpty(options.ManifestsFolder))
             {
-                throw new MeshSourceException("two mesh sources: set either AMBIENT_MANIFESTS or XDS_ADDRESS");
+                // What there is, istiod says; how requests are served, the folder, for the workload API has no words for it.
+                return new SequentialSource([controlPlane, new ManifestFolderSource(options, store, logger, time, requestsOnly: true)]);
             }
 
-            var controlPlane = new XdsSource(xds, store, metrics is null ? null : new XdsMetrics(metrics), logger, time, demand);
             return files == 0 ? controlPlane : new SequentialSource([new LocalConfigSource(options, store, logger), controlPlane]);
         }
 

@@ -14,6 +14,7 @@ namespace Ambient.Node.Discovery.Folder;
 internal sealed class ManifestFolderSource : IMeshSource
 {
     private readonly DiscoveryOptions _options;
+    private readonly bool _requestsOnly;
     private readonly MeshStore _store;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -27,9 +28,19 @@ internal sealed class ManifestFolderSource : IMeshSource
     private bool _wrong;
     private volatile ConfigurationErrors? _firstErrors;
 
-    public ManifestFolderSource(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time)
+    /// <summary>Creates the source. It does nothing before <see cref="StartAsync"/>.</summary>
+    /// <param name="options">The folder, and what its objects do not say.</param>
+    /// <param name="store">Where it publishes.</param>
+    /// <param name="logger">Where it says what changed and what is wrong.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="requestsOnly">
+    /// Whether only Gateways, routes and request policies are taken, because somebody else says which workloads, services and layer 4 policies
+    /// there are.
+    /// </param>
+    public ManifestFolderSource(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, bool requestsOnly = false)
     {
         _options = options;
+        _requestsOnly = requestsOnly;
         _store = store;
         _logger = logger;
         _time = time;
@@ -143,7 +154,7 @@ internal sealed class ManifestFolderSource : IMeshSource
         }
 
         ReportSkipped(load.Skipped);
-        MeshPublication.Publish(_store, mesh, _folder.Path, _logger);
+        MeshPublication.Publish(_store, mesh, _folder.Path, _logger, _requestsOnly);
         return true;
     }
 

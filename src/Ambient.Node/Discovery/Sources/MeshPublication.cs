@@ -10,13 +10,11 @@ namespace Ambient.Node.Discovery.Sources;
 internal static class MeshPublication
 {
     /// <summary>Publishes <paramref name="mesh"/> unless nothing changed.</summary>
-    public static void Publish(MeshStore store, MeshTranslation mesh, string source, ILogger logger)
+    public static void Publish(MeshStore store, MeshTranslation mesh, string source, ILogger logger, bool requestsOnly = false)
     {
         var before = store.Current;
-        var after = new MeshSnapshotBuilder(before)
-            .ReplaceAll(mesh.Workloads, mesh.Services, mesh.Policies)
-            .Set(mesh.Requests)
-            .Build();
+        var builder = new MeshSnapshotBuilder(before);
+        var after = (requestsOnly ? builder : builder.ReplaceAll(mesh.Workloads, mesh.Services, mesh.Policies)).Set(mesh.Requests).Build();
         var counts = string.Create(
             CultureInfo.InvariantCulture,
             $"{after.Workloads.Count} workloads, {after.Services.Count} services, {PolicyCount(after)} policies, {after.Requests.HttpRoutes.Count} routes");

@@ -8,7 +8,7 @@ using Ambient.Node.Waypoint;
 namespace Ambient.Node.Hosting.Waypoint;
 
 /// <summary>What a waypoint or gateway serves at this moment, for a person who asks why.</summary>
-internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache svids)
+internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache? svids)
 {
     private static readonly JsonWriterOptions s_format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -110,7 +110,7 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
     private void WriteCertificates(Utf8JsonWriter json)
     {
         json.WriteStartArray("certificates");
-        foreach (var entry in svids.Snapshot())
+        foreach (var entry in svids?.Snapshot() ?? [])
         {
             json.WriteStartObject();
             json.WriteString("identity", entry.Identity.ToString());
