@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Net;
-using Ambient.Mesh.Indexing;
 
 namespace Ambient.Mesh;
 

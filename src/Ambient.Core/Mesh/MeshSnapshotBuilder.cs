@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Ambient.Mesh.Indexing;
 
 namespace Ambient.Mesh;
 

@@ -1,5 +1,4 @@
 using System.Net;
-using Ambient.Node.Telemetry;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
@@ -32,7 +31,7 @@ internal sealed class ConnectionLog
         {
             var line = Begin(LogLevel.Debug, "connection opened");
             line.Parties(parties);
-            End(line);
+            End(LogLevel.Debug, line);
         }
     }
 
@@ -56,7 +55,7 @@ internal sealed class ConnectionLog
         line.Field("bytes_recv"u8, received);
         line.Milliseconds("duration"u8, (long)duration.TotalMilliseconds);
         line.Field("error"u8, error);
-        End(line);
+        End(level, line);
     }
 
     /// <summary>A connection was refused before anything is known about it; counted nowhere.</summary>
@@ -72,15 +71,10 @@ internal sealed class ConnectionLog
         line.Field("dst.addr"u8, destination);
         line.Field(direction);
         line.Field("error"u8, error);
-        End(line);
+        End(LogLevel.Warning, line);
     }
 
-    private AccessLogLine Begin(LogLevel level, string message) =>
-        new(Utf8TextBuilder.Rent(), _loggers.Format, level, _loggers.Time.GetUtcNow(), Target, message);
+    private AccessLogLine Begin(LogLevel level, string message) => _loggers.Begin(level, Target, message);
 
-    private void End(AccessLogLine line)
-    {
-        _loggers.Writer.Append(line.End());
-        line.Text.Return();
-    }
+    private void End(LogLevel level, AccessLogLine line) => _loggers.End(level, _level, line);
 }

@@ -35,15 +35,22 @@ public static class MeshSource
 
         if (options.Xds is { } xds)
         {
+            var counted = metrics is null ? null : new XdsMetrics(metrics);
             if (!string.IsNullOrEmpty(options.ManifestsFolder))
             {
-                throw new MeshSourceException("two mesh sources: set either AMBIENT_MANIFESTS or XDS_ADDRESS");
+                // What there is, istiod says; how requests are served, the folder, for the workload API has no words for it.
+                return new SequentialSource(
+                    [new XdsSource(xds, store, counted, logger, time, demand), new ManifestFolderSource(options, store, logger, time, requestsOnly: true)]);
+            }
+
+            if (files == 0)
+            {
+                return new XdsSource(xds, store, counted, logger, time, demand);
             }
 
             // Made first, its part of the mesh goes first: what is written on this machine stands, whatever the control plane sends.
-            var local = files == 0 ? null : new LocalConfigSource(options, store, logger);
-            var controlPlane = new XdsSource(xds, store, metrics is null ? null : new XdsMetrics(metrics), logger, time, demand);
-            return local is null ? controlPlane : new SequentialSource([local, controlPlane]);
+            var local = new LocalConfigSource(options, store, logger);
+            return new SequentialSource([local, new XdsSource(xds, store, counted, logger, time, demand)]);
         }
 
         if (files == 0)

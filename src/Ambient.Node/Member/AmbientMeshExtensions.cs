@@ -1,5 +1,7 @@
 using Ambient.Hbone.AspNetCore;
+using Ambient.Mesh;
 using Ambient.Node.Member;
+using Ambient.Node.Membership;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -26,30 +28,33 @@ public static class AmbientMeshExtensions
     /// <see cref="MeshClaims.AuthenticationType"/>, the default where the application has no scheme of its own.
     /// </summary>
     /// <param name="builder">The application's builder.</param>
-    /// <returns>The builder.</returns>
-    public static IHostApplicationBuilder AddAmbientMesh(this IHostApplicationBuilder builder)
+    /// <returns>Says where the mesh and certificates come from, and whether the application is another kind of node than a member.</returns>
+    public static IAmbientMeshBuilder AddAmbientMesh(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
         var services = builder.Services;
         if (services.Any(service => service.ServiceType == typeof(AmbientMeshMarker)))
         {
-            return builder;
+            return new MeshBuilder(services);
         }
 
         services.AddSingleton<AmbientMeshMarker>();
+        var role = new NodeRole { Create = static provider => provider.GetRequiredService<MeshMember>() };
+        services.AddSingleton(role);
+        services.TryAddSingleton<MeshStore>();
         services.TryAddSingleton(TimeProvider.System);
         AddOptions(builder);
         AddServer(services);
         services.AddSingleton<MeshMember>();
         services.AddSingleton<PlainEndpoints>();
-        services.AddHostedService(static provider => provider.GetRequiredService<MeshMember>());
+        services.AddSingleton<IHostedService>(provider => role.Create(provider));
         services.AddSingleton(static provider => new MeshConnector(provider.GetRequiredService<MeshMember>(), provider.GetRequiredService<IOptions<AmbientMeshOptions>>()));
         services.AddHttpClient();
 
         // First of the filters, so that what it does after the others have run is the last word on a client's handler.
         services.Insert(0, ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, MeshClientFilter>());
         AddAuthentication(services);
-        return builder;
+        return new MeshBuilder(services);
     }
 
     /// <summary>
@@ -92,9 +97,11 @@ public static class AmbientMeshExtensions
             .PostConfigure(options =>
             {
                 // The variables that hosts on the same machine read: one environment fits all.
-                options.Manifests ??= options.LocalConfig is null ? configuration["AMBIENT_MANIFESTS"] : null;
-                options.LocalConfig ??= options.Manifests is null ? configuration["LOCAL_XDS_PATH"] : null;
-                options.AuthorityFolder ??= configuration["AMBIENT_CA_DIR"];
+                options.Manifests ??= options is { LocalConfig: null, Istiod: null } ? configuration["AMBIENT_MANIFESTS"] : null;
+                options.LocalConfig ??= options is { Manifests: null, Istiod: null } ? configuration["LOCAL_XDS_PATH"] : null;
+                options.AuthorityFolder ??= options is { IstioAuthority: null, WorkloadApi: null } ? configuration["AMBIENT_CA_DIR"] : null;
+                options.RevocationFile ??= configuration["CRL_PATH"];
+                options.NodeName ??= configuration["NODE_NAME"];
                 options.Pod ??= configuration["POD_NAME"];
                 options.Namespace ??= configuration["POD_NAMESPACE"];
             })
@@ -106,8 +113,13 @@ public static class AmbientMeshExtensions
     {
         services.AddSingleton<HboneTransport>();
         services.AddSingleton<IConnectionListenerFactory>(static provider => provider.GetRequiredService<HboneTransport>());
-        services.Configure<KestrelServerOptions>(static kestrel =>
+        services.AddOptions<KestrelServerOptions>().Configure<NodeRole>(static (kestrel, role) =>
         {
+            if (!role.IsMember)
+            {
+                return;
+            }
+
             kestrel.Listen(MemberInbound.Http1, static listen => listen.Protocols = HttpProtocols.Http1);
             kestrel.Listen(MemberInbound.Http2, static listen => listen.Protocols = HttpProtocols.Http2);
         });
@@ -115,5 +127,10 @@ public static class AmbientMeshExtensions
         // Before whatever is registered already: filters run in the order of their registration, and one that answers, or that
         // believes X-Forwarded-For, would come before the policies.
         services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MemberGuard>());
+    }
+
+    private sealed class MeshBuilder(IServiceCollection services) : IAmbientMeshBuilder
+    {
+        public IServiceCollection Services { get; } = services;
     }
 }

@@ -1,8 +1,12 @@
+using Ambient.Node.Authorities;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Membership;
+
 namespace Ambient.Node.Member;
 
 /// <summary>
-/// Settings of an application that is a mesh member in its own process: the configuration section <c>Ambient</c>. Validated at
-/// start, all errors at once.
+/// Settings of an application that is a node of the mesh in its own process, by default a member: the configuration section
+/// <c>Ambient</c>. Validated at start, all errors at once.
 /// </summary>
 public sealed class AmbientMeshOptions
 {
@@ -69,4 +73,53 @@ public sealed class AmbientMeshOptions
 
     /// <summary>Ports of plain endpoints that no policy guards, 1 to 65535: those that only probes and scrapers are told. Default none.</summary>
     public IList<int> ProbePorts { get; } = [];
+
+    /// <summary>
+    /// Istiod, which tells the mesh, in place of files or beside them: a folder beside it brings what requests are authorized by, a local
+    /// configuration is read first. Null: there is none. Default null.
+    /// </summary>
+    public IstiodOptions? Istiod { get; set; }
+
+    /// <summary>Istiod, or whoever else speaks its certificate protocol, as the authority; null: another authority. Default null.</summary>
+    public IstiodOptions? IstioAuthority { get; set; }
+
+    /// <summary>A SPIFFE Workload API as the authority: <c>unix:///path</c> or <c>tcp://address:port</c>; null: another authority. Default null.</summary>
+    public string? WorkloadApi { get; set; }
+
+    /// <summary>File of revoked certificates, PEM or DER, looked at again every two seconds. Where null, the variable <c>CRL_PATH</c>.</summary>
+    public string? RevocationFile { get; set; }
+
+    /// <summary>Node that the application runs on, for the control plane and a ztunnel. Where null, the variable <c>NODE_NAME</c>.</summary>
+    public string? NodeName { get; set; }
+
+    /// <summary>What membership of the mesh takes of these settings. What cannot be read is left out: the validator says so.</summary>
+    internal MeshRuntimeOptions ToMeshRuntime() => new()
+    {
+        Discovery = new DiscoveryOptions
+        {
+            ManifestsFolder = Manifests,
+            LocalConfigPath = LocalConfig,
+            ClusterId = ClusterId,
+            Network = Network,
+            ClusterDomain = ClusterDomain,
+            TrustDomain = TrustDomain,
+            Xds = Istiod?.ToControlPlane("xDS", ClusterId, out _) is not { } server ? null : new XdsOptions
+            {
+                Server = server,
+                OnDemand = Istiod.OnDemand,
+                PodName = Pod ?? "",
+                PodNamespace = Namespace ?? "",
+                NodeName = NodeName ?? "",
+            },
+        },
+        Authority = new AuthorityOptions
+        {
+            Folder = AuthorityFolder,
+            Istio = IstioAuthority?.ToControlPlane("CA", ClusterId, out _),
+            WorkloadApi = WorkloadApi is not null && WorkloadApiAddress.TryParse(WorkloadApi, out var address, out _) ? address : null,
+            TrustDomain = TrustDomain,
+        },
+        RevocationFile = RevocationFile,
+        LogPrefix = "Ambient.Node.",
+    };
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Hbone.AspNetCore;
+using Ambient.Node.Membership;
 using Ambient.Policy.Authorization;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
@@ -16,14 +17,14 @@ namespace Ambient.Node.Member;
 /// decide about them as a ztunnel does about plain text.
 /// </summary>
 internal sealed partial class MemberGuard(
-    MeshMember member, IOptions<AmbientMeshOptions> options, IOptions<AuthenticationOptions> authentication, ILogger<MemberGuard> logger) : IStartupFilter
+    MeshMember member, NodeRole role, IOptions<AmbientMeshOptions> options, IOptions<AuthenticationOptions> authentication, ILogger<MemberGuard> logger) : IStartupFilter
 {
     private readonly HashSet<string> _probePaths = new(options.Value.ProbePaths, StringComparer.Ordinal);
     private readonly HashSet<int> _probePorts = [.. options.Value.ProbePorts];
     private readonly bool _meshIsDefault = MeshAuthenticationDefaults.IsMesh(authentication.Value);
 
     /// <inheritdoc/>
-    public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
+    public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => !role.IsMember ? next : app =>
     {
         app.Use(Guard);
         next(app);

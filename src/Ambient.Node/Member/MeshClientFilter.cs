@@ -1,3 +1,4 @@
+using Ambient.Node.Membership;
 using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Options;
 
@@ -7,11 +8,11 @@ namespace Ambient.Node.Member;
 /// Puts clients' connections on the mesh after everything else has configured their handlers: a client with a primary handler of its own
 /// must not leave the mesh without a word.
 /// </summary>
-internal sealed class MeshClientFilter(IOptionsMonitor<MeshClientOptions> clients, IOptions<AmbientMeshOptions> mesh, MeshConnector connector)
+internal sealed class MeshClientFilter(IOptionsMonitor<MeshClientOptions> clients, IOptions<AmbientMeshOptions> mesh, MeshConnector connector, NodeRole role)
     : IHttpMessageHandlerBuilderFilter
 {
     /// <inheritdoc/>
-    public Action<HttpMessageHandlerBuilder> Configure(Action<HttpMessageHandlerBuilder> next) => builder =>
+    public Action<HttpMessageHandlerBuilder> Configure(Action<HttpMessageHandlerBuilder> next) => !role.IsMember ? next : builder =>
     {
         next(builder);
         var name = builder.Name ?? "";

@@ -1,15 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Hbone.AspNetCore;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
-using Ambient.Node.Authorities;
 using Ambient.Node.Connections;
-using Ambient.Node.Discovery;
-using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Membership;
 using Ambient.Node.Requests.Upstreams;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -33,8 +30,9 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
-    private readonly MeshStore _store = new();
-    private SvidCache? _svids;
+    private readonly MeshStore _store;
+    private readonly IServiceProvider _services;
+    private MeshRuntime? _runtime;
     private HboneClient? _client;
     private HboneListener? _listener;
     private MemberInbound? _inbound;
@@ -42,16 +40,18 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     private Task _draining = Task.CompletedTask;
 
     /// <summary>Created by the container; does nothing before the host starts.</summary>
-    public MeshMember(IOptions<AmbientMeshOptions> options, HboneTransport transport, ILoggerFactory loggers, TimeProvider time, PlainEndpoints plain, IOptions<HostOptions> host)
+    public MeshMember(IOptions<AmbientMeshOptions> options, HboneTransport transport, ILoggerFactory loggers, TimeProvider time, PlainEndpoints plain, IOptions<HostOptions> host, MeshStore store, IServiceProvider services)
     {
         _options = options.Value;
+        _services = services;
+        _store = store;
         _transport = transport;
         _plain = plain;
         _drainTimeout = _options.DrainTimeout ?? host.Value.ShutdownTimeout;
         _loggers = loggers;
         _logger = loggers.CreateLogger<MeshMember>();
         _time = time;
-        Self = LocalWorkload.ByPod(_store, _options.Namespace!, _options.Pod!, time);
+        Self = LocalWorkload.ByPod(_store, _options.Namespace ?? "", _options.Pod ?? "", time);
         Connector = new OwnAddressConnector(SocketConnector.Default, Self);
     }
 
@@ -72,13 +72,12 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     {
         _plain.Declare();
         // Unlike the hosts, an application keeps the machine's roots: its other clients call HTTPS servers outside the mesh.
-        var source = Own(MeshSource.Create(Discovery(), _store, _loggers.CreateLogger("Ambient.Node.Discovery"), _time));
-        var authority = Own(await Authority.OpenAsync(new AuthorityOptions { Folder = _options.AuthorityFolder, TrustDomain = _options.TrustDomain }, _loggers, _time, cancellationToken).ConfigureAwait(false));
-        _svids = Own(new SvidCache(authority, null, _time, _loggers.CreateLogger<SvidCache>()));
-        _client = Own(new HboneClient(new HboneClientOptions { Connector = Connector }, _svids, _time));
-        await StartAsync(source, cancellationToken).ConfigureAwait(false);
+        var runtime = _runtime = Own(await MeshRuntime.OpenAsync(_options.ToMeshRuntime().WithOwnParts(_services), _store, _loggers, null, _time, cancellationToken).ConfigureAwait(false));
+        runtime.OnceHeard(static () => { });
+        _client = Own(new HboneClient(new HboneClientOptions { Connector = Connector, Revocation = runtime.Revocation }, runtime.Svids, _time));
+        await StartAsync(runtime, cancellationToken).ConfigureAwait(false);
         var self = await WaitForSelfAsync(cancellationToken).ConfigureAwait(false);
-        await _svids.GetSvidAsync(self.Identity, cancellationToken).ConfigureAwait(false);
+        await runtime.Svids.GetSvidAsync(self.Identity, cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -94,8 +93,8 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         _inbound.Watch();
         _listener = Own(new HboneListener(
             Listen(address),
-            new HboneServerOptions { HandshakeFailed = failure => LogHandshakeFailed(_logger, failure.RemoteEndPoint, failure.Reason) },
-            _svids!,
+            new HboneServerOptions { Revocation = _runtime!.Revocation, HandshakeFailed = failure => LogHandshakeFailed(_logger, failure.RemoteEndPoint, failure.Reason) },
+            _runtime!.Svids,
             (_, _) => new ValueTask<SpiffeId?>(Self.Current?.Identity),
             _inbound.RunAsync,
             _time));
@@ -132,18 +131,8 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         }
     }
 
-    private DiscoveryOptions Discovery() => new()
-    {
-        ManifestsFolder = _options.Manifests,
-        LocalConfigPath = _options.LocalConfig,
-        ClusterId = _options.ClusterId,
-        Network = _options.Network,
-        ClusterDomain = _options.ClusterDomain,
-        TrustDomain = _options.TrustDomain,
-    };
-
     /// <summary>Starts the source, and gives up with everything that is wrong with it when the start's time is over.</summary>
-    private async Task StartAsync(IMeshSource source, CancellationToken cancellationToken)
+    private async Task StartAsync(MeshRuntime runtime, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), patience, _options.StartTimeout, Timeout.InfiniteTimeSpan);
@@ -151,7 +140,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         {
             try
             {
-                await source.StartAsync(patience.Token).ConfigureAwait(false);
+                await runtime.StartAsync(patience.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
             {
@@ -185,7 +174,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
             if (_time.GetElapsedTime(begun) > _options.StartTimeout)
             {
                 throw new InvalidOperationException(
-                    $"the mesh ({_options.Manifests ?? _options.LocalConfig}) has no pod {Self.Name} (Ambient:Namespace and Ambient:Pod); the first pod of Deployment \"shop\" is \"shop-0\"");
+                    $"the mesh ({_options.Manifests ?? _options.LocalConfig ?? _options.Istiod?.Address ?? "the application's own source"}) has no pod {Self.Name} (Ambient:Namespace and Ambient:Pod); the first pod of Deployment \"shop\" is \"shop-0\"");
             }
 
             LogWaiting(_logger, Self.Name);

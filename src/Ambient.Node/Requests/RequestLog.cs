@@ -102,7 +102,7 @@ internal sealed partial class RequestLog
         var request = exchange.Http.Request;
         var arrival = exchange.Arrival;
         var endpoint = exchange.Attempts.Endpoint;
-        var line = new AccessLogLine(Utf8TextBuilder.Rent(), _loggers.Format, level, _loggers.Time.GetUtcNow(), Target, "request complete");
+        var line = _loggers.Begin(level, Target, "request complete");
 
         // Who, to whom.
         if (arrival.Source is { } source)
@@ -145,8 +145,7 @@ internal sealed partial class RequestLog
         line.Field("bytes_sent"u8, summary.ResponseBytes);
         line.Milliseconds("duration"u8, (long)summary.Duration.TotalMilliseconds);
         line.Field("error"u8, exchange.Error);
-        _loggers.Writer.Append(line.End());
-        line.Text.Return();
+        _loggers.End(level, _access, line);
     }
 
     // An operator asks "which policy": silent only where none applies.

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Ambient.Policy.Authorization.Requests;
 
 namespace Ambient.Policy.Authorization;
 

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
-using Ambient.Policy.Authorization.Requests;
 
 namespace Ambient.Policy.Authorization;
 

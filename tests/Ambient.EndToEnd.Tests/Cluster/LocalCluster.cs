@@ -246,7 +246,7 @@ internal sealed class LocalCluster : IAsyncDisposable
         return host;
     }
 
-    private HostOptions Options(string? node) => new()
+    private NodeOptions Options(string? node) => new()
     {
         Manifests = Manifests,
         AuthorityFolder = AuthorityFolder,

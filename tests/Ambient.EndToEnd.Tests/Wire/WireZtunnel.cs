@@ -47,7 +47,7 @@ internal sealed class WireZtunnel : IAsyncDisposable
             var options = new ZtunnelOptions
             {
                 Mode = ZtunnelMode.Loopback,
-                Host = new HostOptions
+                Host = new NodeOptions
                 {
                     LocalXds = edit?.Invoke(mesh) ?? mesh,
                     AuthorityFolder = Path.Combine(ztunnel._folder, "ca"),

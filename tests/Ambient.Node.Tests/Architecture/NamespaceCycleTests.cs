@@ -6,7 +6,10 @@ using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Tests.Architecture;
 
-/// <summary>No two folders beside each other need each other, however far around: one can be read without the other in mind.</summary>
+/// <summary>
+/// No two folders need each other, however far around, a folder and its own subfolders included: one can be read without the other in
+/// mind. Folders that must know each other are one.
+/// </summary>
 public sealed class NamespaceCycleTests
 {
     public static TheoryData<string> Packages { get; } = ["Ambient.Core", "Ambient.Hbone", "Ambient.Policy", "Ambient.Node"];
@@ -19,8 +22,15 @@ public sealed class NamespaceCycleTests
 
         // There is something to look at: types of every package call each other across folders.
         Assert.True(graph.Namespaces.Count > 2, string.Join(", ", graph.Namespaces));
-        Assert.True(!graph.Cycles().Any(), string.Join("\n\n", graph.Cycles()));
+        var cycles = graph.Cycles(FacadeOf(package)).ToArray();
+        Assert.True(cycles.Length == 0, string.Join("\n\n", cycles));
     }
+
+    /// <summary>
+    /// Ambient.Hbone's own namespace is its public face: exceptions and options that its rooms throw and read, and the client and listener
+    /// that use the rooms. Until these are apart, what the rooms need of it does not count; every other circle does.
+    /// </summary>
+    private static string? FacadeOf(string package) => package == "Ambient.Hbone" ? package : null;
 
     private static Assembly Load(string package) => package switch
     {

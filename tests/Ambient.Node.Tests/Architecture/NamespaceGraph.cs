@@ -17,6 +17,8 @@ internal sealed class NamespaceGraph
 
     private readonly SortedDictionary<string, SortedDictionary<string, string>> _uses = new(StringComparer.Ordinal);
 
+    private readonly HashSet<(string From, string Type, string To, string Used)> _types = [];
+
     private NamespaceGraph()
     {
     }
@@ -44,6 +46,7 @@ internal sealed class NamespaceGraph
             foreach (var used in collector.Used)
             {
                 var to = NamespaceOf(reader, used);
+                graph._types.Add((from, NameOf(reader, handle), to, NameOf(reader, used)));
                 graph.Uses(from).TryAdd(to, $"{NameOf(reader, handle)} uses {NameOf(reader, used)}");
                 graph.Uses(to);
             }
@@ -53,15 +56,14 @@ internal sealed class NamespaceGraph
     }
 
     /// <summary>
-    /// Every circle of folders, in words: the way from one back to itself, and by which types. A folder and its own subfolders are one room, and
-    /// may need each other.
+    /// Every circle of folders, in words: the way from one back to itself, and by which types. A folder and its own subfolders count like any two.
     /// </summary>
-    public IEnumerable<string> Cycles()
+    public IEnumerable<string> Cycles(string? facade = null)
     {
         var told = new HashSet<string>(StringComparer.Ordinal);
         foreach (var start in _uses.Keys)
         {
-            if (!told.Contains(start) && WayBack(start) is { } way)
+            if (!told.Contains(start) && WayBack(start, facade) is { } way)
             {
                 told.UnionWith(way);
                 yield return string.Join("\n  ", way.Select((from, i) => $"{from} -> {way[(i + 1) % way.Count]}: {_uses[from][way[(i + 1) % way.Count]]}"));
@@ -69,7 +71,7 @@ internal sealed class NamespaceGraph
         }
     }
 
-    private List<string>? WayBack(string start)
+    private List<string>? WayBack(string start, string? facade)
     {
         var cameFrom = new Dictionary<string, string>(StringComparer.Ordinal);
         var queue = new Queue<string>([start]);
@@ -77,7 +79,7 @@ internal sealed class NamespaceGraph
         {
             foreach (var to in _uses[from].Keys)
             {
-                if (IsWithin(from, to) || IsWithin(to, from))
+                if (to == from || to == facade)
                 {
                     continue;
                 }
@@ -103,7 +105,13 @@ internal sealed class NamespaceGraph
         return null;
     }
 
-    private static bool IsWithin(string inner, string outer) => inner == outer || inner.StartsWith(outer + ".", StringComparison.Ordinal);
+    /// <summary>The types that mention a type, from whichever namespace.</summary>
+    public IEnumerable<string> UsersOf(Type type) =>
+        _types.Where(use => use.To == type.Namespace && use.Used == type.Name && use.Type != type.Name).Select(use => $"{use.From}.{use.Type}").Order(StringComparer.Ordinal);
+
+    /// <summary>Every use of one namespace by another: who, whom, and by which types.</summary>
+    public IEnumerable<(string From, string To, string Example)> Uses() =>
+        _uses.SelectMany(from => from.Value.Where(to => to.Key != from.Key).Select(to => (from.Key, to.Key, to.Value)));
 
     private SortedDictionary<string, string> Uses(string from)
     {
@@ -126,7 +134,9 @@ internal sealed class NamespaceGraph
         return type;
     }
 
-    private static string NamespaceOf(MetadataReader reader, TypeDefinitionHandle handle) => reader.GetString(Outermost(reader, handle).Namespace);
+    // Generated types whose names nobody can write are the compiler's own, whichever namespace they are put in.
+    private static string NamespaceOf(MetadataReader reader, TypeDefinitionHandle handle) =>
+        NameOf(reader, handle).StartsWith('<') ? "" : reader.GetString(Outermost(reader, handle).Namespace);
 
     private static string NameOf(MetadataReader reader, TypeDefinitionHandle handle) => reader.GetString(Outermost(reader, handle).Name);
 

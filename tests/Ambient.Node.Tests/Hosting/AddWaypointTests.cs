@@ -1,17 +1,24 @@
-using Ambient.Node.Hosting.Options;
-using Ambient.Node.Hosting.Waypoint;
 using Ambient.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using HostOptions = Ambient.Node.Hosting.Options.HostOptions;
+using Microsoft.Extensions.Options;
 
 namespace Ambient.Node.Tests.Hosting;
 
 public sealed class AddWaypointTests
 {
     [Fact]
-    public void AddWaypoint_WithoutAnAuthority_IsRefusedAtOnce() => Assert.Throws<ArgumentException>(() =>
-        new ServiceCollection().AddWaypoint(new WaypointOptions { Host = new HostOptions { Manifests = "." }, GatewayName = "w", Namespace = "n" }));
+    public async Task Waypoint_WithoutAuthorityAndGateway_DoesNotStart()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.AddAmbientMesh().FromManifests(".").AsWaypoint();
+        using var host = builder.Build();
+
+        var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+
+        Assert.Contains(failure.Failures, text => text.Contains("no certificate authority", StringComparison.Ordinal));
+        Assert.Contains(failure.Failures, text => text.StartsWith("GatewayName", StringComparison.Ordinal));
+    }
 
     [Fact]
     public async Task AddWaypoint_InAHost_AnswersForItsReadinessUntilTheHostStops()
@@ -36,11 +43,12 @@ public sealed class AddWaypointTests
                 """);
             var offset = PortOffsets.Next();
             var builder = Host.CreateEmptyApplicationBuilder(null);
-            builder.Services.AddWaypoint(new WaypointOptions
+            builder.AddAmbientMesh().FromManifests(manifests).WithEmbeddedAuthority(Path.Combine(folder, "ca")).AsWaypoint(waypoint =>
             {
-                Host = new HostOptions { Manifests = manifests, AuthorityFolder = Path.Combine(folder, "ca"), PortOffset = offset, IPv6Enabled = false },
-                GatewayName = "waypoint",
-                Namespace = "app",
+                waypoint.GatewayName = "waypoint";
+                waypoint.Namespace = "app";
+                waypoint.Host.PortOffset = offset;
+                waypoint.Host.IPv6Enabled = false;
             });
             using var host = builder.Build();
             await host.StartAsync();

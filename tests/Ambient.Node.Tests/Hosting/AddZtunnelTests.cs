@@ -1,15 +1,19 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Certificates;
+using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Hosting.Options;
-using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Testing;
+using Ambient.Testing.Certificates;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using HostOptions = Ambient.Node.Hosting.Options.HostOptions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Ambient.Node.Tests.Hosting;
 
-public sealed class AddZtunnelTests
+public sealed class AddZtunnelTests : IDisposable
 {
     [Fact]
     public async Task HostedZtunnel_StartsListensAndDrainsWithTheHost()
@@ -19,25 +23,24 @@ public sealed class AddZtunnelTests
         await LoopbackMesh.Until(() => mesh.First.Mesh.Workloads.Values.Any(workload => workload.Name == "hosted-0"), "the workload is known");
         var address = new IPEndPoint(mesh.AddressOf("hosted"), 15080);
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
-        builder.Services.AddZtunnel(new ZtunnelOptions
+        builder.Logging.SetMinimumLevel(LogLevel.Information).AddProvider(_log);
+        builder.AddAmbientMesh().FromManifests(mesh.ManifestsFolder).WithEmbeddedAuthority(mesh.AuthorityFolder).AsZtunnel(ztunnel =>
         {
-            Host = new HostOptions
-            {
-                Manifests = mesh.ManifestsFolder,
-                AuthorityFolder = mesh.AuthorityFolder,
-                NodeName = "node-c",
-                PortOffset = PortOffsets.Next(),
-                LogFilter = "off",
-                IPv6Enabled = false,
-            },
+            ztunnel.Host.NodeName = "node-c";
+            ztunnel.Host.PortOffset = PortOffsets.Next();
+            ztunnel.Host.IPv6Enabled = false;
         });
         using (var host = builder.Build())
         {
             await host.StartAsync();
-            using (var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
+            await using (mesh.Echo("server"))
+            using (var client = await mesh.ConnectAsync("hosted", $"server.{mesh.Namespace}", 80))
             {
-                await probe.ConnectAsync(address);
+                Assert.Equal("hello", await LoopbackMesh.EchoAsync(client, "hello"));
             }
+
+            // The application's own loggers have every line, those of the access log too.
+            await LoopbackMesh.Until(() => _log.Written.Any(line => line.StartsWith("Ambient.Node.access: connection complete\tsrc.addr=", StringComparison.Ordinal)), "the access log line");
 
             await host.StopAsync();
         }
@@ -46,10 +49,88 @@ public sealed class AddZtunnelTests
         await Assert.ThrowsAsync<SocketException>(() => gone.ConnectAsync(address));
     }
 
-    [Fact]
-    public void Settings_ThatDoNotFit_AreRefusedWhenTheyAreAdded()
+    [Theory]
+    [InlineData("no certificate authority", "")]
+    [InlineData("dedicated mode needs it", "dedicated")]
+    [InlineData("no source for the mesh", "")]
+    public async Task Settings_ThatDoNotFit_StopTheStartWithEveryError(string error, string mode)
     {
-        Assert.Throws<ArgumentException>(() => new ServiceCollection().AddZtunnel(new ZtunnelOptions()));
-        Assert.Throws<ArgumentException>(() => new ServiceCollection().AddZtunnel(new ZtunnelOptions { Mode = ZtunnelMode.Dedicated, FakeAuthority = true }));
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.AddAmbientMesh().AsZtunnel(ztunnel => ztunnel.Mode = mode == "dedicated" ? ZtunnelMode.Dedicated : ZtunnelMode.Loopback);
+        using var host = builder.Build();
+
+        var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+
+        Assert.Contains(failure.Failures, text => text.Contains(error, StringComparison.Ordinal));
+        Assert.True(failure.Failures.Count() >= 2, failure.Message);
+    }
+
+    [Fact]
+    public void OneApplication_IsOneNode()
+    {
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        var mesh = builder.AddAmbientMesh().AsZtunnel();
+
+        Assert.Throws<InvalidOperationException>(() => mesh.AsWaypoint());
+    }
+
+    [Fact]
+    public async Task OwnAuthorityAndSource_AreUsedInPlaceOfNamedOnes()
+    {
+        var source = new OwnSource();
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Services.AddSingleton<IMeshSource>(source).AddSingleton<ICertificateAuthority>(new TestAuthority());
+        builder.AddAmbientMesh().AsZtunnel(ztunnel =>
+        {
+            ztunnel.Host.PortOffset = PortOffsets.Next();
+            ztunnel.Host.IPv6Enabled = false;
+        });
+        using var host = builder.Build();
+
+        await host.StartAsync();
+        await host.StopAsync();
+
+        Assert.True(source.Started);
+    }
+
+    public void Dispose() => _log.Dispose();
+
+    private readonly Lines _log = new();
+
+    private sealed class OwnSource : IMeshSource
+    {
+        public bool Started { get; private set; }
+
+        public Task StartAsync(CancellationToken cancellationToken)
+        {
+            Started = true;
+            return Task.CompletedTask;
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+
+    private sealed class Lines : ILoggerProvider
+    {
+        private readonly ConcurrentQueue<string> _lines = new();
+
+        public IEnumerable<string> Written => _lines;
+
+        public ILogger CreateLogger(string categoryName) => new Logger(_lines, categoryName);
+
+        public void Dispose()
+        {
+        }
+
+        private sealed class Logger(ConcurrentQueue<string> lines, string category) : ILogger
+        {
+            public IDisposable? BeginScope<TState>(TState state)
+                where TState : notnull => null;
+
+            public bool IsEnabled(LogLevel logLevel) => true;
+
+            public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+                lines.Enqueue($"{category}: {formatter(state, exception)}");
+        }
     }
 }

@@ -51,7 +51,7 @@ internal sealed class DirectMesh : IAsyncDisposable
                 var options = new ZtunnelOptions
                 {
                     Mode = ZtunnelMode.Loopback,
-                    Host = new HostOptions
+                    Host = new NodeOptions
                     {
                         LocalXds = mesh.Configuration(), AuthorityFolder = Path.Combine(mesh._folder, "ca"), NodeName = node,
                         PortOffset = PortOffsets.Next(), IPv6Enabled = false,

@@ -130,11 +130,11 @@ internal sealed class LoopbackMesh : IAsyncDisposable
                 var options = new ZtunnelOptions
                 {
                     Mode = ZtunnelMode.Loopback,
-                    WorkloadApi = WorkloadApi,
-                    Host = new HostOptions
+                    Host = new NodeOptions
                     {
                         Manifests = ManifestsFolder,
-                        AuthorityFolder = AuthorityFolder,
+                        AuthorityFolder = WorkloadApi is null ? AuthorityFolder : null,
+                        WorkloadApi = WorkloadApi,
                         NodeName = name,
                         PortOffset = PortOffsets.Next(),
                         IPv6Enabled = false,

@@ -182,12 +182,18 @@ public sealed class OnDemandZtunnelTests : IAsyncLifetime, IDisposable
                 var options = new ZtunnelOptions
                 {
                     Mode = ZtunnelMode.Loopback,
-                    Host = new HostOptions { AuthorityFolder = Path.Combine(_folder, "ca"), NodeName = name, PortOffset = PortOffsets.Next(), IPv6Enabled = false },
-                    Xds = new XdsOptions
+                    Host = new NodeOptions
                     {
-                        Server = new ControlPlaneOptions { Name = "xDS", Address = _server.Address, Roots = _server.RootFile },
+                        AuthorityFolder = Path.Combine(_folder, "ca"),
                         NodeName = name,
-                        OnDemand = true,
+                        PortOffset = PortOffsets.Next(),
+                        IPv6Enabled = false,
+                        Xds = new XdsOptions
+                        {
+                            Server = new ControlPlaneOptions { Name = "xDS", Address = _server.Address, Roots = _server.RootFile },
+                            NodeName = name,
+                            OnDemand = true,
+                        },
                     },
                 };
                 _nodes.Add((await ZtunnelHost.StartAsync(options, _loggers, shutdown, TimeProvider.System, CancellationToken.None), shutdown));

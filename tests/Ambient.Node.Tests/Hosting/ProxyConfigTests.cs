@@ -118,10 +118,10 @@ public sealed class ProxyConfigTests : IDisposable
 
     private sealed record Result(ZtunnelOptions Options, IReadOnlyList<string> Errors)
     {
-        public string? Xds => Options.Xds?.Server.Address.Authority;
+        public string? Xds => Options.Host.Xds?.Server.Address.Authority;
 
         public string ClusterId => Options.Host.ClusterId;
 
-        public string? this[string metadata] => Options.Xds?.Metadata.GetValueOrDefault(metadata);
+        public string? this[string metadata] => Options.Host.Xds?.Metadata.GetValueOrDefault(metadata);
     }
 }

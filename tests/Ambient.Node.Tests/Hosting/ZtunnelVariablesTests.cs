@@ -178,13 +178,13 @@ public sealed class ZtunnelVariablesTests : IDisposable
         });
 
         Assert.Empty(variables.Errors);
-        Assert.Equal(uri, options.Xds!.Server.Address.ToString());
-        Assert.Equal(("other", "SYSTEM", "c1"), (options.Xds.Server.AlternativeName, options.Xds.Server.Roots, options.Xds.Server.ClusterId));
-        Assert.Equal("x-mine", Assert.Single(options.Xds.Server.Headers).Key);
-        Assert.Equal("c1", options.Xds.Metadata["CLUSTER_ID"]);
-        Assert.Equal(uri, options.CertificateAuthority!.Address.ToString());
-        Assert.True(options.UsesMachineRoots);
-        Assert.False(options.ToAuthorityOptions().Impersonate);
+        Assert.Equal(uri, options.Host.Xds!.Server.Address.ToString());
+        Assert.Equal(("other", "SYSTEM", "c1"), (options.Host.Xds.Server.AlternativeName, options.Host.Xds.Server.Roots, options.Host.Xds.Server.ClusterId));
+        Assert.Equal("x-mine", Assert.Single(options.Host.Xds.Server.Headers).Key);
+        Assert.Equal("c1", options.Host.Xds.Metadata["CLUSTER_ID"]);
+        Assert.Equal(uri, options.Host.CertificateAuthority!.Address.ToString());
+        Assert.True(options.Host.UsesMachineRoots);
+        Assert.False(options.ToMeshRuntime().Authority.Impersonate);
     }
 
     [Theory]
@@ -217,8 +217,8 @@ public sealed class ZtunnelVariablesTests : IDisposable
         });
 
         Assert.Empty(variables.Errors);
-        Assert.Equal("istiod.istio-system.svc", options.Xds!.Server.Address.Host);
-        Assert.Equal(15012, options.CertificateAuthority!.Address.Port);
+        Assert.Equal("istiod.istio-system.svc", options.Host.Xds!.Server.Address.Host);
+        Assert.Equal(15012, options.Host.CertificateAuthority!.Address.Port);
     }
 
     [Theory]
@@ -253,8 +253,8 @@ public sealed class ZtunnelVariablesTests : IDisposable
         var (options, variables) = Read(environment);
 
         Assert.Empty(variables.Errors);
-        Assert.Equal(socket, options.ToAuthorityOptions().WorkloadApi!.Text);
-        Assert.Null(options.CertificateAuthority);
+        Assert.Equal(socket, options.ToMeshRuntime().Authority.WorkloadApi!.Text);
+        Assert.Null(options.Host.CertificateAuthority);
         Assert.Equal(noted, variables.Notices.Any(notice => notice.StartsWith("SPIFFE_ENDPOINT_SOCKET: private keys", StringComparison.Ordinal)));
     }
 

@@ -6,6 +6,9 @@ using Ambient.Hbone.AspNetCore;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
+using Ambient.Node.Authorities;
+using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Membership;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Waypoint;
 using Ambient.Node.Lifetime;
@@ -285,8 +288,12 @@ internal sealed class TestMesh : IAsyncDisposable
 
     private async Task<WaypointNode> StartNodeAsync(string gateway)
     {
+        var runtime = await MeshRuntime.OpenAsync(
+            new MeshRuntimeOptions { Discovery = new DiscoveryOptions(), Authority = new AuthorityOptions(), Source = static _ => new Published(), OwnSvids = _svids },
+            Store, Loggers, Metrics, TimeProvider.System, CancellationToken.None);
+        _owned.Add(runtime);
         var node = new WaypointNode(
-            new WaypointOptions { Host = new HostOptions(), GatewayName = gateway, Namespace = "app" }, Store, _svids, Loggers, Metrics, TimeProvider.System);
+            new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" }, runtime, Loggers, Metrics, TimeProvider.System);
         _owned.Add(node);
         var running = node.RunAsync(_shutdown);
         _running.Add(running);
@@ -308,5 +315,13 @@ internal sealed class TestMesh : IAsyncDisposable
     {
         public ValueTask<System.Net.Sockets.Socket> ConnectAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken) =>
             SocketConnector.Default.ConnectAsync(destination, address, cancellationToken);
+    }
+
+    /// <summary>The test publishes the mesh itself.</summary>
+    private sealed class Published : IMeshSource
+    {
+        public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 }

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using Ambient.Policy.Authorization.Requests;
+using Ambient.Policy.Authorization;
 using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Policy.Tests.Authorization;

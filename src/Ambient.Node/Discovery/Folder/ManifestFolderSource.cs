@@ -15,6 +15,7 @@ internal sealed class ManifestFolderSource : IMeshSource
 {
     private readonly DiscoveryOptions _options;
     private readonly MeshPart _part;
+    private readonly bool _requestsOnly;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly ManifestFolder _folder;
@@ -28,9 +29,19 @@ internal sealed class ManifestFolderSource : IMeshSource
     private bool _wrong;
     private volatile ConfigurationErrors? _firstErrors;
 
-    public ManifestFolderSource(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time)
+    /// <summary>Creates the source. It does nothing before <see cref="StartAsync"/>.</summary>
+    /// <param name="options">The folder, and what its objects do not say.</param>
+    /// <param name="store">Where it publishes.</param>
+    /// <param name="logger">Where it says what changed and what is wrong.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="requestsOnly">
+    /// Whether only Gateways, routes and request policies are taken, because somebody else says which workloads, services and layer 4 policies
+    /// there are.
+    /// </param>
+    public ManifestFolderSource(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, bool requestsOnly = false)
     {
         _options = options;
+        _requestsOnly = requestsOnly;
         _logger = logger;
         _time = time;
         _folder = new ManifestFolder(Path.GetFullPath(options.ManifestsFolder!));
@@ -147,8 +158,8 @@ internal sealed class ManifestFolderSource : IMeshSource
 
         ReportSkipped(load.Skipped);
         ReportUnsupported(load.Unsupported);
-        MeshPublication.Publish(_part, mesh, _logger);
-        if (mesh.Workloads.Count == 0 && mesh.Services.Count == 0)
+        MeshPublication.Publish(_part, mesh, _logger, _requestsOnly);
+        if (!_requestsOnly && mesh.Workloads.Count == 0 && mesh.Services.Count == 0)
         {
             DiscoveryLog.EmptyMesh(_logger, _folder.Path, files.Count);
         }

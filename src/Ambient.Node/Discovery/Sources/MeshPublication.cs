@@ -9,14 +9,17 @@ namespace Ambient.Node.Discovery.Sources;
 /// <summary>Makes a source's mesh live and says in one line what changed.</summary>
 internal static class MeshPublication
 {
-    /// <summary>Makes <paramref name="mesh"/> the whole of a source's part, unless it is that already.</summary>
-    public static void Publish(MeshPart part, MeshTranslation mesh, ILogger logger)
+    /// <summary>
+    /// Makes <paramref name="mesh"/> the whole of a source's part, unless it is that already. <paramref name="requestsOnly"/>: only what waypoints
+    /// and gateways read of it.
+    /// </summary>
+    public static void Publish(MeshPart part, MeshTranslation mesh, ILogger logger, bool requestsOnly = false)
     {
         var before = MeshSnapshot.Empty;
         var after = part.Update(update =>
         {
             before = update.Previous;
-            update.ReplaceAll(mesh.Workloads, mesh.Services, mesh.Policies).Set(mesh.Requests);
+            (requestsOnly ? update : update.ReplaceAll(mesh.Workloads, mesh.Services, mesh.Policies)).Set(mesh.Requests);
         });
         var counts = string.Create(
             CultureInfo.InvariantCulture,

@@ -13,6 +13,12 @@ internal sealed record XdsOptions
     /// <summary>Whether addresses are asked for one by one, as connections need them (<c>XDS_ON_DEMAND</c>).</summary>
     public bool OnDemand { get; init; }
 
+    /// <summary>What kind of proxy we are, which decides what istiod tells.</summary>
+    public XdsNodeKind Kind { get; init; }
+
+    /// <summary>Our service account (<c>SERVICE_ACCOUNT</c>), which has to be that of the token or certificate; empty: not told.</summary>
+    public string ServiceAccount { get; init; } = "";
+
     /// <summary>Our address (<c>INSTANCE_IP</c>).</summary>
     public string InstanceIP { get; init; } = "1.1.1.1";
 
@@ -30,4 +36,17 @@ internal sealed record XdsOptions
 
     /// <summary>Metadata as JSON (<c>ISTIO_METAJSON_*</c>, without the prefix).</summary>
     public ImmutableSortedDictionary<string, JsonElement> JsonMetadata { get; init; } = ImmutableSortedDictionary<string, JsonElement>.Empty;
+}
+
+/// <summary>The kinds of proxies that istiod knows of those that read its workload API.</summary>
+internal enum XdsNodeKind
+{
+    /// <summary>A proxy for workloads: a node's ztunnel, or a member that is its own.</summary>
+    Ztunnel,
+
+    /// <summary>A waypoint.</summary>
+    Waypoint,
+
+    /// <summary>A gateway.</summary>
+    Router,
 }

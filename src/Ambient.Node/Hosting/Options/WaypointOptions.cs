@@ -1,23 +1,34 @@
+using Ambient.Node.Membership;
+
 namespace Ambient.Node.Hosting.Options;
 
-/// <summary>Settings of a waypoint or ingress gateway process. Immutable.</summary>
+/// <summary>Settings of a waypoint or ingress gateway process. Not to be changed once the waypoint runs.</summary>
 public sealed class WaypointOptions
 {
     /// <summary>What every host has.</summary>
-    public required HostOptions Host { get; init; }
+    public NodeOptions Host { get; set; } = new();
 
     /// <summary>Name of the Gateway that is served (<c>GATEWAY_NAME</c>).</summary>
-    public required string GatewayName { get; init; }
+    public string GatewayName { get; set; } = "";
 
     /// <summary>Its namespace (<c>POD_NAMESPACE</c>).</summary>
-    public required string Namespace { get; init; }
+    public string Namespace { get; set; } = "";
 
     /// <summary>
     /// Name of our own pod (<c>POD_NAME</c>); null: the one that the Gateway expands to, <c>{gateway}-0</c> for a waypoint and
     /// <c>{gateway}-istio-0</c> for an ingress gateway.
     /// </summary>
-    public string? PodName { get; init; }
+    public string? PodName { get; set; }
+
+    /// <summary>
+    /// Whether this is a gateway's pod (<c>proxy router</c>) rather than a waypoint's, for as long as nothing brings the Gateway, whose class
+    /// decides. Default false.
+    /// </summary>
+    public bool IsGateway { get; set; }
 
     /// <summary>Added to listener ports when binding (<c>AMBIENT_LISTENER_PORT_OFFSET</c>), for users who may not bind ports below 1024. Default 0.</summary>
-    public int ListenerPortOffset { get; init; }
+    public int ListenerPortOffset { get; set; }
+
+    /// <summary>What membership of the mesh takes of these settings: a waypoint asks for its own certificate.</summary>
+    internal MeshRuntimeOptions ToMeshRuntime() => Host.ToMeshRuntime(impersonate: false);
 }

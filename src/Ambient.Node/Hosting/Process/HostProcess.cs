@@ -26,7 +26,7 @@ internal static class HostProcess
     }
 
     /// <summary>The log filter of settings that were validated.</summary>
-    public static LogFilter FilterOf(HostOptions host) => LogFilter.TryParse(host.LogFilter, out var filter, out _) ? filter : LogFilter.Info;
+    public static LogFilter FilterOf(NodeOptions host) => LogFilter.TryParse(host.LogFilter, out var filter, out _) ? filter : LogFilter.Info;
 
     /// <summary>Why a host does not run, a line of the log each: a configuration may be wrong in many places.</summary>
     public static string[] ReasonsOf(Exception failure) =>

@@ -24,7 +24,7 @@ internal sealed class HostProgram<TOptions>
     public required Func<VariableReader, TOptions> Read { get; init; }
 
     /// <summary>The settings that every host has.</summary>
-    public required Func<TOptions, HostOptions> HostOf { get; init; }
+    public required Func<TOptions, NodeOptions> HostOf { get; init; }
 
     /// <summary>What this process is for, for the first line of the log.</summary>
     public required Func<TOptions, string> PurposeOf { get; init; }
@@ -47,7 +47,7 @@ internal sealed class HostProgram<TOptions>
         switch (args)
         {
             case [] or ["proxy", ..]:
-                return await ProxyAsync(TimeProvider.System).ConfigureAwait(false);
+                return await ProxyAsync(args, TimeProvider.System).ConfigureAwait(false);
             case ["version" or "--version", ..]:
                 await Console.Out.WriteLineAsync($"{Name} {HostVersion.Text}").ConfigureAwait(false);
                 return 0;
@@ -61,10 +61,10 @@ internal sealed class HostProgram<TOptions>
         }
     }
 
-    private async Task<int> ProxyAsync(TimeProvider time)
+    private async Task<int> ProxyAsync(string[] args, TimeProvider time)
     {
         // 1. Settings; every error at once.
-        var variables = new VariableReader(VariableReader.OfProcess());
+        var variables = new VariableReader(VariableReader.OfProcess()) { Arguments = args };
         var options = Read(variables);
         if (variables.Errors.Count > 0)
         {

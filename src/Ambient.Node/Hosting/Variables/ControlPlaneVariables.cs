@@ -18,63 +18,85 @@ internal static class ControlPlaneVariables
 
     private const string InCluster = "https://istiod.istio-system.svc:15012";
 
-    /// <summary>What both services are shown: a token, or the file that has it; null: nothing.</summary>
-    public static string? ReadToken(VariableReader variables) =>
-        variables.OptionalText("AUTH_TOKEN", $"token, or the file that has it; not set: {ControlPlaneOptions.DefaultToken} where it exists")
-            ?? (File.Exists(ControlPlaneOptions.DefaultToken) ? ControlPlaneOptions.DefaultToken : null);
-
-    /// <summary>The mesh's control plane; null when there is none.</summary>
+    /// <summary>Where the mesh comes from beside files, who issues certificates, and who is revoked, into <paramref name="host"/>.</summary>
     /// <param name="variables">Where to read, and to leave what is wrong.</param>
-    /// <param name="host">What is read already.</param>
-    /// <param name="token">The token of both services.</param>
-    public static XdsOptions? ReadXds(VariableReader variables, HostOptions host, string? token)
+    /// <param name="host">What is read already, and is completed.</param>
+    /// <param name="kind">What kind of proxy the control plane is told that we are.</param>
+    public static void ReadInto(VariableReader variables, NodeOptions host, XdsNodeKind kind)
+    {
+        var token = variables.OptionalText("AUTH_TOKEN", $"token, or the file that has it; not set: {ControlPlaneOptions.DefaultToken} where it exists")
+            ?? (File.Exists(ControlPlaneOptions.DefaultToken) ? ControlPlaneOptions.DefaultToken : null);
+        host.Xds = ReadXds(variables, host, token, kind);
+        host.FakeAuthority = variables.Boolean("FAKE_CA", false, "an authority kept in the temporary folder, for tests");
+        host.WorkloadApi = ReadWorkloadApi(variables, host);
+        host.CertificateAuthority = ReadAuthority(variables, host, token);
+        host.RevocationFile = variables.OptionalText("CRL_PATH", "file of revoked certificates, PEM or DER");
+        if (host is { Xds: null, HasFileSource: false })
+        {
+            variables.Fail("no source for the mesh: set AMBIENT_MANIFESTS (a folder of Kubernetes YAML), LOCAL_XDS_PATH (ztunnel's local format), or XDS_ADDRESS (a control plane)");
+        }
+
+        if (!host.HasAuthority && !variables.IsSet(WorkloadApi))
+        {
+            variables.Fail("no certificate authority: set CA_ADDRESS to Istio's, SPIFFE_ENDPOINT_SOCKET to a SPIRE agent's socket, or AMBIENT_CA_DIR to a folder that the hosts of this machine share");
+        }
+    }
+
+    private static XdsOptions? ReadXds(VariableReader variables, NodeOptions host, string? token, XdsNodeKind kind)
     {
         var address = Address(variables, "XDS_ADDRESS", "control plane that tells the mesh (istiod); empty: none");
         var server = Read(variables, host, "xDS", "XDS", address ?? new Uri(InCluster), token);
-        var json = JsonMetadata(variables);
-        var onDemand = variables.Boolean("XDS_ON_DEMAND", false, "ask for addresses one by one, as connections need them, instead of the whole mesh");
+        var onDemand = variables.Boolean("XDS_ON_DEMAND", false, "ask for addresses one by one, as connections need them, instead of the whole mesh; for a ztunnel");
         var options = new XdsOptions
         {
             Server = server,
+            Kind = kind,
             OnDemand = onDemand,
             InstanceIP = variables.Text("INSTANCE_IP", "1.1.1.1", "our address, for the control plane")!,
             PodName = variables.Text("POD_NAME", "", "our own pod")!,
             PodNamespace = variables.Text("POD_NAMESPACE", "", "our own pod's namespace")!,
+            ServiceAccount = variables.OptionalText("SERVICE_ACCOUNT", "our own service account; a ztunnel that has it, POD_NAME and POD_NAMESPACE serves HBONE for its own pod") ?? "",
             NodeName = host.NodeName ?? "",
             Metadata = variables.Prefixed("ISTIO_META_", "metadata for the control plane").ToImmutableSortedDictionary(StringComparer.Ordinal),
-            JsonMetadata = json,
+            JsonMetadata = JsonMetadata(variables),
         };
-        if (host.Manifests is not null && variables.IsSet("XDS_ADDRESS"))
+        if (onDemand && kind != XdsNodeKind.Ztunnel)
+        {
+            variables.Fail("XDS_ON_DEMAND=true: only a ztunnel can ask piece by piece; a waypoint needs the whole mesh");
+        }
+
+        if (kind == XdsNodeKind.Ztunnel && host.Manifests is not null && variables.IsSet("XDS_ADDRESS"))
         {
             variables.Fail("AMBIENT_MANIFESTS and XDS_ADDRESS: only one of them may be set");
         }
 
-        // Files are enough, unless a control plane is asked for beside them.
-        return address is null || (host.HasFileSource && !variables.IsSet("XDS_ADDRESS")) ? null : options;
+        // Files are enough, unless a control plane is asked for beside them. A waypoint's folder has the HTTP configuration that istiod does
+        // not tell over the workload API, so in a cluster it has both.
+        var enough = host.HasFileSource && !variables.IsSet("XDS_ADDRESS") && (kind == XdsNodeKind.Ztunnel || host.Manifests is null || !variables.IsInCluster);
+        return address is null || enough ? null : options;
     }
 
-    /// <summary>The certificate authority that speaks Istio's protocol; null when there is none, or an authority of this machine is named.</summary>
-    public static ControlPlaneOptions? ReadAuthority(VariableReader variables, HostOptions host, string? token, bool fake)
+    private static ControlPlaneOptions? ReadAuthority(VariableReader variables, NodeOptions host, string? token)
     {
-        var address = Address(variables, "CA_ADDRESS", "certificate authority that speaks Istio's protocol (istiod)");
+        var address = Address(
+            variables, "CA_ADDRESS", "certificate authority that speaks Istio's protocol (istiod)", variables.OptionalText("CA_ADDR", "the same, as istiod names it in the pods that it makes; CA_ADDRESS goes before it"));
         var options = Read(variables, host, "CA", "CA", address ?? new Uri(InCluster), token);
         if (host.AuthorityFolder is not null && variables.IsSet("CA_ADDRESS"))
         {
             variables.Fail("AMBIENT_CA_DIR and CA_ADDRESS: only one of them may be set");
         }
 
-        return address is null || fake || host.AuthorityFolder is not null ? null : options;
+        return address is null || host.FakeAuthority || host.WorkloadApi is not null || host.AuthorityFolder is not null ? null : options;
     }
 
-    /// <summary>The SPIFFE Workload API that gives certificates; null when there is none.</summary>
-    public static WorkloadApiAddress? ReadWorkloadApi(VariableReader variables, HostOptions host, bool fake)
+    private static WorkloadApiAddress? ReadWorkloadApi(VariableReader variables, NodeOptions host)
     {
         if (variables.OptionalText(WorkloadApi, "SPIFFE Workload API (a SPIRE agent) that gives certificates: unix:///path or tcp://address:port") is not { } text)
         {
             return null;
         }
 
-        foreach (var (other, set) in new[] { ("CA_ADDRESS", variables.IsSet("CA_ADDRESS")), ("AMBIENT_CA_DIR", host.AuthorityFolder is not null), ("FAKE_CA", fake) })
+        foreach (var (other, set) in new[] { ("CA_ADDRESS", variables.IsSet("CA_ADDRESS")), ("AMBIENT_CA_DIR", host.AuthorityFolder is not null), ("FAKE_CA", host.FakeAuthority) })
         {
             if (set)
             {
@@ -96,7 +118,7 @@ internal static class ControlPlaneVariables
         return address;
     }
 
-    private static ControlPlaneOptions Read(VariableReader variables, HostOptions host, string name, string prefix, Uri address, string? token) => new()
+    private static ControlPlaneOptions Read(VariableReader variables, NodeOptions host, string name, string prefix, Uri address, string? token) => new()
     {
         Name = name,
         Address = address,
@@ -108,9 +130,9 @@ internal static class ControlPlaneVariables
     };
 
     /// <summary>An address as it is written: https where it does not say, the default inside a cluster, and null for none.</summary>
-    private static Uri? Address(VariableReader variables, string name, string meaning)
+    private static Uri? Address(VariableReader variables, string name, string meaning, string? byDefault = null)
     {
-        var text = variables.Text(name, null, meaning + $"; not set: {InCluster} inside a cluster") ?? (variables.IsInCluster ? InCluster : "");
+        var text = variables.Text(name, null, meaning + $"; not set: {InCluster} inside a cluster") ?? byDefault ?? (variables.IsInCluster ? InCluster : "");
         if (text.Length == 0)
         {
             return null;

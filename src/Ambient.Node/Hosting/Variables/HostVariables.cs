@@ -6,11 +6,11 @@ using Ambient.Node.Telemetry.Logging;
 
 namespace Ambient.Node.Hosting.Variables;
 
-/// <summary>Reads <see cref="HostOptions"/>: the variables that ztunnel and waypoint share (reference/ztunnel.md 1.2).</summary>
+/// <summary>Reads <see cref="NodeOptions"/>: the variables that ztunnel and waypoint share (reference/ztunnel.md 1.2).</summary>
 internal static class HostVariables
 {
     /// <summary>Reads the shared variables; what is wrong is left in <paramref name="variables"/>.</summary>
-    public static HostOptions Read(VariableReader variables)
+    public static NodeOptions Read(VariableReader variables)
     {
         ArgumentNullException.ThrowIfNull(variables);
         var filter = variables.Text("RUST_LOG", "info", "what is logged: error, warn, info, debug, trace, off; per target: info,access=debug")!;
@@ -44,7 +44,7 @@ internal static class HostVariables
         }
 
         var cluster = variables.Text("CLUSTER_ID", "Kubernetes", "name of the cluster")!;
-        return new HostOptions
+        return new NodeOptions
         {
             Manifests = manifests,
             PodRange = Range(variables, "AMBIENT_POD_RANGE", ComputedAddresses.Pods, "addresses of pods in AMBIENT_MANIFESTS that name none"),
@@ -66,18 +66,6 @@ internal static class HostVariables
             LogFilter = filter,
             IstioVersion = variables.OptionalText("ISTIO_META_ISTIO_VERSION", "version of Istio that istio_build shows") ?? "unknown",
         };
-    }
-
-    /// <summary>Checks that there is a mesh to read: called by hosts after their own variables.</summary>
-    public static void RequireSource(VariableReader variables, HostOptions options)
-    {
-        if (options.HasFileSource)
-        {
-            return;
-        }
-
-        variables.Fail("no source for the mesh: set AMBIENT_MANIFESTS (a folder of Kubernetes YAML), LOCAL_XDS_PATH (ztunnel's local format), "
-            + "or, for a ztunnel, XDS_ADDRESS (a control plane)");
     }
 
     private static IPNetwork Range(VariableReader variables, string name, IPNetwork byDefault, string meaning)

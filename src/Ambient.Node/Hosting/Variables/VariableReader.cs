@@ -15,6 +15,9 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
     private readonly List<string> _errors = [];
     private readonly List<string> _notices = [];
 
+    /// <summary>The command line, for proxies that are given settings there: <c>proxy waypoint --domain ...</c>.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+
     /// <summary>Variables in the order they were read.</summary>
     public IReadOnlyList<Variable> Declared => _declared;
 

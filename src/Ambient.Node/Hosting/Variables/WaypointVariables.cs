@@ -1,41 +1,78 @@
+using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Hosting.Options;
 
 namespace Ambient.Node.Hosting.Variables;
 
-/// <summary>Reads <see cref="WaypointOptions"/> from environment variables.</summary>
+/// <summary>
+/// Reads <see cref="WaypointOptions"/> from environment variables, and from what istiod's gateway deployer gives the pods that it makes:
+/// arguments of the proxy, a token, a root certificate and the pod's own labels.
+/// </summary>
 internal static class WaypointVariables
 {
+    /// <summary>Where a pod finds its own labels (downward API).</summary>
+    public const string PodLabelsFile = "./etc/istio/pod/labels";
+
+    private const string GatewayNameLabel = "gateway.networking.k8s.io/gateway-name";
+
     /// <summary>Reads all; what is wrong is left in <paramref name="variables"/>.</summary>
-    public static WaypointOptions Read(VariableReader variables)
+    public static WaypointOptions Read(VariableReader variables) => Read(variables, ProxyConfig.MeshConfiguration, PodLabelsFile);
+
+    /// <summary>As the other, with the files of a pod at other places.</summary>
+    public static WaypointOptions Read(VariableReader variables, string meshConfiguration, string podLabels)
     {
-        var gateway = Required(variables, "GATEWAY_NAME", "name of the Gateway to serve: class istio-waypoint (a waypoint) or istio (an ingress gateway)");
-        var ns = Required(variables, "POD_NAMESPACE", "namespace of that Gateway");
-        var host = HostVariables.Read(variables);
-        HostVariables.RequireSource(variables, host);
-        if (host.AuthorityFolder is null)
+        ArgumentNullException.ThrowIfNull(variables);
+        ProxyConfig.Read(variables, meshConfiguration);
+        ReadArguments(variables);
+        var labels = PodLabels.Read(podLabels);
+        var name = variables.OptionalText("GATEWAY_NAME", $"name of the Gateway to serve: class istio-waypoint (a waypoint) or istio (an ingress gateway); not set: the label {GatewayNameLabel} in {PodLabelsFile}")
+            ?? labels.GetValueOrDefault(GatewayNameLabel);
+        if (name is null)
         {
-            variables.Fail("AMBIENT_CA_DIR: must be set; certificates of a remote authority cannot be had yet");
+            variables.Fail($"GATEWAY_NAME: must be set to the name of the Gateway to serve; there is no label {GatewayNameLabel} in {PodLabelsFile} either");
+        }
+
+        var ns = variables.OptionalText("POD_NAMESPACE", "namespace of that Gateway");
+        if (ns is null)
+        {
+            variables.Fail("POD_NAMESPACE: must be set to the namespace of the Gateway");
+        }
+
+        var host = HostVariables.Read(variables);
+        var kind = variables.Arguments is [_, "router", ..] ? XdsNodeKind.Router : XdsNodeKind.Waypoint;
+        ControlPlaneVariables.ReadInto(variables, host, kind);
+        if (host.Xds is { } xds)
+        {
+            host.Xds = xds with { JsonMetadata = xds.JsonMetadata.ContainsKey("LABELS") ? xds.JsonMetadata : xds.JsonMetadata.SetItem("LABELS", PodLabels.ToJson(labels)) };
         }
 
         return new WaypointOptions
         {
             Host = host,
-            GatewayName = gateway,
-            Namespace = ns,
+            GatewayName = name ?? "",
+            Namespace = ns ?? "",
             PodName = variables.OptionalText("POD_NAME", "name of our own pod; not set: the one that the Gateway expands to"),
+            IsGateway = kind == XdsNodeKind.Router,
             ListenerPortOffset = variables.Integer(
                 "AMBIENT_LISTENER_PORT_OFFSET", 0, 0, 60000, "added to an ingress gateway's listener ports when binding, for users who may not bind ports below 1024"),
         };
     }
 
-    private static string Required(VariableReader variables, string name, string meaning)
+    /// <summary>Of <c>proxy waypoint --domain NAMESPACE.svc.DOMAIN ...</c>, what is needed: the rest is for Envoy.</summary>
+    private static void ReadArguments(VariableReader variables)
     {
-        if (variables.OptionalText(name, meaning) is { } value)
+        var arguments = variables.Arguments;
+        for (var i = 0; i + 1 < arguments.Count; i++)
         {
-            return value;
+            const string Services = ".svc.";
+            if (arguments[i] == "--domain" && arguments[i + 1].IndexOf(Services, StringComparison.Ordinal) is >= 0 and var at)
+            {
+                variables.Default("CLUSTER_DOMAIN", arguments[i + 1][(at + Services.Length)..]);
+            }
         }
 
-        variables.Fail($"{name}: must be set ({meaning})");
-        return "";
+        if (variables.Value("ISTIO_META_NETWORK") is { Length: > 0 } network)
+        {
+            variables.Default("NETWORK", network);
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Hosting.Options;
 
 namespace Ambient.Node.Hosting.Variables;
@@ -21,27 +22,15 @@ internal static class ZtunnelVariables
             ("loopback", ZtunnelMode.Loopback), ("dedicated", ZtunnelMode.Dedicated), ("shared", ZtunnelMode.Shared));
         var workload = ReadWorkload(variables, mode);
         var host = HostVariables.Read(variables);
-        var token = ControlPlaneVariables.ReadToken(variables);
-        var xds = ControlPlaneVariables.ReadXds(variables, host, token);
-        if (xds is null)
-        {
-            HostVariables.RequireSource(variables, host);
-        }
-
-        var fake = variables.Boolean("FAKE_CA", false, "an authority kept in the temporary folder, for tests");
-        var workloadApi = ControlPlaneVariables.ReadWorkloadApi(variables, host, fake);
+        ControlPlaneVariables.ReadInto(variables, host, XdsNodeKind.Ztunnel);
         var options = new ZtunnelOptions
         {
             Host = host,
             Mode = mode,
             Workload = workload,
-            Xds = xds,
-            CertificateAuthority = ControlPlaneVariables.ReadAuthority(variables, host, token, fake || workloadApi is not null),
-            WorkloadApi = workloadApi,
-            Dns = ReadDns(variables, xds),
+            Dns = ReadDns(variables, host.Xds),
             DnsAddress = ReadDnsAddress(variables),
             PreferredServiceNamespace = variables.OptionalText("PREFERED_SERVICE_NAMESPACE", "namespace whose service a name means where nothing else decides"),
-            RevocationFile = variables.OptionalText("CRL_PATH", "file of revoked certificates, PEM or DER"),
             Self = ReadSelf(variables),
             InPodSocket = variables.Text("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock", "socket of the network plugin")!,
             InPodPortReuse = variables.Boolean("INPOD_PORT_REUSE", true, "let a new ztunnel listen beside the old one in pods"),
@@ -67,7 +56,6 @@ internal static class ZtunnelVariables
             WorkerThreads = WorkerThreadsVariable.Read(variables, Environment.ProcessorCount),
             AdminPort = variables.Number(ZtunnelOptions.AdminPortSetting, ZtunnelOptions.DefaultAdminPort),
             StatsPort = variables.Number(ZtunnelOptions.StatsPortSetting, ZtunnelOptions.DefaultStatsPort),
-            FakeAuthority = fake,
             Proxy = variables.Boolean("ENABLE_PROXY", true, "carry traffic; false: only answer questions for names"),
         };
         if (!options.Proxy && !options.AnswersNames)
@@ -81,11 +69,6 @@ internal static class ZtunnelVariables
             {
                 variables.Fail($"{what} of ProxyConfig: with AMBIENT_PORT_OFFSET it is port {port + host.PortOffset}, and there is none above {ushort.MaxValue}");
             }
-        }
-
-        if (host.AuthorityFolder is null && !options.FakeAuthority && options.CertificateAuthority is null && !variables.IsSet(ControlPlaneVariables.WorkloadApi))
-        {
-            variables.Fail("no certificate authority: set CA_ADDRESS to Istio's, SPIFFE_ENDPOINT_SOCKET to a SPIRE agent's socket, or AMBIENT_CA_DIR to a folder that the hosts of this machine share");
         }
 
         Refuse(variables);
@@ -111,7 +94,7 @@ internal static class ZtunnelVariables
         return null;
     }
 
-    private static bool ReadDns(VariableReader variables, Discovery.Sources.XdsOptions? xds)
+    private static bool ReadDns(VariableReader variables, XdsOptions? xds)
     {
         // As the reference: everything but "true" turns it off.
         var on = variables.OptionalText("ISTIO_META_DNS_CAPTURE", "true: questions for names are answered on 15053; anything else: they are not; not set: true") is null or "true";
@@ -143,8 +126,7 @@ internal static class ZtunnelVariables
 
     private static ProxyWorkload? ReadSelf(VariableReader variables)
     {
-        var serviceAccount = variables.OptionalText("SERVICE_ACCOUNT", "our own service account; with POD_NAME and POD_NAMESPACE, HBONE is served for our own pod");
-        return serviceAccount is not null && variables.Value("POD_NAME") is { Length: > 0 } name && variables.Value("POD_NAMESPACE") is { Length: > 0 } ns
+        return variables.Value("SERVICE_ACCOUNT") is { Length: > 0 } serviceAccount && variables.Value("POD_NAME") is { Length: > 0 } name && variables.Value("POD_NAMESPACE") is { Length: > 0 } ns
             ? new ProxyWorkload(ns, name, serviceAccount)
             : null;
     }

@@ -13,7 +13,7 @@ internal static class WaypointAdmin
         """<li><a href="/config_dump">/config_dump</a>: what is served: Gateway, services, routes, policies, upstreams, certificates</li><li><a href="/debug/connections">/debug/connections</a>: what is open</li>""";
 
     /// <summary>Makes it.</summary>
-    public static HostEndpoints Create(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache svids, HostLoggerFactory loggers, Shutdown shutdown) =>
+    public static HostEndpoints Create(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache? svids, HostLoggerFactory loggers, Shutdown shutdown) =>
         new("waypoint", Links, async (output, cancellationToken) => await output.WriteAsync(new WaypointDump(node, meshes, svids).Write(), cancellationToken).ConfigureAwait(false), Debug(node), loggers, shutdown);
 
     private static AdminHandler Debug(WaypointNode node)

@@ -10,7 +10,7 @@ using Ambient.Policy.Routing.Requests;
 namespace Ambient.Node.Hosting.Waypoint;
 
 /// <summary>What a waypoint or gateway serves at this moment, for a person who asks why.</summary>
-internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache svids)
+internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache? svids)
 {
     private static readonly JsonWriterOptions s_format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -128,7 +128,7 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
     private void WriteCertificates(Utf8JsonWriter json)
     {
         json.WriteStartArray("certificates");
-        foreach (var entry in svids.Snapshot())
+        foreach (var entry in svids?.Snapshot() ?? [])
         {
             json.WriteStartObject();
             json.WriteString("identity", entry.Identity.ToString());

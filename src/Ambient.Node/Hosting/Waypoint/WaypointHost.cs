@@ -3,12 +3,11 @@ using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Mesh;
 using Ambient.Node.Admin.Server;
-using Ambient.Node.Authorities;
-using Ambient.Node.Discovery;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Process;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Membership;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
@@ -44,13 +43,18 @@ internal sealed class WaypointHost : IHostedProxy
     /// <exception cref="IOException">A port cannot be had.</exception>
     /// <exception cref="MeshSourceException">The mesh cannot be read.</exception>
     /// <exception cref="CertificateAuthorityException">The authority's folder is unusable.</exception>
+    public static Task<WaypointHost> StartAsync(
+        WaypointOptions options, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken) =>
+        StartAsync(options, options.ToMeshRuntime(), new MeshStore(), loggers, shutdown, time, cancellationToken);
+
+    /// <summary>As the other, with a membership that need not be as the options say, and a store that others see too.</summary>
     public static async Task<WaypointHost> StartAsync(
-        WaypointOptions options, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken)
+        WaypointOptions options, MeshRuntimeOptions membership, MeshStore store, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken)
     {
         var host = new WaypointHost(shutdown);
         try
         {
-            await host.StartAsync(options, loggers, time, cancellationToken).ConfigureAwait(false);
+            await host.StartAsync(options, membership, store, loggers, time, cancellationToken).ConfigureAwait(false);
             return host;
         }
         catch
@@ -72,21 +76,19 @@ internal sealed class WaypointHost : IHostedProxy
         }
     }
 
-    private async Task StartAsync(WaypointOptions options, HostLoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    private async Task StartAsync(
+        WaypointOptions options, MeshRuntimeOptions membership, MeshStore store, HostLoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
         var host = options.Host;
         var registry = new MetricRegistry();
         ProcessMetrics.AddTo(registry, "proxy", host.IstioVersion);
 
         // 1. Mesh and certificates.
-        var store = new MeshStore();
-        var source = Own(MeshSource.Create(host.ToDiscoveryOptions(), store, loggers.CreateLogger("Discovery"), time));
-        var authority = Own(await Authority.OpenAsync(host.ToAuthorityOptions(), loggers, time, cancellationToken).ConfigureAwait(false));
-        var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
+        var runtime = Own(await MeshRuntime.OpenAsync(membership, store, loggers, registry, time, cancellationToken).ConfigureAwait(false));
 
         // 2. The node, and the endpoints that can be asked why it is not ready.
-        _node = Own(new WaypointNode(options, store, svids, loggers, registry, time));
-        var admin = WaypointAdmin.Create(_node, store, svids, loggers, _shutdown);
+        _node = Own(new WaypointNode(options, runtime, loggers, registry, time));
+        var admin = WaypointAdmin.Create(_node, runtime.Mesh, runtime.Cache, loggers, _shutdown);
         var adminLogger = loggers.CreateLogger("Admin");
         var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
         AdminEndPoint = Serve("admin", new IPEndPoint(IPAddress.Loopback, AdminPort + host.PortOffset), admin.AnswerAsync);
@@ -94,7 +96,7 @@ internal sealed class WaypointHost : IHostedProxy
         ReadinessEndPoint = Serve("readiness", new IPEndPoint(wildcard, ReadinessPort + host.PortOffset), CommonEndpoints.Ready(_node.Readiness));
 
         // 3. Nothing is accepted before the mesh is known: a waypoint without policies would let everybody in.
-        await source.StartAsync(cancellationToken).ConfigureAwait(false);
+        await runtime.StartAsync(cancellationToken).ConfigureAwait(false);
 
         IPEndPoint Serve(string name, IPEndPoint address, AdminHandler handler) => Own(AdminServer.Start(name, address, handler, time, adminLogger)).LocalEndPoint;
     }

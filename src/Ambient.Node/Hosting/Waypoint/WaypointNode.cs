@@ -1,13 +1,14 @@
 using System.Net;
 using System.Net.Sockets;
-using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Hbone.Sockets;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Gateway;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Membership;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Logging;
@@ -33,8 +34,8 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     public const string GatewayClass = "istio";
 
     private readonly WaypointOptions _options;
-    private readonly IMeshSnapshotProvider _meshes;
-    private readonly ISvidSource _svids;
+    private readonly MeshRuntime _runtime;
+    private readonly MeshStore _meshes;
     private readonly HostLoggerFactory _loggers;
     private readonly MetricRegistry _metrics;
     private readonly TimeProvider _time;
@@ -48,20 +49,21 @@ internal sealed partial class WaypointNode : IAsyncDisposable
 
     /// <summary>Creates a node; nothing is bound before <see cref="RunAsync"/>.</summary>
     public WaypointNode(
-        WaypointOptions options, IMeshSnapshotProvider meshes, ISvidSource svids, HostLoggerFactory loggers, MetricRegistry metrics, TimeProvider time)
+        WaypointOptions options, MeshRuntime runtime, HostLoggerFactory loggers, MetricRegistry metrics, TimeProvider time)
     {
         _options = options;
-        _meshes = meshes;
-        _svids = svids;
+        _runtime = runtime;
+        _meshes = runtime.Mesh;
         _loggers = loggers;
         _metrics = metrics;
         _time = time;
         _logger = loggers.CreateLogger("waypoint");
         Connections = new ConnectionTable(new ConnectionLog(loggers), new TcpMetrics(metrics, loggers), metrics, time);
-        _watch = new PolicyWatch(meshes, Connections, _logger);
+        _watch = new PolicyWatch(_meshes, Connections, _logger);
         _meshSeen = Readiness.Require("gateway");
         _certificateSeen = Readiness.Require("certificate");
         _serving = Readiness.Require("listener");
+        runtime.OnceHeard(Readiness.Require("workload api"));
     }
 
     /// <summary>What is still missing.</summary>
@@ -84,10 +86,16 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     {
         try
         {
+            if (!_runtime.BringsRequests)
+            {
+                await RunUnconfiguredAsync(shutdown).ConfigureAwait(false);
+                return;
+            }
+
             var gateway = await WaitForGatewayAsync(shutdown.Draining).ConfigureAwait(false);
             var self = await WaitForSelfAsync(gateway, shutdown.Draining).ConfigureAwait(false);
             _meshSeen();
-            await _svids.GetSvidAsync(self.Identity, shutdown.Draining).ConfigureAwait(false);
+            await _runtime.Svids.GetSvidAsync(self.Identity, shutdown.Draining).ConfigureAwait(false);
             _certificateSeen();
             if (gateway.ClassName == WaypointClass)
             {
@@ -129,9 +137,48 @@ internal sealed partial class WaypointNode : IAsyncDisposable
                 $"Gateway {GatewayKey} has class {gateway.ClassName}; this host serves {WaypointClass} and {GatewayClass}");
     }
 
-    private async Task<Workload> WaitForSelfAsync(Mesh.Gateway gateway, CancellationToken cancellationToken)
+    /// <summary>
+    /// Without Gateway, routes and layer 7 policies nothing may be served: policies that only their source would bring would go unenforced.
+    /// A waypoint still answers, so that callers are told rather than left waiting; which listeners a gateway has, nobody says.
+    /// </summary>
+    private async Task RunUnconfiguredAsync(Shutdown shutdown)
     {
-        var pod = _options.PodName ?? (gateway.ClassName == WaypointClass ? $"{gateway.Name}-0" : $"{gateway.Name}-{gateway.ClassName}-0");
+        _ = Readiness.Require("http configuration (no source for it)");
+        LogUnconfigured(_logger, GatewayKey);
+        if (_options.IsGateway)
+        {
+            await shutdown.WaitForDrainAsync().ConfigureAwait(false);
+            return;
+        }
+
+        var self = await WaitForSelfAsync(_options.PodName ?? $"{_options.GatewayName}-0", shutdown.Draining).ConfigureAwait(false);
+        await _runtime.Svids.GetSvidAsync(self.Identity, shutdown.Draining).ConfigureAwait(false);
+        _certificateSeen();
+        var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
+        var listener = new HboneListener(
+            Listen(address),
+            new HboneServerOptions { Revocation = _runtime.Revocation },
+            _runtime.Svids,
+            (_, _) => new ValueTask<SpiffeId?>(Self!.Current?.Identity),
+            (connect, _) =>
+            {
+                LogRefused(_logger, connect.RemoteEndPoint, connect.PeerIdentity.ToString(), connect.Authority);
+                connect.Reject(503);
+                return ValueTask.CompletedTask;
+            },
+            _time);
+        await using (listener.ConfigureAwait(false))
+        {
+            await UntilDrainAsync(listener.RunAsync(shutdown.Draining), shutdown).ConfigureAwait(false);
+            await listener.ShutdownAsync(shutdown.Deadline).ConfigureAwait(false);
+        }
+    }
+
+    private Task<Workload> WaitForSelfAsync(Mesh.Gateway gateway, CancellationToken cancellationToken) => WaitForSelfAsync(
+        _options.PodName ?? (gateway.ClassName == WaypointClass ? $"{gateway.Name}-0" : $"{gateway.Name}-{gateway.ClassName}-0"), cancellationToken);
+
+    private async Task<Workload> WaitForSelfAsync(string pod, CancellationToken cancellationToken)
+    {
         Self = LocalWorkload.ByPod(_meshes, _options.Namespace, pod, _time);
         if (Self.Current is null)
         {
@@ -165,7 +212,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var pipeline = CreatePipeline(entrance, dialer, new RequestMetrics(_metrics, "waypoint", "mutual_tls"));
         var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
         var server = await WaypointServer.StartAsync(
-            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100 }, _svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
+            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
         await using (server.ConfigureAwait(false))
         {
             LogServing(_logger, WaypointClass, GatewayKey, address, self.Identity.ToString());
@@ -205,7 +252,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private UpstreamDialer CreateDialer()
     {
         var connector = new OwnAddressConnector(SocketConnector.Default, Self!);
-        _client = new HboneClient(new HboneClientOptions { Connector = connector }, _svids, _time);
+        _client = new HboneClient(new HboneClientOptions { Connector = connector, Revocation = _runtime.Revocation }, _runtime.Svids, _time);
         return new UpstreamDialer(_client, connector, Self!);
     }
 
@@ -242,6 +289,12 @@ internal sealed partial class WaypointNode : IAsyncDisposable
 
     [LoggerMessage(10, LogLevel.Information, "waiting for {What} to appear in the mesh")]
     private static partial void LogWaiting(ILogger logger, string what);
+
+    [LoggerMessage(12, LogLevel.Error, "{Gateway} is not served: nothing brings its HTTP configuration (Gateway, routes, layer 7 policies), and without it policies would go unenforced. Set AMBIENT_MANIFESTS to a folder that has it; until then a waypoint answers 503, and the host is not ready")]
+    private static partial void LogUnconfigured(ILogger logger, string gateway);
+
+    [LoggerMessage(13, LogLevel.Warning, "connection by {Peer} ({Identity}) to {Authority} refused with 503: nothing brings the HTTP configuration of this waypoint (AMBIENT_MANIFESTS)")]
+    private static partial void LogRefused(ILogger logger, IPEndPoint peer, string identity, string authority);
 
     [LoggerMessage(11, LogLevel.Information, "serving {Class} {Gateway} on {Address} as {Identity}")]
     private static partial void LogServing(ILogger logger, string @class, string gateway, IPEndPoint address, string identity);

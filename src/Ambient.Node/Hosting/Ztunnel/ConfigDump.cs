@@ -23,7 +23,7 @@ namespace Ambient.Node.Hosting.Ztunnel;
 /// <param name="svids">Certificates.</param>
 /// <param name="connections">What is open.</param>
 /// <param name="pods">Pods of shared mode, workloads of loopback mode; null in dedicated mode, or before there are any.</param>
-internal sealed class ConfigDump(ZtunnelOptions options, IMeshSnapshotProvider mesh, SvidCache svids, ConnectionTable connections, Func<IReadOnlyList<PodState>?> pods)
+internal sealed class ConfigDump(ZtunnelOptions options, IMeshSnapshotProvider mesh, SvidCache? svids, ConnectionTable connections, Func<IReadOnlyList<PodState>?> pods)
 {
     // As the original indents; a large mesh is a fifth longer with twice of it.
     private static readonly JsonWriterOptions s_format = new()
@@ -98,7 +98,7 @@ internal sealed class ConfigDump(ZtunnelOptions options, IMeshSnapshotProvider m
     private void WriteCertificates(Utf8JsonWriter json)
     {
         json.WriteStartArray("certificates");
-        foreach (var entry in svids.Snapshot())
+        foreach (var entry in svids?.Snapshot() ?? [])
         {
             json.WriteStartObject();
             json.WriteStartArray("certChain");

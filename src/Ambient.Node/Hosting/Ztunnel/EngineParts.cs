@@ -29,7 +29,7 @@ internal sealed record EngineParts
     public required IMeshDemand? Demand { get; init; }
 
     /// <summary>Certificates.</summary>
-    public required SvidCache Svids { get; init; }
+    public required ISvidSource Svids { get; init; }
 
     /// <summary>Who is revoked; null: nobody is asked.</summary>
     public required PeerRevocation? Revocation { get; init; }

@@ -26,7 +26,7 @@ internal static class ZtunnelAdmin
 
     /// <summary>Makes it.</summary>
     public static HostEndpoints Create(
-        ZtunnelOptions options, IMeshSnapshotProvider mesh, IMeshDemand? demand, SvidCache svids, ConnectionTable connections, Func<IReadOnlyList<PodState>?> pods,
+        ZtunnelOptions options, IMeshSnapshotProvider mesh, IMeshDemand? demand, SvidCache? svids, ConnectionTable connections, Func<IReadOnlyList<PodState>?> pods,
         HostLoggerFactory loggers, Shutdown shutdown)
     {
         var debug = new DebugEndpoints(connections);

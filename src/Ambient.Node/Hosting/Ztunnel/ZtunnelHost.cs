@@ -9,13 +9,12 @@ using Ambient.Node.Capture.Dns;
 using Ambient.Node.Capture.InPod;
 using Ambient.Node.Capture.Loopback;
 using Ambient.Node.Connections;
-using Ambient.Node.Discovery;
 using Ambient.Node.Discovery.Sources;
-using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Process;
 using Ambient.Node.Inbound;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Membership;
 using Ambient.Node.Outbound;
 using Ambient.Node.Sockets;
 using Ambient.Node.Telemetry.Logging;
@@ -41,11 +40,12 @@ internal sealed class ZtunnelHost : IHostedProxy
     private readonly ConnectionTable _connections;
     private readonly Readiness _readiness;
     private readonly TimeProvider _time;
-    private readonly MeshStore _store = new();
+    private readonly MeshStore _store;
     private INodeCapture? _node;
 
-    private ZtunnelHost(Shutdown shutdown, ConnectionTable connections, Readiness readiness, TimeProvider time)
+    private ZtunnelHost(MeshStore store, Shutdown shutdown, ConnectionTable connections, Readiness readiness, TimeProvider time)
     {
+        _store = store;
         _time = time;
         _shutdown = shutdown;
         _connections = connections;
@@ -71,8 +71,13 @@ internal sealed class ZtunnelHost : IHostedProxy
     /// <exception cref="IOException">A port cannot be had.</exception>
     /// <exception cref="MeshSourceException">The mesh cannot be read.</exception>
     /// <exception cref="CertificateAuthorityException">The authority's folder is unusable.</exception>
+    public static Task<ZtunnelHost> StartAsync(
+        ZtunnelOptions options, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken) =>
+        StartAsync(options, options.ToMeshRuntime(), new MeshStore(), loggers, shutdown, time, cancellationToken);
+
+    /// <summary>As the other, with a membership that need not be as the options say, and a store that others see too.</summary>
     public static async Task<ZtunnelHost> StartAsync(
-        ZtunnelOptions options, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken)
+        ZtunnelOptions options, MeshRuntimeOptions membership, MeshStore store, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(loggers);
@@ -85,10 +90,10 @@ internal sealed class ZtunnelHost : IHostedProxy
         var log = new ConnectionLog(loggers);
         var connections = new ConnectionTable(log, metrics, registry, time);
         var readiness = new Readiness();
-        var ztunnel = new ZtunnelHost(shutdown, connections, readiness, time);
+        var ztunnel = new ZtunnelHost(store, shutdown, connections, readiness, time);
         try
         {
-            await ztunnel.StartAsync(options, loggers, registry, metrics, log, time, cancellationToken).ConfigureAwait(false);
+            await ztunnel.StartAsync(options, membership, loggers, registry, metrics, log, time, cancellationToken).ConfigureAwait(false);
             return ztunnel;
         }
         catch
@@ -142,7 +147,7 @@ internal sealed class ZtunnelHost : IHostedProxy
     }
 
     private async Task StartAsync(
-        ZtunnelOptions options, HostLoggerFactory loggers, MetricRegistry registry, TcpMetrics metrics, ConnectionLog log, TimeProvider time, CancellationToken cancellationToken)
+        ZtunnelOptions options, MeshRuntimeOptions membership, HostLoggerFactory loggers, MetricRegistry registry, TcpMetrics metrics, ConnectionLog log, TimeProvider time, CancellationToken cancellationToken)
     {
         var host = options.Host;
         var meshReady = _readiness.Require("state manager");
@@ -150,19 +155,12 @@ internal sealed class ZtunnelHost : IHostedProxy
 
         // 2. The mesh and the certificates.
         var store = _store;
-        var discovery = host.ToDiscoveryOptions();
-        discovery.Xds = options.Xds;
-        var demand = options.Xds is { OnDemand: true } ? new AddressDemand(store, time) : null;
-        var source = Own(MeshSource.Create(discovery, store, loggers.CreateLogger("Discovery"), time, registry, demand));
-        var authority = await Authority.OpenAsync(options.ToAuthorityOptions(), loggers, time, cancellationToken).ConfigureAwait(false);
-        Own(authority);
-        var svids = Own(new SvidCache(authority, null, time, new Logger<SvidCache>(loggers)));
-        authority.OnceHeard(_readiness.Require("workload api"));
-
-        var revocation = options.RevocationFile is { } revoked ? Own(new RevocationFile(revoked, registry, loggers.CreateLogger("Revocation"), time)).Revocation : null;
+        var runtime = Own(await MeshRuntime.OpenAsync(membership, store, loggers, registry, time, cancellationToken).ConfigureAwait(false));
+        var demand = runtime.Demand;
+        runtime.OnceHeard(_readiness.Require("workload api"));
 
         // 3. The endpoints for people and machines come up first: a start that takes long can be asked why.
-        var admin = ZtunnelAdmin.Create(options, store, demand, svids, _connections, () => (_node as InPodNode)?.Pods.States() ?? (_node as LoopbackNode)?.States(), loggers, _shutdown);
+        var admin = ZtunnelAdmin.Create(options, store, demand, runtime.Cache, _connections, () => (_node as InPodNode)?.Pods.States() ?? (_node as LoopbackNode)?.States(), loggers, _shutdown);
         var adminLogger = loggers.CreateLogger("Admin");
         var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
         AdminEndPoint = Serve("admin", new IPEndPoint(options.AdminAddress, options.AdminPort + host.PortOffset), admin.AnswerAsync);
@@ -189,8 +187,8 @@ internal sealed class ZtunnelHost : IHostedProxy
             Options = options,
             Mesh = store,
             Demand = demand,
-            Svids = svids,
-            Revocation = revocation,
+            Svids = runtime.Svids,
+            Revocation = runtime.Revocation,
             Connections = _connections,
             Reserved = new ReservedPorts(options.Socks5 || options.Mode == ZtunnelMode.Loopback),
             Authorizer = new InboundAuthorizer(loggers.CreateLogger("rbac"), options.LogPolicyDecisions),
@@ -225,11 +223,11 @@ internal sealed class ZtunnelHost : IHostedProxy
         OwnSync(new PolicyWatch(store, _connections, loggers.CreateLogger("Inbound")));
 
         // 5. Nothing is accepted before the mesh is known: a ztunnel without policies would let everybody in.
-        await source.StartAsync(cancellationToken).ConfigureAwait(false);
+        await runtime.StartAsync(cancellationToken).ConfigureAwait(false);
         meshReady();
-        if (options.Mode != ZtunnelMode.Dedicated && options.Proxy)
+        if (options.Mode != ZtunnelMode.Dedicated && options.Proxy && runtime.Cache is { } cache)
         {
-            OwnSync(new SvidWarmup(store, svids, host.NodeName));
+            OwnSync(new SvidWarmup(store, cache, host.NodeName));
         }
 
         if (options is { Mode: ZtunnelMode.Shared, Proxy: true, Self: { } self })

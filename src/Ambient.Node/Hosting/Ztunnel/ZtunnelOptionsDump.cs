@@ -32,15 +32,15 @@ internal static class ZtunnelOptionsDump
         var host = options.Host;
         json.WriteStartObject();
         Localhost(json, "adminAddr", host, options.AdminPort + host.PortOffset);
-        TextOrNull(json, "altCaHostname", options.CertificateAuthority?.AlternativeName);
-        TextOrNull(json, "altXdsHostname", options.Xds?.Server.AlternativeName);
-        TextOrNull(json, "caAddress", Text(options.CertificateAuthority?.Address));
-        HeaderNames(json, "caHeaders", options.CertificateAuthority);
-        RootCertificate(json, "caRootCert", options.CertificateAuthority);
+        TextOrNull(json, "altCaHostname", host.CertificateAuthority?.AlternativeName);
+        TextOrNull(json, "altXdsHostname", host.Xds?.Server.AlternativeName);
+        TextOrNull(json, "caAddress", Text(host.CertificateAuthority?.Address));
+        HeaderNames(json, "caHeaders", host.CertificateAuthority);
+        RootCertificate(json, "caRootCert", host.CertificateAuthority);
         json.WriteString("clusterDomain", host.ClusterDomain);
         json.WriteString("clusterId", host.ClusterId);
         json.WriteNumber("connectionWindowSize", options.ConnectionWindowSize);
-        TextOrNull(json, "crlPath", options.RevocationFile);
+        TextOrNull(json, "crlPath", host.RevocationFile);
         json.WriteBoolean("dnsProxy", options.AnswersNames);
         if (options.DnsAddress is { } dns)
         {
@@ -52,7 +52,7 @@ internal static class ZtunnelOptionsDump
         }
 
         json.WriteBoolean("enableEnhancedBaggage", options.ResponseBaggage);
-        json.WriteBoolean("fakeCa", options.FakeAuthority);
+        json.WriteBoolean("fakeCa", host.FakeAuthority);
         json.WriteBoolean("fakeSelfInbound", false);
         json.WriteNumber("frameSize", options.FrameSize);
         json.WriteStartArray("illegalPorts");
@@ -88,7 +88,7 @@ internal static class ZtunnelOptionsDump
         json.WriteBoolean("proxy", options.Proxy);
         json.WriteString("proxyArgs", string.Join(' ', Environment.GetCommandLineArgs().AsSpan(1)));
         json.WriteStartObject("proxyMetadata");
-        foreach (var (name, value) in options.Xds?.Metadata ?? ImmutableSortedDictionary<string, string>.Empty)
+        foreach (var (name, value) in host.Xds?.Metadata ?? ImmutableSortedDictionary<string, string>.Empty)
         {
             json.WriteString(name, value);
         }
@@ -116,7 +116,7 @@ internal static class ZtunnelOptionsDump
         json.WriteBoolean("userTimeoutEnabled", options.UserTimeout);
         json.WriteEndObject();
         TextOrNull(json, "socks5Addr", options.Socks5 ? "127.0.0.1:15080" : null);
-        if (options.WorkloadApi is { } agent)
+        if (host.WorkloadApi is { } agent)
         {
             // Not the reference's, which has no such authority.
             json.WriteString("spiffeEndpointSocket", agent.Text);
@@ -124,16 +124,16 @@ internal static class ZtunnelOptionsDump
 
         SocketAddress(json, "statsAddr", $"{any}:{Port(options.StatsPort, host)}");
         json.WriteNumber("windowSize", options.StreamWindowSize);
-        TextOrNull(json, "xdsAddress", Text(options.Xds?.Server.Address));
-        HeaderNames(json, "xdsHeaders", options.Xds?.Server);
-        json.WriteBoolean("xdsOnDemand", options.Xds is { OnDemand: true });
-        RootCertificate(json, "xdsRootCert", options.Xds?.Server);
+        TextOrNull(json, "xdsAddress", Text(host.Xds?.Server.Address));
+        HeaderNames(json, "xdsHeaders", host.Xds?.Server);
+        json.WriteBoolean("xdsOnDemand", host.Xds is { OnDemand: true });
+        RootCertificate(json, "xdsRootCert", host.Xds?.Server);
         TextOrNull(json, "ztunnelIdentity", options.Self is { } self ? $"spiffe://{host.TrustDomain}/ns/{self.Namespace}/sa/{self.ServiceAccount}" : null);
         Workload(json, "ztunnelWorkload", options.Self);
         json.WriteEndObject();
     }
 
-    private static string Port(int port, HostOptions host) => (port + host.PortOffset).ToString(CultureInfo.InvariantCulture);
+    private static string Port(int port, NodeOptions host) => (port + host.PortOffset).ToString(CultureInfo.InvariantCulture);
 
     /// <summary>An address as an operator writes it, without the slash that <see cref="Uri"/> adds for the empty path.</summary>
     private static string? Text(Uri? address) => address?.AbsoluteUri.TrimEnd('/');
@@ -153,7 +153,7 @@ internal static class ZtunnelOptionsDump
         json.WriteEndObject();
     }
 
-    private static void Localhost(Utf8JsonWriter json, string name, HostOptions host, int port)
+    private static void Localhost(Utf8JsonWriter json, string name, NodeOptions host, int port)
     {
         json.WriteStartObject(name);
         json.WriteStartArray("Localhost");

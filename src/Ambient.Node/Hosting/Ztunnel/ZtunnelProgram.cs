@@ -16,7 +16,7 @@ public static class ZtunnelProgram
         HostOf = static options => options.Host,
         PurposeOf = static options => $"mode {options.Mode}, node {options.Host.NodeName ?? "(all nodes)"}",
         SettingsOf = ZtunnelOptionsDump.Line,
-        NeedsMachineRoots = static options => options.UsesMachineRoots,
+        NeedsMachineRoots = static options => options.Host.UsesMachineRoots,
         Start = static async (options, loggers, shutdown, time) =>
         {
             HboneIo.Threads = options.WorkerThreads;

@@ -35,6 +35,13 @@ internal readonly ref struct AccessLogLine
         }
     }
 
+    /// <summary>Begins a line that somebody else puts time, level and target to: the message and the fields, in the plain form.</summary>
+    public AccessLogLine(Utf8TextBuilder text, string message)
+    {
+        Text = text;
+        text.Append(message).Append("\t"u8);
+    }
+
     /// <summary>The builder; whoever rented it returns it.</summary>
     public Utf8TextBuilder Text { get; }
 

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Telemetry.Logging;
 
 /// <summary>Writes one target's events, one line each.</summary>
-internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILogger
+internal sealed class HostLogger(HostLoggerFactory factory, string target, ILogger? application = null) : ILogger
 {
     // An error quotes what it is about, which may have come from a peer; a list of a thousand errors is cut, too.
     private const int MaxText = 32 * 1024;
@@ -15,7 +15,7 @@ internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILo
     public LogLevel MinimumLevel { get; set; } = LogLevel.Information;
 
     /// <inheritdoc/>
-    public bool IsEnabled(LogLevel logLevel) => logLevel >= MinimumLevel && logLevel != LogLevel.None;
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= MinimumLevel && logLevel != LogLevel.None && application?.IsEnabled(logLevel) != false;
 
     /// <inheritdoc/>
     public IDisposable? BeginScope<TState>(TState state)
@@ -27,6 +27,12 @@ internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILo
         ArgumentNullException.ThrowIfNull(formatter);
         if (!IsEnabled(logLevel))
         {
+            return;
+        }
+
+        if (application is not null)
+        {
+            application.Log(logLevel, eventId, state, exception, formatter);
             return;
         }
 
@@ -57,7 +63,7 @@ internal sealed class HostLogger(HostLoggerFactory factory, string target) : ILo
             line.Append("\n"u8);
         }
 
-        factory.Writer.Append(line.Written);
+        factory.Append(line.Written);
         line.Return();
     }
 

@@ -10,6 +10,7 @@ namespace Ambient.Node.Telemetry.Logging;
 internal sealed class HostLoggerFactory : ILoggerFactory
 {
     private readonly ConcurrentDictionary<string, HostLogger> _loggers = new(StringComparer.Ordinal);
+    private readonly ILoggerFactory? _application;
     private readonly LogFilter _initial;
     private volatile LogFilter _filter;
 
@@ -26,8 +27,43 @@ internal sealed class HostLoggerFactory : ILoggerFactory
         _initial = _filter = filter;
     }
 
-    /// <summary>Where lines go.</summary>
-    public LogWriter Writer { get; }
+    /// <summary>Where lines go; null where an application's own loggers take them.</summary>
+    public LogWriter? Writer { get; }
+
+    private HostLoggerFactory(ILoggerFactory application, TimeProvider time)
+    {
+        _application = application;
+        Time = time;
+        _initial = _filter = LogFilter.TryParse("trace", out var everything, out _) ? everything : LogFilter.Info;
+    }
+
+    /// <summary>
+    /// Loggers of an application that hosts a node: every event, access-log lines too, goes to its own loggers, under
+    /// <c>Ambient.Node.</c> and the target's name, and its own filters decide what is written.
+    /// </summary>
+    /// <param name="application">The application's; not owned.</param>
+    /// <param name="time">Clock.</param>
+    public static HostLoggerFactory Over(ILoggerFactory application, TimeProvider time) => new(application, time);
+
+    /// <summary>Begins an access-log line. To be ended with <see cref="End"/>.</summary>
+    public AccessLogLine Begin(LogLevel level, string target, string message) => _application is null
+        ? new AccessLogLine(Utf8TextBuilder.Rent(), Format, level, Time.GetUtcNow(), target, message)
+        : new AccessLogLine(Utf8TextBuilder.Rent(), message);
+
+    /// <summary>Writes a line that <see cref="Begin"/> has begun.</summary>
+    public void End(LogLevel level, ILogger logger, AccessLogLine line)
+    {
+        if (Writer is { } writer)
+        {
+            writer.Append(line.End());
+        }
+        else
+        {
+            logger.Log(level, default, System.Text.Encoding.UTF8.GetString(line.Text.Written), null, static (text, _) => text);
+        }
+
+        line.Text.Return();
+    }
 
     /// <summary>Form of a line.</summary>
     public LogFormat Format { get; }
@@ -56,7 +92,7 @@ internal sealed class HostLoggerFactory : ILoggerFactory
     public ILogger CreateLogger(string categoryName)
     {
         ArgumentNullException.ThrowIfNull(categoryName);
-        var logger = _loggers.GetOrAdd(categoryName, static (category, factory) => new HostLogger(factory, TargetOf(category)), this);
+        var logger = _loggers.GetOrAdd(categoryName, static (category, factory) => factory.NewLogger(TargetOf(category)), this);
         logger.MinimumLevel = _filter.LevelOf(logger.Target);
         return logger;
     }
@@ -68,6 +104,11 @@ internal sealed class HostLoggerFactory : ILoggerFactory
     public void Dispose()
     {
     }
+
+    private HostLogger NewLogger(string target) => new(this, target, _application?.CreateLogger("Ambient.Node." + target));
+
+    /// <summary>Writes a line of a process's own log.</summary>
+    internal void Append(ReadOnlySpan<byte> line) => Writer?.Append(line);
 
     /// <summary>A category as operators see it: <c>Ambient.Node.Outbound.OutboundProxy</c> is <c>Outbound.OutboundProxy</c>.</summary>
     private static string TargetOf(string category) =>

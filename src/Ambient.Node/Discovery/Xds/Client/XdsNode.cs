@@ -26,9 +26,20 @@ internal static class XdsNode
         metadata.Fields["NAMESPACE"] = Value.ForString(options.PodNamespace);
         metadata.Fields["INSTANCE_IPS"] = Value.ForString(options.InstanceIP);
         metadata.Fields["NODE_NAME"] = Value.ForString(options.NodeName);
+        if (options.Kind != XdsNodeKind.Ztunnel && options.ServiceAccount.Length > 0)
+        {
+            metadata.Fields["SERVICE_ACCOUNT"] = Value.ForString(options.ServiceAccount);
+        }
+
+        var kind = options.Kind switch
+        {
+            XdsNodeKind.Waypoint => "waypoint",
+            XdsNodeKind.Router => "router",
+            _ => "ztunnel",
+        };
         return new Protos.Discovery.Node
         {
-            Id = $"ztunnel~{options.InstanceIP}~{options.PodName}.{options.PodNamespace}~{options.PodNamespace}.svc.cluster.local",
+            Id = $"{kind}~{options.InstanceIP}~{options.PodName}.{options.PodNamespace}~{options.PodNamespace}.svc.cluster.local",
             Metadata = metadata,
         };
     }

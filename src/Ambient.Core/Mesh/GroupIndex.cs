@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Ambient.Mesh.Indexing;
+namespace Ambient.Mesh;
 
 /// <summary>
 /// Items in groups (endpoints by service, workloads by node, policies by namespace), each group an array sorted by item

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Ambient.Policy.Authorization.Requests;
+namespace Ambient.Policy.Authorization;
 
 /// <summary>
 /// A path with operators: <c>{*}</c> stands for one segment, not empty; <c>{**}</c> for anything, slashes included, and

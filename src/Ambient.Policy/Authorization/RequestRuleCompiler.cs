@@ -4,7 +4,7 @@ using System.Globalization;
 using System.Net;
 using Ambient.Mesh;
 
-namespace Ambient.Policy.Authorization.Requests;
+namespace Ambient.Policy.Authorization;
 
 /// <summary>Turns a rule as written into matchers. What it cannot read becomes <see cref="Undecidable"/>.</summary>
 internal sealed class RequestRuleCompiler(RequestConfiguration configuration, string policyNamespace)

@@ -1,7 +1,7 @@
 using System.Net;
 using Ambient.Mesh;
 
-namespace Ambient.Policy.Authorization.Requests;
+namespace Ambient.Policy.Authorization;
 
 /// <summary>The peer's identity without its scheme.</summary>
 internal sealed class PrincipalMatcher(StringMatch match) : IRequestMatcher

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Ambient.Policy.Authorization.Requests;
+namespace Ambient.Policy.Authorization;
 
 /// <summary>One question to a request. Compiled from a policy once, asked for every request, from many threads.</summary>
 internal interface IRequestMatcher

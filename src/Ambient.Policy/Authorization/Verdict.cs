@@ -1,4 +1,4 @@
-namespace Ambient.Policy.Authorization.Requests;
+namespace Ambient.Policy.Authorization;
 
 /// <summary>
 /// Whether something matches, in three values: what cannot be known (an attribute this version does not have, a value it

@@ -1,7 +1,7 @@
 using System.Net;
 using Ambient.Identity;
 
-namespace Ambient.Policy.Authorization.Requests;
+namespace Ambient.Policy.Authorization;
 
 /// <summary>
 /// What matchers look at: a request, or a TCP connection at the same place, which has no HTTP attributes.

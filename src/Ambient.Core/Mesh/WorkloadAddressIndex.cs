@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 
-namespace Ambient.Mesh.Indexing;
+namespace Ambient.Mesh;
 
 /// <summary>
 /// Workloads by address and by hostname. Nearly every address has one owner, so a claim is the workload itself; only

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 
-namespace Ambient.Mesh.Indexing;
+namespace Ambient.Mesh;
 
 /// <summary>Services by virtual address, by address range and by hostname, with the ranking of reference/ztunnel.md 3.2.</summary>
 internal sealed class ServiceIndex

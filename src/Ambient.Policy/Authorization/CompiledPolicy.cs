@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 
-namespace Ambient.Policy.Authorization.Requests;
+namespace Ambient.Policy.Authorization;
 
 /// <summary>A policy whose rules are ready to be asked.</summary>
 internal sealed class CompiledPolicy

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Ambient.Mesh.Indexing;
+namespace Ambient.Mesh;
 
 /// <summary>
 /// The policies that apply without being referenced: global ones, and those of a namespace. The two are joined per
