@@ -57,7 +57,7 @@ internal sealed class HostLoggerFactory : ILoggerFactory
         {
             writer.Append(line.End());
         }
-        else
+        else if (logger.IsEnabled(level))
         {
             logger.Log(level, default, System.Text.Encoding.UTF8.GetString(line.Text.Written), null, static (text, _) => text);
         }
