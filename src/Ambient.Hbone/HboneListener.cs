@@ -248,7 +248,7 @@ public sealed class HboneListener : IAsyncDisposable
                 return;
             }
 
-            await ServeHttp2Async(transport, new PeerInfo(peer, remote, local)).ConfigureAwait(false);
+            await ServeHttp2Async(transport, new PeerInfo(peer, remote, local), lease.Buffers).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -280,9 +280,9 @@ public sealed class HboneListener : IAsyncDisposable
         }
     }
 
-    private async Task ServeHttp2Async(TlsTransport transport, PeerInfo peer)
+    private async Task ServeHttp2Async(TlsTransport transport, PeerInfo peer, BufferShare? buffers)
     {
-        var connection = new Http2Connection(transport, _http2Options, new ConnectServer(this, peer), _time);
+        var connection = new Http2Connection(transport, _http2Options with { Buffers = buffers }, new ConnectServer(this, peer), _time);
 
         // Started before anyone else can find it: a shutdown that comes first would write to a connection that is not there yet.
         connection.Start();

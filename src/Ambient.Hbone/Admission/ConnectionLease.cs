@@ -22,12 +22,16 @@ public sealed class ConnectionLease : IDisposable
 
     internal IdentityBudget? Identity { get; private set; }
 
+    /// <summary>What the connection holds for its identity; null before that is known.</summary>
+    internal BufferShare? Buffers { get; private set; }
+
     /// <summary>Counts the connection for an identity too, once it is known. To be called at most once.</summary>
     /// <returns>False when that identity has as many connections as it may have: close the connection.</returns>
     public bool TryIdentify(SpiffeId identity)
     {
         ArgumentNullException.ThrowIfNull(identity);
         Identity = _budget.TryIdentify(identity);
+        Buffers = Identity is null ? null : new BufferShare(Identity);
         return Identity is not null;
     }
 
@@ -36,6 +40,7 @@ public sealed class ConnectionLease : IDisposable
     {
         if (Interlocked.Exchange(ref _closed, 1) == 0)
         {
+            Buffers?.End();
             _budget.Close(_key, Identity);
         }
     }

@@ -25,7 +25,7 @@ public sealed record ConnectionLimits
 
     /// <summary>
     /// Bytes that one identity may make this host hold for it over all of its connections, because it does not read what it asked for:
-    /// 65,536 to 1 GB; 8 MB by default.
+    /// 65,536 to 1 GB; 8 MB by default. From then on each of its streams reads one small buffer ahead and no more.
     /// </summary>
     public long MaxBufferedBytesPerIdentity { get; init; } = 8 * 1024 * 1024;
 

@@ -2,7 +2,7 @@ using Ambient.Identity;
 
 namespace Ambient.Hbone.Admission;
 
-/// <summary>What one identity has open and makes us hold, over all of its connections.</summary>
+/// <summary>What one identity has open and makes us hold, over all of its connections. Thread-safe where it does not say otherwise.</summary>
 internal sealed class IdentityBudget(SpiffeId identity, long maxBytes)
 {
     private long _bytes;
@@ -15,19 +15,9 @@ internal sealed class IdentityBudget(SpiffeId identity, long maxBytes)
     /// <summary>Bytes held for it at present.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
-    /// <summary>Notes that so many bytes more are held for the identity.</summary>
-    /// <returns>False when that is more than it may have; then nothing was noted.</returns>
-    public bool TryHold(int bytes)
-    {
-        if (Interlocked.Add(ref _bytes, bytes) <= maxBytes)
-        {
-            return true;
-        }
+    /// <summary>Whether nothing more is to be read for it beyond one small buffer a stream.</summary>
+    public bool IsFull => Bytes >= maxBytes;
 
-        Interlocked.Add(ref _bytes, -bytes);
-        return false;
-    }
-
-    /// <summary>Bytes that were held are held no longer.</summary>
-    public void Release(int bytes) => Interlocked.Add(ref _bytes, -bytes);
+    /// <summary>So many bytes more (or fewer) are held.</summary>
+    public void Add(long bytes) => Interlocked.Add(ref _bytes, bytes);
 }

@@ -39,7 +39,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable
         _isServer = server is not null;
         _time = time;
         Streams = new StreamTable(_isServer);
-        Sender = new Http2Sender(Gate, transport, new ConnectionWindows(options), Peer);
+        Sender = new Http2Sender(Gate, transport, new ConnectionWindows(options), Peer, options.Buffers);
         _keepAlive = new KeepAlive(options, time);
 
         // A list that is merely too long is answered with 431; a block that could not be an honest one ends the connection.

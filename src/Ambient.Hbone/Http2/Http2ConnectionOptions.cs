@@ -1,3 +1,4 @@
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Http2.Framing;
 
 namespace Ambient.Hbone.Http2;
@@ -22,6 +23,9 @@ internal sealed record Http2ConnectionOptions
 
     /// <summary>Server: how long the last GOAWAY of a drain waits for the PING behind the first (RFC 9113 section 6.8).</summary>
     public TimeSpan DrainPingTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>What the connection holds of what its peer may make us hold; null: only the connection itself is bounded.</summary>
+    public BufferShare? Buffers { get; init; }
 
     public Http2AbuseLimits AbuseLimits { get; init; } = Http2AbuseLimits.Default;
 }

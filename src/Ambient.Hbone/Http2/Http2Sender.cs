@@ -1,4 +1,5 @@
 using System.Text;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Sockets;
 
@@ -36,13 +37,13 @@ internal sealed class Http2Sender : ILoopWork
     private int _tailStart;
     private int _tailEnd;
 
-    public Http2Sender(Lock gate, Http2Transport transport, ConnectionWindows windows, PeerSettings peer)
+    public Http2Sender(Lock gate, Http2Transport transport, ConnectionWindows windows, PeerSettings peer, BufferShare? buffers)
     {
         _gate = gate;
         _transport = transport;
         _peer = peer;
         Windows = windows;
-        Queue = new SendQueue(windows, peer);
+        Queue = new SendQueue(windows, peer, buffers);
     }
 
     public ConnectionWindows Windows { get; }

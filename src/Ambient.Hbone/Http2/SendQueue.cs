@@ -1,3 +1,4 @@
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Sockets;
 
@@ -9,7 +10,7 @@ namespace Ambient.Hbone.Http2;
 /// stream and for the connection, so that a peer which does not read, or opens no window, makes us hold little. Every member is
 /// called under the connection's lock unless it says otherwise.
 /// </summary>
-internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer)
+internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, BufferShare? share = null)
 {
     /// <summary>
     /// Bytes of buffers from which on a stream that has something queued waits. What the connection holds is at most this, one
@@ -74,7 +75,7 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer)
             return 0;
         }
 
-        if (Held >= Budget)
+        if (IsFull)
         {
             size = IoBuffers.Small;
         }
@@ -99,7 +100,7 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer)
         }
 
         var open = stream.SendWindow > stream.Queued && windows.Send > Volatile.Read(ref _queued);
-        return Held < Budget && stream.Queued < (open ? Http2Stream.SendQueueLimit : stream.SendAhead);
+        return !IsFull && stream.Queued < (open ? Http2Stream.SendQueueLimit : stream.SendAhead);
     }
 
     /// <summary>Completes with true when the stream's writer may go on.</summary>
@@ -131,6 +132,7 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer)
         stream.Held += buffer.Length;
         _queued += count;
         _held += buffer.Length;
+        share?.Add(buffer.Length);
         MakeReady(stream);
     }
 
@@ -298,6 +300,9 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer)
         ForgetRemoved(open);
     }
 
+    /// <summary>Whether this connection, or all of its peer's together, hold as much as they may.</summary>
+    private bool IsFull => Held >= Budget || share is { IsFull: true };
+
     private static int WholeRecords(int limit)
     {
         var whole = (limit + FrameHeader.Size) / Record * Record;
@@ -340,6 +345,7 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer)
     {
         stream.Held -= buffer.Length;
         _held -= buffer.Length;
+        share?.Add(-buffer.Length);
         IoBuffers.Return(buffer);
     }
 

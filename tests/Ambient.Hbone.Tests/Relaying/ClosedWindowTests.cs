@@ -1,9 +1,11 @@
 using System.Net.Sockets;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Relaying;
 using Ambient.Hbone.Sockets;
 using Ambient.Hbone.Tests.Http2.Connections;
+using Ambient.Identity;
 using Ambient.Testing.Http2;
 
 namespace Ambient.Hbone.Tests.Relaying;
@@ -41,6 +43,32 @@ public sealed class ClosedWindowTests
         await using var floods = await Floods.StartAsync(harness, 50, reading: false);
         await floods.StandStillAsync();
         Assert.InRange(harness.Connection.BufferedBytes, 1, SendQueue.Budget + (2 * IoBuffers.Bulk) + (50 * IoBuffers.Small));
+    }
+
+    [Fact]
+    public async Task PeerThatDoesNotRead_OverTwoConnections_HoldsItsIdentitysBudget()
+    {
+        var identity = new IdentityBudget(SpiffeId.ForServiceAccount("cluster.local", "default", "sleep"), 128 * 1024);
+        BufferShare[] shares = [new(identity), new(identity)];
+        await using var first = ConnectionHarness.StartServer(new Http2ConnectionOptions { Buffers = shares[0] }, capacity: 64 * 1024);
+        await using var second = ConnectionHarness.StartServer(new Http2ConnectionOptions { Buffers = shares[1] }, capacity: 64 * 1024);
+        foreach (var harness in (ConnectionHarness[])[first, second])
+        {
+            await harness.Peer.HandshakeAsync((SettingId.InitialWindowSize, int.MaxValue));
+            await harness.Peer.SendWindowUpdateAsync(0, int.MaxValue - 65535);
+        }
+
+        await using var floods = await Floods.StartAsync(first, 50, reading: false);
+        await using var more = await Floods.StartAsync(second, 50, reading: false);
+        await floods.StandStillAsync();
+        await more.StandStillAsync();
+
+        // Each connection alone could hold a megabyte.
+        Assert.InRange(identity.Bytes, 1, (128 * 1024) + (2 * IoBuffers.Bulk) + (100 * IoBuffers.Small));
+        Assert.Equal(identity.Bytes, first.Connection.BufferedBytes + second.Connection.BufferedBytes);
+        shares[0].End();
+        shares[1].End();
+        Assert.Equal(0, identity.Bytes);
     }
 
     [Fact]

@@ -48,7 +48,7 @@ public sealed class HandshakeBudgetTests
         var deep = Enumerable.Range(0, 3).Aggregate(authority, (signer, _) => signer.Intermediate());
         await using var pair = new HbonePair
         {
-            ServerOptions = { MaxPeerCertificates = 1 },
+            ServerOptions = { MaxPeerCertificates = 1, HandshakeTimeout = TimeSpan.FromMinutes(2) },
             ServerSvids = new HbonePair.Svids(authority),
             ClientSvids = new HbonePair.Svids(deep),
         };
