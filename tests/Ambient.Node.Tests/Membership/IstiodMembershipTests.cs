@@ -30,7 +30,7 @@ namespace Ambient.Node.Tests.Membership;
 /// A waypoint and members that have their mesh from a control plane over xDS, and their certificates from its authority or from a SPIFFE
 /// Workload API: requests over real mutual TLS.
 /// </summary>
-public sealed class IstiodMembershipTests : IAsyncLifetime
+public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
 {
     private static int s_blocks;
 
@@ -64,7 +64,13 @@ public sealed class IstiodMembershipTests : IAsyncLifetime
         }
 
         await _istiod.DisposeAsync();
+    }
+
+    public void Dispose()
+    {
+        _loggers.Dispose();
         _writer.Dispose();
+        _log.Dispose();
     }
 
     [Fact]
