@@ -15,8 +15,11 @@ internal sealed partial class GatewayLog(ILogger logger)
     /// <summary>A listener port could not be opened.</summary>
     public void NotOpened(int port, IPEndPoint bound, string reason) => LogNotOpened(logger, port, bound, reason);
 
-    /// <summary>A listener speaks what this version does not.</summary>
-    public void Unsupported(string gateway, string listener, string protocol) => LogUnsupported(logger, gateway, listener, protocol);
+    /// <summary>A listener cannot be served as it is written, so it is not served.</summary>
+    public void NotServed(string gateway, string listener, string problem) => LogNotServed(logger, listener, gateway, problem);
+
+    /// <summary>A route names the gateway as its parent and answers nothing there.</summary>
+    public void NotAttached(string route, string gateway, string problem) => LogNotAttached(logger, route, gateway, problem);
 
     [LoggerMessage(1, LogLevel.Information, "listener port {Port} is open on {Bound}")]
     private static partial void LogOpened(ILogger logger, int port, IPEndPoint bound);
@@ -27,6 +30,9 @@ internal sealed partial class GatewayLog(ILogger logger)
     [LoggerMessage(3, LogLevel.Error, "listener port {Port} cannot be opened on {Bound}: {Reason}; a port below 1024 needs a privilege, or AMBIENT_LISTENER_PORT_OFFSET")]
     private static partial void LogNotOpened(ILogger logger, int port, IPEndPoint bound, string reason);
 
-    [LoggerMessage(4, LogLevel.Warning, "listener {Listener} of Gateway {Gateway} is not served: protocol {Protocol} is not supported")]
-    private static partial void LogUnsupported(ILogger logger, string gateway, string listener, string protocol);
+    [LoggerMessage(4, LogLevel.Warning, "listener {Listener} of Gateway {Gateway} is not served: {Problem}")]
+    private static partial void LogNotServed(ILogger logger, string listener, string gateway, string problem);
+
+    [LoggerMessage(5, LogLevel.Warning, "HTTPRoute {Route} does not attach to Gateway {Gateway}: {Problem}")]
+    private static partial void LogNotAttached(ILogger logger, string route, string gateway, string problem);
 }

@@ -1,7 +1,9 @@
+using System.Collections.Immutable;
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests;
+using Ambient.Policy.Routing.Requests;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -18,13 +20,14 @@ internal sealed class GatewayServer : IAsyncDisposable
     private static readonly TimeSpan s_retryInterval = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<int, RequestServer> _servers = [];
-    private readonly HashSet<string> _reported = new(StringComparer.Ordinal);
+    private HashSet<string> _reported = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _changed = new(1, 1);
     private readonly IMeshSnapshotProvider _meshes;
     private readonly string _gatewayKey;
     private readonly LocalWorkload _self;
     private readonly int _portOffset;
     private readonly Func<GatewayEntrance, RequestPipeline> _pipeline;
+    private readonly Action<string?> _readiness;
     private readonly ILoggerFactory _loggers;
     private readonly TimeProvider _time;
     private readonly GatewayLog _log;
@@ -38,16 +41,19 @@ internal sealed class GatewayServer : IAsyncDisposable
     /// <param name="self">The gateway's own workload: whose address is bound.</param>
     /// <param name="portOffset">Added to the ports of listeners when binding.</param>
     /// <param name="pipeline">Makes the pipeline of one listener port.</param>
+    /// <param name="readiness">Told which listeners are not served when none is; null as soon as one is.</param>
     /// <param name="loggers">Logs.</param>
     /// <param name="time">Clock.</param>
     public GatewayServer(
-        IMeshSnapshotProvider meshes, string gatewayKey, LocalWorkload self, int portOffset, Func<GatewayEntrance, RequestPipeline> pipeline, ILoggerFactory loggers, TimeProvider time)
+        IMeshSnapshotProvider meshes, string gatewayKey, LocalWorkload self, int portOffset, Func<GatewayEntrance, RequestPipeline> pipeline,
+        Action<string?> readiness, ILoggerFactory loggers, TimeProvider time)
     {
         _meshes = meshes;
         _gatewayKey = gatewayKey;
         _self = self;
         _portOffset = portOffset;
         _pipeline = pipeline;
+        _readiness = readiness;
         _loggers = loggers;
         _time = time;
         _log = new GatewayLog(loggers.CreateLogger("gateway"));
@@ -119,7 +125,9 @@ internal sealed class GatewayServer : IAsyncDisposable
             return;
         }
 
-        var wanted = gateway.Listeners.Where(IsSupported).Select(listener => listener.Port).ToHashSet();
+        var statuses = ListenerStatus.Of(gateway);
+        Report(gateway, statuses);
+        var wanted = statuses.Where(status => status.IsServed).Select(status => status.Listener.Port).ToHashSet();
         foreach (var port in _servers.Keys.Where(port => !wanted.Contains(port)).ToArray())
         {
             _servers.Remove(port, out var server);
@@ -134,30 +142,46 @@ internal sealed class GatewayServer : IAsyncDisposable
             await OpenAsync(self, port, cancellationToken).ConfigureAwait(false);
         }
 
-        if (wanted.All(_servers.ContainsKey))
-        {
-            Ready.TrySetResult();
-        }
-        else
+        if (!wanted.All(_servers.ContainsKey))
         {
             // The port may become free: another process that ends, a privilege that is granted.
             _ = WakeLaterAsync(cancellationToken);
         }
+
+        // A gateway that serves nothing must not be sent anything.
+        if (wanted.Count == 0)
+        {
+            _readiness(string.Join(", ", statuses.Select(status => $"listener {status.Listener.Name} ({status.Problem})")));
+        }
+        else if (wanted.All(_servers.ContainsKey))
+        {
+            _readiness(null);
+            Ready.TrySetResult();
+        }
     }
 
-    private bool IsSupported(GatewayListener listener)
+    /// <summary>Says once what is not served, and which routes answer nothing.</summary>
+    private void Report(Mesh.Gateway gateway, ImmutableArray<ListenerStatus> statuses)
     {
-        if (listener.Protocol == "HTTP")
+        var said = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var status in statuses)
         {
-            return true;
+            if (status.Problem is { } problem && said.Add($"{status.Listener.Name} {problem}") && !_reported.Contains($"{status.Listener.Name} {problem}"))
+            {
+                _log.NotServed(_gatewayKey, status.Listener.Name, problem);
+            }
         }
 
-        if (_reported.Add(listener.Name))
+        foreach (var refused in RouteAttachment.Refused(_meshes.Current, gateway))
         {
-            _log.Unsupported(_gatewayKey, listener.Name, listener.Protocol);
+            if (said.Add($"{refused.Route} {refused.Problem}") && !_reported.Contains($"{refused.Route} {refused.Problem}"))
+            {
+                _log.NotAttached(refused.Route, _gatewayKey, refused.Problem);
+            }
         }
 
-        return false;
+        // What was mended and comes back is said again.
+        _reported = said;
     }
 
     private async Task OpenAsync(Workload self, int port, CancellationToken cancellationToken)

@@ -36,6 +36,32 @@ internal sealed class Readiness
         };
     }
 
+    /// <summary>
+    /// Something that may come to be missing again. Returns what says so: with a reason, which is shown as pending, the host is not
+    /// ready; with null nothing is missing.
+    /// </summary>
+    public Action<string?> Watch()
+    {
+        string? pending = null;
+        return reason =>
+        {
+            lock (_lock)
+            {
+                if (pending is not null)
+                {
+                    _pending.Remove(pending);
+                }
+
+                if (reason is not null)
+                {
+                    _pending.Add(reason);
+                }
+
+                pending = reason;
+            }
+        };
+    }
+
     /// <summary>Pending tasks, sorted.</summary>
     public string[] Pending()
     {

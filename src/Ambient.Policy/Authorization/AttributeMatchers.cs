@@ -60,11 +60,12 @@ internal sealed class DestinationPortMatcher(int port) : IRequestMatcher
     public Verdict Match(in RequestContext request) => (request.Port == port).ToVerdict();
 }
 
-/// <summary>The server name of the client's TLS; none matches no value.</summary>
+/// <summary>The server name of the client's TLS. One that is known to be none matches no value; one that is not known may be any.</summary>
 internal sealed class ServerNameMatcher(StringMatch match) : IRequestMatcher
 {
     /// <inheritdoc/>
-    public Verdict Match(in RequestContext request) => match.IsMatch(request.ServerName).ToVerdict();
+    public Verdict Match(in RequestContext request) =>
+        request.ServerName is { } name ? (name.Length > 0 && match.IsMatch(name)).ToVerdict() : Verdict.Maybe;
 }
 
 /// <summary>The Host header, with its port, without regard to case.</summary>

@@ -18,26 +18,61 @@ public static class RequestAuthorizer
 
     /// <summary>
     /// Decides for an opaque connection at the same place. What asks for HTTP never allows one; in a DENY it is left out,
-    /// which makes the DENY wider (reference/waypoint.md 3.7).
+    /// which makes the DENY wider, as in Istio's TCP filters.
     /// </summary>
+    /// <param name="policies">Policies of the place.</param>
+    /// <param name="connection">The connection.</param>
+    /// <param name="serverName">
+    /// Server name in the client's TLS handshake; empty where there is known to be none. Null where it is not known: then a policy that
+    /// asks for it never allows, and denies what it might have denied.
+    /// </param>
     public static AuthorizationDecision Authorize(RequestPolicies policies, in ConnectionFacts connection, string? serverName = null)
     {
         ArgumentNullException.ThrowIfNull(policies);
         return Decide(policies, new RequestContext(connection, serverName));
     }
 
-    /// <summary>What the dry-run policies would have decided, for logs; null for a kind of which there is none.</summary>
-    public static (AuthorizationDecision? Deny, AuthorizationDecision? Allow) DryRun(RequestPolicies policies, in RequestFacts request)
+    /// <summary>What the policies that decide nothing have to say of a request, for logs and metrics.</summary>
+    public static ImmutableArray<PolicyNote> Notes(RequestPolicies policies, in RequestFacts request)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        var context = new RequestContext(request, policies.TrustsForwardedFor);
-        AuthorizationDecision? deny = policies.DryRunDeny.IsEmpty ? null
-            : Find(policies.DryRunDeny, context, Verdict.Maybe, out var policy, out var rule) ? AuthorizationDecision.DeniedBy(policy.Key, rule)
-            : AuthorizationDecision.NoPolicy;
-        AuthorizationDecision? allow = policies.DryRunAllow.IsEmpty ? null
-            : Find(policies.DryRunAllow, context, Verdict.Yes, out policy, out rule) ? AuthorizationDecision.AllowedBy(policy.Key, rule)
-            : AuthorizationDecision.NoneAllowed(policies.DryRunAllow[0].Key);
-        return (deny, allow);
+        return policies.HasNotes ? Notes(policies, new RequestContext(request, policies.TrustsForwardedFor)) : [];
+    }
+
+    /// <summary>What the policies that decide nothing have to say of an opaque connection.</summary>
+    public static ImmutableArray<PolicyNote> Notes(RequestPolicies policies, in ConnectionFacts connection, string? serverName = null)
+    {
+        ArgumentNullException.ThrowIfNull(policies);
+        return policies.HasNotes ? Notes(policies, new RequestContext(connection, serverName)) : [];
+    }
+
+    private static ImmutableArray<PolicyNote> Notes(RequestPolicies policies, in RequestContext context)
+    {
+        var notes = ImmutableArray.CreateBuilder<PolicyNote>();
+        foreach (var audit in policies.Audit.AsSpan())
+        {
+            // Something that cannot be known may be what the audit is about.
+            if (audit.MatchingRule(context, Verdict.Maybe) is var rule and >= 0)
+            {
+                notes.Add(new PolicyNote(PolicyNoteKind.Audit, audit.Key, rule));
+            }
+        }
+
+        if (!policies.DryRunDeny.IsEmpty)
+        {
+            notes.Add(Find(policies.DryRunDeny, context, Verdict.Maybe, out var policy, out var rule)
+                ? new PolicyNote(PolicyNoteKind.DryRunDenies, policy.Key, rule)
+                : new PolicyNote(PolicyNoteKind.DryRunDoesNotDeny, null, null));
+        }
+
+        if (!policies.DryRunAllow.IsEmpty)
+        {
+            notes.Add(Find(policies.DryRunAllow, context, Verdict.Yes, out var policy, out var rule)
+                ? new PolicyNote(PolicyNoteKind.DryRunAllows, policy.Key, rule)
+                : new PolicyNote(PolicyNoteKind.DryRunAllowsNot, null, null));
+        }
+
+        return notes.ToImmutable();
     }
 
     private static AuthorizationDecision Decide(RequestPolicies policies, in RequestContext request)

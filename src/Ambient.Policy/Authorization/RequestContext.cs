@@ -18,7 +18,9 @@ internal readonly ref struct RequestContext
         Source = Canonical(request.Source.Address);
         Destination = Canonical(request.Destination.Address);
         Port = request.Destination.Port;
-        ServerName = request.ServerName;
+
+        // A request that can be read was not inside TLS of the client's own, unless the proxy ended it and says so.
+        ServerName = request.ServerName ?? "";
         TrustsForwardedFor = trustsForwardedFor;
     }
 
@@ -43,6 +45,7 @@ internal readonly ref struct RequestContext
 
     internal int Port { get; }
 
+    /// <summary>Server name of the client's TLS; empty where there is known to be none, null where it is not known.</summary>
     internal string? ServerName { get; }
 
     internal string Method => _request.Method;

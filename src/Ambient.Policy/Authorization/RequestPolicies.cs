@@ -12,7 +12,9 @@ public sealed class RequestPolicies
     private RequestPolicies(RequestConfiguration configuration, bool trustsForwardedFor, IEnumerable<RequestAuthorizationPolicy> policies)
     {
         TrustsForwardedFor = trustsForwardedFor;
-        var ordered = policies
+        var applying = policies.ToArray();
+        AsksForServerName = applying.Any(policy => policy.Rules.Any(rule => rule.When.Any(condition => condition.Key == "connection.sni")));
+        var ordered = applying
             .OrderBy(policy => policy.CreationTime)
             .ThenBy(policy => policy.Key, StringComparer.Ordinal)
             .Select(policy => new CompiledPolicy(policy, configuration))
@@ -22,15 +24,19 @@ public sealed class RequestPolicies
         Custom = [.. ordered.Where(policy => policy.Action == PolicyAction.Custom)];
         Deny = [.. ordered.Where(policy => policy is { Action: PolicyAction.Deny, DryRun: false })];
         Allow = [.. ordered.Where(policy => policy is { Action: PolicyAction.Allow, DryRun: false })];
+        Audit = [.. ordered.Where(policy => policy.Action == PolicyAction.Audit)];
         DryRunDeny = [.. ordered.Where(policy => policy is { Action: PolicyAction.Deny, DryRun: true })];
         DryRunAllow = [.. ordered.Where(policy => policy is { Action: PolicyAction.Allow, DryRun: true })];
     }
 
-    /// <summary>Whether no policy applies at all, not even for a dry run.</summary>
-    public bool IsEmpty => Custom.IsEmpty && Deny.IsEmpty && Allow.IsEmpty && !HasDryRun;
+    /// <summary>Whether no policy applies at all, not even one that decides nothing.</summary>
+    public bool IsEmpty => Custom.IsEmpty && Deny.IsEmpty && Allow.IsEmpty && !HasNotes;
 
-    /// <summary>Whether <see cref="RequestAuthorizer.DryRun"/> has anything to say.</summary>
-    public bool HasDryRun => !DryRunDeny.IsEmpty || !DryRunAllow.IsEmpty;
+    /// <summary>Whether policies that decide nothing (AUDIT, dry run) have anything to say.</summary>
+    public bool HasNotes => !Audit.IsEmpty || !DryRunDeny.IsEmpty || !DryRunAllow.IsEmpty;
+
+    /// <summary>Whether any policy asks for the server name of the client's TLS (<c>connection.sni</c>).</summary>
+    public bool AsksForServerName { get; }
 
     internal bool TrustsForwardedFor { get; }
 
@@ -39,6 +45,8 @@ public sealed class RequestPolicies
     internal ImmutableArray<CompiledPolicy> Deny { get; }
 
     internal ImmutableArray<CompiledPolicy> Allow { get; }
+
+    internal ImmutableArray<CompiledPolicy> Audit { get; }
 
     internal ImmutableArray<CompiledPolicy> DryRunDeny { get; }
 

@@ -143,10 +143,35 @@ public sealed class RequestAuthorizerTests
             Policy(PolicyAction.Allow, To(new RequestOperation { Methods = Values("PUT") })) with { DryRun = true });
 
         Assert.Equal(AuthorizationReason.NoPolicy, RequestAuthorizer.Authorize(policies, Get).Reason);
-        var (deny, allow) = RequestAuthorizer.DryRun(policies, Get);
-        Assert.Equal(AuthorizationReason.DeniedByPolicy, deny!.Value.Reason);
-        Assert.Equal(AuthorizationReason.NoAllowMatched, allow!.Value.Reason);
-        Assert.True(policies.HasDryRun);
+        Assert.True(policies.HasNotes);
+        Assert.Equal(
+            [(PolicyNoteKind.DryRunDenies, true), (PolicyNoteKind.DryRunAllowsNot, false)],
+            RequestAuthorizer.Notes(policies, Get).Select(note => (note.Kind, note.Policy is not null)));
+    }
+
+    [Fact]
+    public void Audit_IsTold_WithPolicyAndRule()
+    {
+        var policies = Policies(Policy(PolicyAction.Audit, To(new RequestOperation { Methods = Values("PUT") }), new RequestRule()));
+        var note = Assert.Single(RequestAuthorizer.Notes(policies, Get));
+        Assert.Equal((PolicyNoteKind.Audit, 1, "audit policy match"), (note.Kind, note.Rule, note.Text));
+        Assert.Empty(RequestAuthorizer.Notes(Policies(Policy(PolicyAction.Audit, To(new RequestOperation { Methods = Values("PUT") }))), Get));
+    }
+
+    [Fact]
+    public void ServerName_ThatIsNotKnown_IsKeptOutByADeny_AndNeverLetInByAnAllow()
+    {
+        var deny = Policies(Policy(PolicyAction.Deny, When("connection.sni", Values("secret.example"))));
+        var allow = Policies(Policy(PolicyAction.Allow, When("connection.sni", Values("open.example"))));
+        var connection = new ConnectionFacts(new(System.Net.IPAddress.Loopback, 1), new(System.Net.IPAddress.Loopback, 443), null);
+        Assert.True(deny.AsksForServerName);
+        Assert.False(RequestAuthorizer.Authorize(deny, connection).IsAllowed);
+        Assert.False(RequestAuthorizer.Authorize(deny, connection, "secret.example").IsAllowed);
+        Assert.True(RequestAuthorizer.Authorize(deny, connection, "open.example").IsAllowed);
+        Assert.True(RequestAuthorizer.Authorize(deny, connection, "").IsAllowed);
+        Assert.True(RequestAuthorizer.Authorize(deny, Get).IsAllowed);
+        Assert.False(RequestAuthorizer.Authorize(allow, connection).IsAllowed);
+        Assert.True(RequestAuthorizer.Authorize(allow, connection, "open.example").IsAllowed);
     }
 
     [Fact]

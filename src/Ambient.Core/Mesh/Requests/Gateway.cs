@@ -55,7 +55,10 @@ public sealed record Gateway
 /// <param name="Protocol"><c>HTTP</c>, <c>HTTPS</c>, <c>TLS</c>, <c>TCP</c> or <c>HBONE</c>.</param>
 /// <param name="Hostname">Hostname, possibly with a leading wildcard label; null is any.</param>
 /// <param name="AllowedRouteNamespaces">Where routes may live.</param>
-/// <param name="NamespaceSelector">Labels that a namespace must have when <paramref name="AllowedRouteNamespaces"/> is Selector.</param>
+/// <param name="NamespaceSelector">
+/// Labels that a namespace must have when <paramref name="AllowedRouteNamespaces"/> is Selector; without any label every namespace may
+/// attach. Null: the selector cannot be acted on, and no namespace may.
+/// </param>
 public sealed record GatewayListener(
     string Name,
     int Port,
@@ -64,6 +67,9 @@ public sealed record GatewayListener(
     AllowedNamespaces AllowedRouteNamespaces,
     ImmutableDictionary<string, string>? NamespaceSelector)
 {
+    /// <summary>Kinds of routes that may attach; empty: those that fit the protocol.</summary>
+    public ImmutableArray<RouteKind> AllowedKinds { get; init; } = [];
+
     /// <summary>Whether every field is equal, labels by content.</summary>
     public bool Equals(GatewayListener? other) =>
         other is not null
@@ -72,11 +78,17 @@ public sealed record GatewayListener(
         && Protocol == other.Protocol
         && Hostname == other.Hostname
         && AllowedRouteNamespaces == other.AllowedRouteNamespaces
+        && StructuralEquality.Same(AllowedKinds, other.AllowedKinds)
         && StructuralEquality.Same(NamespaceSelector, other.NamespaceSelector);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Port, Protocol, Hostname, AllowedRouteNamespaces);
 }
+
+/// <summary>A kind of route.</summary>
+/// <param name="Group">API group.</param>
+/// <param name="Kind">Kind, for example <c>HTTPRoute</c>.</param>
+public readonly record struct RouteKind(string Group, string Kind);
 
 /// <summary>Which namespaces may attach.</summary>
 public enum AllowedNamespaces

@@ -40,6 +40,12 @@ public sealed record RequestConfiguration
     public ImmutableDictionary<string, RequestAuthorizationPolicy> AuthorizationPolicies { get; init; } =
         ImmutableDictionary<string, RequestAuthorizationPolicy>.Empty;
 
+    /// <summary>TLS to backends that is asked for and not acted on: nothing is sent to these backends.</summary>
+    public ImmutableArray<UnmetProtection> UnmetProtections { get; init; } = [];
+
+    /// <summary>What the configuration has, and what is known and not acted on: each kind and field once.</summary>
+    public ImmutableArray<UnsupportedConfiguration> Unsupported { get; init; } = [];
+
     /// <summary>Whether every object is equal.</summary>
     public bool Equals(RequestConfiguration? other) =>
         ReferenceEquals(this, other)
@@ -52,7 +58,25 @@ public sealed record RequestConfiguration
             && StructuralEquality.Same(Gateways, other.Gateways)
             && StructuralEquality.Same(HttpRoutes, other.HttpRoutes)
             && StructuralEquality.Same(ReferenceGrants, other.ReferenceGrants)
-            && StructuralEquality.Same(AuthorizationPolicies, other.AuthorizationPolicies));
+            && StructuralEquality.Same(AuthorizationPolicies, other.AuthorizationPolicies)
+            && StructuralEquality.Same(UnmetProtections, other.UnmetProtections)
+            && StructuralEquality.Same(Unsupported, other.Unsupported));
+
+    /// <summary>The object that asks for TLS to a port of a service, where that is not acted on; null when nothing does.</summary>
+    /// <param name="hostname">Host name of the service.</param>
+    /// <param name="port">Port of the service.</param>
+    public string? FindUnmetProtection(string hostname, int port)
+    {
+        foreach (var protection in UnmetProtections.AsSpan())
+        {
+            if (protection.Concerns(hostname, port))
+            {
+                return protection.AskedBy;
+            }
+        }
+
+        return null;
+    }
 
     /// <inheritdoc/>
     public override int GetHashCode() =>

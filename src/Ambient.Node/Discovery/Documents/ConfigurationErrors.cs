@@ -7,6 +7,7 @@ internal sealed class ConfigurationErrors
     private const int MaxKept = 200;
 
     private readonly List<ConfigurationError> _errors = [];
+    private readonly HashSet<(string File, int Line, int Column, string Field)> _places = [];
 
     /// <summary>The errors found, at most 200 of them.</summary>
     public IReadOnlyList<ConfigurationError> Items => _errors;
@@ -20,8 +21,22 @@ internal sealed class ConfigurationErrors
     /// <summary>Object being read.</summary>
     public string Subject { get; set; } = "";
 
-    /// <summary>Adds an error at a node of the current file.</summary>
-    public void Add(YamlNode at, string field, string message) => Add(new ConfigurationError(File, at.Line, at.Column, Subject, field, message));
+    /// <summary>
+    /// Adds an error at a node of the current file. Of several about one field at one place the first counts: what a field is comes
+    /// before what it means.
+    /// </summary>
+    public void Add(YamlNode at, string field, string message)
+    {
+        if (_places.Count >= MaxKept || _places.Add((File, at.Line, at.Column, $"{Subject} {field}")))
+        {
+            Add(new ConfigurationError(File, at.Line, at.Column, Subject, field, message));
+        }
+    }
+
+    /// <summary>Whether an error is noted about something below <paramref name="field"/> of the current object.</summary>
+    public bool HasBelow(string field) => _errors.Exists(error =>
+        error.File == File && error.Subject == Subject && error.Field.Length > field.Length
+        && (error.Field[field.Length] is '.' or '[') && error.Field.StartsWith(field, StringComparison.Ordinal));
 
     /// <summary>Adds an error.</summary>
     public void Add(ConfigurationError error)

@@ -46,6 +46,9 @@ internal sealed class FieldReader
     /// <summary>Whether the object has no field at all.</summary>
     public bool IsEmpty => _fields.Entries.Count == 0;
 
+    /// <summary>Whether something in the object is wrong already: what it seems to lack may be what is misspelt.</summary>
+    public bool HasErrors => Errors.HasBelow(Path);
+
     /// <summary>Path of the object within its document.</summary>
     public string Path => Combine(_parent?.Path ?? "", _index >= 0 ? $"{_name}[{_index}]" : _name);
 
@@ -79,7 +82,7 @@ internal sealed class FieldReader
         {
             if (!known.Contains(key.Value))
             {
-                Errors.Add(key, Combine(Path, key.Value), $"unknown field; expected one of {string.Join(", ", known!)}");
+                Errors.Add(key, Combine(Path, key.Value), $"unknown field; expected one of {string.Join(", ", known!)}{NearestWord.Hint(key.Value, known.ToArray())}");
             }
         }
     }
@@ -114,7 +117,7 @@ internal sealed class FieldReader
 
         if (!values.Contains(value))
         {
-            Error(field, $"\"{value}\" is not known; expected one of {string.Join(", ", values!)}");
+            Error(field, $"\"{value}\" is not known; expected one of {string.Join(", ", values!)}{NearestWord.Hint(value, values.ToArray())}");
             return null;
         }
 

@@ -17,7 +17,6 @@ internal static class AuthorizationPolicyReader
     public static AuthorizationPolicyObject ReadAuthorizationPolicy(ObjectMeta meta, FieldReader fields)
     {
         var spec = fields.ObjectOrEmpty("spec");
-        spec.RejectUnknown("selector", "targetRef", "targetRefs", "rules", "action", "provider");
         var selector = PolicySelectors.Read(spec);
         var targets = ReadTargets(meta, spec);
         if (targets.Length > 0 && spec.Has("selector"))
@@ -94,7 +93,6 @@ internal static class AuthorizationPolicyReader
 
     private static ObjectReference ReadTarget(ObjectMeta meta, FieldReader target)
     {
-        target.RejectUnknown("group", "kind", "name", "namespace");
         var group = target.String("group") ?? "";
         var kind = target.RequiredString("kind");
         var known = (group, kind) is ("" or "core", "Service") or ("networking.istio.io", "ServiceEntry")
@@ -118,7 +116,6 @@ internal static class AuthorizationPolicyReader
         var rules = ImmutableArray.CreateBuilder<RequestRule>();
         foreach (var rule in spec.Objects("rules"))
         {
-            rule.RejectUnknown("from", "to", "when");
             rules.Add(new RequestRule
             {
                 From = [.. NonEmpty(rule, "from").Select(ReadSource)],
@@ -148,18 +145,12 @@ internal static class AuthorizationPolicyReader
 
     private static RequestSource ReadSource(FieldReader from)
     {
-        from.RejectUnknown("source");
         if (from.Object("source") is not { IsEmpty: false } source)
         {
             from.Error("source", "missing or empty; expected at least one of principals, namespaces, serviceAccounts, ipBlocks or the like");
             return new RequestSource();
         }
 
-        var errorsBefore = source.Errors.Count;
-        source.RejectUnknown(
-            "principals", "notPrincipals", "requestPrincipals", "notRequestPrincipals", "namespaces", "notNamespaces",
-            "serviceAccounts", "notServiceAccounts", "trustDomains", "notTrustDomains", "ipBlocks", "notIpBlocks",
-            "remoteIpBlocks", "notRemoteIpBlocks");
         var read = new RequestSource
         {
             Principals = Values(source, "principals", "notPrincipals", PolicyValues.Text),
@@ -170,7 +161,7 @@ internal static class AuthorizationPolicyReader
             IpBlocks = Values(source, "ipBlocks", "notIpBlocks", PolicyValues.IPBlock),
             RemoteIpBlocks = Values(source, "remoteIpBlocks", "notRemoteIpBlocks", PolicyValues.IPBlock),
         };
-        if (source.Errors.Count == errorsBefore && read is
+        if (!source.HasErrors && read is
             {
                 Principals.IsEmpty: true, RequestPrincipals.IsEmpty: true, Namespaces.IsEmpty: true, ServiceAccounts.IsEmpty: true,
                 TrustDomains.IsEmpty: true, IpBlocks.IsEmpty: true, RemoteIpBlocks.IsEmpty: true,
@@ -194,15 +185,12 @@ internal static class AuthorizationPolicyReader
 
     private static RequestOperation ReadOperation(FieldReader to)
     {
-        to.RejectUnknown("operation");
         if (to.Object("operation") is not { IsEmpty: false } operation)
         {
             to.Error("operation", "missing or empty; expected at least one of hosts, ports, methods or paths");
             return new RequestOperation();
         }
 
-        var errorsBefore = operation.Errors.Count;
-        operation.RejectUnknown("hosts", "notHosts", "ports", "notPorts", "methods", "notMethods", "paths", "notPaths");
         var read = new RequestOperation
         {
             Hosts = Values(operation, "hosts", "notHosts", PolicyValues.Text),
@@ -210,7 +198,7 @@ internal static class AuthorizationPolicyReader
             Methods = Values(operation, "methods", "notMethods", PolicyValues.Text),
             Paths = Values(operation, "paths", "notPaths", PolicyValues.Path),
         };
-        if (operation.Errors.Count == errorsBefore && read is { Hosts.IsEmpty: true, Ports.IsEmpty: true, Methods.IsEmpty: true, Paths.IsEmpty: true })
+        if (!operation.HasErrors && read is { Hosts.IsEmpty: true, Ports.IsEmpty: true, Methods.IsEmpty: true, Paths.IsEmpty: true })
         {
             to.Error("operation", "empty: none of its fields has a value");
         }
@@ -220,8 +208,6 @@ internal static class AuthorizationPolicyReader
 
     private static RequestCondition ReadCondition(FieldReader when)
     {
-        var errorsBefore = when.Errors.Count;
-        when.RejectUnknown("key", "values", "notValues");
         var key = when.RequiredString("key");
         var check = PolicyValues.OfAttribute(key);
         if (check is null && key.Length > 0)
@@ -230,7 +216,7 @@ internal static class AuthorizationPolicyReader
         }
 
         var match = Values(when, "values", "notValues", check ?? PolicyValues.Text);
-        if (when.Errors.Count == errorsBefore && match.IsEmpty)
+        if (!when.HasErrors && match.IsEmpty)
         {
             when.Error("values", "missing; expected values or notValues");
         }

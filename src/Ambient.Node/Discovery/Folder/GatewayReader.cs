@@ -8,6 +8,8 @@ namespace Ambient.Node.Discovery.Folder;
 /// <summary>Reads Gateways and GatewayClasses.</summary>
 internal static class GatewayReader
 {
+    private const string GatewayGroup = "gateway.networking.k8s.io";
+
     public static GatewayClassObject ReadGatewayClass(ObjectMeta meta, FieldReader fields) =>
         new(meta) { ControllerName = fields.ObjectOrEmpty("spec").RequiredString("controllerName") };
 
@@ -54,7 +56,8 @@ internal static class GatewayReader
 
     private static GatewayListener ReadListener(FieldReader listener)
     {
-        var namespaces = listener.ObjectOrEmpty("allowedRoutes").ObjectOrEmpty("namespaces");
+        var routes = listener.ObjectOrEmpty("allowedRoutes");
+        var namespaces = routes.ObjectOrEmpty("namespaces");
         var allowed = namespaces.OneOf("from", "Same", "All", "Selector") switch
         {
             "All" => AllowedNamespaces.All,
@@ -66,12 +69,9 @@ internal static class GatewayReader
         {
             if (namespaces.Object("selector") is { } labels)
             {
-                if (labels.Has("matchExpressions"))
-                {
-                    labels.Error("matchExpressions", "not supported; expected matchLabels");
-                }
-
-                selector = labels.StringMap("matchLabels").ToImmutableDictionary(StringComparer.Ordinal);
+                // Half of a selector would be wider than the whole: with expressions, which are not supported, it selects nothing.
+                var matchLabels = labels.StringMap("matchLabels");
+                selector = labels.Has("matchExpressions") ? null : matchLabels.ToImmutableDictionary(StringComparer.Ordinal);
             }
             else
             {
@@ -86,7 +86,10 @@ internal static class GatewayReader
             listener.RequiredString("protocol"),
             string.IsNullOrEmpty(hostname) ? null : hostname,
             allowed,
-            selector);
+            selector)
+        {
+            AllowedKinds = [.. routes.Objects("kinds").Select(kind => new RouteKind(kind.String("group") ?? GatewayGroup, kind.RequiredString("kind")))],
+        };
     }
 
     private static GatewayStatusAddress ReadStatusAddress(FieldReader address)

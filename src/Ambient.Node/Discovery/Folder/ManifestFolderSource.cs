@@ -136,6 +136,7 @@ internal sealed class ManifestFolderSource : IMeshSource
         try
         {
             mesh = MeshTranslator.Translate(load.Objects, _translation);
+            mesh = mesh with { Requests = mesh.Requests with { Unsupported = [.. load.Unsupported] } };
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -154,6 +155,7 @@ internal sealed class ManifestFolderSource : IMeshSource
         }
 
         ReportSkipped(load.Skipped);
+        ReportUnsupported(load.Unsupported);
         MeshPublication.Publish(_store, mesh, _folder.Path, _logger, _requestsOnly);
         return true;
     }
@@ -162,20 +164,20 @@ internal sealed class ManifestFolderSource : IMeshSource
     {
         foreach (var (kind, count) in skipped)
         {
-            if (!_reportedKinds.Add(kind))
-            {
-                continue;
-            }
-
-            // Of these somebody expects an effect on traffic; of a ConfigMap nobody does.
-            if (kind is "RequestAuthentication" or "GRPCRoute" or "TLSRoute" or "TCPRoute" or "UDPRoute" or "VirtualService" or "DestinationRule"
-                or "BackendTLSPolicy" or "Sidecar" or "EnvoyFilter" or "WasmPlugin" or "Telemetry" or "StatefulSet" or "DaemonSet" or "ReplicaSet" or "Job")
-            {
-                DiscoveryLog.IneffectiveKind(_logger, kind, count, _folder.Path);
-            }
-            else
+            if (_reportedKinds.Add(kind))
             {
                 DiscoveryLog.SkippedKind(_logger, kind, count, _folder.Path);
+            }
+        }
+    }
+
+    private void ReportUnsupported(IReadOnlyList<UnsupportedConfiguration> unsupported)
+    {
+        foreach (var use in unsupported)
+        {
+            if (_reportedKinds.Add($"{use.Kind} {use.Field}"))
+            {
+                DiscoveryLog.NotSupported(_logger, use.Kind, use.Field.Length == 0 ? "" : $" {use.Field}", use.Count, use.FirstObject, use.FirstPlace);
             }
         }
     }

@@ -1,5 +1,7 @@
 using System.Text;
+using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Kinds;
 using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
@@ -8,7 +10,9 @@ namespace Ambient.Node.Discovery.Folder;
 /// <param name="Objects">Objects.</param>
 /// <param name="Errors">What is wrong; with any error the objects are not to be used.</param>
 /// <param name="Skipped">Kinds that the mesh does not use, and how many objects of each.</param>
-internal sealed record ManifestLoad(KubernetesObjects Objects, ConfigurationErrors Errors, IReadOnlyDictionary<string, int> Skipped);
+/// <param name="Unsupported">Kinds and fields that are known and not supported here.</param>
+internal sealed record ManifestLoad(
+    KubernetesObjects Objects, ConfigurationErrors Errors, IReadOnlyDictionary<string, int> Skipped, IReadOnlyList<UnsupportedConfiguration> Unsupported);
 
 /// <summary>Reads manifest files into objects, going on after an error so that all of them are reported at once.</summary>
 internal static class ManifestLoader
@@ -23,14 +27,15 @@ internal static class ManifestLoader
     {
         var errors = new ConfigurationErrors();
         var objects = new KubernetesObjects();
-        var reader = new ManifestReader(objects, errors);
+        var unsupported = new UnsupportedUses();
+        var reader = new ManifestReader(objects, errors, unsupported);
         foreach (var file in files)
         {
             cancellationToken.ThrowIfCancellationRequested();
             ReadFile(reader, errors, System.IO.Path.Combine(folder, file.Name));
         }
 
-        return new ManifestLoad(objects, errors, reader.Skipped);
+        return new ManifestLoad(objects, errors, reader.Skipped, unsupported.All);
     }
 
     /// <summary>Reads one text, named <paramref name="name"/> in messages.</summary>
@@ -38,9 +43,10 @@ internal static class ManifestLoader
     {
         var errors = new ConfigurationErrors { File = name };
         var objects = new KubernetesObjects();
-        var reader = new ManifestReader(objects, errors);
+        var unsupported = new UnsupportedUses();
+        var reader = new ManifestReader(objects, errors, unsupported);
         ReadDocuments(reader, errors, new StringReader(text));
-        return new ManifestLoad(objects, errors, reader.Skipped);
+        return new ManifestLoad(objects, errors, reader.Skipped, unsupported.All);
     }
 
     private static void ReadFile(ManifestReader reader, ConfigurationErrors errors, string path)

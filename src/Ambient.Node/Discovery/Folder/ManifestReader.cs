@@ -1,14 +1,16 @@
 using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Kinds;
 using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
 
 /// <summary>Turns documents into typed objects: which kind is read by whom, metadata, lists, duplicates.</summary>
-internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErrors errors)
+internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErrors errors, UnsupportedUses unsupported)
 {
     private const string DefaultNamespace = "default";
 
     private readonly Dictionary<string, ObjectMeta> _addresses = new(StringComparer.Ordinal);
+    private readonly FieldCheck _check = new(errors, unsupported);
 
     /// <summary>How many objects of kinds that the mesh does not use were skipped, by kind.</summary>
     public SortedDictionary<string, int> Skipped { get; } = new(StringComparer.Ordinal);
@@ -41,8 +43,6 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
             return;
         }
 
-        var slash = apiVersion.IndexOf('/', StringComparison.Ordinal);
-        var group = slash < 0 ? "" : apiVersion[..slash];
         if (kind.EndsWith("List", StringComparison.Ordinal) && fields.List("items") is not null)
         {
             foreach (var item in fields.Objects("items"))
@@ -53,21 +53,33 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
             return;
         }
 
-        if (ReaderOf(group, kind) is not { } reader)
+        if (!KindCheck.TryResolve(fields, apiVersion, kind, out var group, out var schema))
         {
-            Skipped[kind] = Skipped.GetValueOrDefault(kind) + 1;
+            return;
+        }
+
+        var reader = ReaderOf(group, kind);
+        if (reader is null && schema is not { Use: FieldUse.NotSupported })
+        {
+            Skip(fields, group, kind);
             return;
         }
 
         errors.Subject = kind;
-        if (ReadMeta(fields, kind, reader.Namespaced) is not { } meta)
+        if (ReadMeta(fields, kind, reader?.Namespaced ?? schema!.IsNamespaced) is not { } meta)
         {
             return;
         }
 
+        // First what is written, then what it means: a field that is not known must not read as one that is not there.
         errors.Subject = meta.ToString();
         var before = errors.Count;
-        if (reader.Read(meta, fields) is not { } read || errors.Count > before)
+        if (schema is not null)
+        {
+            _check.Check((YamlMapping)fields.Node, schema, KnownKinds.Groups[group].IsStrict, meta);
+        }
+
+        if (reader?.Read(meta, fields) is not { } read || errors.Count > before)
         {
             return;
         }
@@ -78,6 +90,28 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
         }
 
         CheckAddress(read as PodObject ?? (read as DeploymentObject)?.Template, fields);
+    }
+
+    /// <summary>Counts an object of a kind that the mesh does not use.</summary>
+    private void Skip(FieldReader fields, string group, string kind)
+    {
+        if (!KnownKinds.Groups.TryGetValue(group, out var known) || known.Kinds.GetValueOrDefault(kind, FieldUse.Harmless) == FieldUse.Harmless)
+        {
+            Skipped[kind] = Skipped.GetValueOrDefault(kind) + 1;
+            return;
+        }
+
+        // Somebody expects an effect of it. Its metadata may be anything: it is only named.
+        var metadata = (fields.Node as YamlMapping)?.Find("metadata") as YamlMapping;
+        unsupported.Add(kind, "", new ObjectMeta
+        {
+            Kind = kind,
+            Name = TextOf("name"),
+            Namespace = TextOf("namespace"),
+            Place = new ObjectPlace(errors.File, fields.Node.Line, fields.Node.Column),
+        });
+
+        string TextOf(string field) => (metadata?.Find(field) as YamlScalar)?.Value ?? "";
     }
 
     /// <summary>Two pods that are given the same address would take each other's connections, and each other's policies.</summary>
@@ -105,6 +139,8 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
         ("gateway.networking.k8s.io", "Gateway") => (true, GatewayReader.ReadGateway),
         ("gateway.networking.k8s.io", "HTTPRoute") => (true, HttpRouteReader.ReadHttpRoute),
         ("gateway.networking.k8s.io", "ReferenceGrant") => (true, GatewayReader.ReadReferenceGrant),
+        ("gateway.networking.k8s.io", "BackendTLSPolicy") => (true, BackendProtectionReader.ReadBackendTlsPolicy),
+        ("networking.istio.io", "DestinationRule") => (true, BackendProtectionReader.ReadDestinationRule),
         ("security.istio.io", "AuthorizationPolicy") => (true, AuthorizationPolicyReader.ReadAuthorizationPolicy),
         ("security.istio.io", "PeerAuthentication") => (true, PeerAuthenticationReader.ReadPeerAuthentication),
         _ => null,

@@ -10,7 +10,6 @@ internal static class PeerAuthenticationReader
     public static PeerAuthenticationObject ReadPeerAuthentication(ObjectMeta meta, FieldReader fields)
     {
         var spec = fields.ObjectOrEmpty("spec");
-        spec.RejectUnknown("selector", "mtls", "portLevelMtls");
         var selector = PolicySelectors.Read(spec);
         var ports = new SortedDictionary<int, MutualTlsMode>();
         foreach (var (key, mode) in spec.ObjectMap("portLevelMtls"))
@@ -40,7 +39,6 @@ internal static class PeerAuthenticationReader
 
     private static MutualTlsMode ReadMode(FieldReader mtls)
     {
-        mtls.RejectUnknown("mode");
         return mtls.OneOf("mode", "UNSET", "DISABLE", "PERMISSIVE", "STRICT") switch
         {
             "STRICT" => MutualTlsMode.Strict,

@@ -16,7 +16,6 @@ internal static class PolicySelectors
             return null;
         }
 
-        selector.RejectUnknown("matchLabels");
         var labels = selector.StringMap("matchLabels");
         foreach (var (name, value) in labels)
         {

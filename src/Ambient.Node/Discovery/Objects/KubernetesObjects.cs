@@ -51,12 +51,19 @@ internal sealed class KubernetesObjects
     /// <summary>Peer authentications by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, PeerAuthenticationObject> PeerAuthentications { get; } = Sorted<PeerAuthenticationObject>();
 
+    /// <summary>Backend TLS policies by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, BackendTlsPolicyObject> BackendTlsPolicies { get; } = Sorted<BackendTlsPolicyObject>();
+
+    /// <summary>Destination rules by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, DestinationRuleObject> DestinationRules { get; } = Sorted<DestinationRuleObject>();
+
     /// <summary>All of them.</summary>
     public IEnumerable<KubernetesObject> All =>
     [
         .. Namespaces.Values, .. Nodes.Values, .. Pods.Values, .. Deployments.Values, .. Services.Values, .. ServiceAccounts.Values,
         .. EndpointSlices.Values, .. ServiceEntries.Values, .. WorkloadEntries.Values, .. GatewayClasses.Values, .. Gateways.Values,
         .. HttpRoutes.Values, .. ReferenceGrants.Values, .. AuthorizationPolicies.Values, .. PeerAuthentications.Values,
+        .. BackendTlsPolicies.Values, .. DestinationRules.Values,
     ];
 
     /// <summary>Adds an object; the one of the same kind and key that is there already, or null when it was added.</summary>
@@ -77,6 +84,8 @@ internal sealed class KubernetesObjects
         ReferenceGrantObject o => Add(ReferenceGrants, o),
         AuthorizationPolicyObject o => Add(AuthorizationPolicies, o),
         PeerAuthenticationObject o => Add(PeerAuthentications, o),
+        BackendTlsPolicyObject o => Add(BackendTlsPolicies, o),
+        DestinationRuleObject o => Add(DestinationRules, o),
         _ => throw new ArgumentException($"no place for {added.Meta.Kind}", nameof(added)),
     };
 

@@ -12,8 +12,8 @@ internal static partial class DiscoveryLog
     [LoggerMessage(3008, LogLevel.Debug, "mesh read again from {Source}: {Counts}; nothing changed")]
     public static partial void Unchanged(ILogger logger, string source, string counts);
 
-    [LoggerMessage(3009, LogLevel.Warning, "objects of kind {Kind} ({Count}) in {Source} have no effect: this version does not act on them")]
-    public static partial void IneffectiveKind(ILogger logger, string kind, int count, string source);
+    [LoggerMessage(3009, LogLevel.Warning, "{Kind}{Field} is known and not supported here: objects {Count}, the first {Object} at {Place}")]
+    public static partial void NotSupported(ILogger logger, string kind, string field, int count, string @object, string place);
 
     [LoggerMessage(3010, LogLevel.Information, "{Source} has no errors any more")]
     public static partial void Mended(ILogger logger, string source);

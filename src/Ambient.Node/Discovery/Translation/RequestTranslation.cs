@@ -22,6 +22,7 @@ internal static class RequestTranslation
             route => route.Meta.Key, route => route.Route, StringComparer.Ordinal),
         AuthorizationPolicies = objects.AuthorizationPolicies.Values.ToImmutableDictionary(
             policy => policy.Meta.Key, policy => policy.Policy, StringComparer.Ordinal),
+        UnmetProtections = BackendProtectionTranslation.Translate(objects, options),
     };
 
     private static Mesh.Gateway FromGateway(GatewayObject gateway, KubernetesObjects objects)

@@ -120,8 +120,7 @@ internal sealed class WaypointCatalog
     private bool Allows(Waypoint waypoint, string ns) => waypoint.Allowed switch
     {
         AllowedNamespaces.All => true,
-        AllowedNamespaces.Selector => LabelSelection.Selects(
-            waypoint.NamespaceSelector ?? ImmutableDictionary<string, string>.Empty, NamespaceLabels(ns)),
+        AllowedNamespaces.Selector => waypoint.NamespaceSelector is { } selector && LabelSelection.Selects(selector, NamespaceLabels(ns)),
         _ => waypoint.Namespace == ns,
     };
 

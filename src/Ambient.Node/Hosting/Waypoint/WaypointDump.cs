@@ -3,7 +3,9 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Ambient.Certificates;
 using Ambient.Mesh;
+using Ambient.Node.Admin.Dumps;
 using Ambient.Node.Waypoint;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Hosting.Waypoint;
 
@@ -26,6 +28,7 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
             WriteServices(json, mesh);
             WriteNames(json, "routes", mesh.Requests.HttpRoutes.Keys);
             WriteNames(json, "policies", mesh.Requests.AuthorizationPolicies.Keys);
+            UnsupportedDump.Write(json, mesh.Requests);
             WriteUpstreams(json);
             WriteCertificates(json);
             json.WriteEndObject();
@@ -42,13 +45,28 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
         {
             json.WriteString("class", gateway.ClassName);
             json.WriteStartArray("listeners");
-            foreach (var listener in gateway.Listeners)
+            foreach (var (listener, problem) in ListenerStatus.Of(gateway))
             {
                 json.WriteStartObject();
                 json.WriteString("name", listener.Name);
                 json.WriteNumber("port", listener.Port);
                 json.WriteString("protocol", listener.Protocol);
                 json.WriteString("hostname", listener.Hostname);
+                if (problem is not null && gateway.ClassName != WaypointNode.WaypointClass)
+                {
+                    json.WriteString("notServed", problem);
+                }
+
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteStartArray("routesNotAttached");
+            foreach (var refused in RouteAttachment.Refused(mesh, gateway))
+            {
+                json.WriteStartObject();
+                json.WriteString("route", refused.Route);
+                json.WriteString("problem", refused.Problem);
                 json.WriteEndObject();
             }
 

@@ -226,7 +226,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     {
         var dialer = CreateDialer();
         var metrics = new RequestMetrics(_metrics, "source", "unknown");
-        var server = new GatewayServer(_meshes, GatewayKey, Self!, _options.ListenerPortOffset, entrance => CreatePipeline(entrance, dialer, metrics), _loggers, _time);
+        var server = new GatewayServer(_meshes, GatewayKey, Self!, _options.ListenerPortOffset, entrance => CreatePipeline(entrance, dialer, metrics), Readiness.Watch(), _loggers, _time);
         await using (server.ConfigureAwait(false))
         {
             var running = server.RunAsync(shutdown.Draining);

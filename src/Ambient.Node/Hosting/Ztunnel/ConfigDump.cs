@@ -46,6 +46,11 @@ internal sealed class ConfigDump(ZtunnelOptions options, IMeshSnapshotProvider m
             WriteCertificates(json);
             json.WritePropertyName("config");
             ZtunnelOptionsDump.Write(json, options);
+            if (!snapshot.Requests.Unsupported.IsEmpty)
+            {
+                UnsupportedDump.Write(json, snapshot.Requests);
+            }
+
             await WriteListAsync(json, "policies", snapshot.Policies.Values.OrderBy(policy => policy.Key, StringComparer.Ordinal), MeshDump.Write, cancellationToken).ConfigureAwait(false);
             await WriteListAsync(
                 json,

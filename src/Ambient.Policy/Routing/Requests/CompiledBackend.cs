@@ -35,6 +35,11 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
             return Broken(target.Port is null ? $"backend {shown} names no port" : $"backend {shown} has no port {target.Port}");
         }
 
+        if (mesh.Requests.FindUnmetProtection(service.Hostname, port) is { } askedBy)
+        {
+            return new(Math.Max(0, backend.Weight), RequestRoute.Unprotected(name, service.Hostname, askedBy));
+        }
+
         return new CompiledBackend(Math.Max(0, backend.Weight), new RequestRoute
         {
             Kind = RequestRouteKind.Forward,

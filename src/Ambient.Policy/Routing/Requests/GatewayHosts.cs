@@ -14,10 +14,16 @@ internal sealed class GatewayHosts
     internal GatewayHosts(MeshSnapshot mesh, Gateway gateway)
     {
         var routes = mesh.Requests.HttpRoutes.Values.ToArray();
-        _listeners = [.. gateway.Listeners
-            .Where(listener => listener.Protocol is "HTTP" or "HTTPS")
-            .OrderByDescending(listener => HostName.Specificity(listener.Hostname))
-            .Select(listener => new Listener(listener.Port, listener.Hostname, Hosts(mesh, gateway, listener, routes)))];
+
+        // Listeners that are not served have their hosts all the same, and answer nothing for them: a request must not be answered by
+        // a wider listener in clear that was meant for a narrower one in TLS. Where both fit alike, the one that is served has it.
+        _listeners = [.. ListenerStatus.Of(gateway)
+            .OrderByDescending(status => HostName.Specificity(status.Listener.Hostname))
+            .ThenByDescending(status => status.IsServed)
+            .Select(status => new Listener(
+                status.Listener.Port,
+                status.Listener.Hostname,
+                status.IsServed ? Hosts(mesh, gateway, status.Listener, routes) : []))];
     }
 
     /// <summary>The rules that may answer for a host at a port, or null when there are none.</summary>
@@ -50,7 +56,7 @@ internal sealed class GatewayHosts
         var byPattern = new Dictionary<string, List<CompiledRule>>(StringComparer.OrdinalIgnoreCase);
         foreach (var route in routes)
         {
-            if (!Attaches(mesh, gateway, listener, route))
+            if (!RouteAttachment.Attaches(mesh, gateway, listener, route))
             {
                 continue;
             }
@@ -75,27 +81,6 @@ internal sealed class GatewayHosts
             .OrderByDescending(entry => HostName.Specificity(entry.Key))
             .Select(entry => new Host(entry.Key, RequestRoutes.Sorted(entry.Value)))];
     }
-
-    private static bool Attaches(MeshSnapshot mesh, Gateway gateway, GatewayListener listener, HttpRoute route) =>
-        IsAllowed(mesh.Requests, gateway, listener, route.Namespace)
-        && route.ParentRefs.Any(parent =>
-            parent is { Group: "gateway.networking.k8s.io", Kind: "Gateway" }
-            && parent.Name == gateway.Name
-            && parent.Namespace == gateway.Namespace
-            && (parent.SectionName is null || parent.SectionName == listener.Name)
-            && (parent.Port is null || parent.Port == listener.Port));
-
-    private static bool IsAllowed(RequestConfiguration configuration, Gateway gateway, GatewayListener listener, string ns) =>
-        listener.AllowedRouteNamespaces switch
-        {
-            AllowedNamespaces.All => true,
-            AllowedNamespaces.Same => ns == gateway.Namespace,
-
-            // A selector that could not be read selects nothing.
-            _ => listener.NamespaceSelector is { } selector
-                && configuration.Namespaces.TryGetValue(ns, out var labels)
-                && selector.All(wanted => labels.TryGetValue(wanted.Key, out var value) && value == wanted.Value),
-        };
 
     private sealed record Listener(int Port, string? Hostname, ImmutableArray<Host> Hosts);
 

@@ -28,7 +28,7 @@ public sealed record RequestRoute
     /// <summary>Port of that service.</summary>
     public int Port { get; init; }
 
-    /// <summary>Status to answer: 404 when nothing matches, 500 for an invalid backend, 3xx for a redirect.</summary>
+    /// <summary>Status to answer: 404 when nothing matches, 500 for an invalid backend, 503 for one whose protection is not supported, 3xx for a redirect.</summary>
     public int StatusCode { get; init; }
 
     /// <summary>The route (<c>namespace/name</c>) and rule that matched, for logs; null when none.</summary>
@@ -55,6 +55,15 @@ public sealed record RequestRoute
     internal static RequestRoute Default { get; } = new() { Kind = RequestRouteKind.Default };
 
     internal static RequestRoute NotFound { get; } = new() { Kind = RequestRouteKind.Respond, StatusCode = 404, Error = "no route matches" };
+
+    /// <summary>The backend asks for TLS that is not supported: sent in clear, a request would be less protected than was asked for.</summary>
+    internal static RequestRoute Unprotected(string? rule, string hostname, string askedBy) => new()
+    {
+        Kind = RequestRouteKind.Respond,
+        StatusCode = 503,
+        Rule = rule,
+        Error = $"{askedBy} asks for TLS to {hostname}, which is not supported; nothing is sent to it in clear",
+    };
 
     internal static RequestRoute Broken(string? rule, string error) =>
         new() { Kind = RequestRouteKind.Respond, StatusCode = 500, Rule = rule, Error = error };

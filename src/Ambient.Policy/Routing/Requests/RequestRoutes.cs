@@ -11,10 +11,19 @@ public sealed class RequestRoutes
 {
     private readonly ImmutableArray<CompiledRule> _serviceRules;
     private readonly GatewayHosts? _gateway;
+    private readonly RequestConfiguration? _configuration;
+    private readonly MeshService? _service;
 
-    private RequestRoutes(ImmutableArray<CompiledRule> serviceRules, GatewayHosts? gateway)
+    private RequestRoutes(ImmutableArray<CompiledRule> serviceRules, RequestConfiguration configuration, MeshService service)
     {
         _serviceRules = serviceRules;
+        _configuration = configuration;
+        _service = service;
+    }
+
+    private RequestRoutes(GatewayHosts gateway)
+    {
+        _serviceRules = [];
         _gateway = gateway;
     }
 
@@ -40,7 +49,7 @@ public sealed class RequestRoutes
             }
         }
 
-        return new RequestRoutes(Sorted(rules), null);
+        return new RequestRoutes(Sorted(rules), mesh.Requests, service);
     }
 
     /// <summary>Routes attached to listeners of an ingress gateway.</summary>
@@ -48,7 +57,7 @@ public sealed class RequestRoutes
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
-        return new RequestRoutes([], new GatewayHosts(mesh, gateway));
+        return new RequestRoutes(new GatewayHosts(mesh, gateway));
     }
 
     /// <summary>
@@ -71,7 +80,10 @@ public sealed class RequestRoutes
         }
 
         // A service with routes for this port has nothing but its routes.
-        return anyForPort ? RequestRoute.NotFound : RequestRoute.Default;
+        return anyForPort ? RequestRoute.NotFound
+            : _service is { } service && _configuration!.FindUnmetProtection(service.Hostname, request.Port) is { } askedBy
+                ? RequestRoute.Unprotected(null, service.Hostname, askedBy)
+                : RequestRoute.Default;
     }
 
     /// <summary>

@@ -1,0 +1,14 @@
+using Ambient.Mesh;
+
+namespace Ambient.Node.Discovery.Objects;
+
+/// <summary>A BackendTLSPolicy, as far as which backends it protects.</summary>
+/// <param name="Meta">Metadata.</param>
+/// <param name="Targets">What it is attached to; a section is the name of a port.</param>
+internal sealed record BackendTlsPolicyObject(ObjectMeta Meta, IReadOnlyList<ObjectReference> Targets) : KubernetesObject(Meta);
+
+/// <summary>A DestinationRule, as far as where it asks for TLS that starts at the proxy.</summary>
+/// <param name="Meta">Metadata.</param>
+/// <param name="Host">Host as written: a short name, a whole one, or one with a leading wildcard.</param>
+/// <param name="TlsPorts">Ports with TLS; null stands for every port.</param>
+internal sealed record DestinationRuleObject(ObjectMeta Meta, string Host, IReadOnlyList<int?> TlsPorts) : KubernetesObject(Meta);
