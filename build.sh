@@ -21,7 +21,8 @@ usage: ./build.sh VERB [arguments]
                     its seed, and AMBIENT_FUZZ_SEED=N ./build.sh fuzz runs that round alone
   hosts [NAME...]   native binaries: artifacts/hosts/ztunnel and artifacts/hosts/waypoint
   pack              the four packages, with symbols: artifacts/packages
-  docs              writes docs/reference-cases.md anew from what the tests say of themselves
+  docs              writes docs/reference-cases.md from what the tests say of themselves, and the table of kinds in
+                    docs/compatibility.md from the tables that manifests are read by
   bench [arguments] side by side with other proxies (root, Linux); installs what it compares with
   attack [SECONDS [NUMBER...]]
                     attacks a native ztunnel in five ways, each for that long (20), and prints its memory, its
@@ -243,7 +244,7 @@ verb_docs() {
   need_dotnet
   local project=tests/Ambient.EndToEnd.Tests
   build "$project" || fail "$project does not build"
-  AMBIENT_WRITE_DOCS=1 dotnet test "$project" --no-build -v quiet --nologo --filter 'FullyQualifiedName~ReferenceCasesTests'
+  AMBIENT_WRITE_DOCS=1 dotnet test "$project" --no-build -v quiet --nologo --filter 'FullyQualifiedName~ReferenceCasesTests|FullyQualifiedName~CompatibilityTableTests'
 }
 
 verb_bench() {

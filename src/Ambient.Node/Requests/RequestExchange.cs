@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Ambient.Mesh;
@@ -92,6 +93,9 @@ internal sealed class RequestExchange : HttpTransformer, IConnectionGround
     /// <summary>What policy said, once asked.</summary>
     public AuthorizationDecision? Authorization { get; set; }
 
+    /// <summary>What policies that decide nothing said, once asked.</summary>
+    public ImmutableArray<PolicyNote> PolicyNotes { get; set; } = [];
+
     /// <summary>Which route was taken, once known.</summary>
     public RequestRoute? Route { get; set; }
 
@@ -148,6 +152,7 @@ internal sealed class RequestExchange : HttpTransformer, IConnectionGround
         ReliedOn = null;
         _path = default;
         Authorization = null;
+        PolicyNotes = [];
         Route = null;
         BackendService = null;
         BackendPort = 0;

@@ -1,4 +1,7 @@
+using System.Collections.Immutable;
 using System.Globalization;
+using System.Net;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry;
@@ -21,6 +24,7 @@ internal sealed partial class RequestLog
     private readonly RequestMetrics _metrics;
     private readonly ILogger _access;
     private readonly ILogger _upstreams;
+    private readonly ILogger _policies;
     private readonly string _network;
 
     /// <summary>Creates the log of a pipeline.</summary>
@@ -34,6 +38,7 @@ internal sealed partial class RequestLog
         _network = network;
         _access = loggers.CreateLogger(Target);
         _upstreams = loggers.CreateLogger("upstream");
+        _policies = loggers.CreateLogger("rbac");
     }
 
     /// <summary>A request has ended.</summary>
@@ -45,6 +50,26 @@ internal sealed partial class RequestLog
         if (_access.IsEnabled(level))
         {
             Write(exchange, summary, level);
+        }
+    }
+
+    /// <summary>
+    /// What policies that decide nothing (AUDIT, dry run) say of a request or connection: counted, and a line each at the level and in the
+    /// words of those at layer 4.
+    /// </summary>
+    public void Noted(ImmutableArray<PolicyNote> notes, IPEndPoint source, SpiffeId? identity, IPEndPoint destination)
+    {
+        _metrics.PolicyNotes.Count(notes);
+        if (!_policies.IsEnabled(LogLevel.Debug))
+        {
+            return;
+        }
+
+        foreach (var note in notes.AsSpan())
+        {
+            var named = note.Policy is null ? "" : $" policy={note.Policy}";
+            var line = $"{note.Text}{named} src={source} identity={identity?.ToString() ?? "none"} dst={destination}";
+            _policies.Log(LogLevel.Debug, default, line, null, static (text, _) => text);
         }
     }
 
@@ -106,6 +131,9 @@ internal sealed partial class RequestLog
 
         // Decisions.
         line.Field("policy"u8, DescribePolicy(exchange.Authorization));
+        line.Field("audit"u8, PolicyOf(exchange.PolicyNotes, PolicyNoteKind.Audit));
+        line.Field("dry_run_deny"u8, PolicyOf(exchange.PolicyNotes, PolicyNoteKind.DryRunDenies));
+        line.Field("dry_run_allow"u8, PolicyOf(exchange.PolicyNotes, PolicyNoteKind.DryRunAllows));
         line.Field("route"u8, exchange.Route?.Rule);
 
         // Outcome.
@@ -129,6 +157,19 @@ internal sealed partial class RequestLog
         }
 
         return decision.Rule is { } rule ? string.Create(CultureInfo.InvariantCulture, $"{decision}, rule {rule}") : decision.ToString();
+    }
+
+    private static string? PolicyOf(ImmutableArray<PolicyNote> notes, PolicyNoteKind kind)
+    {
+        foreach (var note in notes.AsSpan())
+        {
+            if (note.Kind == kind)
+            {
+                return note.Policy;
+            }
+        }
+
+        return null;
     }
 
     [LoggerMessage(1, LogLevel.Warning, "{Service} not reached, try {Attempt}: {Reason}")]

@@ -1,0 +1,188 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.IO.Pipelines;
+using System.Text;
+
+namespace Ambient.Node.Requests;
+
+/// <summary>
+/// Finds the server name (RFC 6066 section 3) in the ClientHello of a TLS handshake that is only passed through (RFC 8446 section 4.1.2),
+/// without taking the bytes.
+/// </summary>
+internal static class ServerNameSniffer
+{
+    // What a hello may take, in records and their headers; longer ones are not waited for.
+    private const int MaxHello = 16 * 1024;
+    private const int RecordHeader = 5;
+
+    /// <summary>
+    /// Waits for the hello, at most until <paramref name="cancellationToken"/>. The name in lower case; empty when the bytes are not TLS, or name no
+    /// server; null when they do not tell: the client does not speak, or its hello is malformed or too long.
+    /// </summary>
+    public static async ValueTask<string?> DetectAsync(PipeReader input, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            ReadResult result;
+            try
+            {
+                result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return null;
+            }
+
+            var buffer = result.Buffer;
+            var known = TryRead(buffer, out var name);
+            if (known || result.IsCompleted || result.IsCanceled)
+            {
+                // Examined stays at the start, so that the next reader sees these bytes at once.
+                input.AdvanceTo(buffer.Start, buffer.Start);
+                return known ? name : null;
+            }
+
+            input.AdvanceTo(buffer.Start, buffer.End);
+        }
+    }
+
+    /// <summary>Whether the bytes so far tell, and what.</summary>
+    public static bool TryRead(in ReadOnlySequence<byte> buffer, out string? name)
+    {
+        name = "";
+        if (buffer.IsEmpty)
+        {
+            return false;
+        }
+
+        if (buffer.FirstSpan[0] != 0x16)
+        {
+            return true; // not a handshake record: not TLS
+        }
+
+        name = null;
+        var bytes = buffer.Slice(0, Math.Min(buffer.Length, MaxHello)).ToArray();
+        var hello = new byte[bytes.Length];
+        var (read, written) = (0, 0);
+        while (bytes.Length - read >= RecordHeader)
+        {
+            var length = BinaryPrimitives.ReadUInt16BigEndian(bytes.AsSpan(read + 3));
+            if (bytes[read] != 0x16 || bytes[read + 1] != 3 || length == 0)
+            {
+                return true;
+            }
+
+            var available = Math.Min(length, bytes.Length - read - RecordHeader);
+            bytes.AsSpan(read + RecordHeader, available).CopyTo(hello.AsSpan(written));
+            (read, written) = (read + RecordHeader + available, written + available);
+        }
+
+        if (written >= 4)
+        {
+            var length = (hello[1] << 16) | BinaryPrimitives.ReadUInt16BigEndian(hello.AsSpan(2));
+            if (hello[0] != 1 || length > MaxHello)
+            {
+                return true;
+            }
+
+            if (written >= 4 + length)
+            {
+                name = NameIn(hello.AsSpan(4, length));
+                return true;
+            }
+        }
+
+        return bytes.Length >= MaxHello;
+    }
+
+    /// <summary>The name in the body of a hello; empty when it has none, null when it is malformed.</summary>
+    private static string? NameIn(ReadOnlySpan<byte> hello)
+    {
+        // version, random; then session id, cipher suites and compression methods, each after its length
+        if (!Skip(ref hello, 34) || !Vector(ref hello, 1, out _) || !Vector(ref hello, 2, out _) || !Vector(ref hello, 1, out _))
+        {
+            return null;
+        }
+
+        if (hello.IsEmpty)
+        {
+            return ""; // no extensions
+        }
+
+        if (!Vector(ref hello, 2, out var extensions) || !hello.IsEmpty)
+        {
+            return null;
+        }
+
+        string? name = "";
+        while (!extensions.IsEmpty)
+        {
+            if (extensions.Length < 2)
+            {
+                return null;
+            }
+
+            var type = BinaryPrimitives.ReadUInt16BigEndian(extensions);
+            extensions = extensions[2..];
+            if (!Vector(ref extensions, 2, out var extension))
+            {
+                return null;
+            }
+
+            if (type == 0)
+            {
+                // A second one would be a second opinion: RFC 8446 section 4.2 forbids it.
+                name = name is { Length: 0 } ? HostIn(extension) : null;
+                if (name is null)
+                {
+                    return null;
+                }
+            }
+        }
+
+        return name;
+    }
+
+    private static string? HostIn(ReadOnlySpan<byte> extension)
+    {
+        if (!Vector(ref extension, 2, out var names) || !extension.IsEmpty || names.IsEmpty || names[0] != 0)
+        {
+            return null;
+        }
+
+        names = names[1..];
+        return Vector(ref names, 2, out var host) && names.IsEmpty && !host.IsEmpty && !host.ContainsAnyExceptInRange((byte)'!', (byte)'~')
+            ? Encoding.ASCII.GetString(host).ToLowerInvariant()
+            : null;
+    }
+
+    private static bool Skip(ref ReadOnlySpan<byte> bytes, int count)
+    {
+        if (bytes.Length < count)
+        {
+            return false;
+        }
+
+        bytes = bytes[count..];
+        return true;
+    }
+
+    private static bool Vector(ref ReadOnlySpan<byte> bytes, int lengthBytes, out ReadOnlySpan<byte> vector)
+    {
+        vector = default;
+        if (bytes.Length < lengthBytes)
+        {
+            return false;
+        }
+
+        var length = lengthBytes == 1 ? bytes[0] : BinaryPrimitives.ReadUInt16BigEndian(bytes);
+        if (bytes.Length < lengthBytes + length)
+        {
+            return false;
+        }
+
+        vector = bytes.Slice(lengthBytes, length);
+        bytes = bytes[(lengthBytes + length)..];
+        return true;
+    }
+}
