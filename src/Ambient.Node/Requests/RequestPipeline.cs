@@ -27,6 +27,9 @@ internal sealed class RequestPipeline(
     // No time limit of our own: the mesh has none unless a route sets it.
     private static readonly ForwarderRequestConfig ForwarderConfig = new() { ActivityTimeout = Timeout.InfiniteTimeSpan };
 
+    /// <summary>Accounts for its requests.</summary>
+    public RequestLog Log => log;
+
     /// <summary>An exchange for requests of this pipeline.</summary>
     public RequestExchange CreateExchange() => new(entrance, upstreams, connections, log, time);
 
@@ -138,8 +141,14 @@ internal sealed class RequestPipeline(
         return ReplyAsync(exchange, StatusCodes.Status400BadRequest, "", ResponseFlags.DownstreamProtocolError);
     }
 
-    private static bool Authorize(RequestExchange exchange, RequestPlace place)
+    private bool Authorize(RequestExchange exchange, RequestPlace place)
     {
+        if (place.Policies.HasNotes)
+        {
+            exchange.PolicyNotes = RequestAuthorizer.Notes(place.Policies, exchange.PolicyFacts);
+            log.Noted(exchange.PolicyNotes, exchange.Arrival.Source, exchange.Arrival.Identity, exchange.Arrival.Destination);
+        }
+
         var decision = RequestAuthorizer.Authorize(place.Policies, exchange.PolicyFacts);
         exchange.Authorization = decision;
         return decision.IsAllowed;

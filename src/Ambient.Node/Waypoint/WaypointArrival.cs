@@ -16,10 +16,13 @@ namespace Ambient.Node.Waypoint;
 internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnection connection) : InboundArrival
 {
     private const int MaxAttempts = 3;
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
     private const string NotHere = "it is no longer in the mesh, or no longer bound to this waypoint";
 
     private readonly WaypointDestination _target = connection.Target;
-    private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque;
+
+    // Where a policy asks for the server name of TLS, it is looked for before anything is decided, also on ports that are declared opaque.
+    private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque && !AsksForServerName(inbound, connection);
     private RequestPolicies? _asked;
 
     /// <inheritdoc/>
@@ -62,11 +65,37 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     }
 
     private AuthorizationDecision Decide(RequestPlace place) => RequestAuthorizer.Authorize(
-        place.Policies, new ConnectionFacts(connection.RemoteEndPoint, _target.Address, connection.PeerIdentity));
+        place.Policies, new ConnectionFacts(connection.RemoteEndPoint, _target.Address, connection.PeerIdentity), connection.ServerName);
+
+    private static bool AsksForServerName(WaypointInbound inbound, WaypointConnection connection) =>
+        inbound.Entrance.Find(connection.Target) is { Policies.AsksForServerName: true };
+
+    /// <summary>Looks for the server name where a policy asks for it. A client that says nothing is not waited for: its name stays unknown.</summary>
+    private async ValueTask FindServerNameAsync(HboneTunnel tunnel, CancellationToken ended)
+    {
+        if (AsksForServerName(inbound, connection))
+        {
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(ended);
+            await using (inbound.Time.CreateTimer(static source => ((CancellationTokenSource)source!).Cancel(), patience, s_patience, Timeout.InfiniteTimeSpan).ConfigureAwait(false))
+            {
+                connection.ServerName = await ServerNameSniffer.DetectAsync(tunnel.Input, patience.Token).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private void Note()
+    {
+        if (inbound.Entrance.Find(_target) is { Policies: { HasNotes: true } policies })
+        {
+            var facts = new ConnectionFacts(connection.RemoteEndPoint, _target.Address, connection.PeerIdentity);
+            inbound.Requests.Noted(RequestAuthorizer.Notes(policies, facts, connection.ServerName), connection.RemoteEndPoint, connection.PeerIdentity, _target.Address);
+        }
+    }
 
     /// <summary>A port that is declared opaque: the CONNECT is answered only once the endpoint is reached.</summary>
     private async ValueTask<ConnectionOutcome> RelayAsync(HboneConnect connect, OpenConnection open, CancellationToken ended)
     {
+        Note();
         UpstreamLink? link;
         ConnectionOutcome failure;
         using (var unanswered = CancellationTokenSource.CreateLinkedTokenSource(ended, connect.Aborted))
@@ -99,7 +128,9 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         {
             try
             {
-                var protocol = await ProtocolSniffer.DetectAsync(tunnel.Input, _target.Kind == PortKind.Http, ended).ConfigureAwait(false);
+                var protocol = _target.Kind == PortKind.Opaque
+                    ? InnerProtocol.Opaque
+                    : await ProtocolSniffer.DetectAsync(tunnel.Input, _target.Kind == PortKind.Http, ended).ConfigureAwait(false);
                 switch (protocol)
                 {
                     case InnerProtocol.Http1:
@@ -121,7 +152,9 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
             // Not HTTP: from here on it is one connection, asked about now and at every change.
             open.CarriesRequests = false;
+            await FindServerNameAsync(tunnel, ended).ConfigureAwait(false);
             _opaque = true;
+            Note();
             if (Authorize() is { IsAllowed: false } decision)
             {
                 tunnel.Break();
@@ -151,6 +184,14 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     private async ValueTask<(UpstreamLink? Link, ConnectionOutcome Failure)> DialAsync(OpenConnection open, CancellationToken ended)
     {
         List<Workload> failed = [];
+        if (_target.Service is { } service
+            && inbound.Entrance.Find(_target)?.Mesh.Requests.FindUnmetProtection(service.Hostname, _target.Address.Port) is { } askedBy)
+        {
+            var reason = $"{askedBy} asks for TLS to {service.Hostname}, which is not supported";
+            inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason);
+            return (null, new ConnectionOutcome(ResponseFlag.Connect, reason));
+        }
+
         while (true)
         {
             if (Choose(failed) is not { } endpoint)

@@ -20,6 +20,11 @@ internal sealed class WaypointConnection(HboneConnect connect, WaypointDestinati
     /// <inheritdoc/>
     IPEndPoint? IHboneConnectionFeature.Destination => Target.Address;
 
+    /// <summary>
+    /// Server name in the TLS handshake that the tunnel carries: empty where it carries none, null as long as it is not known.
+    /// </summary>
+    public string? ServerName { get; set; }
+
     /// <summary>What the tunnel is for, as resolved when it was opened.</summary>
     public WaypointDestination Target { get; } = destination;
 

@@ -3,6 +3,7 @@ using Ambient.Hbone.AspNetCore;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;
+using Ambient.Node.Requests;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Metrics;
 
@@ -25,7 +26,7 @@ internal sealed class WaypointInbound : InboundSequence
     /// <summary>Creates the engine.</summary>
     public WaypointInbound(
         IMeshSnapshotProvider meshes, LocalWorkload self, WaypointEntrance entrance, UpstreamDialer dialer, HboneTransport transport, WaypointLog log,
-        ConnectionTable connections, TimeProvider time)
+        RequestLog requests, ConnectionTable connections, TimeProvider time)
         : base(connections, time)
     {
         _meshes = meshes;
@@ -34,6 +35,8 @@ internal sealed class WaypointInbound : InboundSequence
         Dialer = dialer;
         Transport = transport;
         Log = log;
+        Requests = requests;
+        Time = time;
     }
 
     /// <summary>The waypoint's own workload.</summary>
@@ -50,6 +53,12 @@ internal sealed class WaypointInbound : InboundSequence
 
     /// <summary>Lines about connections.</summary>
     public WaypointLog Log { get; }
+
+    /// <summary>What policies say of connections and requests that decide nothing.</summary>
+    public RequestLog Requests { get; }
+
+    /// <summary>Clock.</summary>
+    public TimeProvider Time { get; }
 
     /// <inheritdoc/>
     protected override ValueTask<InboundResolution> ResolveAsync(HboneConnect connect, LocalWorkload local, CancellationToken cancellationToken)

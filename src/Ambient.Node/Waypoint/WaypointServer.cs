@@ -62,7 +62,7 @@ internal sealed class WaypointServer : IAsyncDisposable
             },
             cancellationToken).ConfigureAwait(false);
         var log = new WaypointLog(loggers.CreateLogger("waypoint"));
-        var inbound = new WaypointInbound(meshes, self, entrance, dialer, transport, log, connections, time);
+        var inbound = new WaypointInbound(meshes, self, entrance, dialer, transport, log, pipeline.Log, connections, time);
         return new WaypointServer(self, inbound, log, connections, requests, socket, options, svids, time);
     }
 
