@@ -23,6 +23,12 @@ public static class GoldenManifests
             .ReplaceAll(translation.Workloads, translation.Services, translation.Policies)
             .Set(translation.Requests)
             .Build();
-        return (mesh, load.Skipped);
+        var notRead = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        foreach (var (kind, count) in load.Skipped.Concat(load.Unsupported.Where(use => use.Field.Length == 0).Select(use => KeyValuePair.Create(use.Kind, use.Count))))
+        {
+            notRead[kind] = count;
+        }
+
+        return (mesh, notRead);
     }
 }
