@@ -29,12 +29,12 @@ internal sealed class GroupIndex<T>
 
     internal sealed class Builder(GroupIndex<T> start)
     {
-        private readonly Dictionary<string, Dictionary<string, T?>> _changes = [];
+        private readonly Dictionary<string, List<Change>> _changes = new(StringComparer.Ordinal);
         private GroupIndex<T> _current = start;
 
-        internal void Set(string group, T item) => ChangesOf(group)[_current._id(item)] = item;
+        internal void Set(string group, T item) => Note(group, new Change(_current._id(item), item));
 
-        internal void Remove(string group, string id) => ChangesOf(group)[id] = null;
+        internal void Remove(string group, string id) => Note(group, new Change(id, null));
 
         internal GroupIndex<T> ToImmutable()
         {
@@ -61,34 +61,65 @@ internal sealed class GroupIndex<T>
             return _current = new GroupIndex<T>(groups.ToImmutable(), _current._id);
         }
 
-        private Dictionary<string, T?> ChangesOf(string group)
+        private void Note(string group, Change change)
         {
             if (!_changes.TryGetValue(group, out var changes))
             {
-                _changes[group] = changes = new Dictionary<string, T?>(StringComparer.Ordinal);
+                _changes[group] = changes = [];
             }
 
-            return changes;
+            changes.Add(change);
         }
 
-        private static ImmutableArray<T> Merge(ImmutableArray<T> old, Dictionary<string, T?> changes, Func<T, string> id)
+        /// <summary>The changes in the order of their ids; of several with one id the last.</summary>
+        private static List<Change> Last(List<Change> changes)
         {
-            var ids = new string[changes.Count];
-            changes.Keys.CopyTo(ids, 0);
-            Array.Sort(ids, StringComparer.Ordinal);
-            var merged = ImmutableArray.CreateBuilder<T>(old.Length + ids.Length);
+            if (changes.Count == 1)
+            {
+                return changes;
+            }
+
+            var sorted = changes.ToArray();
+            var places = new int[sorted.Length];
+            for (var i = 0; i < places.Length; i++)
+            {
+                places[i] = i;
+            }
+
+            // The sort is not a stable one; the place tells which of two came last.
+            Array.Sort(places, (left, right) => string.CompareOrdinal(sorted[left].Id, sorted[right].Id) is var order and not 0 ? order : left.CompareTo(right));
+            var last = new List<Change>(places.Length);
+            foreach (var place in places)
+            {
+                if (last.Count > 0 && last[^1].Id == sorted[place].Id)
+                {
+                    last[^1] = sorted[place];
+                }
+                else
+                {
+                    last.Add(sorted[place]);
+                }
+            }
+
+            return last;
+        }
+
+        private static ImmutableArray<T> Merge(ImmutableArray<T> old, List<Change> all, Func<T, string> id)
+        {
+            var changes = Last(all);
+            var merged = ImmutableArray.CreateBuilder<T>(old.Length + changes.Count);
             var next = 0;
             foreach (var item in old)
             {
                 var order = -1;
-                while (next < ids.Length && (order = string.CompareOrdinal(ids[next], id(item))) < 0)
+                while (next < changes.Count && (order = string.CompareOrdinal(changes[next].Id, id(item))) < 0)
                 {
-                    AddChanged(ids[next++]);
+                    AddChanged(changes[next++]);
                 }
 
-                if (next < ids.Length && order == 0)
+                if (next < changes.Count && order == 0)
                 {
-                    AddChanged(ids[next++]);
+                    AddChanged(changes[next++]);
                 }
                 else
                 {
@@ -96,20 +127,23 @@ internal sealed class GroupIndex<T>
                 }
             }
 
-            while (next < ids.Length)
+            while (next < changes.Count)
             {
-                AddChanged(ids[next++]);
+                AddChanged(changes[next++]);
             }
 
             return merged.DrainToImmutable();
 
-            void AddChanged(string changed)
+            void AddChanged(Change change)
             {
-                if (changes[changed] is { } item)
+                if (change.Item is { } item)
                 {
                     merged.Add(item);
                 }
             }
         }
+
+        /// <summary>What a batch does to a group; no item: it is removed.</summary>
+        private readonly record struct Change(string Id, T? Item);
     }
 }

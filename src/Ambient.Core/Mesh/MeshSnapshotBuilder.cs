@@ -151,6 +151,15 @@ public sealed class MeshSnapshotBuilder
         return this;
     }
 
+    /// <summary>
+    /// Orders the claims of addresses and hostnames by who owns the objects, before the order of time: lower places go first.
+    /// </summary>
+    internal void OrderClaims(Func<string, int> workloads, Func<string, int> services)
+    {
+        _workloadAddresses.OrderOf = workloads;
+        _serviceAddresses.OrderOf = services;
+    }
+
     /// <summary>The new snapshot, or the previous one when nothing changed.</summary>
     public MeshSnapshot Build()
     {

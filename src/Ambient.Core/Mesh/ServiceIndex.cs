@@ -96,6 +96,9 @@ internal sealed class ServiceIndex
         private readonly ImmutableDictionary<string, ImmutableArray<MeshService>>.Builder _hostnames = start._hostnames.ToBuilder();
         private readonly ImmutableArray<RangeClaim>.Builder _ranges = start._ranges.ToBuilder();
 
+        /// <summary>Place of the owner of a service; where set, claims stand in that order, and in the order of time among equals.</summary>
+        internal Func<string, int>? OrderOf { get; set; }
+
         /// <summary>Moves the claims of a service from its old state to its new one; what it keeps keeps its place.</summary>
         internal void Replace(MeshService? old, MeshService? now)
         {
@@ -177,12 +180,12 @@ internal sealed class ServiceIndex
             {
                 if (!IsExact(cidr.Range) && kept.Add(cidr))
                 {
-                    _ranges.Add(new RangeClaim(cidr.Network, cidr.Range, now!));
+                    _ranges.Insert(PlaceOf(_ranges.Count, i => _ranges[i].Service.Key, now!), new RangeClaim(cidr.Network, cidr.Range, now!));
                 }
             }
         }
 
-        private static void Claim<TKey>(ImmutableDictionary<TKey, ImmutableArray<MeshService>>.Builder index, TKey key, MeshService service)
+        private void Claim<TKey>(ImmutableDictionary<TKey, ImmutableArray<MeshService>>.Builder index, TKey key, MeshService service)
             where TKey : notnull
         {
             if (!index.TryGetValue(key, out var claims))
@@ -192,7 +195,24 @@ internal sealed class ServiceIndex
             }
 
             var at = IndexOf(claims, service.Key);
-            index[key] = at < 0 ? claims.Add(service) : claims.SetItem(at, service);
+            index[key] = at < 0 ? claims.Insert(PlaceOf(claims.Length, i => claims[i].Key, service), service) : claims.SetItem(at, service);
+        }
+
+        private int PlaceOf(int count, Func<int, string> keyAt, MeshService service)
+        {
+            if (OrderOf is not { } order)
+            {
+                return count;
+            }
+
+            var own = order(service.Key);
+            var at = 0;
+            while (at < count && order(keyAt(at)) <= own)
+            {
+                at++;
+            }
+
+            return at;
         }
 
         private static void Release<TKey>(ImmutableDictionary<TKey, ImmutableArray<MeshService>>.Builder index, TKey key, string serviceKey)

@@ -57,6 +57,9 @@ internal sealed class WorkloadAddressIndex
         private readonly ImmutableDictionary<NetworkAddress, object>.Builder _addresses = start._addresses.ToBuilder();
         private readonly ImmutableDictionary<string, object>.Builder _hostnames = start._hostnames.ToBuilder();
 
+        /// <summary>Place of the owner of a workload; where set, an owner with a lower place goes before a later claim.</summary>
+        internal Func<string, int>? OrderOf { get; set; }
+
         /// <summary>
         /// Moves the claims of a workload from its old state to its new one. An address that it keeps keeps its place,
         /// so that a change of status does not make a workload the newest owner.
@@ -99,7 +102,7 @@ internal sealed class WorkloadAddressIndex
         private static bool Claims(Workload workload, string network, IPAddress address) =>
             workload.Network == network && AddressesOf(workload).Contains(address);
 
-        private static void Claim<TKey>(ImmutableDictionary<TKey, object>.Builder index, TKey key, Workload workload)
+        private void Claim<TKey>(ImmutableDictionary<TKey, object>.Builder index, TKey key, Workload workload)
             where TKey : notnull
         {
             if (!index.TryGetValue(key, out var claims))
@@ -110,19 +113,28 @@ internal sealed class WorkloadAddressIndex
 
             if (claims is Workload only)
             {
-                index[key] = only.Uid == workload.Uid ? workload : new[] { only, workload };
+                index[key] = only.Uid == workload.Uid ? workload : With([only], workload);
                 return;
             }
 
             var all = (Workload[])claims;
             var at = Array.FindIndex(all, other => other.Uid == workload.Uid);
-            Workload[] replaced = at < 0 ? [.. all, workload] : [.. all];
-            if (at >= 0)
+            if (at < 0)
             {
-                replaced[at] = workload;
+                index[key] = With(all, workload);
+                return;
             }
 
+            Workload[] replaced = [.. all];
+            replaced[at] = workload;
             index[key] = replaced;
+        }
+
+        /// <summary>The last of equal claims wins, so the owner that goes first stands last.</summary>
+        private Workload[] With(Workload[] all, Workload workload)
+        {
+            var at = OrderOf is { } order && order(workload.Uid) is var place ? Array.FindIndex(all, other => order(other.Uid) < place) : -1;
+            return at < 0 ? [.. all, workload] : [.. all[..at], workload, .. all[at..]];
         }
 
         private static void Release<TKey>(ImmutableDictionary<TKey, object>.Builder index, TKey key, string uid)

@@ -35,6 +35,8 @@ public static class MeshSource
 
         if (options.Xds is { } xds)
         {
+            // What is made first has the first part of the mesh: what is written in a local configuration stands, whatever the control plane sends.
+            var local = string.IsNullOrEmpty(options.ManifestsFolder) && files > 0 ? new LocalConfigSource(options, store, logger) : null;
             var controlPlane = new XdsSource(xds, store, metrics is null ? null : new XdsMetrics(metrics), logger, time, demand);
             if (!string.IsNullOrEmpty(options.ManifestsFolder))
             {
@@ -42,7 +44,7 @@ public static class MeshSource
                 return new SequentialSource([controlPlane, new ManifestFolderSource(options, store, logger, time, requestsOnly: true)]);
             }
 
-            return files == 0 ? controlPlane : new SequentialSource([new LocalConfigSource(options, store, logger), controlPlane]);
+            return local is null ? controlPlane : new SequentialSource([local, controlPlane]);
         }
 
         if (files == 0)

@@ -2,7 +2,7 @@ using Ambient.Node.Discovery.Sources;
 
 namespace Ambient.Node.Discovery;
 
-/// <summary>Sources of which each adds to what those before it have published: a local configuration, and a control plane on top.</summary>
+/// <summary>Several sources, each with a part of the mesh of its own, started one after the other: a local configuration, then a control plane.</summary>
 internal sealed class SequentialSource(IReadOnlyList<IMeshSource> sources) : IMeshSource
 {
     /// <inheritdoc/>

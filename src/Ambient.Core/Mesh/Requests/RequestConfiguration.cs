@@ -40,6 +40,21 @@ public sealed record RequestConfiguration
     public ImmutableDictionary<string, RequestAuthorizationPolicy> AuthorizationPolicies { get; init; } =
         ImmutableDictionary<string, RequestAuthorizationPolicy>.Empty;
 
+    /// <summary>
+    /// Both together: the domains of this one, and of objects with the same key this one's. Either alone when the other says nothing.
+    /// </summary>
+    internal RequestConfiguration FollowedBy(RequestConfiguration other) =>
+        other.Equals(Empty) ? this
+        : Equals(Empty) ? other
+        : this with
+        {
+            Namespaces = other.Namespaces.SetItems(Namespaces),
+            Gateways = other.Gateways.SetItems(Gateways),
+            HttpRoutes = other.HttpRoutes.SetItems(HttpRoutes),
+            ReferenceGrants = other.ReferenceGrants.SetItems(ReferenceGrants),
+            AuthorizationPolicies = other.AuthorizationPolicies.SetItems(AuthorizationPolicies),
+        };
+
     /// <summary>Whether every object is equal.</summary>
     public bool Equals(RequestConfiguration? other) =>
         ReferenceEquals(this, other)

@@ -15,7 +15,7 @@ internal sealed class ManifestFolderSource : IMeshSource
 {
     private readonly DiscoveryOptions _options;
     private readonly bool _requestsOnly;
-    private readonly MeshStore _store;
+    private readonly MeshPart _part;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly ManifestFolder _folder;
@@ -41,10 +41,10 @@ internal sealed class ManifestFolderSource : IMeshSource
     {
         _options = options;
         _requestsOnly = requestsOnly;
-        _store = store;
         _logger = logger;
         _time = time;
         _folder = new ManifestFolder(Path.GetFullPath(options.ManifestsFolder!));
+        _part = store.AddPart(_folder.Path);
         _translation = new TranslationOptions
         {
             ClusterId = options.ClusterId,
@@ -154,7 +154,7 @@ internal sealed class ManifestFolderSource : IMeshSource
         }
 
         ReportSkipped(load.Skipped);
-        MeshPublication.Publish(_store, mesh, _folder.Path, _logger, _requestsOnly);
+        MeshPublication.Publish(_part, mesh, _logger, _requestsOnly);
         return true;
     }
 

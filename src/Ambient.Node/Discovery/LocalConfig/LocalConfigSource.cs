@@ -10,6 +10,8 @@ namespace Ambient.Node.Discovery.LocalConfig;
 /// <summary>ztunnel's local configuration, from a file or inline: read once at the start, as the original does.</summary>
 internal sealed class LocalConfigSource(DiscoveryOptions options, MeshStore store, ILogger logger) : IMeshSource
 {
+    private readonly MeshPart _part = store.AddPart(NameOf(options));
+
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken) => Task.Run(() => Load(cancellationToken), cancellationToken);
 
@@ -17,7 +19,7 @@ internal sealed class LocalConfigSource(DiscoveryOptions options, MeshStore stor
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private void Load(CancellationToken cancellationToken) =>
-        MeshPublication.Publish(store, Read(options, cancellationToken), NameOf(options), logger);
+        MeshPublication.Publish(_part, Read(options, cancellationToken), logger);
 
     /// <summary>Reads the configuration as it is now, in its own order.</summary>
     /// <exception cref="MeshSourceException">With every error.</exception>
@@ -29,8 +31,8 @@ internal sealed class LocalConfigSource(DiscoveryOptions options, MeshStore stor
         MeshTranslation mesh;
         try
         {
-            using TextReader text = isFile ? OpenFile(name) : new StringReader(options.LocalConfig!);
-            mesh = new LocalConfigReader(errors).Read(text, cancellationToken);
+            mesh = new LocalConfigReader(errors).Read(
+                () => isFile ? OpenFile(name) : new StringReader(options.LocalConfig!), cancellationToken);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -6,26 +6,29 @@ using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Discovery.Sources;
 
-/// <summary>Makes a whole mesh live and says in one line what changed.</summary>
+/// <summary>Makes a source's mesh live and says in one line what changed.</summary>
 internal static class MeshPublication
 {
-    /// <summary>Publishes <paramref name="mesh"/> unless nothing changed.</summary>
-    public static void Publish(MeshStore store, MeshTranslation mesh, string source, ILogger logger, bool requestsOnly = false)
+    /// <summary>Makes <paramref name="mesh"/> the whole of a source's part, unless it is that already; of it only what requests are served by, where <paramref name="requestsOnly"/> says so.</summary>
+    public static void Publish(MeshPart part, MeshTranslation mesh, ILogger logger, bool requestsOnly = false)
     {
-        var before = store.Current;
-        var builder = new MeshSnapshotBuilder(before);
-        var after = (requestsOnly ? builder : builder.ReplaceAll(mesh.Workloads, mesh.Services, mesh.Policies)).Set(mesh.Requests).Build();
+        var before = MeshSnapshot.Empty;
+        var after = part.Update(update =>
+        {
+            before = update.Previous;
+            _ = requestsOnly ? update : update.ReplaceAll(mesh.Workloads, mesh.Services, mesh.Policies);
+            update.Set(mesh.Requests);
+        });
         var counts = string.Create(
             CultureInfo.InvariantCulture,
             $"{after.Workloads.Count} workloads, {after.Services.Count} services, {PolicyCount(after)} policies, {after.Requests.HttpRoutes.Count} routes");
         if (ReferenceEquals(before, after))
         {
-            DiscoveryLog.Unchanged(logger, source, counts);
+            DiscoveryLog.Unchanged(logger, part.Name, counts);
             return;
         }
 
-        store.Publish(after);
-        DiscoveryLog.Loaded(logger, source, counts, Changes(before, after));
+        DiscoveryLog.Loaded(logger, part.Name, counts, Changes(before, after));
     }
 
     /// <summary>Policies at L4 and those that only requests are evaluated on.</summary>

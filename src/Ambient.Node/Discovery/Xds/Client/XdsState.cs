@@ -9,6 +9,7 @@ namespace Ambient.Node.Discovery.Xds.Client;
 /// </summary>
 internal sealed class XdsState(MeshStore store)
 {
+    private readonly MeshPart _part = store.AddPart("xDS");
     private readonly Dictionary<string, string> _addresses = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _authorizations = new(StringComparer.Ordinal);
 
@@ -22,34 +23,8 @@ internal sealed class XdsState(MeshStore store)
         var versions = VersionsOf(response.TypeUrl);
         if (versions is not null)
         {
-            var builder = new MeshSnapshotBuilder(store.Current);
-            if (versions.Count == 0)
-            {
-                versions.EnsureCapacity(response.Taken.Count);
-            }
-
-            foreach (var (name, version, model) in response.Taken)
-            {
-                Set(builder, model);
-                versions[name] = version;
-            }
-
-            foreach (var (name, _) in response.Refused)
-            {
-                versions.Remove(name);
-            }
-
-            foreach (var name in response.Removed)
-            {
-                Remove(builder, response.TypeUrl, name);
-                versions.Remove(name);
-            }
-
-            var next = builder.Build();
-            if (!ReferenceEquals(next, store.Current))
-            {
-                store.Publish(next);
-            }
+            _part.Update(update => Apply(update, response));
+            Remember(versions, response);
         }
 
         var answer = new DeltaDiscoveryRequest { TypeUrl = response.TypeUrl, ResponseNonce = response.Nonce };
@@ -61,6 +36,42 @@ internal sealed class XdsState(MeshStore store)
         return answer;
     }
 
+    private static void Apply(MeshPartUpdate update, XdsResponse response)
+    {
+        foreach (var (_, _, model) in response.Taken)
+        {
+            Set(update, model);
+        }
+
+        foreach (var name in response.Removed)
+        {
+            Remove(update, response.TypeUrl, name);
+        }
+    }
+
+    private static void Remember(Dictionary<string, string> versions, XdsResponse response)
+    {
+        if (versions.Count == 0)
+        {
+            versions.EnsureCapacity(response.Taken.Count);
+        }
+
+        foreach (var (name, version, _) in response.Taken)
+        {
+            versions[name] = version;
+        }
+
+        foreach (var (name, _) in response.Refused)
+        {
+            versions.Remove(name);
+        }
+
+        foreach (var name in response.Removed)
+        {
+            versions.Remove(name);
+        }
+    }
+
     private Dictionary<string, string>? VersionsOf(string type) => type switch
     {
         XdsTypes.Address => _addresses,
@@ -68,31 +79,31 @@ internal sealed class XdsState(MeshStore store)
         _ => null,
     };
 
-    private static void Set(MeshSnapshotBuilder builder, object? model)
+    private static void Set(MeshPartUpdate update, object? model)
     {
         switch (model)
         {
             case Workload workload:
-                builder.Set(workload);
+                update.Set(workload);
                 break;
             case MeshService service:
-                builder.Set(service);
+                update.Set(service);
                 break;
             case AuthorizationPolicy policy:
-                builder.Set(policy);
+                update.Set(policy);
                 break;
         }
     }
 
     /// <summary>A name of an address is a workload's uid or a service's key; which of them only what is held can tell.</summary>
-    private static void Remove(MeshSnapshotBuilder builder, string type, string name)
+    private static void Remove(MeshPartUpdate update, string type, string name)
     {
         if (type == XdsTypes.Authorization)
         {
-            builder.RemovePolicy(name);
+            update.RemovePolicy(name);
             return;
         }
 
-        builder.RemoveWorkload(name).RemoveService(name);
+        update.RemoveWorkload(name).RemoveService(name);
     }
 }
