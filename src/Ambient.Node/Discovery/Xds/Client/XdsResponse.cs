@@ -2,7 +2,6 @@ using System.Buffers;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Workloads;
 using Google.Protobuf;
-using WireAddress = Ambient.Node.Protos.Workloads.Address;
 using WireAuthorization = Ambient.Node.Protos.Security.Authorization;
 
 namespace Ambient.Node.Discovery.Xds.Client;
@@ -133,13 +132,7 @@ internal sealed class XdsResponse
         Bytes += value.Length;
         if (type.SequenceEqual(XdsTypes.AddressUtf8))
         {
-            var address = WireAddress.Parser.ParseFrom(value);
-            return address.TypeCase switch
-            {
-                WireAddress.TypeOneofCase.Workload => addresses.Read(address.Workload),
-                WireAddress.TypeOneofCase.Service => addresses.Read(address.Service),
-                _ => throw new ResourceException("type: neither a workload nor a service"),
-            };
+            return addresses.Read(value);
         }
 
         return type.SequenceEqual(XdsTypes.AuthorizationUtf8) ? AuthorizationReader.Read(WireAuthorization.Parser.ParseFrom(value)) : null;

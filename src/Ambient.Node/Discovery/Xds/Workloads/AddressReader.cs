@@ -14,6 +14,31 @@ namespace Ambient.Node.Discovery.Xds.Workloads;
 internal sealed class AddressReader(StringPool strings)
 {
     private readonly ServicesPool _services = new(strings);
+    private readonly PlainWorkloadReader _plain = new(strings);
+
+    /// <summary>A workload or service from an Address message.</summary>
+    /// <exception cref="ResourceException">A field has no meaning here.</exception>
+    /// <exception cref="InvalidProtocolBufferException">It is no such message.</exception>
+    public object Read(ReadOnlySpan<byte> address)
+    {
+        if (_plain.Read(address) is { } plain)
+        {
+            return plain;
+        }
+
+        var wire = Wire.Address.Parser.ParseFrom(address);
+        switch (wire.TypeCase)
+        {
+            case Wire.Address.TypeOneofCase.Workload:
+                var workload = Read(wire.Workload);
+                _plain.Learn(address, workload);
+                return workload;
+            case Wire.Address.TypeOneofCase.Service:
+                return Read(wire.Service);
+            default:
+                throw new ResourceException("type: neither a workload nor a service");
+        }
+    }
 
     /// <summary>A workload.</summary>
     /// <exception cref="ResourceException">A field has no meaning here.</exception>

@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Text;
+
 namespace Ambient.Node.Discovery.Xds.Workloads;
 
 /// <summary>
@@ -7,7 +10,38 @@ namespace Ambient.Node.Discovery.Xds.Workloads;
 internal sealed class StringPool
 {
     private const int Most = 65536;
-    private readonly HashSet<string> _strings = new(StringComparer.Ordinal);
+    private const int MostInLookup = 256;
+    private readonly HashSet<string> _strings;
+    private readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> _spans;
+
+    /// <summary>Creates an empty pool.</summary>
+    public StringPool()
+    {
+        _strings = new HashSet<string>(StringComparer.Ordinal);
+        _spans = _strings.GetAlternateLookup<ReadOnlySpan<char>>();
+    }
+
+    /// <summary>The string of an ASCII text, the shared one where there is one; null when it is not ASCII.</summary>
+    public string? GetAscii(ReadOnlySpan<byte> text)
+    {
+        if (text.IsEmpty)
+        {
+            return "";
+        }
+
+        Span<char> chars = stackalloc char[MostInLookup];
+        if (text.Length > MostInLookup)
+        {
+            return Ascii.IsValid(text) ? Get(Encoding.ASCII.GetString(text)) : null;
+        }
+
+        if (Ascii.ToUtf16(text, chars, out var length) != OperationStatus.Done)
+        {
+            return null;
+        }
+
+        return _spans.TryGetValue(chars[..length], out var shared) ? shared : Get(chars[..length].ToString());
+    }
 
     /// <summary>An equal string, the shared one where there is one.</summary>
     public string Get(string text)

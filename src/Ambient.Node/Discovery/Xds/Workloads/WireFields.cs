@@ -12,9 +12,22 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
     private ReadOnlySpan<byte> _rest = message;
     private ReadOnlySpan<byte> _content;
     private bool _hasContent;
+    private readonly int _length = message.Length;
 
     /// <summary>Number of the field.</summary>
     public int Number { get; private set; }
+
+    /// <summary>Whether the field is a text, bytes or a message.</summary>
+    public readonly bool IsText => _hasContent;
+
+    /// <summary>Whether the field is a number of variable length, which is <see cref="Value"/>.</summary>
+    public bool IsNumber { get; private set; }
+
+    /// <summary>The field's number, where it is one of variable length; else 0.</summary>
+    public ulong Value { get; private set; }
+
+    /// <summary>Bytes of the message up to the end of the field.</summary>
+    public readonly int Position => _length - _rest.Length;
 
     /// <summary>The field's content, where it is a text, bytes or a message.</summary>
     /// <exception cref="InvalidDataException">It is a number.</exception>
@@ -36,11 +49,12 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
         var tag = Number32();
         Number = (int)(tag >> 3);
         _hasContent = false;
+        (IsNumber, Value) = (false, 0);
         _content = default;
         switch (Number == 0 ? -1 : (int)(tag & 7))
         {
             case 0:
-                _ = Varint();
+                (IsNumber, Value) = (true, Varint());
                 break;
             case 1:
                 _ = Take(sizeof(ulong));
