@@ -39,7 +39,7 @@ internal sealed class GatewayEntrance(RequestPlaces places, LocalWorkload self, 
     /// <summary>Compiles the place that all listeners of a gateway share.</summary>
     public static RequestPlaces PlacesOf(IMeshSnapshotProvider meshes, string gatewayKey) => new(
         meshes,
-        (mesh, _) => mesh.Requests.Gateways.TryGetValue(gatewayKey, out var gateway)
-            ? new RequestPlace(mesh, null, RequestPolicies.ForGateway(mesh, gateway), RequestRoutes.ForGateway(mesh, gateway))
+        (mesh, _, earlier) => mesh.Requests.Gateways.TryGetValue(gatewayKey, out var gateway)
+            ? CompiledPlace.Of(mesh, null, earlier, () => (RequestPolicies.ForGateway(mesh, gateway), RequestRoutes.ForGateway(mesh, gateway)))
             : null);
 }

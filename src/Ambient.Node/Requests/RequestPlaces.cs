@@ -4,11 +4,17 @@ using Ambient.Mesh;
 namespace Ambient.Node.Requests;
 
 /// <summary>
-/// Places of the newest snapshot, compiled when first asked for. A new snapshot starts an empty set, so what a request
-/// sees is consistent; lookups take no lock.
+/// Places of the newest snapshot, found when first asked for. A new snapshot starts an empty set, so what a request
+/// sees is consistent; what was compiled for an earlier one is taken over where its inputs are the same instances, so that an
+/// update of workloads compiles nothing. Lookups take no lock.
 /// </summary>
-internal sealed class RequestPlaces(IMeshSnapshotProvider meshes, Func<MeshSnapshot, string, RequestPlace?> compile)
+/// <param name="meshes">The mesh.</param>
+/// <param name="find">
+/// Finds the place of a key in a snapshot, given what was compiled for it before, or null; null when it is not there (any more).
+/// </param>
+internal sealed class RequestPlaces(IMeshSnapshotProvider meshes, Func<MeshSnapshot, string, CompiledPlace?, CompiledPlace?> find)
 {
+    private readonly ConcurrentDictionary<string, CompiledPlace> _compiled = new(StringComparer.Ordinal);
     private Generation _generation = new(MeshSnapshot.Empty);
 
     /// <summary>The place known by <paramref name="key"/> in the newest snapshot; null when it is not there.</summary>
@@ -18,18 +24,30 @@ internal sealed class RequestPlaces(IMeshSnapshotProvider meshes, Func<MeshSnaps
         var generation = Volatile.Read(ref _generation);
         if (generation.Mesh != mesh)
         {
-            // Losing this race only compiles a place twice.
+            // Losing this race only finds a place twice.
             generation = new Generation(mesh);
             Volatile.Write(ref _generation, generation);
         }
 
         if (!generation.Places.TryGetValue(key, out var place))
         {
-            place = compile(mesh, key);
+            place = Find(mesh, key);
             generation.Places.TryAdd(key, place);
         }
 
         return place;
+    }
+
+    private RequestPlace? Find(MeshSnapshot mesh, string key)
+    {
+        if (find(mesh, key, _compiled.GetValueOrDefault(key)) is not { } compiled)
+        {
+            _compiled.TryRemove(key, out _);
+            return null;
+        }
+
+        _compiled[key] = compiled;
+        return new RequestPlace(mesh, compiled.Service, compiled.Policies, compiled.Routes);
     }
 
     private sealed class Generation(MeshSnapshot mesh)

@@ -11,7 +11,7 @@ namespace Ambient.Node.Waypoint;
 /// <summary>Requests come to a waypoint inside tunnels: the tunnel says who sent them, and what for.</summary>
 internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gatewayKey, LocalWorkload self) : IRequestEntrance
 {
-    private readonly RequestPlaces _places = new(meshes, (mesh, key) => Compile(mesh, gatewayKey, self.Current, key));
+    private readonly RequestPlaces _places = new(meshes, (mesh, key, earlier) => Place(mesh, gatewayKey, self.Current, key, earlier));
 
     /// <inheritdoc/>
     public HeaderRules Headers => WaypointHeaderRules.Instance;
@@ -49,7 +49,7 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
         self.Current is { } own && mesh.Workloads.TryGetValue(then.Uid, out var now)
         && (ReferenceEquals(now, then) || WaypointResolver.IsBound(mesh, own, now));
 
-    private static RequestPlace? Compile(MeshSnapshot mesh, string gatewayKey, Workload? own, string serviceKey)
+    private static CompiledPlace? Place(MeshSnapshot mesh, string gatewayKey, Workload? own, string serviceKey, CompiledPlace? earlier)
     {
         if (own is null || !mesh.Requests.Gateways.TryGetValue(gatewayKey, out var gateway))
         {
@@ -58,11 +58,11 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
 
         if (serviceKey.Length == 0)
         {
-            return new RequestPlace(mesh, null, RequestPolicies.ForWaypoint(mesh, gateway, null), null);
+            return CompiledPlace.Of(mesh, null, earlier, () => (RequestPolicies.ForWaypoint(mesh, gateway, null), null));
         }
 
         return mesh.Services.TryGetValue(serviceKey, out var service) && WaypointResolver.IsBound(mesh, own, service)
-            ? new RequestPlace(mesh, service, RequestPolicies.ForWaypoint(mesh, gateway, service), RequestRoutes.ForService(mesh, service))
+            ? CompiledPlace.Of(mesh, service, earlier, () => (RequestPolicies.ForWaypoint(mesh, gateway, service), RequestRoutes.ForService(mesh, service)))
             : null;
     }
 }

@@ -1,0 +1,37 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Requests;
+
+namespace Ambient.Node.Requests;
+
+/// <summary>
+/// Policies and routes of one place, and what they were compiled from: they hold for every snapshot with the same
+/// instances of it. Holds no snapshot.
+/// </summary>
+/// <param name="Requests">Gateways, routes and policies.</param>
+/// <param name="Services">Services, which routes name.</param>
+/// <param name="Service">The service that the place stands for; null for workload-addressed traffic and gateways.</param>
+/// <param name="Policies">Policies.</param>
+/// <param name="Routes">Routes, or null where none can apply.</param>
+internal sealed record CompiledPlace(
+    RequestConfiguration Requests,
+    ImmutableDictionary<string, MeshService> Services,
+    MeshService? Service,
+    RequestPolicies Policies,
+    RequestRoutes? Routes)
+{
+    /// <summary>What <paramref name="earlier"/> was where nothing that it was compiled from has changed; compiled anew where something has.</summary>
+    public static CompiledPlace Of(
+        MeshSnapshot mesh, MeshService? service, CompiledPlace? earlier, Func<(RequestPolicies Policies, RequestRoutes? Routes)> compile)
+    {
+        if (earlier is not null
+            && ReferenceEquals(earlier.Requests, mesh.Requests) && ReferenceEquals(earlier.Services, mesh.Services) && ReferenceEquals(earlier.Service, service))
+        {
+            return earlier;
+        }
+
+        var (policies, routes) = compile();
+        return new CompiledPlace(mesh.Requests, mesh.Services, service, policies, routes);
+    }
+}
