@@ -112,7 +112,7 @@ internal static class MeshServer
 
     private static string HostOf(int service) => $"svc-{service}.ns-{service % 200}.svc.cluster.local";
 
-    private static string KeyOf(int service) => $"ns-{service % 200}/{HostOf(service)}";
+    internal static string KeyOf(int service) => $"ns-{service % 200}/{HostOf(service)}";
 
     private static Resource Resource(Address address) => new()
     {

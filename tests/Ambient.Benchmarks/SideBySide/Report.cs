@@ -29,6 +29,7 @@ internal sealed class Report(Figures figures)
         Hop();
         InPodSection.Report(this);
         MeshSection.Report(this, figures);
+        StartSection.Report(this, figures);
         _text.Append(CultureInfo.InvariantCulture, $"\nTargets missed: {_under}.\n");
         return _text.ToString();
     }

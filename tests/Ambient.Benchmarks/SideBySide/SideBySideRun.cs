@@ -91,6 +91,12 @@ internal static class SideBySideRun
                 }
             }
 
+            if (options.Has("start") && options.Contenders.Contains(ZtunnelPair.Name))
+            {
+                Console.WriteLine("start");
+                await TryAsync("start", failures, new StartSection(options, network, figures, folder, cancellationToken).RunAsync);
+            }
+
             if (options.Has("inpod"))
             {
                 Console.WriteLine("inpod");

@@ -134,6 +134,6 @@ public sealed class LocalConfigTests
     private static (MeshTranslation Mesh, IReadOnlyList<ConfigurationError> Errors) Read(string yaml)
     {
         var errors = new ConfigurationErrors { File = "local.yaml" };
-        return (new LocalConfigReader(errors).Read(new StringReader(yaml)), errors.Items);
+        return (new LocalConfigReader(errors).Read(() => new StringReader(yaml)), errors.Items);
     }
 }

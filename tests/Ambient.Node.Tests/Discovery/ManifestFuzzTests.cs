@@ -47,7 +47,7 @@ public sealed class ManifestFuzzTests
         Mutate(original, rounds: 400, text =>
         {
             var errors = new ConfigurationErrors { File = "fuzz.yaml" };
-            new LocalConfigReader(errors).Read(new StringReader(text));
+            new LocalConfigReader(errors).Read(() => new StringReader(text));
             AssertPlaces(errors);
         });
     }

@@ -23,6 +23,13 @@ internal sealed class ConfigurationErrors
     /// <summary>Adds an error at a node of the current file.</summary>
     public void Add(YamlNode at, string field, string message) => Add(new ConfigurationError(File, at.Line, at.Column, Subject, field, message));
 
+    /// <summary>Forgets what was found, before the same text is read again.</summary>
+    public void Clear()
+    {
+        _errors.Clear();
+        (Count, Subject) = (0, "");
+    }
+
     /// <summary>Adds an error.</summary>
     public void Add(ConfigurationError error)
     {

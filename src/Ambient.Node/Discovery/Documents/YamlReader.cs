@@ -8,7 +8,7 @@ namespace Ambient.Node.Discovery.Documents;
 /// was asked for, so a large file streams. Every way in which the text can be wrong surfaces as
 /// <see cref="YamlReadException"/> with its place.
 /// </summary>
-internal sealed class YamlReader
+internal sealed class YamlReader : IYamlReader
 {
     private readonly Parser _parser;
     private readonly YamlLimits _limits;
@@ -25,15 +25,15 @@ internal sealed class YamlReader
         Advance();
     }
 
-    /// <summary>Line of the next node, from 1.</summary>
+    /// <inheritdoc/>
     public int Line => (int)Current.Start.Line;
 
-    /// <summary>Column of the next node, from 1.</summary>
+    /// <inheritdoc/>
     public int Column => (int)Current.Start.Column;
 
     private ParsingEvent Current => _parser.Current!;
 
-    /// <summary>Goes to the next document; false at the end of the text.</summary>
+    /// <inheritdoc/>
     public bool NextDocument()
     {
         if (Current is DocumentEnd)
@@ -56,7 +56,7 @@ internal sealed class YamlReader
         return true;
     }
 
-    /// <summary>Enters a mapping whose values the caller reads one by one with <see cref="NextKey"/>; false when the next node is something else.</summary>
+    /// <inheritdoc/>
     public bool EnterMapping()
     {
         if (Current is not MappingStart)
@@ -68,7 +68,7 @@ internal sealed class YamlReader
         return true;
     }
 
-    /// <summary>The next key of the mapping entered last, or null at its end.</summary>
+    /// <inheritdoc/>
     public YamlScalar? NextKey()
     {
         if (Current is MappingEnd)
@@ -80,7 +80,7 @@ internal sealed class YamlReader
         return ReadKey();
     }
 
-    /// <summary>Enters a sequence whose items the caller reads one by one while <see cref="NextItem"/>; false when the next node is something else.</summary>
+    /// <inheritdoc/>
     public bool EnterSequence()
     {
         if (Current is not SequenceStart)
@@ -92,7 +92,7 @@ internal sealed class YamlReader
         return true;
     }
 
-    /// <summary>Whether the sequence entered last has another item; leaves it when not.</summary>
+    /// <inheritdoc/>
     public bool NextItem()
     {
         if (Current is SequenceEnd)
@@ -104,7 +104,7 @@ internal sealed class YamlReader
         return true;
     }
 
-    /// <summary>Reads the next node whole.</summary>
+    /// <inheritdoc/>
     public YamlNode ReadNode()
     {
         var start = Current;

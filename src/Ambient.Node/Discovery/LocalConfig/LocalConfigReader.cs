@@ -17,33 +17,64 @@ internal sealed class LocalConfigReader(ConfigurationErrors errors)
     private readonly List<AuthorizationPolicy> _policies = [];
     private readonly LocalWorkloadReader _workloadReader = new();
 
-    /// <summary>Reads the whole text. The result is only to be used when no error was noted.</summary>
-    public MeshTranslation Read(TextReader text, CancellationToken cancellationToken = default)
+    /// <summary>
+    /// Reads the whole text, which <paramref name="open"/> gives from its beginning; a second time when it needs more of YAML than
+    /// <see cref="PlainYamlReader"/> knows. The result is only to be used when no error was noted.
+    /// </summary>
+    public MeshTranslation Read(Func<TextReader> open, CancellationToken cancellationToken = default)
     {
         try
         {
-            var yaml = new YamlReader(text, YamlLimits.LocalConfig);
-            if (yaml.NextDocument())
+            using var text = open();
+            ReadDocument(new PlainYamlReader(text, YamlLimits.LocalConfig), cancellationToken);
+            if (errors.Count == 0)
             {
-                ReadSections(yaml, cancellationToken);
-                if (yaml.NextDocument())
-                {
-                    errors.Add(new ConfigurationError(errors.File, yaml.Line, yaml.Column, "", "", "a second document; expected one"));
-                }
+                return Result();
             }
+        }
+        catch (PlainYamlException)
+        {
+        }
+
+        // Also a text with errors: one reader is the judge of what is wrong with it.
+        errors.Clear();
+        _workloads.Clear();
+        _services.Clear();
+        _policies.Clear();
+        try
+        {
+            using var text = open();
+            ReadDocument(new YamlReader(text, YamlLimits.LocalConfig), cancellationToken);
         }
         catch (YamlReadException e)
         {
             errors.Add(new ConfigurationError(errors.File, e.Line, e.Column, "", "", e.Message));
         }
 
+        return Result();
+    }
+
+    private MeshTranslation Result()
+    {
         ReportTwins(_workloads, workload => workload.Uid, "workload");
         ReportTwins(_services, service => service.Key, "service");
         ReportTwins(_policies, policy => policy.Key, "policy");
         return new MeshTranslation(_workloads, _services, _policies, RequestConfiguration.Empty);
     }
 
-    private void ReadSections(YamlReader yaml, CancellationToken cancellationToken)
+    private void ReadDocument(IYamlReader yaml, CancellationToken cancellationToken)
+    {
+        if (yaml.NextDocument())
+        {
+            ReadSections(yaml, cancellationToken);
+            if (yaml.NextDocument())
+            {
+                errors.Add(new ConfigurationError(errors.File, yaml.Line, yaml.Column, "", "", "a second document; expected one"));
+            }
+        }
+    }
+
+    private void ReadSections(IYamlReader yaml, CancellationToken cancellationToken)
     {
         if (!yaml.EnterMapping())
         {
@@ -77,7 +108,7 @@ internal sealed class LocalConfigReader(ConfigurationErrors errors)
         }
     }
 
-    private void ReadList(YamlReader yaml, YamlScalar section, Action<FieldReader> read, CancellationToken cancellationToken)
+    private void ReadList(IYamlReader yaml, YamlScalar section, Action<FieldReader> read, CancellationToken cancellationToken)
     {
         if (!yaml.EnterSequence())
         {
