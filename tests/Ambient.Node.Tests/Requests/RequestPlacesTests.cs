@@ -4,6 +4,7 @@ using Ambient.Node.Requests;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
 using Xunit;
+using MeshGateway = Ambient.Mesh.Gateway;
 
 namespace Ambient.Node.Tests.Requests;
 
@@ -11,7 +12,7 @@ namespace Ambient.Node.Tests.Requests;
 public sealed class RequestPlacesTests
 {
     private static readonly MeshService s_service = new() { Name = "s", Namespace = "ns", Hostname = "s.ns.svc.cluster.local" };
-    private static readonly Ambient.Mesh.Gateway s_gateway = new() { Name = "w", Namespace = "ns", ClassName = "istio-waypoint", Listeners = [] };
+    private static readonly MeshGateway s_gateway = new() { Name = "w", Namespace = "ns", ClassName = "istio-waypoint", Listeners = [] };
     private readonly MeshStore _store = new();
     private readonly RequestPlaces _places;
     private int _compiled;

@@ -1,0 +1,59 @@
+using System.Collections.Immutable;
+
+namespace Ambient.Mesh;
+
+/// <summary>Objects of one kind by key; changes can be undone until they are committed.</summary>
+internal sealed class PartItems<T>
+    where T : class
+{
+    private readonly Dictionary<string, T> _held;
+    private readonly List<(string Key, T? Before)> _undo = [];
+
+    internal PartItems(ImmutableDictionary<string, T> held) => _held = new Dictionary<string, T>(held, StringComparer.Ordinal);
+
+    internal IEnumerable<string> Keys => _held.Keys;
+
+    internal T? Find(string key) => _held.GetValueOrDefault(key);
+
+    /// <summary>Sets an object, or removes it when null; false when it was the same before.</summary>
+    internal bool Set(string key, T? item)
+    {
+        var before = _held.GetValueOrDefault(key);
+        if (Equals(before, item))
+        {
+            return false;
+        }
+
+        _undo.Add((key, before));
+        Put(key, item);
+        return true;
+    }
+
+    internal void Commit()
+    {
+        _undo.Clear();
+        _undo.TrimExcess();
+    }
+
+    internal void Rollback()
+    {
+        for (var i = _undo.Count - 1; i >= 0; i--)
+        {
+            Put(_undo[i].Key, _undo[i].Before);
+        }
+
+        Commit();
+    }
+
+    private void Put(string key, T? item)
+    {
+        if (item is null)
+        {
+            _held.Remove(key);
+        }
+        else
+        {
+            _held[key] = item;
+        }
+    }
+}
