@@ -8,13 +8,10 @@ using Microsoft.Extensions.Hosting;
 
 var folder = Directory.CreateTempSubdirectory("own-ztunnel-").FullName;
 var mesh = Directory.CreateDirectory(Path.Combine(folder, "mesh")).FullName;
-await File.WriteAllTextAsync(Path.Combine(mesh, "mesh.yaml"), $$"""
+await File.WriteAllTextAsync(Path.Combine(mesh, "mesh.yaml"), """
     apiVersion: v1
     kind: Namespace
     metadata: {name: own, labels: {istio.io/dataplane-mode: ambient}}
-    {{Deployment("friend", 2)}}
-    {{Deployment("stranger", 3)}}
-    {{Deployment("web", 4)}}
     ---
     apiVersion: v1
     kind: Service
@@ -27,7 +24,8 @@ await File.WriteAllTextAsync(Path.Combine(mesh, "mesh.yaml"), $$"""
     spec:
       selector: {matchLabels: {app: web}}
       rules: [{from: [{source: {principals: [cluster.local/ns/own/sa/friend]}}]}]
-    """);
+
+    """ + Deployment("friend", 2) + Deployment("stranger", 3) + Deployment("web", 4));
 
 var builder = Host.CreateApplicationBuilder(args);
 builder.AddAmbientMesh()
@@ -74,18 +72,19 @@ async Task ServeAsync()
     }
 }
 
-static string Deployment(string name, int last) => $$"""
+static string Deployment(string name, int last) => """
     ---
     apiVersion: v1
     kind: ServiceAccount
-    metadata: {name: {{name}}, namespace: own}
+    metadata: {name: NAME, namespace: own}
     ---
     apiVersion: apps/v1
     kind: Deployment
-    metadata: {name: {{name}}, namespace: own}
+    metadata: {name: NAME, namespace: own}
     spec:
-      selector: {matchLabels: {app: {{name}}}}
+      selector: {matchLabels: {app: NAME}}
       template:
-        metadata: {labels: {app: {{name}}}, annotations: {ambient.dev/address: 127.77.9.{{last}}}}
-        spec: {serviceAccountName: {{name}}, containers: [{name: app, image: app}]}
-    """;
+        metadata: {labels: {app: NAME}, annotations: {ambient.dev/address: 127.77.9.LAST}}
+        spec: {serviceAccountName: NAME, containers: [{name: app, image: app}]}
+
+    """.Replace("NAME", name).Replace("LAST", last.ToString());
