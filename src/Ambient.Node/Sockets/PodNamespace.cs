@@ -6,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Ambient.Node.Sockets;
 
 /// <summary>A pod's network namespace, held open by a descriptor: it stays while this is open, whoever else lets go of it.</summary>
-internal sealed partial class PodNamespace : IDisposable
+public sealed partial class PodNamespace : IDisposable
 {
     private const string OwnPath = "/proc/self/ns/net";
     private const int NetworkNamespaceType = 0x40000000;

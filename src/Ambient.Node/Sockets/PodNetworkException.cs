@@ -1,7 +1,7 @@
 namespace Ambient.Node.Sockets;
 
 /// <summary>A pod's network cannot be opened or programmed; the message says what is missing.</summary>
-internal sealed class PodNetworkException : Exception
+public sealed class PodNetworkException : Exception
 {
     /// <summary>Creates it with a message for the operator.</summary>
     public PodNetworkException(string message, Exception? cause = null)

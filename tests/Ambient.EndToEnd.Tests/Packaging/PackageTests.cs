@@ -53,6 +53,27 @@ public sealed class PackageTests(PackageTests.Packed packed) : IClassFixture<Pac
             said.Where(line => line.StartsWith("PASS ", StringComparison.Ordinal)).Select(line => line[5..]).Order(StringComparer.Ordinal));
     }
 
+    [SkippableFact]
+    public async Task Packed_AsAZtunnelOfOnesOwn_CarriesConnectionsAndEnforcesPolicies()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "build.sh is for Linux");
+        var program = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "tests", "Ambient.EndToEnd.Tests", "Packaging", "OwnZtunnel", "Program.cs"));
+        var version = await packed.Version.Value;
+        var project = WriteProject(version, "own", new Dictionary<string, string> { ["Program.cs"] = program });
+        await RunAsync("dotnet", ["build", project, "-v", "quiet", "-tl:off", "-nodeReuse:false"], TimeSpan.FromMinutes(5), Variables());
+
+        await using var own = ChildProcess.Start("own", _folder, "bash", ["-c", "cd \"$0\" && exec dotnet out/own.dll", Path.GetDirectoryName(project)!], Variables());
+        await Stage.UntilAsync(() => Task.FromResult(own.HasExited || own.Since(0).Contains("STOPPED")), TimeSpan.FromSeconds(120), CancellationToken.None);
+        var said = own.Since(0);
+
+        Assert.Equal(
+            ["friend: hi", "stranger: refused", "STOPPED"],
+            said.Where(line => line.StartsWith("friend:", StringComparison.Ordinal) || line.StartsWith("stranger:", StringComparison.Ordinal) || line == "STOPPED"));
+
+        // By the application's own console logger.
+        Assert.Contains(said, line => line.Contains("Ambient.Node.access", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void ReadFiles_OfTheReadme_FindsTheWholeQuickStart()
     {

@@ -1,7 +1,7 @@
 namespace Ambient.Node.Capture.PodNetwork;
 
 /// <summary>What of a pod's traffic is led through ztunnel.</summary>
-internal sealed record PodCapture
+public sealed record PodCapture
 {
     /// <summary>Everything, as for most pods.</summary>
     public static PodCapture All { get; } = new();

@@ -5,7 +5,7 @@ using Ambient.Node.Sockets;
 namespace Ambient.Node.Capture.PodNetwork;
 
 /// <summary>Writes the redirection of a pod into its network namespace, and takes it out again. Doing either twice is doing it once.</summary>
-internal static class PodRedirection
+public static class PodRedirection
 {
     /// <summary>Installs the rules: the nft table at once and whole, then the route by which answers to spoofed sources come back.</summary>
     /// <exception cref="PodNetworkException">A tool or a capability is missing, or the kernel refused; the message says which.</exception>

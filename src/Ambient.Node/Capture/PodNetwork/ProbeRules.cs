@@ -7,7 +7,7 @@ namespace Ambient.Node.Capture.PodNetwork;
 /// The node's side of probes: what processes of the node itself send to its captured pods comes from an address that
 /// <see cref="PodRules"/> lets pass, so that a kubelet reaches a pod whatever the mesh says.
 /// </summary>
-internal static class ProbeRules
+public static class ProbeRules
 {
     private const string Table = "ambient_probes";
 

@@ -8,4 +8,4 @@ namespace Ambient.Node.Capture.PodNetwork;
 /// <param name="Name">Its name.</param>
 /// <param name="ServiceAccount">Its service account.</param>
 /// <param name="Network">Its network namespace; null when the server does not have it (any more), for a ztunnel to keep what it has.</param>
-internal sealed record ZdsPod(string Uid, string Namespace, string Name, string ServiceAccount, PodNamespace? Network);
+public sealed record ZdsPod(string Uid, string Namespace, string Name, string ServiceAccount, PodNamespace? Network);

@@ -10,7 +10,7 @@ namespace Ambient.Node.Capture.PodNetwork;
 /// network namespaces. A ztunnel that connects is told of all; one that came before it hears of removals only, since it is on its way
 /// out (reference/ztunnel.md 8.1). Drives tests and the walkthrough; on a cluster the CNI does this.
 /// </summary>
-internal sealed partial class ZdsServer : IAsyncDisposable
+public sealed partial class ZdsServer : IAsyncDisposable
 {
     private readonly Socket _listener;
     private readonly string _path;
