@@ -45,13 +45,6 @@ internal sealed class ConfigurationErrors
         (Count, Subject) = (0, "");
     }
 
-    /// <summary>Forgets what was found, before the same text is read again.</summary>
-    public void Clear()
-    {
-        _errors.Clear();
-        (Count, Subject) = (0, "");
-    }
-
     /// <summary>Adds an error.</summary>
     public void Add(ConfigurationError error)
     {
