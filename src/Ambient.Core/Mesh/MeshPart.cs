@@ -1,5 +1,3 @@
-using Ambient.Mesh.Parts;
-
 namespace Ambient.Mesh;
 
 /// <summary>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Ambient.Mesh.Parts;
 
 namespace Ambient.Mesh;
 

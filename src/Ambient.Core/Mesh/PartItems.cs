@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Ambient.Mesh.Parts;
+namespace Ambient.Mesh;
 
 /// <summary>Objects of one kind by key; changes can be undone until they are committed.</summary>
 internal sealed class PartItems<T>

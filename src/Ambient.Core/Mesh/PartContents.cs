@@ -1,4 +1,4 @@
-namespace Ambient.Mesh.Parts;
+namespace Ambient.Mesh;
 
 /// <summary>The objects that one part of a mesh holds, whether they are in the mesh or an earlier part's are.</summary>
 internal sealed class PartContents
