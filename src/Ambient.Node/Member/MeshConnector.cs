@@ -30,7 +30,7 @@ public sealed class MeshConnector
     internal MeshConnector(MeshMember member, IOptions<AmbientMeshOptions> options)
     {
         _member = member;
-        _names = new NameRules(options.Value.ClusterDomain);
+        _names = new NameRules(options.Value.ClusterDomain, PodNames: options.Value.Manifests is not null);
     }
 
     /// <summary>Connects to where a request wants to go.</summary>

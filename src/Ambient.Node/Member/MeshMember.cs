@@ -7,6 +7,7 @@ using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Lifetime;
+using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests.Upstreams;
 using Microsoft.Extensions.Hosting;
@@ -142,7 +143,8 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         }
         catch (OperationCanceledException e) when (patience.HasPassed)
         {
-            throw new InvalidOperationException($"the mesh was not known within {_options.StartTimeout} (Ambient:StartTimeout)", e);
+            throw new InvalidOperationException(
+                $"the mesh was not known within {_options.StartTimeout} (Ambient:StartTimeout){(e.InnerException is MeshSourceException wrong ? $": {wrong.Message}" : "")}", e);
         }
     }
 

@@ -107,7 +107,7 @@ public sealed class ManifestErrorTests
             ---
             just a text
             """);
-        Assert.Equal([(7, "spec.ports[0].port"), (9, "spec.ports[1].protocol"), (14, "metadata.name"), (16, "")], errors.Select(e => (e.Line, e.Field)));
+        Assert.Equal([(7, "spec.ports[0].port"), (7, "spec.ports[0].name"), (9, "spec.ports[1].protocol"), (14, "metadata.name"), (16, "")], errors.Select(e => (e.Line, e.Field)));
     }
 
     [Fact]

@@ -138,10 +138,10 @@ public sealed class PodControllerTests
             spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: main}]}
             """);
         var client = mesh.Workloads.Values.First(workload => workload.Name == "web-0");
-        var resolved = MeshNames.Resolve(mesh, client, name, new NameRules("cluster.local"), AddressFamily.InterNetwork, new Random(1));
+        var resolved = MeshNames.Resolve(mesh, client, name, new NameRules("cluster.local", PodNames: true), AddressFamily.InterNetwork, new Random(1));
         var pod = mesh.Workloads.Values.SingleOrDefault(workload => workload.Name == expected);
         Assert.Equal(pod?.Addresses[0], resolved);
-        var answer = MeshNames.Lookup(mesh, client, name.TrimEnd('.').ToLowerInvariant(), AddressFamily.InterNetwork, new NameRules("cluster.local"));
+        var answer = MeshNames.Lookup(mesh, client, name.TrimEnd('.').ToLowerInvariant(), AddressFamily.InterNetwork, new NameRules("cluster.local", PodNames: true));
         Assert.Equal(pod?.Addresses[0], answer?.Addresses.Single());
     }
 
@@ -178,7 +178,7 @@ public sealed class PodControllerTests
             }.Select(alias => $"---\napiVersion: v1\nkind: Service\nmetadata: {{name: {alias.Item1}, namespace: app}}\nspec: {{type: ExternalName, externalName: {alias.Item2}{alias.Item3}}}")) +
             "\n---\napiVersion: v1\nkind: Service\nmetadata: {name: echo, namespace: app}\nspec: {selector: {app: echo}, ports: [{name: http, port: 80}]}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: client, namespace: app}\n");
         var client = mesh.Workloads.Values.First(workload => workload.Name == "client");
-        var resolved = MeshNames.Resolve(mesh, client, name, new NameRules("cluster.local"), AddressFamily.InterNetwork, new Random(1));
+        var resolved = MeshNames.Resolve(mesh, client, name, new NameRules("cluster.local", PodNames: true), AddressFamily.InterNetwork, new Random(1));
         var service = mesh.Services.Values.SingleOrDefault(service => service.Name == expected);
         Assert.Equal(service?.Vips[0].Address, resolved);
     }

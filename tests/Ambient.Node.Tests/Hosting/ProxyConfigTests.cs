@@ -91,7 +91,7 @@ public sealed class ProxyConfigTests : IDisposable
 
     [Theory]
     [InlineData("[1, 2]", "expected an object")]
-    [InlineData("a: [", "PROXY_CONFIG:2:1: ")]
+    [InlineData("a: [", "PROXY_CONFIG:1:5: ")]
     [InlineData("\u0001", "PROXY_CONFIG:1:")]
     public void WhatIsNoObject_IsRefused(string text, string error)
     {

@@ -422,7 +422,8 @@ public sealed class WaypointServerTests : IAsyncLifetime
         await using var client = new HboneClient(new HboneClientOptions(), _mesh.Svids);
         await using var tunnel = await OpenAsync(client, $"{service.Vips[0].Address}:81", TestMesh.Id("sleep"));
         await tunnel.Output.WriteAsync("GET /raw HTTP/1.0\r\n\r\n"u8.ToArray());
-        await tunnel.Output.CompleteAsync();
+
+        // Not ended here: our end is handed on to the pod, and Kestrel takes a client's end for its going away.
         using var reader = new StreamReader(tunnel.AsStream());
         Assert.Contains("hello from a-0", await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(60)), StringComparison.Ordinal);
         Assert.DoesNotContain("x-request-id", Assert.Single(pod.Requests).Headers.Keys);

@@ -119,7 +119,16 @@ public sealed class TestAuthority : ICertificateAuthority
     /// <summary>Writes the root and its key where an <see cref="EmbeddedAuthority"/> of that folder finds them: a host then issues under this root.</summary>
     public void SaveRoot(string folder)
     {
-        Directory.CreateDirectory(folder);
+        // As the authority wants it: open to nobody else.
+        if (OperatingSystem.IsWindows())
+        {
+            Directory.CreateDirectory(folder);
+        }
+        else
+        {
+            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+
         var key = Path.Combine(folder, "root-key.pem");
         File.WriteAllText(key, _signer.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
         if (!OperatingSystem.IsWindows())

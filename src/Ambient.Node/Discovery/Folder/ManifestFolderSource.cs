@@ -77,9 +77,11 @@ internal sealed class ManifestFolderSource : IMeshSource
         {
             await _first.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (_firstErrors is { } errors)
+        catch (OperationCanceledException e) when (_firstErrors is { } errors)
         {
-            throw new MeshSourceException($"{_folder.Path} cannot be the mesh: {errors.Count} error(s)", errors.Items);
+            // Whoever gave up is told what it was that was waited for.
+            throw new OperationCanceledException(
+                e.Message, new MeshSourceException($"{_folder.Path} cannot be the mesh: {errors.Count} error(s)", errors.Items), cancellationToken);
         }
     }
 

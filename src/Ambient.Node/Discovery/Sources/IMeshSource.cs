@@ -13,8 +13,10 @@ public interface IMeshSource : IAsyncDisposable
     /// </summary>
     /// <param name="cancellationToken">Gives up waiting for the first mesh.</param>
     /// <exception cref="MeshSourceException">
-    /// The source cannot work: it does not exist, or is read once and is wrong; or waiting was given up while what it holds was wrong.
+    /// The source cannot work: it does not exist, or is read once and is wrong.
     /// </exception>
-    /// <exception cref="OperationCanceledException">Waiting was given up before anything was known.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// Waiting was given up; the inner exception is a <see cref="MeshSourceException"/> where what the source holds was wrong.
+    /// </exception>
     Task StartAsync(CancellationToken cancellationToken);
 }

@@ -30,7 +30,7 @@ internal static class ZtunnelAdmin
         HostLoggerFactory loggers, Shutdown shutdown)
     {
         var debug = new DebugEndpoints(connections);
-        var names = new NameRules(options.Host.ClusterDomain, null, options.PreferredServiceNamespace, options.Host.IPv6Enabled);
+        var names = new NameRules(options.Host.ClusterDomain, null, options.PreferredServiceNamespace, options.Host.IPv6Enabled, options.Host.Manifests is not null);
         var explain = new ExplainEndpoint(mesh, demand, options.Host.Network, names);
         return new HostEndpoints("ztunnel", Links, new ConfigDump(options, mesh, svids, connections, pods).WriteAsync, Own, loggers, shutdown);
 

@@ -180,7 +180,7 @@ internal sealed class ZtunnelHost : IHostedProxy
         // 4. The engines and the listeners: bound now where they can be, so that a conflict stops the start.
         var resolver = ResolverConfig.Read();
         var names = new NameRules(
-            host.ClusterDomain, options.Mode == ZtunnelMode.Dedicated ? resolver.Search : null, options.PreferredServiceNamespace, host.IPv6Enabled);
+            host.ClusterDomain, options.Mode == ZtunnelMode.Dedicated ? resolver.Search : null, options.PreferredServiceNamespace, host.IPv6Enabled, host.Manifests is not null);
         var dnsReady = options.AnswersNames ? _readiness.Require("dns proxy") : null;
         var parts = new EngineParts
         {

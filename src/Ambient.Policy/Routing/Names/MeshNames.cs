@@ -148,7 +148,7 @@ public static class MeshNames
     private static (Workload Pod, MeshService Service)? FindPod(MeshSnapshot mesh, Workload client, string hostname, NameRules rules)
     {
         var dot = hostname.IndexOf('.', StringComparison.Ordinal);
-        if (dot <= 0 || !IsOfCluster(hostname, rules.ClusterDomain)
+        if (!rules.PodNames || dot <= 0 || !IsOfCluster(hostname, rules.ClusterDomain)
             || Best(mesh.ServicesOfHostname(hostname[(dot + 1)..]), client.Namespace, rules) is not { Vips.IsEmpty: true } service)
         {
             return null;

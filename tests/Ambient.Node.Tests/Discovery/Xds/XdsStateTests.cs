@@ -82,7 +82,7 @@ public sealed class XdsStateTests
     }
 
     [Fact]
-    public void RefusedUpdate_LeavesWhatWasHeld_AndItsVersionIsForgotten()
+    public void RefusedUpdate_LeavesWhatWasHeld_AndItsVersionStaysQuoted()
     {
         Apply([XdsKit.Workload("a")]);
 
@@ -90,7 +90,7 @@ public sealed class XdsStateTests
 
         Assert.NotNull(answer.ErrorDetail);
         Assert.Single(_store.Current.Workloads[XdsKit.Uid("a")].Addresses);
-        Assert.Empty(_state.Versions(XdsTypes.Address));
+        Assert.Equal("1", Assert.Single(_state.Versions(XdsTypes.Address)).Value);
     }
 
     [Theory]
