@@ -125,8 +125,8 @@ public sealed class RealYamlTests
     [InlineData("a-name-of-16-char", "1 to 15")]
     [InlineData("-http", "must not stand")]
     [InlineData("70000", "from 0 to 65535")]
-    [InlineData("8.5", "from 0 to 65535")]
-    [InlineData("true", "from 0 to 65535")]
+    [InlineData("8.5", "expected ")]
+    [InlineData("true", "expected ")]
     public void TargetPort_ThatKubernetesRefuses_IsAnError(string value, string message)
     {
         var error = Assert.Single(ManifestText.Errors($"apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{ports: [{{name: http, port: 80, targetPort: {value}}}]}}\n"));
