@@ -5,7 +5,8 @@ using Ambient.Identity;
 namespace Ambient.Certificates;
 
 /// <summary>
-/// The root of an <see cref="EmbeddedAuthority"/> on disk: <c>root-cert.pem</c> and <c>root-key.pem</c> in a folder of mode 0700.
+/// The root of an <see cref="EmbeddedAuthority"/> on disk: <c>root-cert.pem</c> and <c>root-key.pem</c> in a folder of this user's, of mode 0700.
+/// A folder that is somebody else's, or open to others, is refused rather than changed: who could write to it may have done so already.
 /// Several processes may start at once: one makes the root under a file lock, the others find it. The key is renamed into
 /// place before the certificate, so a certificate that is there has its key.
 /// </summary>
@@ -64,10 +65,30 @@ internal sealed class RootFolder
             return;
         }
 
+        // Looked at after it was made, too: somebody else may have been quicker.
         Directory.CreateDirectory(_folder, OwnerOnlyFolder);
-        if ((File.GetUnixFileMode(_folder) & Others) != 0)
+        if (FolderOwner.IsSupported)
         {
-            File.SetUnixFileMode(_folder, OwnerOnlyFolder);
+            var (owner, isLink) = FolderOwner.Of(_folder);
+            if (isLink)
+            {
+                throw new CertificateAuthorityException($"embedded authority: folder {_folder} is a symbolic link; name the folder that it leads to");
+            }
+
+            if (owner != FolderOwner.Ourselves())
+            {
+                throw new CertificateAuthorityException(
+                    $"embedded authority: folder {_folder} belongs to user {owner}, who could put another root there, and this process is user {FolderOwner.Ourselves()}; "
+                    + $"chown it to {FolderOwner.Ourselves()}, or name a folder that does not exist yet, inside one that others cannot change");
+            }
+        }
+
+        var mode = File.GetUnixFileMode(_folder);
+        if ((mode & Others) != 0)
+        {
+            throw new CertificateAuthorityException(
+                $"embedded authority: folder {_folder} is open to others (mode {Convert.ToString((int)mode, 8)}), and whoever reads the key in it can be anyone in the mesh; "
+                + $"chmod 700 {_folder}, or name a folder that does not exist yet, which is then made for the owner alone");
         }
     }
 

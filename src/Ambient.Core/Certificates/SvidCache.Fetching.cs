@@ -203,10 +203,13 @@ public sealed partial class SvidCache
         slot.Backoff = default;
 
         // The same again: the authority has nothing newer yet, and tells when it has. Asking every second would bring nothing.
-        // Half-life lies in the past when the authority's clock is far behind ours; then every fetch would call for the next at once.
+        // Half-life lies in the past when the authority's clock is behind ours, or when it dates back (istiod by two minutes) what lives no
+        // longer than that. So never before a quarter of what is left: three more tries fit into the rest.
         var now = _time.GetUtcNow();
-        var earliest = now + TimeSpan.FromTicks(Math.Min((svid.NotAfter - now).Ticks / 2, TimeSpan.TicksPerSecond));
-        var due = same ? now + ((svid.NotAfter - now) / 2) : svid.HalfLife;
+        var left = svid.NotAfter - now;
+        var atLeast = left / 2 < TimeSpan.FromSeconds(1) ? left / 2 : TimeSpan.FromSeconds(1);
+        var earliest = now + (left / 4 > atLeast ? left / 4 : atLeast);
+        var due = same ? now + (left / 2) : svid.HalfLife;
         Schedule_NeedsLock(slot, due > earliest ? due : earliest);
     }
 

@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Authorities;
 
 /// <summary>
-/// Istio's certificate service (reference/ztunnel.md 7): a new key and a signing request for each certificate. Whether istiod signs for
+/// Istio's certificate service (istio.v1.auth.IstioCertificateService): a new key and a signing request for each certificate. Whether istiod signs for
 /// another identity than the caller's is its own decision: the node's account must be trusted there, and the workload be on the node.
 /// </summary>
 internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposable
@@ -116,7 +116,7 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
         catch (RpcException e)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            throw new CertificateAuthorityException($"signing gRPC error ({e.StatusCode}): {e.Status.Detail}", e);
+            throw new CertificateAuthorityException($"signing gRPC error ({e.StatusCode}): {e.Status.Detail}{channel!.HintFor(e)}", e);
         }
         catch (ControlPlaneException e)
         {

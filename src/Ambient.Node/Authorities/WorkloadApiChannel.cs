@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Ambient.Node.ControlPlane;
 using Grpc.Core;
 using Grpc.Net.Client;
 
@@ -24,7 +25,7 @@ internal static class WorkloadApiChannel
             UseProxy = false,
             UseCookies = false,
             AllowAutoRedirect = false,
-            ConnectCallback = async (_, cancellationToken) => await ConnectAsync(address, cancellationToken).ConfigureAwait(false),
+            ConnectCallback = (_, cancellationToken) => GrpcSocket.ConnectAsync(address.EndPoint, cancellationToken),
         },
     });
 
@@ -52,30 +53,5 @@ internal static class WorkloadApiChannel
     {
         const int Shown = 256;
         return string.Concat((text.Length > Shown ? text[..Shown] + "..." : text).Select(c => c is < ' ' or > '~' ? '?' : c));
-    }
-
-    private static async ValueTask<Stream> ConnectAsync(WorkloadApiAddress address, CancellationToken cancellationToken)
-    {
-        var family = address.EndPoint.AddressFamily;
-        var socket = new Socket(family, SocketType.Stream, family == AddressFamily.Unix ? ProtocolType.Unspecified : ProtocolType.Tcp);
-        try
-        {
-            if (family != AddressFamily.Unix)
-            {
-                // An agent whose machine is gone says nothing more, and nothing is ever sent to it.
-                socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-                socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 60);
-                socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 15);
-                socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 4);
-            }
-
-            await socket.ConnectAsync(address.EndPoint, cancellationToken).ConfigureAwait(false);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
     }
 }

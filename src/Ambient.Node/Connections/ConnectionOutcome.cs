@@ -51,7 +51,7 @@ internal readonly record struct ConnectionOutcome(ResponseFlag Flag, string? Err
 
         var (flag, words) = cause.Failure switch
         {
-            HboneFailure.ConnectTimeout => (ResponseFlag.NetworkPolicy, $"connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008: {cause.Message}"),
+            HboneFailure.ConnectTimeout => (ResponseFlag.NetworkPolicy, cause.Message),
             HboneFailure.ConnectFailed => (ResponseFlag.Connect, IoError(cause)),
             HboneFailure.IdentityUnavailable => (ResponseFlag.IdentityError, $"failed to fetch certificate: {cause.Message}"),
             HboneFailure.Http2Failed => (ResponseFlag.Http2Handshake, $"h2 failed: {cause.Message}"),

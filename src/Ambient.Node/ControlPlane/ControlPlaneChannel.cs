@@ -73,7 +73,40 @@ internal sealed class ControlPlaneChannel : IDisposable
             }
         }
 
-        return $"{_options.Name} server {_options.Address.Authority}: {failure.StatusCode}: {failure.Status.Detail}";
+        return IsGoodbye(failure)
+            ? $"{_options.Name} server {_options.Address.Authority} closed the connection in good order"
+            : $"{_options.Name} server {_options.Address.Authority}: {failure.StatusCode}: {failure.Status.Detail}{HintFor(failure)}";
+    }
+
+    /// <summary>What to do about a refusal, in a half-sentence after the server's own words; empty when that is not known.</summary>
+    public string HintFor(RpcException failure)
+    {
+        ArgumentNullException.ThrowIfNull(failure);
+        return failure.StatusCode != StatusCode.Unauthenticated ? ""
+            : _options.Token is null
+                ? $" (no token was sent, for there is no file {ControlPlaneOptions.DefaultToken}: mount a service account token with the audience istio-ca there, or set AUTH_TOKEN)"
+            : File.Exists(_options.Token)
+                ? $" (the token is from {_options.Token}: see that it has the audience istio-ca and has not expired)"
+            : _options.Token.StartsWith('/') || _options.Token.StartsWith("./", StringComparison.Ordinal)
+                ? $" (there is no file {_options.Token}, so its name was sent as the token: mount the token there, or set AUTH_TOKEN)"
+            : " (the token that was sent is the value of AUTH_TOKEN itself)";
+    }
+
+    /// <summary>
+    /// Whether the server said goodbye (GOAWAY with NO_ERROR, RFC 9113 section 6.8) and closed the connection: istiod does that every half
+    /// hour, so that its clients spread anew.
+    /// </summary>
+    public static bool IsGoodbye(RpcException failure)
+    {
+        for (Exception? cause = failure.Status.DebugException; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is HttpProtocolException { ErrorCode: 0 })
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>Whether a call failed before it reached a server.</summary>
@@ -104,25 +137,7 @@ internal sealed class ControlPlaneChannel : IDisposable
         UseCookies = false,
         AllowAutoRedirect = false,
         SslOptions = trust.Tls(),
-        ConnectCallback = static async (context, cancellationToken) =>
-        {
-            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            try
-            {
-                // A connection that says nothing for hours must not die unnoticed.
-                socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-                socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 300);
-                socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 75);
-                socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 9);
-                await socket.ConnectAsync(context.DnsEndPoint, cancellationToken).ConfigureAwait(false);
-                return new NetworkStream(socket, ownsSocket: true);
-            }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
-        },
+        ConnectCallback = static (context, cancellationToken) => GrpcSocket.ConnectAsync(context.DnsEndPoint, cancellationToken),
     };
 
     private async ValueTask<string> ReadAsync(string token, CancellationToken cancellationToken)

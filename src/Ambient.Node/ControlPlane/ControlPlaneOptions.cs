@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Ambient.Node.ControlPlane;
 
-/// <summary>How to reach a service of the control plane: istiod's xDS, or its certificate authority (reference/ztunnel.md 6.1 and 7).</summary>
+/// <summary>How to reach a service of the control plane: istiod's xDS, or its certificate authority.</summary>
 internal sealed record ControlPlaneOptions
 {
     /// <summary>What it is, in logs and errors: <c>xDS</c> or <c>CA</c>.</summary>

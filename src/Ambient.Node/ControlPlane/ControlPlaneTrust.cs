@@ -73,7 +73,7 @@ internal sealed class ControlPlaneTrust
         if ((errors & SslPolicyErrors.RemoteCertificateChainErrors) != SslPolicyErrors.None)
         {
             var why = chain?.ChainStatus is [var first, ..] ? first.StatusInformation.Trim() : "unknown reason";
-            return $"its certificate ({server.Subject}) does not lead to the roots of {Where(_options)}: {why}";
+            return $"its certificate ({NameOf(server)}) does not lead to the roots of {Where(_options)}: {why}";
         }
 
         // The name that was dialled, or the other one that the operator gave.
@@ -81,6 +81,16 @@ internal sealed class ControlPlaneTrust
             || (_options.AlternativeName is { } other && server.MatchesHostname(other, allowWildcards: true, allowCommonName: false))
             ? null
             : $"its certificate is for another name than {_options.Address.DnsSafeHost}{(_options.AlternativeName is null ? "" : $" or {_options.AlternativeName}")}";
+    }
+
+    /// <summary>What a certificate is for. istiod's has no subject, only names.</summary>
+    private static string NameOf(X509Certificate2 server)
+    {
+        const int Shown = 256;
+        var name = server.Subject.Length > 0 ? server.Subject
+            : server.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault()?.Format(false) is { Length: > 0 } names ? names
+            : "without a name";
+        return string.Concat((name.Length > Shown ? name[..Shown] + "..." : name).Select(static c => char.IsControl(c) ? '?' : c));
     }
 
     private static bool IsPem(ControlPlaneOptions options) => options.Roots.Contains("-----BEGIN", StringComparison.Ordinal);

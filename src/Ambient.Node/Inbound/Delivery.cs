@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Sockets;
 
 namespace Ambient.Node.Inbound;
@@ -25,13 +26,12 @@ internal sealed class Delivery(NodeSockets sockets, TimeProvider time)
     {
         // From the workload's own address to itself the kernel needs no help, and replies to a spoofed one would bypass it.
         var source = sockets.KeepsSource && !client.Equals(upstream.Address) ? client : null;
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), timeout, Timeout, System.Threading.Timeout.InfiniteTimeSpan);
+        using var limit = new TimeLimit(Timeout, time, cancellationToken);
         try
         {
-            return await sockets.ConnectToRelayAsync(upstream, source, timeout.Token).ConfigureAwait(false);
+            return await sockets.ConnectToRelayAsync(upstream, source, limit.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (limit.HasPassed)
         {
             throw new TimeoutException($"connection timed out: no answer within {Timeout.TotalSeconds:0} s");
         }

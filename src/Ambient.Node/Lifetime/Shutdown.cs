@@ -9,12 +9,18 @@ namespace Ambient.Node.Lifetime;
 /// </summary>
 internal sealed partial class Shutdown : IDisposable
 {
+    // Neither is ever disposed: a signal, a request or the thread that cancels may come at any time, also after the end, and cancelling a
+    // disposed source would throw where nobody catches it. Without the timer there is nothing to dispose of.
+#pragma warning disable CA2213
     private readonly CancellationTokenSource _draining = new();
     private readonly CancellationTokenSource _deadline;
+#pragma warning restore CA2213
+    private readonly Lock _lock = new();
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly TimeSpan _grace;
     private readonly ILogger _logger;
-    private int _begun;
+    private bool _begun;
+    private bool _disposed;
 
     /// <summary>Creates the shutdown of a host.</summary>
     /// <param name="grace">Time that open connections get.</param>
@@ -33,17 +39,22 @@ internal sealed partial class Shutdown : IDisposable
     /// <summary>Cancelled when the grace has passed.</summary>
     public CancellationToken Deadline => _deadline.Token;
 
-    /// <summary>Begins the drain; later calls change nothing.</summary>
+    /// <summary>Begins the drain. Later calls change nothing, nor do calls after the end.</summary>
     /// <param name="cause">What asked for it, for the log.</param>
     public void Begin(string cause)
     {
-        if (Interlocked.Exchange(ref _begun, 1) != 0)
+        lock (_lock)
         {
-            return;
+            if (_begun || _disposed)
+            {
+                return;
+            }
+
+            _begun = true;
+            _deadline.CancelAfter(_grace);
         }
 
         LogDraining(_logger, cause, _grace.TotalSeconds);
-        _deadline.CancelAfter(_grace);
 
         // Not on the caller's thread: it may be a signal's, or a request that asked for this and wants its answer.
         ThreadPool.UnsafeQueueUserWorkItem(static draining => draining.Cancel(), _draining, preferLocal: false);
@@ -71,7 +82,7 @@ internal sealed partial class Shutdown : IDisposable
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
         {
             context.Cancel = true;
-            if (Volatile.Read(ref _begun) != 0)
+            if (Volatile.Read(ref _begun))
             {
 #pragma warning disable RS0030 // Whoever sends the second signal wants exactly this.
                 Environment.Exit(0);
@@ -82,12 +93,15 @@ internal sealed partial class Shutdown : IDisposable
         }));
     }
 
-    /// <summary>Stops listening to signals.</summary>
+    /// <summary>Stops listening to signals and counting down. Nothing begins any more; what has begun has no deadline.</summary>
     public void Dispose()
     {
         _signals.ForEach(signal => signal.Dispose());
-        _draining.Dispose();
-        _deadline.Dispose();
+        lock (_lock)
+        {
+            _disposed = true;
+            _deadline.CancelAfter(Timeout.InfiniteTimeSpan);
+        }
     }
 
     [LoggerMessage(1, LogLevel.Information, "{Cause}: draining; open connections have {Seconds:0.#} s")]

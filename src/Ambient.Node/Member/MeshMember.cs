@@ -6,6 +6,7 @@ using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Logging;
@@ -147,18 +148,14 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     /// <summary>Starts the source, and gives up with everything that is wrong with it when the start's time is over.</summary>
     private async Task StartAsync(MeshRuntime runtime, CancellationToken cancellationToken)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), patience, _options.StartTimeout, Timeout.InfiniteTimeSpan);
-        await using (timer.ConfigureAwait(false))
+        using var patience = new TimeLimit(_options.StartTimeout, _time, cancellationToken);
+        try
         {
-            try
-            {
-                await runtime.StartAsync(patience.Token).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
-            {
-                throw new InvalidOperationException($"the mesh was not known within {_options.StartTimeout} (Ambient:StartTimeout)", e);
-            }
+            await runtime.StartAsync(patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (patience.HasPassed)
+        {
+            throw new InvalidOperationException($"the mesh was not known within {_options.StartTimeout} (Ambient:StartTimeout)", e);
         }
     }
 
@@ -169,8 +166,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
             return;
         }
 
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), deadline, _drainTimeout, Timeout.InfiniteTimeSpan);
+        using var deadline = new TimeLimit(_drainTimeout, _time, cancellationToken);
         await _listener.ShutdownAsync(deadline.Token).ConfigureAwait(false);
     }
 

@@ -6,6 +6,7 @@ using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Routing.Connections;
 
@@ -192,12 +193,11 @@ internal sealed class OutboundProxy
     private async ValueTask<ConnectionOutcome> ConnectAsync(CapturedConnection captured, ConnectionRoute route, OpenConnection connection)
     {
         Socket server;
-        using (var timeout = CancellationTokenSource.CreateLinkedTokenSource(connection.Ended))
+        using (var limit = new TimeLimit(ConnectTimeout, _time, connection.Ended))
         {
-            timeout.CancelAfter(ConnectTimeout);
             try
             {
-                server = await _connector.ConnectAsync(route.NextHop!, captured.Source.Address, timeout.Token).ConfigureAwait(false);
+                server = await _connector.ConnectAsync(route.NextHop!, captured.Source.Address, limit.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {

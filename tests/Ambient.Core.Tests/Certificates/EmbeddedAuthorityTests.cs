@@ -83,12 +83,48 @@ public sealed class EmbeddedAuthorityTests : IDisposable
     }
 
     [Fact]
-    public async Task OpenAsync_WideFolder_IsNarrowed()
+    public async Task OpenAsync_FolderThatIsOpenToOthers_IsRefused_AndLeftAsItIs()
     {
         Directory.CreateDirectory(Folder);
-        using var authority = await OpenAsync();
+        const UnixFileMode Wide = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+        File.SetUnixFileMode(Folder, Wide);
 
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Folder));
+        var e = await Assert.ThrowsAsync<CertificateAuthorityException>(() => OpenAsync());
+
+        Assert.Contains($"chmod 700 {Folder}", e.Message, StringComparison.Ordinal);
+        Assert.Equal(Wide, File.GetUnixFileMode(Folder));
+        Assert.Empty(Directory.GetFileSystemEntries(Folder));
+    }
+
+    [Fact]
+    public async Task OpenAsync_SymbolicLink_IsNotFollowed()
+    {
+        var target = Directory.CreateDirectory(Path.Combine(_parent, "elsewhere"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Directory.CreateSymbolicLink(Folder, target.FullName);
+
+        var e = await Assert.ThrowsAsync<CertificateAuthorityException>(() => OpenAsync());
+
+        Assert.Contains("symbolic link", e.Message, StringComparison.Ordinal);
+        Assert.Empty(target.GetFileSystemInfos());
+    }
+
+    [Fact]
+    public async Task OpenAsync_FolderOfAnotherUser_IsRefused()
+    {
+        // Only root can give a folder away; everybody else finds one of root's.
+        var folder = "/usr/lib";
+        if (Environment.IsPrivilegedProcess)
+        {
+            folder = Folder;
+            Directory.CreateDirectory(Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            using var chown = Process.Start("chown", ["12345", Folder]);
+            await chown.WaitForExitAsync();
+        }
+
+        var e = await Assert.ThrowsAsync<CertificateAuthorityException>(() => OpenAsync(options => options.Folder = folder));
+
+        Assert.Contains("belongs to user", e.Message, StringComparison.Ordinal);
+        Assert.Contains("chown", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]

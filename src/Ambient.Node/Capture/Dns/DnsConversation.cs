@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Ambient.Node.Lifetime;
 
 namespace Ambient.Node.Capture.Dns;
 
@@ -47,12 +48,8 @@ internal static class DnsConversation
                 if (await answer(message, broken.Token).ConfigureAwait(false) is { } bytes)
                 {
                     await writing.WaitAsync(broken.Token).ConfigureAwait(false);
-                    using var limit = Limit(time, broken.Token, out var timer);
-                    using (timer)
-                    {
-                        await DnsStream.WriteAsync(stream, bytes, limit.Token).ConfigureAwait(false);
-                    }
-
+                    using var limit = new TimeLimit(s_patience, time, broken.Token);
+                    await DnsStream.WriteAsync(stream, bytes, limit.Token).ConfigureAwait(false);
                     writing.Release();
                 }
                 else
@@ -74,24 +71,14 @@ internal static class DnsConversation
 
     private static async ValueTask<byte[]?> NextAsync(Stream stream, TimeProvider time, CancellationToken broken)
     {
-        using var limit = Limit(time, broken, out var timer);
-        using (timer)
+        using var limit = new TimeLimit(s_patience, time, broken);
+        try
         {
-            try
-            {
-                return await DnsStream.ReadAsync(stream, limit.Token).ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is IOException or OperationCanceledException or SocketException or ObjectDisposedException)
-            {
-                return null;
-            }
+            return await DnsStream.ReadAsync(stream, limit.Token).ConfigureAwait(false);
         }
-    }
-
-    private static CancellationTokenSource Limit(TimeProvider time, CancellationToken cancellationToken, out ITimer timer)
-    {
-        var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, s_patience, Timeout.InfiniteTimeSpan);
-        return limit;
+        catch (Exception e) when (e is IOException or OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            return null;
+        }
     }
 }

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Sockets;
 
 namespace Ambient.Node.Capture.Dns;
@@ -81,8 +82,7 @@ internal sealed class DnsForwarder(ImmutableArray<IPEndPoint> servers, NodeSocke
     private async Task<byte[]?> AskAsync(IPEndPoint server, byte[] asked, DnsQuery query, bool tcp, CancellationToken cancellationToken)
     {
         BinaryPrimitives.WriteUInt16BigEndian(asked, (ushort)RandomNumberGenerator.GetInt32(0x10000));
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, s_patience, Timeout.InfiniteTimeSpan);
+        using var limit = new TimeLimit(s_patience, time, cancellationToken);
         try
         {
             return tcp

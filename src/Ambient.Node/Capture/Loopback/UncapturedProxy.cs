@@ -4,6 +4,7 @@ using Ambient.Hbone.Relaying;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Capture.Loopback;
@@ -68,12 +69,11 @@ internal sealed class UncapturedProxy
 
     private async ValueTask<ConnectionOutcome> ConnectAsync(CapturedConnection captured, IPEndPoint endpoint, OpenConnection connection)
     {
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(connection.Ended);
-        timeout.CancelAfter(ConnectTimeout);
+        using var limit = new TimeLimit(ConnectTimeout, _connections.Time, connection.Ended);
         try
         {
-            using var server = await _connector.ConnectAsync(endpoint, captured.Source.Address, timeout.Token).ConfigureAwait(false);
-            timeout.CancelAfter(Timeout.InfiniteTimeSpan);
+            using var server = await _connector.ConnectAsync(endpoint, captured.Source.Address, limit.Token).ConfigureAwait(false);
+            limit.Lift();
             var relayed = await Relay.RunAsync(captured.Client, server, connection.Bytes, connection.Ended).ConfigureAwait(false);
             return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
         }

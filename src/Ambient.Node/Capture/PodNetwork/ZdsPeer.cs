@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Protos.Zds;
 using Ambient.Node.Sockets;
 using Google.Protobuf;
@@ -63,14 +64,13 @@ internal sealed class ZdsPeer(Socket socket, TimeProvider time) : IDisposable
     private async Task<T> ReceiveAsync<T>(MessageParser<T> parser, CancellationToken cancellationToken)
         where T : IMessage<T>
     {
-        using var limit = new CancellationTokenSource(AnswerTime, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        using var limit = new TimeLimit(AnswerTime, time, cancellationToken);
         int length;
         try
         {
-            length = await socket.ReceiveAsync(_received, SocketFlags.None, either.Token).ConfigureAwait(false);
+            length = await socket.ReceiveAsync(_received, SocketFlags.None, limit.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        catch (OperationCanceledException) when (limit.HasPassed)
         {
             throw new IOException($"a ztunnel did not answer within {AnswerTime.TotalSeconds:F0} s");
         }

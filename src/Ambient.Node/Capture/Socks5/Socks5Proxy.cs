@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Node.Capture.Dns;
 using Ambient.Node.Connections;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Sockets;
 using Ambient.Node.Telemetry.Metrics;
 
@@ -82,13 +83,12 @@ internal sealed class Socks5Proxy
 
     private async ValueTask<Socks5Target> ReadAsync(Socket client, CancellationToken deadline)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline);
-        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, s_handshake, Timeout.InfiniteTimeSpan);
+        using var limit = new TimeLimit(s_handshake, _time, deadline);
         try
         {
             return await Socks5Handshake.ReadAsync(client, limit.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!deadline.IsCancellationRequested)
+        catch (OperationCanceledException) when (limit.HasPassed)
         {
             throw new Socks5Exception(Socks5Reply.Failure, $"no complete request within {s_handshake.TotalSeconds:0} s");
         }
@@ -101,14 +101,13 @@ internal sealed class Socks5Proxy
             throw new Socks5Exception(Socks5Reply.NotSupported, $"{name} cannot be resolved: the DNS proxy is off (ISTIO_META_DNS_CAPTURE)");
         }
 
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline);
-        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, s_resolution, Timeout.InfiniteTimeSpan);
+        using var limit = new TimeLimit(s_resolution, _time, deadline);
         try
         {
             return await _names.ResolveAsync(name, source.AddressFamily, local, limit.Token).ConfigureAwait(false)
                 ?? throw new Socks5Exception(Socks5Reply.HostUnreachable, $"{name} is not known to the mesh, nor to a name server");
         }
-        catch (OperationCanceledException) when (!deadline.IsCancellationRequested)
+        catch (OperationCanceledException) when (limit.HasPassed)
         {
             throw new Socks5Exception(Socks5Reply.HostUnreachable, $"no name server answered for {name} within {s_resolution.TotalSeconds:0} s");
         }
@@ -117,8 +116,7 @@ internal sealed class Socks5Proxy
     /// <summary>Lets a client read why it was refused: closing with bytes of it unread would reset the connection, and take the reply along.</summary>
     private async ValueTask CloseAsync(Socket client, CancellationToken deadline)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline);
-        using var timer = _time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, s_goodbye, Timeout.InfiniteTimeSpan);
+        using var limit = new TimeLimit(s_goodbye, _time, deadline);
         using (client)
         {
             try

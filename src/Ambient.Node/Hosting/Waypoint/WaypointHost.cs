@@ -81,7 +81,7 @@ internal sealed class WaypointHost : IHostedProxy
     {
         var host = options.Host;
         var registry = new MetricRegistry();
-        ProcessMetrics.AddTo(registry, "proxy", host.IstioVersion);
+        ProcessMetrics.AddTo(registry, "proxy", host.IstioVersion, () => loggers.Writer?.Dropped ?? 0);
 
         // 1. Mesh and certificates.
         var runtime = Own(await MeshRuntime.OpenAsync(membership, store, loggers, registry, time, cancellationToken).ConfigureAwait(false));

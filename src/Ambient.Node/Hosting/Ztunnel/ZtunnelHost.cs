@@ -85,7 +85,7 @@ internal sealed class ZtunnelHost : IHostedProxy
         // 1. What counts and logs.
         var host = options.Host;
         var registry = new MetricRegistry();
-        ProcessMetrics.AddTo(registry, "ztunnel", host.IstioVersion);
+        ProcessMetrics.AddTo(registry, "ztunnel", host.IstioVersion, () => loggers.Writer?.Dropped ?? 0);
         var metrics = new TcpMetrics(registry, loggers);
         var log = new ConnectionLog(loggers);
         var connections = new ConnectionTable(log, metrics, registry, time);

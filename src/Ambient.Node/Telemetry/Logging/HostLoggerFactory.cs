@@ -25,6 +25,7 @@ internal sealed class HostLoggerFactory : ILoggerFactory
         Format = format;
         Time = time;
         _initial = _filter = filter;
+        writer.DropNotice = DropNotice;
     }
 
     /// <summary>Where lines go; null where an application's own loggers take them.</summary>
@@ -109,6 +110,22 @@ internal sealed class HostLoggerFactory : ILoggerFactory
 
     /// <summary>Writes a line of a process's own log.</summary>
     internal void Append(ReadOnlySpan<byte> line) => Writer?.Append(line);
+
+    private byte[] DropNotice(long dropped)
+    {
+        var text = new Utf8TextBuilder();
+        const string Message = "lines were dropped, because the reader of the log did not keep up";
+        if (Format == LogFormat.Json)
+        {
+            text.Append("{\"level\":\"warn\",\"time\":\""u8).Append(Time.GetUtcNow()).Append("\",\"scope\":\"log\",\"message\":\""u8).Append(dropped).Append(" "u8).Append(Message).Append("\"}\n"u8);
+        }
+        else
+        {
+            text.Append(Time.GetUtcNow()).Append("\twarn\tlog\t"u8).Append(dropped).Append(" "u8).Append(Message).Append("\n"u8);
+        }
+
+        return text.Written.ToArray();
+    }
 
     /// <summary>A category as operators see it: <c>Ambient.Node.Outbound.OutboundProxy</c> is <c>Outbound.OutboundProxy</c>.</summary>
     private static string TargetOf(string category) =>

@@ -6,7 +6,7 @@ namespace Ambient.Node.Telemetry.Logging;
 /// Where all lines of a process go, in order, through one writer with a thread of its own: the thread pool may be busy with
 /// exactly those who want to log. Appending copies into memory and does not wait for the other end of the pipe, until
 /// <see cref="Capacity"/> is full: then a caller waits up to a second, and if the reader is still stuck the line is dropped and
-/// counted, because a log nobody reads must not stop traffic.
+/// counted, because a log that nobody reads must not stop traffic. How many were dropped is written when the reader moves again.
 /// </summary>
 internal sealed class LogWriter : IDisposable
 {
@@ -23,6 +23,7 @@ internal sealed class LogWriter : IDisposable
     private byte[] _pending = ArrayPool<byte>.Shared.Rent(SmallBuffer);
     private int _length;
     private long _dropped;
+    private long _reported;
     private bool _writing;
     private bool _stuck;
     private bool _closed;
@@ -37,6 +38,11 @@ internal sealed class LogWriter : IDisposable
 
     /// <summary>Lines that were dropped because the reader was stuck.</summary>
     public long Dropped => Volatile.Read(ref _dropped);
+
+    /// <summary>
+    /// Makes the line that tells, once there is room again, how many were dropped. Null: nobody is told but by <see cref="Dropped"/>.
+    /// </summary>
+    public Func<long, byte[]>? DropNotice { get; set; }
 
     /// <summary>Writes to standard output.</summary>
     public static LogWriter ToStandardOutput() => new(Console.OpenStandardOutput());
@@ -128,6 +134,7 @@ internal sealed class LogWriter : IDisposable
         lock (_lock)
         {
             (_writing, _stuck) = (false, false);
+            Report_NeedsLock();
             Monitor.PulseAll(_lock);
             while (_length == 0)
             {
@@ -155,6 +162,18 @@ internal sealed class LogWriter : IDisposable
             // Whoever waited for room has it now.
             Monitor.PulseAll(_lock);
             return taken;
+        }
+    }
+
+    /// <summary>The reader moves again: what it has missed comes before what follows.</summary>
+    private void Report_NeedsLock()
+    {
+        if (_dropped > _reported && DropNotice?.Invoke(_dropped - _reported) is { } notice)
+        {
+            _reported = _dropped;
+            Reserve_NeedsLock(notice.Length);
+            notice.CopyTo(_pending.AsSpan(_length));
+            _length += notice.Length;
         }
     }
 

@@ -24,7 +24,8 @@ internal sealed class MetricRegistry
     public MetricRegistry(int maxSeries = MaxSeries, long maxBytes = MaxBytes)
     {
         Budget = new SeriesBudget(maxSeries, maxBytes);
-        Add(new FoldedSeries(Budget));
+        Add(new ObservedCounter(
+            "ambient_metrics_folded", "How often a new series was folded into an overflow series because the bound of series or of their bytes was reached.", () => Budget.Folded));
     }
 
     /// <summary>What the series may take, and do.</summary>
@@ -103,19 +104,5 @@ internal sealed class MetricRegistry
         }
 
         yield return text.Append("# EOF\n"u8);
-    }
-
-    /// <summary>What was folded; shown once something was.</summary>
-    private sealed class FoldedSeries(SeriesBudget budget) : MetricFamily(
-        "ambient_metrics_folded", "How often a new series was folded into an overflow series because the bound of series or of their bytes was reached.")
-    {
-        protected override string Type => "counter";
-
-        protected override bool HasSamples => budget.Folded > 0;
-
-        protected override IEnumerable<Utf8TextBuilder> WriteSamples(Utf8TextBuilder text)
-        {
-            yield return text.Append(Name).Append("_total "u8).Append(budget.Folded).Append("\n"u8);
-        }
     }
 }

@@ -9,9 +9,15 @@ internal static class ProcessMetrics
     /// <param name="registry">Where to.</param>
     /// <param name="component">Name of the host: <c>ztunnel</c>, <c>waypoint</c>.</param>
     /// <param name="tag">Version of the Istio that it belongs to, or <c>unknown</c>.</param>
-    public static void AddTo(MetricRegistry registry, string component, string tag)
+    /// <param name="droppedLines">How many log lines were dropped; null where that is not known.</param>
+    public static void AddTo(MetricRegistry registry, string component, string tag, Func<long>? droppedLines = null)
     {
         ArgumentNullException.ThrowIfNull(registry);
+        if (droppedLines is not null)
+        {
+            registry.Add(new ObservedCounter("ambient_log_lines_dropped", "Log lines that were dropped because the reader of the log did not keep up.", droppedLines));
+        }
+
         if (Directory.Exists("/proc/self/fd"))
         {
             registry.Add(new GaugeFamily("process_open_fds", "Number of open file descriptors")).Observe(MetricLabels.None, OpenDescriptors);

@@ -7,7 +7,7 @@ using Ambient.Node.Protos.Discovery;
 namespace Ambient.Node.Discovery.Xds.Client;
 
 /// <summary>
-/// On-demand mode (reference/ztunnel.md 6.2): addresses are asked for by name, one by one, as connections need them. Keeps who waits for what,
+/// On-demand mode: addresses are asked for by name, one by one, as connections need them. Keeps who waits for what,
 /// and for a while what the control plane does not have. The stream that asks comes and goes; questions outlive it.
 /// </summary>
 internal sealed class AddressDemand(MeshStore store, TimeProvider time) : IMeshDemand
@@ -22,6 +22,9 @@ internal sealed class AddressDemand(MeshStore store, TimeProvider time) : IMeshD
     private readonly Dictionary<string, Question> _pending = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _absent = new(StringComparer.Ordinal);
     private readonly Queue<string> _absentInOrder = new();
+
+    // What the server of this stream takes us to be subscribed to: what was quoted, asked for, or told.
+    private readonly HashSet<string> _subscribed = new(StringComparer.Ordinal);
     private ChannelWriter<DeltaDiscoveryRequest>? _stream;
 
     /// <inheritdoc/>
@@ -69,6 +72,8 @@ internal sealed class AddressDemand(MeshStore store, TimeProvider time) : IMeshD
                 first.InitialResourceVersions.TryAdd(name, "");
             }
 
+            _subscribed.Clear();
+            _subscribed.UnionWith(first.InitialResourceVersions.Keys);
             stream.TryWrite(first);
             _stream = stream;
         }
@@ -86,8 +91,15 @@ internal sealed class AddressDemand(MeshStore store, TimeProvider time) : IMeshD
     /// <summary>Answers whoever waits for something in a response that was applied.</summary>
     internal void Answer(XdsResponse response)
     {
+        ArgumentNullException.ThrowIfNull(response);
         lock (_lock)
         {
+            // Answers come under names of their own, which the server follows from then on.
+            foreach (var resource in response.Taken)
+            {
+                _subscribed.Add(resource.Name);
+            }
+
             if (_pending.Count == 0)
             {
                 return;
@@ -138,13 +150,22 @@ internal sealed class AddressDemand(MeshStore store, TimeProvider time) : IMeshD
     }
 
     /// <summary>
-    /// A control plane answers a subscription that is new to it, and no other: whether this one is, only it knows by now (a pod that is gone, a
-    /// name that it did not have). So it is given up first, which costs nothing where there was none.
+    /// A control plane answers a subscription that is new to it, and no other. One that this stream has made before (for a pod that has gone, a
+    /// name that did not exist) is given up first; giving up one that it has not made is an error in istiod's log.
     /// </summary>
     private void Subscribe_NeedsLock(string name)
     {
-        _stream?.TryWrite(new DeltaDiscoveryRequest { TypeUrl = XdsTypes.Address, ResourceNamesUnsubscribe = { name } });
-        _stream?.TryWrite(new DeltaDiscoveryRequest { TypeUrl = XdsTypes.Address, ResourceNamesSubscribe = { name } });
+        if (_stream is null)
+        {
+            return;
+        }
+
+        if (!_subscribed.Add(name))
+        {
+            _stream.TryWrite(new DeltaDiscoveryRequest { TypeUrl = XdsTypes.Address, ResourceNamesUnsubscribe = { name } });
+        }
+
+        _stream.TryWrite(new DeltaDiscoveryRequest { TypeUrl = XdsTypes.Address, ResourceNamesSubscribe = { name } });
     }
 
     private void Remember_NeedsLock(string name, bool absent)

@@ -11,6 +11,9 @@ internal static partial class XdsLog
     [LoggerMessage(3101, LogLevel.Information, "mesh received from {Server}: {Workloads} workloads, {Services} services, {Policies} policies after {Milliseconds} ms")]
     public static partial void Warm(ILogger logger, string server, int workloads, int services, int policies, long milliseconds);
 
+    [LoggerMessage(3106, LogLevel.Information, "xDS stream ended: {Reason}; opening it again in {Delay}")]
+    public static partial void Reconnecting(ILogger logger, string reason, TimeSpan delay);
+
     [LoggerMessage(3102, LogLevel.Warning, "xDS stream ended: {Reason}; trying again in {Delay}. The mesh stays as it was last told")]
     public static partial void Ended(ILogger logger, string reason, TimeSpan delay);
 

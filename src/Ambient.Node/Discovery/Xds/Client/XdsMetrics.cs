@@ -2,7 +2,7 @@ using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Discovery.Xds.Client;
 
-/// <summary>What is counted of the control plane (reference/ztunnel.md 11.1).</summary>
+/// <summary>What is counted of the control plane, under the names of Istio's ztunnel.</summary>
 internal sealed class XdsMetrics(MetricRegistry registry)
 {
     private readonly CounterFamily _ended = registry.Add(new CounterFamily(

@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Discovery.Xds.Client;
 
 /// <summary>
-/// The mesh from a control plane, by delta xDS (reference/ztunnel.md 6): one stream for both types, opened again for as long as the
+/// The mesh from a control plane, by delta xDS: one stream for both types, opened again for as long as the
 /// source lives. What was told last stays while nobody answers.
 /// </summary>
 internal sealed class XdsSource : IMeshSource
@@ -85,7 +85,7 @@ internal sealed class XdsSource : IMeshSource
     {
         while (!_stop.IsCancellationRequested)
         {
-            var (end, reason) = await StreamAsync().ConfigureAwait(false);
+            var (end, reason, orderly) = await StreamAsync().ConfigureAwait(false);
             if (_stop.IsCancellationRequested)
             {
                 return;
@@ -93,7 +93,15 @@ internal sealed class XdsSource : IMeshSource
 
             _metrics?.Ended(end);
             var delay = _backoff.Next();
-            XdsLog.Ended(_logger, reason, delay);
+            if (orderly)
+            {
+                XdsLog.Reconnecting(_logger, reason, delay);
+            }
+            else
+            {
+                XdsLog.Ended(_logger, reason, delay);
+            }
+
             try
             {
                 await Task.Delay(delay, _time, _stop.Token).ConfigureAwait(false);
@@ -105,9 +113,9 @@ internal sealed class XdsSource : IMeshSource
         }
     }
 
-    /// <summary>One stream from its begin to its end. Never throws.</summary>
+    /// <summary>One stream from its beginning to its end, and whether that end is how such streams end. Never throws.</summary>
 #pragma warning disable CA1031
-    private async Task<(XdsEnd End, string Reason)> StreamAsync()
+    private async Task<(XdsEnd End, string Reason, bool Orderly)> StreamAsync()
     {
         ControlPlaneChannel? channel = null;
         try
@@ -120,9 +128,16 @@ internal sealed class XdsSource : IMeshSource
             var sending = SendAsync(call, outbox.Reader);
             try
             {
-                Subscribe(outbox.Writer);
+                var asked = Subscribe(outbox.Writer);
                 while (await call.ResponseStream.MoveNext(_stop.Token).ConfigureAwait(false))
                 {
+                    if (asked is not null)
+                    {
+                        // Only now is it known that there is a server, and that it takes us for who we are.
+                        XdsLog.Opened(_logger, _options.Server.Address.Authority, asked);
+                        asked = null;
+                    }
+
                     _backoff.Worked();
                     await outbox.Writer.WriteAsync(Apply(call.ResponseStream.Current), _stop.Token).ConfigureAwait(false);
                 }
@@ -134,28 +149,30 @@ internal sealed class XdsSource : IMeshSource
             }
 
             await sending.ConfigureAwait(false);
-            return (XdsEnd.Complete, "the server ended it");
+            return (XdsEnd.Complete, "the server ended it", true);
         }
         catch (RpcException e)
         {
-            var end = ControlPlaneChannel.IsConnectFailure(e) ? XdsEnd.ConnectionError
+            var orderly = ControlPlaneChannel.IsGoodbye(e);
+            var end = orderly ? XdsEnd.Reconnect
+                : ControlPlaneChannel.IsConnectFailure(e) ? XdsEnd.ConnectionError
                 : e.StatusCode is StatusCode.Unknown or StatusCode.Cancelled or StatusCode.DeadlineExceeded or StatusCode.Unavailable ? XdsEnd.Reconnect
                 : XdsEnd.Error;
-            return (end, channel!.Explain(e));
+            return (end, channel!.Explain(e), orderly);
         }
         catch (ControlPlaneException e)
         {
-            return (XdsEnd.ConnectionError, e.Message);
+            return (XdsEnd.ConnectionError, e.Message, false);
         }
         catch (Exception e) when (e is OperationCanceledException or InvalidOperationException or ObjectDisposedException or HttpRequestException or IOException)
         {
             // A write on a stream that has ended meanwhile; reading it would have said why.
-            return (XdsEnd.Reconnect, $"{_options.Server.Address.Authority}: {e.Message}");
+            return (XdsEnd.Reconnect, $"{_options.Server.Address.Authority}: {e.Message}", false);
         }
         catch (Exception e)
         {
             // Bytes that are no message, or a fault of ours: the mesh stays, and the next stream may do better.
-            return (XdsEnd.Error, $"{_options.Server.Address.Authority}: its message cannot be used: {e.Message}");
+            return (XdsEnd.Error, $"{_options.Server.Address.Authority}: its message cannot be used: {e.Message}", false);
         }
         finally
         {
@@ -182,17 +199,15 @@ internal sealed class XdsSource : IMeshSource
     }
 #pragma warning restore CA1031
 
-    private void Subscribe(ChannelWriter<DeltaDiscoveryRequest> outbox)
+    /// <summary>Asks for both types; returns what was asked for, in words.</summary>
+    private string Subscribe(ChannelWriter<DeltaDiscoveryRequest> outbox)
     {
         var node = XdsNode.Of(_options);
         var addresses = First(XdsTypes.Address, node);
         var policies = First(XdsTypes.Authorization, node);
-        XdsLog.Opened(
-            _logger,
-            _options.Server.Address.Authority,
-            (addresses.InitialResourceVersions.Count, policies.InitialResourceVersions.Count) is var (a, p) && a + p > 0 ? $"what changed since {a} addresses and {p} policies"
-                : _demand is null ? "everything"
-                : "policies, and for addresses as connections need them");
+        var asked = (addresses.InitialResourceVersions.Count, policies.InitialResourceVersions.Count) is var (a, p) && a + p > 0 ? $"what changed since {a} addresses and {p} policies"
+            : _demand is null ? "everything"
+            : "policies, and for addresses as connections need them";
         if (_demand is null)
         {
             outbox.TryWrite(addresses);
@@ -203,6 +218,7 @@ internal sealed class XdsSource : IMeshSource
         }
 
         outbox.TryWrite(policies);
+        return asked;
     }
 
     /// <summary>The first request of a type: nothing named is everything. What is held already is quoted, so that it is not sent again.</summary>

@@ -16,7 +16,10 @@ internal sealed class XdsState(MeshStore store)
     /// <summary>Names and versions of what is held of a type.</summary>
     public IReadOnlyDictionary<string, string> Versions(string type) => VersionsOf(type) ?? [];
 
-    /// <summary>Applies a response. What was refused in it leaves what was held under that name as it is, to be sent again by a later stream.</summary>
+    /// <summary>
+    /// Applies a response. What was refused in it leaves what was held under that name as it is, and the version that is held stays quoted: a
+    /// later stream is sent the newer one again, and is told when the resource is gone. One that was never held is not quoted.
+    /// </summary>
     /// <returns>The answer: an acknowledgement, or a refusal that names what was refused.</returns>
     public DeltaDiscoveryRequest Apply(XdsResponse response)
     {
@@ -59,11 +62,6 @@ internal sealed class XdsState(MeshStore store)
         foreach (var (name, version, _) in response.Taken)
         {
             versions[name] = version;
-        }
-
-        foreach (var (name, _) in response.Refused)
-        {
-            versions.Remove(name);
         }
 
         foreach (var name in response.Removed)
