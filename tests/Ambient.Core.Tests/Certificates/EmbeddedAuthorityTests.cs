@@ -177,7 +177,7 @@ public sealed class EmbeddedAuthorityTests : IDisposable
     [Fact]
     public async Task OpenAsync_CrashBetweenKeyAndCertificate_MakesANewRoot()
     {
-        Directory.CreateDirectory(Folder);
+        Directory.CreateDirectory(Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         await File.WriteAllTextAsync(KeyPath, "left over");
 
         using var authority = await OpenAsync();
