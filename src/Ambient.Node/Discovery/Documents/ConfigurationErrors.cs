@@ -42,6 +42,7 @@ internal sealed class ConfigurationErrors
     public void Clear()
     {
         _errors.Clear();
+        _places.Clear();
         (Count, Subject) = (0, "");
     }
 
