@@ -85,6 +85,28 @@ public sealed class GatewayServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Gateway_ThatServesNoneOfItsListeners_IsNotReady_AndNamesThem()
+    {
+        var starting = _mesh.StartGatewayAsync(new GatewayListener("secure", 8443, "HTTPS", null, AllowedNamespaces.Same, null));
+        await _mesh.LoggedAsync("listener secure of Gateway app/gw is not served: protocol HTTPS is not supported");
+        while (!_mesh.Node!.Readiness.Pending().Contains("listener secure (protocol HTTPS is not supported)"))
+        {
+            await Task.Delay(10);
+        }
+
+        Assert.False(starting.IsCompleted);
+        _mesh.SetGateway(s_http);
+        await starting.WaitAsync(TimeSpan.FromSeconds(60));
+        _mesh.SetGateway(new GatewayListener("secure", 8443, "HTTPS", null, AllowedNamespaces.Same, null));
+        while (_mesh.Node.Readiness.IsReady)
+        {
+            await Task.Delay(10);
+        }
+
+        Assert.Equal(["listener secure (protocol HTTPS is not supported)"], _mesh.Node.Readiness.Pending());
+    }
+
+    [Fact]
     public async Task Service_ThatWantsItsWaypoint_IsEnteredThroughItOnly()
     {
         var service = _mesh.AddService("web");

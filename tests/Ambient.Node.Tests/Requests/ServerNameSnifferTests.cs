@@ -60,7 +60,7 @@ public sealed class ServerNameSnifferTests
         }
     }
 
-    private static async Task<byte[]> HelloAsync(string name)
+    internal static async Task<byte[]> HelloAsync(string name)
     {
         using var wire = new MemoryStream();
         using var tls = new SslStream(new OneWay(wire));

@@ -62,6 +62,9 @@ internal sealed class TestMesh : IAsyncDisposable
 
     public Shutdown Shutdown => _shutdown;
 
+    /// <summary>The waypoint or gateway started last, ready or not.</summary>
+    public WaypointNode? Node { get; private set; }
+
     /// <summary>Everything logged so far.</summary>
     public string Log
     {
@@ -295,6 +298,7 @@ internal sealed class TestMesh : IAsyncDisposable
         var node = new WaypointNode(
             new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" }, runtime, Loggers, Metrics, TimeProvider.System);
         _owned.Add(node);
+        Node = node;
         var running = node.RunAsync(_shutdown);
         _running.Add(running);
         while (node.Readiness.Pending().Length > 0)

@@ -100,6 +100,42 @@ public sealed class WaypointServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Policies_ThatDecideNothing_AreReported()
+    {
+        var service = _mesh.AddService("a");
+        await _mesh.AddPodAsync("a-0", "a", "a");
+        Trial("audit", PolicyAction.Audit, dryRun: false, "/x");
+        Trial("trial", PolicyAction.Deny, dryRun: true, "/x");
+        Trial("only-y", PolicyAction.Allow, dryRun: true, "/y");
+        await _mesh.StartWaypointAsync();
+        Assert.True(_mesh.Loggers.Filter.TryAppend("rbac=debug", out var filter, out _));
+        _mesh.Loggers.Filter = filter;
+        var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service);
+        Assert.Equal("hello from a-0", await client.GetStringAsync(new Uri("/x", UriKind.Relative)));
+
+        await _mesh.LoggedAsync("audit policy match policy=app/audit src=");
+        await _mesh.LoggedAsync("dry-run: deny policy match policy=app/trial src=");
+        await _mesh.LoggedAsync("dry-run: no allow policies match src=");
+        await _mesh.LoggedAsync("audit=\"app/audit\" dry_run_deny=\"app/trial\"");
+        Assert.Contains("istio_audit_matched_total 1", _mesh.Scrape, StringComparison.Ordinal);
+        Assert.Contains("istio_dry_run_deny_shadow_denied_total 1", _mesh.Scrape, StringComparison.Ordinal);
+        Assert.Contains("istio_dry_run_allow_shadow_denied_total 1", _mesh.Scrape, StringComparison.Ordinal);
+    }
+
+    private void Trial(string name, PolicyAction action, bool dryRun, string path) => _mesh.Configure(requests => requests with
+    {
+        AuthorizationPolicies = requests.AuthorizationPolicies.SetItem($"app/{name}", new RequestAuthorizationPolicy
+        {
+            Name = name,
+            Namespace = "app",
+            Action = action,
+            DryRun = dryRun,
+            Targets = [new ObjectReference("", "Service", "app", "a")],
+            Rules = [new RequestRule { To = [new RequestOperation { Paths = new ValueMatch([path], []) }] }],
+        }),
+    });
+
+    [Fact]
     public async Task Policy_Denial_OfGrpcIsTrailersOnly()
     {
         var service = _mesh.AddService("a");

@@ -6,8 +6,8 @@ using Ambient.Node.Discovery.Objects;
 namespace Ambient.Node.Discovery.Folder;
 
 /// <summary>
-/// Reads and validates AuthorizationPolicies. Strict: unknown fields, empty conditions and values that cannot match are
-/// errors, because a policy that is half understood lets in what it was to keep out.
+/// Reads and validates AuthorizationPolicies. Empty conditions and values that cannot match are errors, as fields that are not
+/// known are (<see cref="Kinds.FieldCheck"/>): a policy that is half understood lets in what it was meant to keep out.
 /// </summary>
 internal static class AuthorizationPolicyReader
 {
