@@ -67,7 +67,8 @@ public sealed class GoldenTranslationTests
     {
         var load = ManifestLoader.LoadText("input.yaml", File.ReadAllText(Path.Combine(folder, "input.yaml")));
         Assert.Empty(load.Errors.Items);
-        Skip.If(load.Skipped.Count > 0, $"uses kinds that are not translated: {string.Join(", ", load.Skipped.Keys)}");
+        var notRead = load.Skipped.Keys.Concat(load.Unsupported.Where(use => use.Field.Length == 0).Select(use => use.Kind)).ToArray();
+        Skip.If(notRead.Length > 0, $"uses kinds that are not translated: {string.Join(", ", notRead)}");
         return MeshTranslator.Translate(load.Objects, new TranslationOptions());
     }
 
