@@ -49,6 +49,12 @@ public sealed class AmbientMeshOptions
     public string TrustDomain { get; set; } = "cluster.local";
 
     /// <summary>
+    /// Ports that the application answers inside the mesh besides the target ports of its services, from 1 to 65535: for a pod that is
+    /// called by its address and has no service. Default none. Callers of any other port are refused, whatever policies say.
+    /// </summary>
+    public IList<int> Ports { get; } = [];
+
+    /// <summary>
     /// Whether every client of <c>IHttpClientFactory</c> calls through the mesh. Default true, as for a pod behind a ztunnel. With
     /// false, only those that are told to with <c>AddMeshHandler()</c>.
     /// </summary>

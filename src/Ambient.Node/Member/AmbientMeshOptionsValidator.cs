@@ -74,6 +74,11 @@ internal sealed class AmbientMeshOptionsValidator(NodeRole role, IServiceProvide
             errors.Add($"Ambient:ProbePaths: \"{path}\" is not a path such as /healthz");
         }
 
+        foreach (var port in options.Ports.Where(static port => port is < 1 or > ushort.MaxValue))
+        {
+            errors.Add($"Ambient:Ports: {port} is not a port from 1 to 65535");
+        }
+
         foreach (var port in options.ProbePorts.Where(static port => port is < 1 or > ushort.MaxValue))
         {
             errors.Add($"Ambient:ProbePorts: {port} is not a port from 1 to 65535");

@@ -3,6 +3,7 @@ using System.Security.Claims;
 using Ambient.Hbone;
 using Ambient.Hbone.AspNetCore;
 using Ambient.Identity;
+using Ambient.Policy.Authorization;
 
 namespace Ambient.Node.Member;
 
@@ -26,8 +27,8 @@ internal sealed class MemberConnection(HboneConnect connect, IPEndPoint destinat
     /// <summary>Address on this workload that policy is asked about.</summary>
     public IPEndPoint Destination { get; } = destination;
 
-    /// <summary>The tunnel, once it is open.</summary>
-    public HboneTunnel? Tunnel { get; set; }
+    /// <summary>What policies of connections are asked.</summary>
+    public ConnectionFacts Facts => new(RemoteEndPoint, Destination, PeerIdentity);
 
     /// <summary>The caller as the application sees it; the same for every request of the connection.</summary>
     public ClaimsPrincipal User => _user ??= CreateUser(PeerIdentity);

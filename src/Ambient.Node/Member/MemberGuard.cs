@@ -1,6 +1,8 @@
 using System.Net;
 using Ambient.Hbone.AspNetCore;
+using Ambient.Node.Connections;
 using Ambient.Node.Membership;
+using Ambient.Node.Requests;
 using Ambient.Policy.Authorization;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
@@ -38,7 +40,7 @@ internal sealed partial class MemberGuard(
             return next(http);
         }
 
-        if (member.Self.Current is not { } workload)
+        if (member.Self.Current is null)
         {
             http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
             return Task.CompletedTask;
@@ -47,12 +49,19 @@ internal sealed partial class MemberGuard(
         var facts = connection is null
             ? new ConnectionFacts(EndPoint(http.Connection.RemoteIpAddress, http.Connection.RemotePort), EndPoint(http.Connection.LocalIpAddress, http.Connection.LocalPort), null)
             : new ConnectionFacts(connection.RemoteEndPoint, connection.Destination, connection.PeerIdentity);
-        var decision = ConnectionAuthorizer.Authorize(member.Mesh, workload, facts);
-        if (!decision.IsAllowed)
+        var request = new MemberRequest(member.Policies, http, facts);
+        if (request.AuthorizeConnection() is { IsAllowed: false } decision)
         {
             // As at a ztunnel: the connection ends, without a word.
             LogDenied(logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", http.Request.Method, http.Request.Path, decision.ToString());
             http.Abort();
+            return Task.CompletedTask;
+        }
+
+        if (request.Fault is { } fault)
+        {
+            LogRefused(logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", 400, fault);
+            http.Response.StatusCode = StatusCodes.Status400BadRequest;
             return Task.CompletedTask;
         }
 
@@ -62,13 +71,42 @@ internal sealed partial class MemberGuard(
             http.User = connection.User;
         }
 
-        return next(http);
+        return AnswerAsync(http, request, facts, next);
     }
 
     /// <summary>What the application's options leave open to whoever asks: never inside a tunnel, where the caller is known.</summary>
     private bool IsProbe(HttpContext http) =>
         _probePorts.Contains(http.Connection.LocalPort)
         || (_probePaths.Contains(http.Request.Path.Value ?? "") && (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method)));
+
+    /// <summary>Registered before it is authorized, so that a change of policy finds it, and ended when one would not let it in any more.</summary>
+    private async Task AnswerAsync(HttpContext http, MemberRequest request, ConnectionFacts facts, RequestDelegate next)
+    {
+        var open = new OpenRequest(member.Connections, request);
+        open.Begin(http);
+        try
+        {
+            var decision = request.Authorize();
+            if (decision.IsAllowed && open.Admit(member.Meshes))
+            {
+                await next(http).ConfigureAwait(false);
+                return;
+            }
+
+            LogRefused(
+                logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", 403, decision.IsAllowed ? open.EndReason ?? "policies changed" : decision.ToString());
+            await LocalReply.SendAsync(http, StatusCodes.Status403Forbidden, LocalReply.AccessDenied).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (open.EndedBy != ConnectionEnd.None)
+            {
+                LogEnded(logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", open.EndReason ?? open.EndedBy.ToString());
+            }
+
+            open.Close();
+        }
+    }
 
     private static IPEndPoint EndPoint(IPAddress? address, int port) => address switch
     {
@@ -79,4 +117,10 @@ internal sealed partial class MemberGuard(
 
     [LoggerMessage(1, LogLevel.Warning, "request by {Peer} ({Identity}) for {Method} {Path} denied, connection closed: {Reason}")]
     private static partial void LogDenied(ILogger logger, IPEndPoint peer, string identity, string method, string path, string reason);
+
+    [LoggerMessage(2, LogLevel.Warning, "request by {Peer} ({Identity}) answered with {Status}: {Reason}")]
+    private static partial void LogRefused(ILogger logger, IPEndPoint peer, string identity, int status, string reason);
+
+    [LoggerMessage(3, LogLevel.Warning, "request by {Peer} ({Identity}) ended: policies changed: {Reason}")]
+    private static partial void LogEnded(ILogger logger, IPEndPoint peer, string identity, string reason);
 }

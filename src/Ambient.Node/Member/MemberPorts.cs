@@ -3,15 +3,20 @@ using Ambient.Mesh;
 namespace Ambient.Node.Member;
 
 /// <summary>
-/// Which ports of the workload the application answers. It has no sockets of its own that would refuse the others, so the mesh
-/// says it: the target ports of the workload's services; any port where it has no service.
+/// Which ports of the workload the application serves. It has no sockets of its own that would refuse the others, so they have to be
+/// declared: as target ports of the workload's services, or in the application's options. A caller that asks for another port would have
+/// policies judge that one, and reach the application all the same.
 /// </summary>
 internal static class MemberPorts
 {
     /// <summary>Whether a port is served.</summary>
-    public static bool IsServed(MeshSnapshot mesh, Workload workload, int port)
+    public static bool IsServed(MeshSnapshot mesh, Workload workload, int port, IReadOnlyCollection<int> declared)
     {
-        var any = false;
+        if (declared.Contains(port))
+        {
+            return true;
+        }
+
         foreach (var (key, mapped) in workload.Services)
         {
             if (!mesh.Services.TryGetValue(key, out var service))
@@ -19,17 +24,16 @@ internal static class MemberPorts
                 continue;
             }
 
-            foreach (var declared in service.Ports)
+            foreach (var own in service.Ports)
             {
-                any = true;
-                var target = mapped.FirstOrDefault(candidate => candidate.Port == declared.Port).TargetPort;
-                if ((target == 0 ? declared.TargetPort : target) == port)
+                var target = mapped.FirstOrDefault(candidate => candidate.Port == own.Port).TargetPort;
+                if ((target == 0 ? own.TargetPort : target) == port)
                 {
                     return true;
                 }
             }
         }
 
-        return !any;
+        return false;
     }
 }

@@ -6,10 +6,11 @@ using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
-using Ambient.Node.Lifetime;
 using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Telemetry.Logging;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -37,6 +38,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     private MeshRuntime? _runtime;
     private HboneClient? _client;
     private HboneListener? _listener;
+    private readonly PolicyWatch _watch;
     private MemberInbound? _inbound;
     private Task _accepting = Task.CompletedTask;
     private Task _draining = Task.CompletedTask;
@@ -55,7 +57,19 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         _time = time;
         Self = LocalWorkload.ByPod(_store, _options.Namespace ?? "", _options.Pod ?? "", time);
         Connector = new OwnAddressConnector(SocketConnector.Default, Self);
+        Policies = new MemberPolicyView(_store, Self);
+        Connections = new ConnectionTable(new ConnectionLog(HostLoggerFactory.Over(loggers, time)), null, null, time);
+        _watch = new PolicyWatch(_store, Connections, _logger);
     }
+
+    /// <summary>The mesh.</summary>
+    public IMeshSnapshotProvider Meshes => _store;
+
+    /// <summary>The member's own policies.</summary>
+    public MemberPolicyView Policies { get; }
+
+    /// <summary>Connections and requests under way.</summary>
+    public ConnectionTable Connections { get; }
 
     /// <summary>The newest snapshot.</summary>
     public MeshSnapshot Mesh => _store.Current;
@@ -91,14 +105,13 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         // Only now: what comes in finds a server that takes it.
         var self = Self.Current!;
         var address = new IPEndPoint(self.Addresses[0], HbonePort);
-        _inbound = new MemberInbound(_store, Self, _transport, _logger);
-        _inbound.Watch();
+        _inbound = new MemberInbound(_store, Policies, [.. _options.Ports], _transport, Connections, _logger, _time);
         _listener = Own(new HboneListener(
             Listen(address),
             new HboneServerOptions { Revocation = _runtime!.Revocation, HandshakeFailed = failure => LogHandshakeFailed(_logger, failure.RemoteEndPoint, failure.Reason) },
             _runtime!.Svids,
             (_, _) => new ValueTask<SpiffeId?>(Self.Current?.Identity),
-            _inbound.RunAsync,
+            (connect, cancellation) => _inbound.RunAsync(connect, Self, this, cancellation),
             _time));
         _accepting = _listener.RunAsync(CancellationToken.None);
         LogJoined(_logger, Self.Name, address, self.Identity.ToString());
@@ -126,7 +139,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        _inbound?.Dispose();
+        _watch.Dispose();
         while (_owned.TryPop(out var owned))
         {
             await owned.DisposeAsync().ConfigureAwait(false);

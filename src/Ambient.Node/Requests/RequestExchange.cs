@@ -72,10 +72,7 @@ internal sealed class RequestExchange : HttpTransformer, IConnectionGround
     /// <summary>Path and query.</summary>
     public ref RequestPath Path => ref _path;
 
-    /// <summary>
-    /// The method that policies and routes are asked about. A WebSocket over HTTP/2 (RFC 8441) is a CONNECT only on its way:
-    /// the endpoint gets the GET that it stands for.
-    /// </summary>
+    /// <summary>The method that policies and routes are asked about.</summary>
     public string Method { get; private set; } = "";
 
     /// <summary>
@@ -131,12 +128,8 @@ internal sealed class RequestExchange : HttpTransformer, IConnectionGround
     {
         _http.Initialize(features);
         Started = Time.GetTimestamp();
-        var request = _http.Request;
-        _headers = request.Headers;
-        Method = HttpMethods.IsConnect(request.Method)
-            && "websocket".Equals(features.Get<IHttpExtendedConnectFeature>()?.Protocol, StringComparison.OrdinalIgnoreCase)
-                ? HttpMethods.Get
-                : request.Method;
+        _headers = _http.Request.Headers;
+        Method = RequestForm.MethodOf(_http);
         Open.Begin(_http);
     }
 

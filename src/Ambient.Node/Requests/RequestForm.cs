@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
 
 namespace Ambient.Node.Requests;
@@ -22,6 +23,16 @@ internal static class RequestForm
     /// <summary>Whether the method is one that our client, or ASP.NET, takes for another: <c>delete</c> is sent as <c>DELETE</c>.</summary>
     public static bool ChangesMethod(string method) =>
         HttpMethods.GetCanonicalizedValue(method) != method || HttpMethod.Parse(method).Method != method;
+
+    /// <summary>
+    /// The method that policies and routes are asked about. A WebSocket over HTTP/2 (RFC 8441) is a CONNECT only on its way: the endpoint
+    /// gets the GET that it stands for.
+    /// </summary>
+    public static string MethodOf(HttpContext http) =>
+        HttpMethods.IsConnect(http.Request.Method)
+        && "websocket".Equals(http.Features.Get<IHttpExtendedConnectFeature>()?.Protocol, StringComparison.OrdinalIgnoreCase)
+            ? HttpMethods.Get
+            : http.Request.Method;
 
     /// <summary>The fields that <c>Connection</c> names, or null when it names none beyond the usual ones.</summary>
     public static string[]? NamedByConnection(StringValues connection)

@@ -90,6 +90,66 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Member_PolicyOfPathsByItsLabels_AnswersTheRequestWith403AndEndsAStream()
+    {
+        _cluster.AddDeployment("caller", "caller", "node-a", "caller", Native);
+        _cluster.AddDeployment("shop", "shop", "node-a", "shop", Native);
+        _cluster.AddService("shop", "shop");
+        _cluster.Apply("policy", DenyAdmin("/admin"));
+        await StartMemberAsync("shop-0", app =>
+        {
+            app.MapGet("/admin", () => "admin");
+            app.MapGet("/", () => "shop");
+            app.MapGet("/endless", async (HttpContext http) =>
+            {
+                while (true)
+                {
+                    await http.Response.WriteAsync("0123456789", http.RequestAborted);
+                    await http.Response.Body.FlushAsync(http.RequestAborted);
+                    await Task.Delay(10, http.RequestAborted);
+                }
+            });
+        });
+        var caller = await StartMemberAsync("caller-0");
+
+        Assert.Equal("shop", await Client(caller).GetStringAsync(new Uri("http://shop:9080/")));
+        foreach (var path in new[] { "/admin", "/%61dmin", "/x/../admin" })
+        {
+            using var denied = await Client(caller).GetAsync(new Uri($"http://shop:9080{path}"));
+            Assert.Equal(HttpStatusCode.Forbidden, denied.StatusCode);
+            Assert.Equal("RBAC: access denied", await denied.Content.ReadAsStringAsync());
+        }
+
+        // A request that lasts ends with the policy that would not let it in any more.
+        using var endless = await Client(caller).GetAsync(new Uri("http://shop:9080/endless"), HttpCompletionOption.ResponseHeadersRead);
+        var body = await endless.Content.ReadAsStreamAsync();
+        await body.ReadExactlyAsync(new byte[10]);
+        _cluster.Apply("policy", DenyAdmin("/endless"));
+        await Assert.ThrowsAnyAsync<IOException>(() => body.CopyToAsync(Stream.Null).WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Equal("shop", await Client(caller).GetStringAsync(new Uri("http://shop:9080/")));
+    }
+
+    [Fact]
+    public async Task Member_PortThatIsNotDeclared_IsRefused()
+    {
+        var sleep = _cluster.AddDeployment("sleep", "sleep", "node-a", "sleep");
+        var shop = _cluster.AddDeployment("shop", "shop", "node-a", "shop", Native);
+        var lone = _cluster.AddDeployment("lone", "lone", "node-a", "lone", Native);
+        _cluster.AddService("shop", "shop");
+        await StartMemberAsync("shop-0", app => app.MapGet("/", () => "shop"));
+        await StartMemberAsync("lone-0", app => app.MapGet("/", () => "lone"), ("Ambient:Ports:0", "7070"));
+        await _cluster.StartZtunnelAsync("node-a");
+        using var client = LocalCluster.ClientOf(sleep);
+
+        Assert.Equal("shop", await client.GetStringAsync(new Uri("http://shop:9080/")));
+        Assert.Equal("lone", await client.GetStringAsync(new Uri($"http://{lone}:7070/")));
+        foreach (var undeclared in new[] { $"http://{shop}:9999/", $"http://{lone}:9080/" })
+        {
+            await Assert.ThrowsAsync<HttpRequestException>(() => client.GetStringAsync(new Uri(undeclared)));
+        }
+    }
+
+    [Fact]
     public async Task Member_StopsGracefully_RequestUnderWayIsFinished()
     {
         _cluster.AddDeployment("caller", "caller", "node-a", "caller", Native);
@@ -141,7 +201,7 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
 
     private static HttpClient Client(WebApplication member) => member.Services.GetRequiredService<IHttpClientFactory>().CreateClient();
 
-    private async Task<WebApplication> StartMemberAsync(string pod, Action<WebApplication>? map = null)
+    private async Task<WebApplication> StartMemberAsync(string pod, Action<WebApplication>? map = null, params (string Key, string Value)[] settings)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -149,6 +209,11 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
         builder.Configuration["Ambient:AuthorityFolder"] = _cluster.AuthorityFolder;
         builder.Configuration["Ambient:Namespace"] = "app";
         builder.Configuration["Ambient:Pod"] = pod;
+        foreach (var (key, value) in settings)
+        {
+            builder.Configuration[key] = value;
+        }
+
         builder.AddAmbientMesh();
         var app = builder.Build();
         map?.Invoke(app);
@@ -156,6 +221,25 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
         _members.Add(app);
         return app;
     }
+
+    private static string DenyAdmin(string path) => $"""
+        apiVersion: security.istio.io/v1
+        kind: AuthorizationPolicy
+        metadata:
+          name: no-admin
+          namespace: app
+        spec:
+          selector:
+            matchLabels:
+              app: shop
+          action: DENY
+          rules:
+          - to:
+            - operation:
+                paths: ["{path}"]
+                methods: ["GET"]
+
+        """;
 
     private static string Allow(string app, string serviceAccount) => $"""
         apiVersion: security.istio.io/v1

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Diagnostics.CodeAnalysis;
 using Ambient.EndToEnd.Tests.Cluster;
 
@@ -12,6 +13,9 @@ public sealed class WaypointWithZtunnelsTests : IAsyncLifetime
     private HttpClient _sleep = null!;
     private HttpClient _notsleep = null!;
     private RunningHost _waypoint = null!;
+    private RunningHost _near = null!;
+    private RunningHost _far = null!;
+    private IPAddress _client = null!;
 
     public async Task InitializeAsync()
     {
@@ -25,8 +29,9 @@ public sealed class WaypointWithZtunnelsTests : IAsyncLifetime
         _cluster.AddWaypoint();
         await _cluster.StartAppAsync("web-v1", v1);
         await _cluster.StartAppAsync("web-v2", v2);
-        await _cluster.StartZtunnelAsync("node-a");
-        await _cluster.StartZtunnelAsync("node-b");
+        _near = await _cluster.StartZtunnelAsync("node-a");
+        _far = await _cluster.StartZtunnelAsync("node-b");
+        _client = sleep;
         _waypoint = await _cluster.StartWaypointAsync("waypoint");
         _sleep = LocalCluster.ClientOf(sleep);
         _notsleep = LocalCluster.ClientOf(notsleep);
@@ -83,6 +88,58 @@ public sealed class WaypointWithZtunnelsTests : IAsyncLifetime
         Assert.Contains("source_workload=\"sleep\"", scrape, StringComparison.Ordinal);
         Assert.Contains("destination_workload=\"web-v1\"", scrape, StringComparison.Ordinal);
         Assert.Contains("response_code=\"403\"", scrape, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Tcp_ThroughTheWaypoint_EndsWhereItsSidesEndAndNothingStaysOpen()
+    {
+        // Its server speaks first: only the name of the port says that nobody may wait for the client.
+        var pod = _cluster.AddDeployment("store", "store", "node-b", "store");
+        _cluster.Apply("service-store", """
+            apiVersion: v1
+            kind: Service
+            metadata:
+              name: store
+              namespace: app
+            spec:
+              selector:
+                app: store
+              ports:
+              - name: mysql
+                port: 83
+                targetPort: 8083
+
+            """);
+        using var server = new TcpListener(pod, 8083);
+        server.Start();
+        _ = ServeAsync(server);
+        await LocalCluster.EventuallyAsync(async () =>
+        {
+            using var probe = await ConnectAsync();
+            return probe is not null;
+        }, () => "store is not reached");
+
+        using (var half = await ConnectAsync())
+        {
+            var stream = half!.GetStream();
+            await stream.WriteAsync("0123456789"u8.ToArray());
+            half.Client.Shutdown(SocketShutdown.Send);
+            using var reader = new StreamReader(stream);
+            Assert.Equal("got 10", await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(60)));
+        }
+
+        for (var i = 0; i < 10; i++)
+        {
+            using var client = await ConnectAsync();
+            await client!.GetStream().WriteAsync("x"u8.ToArray());
+        }
+
+        foreach (var host in new[] { _near, _far, _waypoint })
+        {
+            await LocalCluster.EventuallyAsync(
+                () => Task.FromResult(host.Log.Split('\n').Count(line => line.Contains("connection complete", StringComparison.Ordinal) && line.Contains("store", StringComparison.Ordinal)) >= 12),
+                () => $"connections stay open at {host.Name}:\n{host.Log}");
+        }
     }
 
     [Fact]
@@ -182,4 +239,52 @@ public sealed class WaypointWithZtunnelsTests : IAsyncLifetime
               weight: {v2}
 
         """);
+
+    private static async Task ServeAsync(TcpListener server)
+    {
+        try
+        {
+            while (true)
+            {
+                var client = await server.AcceptTcpClientAsync();
+                _ = Task.Run(async () =>
+                {
+                    using (client)
+                    {
+                        var stream = client.GetStream();
+                        await stream.WriteAsync("hello"u8.ToArray());
+                        var (count, buffer) = (0, new byte[64]);
+                        for (int read; (read = await stream.ReadAsync(buffer)) > 0; count += read)
+                        {
+                        }
+
+                        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes($"got {count}"));
+                    }
+                });
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The test is over.
+        }
+    }
+
+    /// <summary>A connection to store by the client's SOCKS5 port that has been greeted; null when it was not.</summary>
+    private async Task<TcpClient?> ConnectAsync()
+    {
+        var client = new TcpClient();
+        await client.ConnectAsync(_client, 15080);
+        var stream = client.GetStream();
+        await stream.WriteAsync((byte[])[5, 1, 0, 5, 1, 0, 3, 5, .. "store"u8, 0, 83]);
+        await stream.ReadExactlyAsync(new byte[2]);
+        var answer = new byte[10];
+        await stream.ReadExactlyAsync(answer);
+        if (answer[1] == 0 && await stream.ReadAtLeastAsync(answer.AsMemory(0, 5), 5, throwOnEndOfStream: false).AsTask().WaitAsync(TimeSpan.FromSeconds(60)) == 5)
+        {
+            return client;
+        }
+
+        client.Dispose();
+        return null;
+    }
 }

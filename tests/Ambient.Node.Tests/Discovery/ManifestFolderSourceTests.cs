@@ -151,14 +151,16 @@ public sealed class ManifestFolderSourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Start_Cancelled_StopsWaiting()
+    public async Task Start_CancelledWhileThereAreErrors_SaysThem()
     {
         Write("a.yaml", "kind: Pod");
         using var cancel = new CancellationTokenSource();
         var started = StartAsync(cancel.Token);
         await _logger.WaitForAsync("there is no mesh yet");
         await cancel.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => started);
+        var given = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => started);
+        var error = Assert.IsType<MeshSourceException>(given.InnerException);
+        Assert.Contains("cannot be the mesh", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

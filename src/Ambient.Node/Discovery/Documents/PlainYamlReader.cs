@@ -2,8 +2,8 @@ namespace Ambient.Node.Discovery.Documents;
 
 /// <summary>
 /// Reads what programs and people write as YAML nearly always (mappings and sequences by indentation, scalars within
-/// one line, short lists in brackets) line by line, at a fifth of what <see cref="YamlReader"/> costs. Makes the very
-/// same nodes; whatever it does not understand, or is wrong, or beyond a limit, it leaves to <see cref="YamlReader"/> by
+/// one line, short lists in brackets) line by line, at a fifth of what <see cref="YamlReader"/> costs. Makes nodes of
+/// the same values, tags and sizes; their places may be a word off, so a text with errors is read again by the other. Whatever it does not understand, or is wrong, or beyond a limit, it leaves to <see cref="YamlReader"/> by
 /// throwing <see cref="PlainYamlException"/>, from the beginning of the text.
 /// </summary>
 internal sealed class PlainYamlReader : IYamlReader

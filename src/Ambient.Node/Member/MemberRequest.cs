@@ -1,0 +1,93 @@
+using System.Net;
+using Ambient.Mesh;
+using Ambient.Node.Connections;
+using Ambient.Node.Requests;
+using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Requests;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+
+namespace Ambient.Node.Member;
+
+/// <summary>
+/// A request to the application, as policies are asked about it: when it comes, and again as long as it lasts. What it says is copied,
+/// because the application may change its own request.
+/// </summary>
+internal sealed class MemberRequest : IConnectionGround
+{
+    private readonly MemberPolicyView _policies;
+    private readonly ConnectionFacts _connection;
+    private readonly KeyValuePair<string, StringValues>[] _headers;
+    private readonly string _method;
+    private readonly string _host;
+    private readonly string? _path;
+    private readonly string _decodedPath;
+
+    /// <summary>Takes down what a request says.</summary>
+    public MemberRequest(MemberPolicyView policies, HttpContext http, in ConnectionFacts connection)
+    {
+        _policies = policies;
+        _connection = connection;
+        _headers = [.. http.Request.Headers];
+        _method = RequestForm.MethodOf(http);
+        _host = http.Request.Headers.Host.ToString();
+        _decodedPath = http.Request.Path.Value ?? "";
+        var target = http.Features.Get<IHttpRequestFeature>()?.RawTarget;
+        if (RequestPath.TryParse(string.IsNullOrEmpty(target) ? _decodedPath : target, out var path))
+        {
+            _path = path.Path;
+        }
+    }
+
+    /// <summary>Why the application would see another request than policies judge; null when it would not.</summary>
+    public string? Fault =>
+        RequestForm.ChangesMethod(_method) ? $"the method {_method} differs from a known one only in its case"
+        : _path is null ? "the target has no path, or characters that no path has"
+        : null;
+
+    /// <summary>May the connection that it came on be here?</summary>
+    public AuthorizationDecision AuthorizeConnection() => _policies.Current?.Authorize(_connection) ?? default;
+
+    /// <summary>May it be answered? Asked of its path as the mesh normalizes it, and as the application sees it.</summary>
+    public AuthorizationDecision Authorize()
+    {
+        if (_policies.Current is not { } policies)
+        {
+            return default;
+        }
+
+        var decision = policies.Authorize(Facts(_path!));
+        return decision.IsAllowed && _path != _decodedPath ? policies.Authorize(Facts(_decodedPath)) : decision;
+    }
+
+    /// <inheritdoc/>
+    public ConnectionObjection? ObjectionIn(MeshSnapshot mesh) =>
+        AuthorizeConnection() is { IsAllowed: false } connection ? new ConnectionObjection(ConnectionEnd.PolicyChange, connection.ToString())
+        : Authorize() is { IsAllowed: false } request ? new ConnectionObjection(ConnectionEnd.PolicyChange, request.ToString())
+        : null;
+
+    private RequestFacts Facts(string path) => new()
+    {
+        Identity = _connection.Identity,
+        Source = _connection.Source,
+        Destination = _connection.Destination,
+        Method = _method,
+        Host = _host,
+        Path = path,
+        Header = Header,
+    };
+
+    private string? Header(string name)
+    {
+        foreach (var (header, values) in _headers)
+        {
+            if (header.Equals(name, StringComparison.OrdinalIgnoreCase))
+            {
+                return values.Count == 1 ? values[0]?.Trim(' ', '\t') : string.Join(',', values.Select(value => value?.Trim(' ', '\t')));
+            }
+        }
+
+        return null;
+    }
+}
