@@ -59,8 +59,8 @@ public sealed record RequestConfiguration
             HttpRoutes = other.HttpRoutes.SetItems(HttpRoutes),
             ReferenceGrants = other.ReferenceGrants.SetItems(ReferenceGrants),
             AuthorizationPolicies = other.AuthorizationPolicies.SetItems(AuthorizationPolicies),
-             UnmetProtections = [.. UnmetProtections, .. other.UnmetProtections],
-             Unsupported = [.. Unsupported, .. other.Unsupported],
+            UnmetProtections = [.. UnmetProtections, .. other.UnmetProtections],
+            Unsupported = [.. Unsupported, .. other.Unsupported],
         };
 
     /// <summary>Whether every object is equal.</summary>
