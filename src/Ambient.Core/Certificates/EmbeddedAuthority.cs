@@ -160,6 +160,6 @@ public sealed partial class EmbeddedAuthority : ICertificateAuthority, IDisposab
 
     private static DateTimeOffset Max(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
 
-    [LoggerMessage(1, LogLevel.Warning, "embedded authority: the root in {Path} expires at {NotAfter:u}; before then delete it and its key, and restart every host of this machine to make a new one")]
+    [LoggerMessage(100, LogLevel.Warning, "embedded authority: the root in {Path} expires at {NotAfter:u}; before then delete it and its key, and restart every host of this machine to make a new one")]
     private static partial void LogNearExpiry(ILogger logger, string path, DateTimeOffset notAfter);
 }

@@ -286,12 +286,12 @@ public sealed partial class SvidCache
         }
     }
 
-    [LoggerMessage(1, LogLevel.Warning, "no certificate for {Identity}: {Reason}; its connections fail; next try in {Retry:0.0} s")]
+    [LoggerMessage(110, LogLevel.Warning, "no certificate for {Identity}: {Reason}; its connections fail; next try in {Retry:0.0} s")]
     private static partial void LogFetchFailed(ILogger logger, SpiffeId identity, string reason, double retry);
 
-    [LoggerMessage(2, LogLevel.Warning, "certificate of {Identity} not renewed: {Reason}; the present one is used until {NotAfter:u}; next try in {Retry:0.0} s")]
+    [LoggerMessage(111, LogLevel.Warning, "certificate of {Identity} not renewed: {Reason}; the present one is used until {NotAfter:u}; next try in {Retry:0.0} s")]
     private static partial void LogRenewalFailed(ILogger logger, SpiffeId identity, string reason, DateTimeOffset notAfter, double retry);
 
-    [LoggerMessage(3, LogLevel.Information, "certificate of {Identity} issued after failures, valid until {NotAfter:u}")]
+    [LoggerMessage(112, LogLevel.Information, "certificate of {Identity} issued after failures, valid until {NotAfter:u}")]
     private static partial void LogRecovered(ILogger logger, SpiffeId identity, DateTimeOffset notAfter);
 }

@@ -162,9 +162,9 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
         }
     }
 
-    [LoggerMessage(1, LogLevel.Warning, "certificate for {Identity}: one of the CA's roots cannot be read and is left out: {Reason}")]
+    [LoggerMessage(2500, LogLevel.Warning, "certificate for {Identity}: one of the CA's roots cannot be read and is left out: {Reason}")]
     private static partial void LogRootSkipped(ILogger logger, SpiffeId identity, string reason);
 
-    [LoggerMessage(2, LogLevel.Warning, "{Reason}; the roots read before stay until the file is mended")]
+    [LoggerMessage(2501, LogLevel.Warning, "{Reason}; the roots read before stay until the file is mended")]
     private static partial void LogOldRoots(ILogger logger, string reason);
 }

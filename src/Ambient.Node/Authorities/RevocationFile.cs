@@ -72,9 +72,9 @@ internal sealed partial class RevocationFile : IAsyncDisposable
 
     private static MetricLabels Reporter(PeerRole peer) => MetricLabels.Of(("reporter", peer == PeerRole.Client ? "destination" : "source"));
 
-    [LoggerMessage(1, LogLevel.Information, "certificate revocation lists read from {Path}: {Lists} lists, {Count} certificates are revoked; connections of their holders are closed")]
+    [LoggerMessage(2510, LogLevel.Information, "certificate revocation lists read from {Path}: {Lists} lists, {Count} certificates are revoked; connections of their holders are closed")]
     private static partial void LogRead(ILogger logger, string path, int lists, int count);
 
-    [LoggerMessage(2, LogLevel.Error, "certificate revocation list {Path} cannot be read (CRL_PATH): {Reason}. Until it can, the {Count} certificates stay revoked that were so before")]
+    [LoggerMessage(2511, LogLevel.Error, "certificate revocation list {Path} cannot be read (CRL_PATH): {Reason}. Until it can, the {Count} certificates stay revoked that were so before")]
     private static partial void LogUnreadable(ILogger logger, string path, string reason, int count);
 }

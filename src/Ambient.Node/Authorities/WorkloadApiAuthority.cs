@@ -280,21 +280,21 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
         ? "none"
         : string.Join(", ", svids.ById.Keys.Select(id => id.ToString()).Order(StringComparer.Ordinal).Take(Shown)) + (svids.ById.Count > Shown ? $" and {svids.ById.Count - Shown} more" : "");
 
-    [LoggerMessage(3, LogLevel.Warning, "{Reason}; trying again in {Pause}. What it gave last stays in use")]
+    [LoggerMessage(2520, LogLevel.Warning, "{Reason}; trying again in {Pause}. What it gave last stays in use")]
     private static partial void LogEnded(ILogger logger, string reason, TimeSpan pause);
 
-    [LoggerMessage(4, LogLevel.Error, "the SPIFFE Workload API at {Address}: {Refused}; it is not used")]
+    [LoggerMessage(2521, LogLevel.Error, "the SPIFFE Workload API at {Address}: {Refused}; it is not used")]
     private static partial void LogRefused(ILogger logger, WorkloadApiAddress address, string refused);
 
-    [LoggerMessage(5, LogLevel.Information, "the SPIFFE Workload API at {Address} gives {Count} identities, {Changed} of them new or renewed: {Identities}")]
+    [LoggerMessage(2522, LogLevel.Information, "the SPIFFE Workload API at {Address} gives {Count} identities, {Changed} of them new or renewed: {Identities}")]
     private static partial void LogTaken(ILogger logger, WorkloadApiAddress address, int count, int changed, string identities);
 
-    [LoggerMessage(6, LogLevel.Warning, "{Reason}; trying again in {Pause}. What it gave before is no longer used")]
+    [LoggerMessage(2523, LogLevel.Warning, "{Reason}; trying again in {Pause}. What it gave before is no longer used")]
     private static partial void LogWithdrawn(ILogger logger, string reason, TimeSpan pause);
 
-    [LoggerMessage(7, LogLevel.Warning, "the SPIFFE Workload API at {Address} has given no newer SVID of {Identity} than the one that ends at {NotAfter:u}: does the agent reach its server?")]
+    [LoggerMessage(2524, LogLevel.Warning, "the SPIFFE Workload API at {Address} has given no newer SVID of {Identity} than the one that ends at {NotAfter:u}: does the agent reach its server?")]
     private static partial void LogOverdue(ILogger logger, WorkloadApiAddress address, SpiffeId identity, DateTimeOffset notAfter);
 
-    [LoggerMessage(8, LogLevel.Warning, "the SPIFFE Workload API at {Address} gives revocation lists, which are not used: name a file of them in CRL_PATH")]
+    [LoggerMessage(2525, LogLevel.Warning, "the SPIFFE Workload API at {Address} gives revocation lists, which are not used: name a file of them in CRL_PATH")]
     private static partial void LogRevocation(ILogger logger, WorkloadApiAddress address);
 }

@@ -50,6 +50,6 @@ internal sealed partial class PolicyWatch : IDisposable
         }
     }
 
-    [LoggerMessage(1, LogLevel.Information, "policies changed (snapshot {Version}): {Count} open connections are no longer allowed and were closed")]
+    [LoggerMessage(3000, LogLevel.Information, "policies changed (snapshot {Version}): {Count} open connections are no longer allowed and were closed")]
     private static partial void LogEnded(ILogger logger, int count, long version);
 }

@@ -21,18 +21,18 @@ internal sealed partial class GatewayLog(ILogger logger)
     /// <summary>A route names the gateway as its parent and answers nothing there.</summary>
     public void NotAttached(string route, string gateway, string problem) => LogNotAttached(logger, route, gateway, problem);
 
-    [LoggerMessage(1, LogLevel.Information, "listener port {Port} is open on {Bound}")]
+    [LoggerMessage(5600, LogLevel.Information, "listener port {Port} is open on {Bound}")]
     private static partial void LogOpened(ILogger logger, int port, IPEndPoint bound);
 
-    [LoggerMessage(2, LogLevel.Information, "listener port {Port} is closed: the Gateway no longer has it")]
+    [LoggerMessage(5601, LogLevel.Information, "listener port {Port} is closed: the Gateway no longer has it")]
     private static partial void LogClosed(ILogger logger, int port);
 
-    [LoggerMessage(3, LogLevel.Error, "listener port {Port} cannot be opened on {Bound}: {Reason}; a port below 1024 needs a privilege, or AMBIENT_LISTENER_PORT_OFFSET")]
+    [LoggerMessage(5602, LogLevel.Error, "listener port {Port} cannot be opened on {Bound}: {Reason}; a port below 1024 needs a privilege, or AMBIENT_LISTENER_PORT_OFFSET")]
     private static partial void LogNotOpened(ILogger logger, int port, IPEndPoint bound, string reason);
 
-    [LoggerMessage(4, LogLevel.Warning, "listener {Listener} of Gateway {Gateway} is not served: {Problem}")]
+    [LoggerMessage(5603, LogLevel.Warning, "listener {Listener} of Gateway {Gateway} is not served: {Problem}")]
     private static partial void LogNotServed(ILogger logger, string listener, string gateway, string problem);
 
-    [LoggerMessage(5, LogLevel.Warning, "HTTPRoute {Route} does not attach to Gateway {Gateway}: {Problem}")]
+    [LoggerMessage(5604, LogLevel.Warning, "HTTPRoute {Route} does not attach to Gateway {Gateway}: {Problem}")]
     private static partial void LogNotAttached(ILogger logger, string route, string gateway, string problem);
 }

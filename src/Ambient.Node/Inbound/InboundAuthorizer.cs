@@ -10,6 +10,7 @@ namespace Ambient.Node.Inbound;
 /// </summary>
 internal sealed class InboundAuthorizer(ILogger logger, bool atInformation)
 {
+    private static readonly EventId s_decided = new(4100, "PolicyDecided");
     private readonly LogLevel _level = atInformation ? LogLevel.Information : LogLevel.Debug;
 
     /// <summary>May the connection reach the workload?</summary>
@@ -74,6 +75,6 @@ internal sealed class InboundAuthorizer(ILogger logger, bool atInformation)
 
         var named = policy is null ? "" : $" policy={policy}";
         var line = $"{what}{named} src={connection.Source} identity={connection.Identity?.ToString() ?? "none"} dst={connection.Destination} workload={workload.Namespace}/{workload.Name}";
-        logger.Log(level, default, line, null, static (text, _) => text);
+        logger.Log(level, s_decided, line, null, static (text, _) => text);
     }
 }

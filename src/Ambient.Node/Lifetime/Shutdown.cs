@@ -104,6 +104,6 @@ internal sealed partial class Shutdown : IDisposable
         }
     }
 
-    [LoggerMessage(1, LogLevel.Information, "{Cause}: draining; open connections have {Seconds:0.#} s")]
+    [LoggerMessage(1300, LogLevel.Information, "{Cause}: draining; open connections have {Seconds:0.#} s")]
     private static partial void LogDraining(ILogger logger, string cause, double seconds);
 }

@@ -115,12 +115,12 @@ internal sealed partial class MemberGuard(
         _ => new IPEndPoint(address, port),
     };
 
-    [LoggerMessage(1, LogLevel.Warning, "request by {Peer} ({Identity}) for {Method} {Path} denied, connection closed: {Reason}")]
+    [LoggerMessage(5700, LogLevel.Warning, "request by {Peer} ({Identity}) for {Method} {Path} denied, connection closed: {Reason}")]
     private static partial void LogDenied(ILogger logger, IPEndPoint peer, string identity, string method, string path, string reason);
 
-    [LoggerMessage(2, LogLevel.Warning, "request by {Peer} ({Identity}) answered with {Status}: {Reason}")]
+    [LoggerMessage(5701, LogLevel.Warning, "request by {Peer} ({Identity}) answered with {Status}: {Reason}")]
     private static partial void LogRefused(ILogger logger, IPEndPoint peer, string identity, int status, string reason);
 
-    [LoggerMessage(3, LogLevel.Warning, "request by {Peer} ({Identity}) ended: policies changed: {Reason}")]
+    [LoggerMessage(5702, LogLevel.Warning, "request by {Peer} ({Identity}) ended: policies changed: {Reason}")]
     private static partial void LogEnded(ILogger logger, IPEndPoint peer, string identity, string reason);
 }

@@ -90,6 +90,6 @@ internal sealed partial class MemberInbound : InboundSequence
     protected override void Refused(HboneConnect connect, int status, string error) =>
         LogRefused(_logger, connect.RemoteEndPoint, connect.PeerIdentity.ToString(), connect.Authority, status, error);
 
-    [LoggerMessage(30, LogLevel.Warning, "connection by {Peer} ({Identity}) to {Authority} refused with {Status}: {Reason}")]
+    [LoggerMessage(5710, LogLevel.Warning, "connection by {Peer} ({Identity}) to {Authority} refused with {Status}: {Reason}")]
     private static partial void LogRefused(ILogger logger, System.Net.IPEndPoint peer, string identity, string authority, int status, string reason);
 }

@@ -226,15 +226,15 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         return part;
     }
 
-    [LoggerMessage(1, LogLevel.Information, "member {Pod} of the mesh, HBONE on {Address} as {Identity}")]
+    [LoggerMessage(5720, LogLevel.Information, "member {Pod} of the mesh, HBONE on {Address} as {Identity}")]
     private static partial void LogJoined(ILogger logger, string pod, IPEndPoint address, string identity);
 
-    [LoggerMessage(2, LogLevel.Warning, "waiting for pod {Pod} to appear in the mesh")]
+    [LoggerMessage(5721, LogLevel.Warning, "waiting for pod {Pod} to appear in the mesh")]
     private static partial void LogWaiting(ILogger logger, string pod);
 
-    [LoggerMessage(3, LogLevel.Warning, "pod {Pod} is not labelled networking.istio.io/tunnel: http: others will not call it through HBONE, or a ztunnel takes its port")]
+    [LoggerMessage(5722, LogLevel.Warning, "pod {Pod} is not labelled networking.istio.io/tunnel: http: others will not call it through HBONE, or a ztunnel takes its port")]
     private static partial void LogNotNative(ILogger logger, string pod);
 
-    [LoggerMessage(4, LogLevel.Warning, "handshake with {Peer} failed: {Reason}")]
+    [LoggerMessage(5723, LogLevel.Warning, "handshake with {Peer} failed: {Reason}")]
     private static partial void LogHandshakeFailed(ILogger logger, IPEndPoint peer, string reason);
 }

@@ -19,6 +19,7 @@ namespace Ambient.Node.Requests;
 internal sealed partial class RequestLog
 {
     private const string Target = "access";
+    private static readonly EventId s_noted = new(4210, "PolicyNoted");
 
     private readonly HostLoggerFactory _loggers;
     private readonly RequestMetrics _metrics;
@@ -69,7 +70,7 @@ internal sealed partial class RequestLog
         {
             var named = note.Policy is null ? "" : $" policy={note.Policy}";
             var line = $"{note.Text}{named} src={source} identity={identity?.ToString() ?? "none"} dst={destination}";
-            _policies.Log(LogLevel.Debug, default, line, null, static (text, _) => text);
+            _policies.Log(LogLevel.Debug, s_noted, line, null, static (text, _) => text);
         }
     }
 
@@ -172,6 +173,6 @@ internal sealed partial class RequestLog
         return null;
     }
 
-    [LoggerMessage(1, LogLevel.Warning, "{Service} not reached, try {Attempt}: {Reason}")]
+    [LoggerMessage(4200, LogLevel.Warning, "{Service} not reached, try {Attempt}: {Reason}")]
     private static partial void LogTryFailed(ILogger logger, string service, int attempt, string reason);
 }

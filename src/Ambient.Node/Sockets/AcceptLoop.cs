@@ -83,6 +83,6 @@ internal static partial class AcceptLoop
         }
     }
 
-    [LoggerMessage(1, LogLevel.Error, "{Listener}: accepting failed: {Reason}; trying again")]
+    [LoggerMessage(1100, LogLevel.Error, "{Listener}: accepting failed: {Reason}; trying again")]
     private static partial void LogAcceptFailed(ILogger logger, string listener, string reason);
 }

@@ -72,10 +72,10 @@ internal sealed partial class NodeSockets
         }
     }
 
-    [LoggerMessage(1, LogLevel.Warning, "cannot connect from {Source} on a client's behalf: {Reason}. Workloads see this node's address as the source; further failures are not logged")]
+    [LoggerMessage(1110, LogLevel.Warning, "cannot connect from {Source} on a client's behalf: {Reason}. Workloads see this node's address as the source; further failures are not logged")]
     private static partial void LogSourceNotKept(ILogger logger, IPAddress source, string reason);
 
-    [LoggerMessage(2, LogLevel.Information, "IP_TRANSPARENT is not allowed ({Reason}): workloads see this node's address as the source. Grant CAP_NET_ADMIN, or set ENABLE_ORIG_SRC=false to leave it so")]
+    [LoggerMessage(1111, LogLevel.Information, "IP_TRANSPARENT is not allowed ({Reason}): workloads see this node's address as the source. Grant CAP_NET_ADMIN, or set ENABLE_ORIG_SRC=false to leave it so")]
     private static partial void LogNotTransparent(ILogger logger, string reason);
 
     private sealed class OwnAddressDialer(NodeSockets sockets) : ISocketConnector

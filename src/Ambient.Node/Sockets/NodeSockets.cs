@@ -231,6 +231,6 @@ internal sealed partial class NodeSockets : ISocketConnector
     private static void Set(Socket socket, int level, int option, int value) =>
         socket.SetRawSocketOption(level, option, System.Runtime.InteropServices.MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in value)));
 
-    [LoggerMessage(3, LogLevel.Warning, "new connections cannot be led to the next ztunnel before this one goes ({Reason}): one that begins just then may be reset")]
+    [LoggerMessage(1120, LogLevel.Warning, "new connections cannot be led to the next ztunnel before this one goes ({Reason}): one that begins just then may be reset")]
     private static partial void LogNotHandedOver(ILogger logger, string reason);
 }

@@ -21,15 +21,15 @@ internal sealed partial class WaypointLog(ILogger logger)
     /// <summary>A tunnel ended by a fault of ours.</summary>
     public void Failed(HboneConnect connect, Exception error) => LogFailed(logger, error, connect.RemoteEndPoint, connect.PeerIdentity, connect.Authority);
 
-    [LoggerMessage(1, LogLevel.Warning, "handshake with {Peer} at {Local} failed: {Reason}")]
+    [LoggerMessage(5500, LogLevel.Warning, "handshake with {Peer} at {Local} failed: {Reason}")]
     private static partial void LogHandshakeFailed(ILogger logger, IPEndPoint peer, IPEndPoint local, string reason);
 
-    [LoggerMessage(2, LogLevel.Warning, "CONNECT by {Peer} ({Identity}) for {Authority} refused with {Status}: {Reason}")]
+    [LoggerMessage(5501, LogLevel.Warning, "CONNECT by {Peer} ({Identity}) for {Authority} refused with {Status}: {Reason}")]
     private static partial void LogRefused(ILogger logger, IPEndPoint peer, SpiffeId identity, string authority, int status, string reason);
 
-    [LoggerMessage(4, LogLevel.Warning, "connection by {Peer} ({Identity}) to {Destination} failed: {Reason}")]
+    [LoggerMessage(5502, LogLevel.Warning, "connection by {Peer} ({Identity}) to {Destination} failed: {Reason}")]
     private static partial void LogNotReached(ILogger logger, IPEndPoint peer, SpiffeId identity, string destination, string reason);
 
-    [LoggerMessage(5, LogLevel.Error, "tunnel of {Peer} ({Identity}) for {Authority} failed")]
+    [LoggerMessage(5503, LogLevel.Error, "tunnel of {Peer} ({Identity}) for {Authority} failed")]
     private static partial void LogFailed(ILogger logger, Exception error, IPEndPoint peer, SpiffeId identity, string authority);
 }

@@ -57,7 +57,7 @@ public sealed class FloorTests
     }
 
     /// <summary>First folder of Ambient.Node. What extends the platform's namespaces is a part of the room that it stands in.</summary>
-    private static string RoomOf(string name) => name switch
+    internal static string RoomOf(string name) => name switch
     {
         _ when name.StartsWith(Root, StringComparison.Ordinal) => name[Root.Length..].Split('.')[0],
         "Microsoft.Extensions.Hosting" => "Member",

@@ -240,9 +240,9 @@ internal sealed partial class AdminServer : IAsyncDisposable
         _ => "Status",
     };
 
-    [LoggerMessage(1, LogLevel.Warning, "{Server}: accepting failed: {Reason}")]
+    [LoggerMessage(6000, LogLevel.Warning, "{Server}: accepting failed: {Reason}")]
     private static partial void LogAcceptFailed(ILogger logger, string server, string reason);
 
-    [LoggerMessage(2, LogLevel.Error, "{Server}: {Path} failed")]
+    [LoggerMessage(6001, LogLevel.Error, "{Server}: {Path} failed")]
     private static partial void LogHandlerFailed(ILogger logger, Exception exception, string server, string path);
 }

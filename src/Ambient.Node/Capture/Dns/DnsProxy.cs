@@ -133,12 +133,12 @@ internal sealed partial class DnsProxy
         return _time.GetElapsedTime(said, now) >= s_quiet && Interlocked.CompareExchange(ref _said, now, said) == said;
     }
 
-    [LoggerMessage(1, LogLevel.Debug, "src.workload=\"{Workload}\" src.namespace=\"{Namespace}\" query=\"{Type}\" domain=\"{Name}\" result=\"{Result}\" endpoints={Count}")]
+    [LoggerMessage(5000, LogLevel.Debug, "src.workload=\"{Workload}\" src.namespace=\"{Namespace}\" query=\"{Type}\" domain=\"{Name}\" result=\"{Result}\" endpoints={Count}")]
     private static partial void LogAnswered(ILogger logger, string workload, string @namespace, string type, string name, string result, int count);
 
-    [LoggerMessage(2, LogLevel.Warning, "names cannot be resolved for {Workload}: the mesh does not know that workload")]
+    [LoggerMessage(5001, LogLevel.Warning, "names cannot be resolved for {Workload}: the mesh does not know that workload")]
     private static partial void LogUnknownClient(ILogger logger, string workload);
 
-    [LoggerMessage(3, LogLevel.Warning, "{Count} questions of {Namespace}/{Workload} wait for name servers outside of the mesh; further ones are answered SERVFAIL until some are answered")]
+    [LoggerMessage(5002, LogLevel.Warning, "{Count} questions of {Namespace}/{Workload} wait for name servers outside of the mesh; further ones are answered SERVFAIL until some are answered")]
     private static partial void LogTooMany(ILogger logger, int count, string @namespace, string workload);
 }

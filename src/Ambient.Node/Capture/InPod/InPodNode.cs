@@ -195,12 +195,12 @@ internal sealed partial class InPodNode : INodeCapture
         }
     }
 
-    [LoggerMessage(10, LogLevel.Information, "connected to the network plugin at {Path}")]
+    [LoggerMessage(5010, LogLevel.Information, "connected to the network plugin at {Path}")]
     private static partial void LogConnected(ILogger logger, string path);
 
-    [LoggerMessage(11, LogLevel.Warning, "the network plugin at {Path} closed the connection; pods that run go on, and it is tried again")]
+    [LoggerMessage(5011, LogLevel.Warning, "the network plugin at {Path} closed the connection; pods that run go on, and it is tried again")]
     private static partial void LogGone(ILogger logger, string path);
 
-    [LoggerMessage(12, LogLevel.Warning, "the network plugin cannot be reached at {Path}: {Reason}. Pods that run go on; is istio-cni running on this node, and its socket mounted?")]
+    [LoggerMessage(5012, LogLevel.Warning, "the network plugin cannot be reached at {Path}: {Reason}. Pods that run go on; is istio-cni running on this node, and its socket mounted?")]
     private static partial void LogUnreachable(ILogger logger, string path, string reason);
 }

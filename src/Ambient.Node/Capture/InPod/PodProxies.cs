@@ -255,19 +255,19 @@ internal sealed partial class PodProxies : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(1, LogLevel.Information, "pod {Namespace}/{Name}: its traffic is carried")]
+    [LoggerMessage(5020, LogLevel.Information, "pod {Namespace}/{Name}: its traffic is carried")]
     private static partial void LogStarted(ILogger logger, string @namespace, string name);
 
-    [LoggerMessage(2, LogLevel.Error, "pod {Namespace}/{Name}: its traffic is not carried: {Reason}. Tried again every 5 s")]
+    [LoggerMessage(5021, LogLevel.Error, "pod {Namespace}/{Name}: its traffic is not carried: {Reason}. Tried again every 5 s")]
     private static partial void LogNotStarted(ILogger logger, string @namespace, string name, string reason);
 
-    [LoggerMessage(3, LogLevel.Information, "pod {Namespace}/{Name} is gone; its connections are closed")]
+    [LoggerMessage(5022, LogLevel.Information, "pod {Namespace}/{Name} is gone; its connections are closed")]
     private static partial void LogStopped(ILogger logger, string @namespace, string name);
 
-    [LoggerMessage(4, LogLevel.Information, "pod {Namespace}/{Name} has another network now; its proxy is started anew there")]
+    [LoggerMessage(5023, LogLevel.Information, "pod {Namespace}/{Name} has another network now; its proxy is started anew there")]
     private static partial void LogMoved(ILogger logger, string @namespace, string name);
 
-    [LoggerMessage(5, LogLevel.Information, "the network plugin has told all pods of this node: {Running} are carried, {Pending} are not yet")]
+    [LoggerMessage(5024, LogLevel.Information, "the network plugin has told all pods of this node: {Running} are carried, {Pending} are not yet")]
     private static partial void LogSnapshot(ILogger logger, int running, int pending);
 
     private sealed class Pod(string uid, PodInfo info, PodNamespace network)

@@ -227,12 +227,12 @@ public sealed partial class ZdsServer : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(1, LogLevel.Information, "a ztunnel is connected, and told of {Count} pods")]
+    [LoggerMessage(5040, LogLevel.Information, "a ztunnel is connected, and told of {Count} pods")]
     private static partial void LogConnected(ILogger logger, int count);
 
-    [LoggerMessage(2, LogLevel.Warning, "a ztunnel does not serve {Namespace}/{Name}: {Complaint}. It tries again by itself")]
+    [LoggerMessage(5041, LogLevel.Warning, "a ztunnel does not serve {Namespace}/{Name}: {Complaint}. It tries again by itself")]
     private static partial void LogComplaint(ILogger logger, string @namespace, string name, string complaint);
 
-    [LoggerMessage(3, LogLevel.Information, "{Reason}")]
+    [LoggerMessage(5042, LogLevel.Information, "{Reason}")]
     private static partial void LogGone(ILogger logger, string reason);
 }

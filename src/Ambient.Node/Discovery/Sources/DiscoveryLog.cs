@@ -6,48 +6,48 @@ namespace Ambient.Node.Discovery.Sources;
 /// <summary>What discovery tells operators. Event ids 3000 to 3099.</summary>
 internal static partial class DiscoveryLog
 {
-    [LoggerMessage(3000, LogLevel.Information, "mesh read from {Source}: {Counts}{Changes}")]
+    [LoggerMessage(2000, LogLevel.Information, "mesh read from {Source}: {Counts}{Changes}")]
     public static partial void Loaded(ILogger logger, string source, string counts, string changes);
 
-    [LoggerMessage(3008, LogLevel.Debug, "mesh read again from {Source}: {Counts}; nothing changed")]
+    [LoggerMessage(2001, LogLevel.Debug, "mesh read again from {Source}: {Counts}; nothing changed")]
     public static partial void Unchanged(ILogger logger, string source, string counts);
 
-    [LoggerMessage(3009, LogLevel.Warning, "{Kind}{Field} is known and not supported here: objects {Count}, the first {Object} at {Place}")]
+    [LoggerMessage(2002, LogLevel.Warning, "{Kind}{Field} is known and not supported here: objects {Count}, the first {Object} at {Place}")]
     public static partial void NotSupported(ILogger logger, string kind, string field, int count, string @object, string place);
 
-    [LoggerMessage(3010, LogLevel.Information, "{Source} has no errors any more")]
+    [LoggerMessage(2003, LogLevel.Information, "{Source} has no errors any more")]
     public static partial void Mended(ILogger logger, string source);
 
-    [LoggerMessage(3001, LogLevel.Error, "configuration error: {Error}")]
+    [LoggerMessage(2004, LogLevel.Error, "configuration error: {Error}")]
     public static partial void ConfigurationError(ILogger logger, string error);
 
-    [LoggerMessage(3002, LogLevel.Error, "{Source} has errors ({Count}) and is not applied; the mesh stays as it was until they are mended")]
+    [LoggerMessage(2005, LogLevel.Error, "{Source} has errors ({Count}) and is not applied; the mesh stays as it was until they are mended")]
     public static partial void KeptLastGood(ILogger logger, string source, int count);
 
-    [LoggerMessage(3003, LogLevel.Error, "{Source} has errors ({Count}); there is no mesh yet, and nothing is served until they are mended")]
+    [LoggerMessage(2006, LogLevel.Error, "{Source} has errors ({Count}); there is no mesh yet, and nothing is served until they are mended")]
     public static partial void WaitingForFirst(ILogger logger, string source, int count);
 
-    [LoggerMessage(3004, LogLevel.Information, "skipped objects of kind {Kind} ({Count}) in {Source}: the mesh does not use them")]
+    [LoggerMessage(2007, LogLevel.Information, "skipped objects of kind {Kind} ({Count}) in {Source}: the mesh does not use them")]
     public static partial void SkippedKind(ILogger logger, string kind, int count, string source);
 
-    [LoggerMessage(3005, LogLevel.Warning, "{Source} cannot be watched ({Reason}); it is compared every {Interval} instead")]
+    [LoggerMessage(2008, LogLevel.Warning, "{Source} cannot be watched ({Reason}); it is compared every {Interval} instead")]
     public static partial void CannotWatch(ILogger logger, string source, string reason, TimeSpan interval);
 
-    [LoggerMessage(3006, LogLevel.Warning, "{Source} keeps changing while it is read; it is applied as soon as it is quiet for {Quiet}")]
+    [LoggerMessage(2009, LogLevel.Warning, "{Source} keeps changing while it is read; it is applied as soon as it is quiet for {Quiet}")]
     public static partial void KeepsChanging(ILogger logger, string source, TimeSpan quiet);
 
-    [LoggerMessage(3007, LogLevel.Error, "{Source} cannot be read: {Reason}; the mesh stays as it was")]
+    [LoggerMessage(2010, LogLevel.Error, "{Source} cannot be read: {Reason}; the mesh stays as it was")]
     public static partial void CannotRead(ILogger logger, string source, string reason);
 
-    [LoggerMessage(3020, LogLevel.Warning, "{File} holds no Kubernetes object and is skipped")]
+    [LoggerMessage(2011, LogLevel.Warning, "{File} holds no Kubernetes object and is skipped")]
     public static partial void NoManifest(ILogger logger, string file);
 
-    [LoggerMessage(3021, LogLevel.Information, "{File} is not read: {Reason}")]
+    [LoggerMessage(2012, LogLevel.Information, "{File} is not read: {Reason}")]
     public static partial void LeftOut(ILogger logger, string file, string reason);
 
-    [LoggerMessage(3022, LogLevel.Warning, "object repeated: {Place}")]
+    [LoggerMessage(2013, LogLevel.Warning, "object repeated: {Place}")]
     public static partial void Repeated(ILogger logger, string place);
 
-    [LoggerMessage(3023, LogLevel.Warning, "the mesh of {Source} is empty: its manifest files ({Count}) hold no workload and no service")]
+    [LoggerMessage(2014, LogLevel.Warning, "the mesh of {Source} is empty: its manifest files ({Count}) hold no workload and no service")]
     public static partial void EmptyMesh(ILogger logger, string source, int count);
 }

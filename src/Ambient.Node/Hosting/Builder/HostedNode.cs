@@ -94,6 +94,6 @@ internal abstract partial class HostedNode : IHostedService, IAsyncDisposable
     }
 #pragma warning restore CA1031
 
-    [LoggerMessage(3100, LogLevel.Critical, "{Name} cannot go on, and the application ends: {Reason}")]
+    [LoggerMessage(7000, LogLevel.Critical, "{Name} cannot go on, and the application ends: {Reason}")]
     private static partial void LogFailed(ILogger logger, string name, string reason);
 }

@@ -24,6 +24,6 @@ internal sealed partial class NodeBudgets
     /// <summary>Captured connections.</summary>
     public ConnectionBudget Plain { get; }
 
-    [LoggerMessage(41, LogLevel.Warning, "{Kind} connections are refused: {Reason} (refused since the last such line: {Count}, since the start: {Total})")]
+    [LoggerMessage(7030, LogLevel.Warning, "{Kind} connections are refused: {Reason} (refused since the last such line: {Count}, since the start: {Total})")]
     private static partial void LogRefused(ILogger logger, string kind, string reason, long count, long total);
 }

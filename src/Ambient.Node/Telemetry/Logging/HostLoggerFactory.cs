@@ -9,6 +9,7 @@ namespace Ambient.Node.Telemetry.Logging;
 /// </summary>
 internal sealed class HostLoggerFactory : ILoggerFactory
 {
+    private static readonly EventId s_access = new(1010, "Access");
     private readonly ConcurrentDictionary<string, HostLogger> _loggers = new(StringComparer.Ordinal);
     private readonly ILoggerFactory? _application;
     private readonly LogFilter _initial;
@@ -60,7 +61,7 @@ internal sealed class HostLoggerFactory : ILoggerFactory
         }
         else if (logger.IsEnabled(level))
         {
-            logger.Log(level, default, System.Text.Encoding.UTF8.GetString(line.Text.Written), null, static (text, _) => text);
+            logger.Log(level, s_access, System.Text.Encoding.UTF8.GetString(line.Text.Written), null, static (text, _) => text);
         }
 
         line.Text.Return();

@@ -121,7 +121,7 @@ internal sealed partial class TcpMetrics
 
     private static MetricLabels ReporterLabel(TrafficDirection direction) => MetricLabels.Of(("reporter", ReporterOf(direction)));
 
-    [LoggerMessage(1, LogLevel.Warning, "{Sets} label sets of TCP metrics are in use, and there is no room for more: connections with new ones are counted with labels \"unknown\" from here on (ambient_metrics_folded_total counts them). Restart to begin afresh")]
+    [LoggerMessage(1000, LogLevel.Warning, "{Sets} label sets of TCP metrics are in use, and there is no room for more: connections with new ones are counted with labels \"unknown\" from here on (ambient_metrics_folded_total counts them). Restart to begin afresh")]
     private static partial void LogOverflow(ILogger logger, int sets);
 
     /// <summary>What the labels of a connection depend on. Objects are compared by reference: the mesh shares what did not change.</summary>

@@ -5,24 +5,24 @@ namespace Ambient.Node.Discovery.Xds.Client;
 /// <summary>What the xDS client tells operators. Event ids 3100 to 3199.</summary>
 internal static partial class XdsLog
 {
-    [LoggerMessage(3100, LogLevel.Information, "xDS stream to {Server} is open; asking for {Held}")]
+    [LoggerMessage(2020, LogLevel.Information, "xDS stream to {Server} is open; asking for {Held}")]
     public static partial void Opened(ILogger logger, string server, string held);
 
-    [LoggerMessage(3101, LogLevel.Information, "mesh received from {Server}: {Workloads} workloads, {Services} services, {Policies} policies after {Milliseconds} ms")]
+    [LoggerMessage(2021, LogLevel.Information, "mesh received from {Server}: {Workloads} workloads, {Services} services, {Policies} policies after {Milliseconds} ms")]
     public static partial void Warm(ILogger logger, string server, int workloads, int services, int policies, long milliseconds);
 
-    [LoggerMessage(3106, LogLevel.Information, "xDS stream ended: {Reason}; opening it again in {Delay}")]
+    [LoggerMessage(2022, LogLevel.Information, "xDS stream ended: {Reason}; opening it again in {Delay}")]
     public static partial void Reconnecting(ILogger logger, string reason, TimeSpan delay);
 
-    [LoggerMessage(3102, LogLevel.Warning, "xDS stream ended: {Reason}; trying again in {Delay}. The mesh stays as it was last told")]
+    [LoggerMessage(2023, LogLevel.Warning, "xDS stream ended: {Reason}; trying again in {Delay}. The mesh stays as it was last told")]
     public static partial void Ended(ILogger logger, string reason, TimeSpan delay);
 
-    [LoggerMessage(3103, LogLevel.Error, "{Type} {Name} is refused: {Reason}. Everything else of the update is applied; what was held under that name stays")]
+    [LoggerMessage(2024, LogLevel.Error, "{Type} {Name} is refused: {Reason}. Everything else of the update is applied; what was held under that name stays")]
     public static partial void Refused(ILogger logger, string type, string name, string reason);
 
-    [LoggerMessage(3104, LogLevel.Warning, "resources of a type that nobody asked for: {Type}; they are acknowledged and have no effect")]
+    [LoggerMessage(2025, LogLevel.Warning, "resources of a type that nobody asked for: {Type}; they are acknowledged and have no effect")]
     public static partial void UnknownType(ILogger logger, string type);
 
-    [LoggerMessage(3105, LogLevel.Debug, "{Type}: {Taken} taken, {Refused} refused, {Removed} removed ({Milliseconds} ms)")]
+    [LoggerMessage(2026, LogLevel.Debug, "{Type}: {Taken} taken, {Refused} refused, {Removed} removed ({Milliseconds} ms)")]
     public static partial void Applied(ILogger logger, string type, int taken, int refused, int removed, long milliseconds);
 }
