@@ -33,7 +33,7 @@ builder.AddAmbientMesh()
     .WithEmbeddedAuthority(Path.Combine(folder, "ca"))
     .AsZtunnel(ztunnel =>
     {
-        ztunnel.Host.PortOffset = 23750;
+        ztunnel.Host.PortOffset = 17_100;
         ztunnel.Host.IPv6Enabled = false;
     });
 using var host = builder.Build();
