@@ -6,17 +6,8 @@ namespace Ambient.Attack;
 /// <summary>Attacks a host in each known way, and says what that did to it and to a neighbour.</summary>
 public static class AttackRun
 {
-    private static readonly (string Name, Func<TargetHost, CancellationToken, Task> Attack)[] s_attacks =
-    [
-        ("1: 1,000 refused CONNECTs with 60 KB of baggage each, then a scrape", Attacks.BaggageAsync),
-        ("2: certificates under 49 intermediates with P-521 keys, 230 KB/s", Attacks.CertificatesAsync),
-        ("3: INITIAL_WINDOW_SIZE 0, 200 tunnels on each of 8 connections", Attacks.ClosedWindowAsync),
-        ("4: DATA frames of one byte, 5 MB/s", Attacks.TinyFramesAsync),
-        ("5: silent connections to readiness, metrics and admin", Attacks.SilenceAsync),
-    ];
-
     /// <summary>Names of the attacks, in order.</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. s_attacks.Select(attack => attack.Name)];
+    public static IReadOnlyList<string> Names { get; } = [.. Attacks.All.Select(attack => attack.Name)];
 
     /// <summary>One attack on a host of its own.</summary>
     /// <param name="number">1 to 5.</param>
@@ -24,9 +15,9 @@ public static class AttackRun
     public static async Task<AttackResult> RunAsync(int number, AttackOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var (name, attack) = s_attacks[number - 1];
-        using var endpoints = new Endpoints();
+        using var endpoints = Endpoints.OfNeighbour();
         await using var host = await TargetHost.StartAsync(options);
+        using var attacker = await AttackerProcess.StartAsync(number, host, options);
         var neighbour = new Neighbour(host.Authority);
 
         // The first requests warm up both sides; then what is quiet.
@@ -39,12 +30,11 @@ public static class AttackRun
         var used = host.Used;
         var from = Stopwatch.GetTimestamp();
         Dictionary<string, List<double>> attacked;
-        using (var stop = new CancellationTokenSource(TimeSpan.FromSeconds(options.Seconds)))
         using (var measured = new CancellationTokenSource())
         {
             var watching = WatchAsync();
             var measuring = neighbour.MeasureAsync(failures, measured.Token);
-            await attack(host, stop.Token);
+            await attacker.AttackAsync();
             await measured.CancelAsync();
             attacked = await measuring;
             await watching;
@@ -67,7 +57,7 @@ public static class AttackRun
         ];
         return new AttackResult
         {
-            Name = name,
+            Name = Names[number - 1],
             Before = before,
             Peak = peak,
             After = after,
@@ -92,7 +82,7 @@ public static class AttackRun
             yield return string.Create(culture, $"{after:0.0} MB resident {options.Recovery.TotalSeconds:0} s later, and before it were {before:0.0}: at most {options.MaxLeft}x are allowed");
         }
 
-        foreach (var latency in latencies)
+        foreach (var latency in latencies.Where(latency => latency.What != Neighbour.Control))
         {
             // Below a millisecond a p99 is the scheduler's mood.
             var most = Math.Max(latency.Quiet, 1) * options.MaxLatencyFactor;

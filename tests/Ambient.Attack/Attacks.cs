@@ -15,12 +15,20 @@ namespace Ambient.Attack;
 /// <summary>What is done to a host. Each attack ends by itself, or when it is told to.</summary>
 internal static class Attacks
 {
-    private static readonly SpiffeId s_attacker = SpiffeId.ForServiceAccount("cluster.local", "default", "attacker");
+    /// <summary>All of them, in order: the first is number 1.</summary>
+    public static IReadOnlyList<(string Name, Func<Attacker, CancellationToken, Task> Run)> All { get; } =
+    [
+        ("1: 1,000 refused CONNECTs with 60 KB of baggage each, then a scrape", BaggageAsync),
+        ("2: certificates under 49 intermediates with P-521 keys, 230 KB/s", CertificatesAsync),
+        ("3: INITIAL_WINDOW_SIZE 0, 200 tunnels on each of 8 connections", ClosedWindowAsync),
+        ("4: DATA frames of one byte, 5 MB/s", TinyFramesAsync),
+        ("5: silent connections to readiness, metrics and admin", SilenceAsync),
+    ];
 
     /// <summary>A thousand CONNECTs that a policy refuses, each with 60 KB of baggage of its own, and then somebody reads the metrics.</summary>
-    public static async Task BaggageAsync(TargetHost host, CancellationToken stop)
+    public static async Task BaggageAsync(Attacker attacker, CancellationToken stop)
     {
-        var svid = host.Authority.Issue(s_attacker);
+        var svid = attacker.Svid;
         for (var sent = 0; sent < 1000 && !stop.IsCancellationRequested;)
         {
             await using var peer = await OpenAsync(svid, TargetHost.Locked, stop);
@@ -47,17 +55,17 @@ internal static class Attacks
     }
 
     /// <summary>Handshakes with a self-made certificate under 49 intermediates with P-521 keys, at 230 KB/s.</summary>
-    public static async Task CertificatesAsync(TargetHost host, CancellationToken stop)
+    public static async Task CertificatesAsync(Attacker attacker, CancellationToken stop)
     {
-        var svid = LongChain.Create(s_attacker, 49, host.Authority.Roots);
+        var svid = LongChain.Create(attacker.Svid.Id, 49, attacker.Svid.Roots);
         var size = svid.Leaf.RawData.Length + svid.Intermediates.Sum(certificate => certificate.RawData.Length);
         await AtRateAsync(230_000.0 / size, concurrent: 16, () => HandshakeAsync(svid, stop), stop);
     }
 
     /// <summary>Two hundred tunnels on each of eight connections, none of which lets the endpoint's bytes through.</summary>
-    public static async Task ClosedWindowAsync(TargetHost host, CancellationToken stop)
+    public static async Task ClosedWindowAsync(Attacker attacker, CancellationToken stop)
     {
-        var svid = host.Authority.Issue(s_attacker);
+        var svid = attacker.Svid;
         var peers = new List<RudePeer>();
         try
         {
@@ -88,9 +96,9 @@ internal static class Attacks
     }
 
     /// <summary>DATA frames of one byte each on one tunnel, at 5 MB/s with their headers.</summary>
-    public static async Task TinyFramesAsync(TargetHost host, CancellationToken stop)
+    public static async Task TinyFramesAsync(Attacker attacker, CancellationToken stop)
     {
-        var svid = host.Authority.Issue(s_attacker);
+        var svid = attacker.Svid;
         var frame = new byte[] { 0, 0, 1, 0, 0, 0, 0, 0, 1, 42 };
         var batch = Enumerable.Repeat(frame, 5_000).SelectMany(bytes => bytes).ToArray();
         while (!stop.IsCancellationRequested)
@@ -113,9 +121,9 @@ internal static class Attacks
     }
 
     /// <summary>Sixty-six connections that say nothing to each of the three ports of the host itself.</summary>
-    public static async Task SilenceAsync(TargetHost host, CancellationToken stop)
+    public static async Task SilenceAsync(Attacker attacker, CancellationToken stop)
     {
-        _ = host;
+        _ = attacker;
         var sockets = new List<Socket>();
         try
         {

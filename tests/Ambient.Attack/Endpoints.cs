@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Ambient.Attack;
 
-/// <summary>What serves behind the ztunnel: an echo, a sender without end, and a sink.</summary>
+/// <summary>What serves behind the ztunnel: the neighbour's echo; the attacker's sender without end, and its sink.</summary>
 internal sealed class Endpoints : IDisposable
 {
     public const int EchoPort = 9001;
@@ -12,11 +12,25 @@ internal sealed class Endpoints : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Socket> _listeners = [];
 
-    public Endpoints()
+    private Endpoints()
     {
-        Listen(EchoPort, EchoAsync);
-        Listen(FirehosePort, FirehoseAsync);
-        Listen(SinkPort, SinkAsync);
+    }
+
+    /// <summary>What an honest client talks to.</summary>
+    public static Endpoints OfNeighbour()
+    {
+        var endpoints = new Endpoints();
+        endpoints.Listen(EchoPort, endpoints.EchoAsync);
+        return endpoints;
+    }
+
+    /// <summary>What takes part in attacks.</summary>
+    public static Endpoints OfAttacker()
+    {
+        var endpoints = new Endpoints();
+        endpoints.Listen(FirehosePort, endpoints.FirehoseAsync);
+        endpoints.Listen(SinkPort, endpoints.SinkAsync);
+        return endpoints;
     }
 
     public void Dispose()
@@ -76,6 +90,9 @@ internal sealed class Endpoints : IDisposable
 
     private async Task FirehoseAsync(Socket socket)
     {
+        // The kernel would take 4 MB of each of them, which nobody reads: 1,600 are more than all that it has for TCP on most machines, and
+        // what it does then it does to every connection, whatever the host in between does.
+        socket.SendBufferSize = 64 * 1024;
         var buffer = new byte[64 * 1024];
         while (true)
         {

@@ -10,9 +10,15 @@ using Ambient.Testing.Certificates;
 
 namespace Ambient.Attack;
 
-/// <summary>An honest client: echoes over an open tunnel, new connections with a handshake, and probes of readiness. One at a time of each.</summary>
+/// <summary>
+/// An honest client: echoes over an open tunnel, new connections with a handshake, probes of readiness, and echoes that the host has no part in.
+/// One at a time of each.
+/// </summary>
 internal sealed class Neighbour(TestAuthority authority)
 {
+    /// <summary>An echo that the host has no part in: how busy the machine is by itself. It has no bound.</summary>
+    public const string Control = "echo past the host, for comparison";
+
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
     private readonly SpiffeId _id = SpiffeId.ForServiceAccount("cluster.local", "default", "neighbour");
     private readonly X509Svid _svid = authority.Issue("default", "neighbour");
@@ -23,11 +29,13 @@ internal sealed class Neighbour(TestAuthority authority)
         var echoes = new List<double>();
         var handshakes = new List<double>();
         var probes = new List<double>();
+        var direct = new List<double>();
         await Task.WhenAll(
+            RepeatAsync("an echo past the host", 4, direct, failures, DirectAsync, stop),
             RepeatAsync("an echo over an open tunnel", 4, echoes, failures, EchoAsync, stop),
             RepeatAsync("a new connection", 40, handshakes, failures, (times, token) => TimeAsync(times, async () => await (await ConnectAsync(token)).DisposeAsync()), stop),
             RepeatAsync("a readiness probe", 100, probes, failures, (times, token) => TimeAsync(times, () => ProbeAsync(token)), stop));
-        return new() { ["echo over an open tunnel"] = echoes, ["new connection"] = handshakes, ["readiness probe"] = probes };
+        return new() { ["echo over an open tunnel"] = echoes, ["new connection"] = handshakes, ["readiness probe"] = probes, [Control] = direct };
     }
 
     public static async Task GetAsync(int port, string path, CancellationToken cancellationToken)
@@ -95,6 +103,23 @@ internal sealed class Neighbour(TestAuthority authority)
             {
                 await stream.WriteAsync(message, cancellationToken);
                 await stream.FlushAsync(cancellationToken);
+                await stream.ReadExactlyAsync(message, cancellationToken);
+            });
+            await Task.Delay(4, cancellationToken);
+        }
+    }
+
+    private static async Task DirectAsync(List<double> times, CancellationToken cancellationToken)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await socket.ConnectAsync(new IPEndPoint(IPAddress.Parse(TargetHost.Server), Endpoints.EchoPort), cancellationToken);
+        await using var stream = new NetworkStream(socket);
+        var message = new byte[64];
+        for (var i = 0; i < 200; i++)
+        {
+            await TimeAsync(times, async () =>
+            {
+                await stream.WriteAsync(message, cancellationToken);
                 await stream.ReadExactlyAsync(message, cancellationToken);
             });
             await Task.Delay(4, cancellationToken);

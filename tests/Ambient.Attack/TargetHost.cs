@@ -28,6 +28,9 @@ internal sealed class TargetHost : IAsyncDisposable
 
     public TestAuthority Authority { get; }
 
+    /// <summary>Where the root of the mesh is, for whoever issues under it.</summary>
+    public string AuthorityFolder => AuthorityIn(_folder);
+
     /// <summary>Resident memory at present, in MB.</summary>
     public double Resident => Status("VmRSS:") / 1024.0;
 
@@ -45,13 +48,7 @@ internal sealed class TargetHost : IAsyncDisposable
     {
         var folder = Directory.CreateTempSubdirectory("ambient-attack-").FullName;
         var authority = new TestAuthority();
-        var ca = Path.Combine(folder, "ca");
-        Directory.CreateDirectory(ca);
-        if (!OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(ca, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        }
-
+        var ca = AuthorityIn(folder);
         authority.SaveRoot(ca);
         await File.WriteAllTextAsync(Path.Combine(folder, "mesh.yaml"), Mesh);
         string[] command = options.Pin ? ["taskset", "-c", "0", options.Host, "proxy", "ztunnel"] : [options.Host, "proxy", "ztunnel"];
@@ -98,6 +95,8 @@ internal sealed class TargetHost : IAsyncDisposable
         _process.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
+
+    private static string AuthorityIn(string folder) => Path.Combine(folder, "ca");
 
     private static string Workload(string name, string address, string more = "") => $"""
         - uid: Kubernetes//Pod/default/{name}

@@ -7,10 +7,17 @@ namespace Ambient.Hbone.Http2;
 internal sealed class FrameHandler(
     Http2Connection connection, IHttp2Server? server, Http2ConnectionOptions options, HeaderBlockAssembler blocks, ConnectHeaderReader headers, Http2AbuseGuard guard)
 {
+    /// <summary>
+    /// What a tunnel that begins or ends costs its thread, in frames: a decision, a socket, lines in logs and metrics. A turn of the read loop has
+    /// room for four.
+    /// </summary>
+    public const int TunnelWork = 512;
+
     private readonly Lock _gate = connection.Gate;
     private readonly StreamTable _streams = connection.Streams;
     private readonly Http2Sender _sender = connection.Sender;
     private bool _firstSettings;
+    private int _work;
 
     /// <summary>Counts what the peer sends.</summary>
     public Http2AbuseGuard Guard { get; } = guard;
@@ -19,6 +26,14 @@ internal sealed class FrameHandler(
     public bool IsClosed => connection.IsClosed;
 
     private bool IsServer => server is not null;
+
+    /// <summary>What was done since the last call beyond the handling of frames, in frames.</summary>
+    public int TakeWork()
+    {
+        var work = _work;
+        _work = 0;
+        return work;
+    }
 
     /// <summary>An open stream, or null.</summary>
     public Http2Stream? Find(int id)
@@ -122,6 +137,7 @@ internal sealed class FrameHandler(
         stream.DeliverEnd();
         if (over)
         {
+            _work += TunnelWork;
             connection.OnStreamOver(stream);
         }
     }
@@ -266,6 +282,7 @@ internal sealed class FrameHandler(
         Guard.OnResetReceived(stream?.Answered ?? true);
         if (stream is not null)
         {
+            _work += TunnelWork;
             connection.EndFaulted(stream, new StreamFault(StreamFaultOrigin.Peer, code) { IsUnprocessed = code == Http2ErrorCode.RefusedStream && !IsServer && !stream.Answered });
             connection.CloseIfDone();
         }
@@ -301,8 +318,8 @@ internal sealed class FrameHandler(
             connection.OnGoAwayReceived(code);
         }
 
-        refused?.ForEach(stream => connection.EndFaulted(
-            stream, new StreamFault(StreamFaultOrigin.Connection, code, new IOException($"the peer goes away: {code}")) { IsUnprocessed = !stream.Answered }));
+        connection.EndFaulted(
+            refused ?? [], stream => new StreamFault(StreamFaultOrigin.Connection, code, new IOException($"the peer goes away: {code}")) { IsUnprocessed = !stream.Answered });
         connection.CloseIfDone();
     }
 
@@ -335,6 +352,7 @@ internal sealed class FrameHandler(
 
         if (stream is not null)
         {
+            _work += TunnelWork;
             connection.EndFaulted(stream, new StreamFault(StreamFaultOrigin.Connection, fault.Code, fault));
             connection.CloseIfDone();
         }
@@ -369,6 +387,7 @@ internal sealed class FrameHandler(
             stream.DeliverEnd();
         }
 
+        _work += TunnelWork;
         server!.OnConnect(stream, request);
     }
 

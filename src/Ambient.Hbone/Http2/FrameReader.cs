@@ -23,7 +23,10 @@ internal sealed class FrameReader(FrameHandler handler, HeaderBlockAssembler blo
 
     /// <summary>Handles complete frames, and of an incomplete DATA frame what is there.</summary>
     /// <param name="input">What was read and is not consumed yet. Data in it may be moved.</param>
-    /// <param name="frames">How many frames at most; on return how many there were.</param>
+    /// <param name="frames">
+    /// How many frames at most; on return how many there were. A frame that opens or ends a tunnel counts as many (<see cref="FrameHandler.TunnelWork"/>),
+    /// so there may be more than were asked for.
+    /// </param>
     /// <returns>The bytes consumed.</returns>
     /// <exception cref="Http2ConnectionException">The peer has broken the connection.</exception>
     public int Process(Span<byte> input, ref int frames)
@@ -35,6 +38,7 @@ internal sealed class FrameReader(FrameHandler handler, HeaderBlockAssembler blo
         {
             while (frames < most && TryProcessOne(input, ref position, ref frames) && !handler.IsClosed)
             {
+                frames += handler.TakeWork();
             }
         }
         finally

@@ -291,6 +291,23 @@ internal sealed partial class Http2Connection
         StreamEnded?.Invoke(stream);
     }
 
+    /// <summary>The same for many streams, some in each turn where this is an event loop.</summary>
+    internal void EndFaulted(IReadOnlyList<Http2Stream> streams, Func<Http2Stream, StreamFault> faultOf)
+    {
+        if (streams.Count == 0)
+        {
+            return;
+        }
+
+        var endings = new StreamEndings(this, streams, faultOf);
+        lock (Gate)
+        {
+            _endings = _endings.IsCompleted ? endings.Done : Task.WhenAll(_endings, endings.Done);
+        }
+
+        endings.Run();
+    }
+
     /// <summary>Under the lock: writes a response's HEADERS; any status but 200 ends the stream.</summary>
     internal void WriteResponse(int streamId, int status, string? baggage)
     {

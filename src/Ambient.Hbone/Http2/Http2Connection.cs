@@ -27,6 +27,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     private readonly TaskCompletionSource _settingsReceived = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _reading = Task.CompletedTask;
     private Task _writing = Task.CompletedTask;
+    private Task _endings = Task.CompletedTask;
     private ITimer? _drainTimer;
     private int _disposed;
     private bool _closeWhenEmpty;
@@ -55,7 +56,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     /// <summary>Completes when the peer's first SETTINGS came; fails when the connection ended before.</summary>
     public Task SettingsReceived => _settingsReceived.Task;
 
-    /// <summary>Completes when both loops have ended. Never fails.</summary>
+    /// <summary>Completes when both loops have ended and every stream's user knows. Never fails.</summary>
     public Task Completion { get; private set; } = Task.CompletedTask;
 
     /// <summary>What ended the connection, or null when it ended in order.</summary>
@@ -404,6 +405,13 @@ internal sealed partial class Http2Connection : IAsyncDisposable
 
         Sender.Release();
         await _transport.DisposeAsync().ConfigureAwait(false);
+        Task endings;
+        lock (Gate)
+        {
+            endings = _endings;
+        }
+
+        await endings.ConfigureAwait(false);
     }
 
     /// <summary>Marks the connection closed, once, and fails what is open.</summary>
@@ -453,9 +461,6 @@ internal sealed partial class Http2Connection : IAsyncDisposable
             }
         }
 
-        foreach (var stream in open)
-        {
-            EndFaulted(stream, fault);
-        }
+        EndFaulted(open, _ => fault);
     }
 }

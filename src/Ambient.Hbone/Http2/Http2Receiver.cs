@@ -126,7 +126,7 @@ internal sealed class Http2Receiver(Http2Transport transport, FrameReader frames
         }
 
         _spent += handled * FrameCost;
-        return handled == budget;
+        return handled >= budget;
     }
 
     private void MakeSpace()
