@@ -40,6 +40,7 @@ internal sealed class GatewayEntrance(RequestPlaces places, LocalWorkload self, 
     public static RequestPlaces PlacesOf(IMeshSnapshotProvider meshes, string gatewayKey) => new(
         meshes,
         (mesh, _, earlier) => mesh.Requests.Gateways.TryGetValue(gatewayKey, out var gateway)
-            ? CompiledPlace.Of(mesh, null, earlier, () => (RequestPolicies.ForGateway(mesh, gateway), RequestRoutes.ForGateway(mesh, gateway)))
+            ? CompiledPlace.Of(mesh, null, earlier, (policies, routes) =>
+                (RequestPolicies.ForGateway(mesh, gateway, policies), RequestRoutes.ForGateway(mesh, gateway, routes)))
             : null);
 }

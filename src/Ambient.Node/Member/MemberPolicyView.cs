@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Policy.Authorization;
@@ -20,16 +21,18 @@ internal sealed class MemberPolicyView(IMeshSnapshotProvider meshes, LocalWorklo
                 return null;
             }
 
-            if (_last is { } last && ReferenceEquals(last.Mesh.Policies, mesh.Policies) && ReferenceEquals(last.Mesh.Requests, mesh.Requests) && ReferenceEquals(last.Workload, workload))
+            var last = _last;
+            if (last is not null && ReferenceEquals(last.L4, mesh.Policies) && ReferenceEquals(last.Requests, mesh.Requests) && ReferenceEquals(last.Workload, workload))
             {
                 return last.Policies;
             }
 
-            var policies = MemberPolicies.Of(mesh, workload);
-            _last = new Compiled(mesh, workload, policies);
+            var policies = MemberPolicies.Of(mesh, workload, last?.Policies);
+            _last = new Compiled(mesh.Policies, mesh.Requests, workload, policies);
             return policies;
         }
     }
 
-    private sealed record Compiled(MeshSnapshot Mesh, Workload Workload, MemberPolicies Policies);
+    private sealed record Compiled(
+        ImmutableDictionary<string, AuthorizationPolicy> L4, RequestConfiguration Requests, Workload Workload, MemberPolicies Policies);
 }

@@ -21,9 +21,15 @@ internal sealed record CompiledPlace(
     RequestPolicies Policies,
     RequestRoutes? Routes)
 {
-    /// <summary>What <paramref name="earlier"/> was where nothing that it was compiled from has changed; compiled anew where something has.</summary>
+    /// <summary>
+    /// What <paramref name="earlier"/> was where nothing that it was compiled from has changed. Else <paramref name="compile"/> is asked, which
+    /// takes over from the earlier policies and routes what still holds.
+    /// </summary>
     public static CompiledPlace Of(
-        MeshSnapshot mesh, MeshService? service, CompiledPlace? earlier, Func<(RequestPolicies Policies, RequestRoutes? Routes)> compile)
+        MeshSnapshot mesh,
+        MeshService? service,
+        CompiledPlace? earlier,
+        Func<RequestPolicies?, RequestRoutes?, (RequestPolicies Policies, RequestRoutes? Routes)> compile)
     {
         if (earlier is not null
             && ReferenceEquals(earlier.Requests, mesh.Requests) && ReferenceEquals(earlier.Services, mesh.Services) && ReferenceEquals(earlier.Service, service))
@@ -31,7 +37,7 @@ internal sealed record CompiledPlace(
             return earlier;
         }
 
-        var (policies, routes) = compile();
+        var (policies, routes) = compile(earlier?.Policies, earlier?.Routes);
         return new CompiledPlace(mesh.Requests, mesh.Services, service, policies, routes);
     }
 }

@@ -58,11 +58,12 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
 
         if (serviceKey.Length == 0)
         {
-            return CompiledPlace.Of(mesh, null, earlier, () => (RequestPolicies.ForWaypoint(mesh, gateway, null), null));
+            return CompiledPlace.Of(mesh, null, earlier, (policies, _) => (RequestPolicies.ForWaypoint(mesh, gateway, null, policies), null));
         }
 
         return mesh.Services.TryGetValue(serviceKey, out var service) && WaypointResolver.IsBound(mesh, own, service)
-            ? CompiledPlace.Of(mesh, service, earlier, () => (RequestPolicies.ForWaypoint(mesh, gateway, service), RequestRoutes.ForService(mesh, service)))
+            ? CompiledPlace.Of(mesh, service, earlier, (policies, routes) =>
+                (RequestPolicies.ForWaypoint(mesh, gateway, service, policies), RequestRoutes.ForService(mesh, service, routes)))
             : null;
     }
 }

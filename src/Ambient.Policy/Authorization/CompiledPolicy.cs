@@ -10,12 +10,16 @@ internal sealed class CompiledPolicy
 
     internal CompiledPolicy(RequestAuthorizationPolicy policy, RequestConfiguration configuration)
     {
+        Source = policy;
         Key = policy.Key;
         Action = policy.Action;
         DryRun = policy.DryRun;
         var compiler = new RequestRuleCompiler(configuration, policy.Namespace);
         _rules = policy.Rules.IsDefault ? [] : [.. policy.Rules.Select(compiler.Compile)];
     }
+
+    /// <summary>What it was compiled from.</summary>
+    internal RequestAuthorizationPolicy Source { get; }
 
     internal string Key { get; }
 

@@ -24,7 +24,10 @@ public sealed class MemberPolicies
     }
 
     /// <summary>The policies of <paramref name="workload"/>: global ones, those of its namespace, and those that select it.</summary>
-    public static MemberPolicies Of(MeshSnapshot mesh, Workload workload)
+    /// <param name="mesh">The mesh.</param>
+    /// <param name="workload">The workload.</param>
+    /// <param name="earlier">What this returned for an earlier mesh: a source of what is compiled already.</param>
+    public static MemberPolicies Of(MeshSnapshot mesh, Workload workload, MemberPolicies? earlier = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(workload);
@@ -50,7 +53,7 @@ public sealed class MemberPolicies
         }
 
         return new MemberPolicies(
-            ofConnections.DrainToImmutable(), onlyOfConnections.DrainToImmutable(), RequestPolicies.ForWorkload(mesh, workload), requestsMayBeAllowed);
+            ofConnections.DrainToImmutable(), onlyOfConnections.DrainToImmutable(), RequestPolicies.ForWorkload(mesh, workload, earlier?._ofRequests), requestsMayBeAllowed);
     }
 
     /// <summary>

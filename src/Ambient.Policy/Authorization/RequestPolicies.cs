@@ -4,21 +4,22 @@ using Ambient.Mesh;
 namespace Ambient.Policy.Authorization;
 
 /// <summary>
-/// The policies that apply to requests at one place, sorted for evaluation. Compiled once a snapshot: hold one per place
-/// and ask it for every request.
+/// The policies that apply to requests at one place, sorted for evaluation. Hold one per place, ask it for every request, and give it
+/// back when the mesh has changed: only policies that are new are compiled then.
 /// </summary>
 public sealed class RequestPolicies
 {
-    private RequestPolicies(RequestConfiguration configuration, bool trustsForwardedFor, IEnumerable<RequestAuthorizationPolicy> policies)
+    private readonly CompiledPolicy[] _all;
+    private readonly string _trustDomain;
+    private readonly ImmutableArray<string> _trustDomainAliases;
+
+    private RequestPolicies(RequestConfiguration configuration, bool trustsForwardedFor, CompiledPolicy[] ordered)
     {
+        _all = ordered;
+        _trustDomain = configuration.TrustDomain;
+        _trustDomainAliases = configuration.TrustDomainAliases;
         TrustsForwardedFor = trustsForwardedFor;
-        var applying = policies.ToArray();
-        AsksForServerName = applying.Any(policy => policy.Rules.Any(rule => rule.When.Any(condition => condition.Key == "connection.sni")));
-        var ordered = applying
-            .OrderBy(policy => policy.CreationTime)
-            .ThenBy(policy => policy.Key, StringComparer.Ordinal)
-            .Select(policy => new CompiledPolicy(policy, configuration))
-            .ToArray();
+        AsksForServerName = ordered.Any(policy => policy.Source.Rules.Any(rule => rule.When.Any(condition => condition.Key == "connection.sni")));
 
         // A CUSTOM policy is asked even when it is marked as dry run: its authorizer may count on being asked.
         Custom = [.. ordered.Where(policy => policy.Action == PolicyAction.Custom)];
@@ -40,6 +41,9 @@ public sealed class RequestPolicies
 
     internal bool TrustsForwardedFor { get; }
 
+    /// <summary>Every policy, the oldest first.</summary>
+    internal ReadOnlySpan<CompiledPolicy> All => _all;
+
     internal ImmutableArray<CompiledPolicy> Custom { get; }
 
     internal ImmutableArray<CompiledPolicy> Deny { get; }
@@ -55,44 +59,74 @@ public sealed class RequestPolicies
     /// <summary>
     /// Policies for requests through the waypoint <paramref name="gateway"/>: its own, those of its class, and those of
     /// <paramref name="service"/>, unless the request is for a workload (null). Policies of a namespace or of pods do not
-    /// apply at a waypoint (reference/waypoint.md 3.1).
+    /// apply at a waypoint.
     /// </summary>
-    public static RequestPolicies ForWaypoint(MeshSnapshot mesh, Gateway gateway, MeshService? service)
+    /// <param name="mesh">The mesh.</param>
+    /// <param name="gateway">The waypoint.</param>
+    /// <param name="service">The service that requests are for, or null.</param>
+    /// <param name="earlier">What this returned for an earlier mesh; returned again when the same policies apply, and else a source of what is compiled already.</param>
+    public static RequestPolicies ForWaypoint(MeshSnapshot mesh, Gateway gateway, MeshService? service, RequestPolicies? earlier = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
-        return new(mesh.Requests, trustsForwardedFor: true, mesh.Requests.AuthorizationPolicies.Values.Where(policy =>
-            policy.Targets.Any(target =>
-                IsGateway(policy, target, gateway) || IsClassOf(mesh.Requests, policy, target, gateway) || IsService(policy, target, service))));
+        return Compile(mesh.Requests, trustsForwardedFor: true, earlier, policy => policy.Targets.Any(target =>
+            IsGateway(policy, target, gateway) || IsClassOf(mesh.Requests, policy, target, gateway) || IsService(policy, target, service)));
     }
 
     /// <summary>
     /// Policies for requests through an ingress gateway: its own, those that select its pods, and those of its namespace
     /// and of the mesh.
     /// </summary>
-    public static RequestPolicies ForGateway(MeshSnapshot mesh, Gateway gateway)
+    /// <param name="mesh">The mesh.</param>
+    /// <param name="gateway">The gateway.</param>
+    /// <param name="earlier">What this returned for an earlier mesh; returned again when the same policies apply, and else a source of what is compiled already.</param>
+    public static RequestPolicies ForGateway(MeshSnapshot mesh, Gateway gateway, RequestPolicies? earlier = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
-        return new(mesh.Requests, trustsForwardedFor: false, mesh.Requests.AuthorizationPolicies.Values.Where(policy =>
-            policy.Targets.IsDefaultOrEmpty
-                ? (policy.Namespace == gateway.Namespace || policy.Namespace == mesh.Requests.RootNamespace) && Selects(policy, gateway)
-                : policy.Targets.Any(target => IsGateway(policy, target, gateway))));
+        return Compile(mesh.Requests, trustsForwardedFor: false, earlier, policy => policy.Targets.IsDefaultOrEmpty
+            ? (policy.Namespace == gateway.Namespace || policy.Namespace == mesh.Requests.RootNamespace) && Selects(policy, gateway)
+            : policy.Targets.Any(target => IsGateway(policy, target, gateway)));
     }
 
     /// <summary>
     /// Policies for requests that <paramref name="workload"/> answers itself: those of the mesh and of its namespace, and those that it lists
     /// because they select it. What is attached to services or gateways is enforced there.
     /// </summary>
-    public static RequestPolicies ForWorkload(MeshSnapshot mesh, Workload workload)
+    /// <param name="mesh">The mesh.</param>
+    /// <param name="workload">The workload.</param>
+    /// <param name="earlier">What this returned for an earlier mesh; returned again when the same policies apply, and else a source of what is compiled already.</param>
+    public static RequestPolicies ForWorkload(MeshSnapshot mesh, Workload workload, RequestPolicies? earlier = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(workload);
-        return new(mesh.Requests, trustsForwardedFor: false, mesh.Requests.AuthorizationPolicies.Values.Where(policy =>
-            policy.Targets.IsDefaultOrEmpty
+        return Compile(mesh.Requests, trustsForwardedFor: false, earlier, policy => policy.Targets.IsDefaultOrEmpty
             && (policy.Selector is null
                 ? policy.Namespace == workload.Namespace || policy.Namespace == mesh.Requests.RootNamespace
-                : workload.AuthorizationPolicies.Contains(policy.Key))));
+                : workload.AuthorizationPolicies.Contains(policy.Key)));
+    }
+
+    private static RequestPolicies Compile(
+        RequestConfiguration configuration, bool trustsForwardedFor, RequestPolicies? earlier, Func<RequestAuthorizationPolicy, bool> applies)
+    {
+        var known = earlier is not null && earlier.TrustsForwardedFor == trustsForwardedFor && earlier._trustDomain == configuration.TrustDomain
+            && earlier._trustDomainAliases.AsSpan().SequenceEqual(configuration.TrustDomainAliases.AsSpan())
+                ? earlier._all
+                : [];
+        var compiled = new Dictionary<object, CompiledPolicy>(known.Length, ReferenceEqualityComparer.Instance);
+        foreach (var policy in known)
+        {
+            compiled[policy.Source] = policy;
+        }
+
+        CompiledPolicy[] ordered = [.. configuration.AuthorizationPolicies.Values
+            .Where(applies)
+            .OrderBy(policy => policy.CreationTime)
+            .ThenBy(policy => policy.Key, StringComparer.Ordinal)
+            .Select(policy => compiled.GetValueOrDefault(policy) ?? new CompiledPolicy(policy, configuration))];
+        return ReferenceEquals(known, earlier?._all) && ordered.AsSpan().SequenceEqual(known)
+            ? earlier!
+            : new RequestPolicies(configuration, trustsForwardedFor, ordered);
     }
 
     private static bool Selects(RequestAuthorizationPolicy policy, Gateway gateway) =>

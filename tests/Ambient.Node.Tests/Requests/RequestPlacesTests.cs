@@ -20,10 +20,10 @@ public sealed class RequestPlacesTests
     public RequestPlacesTests()
     {
         _places = new RequestPlaces(_store, (mesh, key, earlier) => mesh.Services.TryGetValue(key, out var service)
-            ? CompiledPlace.Of(mesh, service, earlier, () =>
+            ? CompiledPlace.Of(mesh, service, earlier, (policies, routes) =>
             {
                 _compiled++;
-                return (RequestPolicies.ForWaypoint(mesh, s_gateway, service), RequestRoutes.ForService(mesh, service));
+                return (RequestPolicies.ForWaypoint(mesh, s_gateway, service, policies), RequestRoutes.ForService(mesh, service, routes));
             })
             : null);
         Change(mesh => mesh.Set(s_service));

@@ -82,18 +82,7 @@ public sealed record RequestConfiguration
     /// <summary>The object that asks for TLS to a port of a service, where that is not acted on; null when nothing does.</summary>
     /// <param name="hostname">Host name of the service.</param>
     /// <param name="port">Port of the service.</param>
-    public string? FindUnmetProtection(string hostname, int port)
-    {
-        foreach (var protection in UnmetProtections.AsSpan())
-        {
-            if (protection.Concerns(hostname, port))
-            {
-                return protection.AskedBy;
-            }
-        }
-
-        return null;
-    }
+    public string? FindUnmetProtection(string hostname, int port) => UnmetProtection.Find(UnmetProtections, hostname, port);
 
     /// <inheritdoc/>
     public override int GetHashCode() =>

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Ambient.Mesh;
 
 /// <summary>
@@ -9,6 +11,23 @@ namespace Ambient.Mesh;
 /// <param name="AskedBy">Kind and key of the object that asks, for example <c>BackendTLSPolicy app/echo</c>.</param>
 public sealed record UnmetProtection(string Hostname, int? Port, string AskedBy)
 {
+    /// <summary>The object that asks for TLS to a port of a service; null when none of <paramref name="protections"/> does.</summary>
+    /// <param name="protections">What is asked for.</param>
+    /// <param name="hostname">Host name of the service.</param>
+    /// <param name="port">Port of the service.</param>
+    public static string? Find(ImmutableArray<UnmetProtection> protections, string hostname, int port)
+    {
+        foreach (var protection in protections.AsSpan())
+        {
+            if (protection.Concerns(hostname, port))
+            {
+                return protection.AskedBy;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Whether it is about a port of a service.</summary>
     /// <param name="hostname">Host name of the service.</param>
     /// <param name="port">Port of the service.</param>

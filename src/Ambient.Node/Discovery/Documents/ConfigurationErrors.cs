@@ -46,6 +46,17 @@ internal sealed class ConfigurationErrors
         (Count, Subject) = (0, "");
     }
 
+    /// <summary>Adds everything that another gathering found.</summary>
+    public void AddAll(ConfigurationErrors other)
+    {
+        foreach (var error in other.Items)
+        {
+            Add(error);
+        }
+
+        Count += other.Count - other.Items.Count;
+    }
+
     /// <summary>Adds an error.</summary>
     public void Add(ConfigurationError error)
     {

@@ -20,6 +20,8 @@ internal sealed class ManifestFolderSource : IMeshSource
     private readonly TimeProvider _time;
     private readonly ManifestFolder _folder;
     private readonly TranslationOptions _translation;
+    private readonly ManifestCache _files;
+    private readonly MeshTranslator _translator = new();
     private readonly HashSet<string> _reportedKinds = new(StringComparer.Ordinal);
     private readonly HashSet<string> _reportedFiles = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -46,6 +48,7 @@ internal sealed class ManifestFolderSource : IMeshSource
         _time = time;
         _folder = new ManifestFolder(Path.GetFullPath(options.ManifestsFolder!));
         _part = store.AddPart(_folder.Path);
+        _files = new ManifestCache(_folder.Path);
         _translation = new TranslationOptions
         {
             ClusterId = options.ClusterId,
@@ -123,7 +126,7 @@ internal sealed class ManifestFolderSource : IMeshSource
     /// <summary>Reads and publishes; whether a mesh of these files is live now.</summary>
     private bool Read(IReadOnlyList<FileStamp> files, FolderChanges changes)
     {
-        var load = ManifestLoader.Load(_folder.Path, files, _stop.Token);
+        var load = _files.Load(files, _stop.Token);
         if (changes.ChangedSince(files))
         {
             return false; // what was read may be half of two versions; the change is coming back as the next one
@@ -139,7 +142,7 @@ internal sealed class ManifestFolderSource : IMeshSource
         MeshTranslation mesh;
         try
         {
-            mesh = MeshTranslator.Translate(load.Objects, _translation);
+            mesh = _translator.Next(load.Objects, _translation);
             mesh = mesh with { Requests = mesh.Requests with { Unsupported = [.. load.Unsupported] } };
         }
         catch (Exception e) when (e is not OutOfMemoryException)

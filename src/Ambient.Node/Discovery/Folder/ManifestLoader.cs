@@ -1,7 +1,8 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
 using System.Text;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
-using Ambient.Node.Discovery.Kinds;
 using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
@@ -19,84 +20,87 @@ internal sealed record ManifestLoad(
     IReadOnlyDictionary<string, int> Skipped,
     IReadOnlyList<UnsupportedConfiguration> Unsupported,
     IReadOnlyList<string> NoManifests,
-    IReadOnlyList<ConfigurationError> Repeated);
+    IReadOnlyList<ConfigurationError> Repeated)
+{
+    /// <summary>Where each object stands, and what it says.</summary>
+    public required IReadOnlyDictionary<KubernetesObject, ManifestObject> Found { get; init; }
+}
 
 /// <summary>Reads manifest files into objects, going on after an error so that all of them are reported at once.</summary>
 internal static class ManifestLoader
 {
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    /// <summary>Reads files in the given order.</summary>
+    /// <summary>Reads files in the given order, once.</summary>
     /// <param name="folder">Folder that the names are relative to; messages name files by their whole path.</param>
     /// <param name="files">Files.</param>
     /// <param name="cancellationToken">Stops between files.</param>
-    public static ManifestLoad Load(string folder, IReadOnlyList<FileStamp> files, CancellationToken cancellationToken)
-    {
-        var errors = new ConfigurationErrors();
-        var objects = new KubernetesObjects();
-        var unsupported = new UnsupportedUses();
-        var reader = new ManifestReader(objects, errors, unsupported);
-        foreach (var file in files)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            ReadFile(reader, errors, System.IO.Path.Combine(folder, file.Name));
-        }
-
-        return new ManifestLoad(objects, errors, reader.Skipped, unsupported.All, reader.NoManifests, reader.Repeated);
-    }
+    public static ManifestLoad Load(string folder, IReadOnlyList<FileStamp> files, CancellationToken cancellationToken) =>
+        new ManifestCache(folder).Load(files, cancellationToken);
 
     /// <summary>Reads one text, named <paramref name="name"/> in messages.</summary>
-    public static ManifestLoad LoadText(string name, string text)
-    {
-        var errors = new ConfigurationErrors();
-        var objects = new KubernetesObjects();
-        var unsupported = new UnsupportedUses();
-        var reader = new ManifestReader(objects, errors, unsupported);
-        reader.BeginFile(name);
-        ReadDocuments(reader, errors, name.EndsWith(".json", StringComparison.Ordinal)
-            ? JsonDocuments.Read(Encoding.UTF8.GetBytes(text), YamlLimits.Manifests)
-            : YamlDocuments(new StringReader(text)));
-        return new ManifestLoad(objects, errors, reader.Skipped, unsupported.All, reader.NoManifests, reader.Repeated);
-    }
+    public static ManifestLoad LoadText(string name, string text) => ManifestMerge.Of([ReadFile(name, Encoding.UTF8.GetBytes(text))]);
 
-    private static void ReadFile(ManifestReader reader, ConfigurationErrors errors, string path)
+    /// <summary>The bytes of a file with their digest; where they cannot be read, what there is to say instead.</summary>
+    internal static bool TryReadBytes(string path, out (byte[] Bytes, string Digest) text, [NotNullWhen(false)] out ManifestFile? unreadable)
     {
-        reader.BeginFile(path);
+        text = ([], "");
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
             if (stream.Length > YamlLimits.Manifests.MaxBytes)
             {
-                errors.Add(new ConfigurationError(path, 0, 0, "", "", $"{stream.Length} bytes; at most {YamlLimits.Manifests.MaxBytes} are read"));
-                return;
+                unreadable = Unreadable(path, $"{stream.Length} bytes; at most {YamlLimits.Manifests.MaxBytes} are read");
+                return false;
             }
 
+            var bytes = new byte[stream.Length];
+            var length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+            bytes = length == bytes.Length ? bytes : bytes[..length];
+            text = (bytes, Convert.ToHexString(SHA256.HashData(bytes)));
+            unreadable = null;
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            unreadable = Unreadable(path, $"cannot be read: {e.Message}");
+            return false;
+        }
+    }
+
+    /// <summary>Reads one file from its bytes.</summary>
+    internal static ManifestFile ReadFile(string path, byte[] bytes)
+    {
+        var errors = new ConfigurationErrors();
+        var reader = new ManifestReader(path, errors);
+        try
+        {
             if (path.EndsWith(".json", StringComparison.Ordinal))
             {
-                var bytes = new byte[stream.Length];
-                var length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-                var start = bytes.AsSpan(0, length).StartsWith("\uFEFF"u8) ? 3 : 0;
-                var json = bytes[start..length];
+                var json = bytes.AsSpan().StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
                 if (JsonDocuments.IsJson(json))
                 {
                     ReadDocuments(reader, errors, JsonDocuments.Read(json, YamlLimits.Manifests));
-                    return;
+                    return reader.File;
                 }
-
-                stream.Position = 0;
             }
 
-            using var text = new StreamReader(stream, StrictUtf8, detectEncodingFromByteOrderMarks: true, bufferSize: 4096);
+            using var text = new StreamReader(new MemoryStream(bytes), StrictUtf8, detectEncodingFromByteOrderMarks: true, bufferSize: 4096);
             ReadDocuments(reader, errors, YamlDocuments(text));
         }
         catch (DecoderFallbackException)
         {
             errors.Add(new ConfigurationError(path, 0, 0, "", "", "not UTF-8 text"));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            errors.Add(new ConfigurationError(path, 0, 0, "", "", $"cannot be read: {e.Message}"));
-        }
+
+        return reader.File;
+    }
+
+    private static ManifestFile Unreadable(string path, string message)
+    {
+        var errors = new ConfigurationErrors();
+        errors.Add(new ConfigurationError(path, 0, 0, "", "", message));
+        return new ManifestReader(path, errors).File with { WasRead = false };
     }
 
     private static IEnumerable<YamlNode> YamlDocuments(TextReader text)

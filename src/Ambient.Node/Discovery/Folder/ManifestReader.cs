@@ -4,34 +4,34 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
 
-/// <summary>Turns documents into typed objects: which kind is read by whom, metadata, lists, duplicates.</summary>
-internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErrors errors, UnsupportedUses unsupported)
+/// <summary>Turns the documents of one file into typed objects: which kind is read by whom, metadata, lists.</summary>
+internal sealed class ManifestReader
 {
     private const string DefaultNamespace = "default";
 
-    private readonly Dictionary<string, ObjectMeta> _addresses = new(StringComparer.Ordinal);
-    private readonly FieldCheck _check = new(errors, unsupported);
-    private readonly Dictionary<KubernetesObject, string> _digests = new(ReferenceEqualityComparer.Instance);
+    private readonly ConfigurationErrors _errors;
+    private readonly UnsupportedUses _unsupported = new();
+    private readonly FieldCheck _check;
+    private readonly List<ManifestObject> _objects = [];
+    private readonly SortedDictionary<string, int> _skipped = new(StringComparer.Ordinal);
     private readonly List<YamlNode> _strays = [];
     private bool _hasObjects;
-
-    /// <summary>How many objects of kinds that the mesh does not use were skipped, by kind.</summary>
-    public SortedDictionary<string, int> Skipped { get; } = new(StringComparer.Ordinal);
-
-    /// <summary>Files that hold no Kubernetes object at all: kustomizations, Helm values, other tools' settings.</summary>
-    public List<string> NoManifests { get; } = [];
-
-    /// <summary>Objects that occur a second time, saying the same.</summary>
-    public List<ConfigurationError> Repeated { get; } = [];
+    private bool _holdsNoManifest;
+    private int _documents;
 
     /// <summary>Begins a file.</summary>
-    public void BeginFile(string name)
+    /// <param name="file">Its name, as messages have it.</param>
+    /// <param name="errors">Where everything that is wrong with it goes.</param>
+    public ManifestReader(string file, ConfigurationErrors errors)
     {
-        errors.File = name;
+        _errors = errors;
+        errors.File = file;
         errors.Subject = "";
-        _strays.Clear();
-        _hasObjects = false;
+        _check = new FieldCheck(errors, _unsupported);
     }
+
+    /// <summary>What the file has, as far as it was read.</summary>
+    public ManifestFile File => new(_errors.File, _objects, _errors, _skipped, _unsupported.All, _holdsNoManifest, _documents);
 
     /// <summary>
     /// Ends a file that was read to its end. Documents that are no Kubernetes objects make it a file of another tool when it
@@ -44,16 +44,16 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
             return;
         }
 
-        errors.Subject = "";
+        _errors.Subject = "";
         if (!_hasObjects)
         {
-            NoManifests.Add(errors.File);
+            _holdsNoManifest = true;
             return;
         }
 
         foreach (var stray in _strays)
         {
-            errors.Add(stray, "", stray is YamlMapping
+            _errors.Add(stray, "", stray is YamlMapping
                 ? "neither apiVersion nor kind; expected a Kubernetes object, as elsewhere in this file"
                 : $"expected a Kubernetes object, found {stray.Describe()}");
         }
@@ -62,7 +62,8 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
     /// <summary>Reads one document: an object, or a <c>kind: List</c> of them.</summary>
     public void Read(YamlNode document)
     {
-        errors.Subject = "";
+        _documents++;
+        _errors.Subject = "";
         if (document is YamlScalar { IsNull: true })
         {
             return; // an empty document: a comment between two separators
@@ -70,25 +71,25 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
 
         if (document is not YamlMapping mapping || IsStray(mapping))
         {
-            YamlProblems.Report(document, errors);
+            YamlProblems.Report(document, _errors);
             _strays.Add(document is YamlMapping ? new YamlMapping([], document.Line, document.Column) : document);
             return;
         }
 
         _hasObjects = true;
-        ReadObject(new FieldReader(mapping, errors), listVersion: null, listKind: null);
+        ReadObject(new FieldReader(mapping, _errors), listVersion: null, listKind: null);
     }
 
     /// <summary>Whether a document is no Kubernetes object. Helm's Chart.yaml has an apiVersion of its own.</summary>
     private bool IsStray(YamlMapping document)
     {
         var (hasVersion, hasKind) = (document.Find("apiVersion") is not null, document.Find("kind") is not null);
-        return !hasKind && (!hasVersion || Path.GetFileName(errors.File) is "Chart.yaml");
+        return !hasKind && (!hasVersion || Path.GetFileName(_errors.File) is "Chart.yaml");
     }
 
     private void ReadObject(FieldReader fields, string? listVersion, string? listKind)
     {
-        errors.Subject = "";
+        _errors.Subject = "";
         var apiVersion = listVersion is not null && !fields.Has("apiVersion") ? listVersion : fields.RequiredString("apiVersion");
         var kind = listKind is not null && !fields.Has("kind") ? listKind : fields.RequiredString("kind");
         if (apiVersion.Length == 0 || kind.Length == 0)
@@ -120,22 +121,22 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
             return;
         }
 
-        errors.Subject = kind;
-        var before = errors.Count;
-        YamlProblems.Report(fields.Node, errors);
+        _errors.Subject = kind;
+        var before = _errors.Count;
+        YamlProblems.Report(fields.Node, _errors);
         if (ReadMeta(fields, kind, reader?.Namespaced ?? schema!.IsNamespaced) is not { } meta)
         {
             return;
         }
 
         // First what is written, then what it means: a field that is not known must not read as one that is not there.
-        errors.Subject = meta.ToString();
+        _errors.Subject = meta.ToString();
         if (schema is not null)
         {
             _check.Check((YamlMapping)fields.Node, schema, KnownKinds.Groups[group].IsStrict, meta);
         }
 
-        if (reader?.Read(meta, fields) is not { } read || errors.Count > before)
+        if (reader?.Read(meta, fields) is not { } read || _errors.Count > before)
         {
             return;
         }
@@ -145,21 +146,13 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
 
     private void Add(KubernetesObject read, FieldReader fields)
     {
-        var digest = DocumentDigest.Of((YamlMapping)fields.Node);
-        if (objects.Add(read) is not { } existing)
-        {
-            _digests[read] = digest;
-            CheckAddress((read as PodObject) ?? (read as PodControllerObject)?.Template, fields);
-        }
-        else if (_digests[existing] == digest)
-        {
-            Repeated.Add(new ConfigurationError(
-                errors.File, fields.Node.Line, fields.Node.Column, errors.Subject, "", $"occurs twice and says the same; the other one is at {existing.Meta.Place}"));
-        }
-        else
-        {
-            fields.Error("metadata", $"defined twice, differently; the other one is at {existing.Meta.Place}");
-        }
+        var metadata = fields.Find("metadata") ?? fields.Node;
+        _objects.Add(new ManifestObject(
+            read,
+            DocumentDigest.Of((YamlMapping)fields.Node),
+            read.Meta.Place,
+            new ConfigurationError(
+                _errors.File, metadata.Line, metadata.Column, _errors.Subject, fields.Path.Length == 0 ? "metadata" : $"{fields.Path}.metadata", "")));
     }
 
     /// <summary>Counts an object of a kind that the mesh does not use.</summary>
@@ -167,31 +160,21 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
     {
         if (!KnownKinds.Groups.TryGetValue(group, out var known) || known.Kinds.GetValueOrDefault(kind, FieldUse.Harmless) == FieldUse.Harmless)
         {
-            Skipped[kind] = Skipped.GetValueOrDefault(kind) + 1;
+            _skipped[kind] = _skipped.GetValueOrDefault(kind) + 1;
             return;
         }
 
         // Somebody expects an effect of it. Its metadata may be anything: it is only named.
         var metadata = (fields.Node as YamlMapping)?.Find("metadata") as YamlMapping;
-        unsupported.Add(kind, "", new ObjectMeta
+        _unsupported.Add(kind, "", new ObjectMeta
         {
             Kind = kind,
             Name = TextOf("name"),
             Namespace = TextOf("namespace"),
-            Place = new ObjectPlace(errors.File, fields.Node.Line, fields.Node.Column),
+            Place = new ObjectPlace(_errors.File, fields.Node.Line, fields.Node.Column),
         });
 
         string TextOf(string field) => (metadata?.Find(field) as YamlScalar)?.Value ?? "";
-    }
-
-    /// <summary>Two pods that are given the same address would take each other's connections, and each other's policies.</summary>
-    private void CheckAddress(PodObject? pod, FieldReader fields)
-    {
-        if (pod is { HasStatus: false } && pod.Meta.Annotation(WellKnown.Address) is { } address
-            && !_addresses.TryAdd(address, pod.Meta) && _addresses[address] is var other)
-        {
-            fields.Error("metadata", $"{WellKnown.Address} {address} is that of {other} too, at {other.Place}");
-        }
     }
 
     private static (bool Namespaced, Func<ObjectMeta, FieldReader, KubernetesObject?> Read)? ReaderOf(string group, string kind) => (group, kind) switch
@@ -266,7 +249,7 @@ internal sealed class ManifestReader(KubernetesObjects objects, ConfigurationErr
             Labels = metadata.StringMap("labels"),
             Annotations = metadata.StringMap("annotations"),
             CreationTime = ReadTime(metadata),
-            Place = new ObjectPlace(errors.File, fields.Node.Line, fields.Node.Column),
+            Place = new ObjectPlace(_errors.File, fields.Node.Line, fields.Node.Column),
         };
     }
 

@@ -12,7 +12,7 @@ namespace Ambient.Node.Discovery.Translation;
 internal static class ControllerExpansion
 {
     /// <summary>The objects with what controllers would have added. <paramref name="written"/> itself is not changed.</summary>
-    public static KubernetesObjects Expand(KubernetesObjects written, TranslationOptions options)
+    public static KubernetesObjects Expand(KubernetesObjects written, TranslationOptions options, TranslationMemory memory)
     {
         var expanded = Copy(written);
         var clusterMade = written.Pods.Values
@@ -20,26 +20,26 @@ internal static class ControllerExpansion
             .Select(pod => pod.Meta.Namespace)
             .ToHashSet(StringComparer.Ordinal);
 
-        PodControllers.AddPods(expanded, written, clusterMade);
+        PodControllers.AddPods(expanded, written, clusterMade, memory);
         foreach (var gateway in written.Gateways.Values)
         {
             if (!clusterMade.Contains(gateway.Meta.Namespace) && gateway.StatusAddresses.Count == 0 && !HasInstances(written, gateway))
             {
-                GatewayExpansion.AddInstance(expanded, gateway, options);
+                GatewayExpansion.AddInstance(expanded, gateway, options, memory);
             }
         }
 
-        AssignPodAddresses(expanded, options.PodRange);
+        AssignPodAddresses(expanded, options.PodRange, memory);
         MirrorEndpoints(expanded);
-        ExternalNames.AddEntries(expanded, clusterMade, options);
-        AssignServiceAddresses(expanded, clusterMade, options.ServiceRange);
+        ExternalNames.AddEntries(expanded, clusterMade, options, memory);
+        AssignServiceAddresses(expanded, clusterMade, options.ServiceRange, memory);
         return expanded;
     }
 
     private static bool HasInstances(KubernetesObjects objects, GatewayObject gateway) => objects.Pods.Values.Any(
         pod => pod.Meta.Namespace == gateway.Meta.Namespace && pod.Meta.Label(WellKnown.GatewayName) == gateway.Meta.Name);
 
-    private static void AssignPodAddresses(KubernetesObjects objects, IPNetwork range)
+    private static void AssignPodAddresses(KubernetesObjects objects, IPNetwork range, TranslationMemory memory)
     {
         var addresses = new ComputedAddresses(range);
         var assigned = new List<PodObject>();
@@ -53,7 +53,7 @@ internal static class ControllerExpansion
             if (!pod.HasStatus && pod.Meta.Annotation(WellKnown.Address) is { } text && IPText.TryParseAddress(text, out var chosen))
             {
                 addresses.Reserve(chosen);
-                assigned.Add(pod with { Addresses = [chosen] });
+                assigned.Add(At(pod, chosen, memory));
             }
         }
 
@@ -61,7 +61,7 @@ internal static class ControllerExpansion
         {
             if (!pod.HasStatus && pod.Meta.Annotation(WellKnown.Address) is null)
             {
-                assigned.Add(pod with { Addresses = [addresses.Take(pod.Meta.Key)] });
+                assigned.Add(At(pod, addresses.Take(pod.Meta.Key), memory));
             }
         }
 
@@ -70,6 +70,9 @@ internal static class ControllerExpansion
             objects.Pods[pod.Meta.Key] = pod;
         }
     }
+
+    private static PodObject At(PodObject pod, IPAddress address, TranslationMemory memory) =>
+        memory.Keep("address of a pod", pod.Meta.Key, [pod, address], () => pod with { Addresses = [address] });
 
     /// <summary>A service without selector has the endpoints that somebody wrote down, in the old form as in the new one.</summary>
     private static void MirrorEndpoints(KubernetesObjects objects)
@@ -89,7 +92,8 @@ internal static class ControllerExpansion
         }
     }
 
-    private static void AssignServiceAddresses(KubernetesObjects objects, HashSet<string> clusterMade, IPNetwork range)
+    private static void AssignServiceAddresses(
+        KubernetesObjects objects, HashSet<string> clusterMade, IPNetwork range, TranslationMemory memory)
     {
         var addresses = new ComputedAddresses(range);
         var missing = new List<ServiceObject>();
@@ -113,7 +117,9 @@ internal static class ControllerExpansion
 
         foreach (var service in missing)
         {
-            objects.Services[service.Meta.Key] = service with { ClusterIPs = new IPAddress[] { addresses.Take(service.Meta.Key) } };
+            var address = addresses.Take(service.Meta.Key);
+            objects.Services[service.Meta.Key] = memory.Keep(
+                "address of a service", service.Meta.Key, [service, address], () => service with { ClusterIPs = new[] { address } });
         }
 
         // After the services: an entry that is added must not move the address of a service.
@@ -121,17 +127,22 @@ internal static class ControllerExpansion
         {
             if (entry.Addresses.Count == 0 && !clusterMade.Contains(entry.Meta.Namespace))
             {
-                objects.ServiceEntries[key] = entry with { AllocatedAddresses = WithComputed(entry, addresses) };
+                var allocated = WithComputed(entry, addresses);
+                objects.ServiceEntries[key] = memory.Keep(
+                    "addresses of an entry",
+                    key,
+                    [entry, .. allocated.SelectMany(pair => new object[] { pair.Host, pair.Address })],
+                    () => entry with { AllocatedAddresses = allocated.ToLookup(pair => pair.Host, pair => pair.Address, StringComparer.Ordinal) });
             }
         }
     }
 
-    private static ILookup<string, IPAddress> WithComputed(ServiceEntryObject entry, ComputedAddresses addresses) => entry.Hosts
-        .Distinct(StringComparer.Ordinal)
-        .SelectMany(host => entry.AllocatedAddresses.Contains(host)
+    private static List<(string Host, IPAddress Address)> WithComputed(ServiceEntryObject entry, ComputedAddresses addresses) =>
+    [
+        .. entry.Hosts.Distinct(StringComparer.Ordinal).SelectMany(host => entry.AllocatedAddresses.Contains(host)
             ? entry.AllocatedAddresses[host].Select(address => (host, address))
-            : [(host, addresses.Take($"{entry.Meta.Key}/{host}"))])
-        .ToLookup(pair => pair.host, pair => pair.Item2, StringComparer.Ordinal);
+            : [(host, addresses.Take($"{entry.Meta.Key}/{host}"))]),
+    ];
 
     private static KubernetesObjects Copy(KubernetesObjects written)
     {

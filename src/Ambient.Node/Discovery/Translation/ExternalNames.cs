@@ -37,7 +37,8 @@ internal sealed class ExternalNames
     /// Adds what leads out of the mesh: an entry under the service's own name whose endpoint is the host that it names. Only
     /// for names with ports, since a connection's port is all that an entry knows of it.
     /// </summary>
-    public static void AddEntries(KubernetesObjects expanded, IReadOnlySet<string> clusterMade, TranslationOptions options)
+    public static void AddEntries(
+        KubernetesObjects expanded, IReadOnlySet<string> clusterMade, TranslationOptions options, TranslationMemory memory)
     {
         var hosts = expanded.Services.Values.Select(service => Hostname(service, options))
             .Concat(expanded.ServiceEntries.Values.SelectMany(entry => entry.Hosts))
@@ -47,21 +48,23 @@ internal sealed class ExternalNames
             if (service is { ExternalName: { Length: > 0 } target, Ports.Count: > 0 }
                 && !hosts.Contains(target) && !clusterMade.Contains(service.Meta.Namespace))
             {
-                var meta = service.Meta with { Kind = "ServiceEntry", Labels = [] };
-                if (expanded.ServiceEntries.ContainsKey(meta.Key))
-                {
-                    meta = meta with { Name = $"{meta.Name}-external-name" };
-                }
-
-                expanded.ServiceEntries.TryAdd(meta.Key, new ServiceEntryObject(meta)
-                {
-                    Hosts = [Hostname(service, options)],
-                    Ports = [.. service.Ports.Select(port => port with { TargetPort = port.TargetPort == 0 ? port.Port : port.TargetPort, TargetPortName = "" })],
-                    Resolution = ServiceEntryResolution.Dns,
-                    Endpoints = [new WorkloadEntryObject(meta) { Address = target }],
-                });
+                var name = expanded.ServiceEntries.ContainsKey(service.Meta.Key) ? $"{service.Meta.Name}-external-name" : service.Meta.Name;
+                var entry = memory.Keep("entry of an external name", service.Meta.Key, [service, name], () => ToEntry(service, name, target, options));
+                expanded.ServiceEntries.TryAdd(entry.Meta.Key, entry);
             }
         }
+    }
+
+    private static ServiceEntryObject ToEntry(ServiceObject service, string name, string target, TranslationOptions options)
+    {
+        var meta = service.Meta with { Kind = "ServiceEntry", Name = name, Labels = [] };
+        return new ServiceEntryObject(meta)
+        {
+            Hosts = [Hostname(service, options)],
+            Ports = [.. service.Ports.Select(port => port with { TargetPort = port.TargetPort == 0 ? port.Port : port.TargetPort, TargetPortName = "" })],
+            Resolution = ServiceEntryResolution.Dns,
+            Endpoints = [new WorkloadEntryObject(meta) { Address = target }],
+        };
     }
 
     private string EndOf(string name)

@@ -13,13 +13,22 @@ internal static class GatewayExpansion
         className == WellKnown.WaypointClass ? gatewayName : $"{gatewayName}-{className}";
 
     /// <summary>Adds the instance of <paramref name="gateway"/>, if it is of a class that we serve.</summary>
-    public static void AddInstance(KubernetesObjects objects, GatewayObject gateway, TranslationOptions options)
+    public static void AddInstance(KubernetesObjects objects, GatewayObject gateway, TranslationOptions options, TranslationMemory memory)
     {
         if (gateway.ClassName is not (WellKnown.WaypointClass or WellKnown.GatewayClass))
         {
             return;
         }
 
+        var instance = memory.Keep("instance of a gateway", gateway.Meta.Key, [gateway], () => Describe(gateway, options));
+        objects.Add(instance.Account);
+        objects.Add(instance.Service);
+        objects.Add(instance.Pod);
+        objects.Gateways[gateway.Meta.Key] = instance.Gateway;
+    }
+
+    private static Instance Describe(GatewayObject gateway, TranslationOptions options)
+    {
         var isWaypoint = gateway.ClassName == WellKnown.WaypointClass;
         var name = InstanceName(gateway.Meta.Name, gateway.ClassName);
         var labels = new Dictionary<string, string>(gateway.InfrastructureLabels, StringComparer.Ordinal)
@@ -28,12 +37,12 @@ internal static class GatewayExpansion
             [WellKnown.GatewayClassName] = gateway.ClassName,
             [WellKnown.GatewayManaged] = isWaypoint ? WellKnown.ManagedByMeshController : WellKnown.ManagedByGatewayController,
         };
-        objects.Add(new ServiceAccountObject(Generated(gateway, "ServiceAccount", name, labels)));
-        objects.Add(new ServiceObject(Generated(gateway, "Service", name, labels))
+        var account = new ServiceAccountObject(Generated(gateway, "ServiceAccount", name, labels));
+        var service = new ServiceObject(Generated(gateway, "Service", name, labels))
         {
             Ports = isWaypoint ? [new ServicePortSpec("mesh", HbonePort, HbonePort, "", AppProtocol.Unknown)] : ListenerPorts(gateway),
             Selector = new Dictionary<string, string>(StringComparer.Ordinal) { [WellKnown.GatewayName] = gateway.Meta.Name },
-        });
+        };
 
         var podLabels = new Dictionary<string, string>(labels, StringComparer.Ordinal)
         {
@@ -47,12 +56,9 @@ internal static class GatewayExpansion
             podLabels[WellKnown.Tunnel] = "http";
         }
 
-        objects.Add(new PodObject(Generated(gateway, "Pod", $"{name}-0", podLabels)) { ServiceAccount = name, WorkloadName = name });
-        if (isWaypoint)
-        {
-            var hostname = $"{name}.{gateway.Meta.Namespace}.svc.{options.ClusterDomain}";
-            objects.Gateways[gateway.Meta.Key] = gateway with { StatusAddresses = [new GatewayStatusAddress(hostname, null)] };
-        }
+        var pod = new PodObject(Generated(gateway, "Pod", $"{name}-0", podLabels)) { ServiceAccount = name, WorkloadName = name };
+        var hostname = $"{name}.{gateway.Meta.Namespace}.svc.{options.ClusterDomain}";
+        return new Instance(account, service, pod, isWaypoint ? gateway with { StatusAddresses = [new GatewayStatusAddress(hostname, null)] } : gateway);
     }
 
     private static List<ServicePortSpec> ListenerPorts(GatewayObject gateway) =>
@@ -63,4 +69,6 @@ internal static class GatewayExpansion
 
     private static ObjectMeta Generated(GatewayObject gateway, string kind, string name, Dictionary<string, string> labels) =>
         gateway.Meta with { Kind = kind, Name = name, Labels = labels, Annotations = gateway.InfrastructureAnnotations };
+
+    private sealed record Instance(ServiceAccountObject Account, ServiceObject Service, PodObject Pod, GatewayObject Gateway);
 }

@@ -7,29 +7,40 @@ namespace Ambient.Node.Discovery.Translation;
 /// <summary>What waypoints and gateways read: Gateways, routes, and policies as written.</summary>
 internal static class RequestTranslation
 {
-    public static RequestConfiguration Translate(KubernetesObjects objects, TranslationOptions options) => new()
+    public static RequestConfiguration Translate(KubernetesObjects objects, TranslationOptions options, TranslationMemory memory)
     {
-        RootNamespace = options.RootNamespace,
-        TrustDomain = options.TrustDomain,
-        ClusterDomain = options.ClusterDomain,
-        Namespaces = objects.Namespaces.Values.ToImmutableDictionary(
-            ns => ns.Meta.Name, ns => ns.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal), StringComparer.Ordinal),
-        ReferenceGrants = objects.ReferenceGrants.Values.ToImmutableDictionary(
-            grant => grant.Meta.Key, grant => grant.Grant, StringComparer.Ordinal),
-        Gateways = objects.Gateways.Values.ToImmutableDictionary(
-            gateway => gateway.Meta.Key, gateway => FromGateway(gateway, objects), StringComparer.Ordinal),
-        HttpRoutes = objects.HttpRoutes.Values.ToImmutableDictionary(
-            route => route.Meta.Key, route => route.Route, StringComparer.Ordinal),
-        AuthorizationPolicies = objects.AuthorizationPolicies.Values.ToImmutableDictionary(
-            policy => policy.Meta.Key, policy => policy.Policy, StringComparer.Ordinal),
-        UnmetProtections = BackendProtectionTranslation.Translate(objects, options),
-    };
+        var labels = objects.Namespaces.Values.Select(ns => KeyValuePair.Create(
+            ns.Meta.Name, memory.Keep("labels of a namespace", ns.Meta.Name, [ns], () => ns.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal))));
+        var gateways = objects.Gateways.Values.Select(gateway => KeyValuePair.Create(gateway.Meta.Key, FromGateway(gateway, objects, memory)));
+        return new RequestConfiguration
+        {
+            RootNamespace = options.RootNamespace,
+            TrustDomain = options.TrustDomain,
+            ClusterDomain = options.ClusterDomain,
+            Namespaces = Table("namespaces", labels, memory),
+            ReferenceGrants = Table("grants", objects.ReferenceGrants.Values.Select(grant => KeyValuePair.Create(grant.Meta.Key, grant.Grant)), memory),
+            Gateways = Table("gateways", gateways, memory),
+            HttpRoutes = Table("routes", objects.HttpRoutes.Values.Select(route => KeyValuePair.Create(route.Meta.Key, route.Route)), memory),
+            AuthorizationPolicies = Table(
+                "policies", objects.AuthorizationPolicies.Values.Select(policy => KeyValuePair.Create(policy.Meta.Key, policy.Policy)), memory),
+            UnmetProtections = BackendProtectionTranslation.Translate(objects, options),
+        };
+    }
 
-    private static Mesh.Gateway FromGateway(GatewayObject gateway, KubernetesObjects objects)
+    /// <summary>A table of objects; the one before while it has the same instances.</summary>
+    private static ImmutableDictionary<string, T> Table<T>(string name, IEnumerable<KeyValuePair<string, T>> entries, TranslationMemory memory)
+        where T : class
+    {
+        var items = entries.ToArray();
+        return memory.Keep(
+            "table", name, [.. items.Select(entry => entry.Value)], () => ImmutableDictionary.CreateRange(StringComparer.Ordinal, items));
+    }
+
+    private static Mesh.Gateway FromGateway(GatewayObject gateway, KubernetesObjects objects, TranslationMemory memory)
     {
         var instance = objects.Pods.Values.FirstOrDefault(
             pod => pod.Meta.Namespace == gateway.Meta.Namespace && pod.Meta.Label(WellKnown.GatewayName) == gateway.Meta.Name);
-        return new Mesh.Gateway
+        return memory.Keep("gateway", gateway.Meta.Key, [gateway, instance], () => new Mesh.Gateway
         {
             Name = gateway.Meta.Name,
             Namespace = gateway.Meta.Namespace,
@@ -41,6 +52,6 @@ internal static class RequestTranslation
                 : instance.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal),
             Annotations = gateway.Meta.Annotations.ToImmutableDictionary(StringComparer.Ordinal),
             CreationTime = gateway.Meta.CreationTime,
-        };
+        });
     }
 }

@@ -15,20 +15,22 @@ namespace Ambient.Node.Discovery.Translation;
 internal sealed record CatalogService(
     MeshService Service, ObjectMeta Meta, bool IsServiceEntry, IReadOnlyDictionary<string, string>? Selector, IReadOnlyList<ServicePortSpec> Ports);
 
-/// <summary>Services and ServiceEntries as mesh services, one for each hostname and namespace (reference/waypoint.md 1.4).</summary>
+/// <summary>Services and ServiceEntries as mesh services, one for each hostname and namespace.</summary>
 internal sealed class ServiceCatalog
 {
     private readonly Dictionary<string, CatalogService> _byKey = new(StringComparer.Ordinal);
     private readonly ILookup<string, CatalogService> _byNamespace;
     private readonly ILookup<string, CatalogService> _byEntry;
     private readonly KubernetesObjects _objects;
+    private readonly TranslationMemory _memory;
     private readonly WaypointCatalog _waypoints;
     private readonly TranslationOptions _options;
     private readonly ExternalNames _names;
 
-    public ServiceCatalog(KubernetesObjects objects, WaypointCatalog waypoints, TranslationOptions options)
+    public ServiceCatalog(KubernetesObjects objects, WaypointCatalog waypoints, TranslationOptions options, TranslationMemory memory)
     {
         _objects = objects;
+        _memory = memory;
         _waypoints = waypoints;
         _options = options;
         _names = new ExternalNames(objects, options);
@@ -45,6 +47,9 @@ internal sealed class ServiceCatalog
 
     /// <summary>All services.</summary>
     public IReadOnlyCollection<CatalogService> All => _byKey.Values;
+
+    /// <summary>Services of a namespace.</summary>
+    public IEnumerable<CatalogService> Of(string ns) => _byNamespace[ns];
 
     /// <summary>Services of a namespace that select workloads with these labels.</summary>
     public IEnumerable<CatalogService> Selecting(string ns, IReadOnlyDictionary<string, string> labels) =>
@@ -72,7 +77,8 @@ internal sealed class ServiceCatalog
 
         if (canonical is not null)
         {
-            _byKey[canonical.Service.Key] = canonical with { Service = canonical.Service with { Canonical = true } };
+            _byKey[canonical.Service.Key] = _memory.Keep(
+                "canonical service", canonical.Service.Key, [canonical], () => canonical with { Service = canonical.Service with { Canonical = true } });
         }
     }
 
@@ -81,11 +87,16 @@ internal sealed class ServiceCatalog
 
     private CatalogService FromService(ServiceObject service)
     {
+        var around = SurroundingsOf(service.Meta, Hostname(service.Meta.Namespace, service.Meta.Name));
+        return _memory.Keep("service", $"Service {service.Meta.Key}", [service, around], () => FromService(service, around));
+    }
+
+    private CatalogService FromService(ServiceObject service, Surroundings around)
+    {
         var meta = service.Meta;
-        var waypoint = _waypoints.OfService(meta);
         var balancing = service.NodeLocal
             ? new LoadBalancing([LoadBalancingScope.Node], LoadBalancingMode.Strict, EndpointHealthPolicy.OnlyHealthy)
-            : TrafficDistribution(service.TrafficDistribution, meta);
+            : TrafficDistribution(service.TrafficDistribution, meta, around);
         if (service.PublishNotReadyAddresses)
         {
             balancing = (balancing ?? new LoadBalancing([], LoadBalancingMode.Standard, default)) with { HealthPolicy = EndpointHealthPolicy.AllowAll };
@@ -96,12 +107,12 @@ internal sealed class ServiceCatalog
             Name = meta.Name,
             Namespace = meta.Namespace,
             Hostname = Hostname(meta.Namespace, meta.Name),
-            Aliases = _names.Of(Hostname(meta.Namespace, meta.Name)),
+            Aliases = around.Aliases,
             Vips = [.. service.ClusterIPs.Select(ip => new NetworkAddress(_options.Network, ip))],
             Ports = MeshPorts(service.Ports),
-            Waypoint = waypoint?.Address,
-            WeightedWaypoints = _waypoints.WeightedOf(meta, waypoint),
-            IngressUseWaypoint = _waypoints.IngressUsesWaypoint(meta, waypoint),
+            Waypoint = around.Waypoint,
+            WeightedWaypoints = around.WeightedWaypoints,
+            IngressUseWaypoint = around.IngressUseWaypoint,
             LoadBalancing = balancing,
             IPFamilies = service.IPFamilies,
         };
@@ -110,31 +121,46 @@ internal sealed class ServiceCatalog
 
     private IEnumerable<CatalogService> FromServiceEntry(ServiceEntryObject entry)
     {
-        var meta = entry.Meta;
-        var waypoint = _waypoints.OfService(meta);
-        var balancing = entry.Resolution == ServiceEntryResolution.None
-            ? new LoadBalancing([], LoadBalancingMode.Passthrough, EndpointHealthPolicy.AllowAll)
-            : TrafficDistribution(null, meta);
         foreach (var host in entry.Hosts.Distinct(StringComparer.Ordinal))
         {
-            var ranges = entry.Addresses.Count > 0 ? entry.Addresses : Allocated(entry, host);
-            var mesh = new MeshService
-            {
-                Name = meta.Name,
-                Namespace = meta.Namespace,
-                Hostname = host,
-                Aliases = _names.Of(host),
-                Vips = [.. ranges.Where(IsSingle).Select(range => new NetworkAddress(_options.Network, range.BaseAddress))],
-                CidrVips = [.. ranges.Where(range => !IsSingle(range)).Select(range => new NetworkCidr(_options.Network, range))],
-                Ports = MeshPorts(entry.Ports),
-                SubjectAltNames = [.. entry.SubjectAltNames],
-                Waypoint = waypoint?.Address,
-                WeightedWaypoints = _waypoints.WeightedOf(meta, waypoint),
-                IngressUseWaypoint = _waypoints.IngressUsesWaypoint(meta, waypoint),
-                LoadBalancing = balancing,
-            };
-            yield return new CatalogService(mesh, meta, IsServiceEntry: true, entry.WorkloadSelector, entry.Ports);
+            var around = SurroundingsOf(entry.Meta, host);
+            yield return _memory.Keep("service", $"ServiceEntry {entry.Meta.Key} {host}", [entry, around], () => FromServiceEntry(entry, host, around));
         }
+    }
+
+    private CatalogService FromServiceEntry(ServiceEntryObject entry, string host, Surroundings around)
+    {
+        var meta = entry.Meta;
+        var ranges = entry.Addresses.Count > 0 ? entry.Addresses : Allocated(entry, host);
+        var mesh = new MeshService
+        {
+            Name = meta.Name,
+            Namespace = meta.Namespace,
+            Hostname = host,
+            Aliases = around.Aliases,
+            Vips = [.. ranges.Where(IsSingle).Select(range => new NetworkAddress(_options.Network, range.BaseAddress))],
+            CidrVips = [.. ranges.Where(range => !IsSingle(range)).Select(range => new NetworkCidr(_options.Network, range))],
+            Ports = MeshPorts(entry.Ports),
+            SubjectAltNames = [.. entry.SubjectAltNames],
+            Waypoint = around.Waypoint,
+            WeightedWaypoints = around.WeightedWaypoints,
+            IngressUseWaypoint = around.IngressUseWaypoint,
+            LoadBalancing = entry.Resolution == ServiceEntryResolution.None
+                ? new LoadBalancing([], LoadBalancingMode.Passthrough, EndpointHealthPolicy.AllowAll)
+                : TrafficDistribution(null, meta, around),
+        };
+        return new CatalogService(mesh, meta, IsServiceEntry: true, entry.WorkloadSelector, entry.Ports);
+    }
+
+    private Surroundings SurroundingsOf(ObjectMeta meta, string hostname)
+    {
+        var waypoint = _waypoints.OfService(meta);
+        return new Surroundings(
+            waypoint?.Address,
+            _waypoints.WeightedOf(meta, waypoint),
+            _waypoints.IngressUsesWaypoint(meta, waypoint),
+            _names.Of(hostname),
+            _objects.Namespaces.GetValueOrDefault(meta.Namespace)?.Meta.Annotation(WellKnown.TrafficDistribution));
     }
 
     private static IReadOnlyList<IPNetwork> Allocated(ServiceEntryObject entry, string host)
@@ -155,7 +181,7 @@ internal sealed class ServiceCatalog
         [.. ports.Select(port => new ServicePort(port.Port, port.TargetPort, port.Protocol))];
 
     /// <summary>From the field, else the object's annotation, else the namespace's.</summary>
-    private LoadBalancing? TrafficDistribution(string? field, ObjectMeta meta)
+    private static LoadBalancing? TrafficDistribution(string? field, ObjectMeta meta, Surroundings around)
     {
         if (field is "PreferClose" or "PreferSameZone" or "PreferSameNode")
         {
@@ -165,7 +191,7 @@ internal sealed class ServiceCatalog
         var annotation = meta.Annotation(WellKnown.TrafficDistribution);
         if (string.IsNullOrEmpty(annotation))
         {
-            annotation = _objects.Namespaces.GetValueOrDefault(meta.Namespace)?.Meta.Annotation(WellKnown.TrafficDistribution);
+            annotation = around.NamespaceDistribution;
         }
 
         return Preference(annotation);
@@ -183,4 +209,23 @@ internal sealed class ServiceCatalog
             EndpointHealthPolicy.OnlyHealthy),
         _ => null,
     };
+
+    /// <summary>What a service takes from other objects than its own.</summary>
+    private sealed record Surroundings(
+        GatewayAddress? Waypoint,
+        ImmutableArray<WeightedWaypoint> WeightedWaypoints,
+        bool IngressUseWaypoint,
+        ImmutableArray<string> Aliases,
+        string? NamespaceDistribution)
+    {
+        public bool Equals(Surroundings? other) =>
+            other is not null
+            && Waypoint == other.Waypoint
+            && WeightedWaypoints.AsSpan().SequenceEqual(other.WeightedWaypoints.AsSpan())
+            && IngressUseWaypoint == other.IngressUseWaypoint
+            && Aliases.AsSpan().SequenceEqual(other.Aliases.AsSpan())
+            && NamespaceDistribution == other.NamespaceDistribution;
+
+        public override int GetHashCode() => HashCode.Combine(Waypoint, WeightedWaypoints.Length, IngressUseWaypoint, Aliases.Length, NamespaceDistribution);
+    }
 }

@@ -26,7 +26,7 @@ internal sealed record Waypoint(
 
 /// <summary>
 /// Which waypoint an object is bound to: the label of the object or of its namespace, the permission of the Gateway, the
-/// kind of traffic it serves (reference/waypoint.md 1.2). A label that leads nowhere binds to nothing: it never falls
+/// kind of traffic it serves. A label that leads nowhere binds to nothing: it never falls
 /// back to another waypoint.
 /// </summary>
 internal sealed class WaypointCatalog
@@ -37,7 +37,7 @@ internal sealed class WaypointCatalog
     private readonly KubernetesObjects _objects;
     private readonly Dictionary<string, Waypoint> _waypoints = new(StringComparer.Ordinal);
 
-    public WaypointCatalog(KubernetesObjects objects, TranslationOptions options)
+    public WaypointCatalog(KubernetesObjects objects, TranslationOptions options, TranslationMemory memory)
     {
         _objects = objects;
         foreach (var gateway in objects.Gateways.Values)
@@ -45,11 +45,15 @@ internal sealed class WaypointCatalog
             // Any Gateway can be a waypoint as soon as a controller made it reachable; the class is not asked.
             if (gateway.StatusAddresses.Count > 0)
             {
-                var waypoint = Describe(gateway, options);
+                var gatewayClass = objects.GatewayClasses.GetValueOrDefault(gateway.ClassName);
+                var waypoint = memory.Keep("waypoint", gateway.Meta.Key, [gateway, gatewayClass], () => Describe(gateway, gatewayClass, options));
                 _waypoints.Add(waypoint.Key, waypoint);
             }
         }
     }
+
+    /// <summary>Every waypoint, in the order of their keys.</summary>
+    public IReadOnlyCollection<Waypoint> All => _waypoints.Values;
 
     /// <summary>The waypoint of a Service or ServiceEntry, or null.</summary>
     public Waypoint? OfService(ObjectMeta meta)
@@ -126,9 +130,8 @@ internal sealed class WaypointCatalog
 
     private Dictionary<string, string> NamespaceLabels(string ns) => _objects.Namespaces.GetValueOrDefault(ns)?.Meta.Labels ?? NoLabels;
 
-    private Waypoint Describe(GatewayObject gateway, TranslationOptions options)
+    private static Waypoint Describe(GatewayObject gateway, GatewayClassObject? gatewayClass, TranslationOptions options)
     {
-        var gatewayClass = _objects.GatewayClasses.GetValueOrDefault(gateway.ClassName);
         var serves = gateway.Meta.Label(WellKnown.WaypointFor) ?? gatewayClass?.Meta.Label(WellKnown.WaypointFor) ?? "service";
         var binding = ReadBinding(gateway.Meta.Annotation(WellKnown.InboundBinding) ?? gatewayClass?.Meta.Annotation(WellKnown.InboundBinding));
         var listener = AttachmentListener(gateway, binding);

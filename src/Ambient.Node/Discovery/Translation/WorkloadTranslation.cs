@@ -6,9 +6,9 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Translation;
 
-/// <summary>Pods, WorkloadEntries, endpoints of ServiceEntries and bare endpoints as workloads (reference/waypoint.md 1.3).</summary>
+/// <summary>Pods, WorkloadEntries, endpoints of ServiceEntries and bare endpoints as workloads.</summary>
 internal sealed class WorkloadTranslation(
-    KubernetesObjects objects, WaypointCatalog waypoints, ServiceCatalog services, PolicyCatalog policies, TranslationOptions options)
+    KubernetesObjects objects, ServiceCatalog services, NamespaceScopes scopes, TranslationOptions options, TranslationMemory memory)
 {
     private readonly List<Workload> _workloads = [];
     private readonly ILookup<string, (EndpointSliceObject Slice, SliceEndpoint Endpoint)> _slicesByPod = objects.EndpointSlices.Values
@@ -25,13 +25,14 @@ internal sealed class WorkloadTranslation(
             // A pod that has ended, or has no address yet, cannot be reached.
             if (!pod.Ended && pod.Addresses.Count > 0)
             {
-                _workloads.Add(FromPod(pod));
+                _workloads.Add(Translated(pod));
             }
         }
 
         foreach (var entry in objects.WorkloadEntries.Values)
         {
-            _workloads.Add(FromWorkloadEntry(entry));
+            var scope = scopes.Of(entry.Meta.ToString(), entry, entry.Meta);
+            _workloads.Add(memory.Keep("workload", entry.Meta.ToString(), [entry, scope], () => FromWorkloadEntry(entry, scope)));
         }
 
         foreach (var entry in objects.ServiceEntries.Values)
@@ -47,13 +48,26 @@ internal sealed class WorkloadTranslation(
         return _workloads;
     }
 
-    private Workload FromPod(PodObject pod)
+    private Workload Translated(PodObject pod)
+    {
+        var scope = scopes.Of(pod.Meta.ToString(), pod, pod.Meta);
+        var ns = objects.Namespaces.GetValueOrDefault(pod.Meta.Namespace);
+        var locality = LocalityOfNode(pod.NodeName);
+        var sliced = _slicesByPod[pod.Meta.Key]
+            .Where(entry => entry.Endpoint.PodUid.Length == 0 || pod.Uid.Length == 0 || entry.Endpoint.PodUid == pod.Uid)
+            .Select(entry => services.OfKubernetes(entry.Slice.Meta.Namespace, entry.Slice.Meta.Label(WellKnown.ServiceName)!))
+            .OfType<CatalogService>()
+            .ToArray();
+        return memory.Keep("workload", pod.Meta.ToString(), [pod, scope, ns, locality, .. sliced], () => FromPod(pod, scope, ns, locality, sliced));
+    }
+
+    private Workload FromPod(PodObject pod, LabelScope scope, NamespaceObject? ns, Locality locality, CatalogService[] sliced)
     {
         var meta = pod.Meta;
         var name = WorkloadNames.OfPod(pod);
         var (canonicalName, canonicalRevision) = WorkloadNames.Canonical(meta, name);
         var native = Enrolment.HasNativeTunnel(meta);
-        var captured = Enrolment.IsCaptured(pod, objects.Namespaces.GetValueOrDefault(meta.Namespace));
+        var captured = Enrolment.IsCaptured(pod, ns);
         return new Workload
         {
             Uid = $"{options.ClusterId}//Pod/{meta.Namespace}/{meta.Name}",
@@ -72,31 +86,27 @@ internal sealed class WorkloadTranslation(
             CanonicalName = canonicalName,
             CanonicalRevision = canonicalRevision,
             ClusterId = options.ClusterId,
-            Locality = LocalityOfNode(pod.NodeName),
+            Locality = locality,
             Status = pod.Ready ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
-            ApplicationTunnel = waypoints.InstanceOf(meta)?.InboundBinding,
-            Waypoint = waypoints.OfWorkload(meta)?.Address,
-            AuthorizationPolicies = [.. policies.Of(meta.Namespace, meta.Labels)],
-            Services = ServicesOf(pod),
+            ApplicationTunnel = scope.InboundBinding,
+            Waypoint = scope.Waypoint,
+            AuthorizationPolicies = scope.Policies,
+            Services = ServicesOf(pod, scope, sliced),
         };
     }
 
-    private ImmutableDictionary<string, ImmutableArray<ServicePort>> ServicesOf(PodObject pod)
+    private static ImmutableDictionary<string, ImmutableArray<ServicePort>> ServicesOf(PodObject pod, LabelScope scope, CatalogService[] sliced)
     {
         var backed = ImmutableDictionary.CreateBuilder<string, ImmutableArray<ServicePort>>(StringComparer.Ordinal);
-        foreach (var service in services.Selecting(pod.Meta.Namespace, pod.Meta.Labels))
+        foreach (var service in scope.Services)
         {
             backed[service.Service.Key] = PortsOf(pod, service);
         }
 
         // Services without selectors, by the slices that name this pod.
-        foreach (var (slice, endpoint) in _slicesByPod[pod.Meta.Key])
+        foreach (var service in sliced)
         {
-            var samePod = endpoint.PodUid.Length == 0 || pod.Uid.Length == 0 || endpoint.PodUid == pod.Uid;
-            if (samePod && services.OfKubernetes(slice.Meta.Namespace, slice.Meta.Label(WellKnown.ServiceName)!) is { } service)
-            {
-                backed.TryAdd(service.Service.Key, PortsOf(pod, service));
-            }
+            backed.TryAdd(service.Service.Key, PortsOf(pod, service));
         }
 
         return backed.ToImmutable();
@@ -134,15 +144,14 @@ internal sealed class WorkloadTranslation(
         return null;
     }
 
-    private Workload FromWorkloadEntry(WorkloadEntryObject entry)
+    private Workload FromWorkloadEntry(WorkloadEntryObject entry, LabelScope scope)
     {
         var meta = entry.Meta;
         var name = meta.Annotation(WellKnown.AutoRegistrationGroup) ?? meta.Label(WellKnown.WorkloadName) ?? meta.Name;
-        var backing = services.Selecting(meta.Namespace, meta.Labels);
-        return FromEntry(entry, $"networking.istio.io/WorkloadEntry/{meta.Namespace}/{meta.Name}", meta, name, backing) with
+        return FromEntry(entry, $"networking.istio.io/WorkloadEntry/{meta.Namespace}/{meta.Name}", meta, name, scope, scope.Services) with
         {
-            ApplicationTunnel = waypoints.InstanceOf(meta)?.InboundBinding,
-            Waypoint = waypoints.OfWorkload(meta)?.Address,
+            ApplicationTunnel = scope.InboundBinding,
+            Waypoint = scope.Waypoint,
         };
     }
 
@@ -150,17 +159,19 @@ internal sealed class WorkloadTranslation(
     {
         var meta = entry.Meta;
         var own = services.OfServiceEntry(meta.Key).ToList();
+        var scope = scopes.Of(meta.ToString(), entry, meta);
         foreach (var endpoint in entry.Endpoints)
         {
             if (own.Count > 0)
             {
                 // Identity and policies follow the entry's labels, the waypoint follows the endpoint's own.
-                var endpointMeta = meta with { Labels = endpoint.Meta.Labels };
-                AddOnce(FromEntry(endpoint, $"networking.istio.io/ServiceEntry/{meta.Namespace}/{meta.Name}/{endpoint.Address}", meta, meta.Name, own) with
+                var uid = $"networking.istio.io/ServiceEntry/{meta.Namespace}/{meta.Name}/{endpoint.Address}";
+                var ofEndpoint = scopes.Of(uid, endpoint, meta with { Labels = endpoint.Meta.Labels });
+                AddOnce(memory.Keep("workload", uid, [entry, endpoint, scope, ofEndpoint, .. own], () => FromEntry(endpoint, uid, meta, meta.Name, scope, own) with
                 {
-                    ApplicationTunnel = waypoints.InstanceOf(endpointMeta)?.InboundBinding,
-                    Waypoint = waypoints.OfWorkload(endpointMeta)?.Address,
-                });
+                    ApplicationTunnel = ofEndpoint.InboundBinding,
+                    Waypoint = ofEndpoint.Waypoint,
+                }));
             }
         }
 
@@ -169,13 +180,16 @@ internal sealed class WorkloadTranslation(
         {
             foreach (var service in own)
             {
-                var host = new WorkloadEntryObject(meta) { Address = service.Service.Hostname };
-                AddOnce(FromEntry(host, $"networking.istio.io/ServiceEntry/{meta.Namespace}/{meta.Name}/{host.Address}", meta, meta.Name, [service]));
+                var host = service.Service.Hostname;
+                var uid = $"networking.istio.io/ServiceEntry/{meta.Namespace}/{meta.Name}/{host}";
+                AddOnce(memory.Keep(
+                    "workload", uid, [entry, service, scope], () => FromEntry(new WorkloadEntryObject(meta) { Address = host }, uid, meta, meta.Name, scope, [service])));
             }
         }
     }
 
-    private Workload FromEntry(WorkloadEntryObject entry, string uid, ObjectMeta meta, string workloadName, IEnumerable<CatalogService> backing)
+    private Workload FromEntry(
+        WorkloadEntryObject entry, string uid, ObjectMeta meta, string workloadName, LabelScope scope, IEnumerable<CatalogService> backing)
     {
         var (canonicalName, canonicalRevision) = WorkloadNames.Canonical(meta, workloadName);
         var isAddress = IPText.TryParseAddress(entry.Address, out var address);
@@ -199,7 +213,7 @@ internal sealed class WorkloadTranslation(
             CanonicalRevision = canonicalRevision,
             ClusterId = options.ClusterId,
             Locality = ParseLocality(entry.Locality),
-            AuthorizationPolicies = [.. policies.Of(meta.Namespace, meta.Labels)],
+            AuthorizationPolicies = scope.Policies,
             Capacity = entry.Weight > 0 ? entry.Weight : 1,
             Services = backing.ToImmutableDictionary(service => service.Service.Key, service => PortsOf(entry, service), StringComparer.Ordinal),
         };
@@ -236,6 +250,19 @@ internal sealed class WorkloadTranslation(
             return;
         }
 
+        foreach (var endpoint in slice.Endpoints.Where(endpoint => endpoint.Pod is null && endpoint.Addresses.Count > 0))
+        {
+            var uid = $"discovery.k8s.io/EndpointSlice/{meta.Namespace}/{meta.Name}/{endpoint.Addresses[0]}";
+            if (memory.Keep("workload", uid, [slice, endpoint, service], () => FromBareEndpoint(slice, endpoint, service, uid)) is { } workload)
+            {
+                AddOnce(workload);
+            }
+        }
+    }
+
+    /// <summary>The workload of an endpoint, or null when not all of its addresses are addresses.</summary>
+    private Workload? FromBareEndpoint(EndpointSliceObject slice, SliceEndpoint endpoint, CatalogService service, string uid)
+    {
         var ports = ImmutableArray.CreateBuilder<ServicePort>();
         foreach (var port in slice.Ports.Where(port => port.IsTcp))
         {
@@ -246,34 +273,30 @@ internal sealed class WorkloadTranslation(
         }
 
         var backed = ImmutableDictionary.Create<string, ImmutableArray<ServicePort>>(StringComparer.Ordinal).Add(service.Service.Key, ports.ToImmutable());
-        foreach (var endpoint in slice.Endpoints.Where(endpoint => endpoint.Pod is null && endpoint.Addresses.Count > 0))
+        var addresses = ImmutableArray.CreateBuilder<IPAddress>();
+        foreach (var text in endpoint.Addresses)
         {
-            var addresses = ImmutableArray.CreateBuilder<IPAddress>();
-            foreach (var text in endpoint.Addresses)
+            if (!IPText.TryParseAddress(text, out var address))
             {
-                if (IPText.TryParseAddress(text, out var address))
-                {
-                    addresses.Add(address);
-                }
+                return null;
             }
 
-            if (addresses.Count == endpoint.Addresses.Count)
-            {
-                AddOnce(new Workload
-                {
-                    Uid = $"{options.ClusterId}/discovery.k8s.io/EndpointSlice/{meta.Namespace}/{meta.Name}/{endpoint.Addresses[0]}",
-                    Name = meta.Name,
-                    Namespace = meta.Namespace,
-                    TrustDomain = options.TrustDomain,
-                    Addresses = addresses.ToImmutable(),
-                    Network = options.Network,
-                    NetworkMode = NetworkMode.HostNetwork,
-                    ClusterId = options.ClusterId,
-                    Status = endpoint.Ready ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
-                    Services = backed,
-                });
-            }
+            addresses.Add(address);
         }
+
+        return new Workload
+        {
+            Uid = $"{options.ClusterId}/{uid}",
+            Name = slice.Meta.Name,
+            Namespace = slice.Meta.Namespace,
+            TrustDomain = options.TrustDomain,
+            Addresses = addresses.ToImmutable(),
+            Network = options.Network,
+            NetworkMode = NetworkMode.HostNetwork,
+            ClusterId = options.ClusterId,
+            Status = endpoint.Ready ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
+            Services = backed,
+        };
     }
 
     /// <summary>The same address twice in one entry or slice is one workload.</summary>

@@ -53,7 +53,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
         CompiledBackend Broken(string error) => new(Math.Max(0, backend.Weight), RequestRoute.Broken(name, error)) { Refused = target };
     }
 
-    private static MeshService? FindService(MeshSnapshot mesh, HttpRoute route, ObjectReference target, out bool isKnownKind)
+    internal static MeshService? FindService(MeshSnapshot mesh, HttpRoute route, ObjectReference target, out bool isKnownKind)
     {
         isKnownKind = true;
         switch (target)

@@ -9,11 +9,16 @@ namespace Ambient.Policy.Routing.Requests;
 /// </summary>
 internal sealed class GatewayHosts
 {
+    private readonly Gateway _gateway;
+    private readonly ImmutableDictionary<string, HttpRoute> _routes;
+    private readonly ImmutableDictionary<string, ImmutableDictionary<string, string>> _namespaces;
     private readonly ImmutableArray<Listener> _listeners;
 
-    internal GatewayHosts(MeshSnapshot mesh, Gateway gateway)
+    internal GatewayHosts(MeshSnapshot mesh, Gateway gateway, ImmutableArray<CompiledRoute> earlier)
     {
+        (_gateway, _routes, _namespaces) = (gateway, mesh.Requests.HttpRoutes, mesh.Requests.Namespaces);
         var routes = mesh.Requests.HttpRoutes.Values.ToArray();
+        var compiler = new CompiledRoute.Compiler(mesh, enforceGrants: true, earlier);
 
         // Listeners that are not served have their hosts all the same, and answer nothing for them: a request must not be answered by
         // a wider listener in clear that was meant for a narrower one in TLS. Where both fit alike, the one that is served has it.
@@ -23,8 +28,17 @@ internal sealed class GatewayHosts
             .Select(status => new Listener(
                 status.Listener.Port,
                 status.Listener.Hostname,
-                status.IsServed ? Hosts(mesh, gateway, status.Listener, routes) : []))];
+                status.IsServed ? Hosts(mesh, gateway, status.Listener, routes, compiler) : []))];
+        Compiled = compiler.All;
     }
+
+    /// <summary>The routes that it is made of.</summary>
+    internal ImmutableArray<CompiledRoute> Compiled { get; }
+
+    /// <summary>Whether making it again would give the same.</summary>
+    internal bool HoldsFor(MeshSnapshot mesh, Gateway gateway) =>
+        ReferenceEquals(_gateway, gateway) && ReferenceEquals(_routes, mesh.Requests.HttpRoutes) && ReferenceEquals(_namespaces, mesh.Requests.Namespaces)
+        && Compiled.All(route => route.HoldsFor(mesh));
 
     /// <summary>The rules that may answer for a host at a port, or null when there are none.</summary>
     internal ImmutableArray<CompiledRule>? Find(int port, string host)
@@ -51,7 +65,8 @@ internal sealed class GatewayHosts
         return null;
     }
 
-    private static ImmutableArray<Host> Hosts(MeshSnapshot mesh, Gateway gateway, GatewayListener listener, HttpRoute[] routes)
+    private static ImmutableArray<Host> Hosts(
+        MeshSnapshot mesh, Gateway gateway, GatewayListener listener, HttpRoute[] routes, CompiledRoute.Compiler compiler)
     {
         var byPattern = new Dictionary<string, List<CompiledRule>>(StringComparer.OrdinalIgnoreCase);
         foreach (var route in routes)
@@ -73,7 +88,7 @@ internal sealed class GatewayHosts
                     byPattern[both ?? "*"] = rules = [];
                 }
 
-                rules.AddRange(CompiledRule.Compile(mesh, route, port: null, enforceGrants: true));
+                rules.AddRange(compiler.Rules(route, port: null));
             }
         }
 

@@ -4,38 +4,48 @@ using Ambient.Mesh;
 namespace Ambient.Policy.Routing.Requests;
 
 /// <summary>
-/// HTTPRoutes of one place, compiled once a snapshot: which rule does a request match, and which backend takes it
-/// (reference/waypoint.md 5.1 and 5.2).
+/// HTTPRoutes of one place: which rule does a request match, and which backend takes it. Hold one per place, ask it for every request,
+/// and give it back when the mesh has changed: only routes that what has changed concerns are compiled then.
 /// </summary>
 public sealed class RequestRoutes
 {
     private readonly ImmutableArray<CompiledRule> _serviceRules;
     private readonly GatewayHosts? _gateway;
-    private readonly RequestConfiguration? _configuration;
+    private readonly ImmutableArray<UnmetProtection> _protections;
     private readonly MeshService? _service;
 
-    private RequestRoutes(ImmutableArray<CompiledRule> serviceRules, RequestConfiguration configuration, MeshService service)
+    private RequestRoutes(
+        ImmutableArray<CompiledRoute> routes, ImmutableArray<CompiledRule> serviceRules, ImmutableArray<UnmetProtection> protections, MeshService service)
     {
+        Compiled = routes;
         _serviceRules = serviceRules;
-        _configuration = configuration;
+        _protections = protections;
         _service = service;
     }
 
     private RequestRoutes(GatewayHosts gateway)
     {
+        Compiled = gateway.Compiled;
         _serviceRules = [];
         _gateway = gateway;
     }
+
+    /// <summary>The routes that it is made of.</summary>
+    internal ImmutableArray<CompiledRoute> Compiled { get; }
 
     /// <summary>
     /// Routes whose parent is <paramref name="service"/> (mesh traffic). Only those of the service's own namespace: a
     /// waypoint does not know for which client a consumer's route would be. Their hostnames are not looked at.
     /// </summary>
-    public static RequestRoutes ForService(MeshSnapshot mesh, MeshService service)
+    /// <param name="mesh">The mesh.</param>
+    /// <param name="service">The service.</param>
+    /// <param name="earlier">What this returned for an earlier mesh; returned again when nothing about it has changed, and else a source of what is compiled already.</param>
+    public static RequestRoutes ForService(MeshSnapshot mesh, MeshService service, RequestRoutes? earlier = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(service);
         var rules = new List<CompiledRule>();
+        var compiler = new CompiledRoute.Compiler(mesh, enforceGrants: false, earlier?.Compiled ?? default);
         foreach (var route in mesh.Requests.HttpRoutes.Values)
         {
             if (route.Namespace != service.Namespace)
@@ -45,19 +55,28 @@ public sealed class RequestRoutes
 
             foreach (var parent in route.ParentRefs.Where(parent => IsParent(parent, service)))
             {
-                rules.AddRange(CompiledRule.Compile(mesh, route, parent.Port, enforceGrants: false));
+                rules.AddRange(compiler.Rules(route, parent.Port));
             }
         }
 
-        return new RequestRoutes(Sorted(rules), mesh.Requests, service);
+        var protections = mesh.Requests.UnmetProtections;
+        return earlier is { _gateway: null } && ReferenceEquals(earlier._service, service) && compiler.AllAsEarlier
+            && rules.Count == earlier._serviceRules.Length && earlier._protections.AsSpan().SequenceEqual(protections.AsSpan())
+                ? earlier
+                : new RequestRoutes(compiler.All, Sorted(rules), protections, service);
     }
 
     /// <summary>Routes attached to listeners of an ingress gateway.</summary>
-    public static RequestRoutes ForGateway(MeshSnapshot mesh, Gateway gateway)
+    /// <param name="mesh">The mesh.</param>
+    /// <param name="gateway">The gateway.</param>
+    /// <param name="earlier">What this returned for an earlier mesh; returned again when nothing about it has changed, and else a source of what is compiled already.</param>
+    public static RequestRoutes ForGateway(MeshSnapshot mesh, Gateway gateway, RequestRoutes? earlier = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
-        return new RequestRoutes(new GatewayHosts(mesh, gateway));
+        return earlier?._gateway is { } before && before.HoldsFor(mesh, gateway)
+            ? earlier
+            : new RequestRoutes(new GatewayHosts(mesh, gateway, earlier?.Compiled ?? default));
     }
 
     /// <summary>
@@ -81,7 +100,7 @@ public sealed class RequestRoutes
 
         // A service with routes for this port has nothing but its routes.
         return anyForPort ? RequestRoute.NotFound
-            : _service is { } service && _configuration!.FindUnmetProtection(service.Hostname, request.Port) is { } askedBy
+            : _service is { } service && UnmetProtection.Find(_protections, service.Hostname, request.Port) is { } askedBy
                 ? RequestRoute.Unprotected(null, service.Hostname, askedBy)
                 : RequestRoute.Default;
     }

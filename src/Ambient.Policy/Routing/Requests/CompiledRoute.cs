@@ -1,0 +1,82 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+
+namespace Ambient.Policy.Routing.Requests;
+
+/// <summary>
+/// The rules of an HTTPRoute for one parent, and what they were compiled from besides the route: they hold for every mesh that has
+/// the same instances of it.
+/// </summary>
+internal sealed class CompiledRoute
+{
+    private readonly bool _enforceGrants;
+    private readonly string _clusterDomain;
+    private readonly ImmutableDictionary<string, ReferenceGrant> _grants;
+    private readonly ImmutableArray<UnmetProtection> _protections;
+    private readonly ImmutableArray<MeshService?> _services;
+
+    private CompiledRoute(MeshSnapshot mesh, HttpRoute route, int? port, bool enforceGrants)
+    {
+        (Route, Port, _enforceGrants) = (route, port, enforceGrants);
+        (_clusterDomain, _grants, _protections) = (mesh.Requests.ClusterDomain, mesh.Requests.ReferenceGrants, mesh.Requests.UnmetProtections);
+        _services = [.. ServicesOf(mesh, route)];
+        Rules = [.. CompiledRule.Compile(mesh, route, port, enforceGrants)];
+    }
+
+    internal HttpRoute Route { get; }
+
+    internal int? Port { get; }
+
+    /// <summary>Every match of every rule.</summary>
+    internal ImmutableArray<CompiledRule> Rules { get; }
+
+    /// <summary>Whether compiling the route again would give the same.</summary>
+    internal bool HoldsFor(MeshSnapshot mesh) =>
+        _clusterDomain == mesh.Requests.ClusterDomain
+        && (!_enforceGrants || ReferenceEquals(_grants, mesh.Requests.ReferenceGrants))
+        && _protections.AsSpan().SequenceEqual(mesh.Requests.UnmetProtections.AsSpan())
+        && _services.AsSpan().SequenceEqual(ServicesOf(mesh, Route).ToArray(), ReferenceEqualityComparer.Instance);
+
+    private static IEnumerable<MeshService?> ServicesOf(MeshSnapshot mesh, HttpRoute route) =>
+        route.Rules.SelectMany(rule => rule.Backends).Select(backend => CompiledBackend.FindService(mesh, route, backend.Reference, out _));
+
+    /// <summary>Compiles routes for one place, and takes over from an earlier compilation what still holds.</summary>
+    internal sealed class Compiler
+    {
+        private readonly MeshSnapshot _mesh;
+        private readonly bool _enforceGrants;
+        private readonly Dictionary<(string Route, int? Port), CompiledRoute> _earlier = [];
+        private readonly Dictionary<(string Route, int? Port), CompiledRoute> _compiled = [];
+
+        internal Compiler(MeshSnapshot mesh, bool enforceGrants, ImmutableArray<CompiledRoute> earlier)
+        {
+            (_mesh, _enforceGrants) = (mesh, enforceGrants);
+            foreach (var route in earlier.AsSpan())
+            {
+                _earlier[(route.Route.Key, route.Port)] = route;
+            }
+        }
+
+        /// <summary>Every route that was asked for.</summary>
+        internal ImmutableArray<CompiledRoute> All => [.. _compiled.Values];
+
+        /// <summary>Whether these are exactly the ones that were compiled earlier.</summary>
+        internal bool AllAsEarlier =>
+            _compiled.Count == _earlier.Count && _compiled.All(entry => ReferenceEquals(_earlier.GetValueOrDefault(entry.Key), entry.Value));
+
+        /// <summary>The rules of a route for a parent at a port, or at any.</summary>
+        internal ImmutableArray<CompiledRule> Rules(HttpRoute route, int? port)
+        {
+            if (!_compiled.TryGetValue((route.Key, port), out var compiled))
+            {
+                var earlier = _earlier.GetValueOrDefault((route.Key, port));
+                compiled = earlier is not null && ReferenceEquals(earlier.Route, route) && earlier.HoldsFor(_mesh)
+                    ? earlier
+                    : new CompiledRoute(_mesh, route, port, _enforceGrants);
+                _compiled.Add((route.Key, port), compiled);
+            }
+
+            return compiled.Rules;
+        }
+    }
+}
