@@ -109,13 +109,16 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
             var client = new IstioCertificateService.IstioCertificateServiceClient(channel.Invoker);
             return await client.CreateCertificateAsync(request, headers, cancellationToken: cancellationToken).ConfigureAwait(false);
         }
-        catch (RpcException e) when (ControlPlaneChannel.IsConnectFailure(e))
+        catch (RpcException e) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(e.Message, e, cancellationToken);
+        }
+        catch (RpcException e) when (ControlPlaneChannel.IsTransportFailure(e))
         {
             throw new CertificateAuthorityException(channel!.Explain(e), e);
         }
         catch (RpcException e)
         {
-            cancellationToken.ThrowIfCancellationRequested();
             throw new CertificateAuthorityException($"signing gRPC error ({e.StatusCode}): {e.Status.Detail}{channel!.HintFor(e)}", e);
         }
         catch (ControlPlaneException e)

@@ -58,6 +58,12 @@ internal sealed class ControlPlaneChannel : IDisposable
     /// <summary>Why a call failed, for a person: what TLS refused goes before what gRPC made of it.</summary>
     public string Explain(RpcException failure)
     {
+        if (IsGoodbye(failure))
+        {
+            return $"{_options.Name} server {_options.Address.Authority} closed the connection in good order";
+        }
+
+        var connecting = IsConnectFailure(failure);
         for (Exception? cause = failure.Status.DebugException; cause is not null; cause = cause.InnerException)
         {
             switch (cause)
@@ -66,16 +72,16 @@ internal sealed class ControlPlaneChannel : IDisposable
                     return $"{_options.Name} server {_options.Address.Authority} is not trusted: {refusal}";
                 case AuthenticationException:
                     return $"{_options.Name} server {_options.Address.Authority}: TLS failed: {cause.Message}";
-                case SocketException:
+                case SocketException when connecting:
                     return $"{_options.Name} server {_options.Address.Authority} cannot be reached: {cause.Message}";
                 case OperationCanceledException or TimeoutException when cause.InnerException is null:
                     return $"{_options.Name} server {_options.Address.Authority} does not answer";
+                case IOException when !connecting:
+                    return $"{_options.Name} server {_options.Address.Authority}: the connection was lost: {cause.GetBaseException().Message}";
             }
         }
 
-        return IsGoodbye(failure)
-            ? $"{_options.Name} server {_options.Address.Authority} closed the connection in good order"
-            : $"{_options.Name} server {_options.Address.Authority}: {failure.StatusCode}: {failure.Status.Detail}{HintFor(failure)}";
+        return $"{_options.Name} server {_options.Address.Authority}: {failure.StatusCode}: {failure.Status.Detail}{HintFor(failure)}";
     }
 
     /// <summary>What to do about a refusal, in a half-sentence after the server's own words; empty when that is not known.</summary>
@@ -109,18 +115,33 @@ internal sealed class ControlPlaneChannel : IDisposable
         return false;
     }
 
-    /// <summary>Whether a call failed before it reached a server.</summary>
+    /// <summary>Whether a call failed because no connection to the server was made, rather than because one was lost.</summary>
     public static bool IsConnectFailure(RpcException failure)
     {
         for (Exception? cause = failure.Status.DebugException; cause is not null; cause = cause.InnerException)
         {
-            if (cause is SocketException or AuthenticationException)
+            if (cause is AuthenticationException or TimeoutException
+                or HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError })
             {
                 return true;
             }
         }
 
         return false;
+    }
+
+    /// <summary>Whether a call failed on its way: no connection was made, or it was lost. Else the server has answered.</summary>
+    public static bool IsTransportFailure(RpcException failure)
+    {
+        for (Exception? cause = failure.Status.DebugException; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is IOException or SocketException)
+            {
+                return true;
+            }
+        }
+
+        return IsConnectFailure(failure);
     }
 
     /// <summary>Ends every call and closes the connections.</summary>

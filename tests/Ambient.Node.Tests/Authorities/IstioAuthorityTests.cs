@@ -9,6 +9,7 @@ using Ambient.Testing.Certificates;
 using Ambient.Testing.ControlPlane;
 using Grpc.Core;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Ambient.Node.Tests.Authorities;
 
@@ -114,6 +115,79 @@ public sealed class IstioAuthorityTests
         // A file that is being written must not stop what works.
         await File.WriteAllTextAsync(roots, "half of a certific");
         Assert.Equal(Sleep, (await authority.IssueAsync(Sleep)).Id);
+    }
+
+    [Fact]
+    public async Task MissingTokenFile_IsNamed()
+    {
+        await using var server = await ControlPlaneServer.StartAsync();
+        server.Certificates.Answer = static _ => throw new RpcException(new Status(StatusCode.Unauthenticated, "who are you"));
+        var options = new ControlPlaneOptions { Name = "CA", Address = server.Address, Roots = server.RootFile };
+
+        Assert.Equal(
+            "signing gRPC error (Unauthenticated): who are you (no token was sent, for there is no file ./var/run/secrets/tokens/istio-token: "
+            + "mount a service account token with the audience istio-ca there, or set AUTH_TOKEN)",
+            await RefusalAsync(options));
+        Assert.Contains("(there is no file /var/run/none, so its name was sent as the token: mount the token there,", await RefusalAsync(options with { Token = "/var/run/none" }), StringComparison.Ordinal);
+        Assert.EndsWith("(the token that was sent is the value of AUTH_TOKEN itself)", await RefusalAsync(options with { Token = "s3cret" }), StringComparison.Ordinal);
+
+        static async Task<string> RefusalAsync(ControlPlaneOptions options)
+        {
+            using var authority = new IstioAuthority(options, TimeSpan.FromHours(1), true, NullLogger.Instance);
+            return (await Assert.ThrowsAsync<CertificateAuthorityException>(async () => await authority.IssueAsync(Sleep))).Message;
+        }
+    }
+
+    [Fact]
+    public async Task CaThatDoesNotAnswer_IsSaidOnce()
+    {
+        // Takes connections, and says nothing, not even of TLS.
+        using var silent = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        silent.Start();
+        await using var server = await ControlPlaneServer.StartAsync();
+        var address = new Uri($"https://localhost:{((System.Net.IPEndPoint)silent.LocalEndpoint).Port}");
+        using var authority = new IstioAuthority(
+            new ControlPlaneOptions { Name = "CA", Address = address, Roots = server.RootFile }, TimeSpan.FromHours(1), true, NullLogger.Instance);
+
+        var e = await Assert.ThrowsAsync<CertificateAuthorityException>(async () => await authority.IssueAsync(Sleep));
+
+        Assert.Equal($"CA server {address.Authority} does not answer", e.Message);
+        await using var cache = new SvidCache(authority, new SvidCacheOptions { FetchTimeout = TimeSpan.FromSeconds(1) });
+        var late = await Assert.ThrowsAsync<SvidUnavailableException>(async () => await cache.GetSvidAsync(Sleep));
+        Assert.Equal($"no certificate for {Sleep}: no answer within 1 s", late.Message);
+    }
+
+    /// <summary>istiod dates back by two minutes: what lives no longer than that is past its half from the beginning.</summary>
+    [Theory]
+    [InlineData(60)]
+    [InlineData(120)]
+    [InlineData(240)]
+    public async Task ShortLivedCertificates_AreNotAskedForWithoutEnd(int lifetime)
+    {
+        await using var server = await ControlPlaneServer.StartAsync();
+        var time = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        var signer = new CertificateSigner(new TestAuthority(lifetime: TimeSpan.FromSeconds(lifetime), timeProvider: time), backdated: TimeSpan.FromMinutes(2));
+        server.Certificates.Answer = signer.Answer;
+        using var authority = Authority(server, impersonate: true);
+        await using var cache = new SvidCache(authority, null, time);
+        await cache.GetSvidAsync(Sleep);
+        var begin = signer.Signed.Count;
+
+        // Four lives, second by second; what is asked for meanwhile is answered before time goes on.
+        for (var second = 0; second < 4 * lifetime; second++)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            for (var tries = 0; server.Certificates.Requests.Length != signer.Signed.Count || cache.Snapshot()[0].Svid!.NotAfter <= time.GetUtcNow() || tries == 0; tries++)
+            {
+                Assert.True(tries < 1000, "no certificate came");
+                await Task.Delay(tries == 0 ? 1 : 10);
+            }
+
+            Assert.Equal("Available", cache.Snapshot()[0].State);
+        }
+
+        // Renewed before the end of each, but a few times in a life at most.
+        Assert.InRange(signer.Signed.Count - begin, 4, 17);
     }
 
     private static IstioAuthority Authority(ControlPlaneServer server, bool impersonate, string? roots = null) => new(

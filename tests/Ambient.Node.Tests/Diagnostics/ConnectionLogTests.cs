@@ -134,6 +134,43 @@ public sealed class ConnectionLogTests
         Assert.InRange(stuck.Written, 1, 2 * LogWriter.Capacity);
     }
 
+    [Theory]
+    [InlineData(LogFormat.Plain, "\twarn\tlog\t{0} lines were dropped, because the reader of the log did not keep up")]
+    [InlineData(LogFormat.Json, "\"level\":\"warn\",")]
+    public void DroppedLines_AreCountedOneByOne_AndToldOfOnceTheReaderMoves(LogFormat format, string told)
+    {
+        var stuck = new StuckStream();
+        using var writer = new LogWriter(stuck);
+        Assert.True(LogFilter.TryParse("info", out var filter, out _));
+        using var loggers = new HostLoggerFactory(writer, format, filter, TimeProvider.System);
+        var registry = new MetricRegistry();
+        ProcessMetrics.AddTo(registry, "test", "unknown", () => writer.Dropped);
+        var logger = loggers.CreateLogger("Test");
+        var large = new string('x', 30_000);
+        const int Lines = 150;
+
+        // The thread that writes has taken nothing, or whatever was there when it woke: the rest fills what may wait, and more than that.
+        for (var i = 0; i < Lines; i++)
+        {
+            logger.Log(Microsoft.Extensions.Logging.LogLevel.Information, 0, large, null, static (text, _) => text);
+        }
+
+        var dropped = writer.Dropped;
+        Assert.InRange(dropped, 1, Lines);
+        Assert.Contains($"\nambient_log_lines_dropped_total {dropped}\n", registry.Text(), StringComparison.Ordinal);
+
+        stuck.Release();
+        logger.Log(Microsoft.Extensions.Logging.LogLevel.Information, 0, "after", null, static (text, _) => text);
+        writer.Flush();
+
+        var lines = stuck.Text().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(Lines - dropped, lines.LongCount(line => line.Contains(large, StringComparison.Ordinal)));
+        var notice = Assert.Single(lines, static line => line.Contains("were dropped", StringComparison.Ordinal));
+        Assert.Contains($"{dropped} lines were dropped", notice, StringComparison.Ordinal);
+        Assert.Contains(told.Replace("{0}", dropped.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal), notice, StringComparison.Ordinal);
+        Assert.Equal(dropped, writer.Dropped);
+    }
+
     private sealed class StuckStream : MemoryStream
     {
         private readonly ManualResetEventSlim _released = new();
@@ -142,10 +179,22 @@ public sealed class ConnectionLogTests
 
         public void Release() => _released.Set();
 
+        public string Text()
+        {
+            lock (_released)
+            {
+                return System.Text.Encoding.UTF8.GetString(ToArray());
+            }
+        }
+
         public override void Write(byte[] buffer, int offset, int count)
         {
             _released.Wait();
-            Written += count;
+            lock (_released)
+            {
+                Written += count;
+                base.Write(buffer, offset, count);
+            }
         }
     }
 }

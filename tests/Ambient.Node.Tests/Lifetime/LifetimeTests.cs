@@ -99,4 +99,72 @@ public sealed class LifetimeTests
         Assert.Equal(sum, Enumerable.Range(0, 1000).Sum());
         Assert.Equal("Ä", System.Text.Encoding.UTF8.GetString("Ä"u8));
     }
+
+    [Fact]
+    public void Shutdown_AfterItsEnd_TakesNoHarmFromALateSignal()
+    {
+        var time = new FakeTimeProvider();
+        var shutdown = new Shutdown(TimeSpan.FromSeconds(5), time, NullLogger.Instance);
+        shutdown.Dispose();
+
+        shutdown.Begin("late");
+        shutdown.Force();
+
+        Assert.False(shutdown.Draining.IsCancellationRequested);
+    }
+
+    [Fact]
+    public void TimeLimit_WhoseTimerFiresAfterItsEnd_DoesNothing()
+    {
+        var time = new LateTimers();
+        using var other = new CancellationTokenSource();
+        var limit = new TimeLimit(TimeSpan.FromSeconds(1), time, other.Token);
+        var cancelled = false;
+        limit.Token.Register(() => cancelled = true);
+        limit.Dispose();
+
+        time.Fire();
+        other.Cancel();
+
+        Assert.False(cancelled);
+    }
+
+    [Fact]
+    public void TimeLimit_TellsTheTimeFromTheOtherToken()
+    {
+        var time = new FakeTimeProvider();
+        using var other = new CancellationTokenSource();
+        using var passed = new TimeLimit(TimeSpan.FromSeconds(1), time, CancellationToken.None);
+        using var cancelled = new TimeLimit(TimeSpan.FromSeconds(5), time, other.Token);
+        time.Advance(TimeSpan.FromSeconds(2));
+        other.Cancel();
+
+        Assert.True(passed.HasPassed && passed.Token.IsCancellationRequested);
+        Assert.True(!cancelled.HasPassed && cancelled.Token.IsCancellationRequested);
+    }
+
+    /// <summary>Timers that fire when the test says so, disposed or not: as one that is under way when it is disposed.</summary>
+    private sealed class LateTimers : TimeProvider
+    {
+        private readonly List<Action> _callbacks = [];
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            _callbacks.Add(() => callback(state));
+            return new Timer();
+        }
+
+        public void Fire() => _callbacks.ForEach(callback => callback());
+
+        private sealed class Timer : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+            public void Dispose()
+            {
+            }
+
+            public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        }
+    }
 }

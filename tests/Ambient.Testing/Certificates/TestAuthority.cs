@@ -90,13 +90,13 @@ public sealed class TestAuthority : ICertificateAuthority
     }
 
     /// <summary>A certificate for a key that somebody else keeps, and the authority's own.</summary>
-    public (X509Certificate2 Leaf, X509Certificate2 Authority) Sign(SpiffeId id, PublicKey key)
+    public (X509Certificate2 Leaf, X509Certificate2 Authority) Sign(SpiffeId id, PublicKey key, TimeSpan? backdated = null)
     {
         ArgumentNullException.ThrowIfNull(id);
         var request = new CertificateRequest(new X500DistinguishedName(""), key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(SvidCertificate.UriSan(id.ToString()));
         var now = _time.GetUtcNow();
-        return (request.Create(_signer.SubjectName, X509SignatureGenerator.CreateForECDsa(_signer.GetECDsaPrivateKey()!), now.AddMinutes(-1), now + _lifetime, SvidCertificate.NewSerial()), _signer);
+        return (request.Create(_signer.SubjectName, X509SignatureGenerator.CreateForECDsa(_signer.GetECDsaPrivateKey()!), now - (backdated ?? TimeSpan.FromMinutes(1)), now + _lifetime, SvidCertificate.NewSerial()), _signer);
     }
 
     /// <summary>A certificate revocation list of this authority, in PEM.</summary>

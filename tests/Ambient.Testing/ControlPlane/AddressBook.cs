@@ -24,6 +24,9 @@ internal sealed class AddressBook
     /// <summary>Names that were asked for, one by one and in order; those of reconnected streams, too.</summary>
     public List<string> Asked { get; } = [];
 
+    /// <summary>Names that a stream gave up without having them: istiod logs an error for each.</summary>
+    public List<string> GivenUpInVain { get; } = [];
+
     /// <summary>Whether questions are answered; those that were not are lost, as with a server that hangs.</summary>
     public bool Answers { get; set; } = true;
 
@@ -87,7 +90,12 @@ internal sealed class AddressBook
 
             foreach (var name in request.ResourceNamesUnsubscribe)
             {
-                changed |= subscriber.Names.Remove(name);
+                var had = subscriber.Names.Remove(name);
+                changed |= had;
+                if (!had && name != "*")
+                {
+                    GivenUpInVain.Add(name);
+                }
             }
 
             if ((!changed && !first) || !Answers)

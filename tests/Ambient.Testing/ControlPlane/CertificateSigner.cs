@@ -9,7 +9,9 @@ using Ambient.Testing.Certificates;
 namespace Ambient.Testing.ControlPlane;
 
 /// <summary>An authority that signs whatever it is asked to by Istio's certificate protocol, for the identity in the signing request.</summary>
-internal sealed class CertificateSigner(TestAuthority root)
+/// <param name="root">The root.</param>
+/// <param name="backdated">How long before now certificates begin; null: a minute.</param>
+internal sealed class CertificateSigner(TestAuthority root, TimeSpan? backdated = null)
 {
     private readonly TestAuthority _intermediate = root.Intermediate();
 
@@ -25,7 +27,7 @@ internal sealed class CertificateSigner(TestAuthority root)
         var name = csr.CertificateExtensions[0].RawData.AsSpan(4);
         var id = SpiffeId.Parse(Encoding.ASCII.GetString(name));
         Signed.Enqueue(id);
-        var (leaf, intermediate) = _intermediate.Sign(id, csr.PublicKey);
+        var (leaf, intermediate) = _intermediate.Sign(id, csr.PublicKey, backdated);
         return new IstioCertificateResponse { CertChain = { leaf.ExportCertificatePem() + "\n", intermediate.ExportCertificatePem() + "\n", root.Roots.ToPem() } };
     }
 }

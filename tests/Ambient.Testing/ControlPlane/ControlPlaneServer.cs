@@ -106,8 +106,8 @@ internal sealed class ControlPlaneServer : IAsyncDisposable
         }
     }
 
-    /// <summary>The root is made once for a folder; each server has a leaf of its own.</summary>
-    private static X509Certificate2 ServerCertificate(string folder, string[] names)
+    /// <summary>The root is made once for a folder; each server has a leaf of its own, which has names and, as istiod's, no subject.</summary>
+    internal static X509Certificate2 ServerCertificate(string folder, string[] names)
     {
         var (rootFile, keyFile) = (Path.Combine(folder, "root-cert.pem"), Path.Combine(folder, "root-key.pem"));
         if (!File.Exists(keyFile))
@@ -122,14 +122,14 @@ internal sealed class ControlPlaneServer : IAsyncDisposable
 
         using var root = X509Certificate2.CreateFromPemFile(rootFile, keyFile);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=istiod", key, HashAlgorithmName.SHA256);
+        var request = new CertificateRequest(new X500DistinguishedName(""), key, HashAlgorithmName.SHA256);
         var san = new SubjectAlternativeNameBuilder();
         foreach (var name in names)
         {
             san.AddDnsName(name);
         }
 
-        request.CertificateExtensions.Add(san.Build());
+        request.CertificateExtensions.Add(san.Build(critical: true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1")], false));
         using var leaf = request.Create(root, DateTimeOffset.UtcNow.AddMinutes(-30), DateTimeOffset.UtcNow.AddHours(12), RandomNumberGenerator.GetBytes(8));
         using var whole = leaf.CopyWithPrivateKey(key);

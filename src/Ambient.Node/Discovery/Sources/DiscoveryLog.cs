@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Discovery.Sources;
 
-/// <summary>What discovery tells operators. Event ids 3000 to 3099.</summary>
+/// <summary>What discovery tells operators.</summary>
 internal static partial class DiscoveryLog
 {
     [LoggerMessage(2000, LogLevel.Information, "mesh read from {Source}: {Counts}{Changes}")]

@@ -135,6 +135,28 @@ public sealed class AddressDemandTests
     }
 
     [Fact]
+    public async Task Name_IsGivenUpOnlyOnAStreamThatAskedForIt()
+    {
+        await using var mesh = await OnDemandMesh.StartAsync();
+        mesh.Book.Set(Workload("a", "10.0.0.2"));
+        Assert.Equal(DemandAnswer.Known, await mesh.AskAsync("net/10.0.0.2"));
+        Assert.Equal(DemandAnswer.Absent, await mesh.AskAsync("net/10.0.0.9"));
+        mesh.Time.Advance(TimeSpan.FromSeconds(6));
+        Assert.Equal(DemandAnswer.Absent, await mesh.AskAsync("net/10.0.0.9"));
+
+        // Asked for twice on this stream, and so given up once in between; a stream that is new knows neither.
+        Assert.Equal(["net/10.0.0.9"], GivenUp(mesh));
+        mesh.Server.Discovery.EndStreams();
+        await XdsKit.UntilAsync(() => mesh.Server.Discovery.Opened == 2 && mesh.Demand.IsOpen);
+        mesh.Book.Set(Workload("late", "10.0.0.9"));
+        mesh.Time.Advance(TimeSpan.FromSeconds(6));
+        Assert.Equal(DemandAnswer.Known, await mesh.AskAsync("net/10.0.0.9"));
+
+        Assert.Equal(["net/10.0.0.9"], GivenUp(mesh));
+        Assert.Empty(mesh.Book.GivenUpInVain);
+    }
+
+    [Fact]
     public async Task Question_OutlivesItsStream()
     {
         await using var mesh = await OnDemandMesh.StartAsync();
@@ -235,6 +257,9 @@ public sealed class AddressDemandTests
         Assert.Equal("net/10.1.0.2", decided);
         Assert.Equal(["net/10.1.0.1", "net/10.1.0.2", "net/10.1.0.2"], decisions);
     }
+
+    private static string[] GivenUp(OnDemandMesh mesh) =>
+        [.. mesh.Server.Discovery.Requests.SelectMany(static request => request.ResourceNamesUnsubscribe).Where(static name => name != "*")];
 
     private static WireWorkload Workload(string name, string address, string? service = null)
     {

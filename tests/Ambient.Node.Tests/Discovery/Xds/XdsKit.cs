@@ -21,9 +21,11 @@ internal static class XdsKit
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    public static XdsOptions Options(ControlPlaneServer server) => new()
+    public static XdsOptions Options(ControlPlaneServer server) => Options(server.Address, server.RootFile);
+
+    public static XdsOptions Options(Uri address, string roots) => new()
     {
-        Server = new ControlPlaneOptions { Name = "xDS", Address = server.Address, Roots = server.RootFile },
+        Server = new ControlPlaneOptions { Name = "xDS", Address = address, Roots = roots },
         InstanceIP = "10.0.0.1",
         PodName = "ztunnel-0",
         PodNamespace = "istio-system",

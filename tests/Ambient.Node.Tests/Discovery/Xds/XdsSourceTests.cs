@@ -188,8 +188,13 @@ public sealed class XdsSourceTests
         await using var source = XdsKit.Source(options, new MeshStore(), logger: log);
         _ = source.StartAsync(CancellationToken.None);
 
-        await log.WaitForAsync(said);
+        var line = await log.WaitForAsync(said);
         Assert.Equal(0, server.Discovery.Opened);
+        if (fault == "another-root")
+        {
+            // istiod's certificate has no subject: what it is for are its names.
+            Assert.Contains("its certificate (DNS:localhost) does not lead to", line, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
@@ -214,6 +219,109 @@ public sealed class XdsSourceTests
         Assert.False(starting.IsCompleted);
         File.Copy(server.RootFile, roots, overwrite: true);
         await starting.WaitAsync(XdsKit.Patience);
+    }
+
+    [Fact]
+    public async Task RefusedVersion_TheHeldOneStaysQuoted_SoItsDeletionDuringAReconnectIsHeard()
+    {
+        await using var server = await ControlPlaneServer.StartAsync();
+        server.Discovery.Initial = request =>
+        {
+            var response = DiscoveryScript.Empty(request.TypeUrl);
+            if (request.TypeUrl == XdsTypes.Address)
+            {
+                if (request.InitialResourceVersions.Count == 0)
+                {
+                    response.Resources.Add(XdsKit.Workload("w"));
+                }
+
+                // As istiod does: of what is quoted, it tells what is gone; of what is not, it says nothing.
+                response.RemovedResources.AddRange(request.InitialResourceVersions.Keys);
+            }
+
+            return response;
+        };
+        var store = new MeshStore();
+        await using var source = await XdsKit.StartAsync(server, store);
+        server.Discovery.Push(XdsKit.Response(XdsTypes.Address, XdsKit.Workload("w", more: w => w.Addresses.Add(Google.Protobuf.ByteString.CopyFrom(1, 2, 3)))));
+        await server.Discovery.WaitAsync(request => request.ErrorDetail is not null);
+        Assert.True(store.Current.Workloads.ContainsKey(XdsKit.Uid("w")));
+
+        server.Discovery.EndStreams();
+
+        await XdsKit.UntilAsync(() => !store.Current.Workloads.ContainsKey(XdsKit.Uid("w")));
+    }
+
+    [Fact]
+    public async Task ServerThatWantsAToken_IsToldOfInWordsThatHelp_AndNotOpen()
+    {
+        await using var server = await ControlPlaneServer.StartAsync();
+        server.Discovery.Opening = static () => throw new RpcException(new Grpc.Core.Status(StatusCode.Unauthenticated, "who are you"));
+        var log = new RecordingLogger();
+        await using var source = XdsKit.Source(XdsKit.Options(server), new MeshStore(), logger: log);
+        _ = source.StartAsync(CancellationToken.None);
+
+        var line = await log.WaitForAsync("Unauthenticated");
+
+        Assert.Contains("there is no file ./var/run/secrets/tokens/istio-token", line, StringComparison.Ordinal);
+        Assert.DoesNotContain(log.Lines, other => other.Contains("is open", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task ServerThatSaysGoodbye_AsIstiodDoesEveryHalfHour_IsReconnectedToWithoutAWarning()
+    {
+        await using var server = AgeingServer.Start();
+        var log = new RecordingLogger();
+        var registry = new MetricRegistry();
+        await using var source = XdsKit.Source(XdsKit.Options(server.Address, server.RootFile), new MeshStore(), registry, log);
+        await source.StartAsync(CancellationToken.None).WaitAsync(XdsKit.Patience);
+
+        await server.SayGoodbyeAsync();
+
+        await XdsKit.UntilAsync(() => server.Streams == 2);
+        var line = Assert.Single(log.Lines, static line => line.Contains("xDS stream ended", StringComparison.Ordinal));
+        Assert.Equal($"Information: xDS stream ended: xDS server {server.Address.Authority} closed the connection in good order; opening it again in 00:00:00.0100000", line);
+        Assert.DoesNotContain(log.Lines, static line => line.StartsWith("Warning", StringComparison.Ordinal) || line.Contains("Exception", StringComparison.Ordinal));
+        Assert.Contains("istio_xds_connection_terminations_total{reason=\"Reconnect\"} 1\n", Text(registry), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true, "Connection reset by peer")]
+    [InlineData(false, "The response ended prematurely")]
+    public async Task ConnectionThatIsLost_IsNotTakenForAServerThatCannotBeReached(bool reset, string said)
+    {
+        await using var server = AgeingServer.Start();
+        var log = new RecordingLogger();
+        var registry = new MetricRegistry();
+        await using var source = XdsKit.Source(XdsKit.Options(server.Address, server.RootFile), new MeshStore(), registry, log);
+        await source.StartAsync(CancellationToken.None).WaitAsync(XdsKit.Patience);
+
+        await server.BreakOffAsync(reset);
+
+        await XdsKit.UntilAsync(() => server.Streams == 2);
+        var line = Assert.Single(log.Lines, static line => line.Contains("xDS stream ended", StringComparison.Ordinal));
+        Assert.StartsWith($"Warning: xDS stream ended: xDS server {server.Address.Authority}: the connection was lost: {said}", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("Exception", line, StringComparison.Ordinal);
+        Assert.Contains("istio_xds_connection_terminations_total{reason=\"Reconnect\"} 1\n", Text(registry), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Stream_IsOpen_OnlyOnceTheServerHasAnswered()
+    {
+        await using var server = await ControlPlaneServer.StartAsync();
+        server.Discovery.Initial = static _ => null;
+        var log = new RecordingLogger();
+        await using var source = XdsKit.Source(XdsKit.Options(server), new MeshStore(), logger: log);
+        var starting = source.StartAsync(CancellationToken.None);
+        await server.Discovery.WaitAsync(static request => request.TypeUrl == XdsTypes.Authorization);
+        await Task.Delay(100);
+        Assert.Empty(log.Lines);
+
+        server.Discovery.Push(DiscoveryScript.Empty(XdsTypes.Address));
+        server.Discovery.Push(DiscoveryScript.Empty(XdsTypes.Authorization));
+        await starting.WaitAsync(XdsKit.Patience);
+
+        Assert.Equal($"Information: xDS stream to {server.Address.Authority} is open; asking for everything", log.Lines.First());
     }
 
     private static string Text(MetricRegistry registry)

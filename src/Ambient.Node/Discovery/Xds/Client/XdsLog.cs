@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Discovery.Xds.Client;
 
-/// <summary>What the xDS client tells operators. Event ids 3100 to 3199.</summary>
+/// <summary>What the xDS client tells operators.</summary>
 internal static partial class XdsLog
 {
     [LoggerMessage(2020, LogLevel.Information, "xDS stream to {Server} is open; asking for {Held}")]

@@ -1,0 +1,217 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Ambient.Node.Protos.Discovery;
+using Google.Protobuf;
+
+namespace Ambient.Testing.ControlPlane;
+
+/// <summary>
+/// An xDS server, frame by frame, that ends its connections as istiod's gRPC does when they have reached their greatest age: GOAWAY with
+/// NO_ERROR and the largest stream number, a PING, once that is answered GOAWAY with the real last stream (RFC 9113 section 6.8), and after a
+/// grace, in which the stream is left open, the end of the connection.
+/// </summary>
+internal sealed class AgeingServer : IAsyncDisposable
+{
+    private const byte Data = 0, Headers = 1, Settings = 4, Ping = 6, GoAway = 7;
+    private const byte Ack = 1, EndHeaders = 4;
+    private const int PrefaceLength = 24;
+    private const int LargestStream = int.MaxValue;
+
+    // :status 200 from the static table; content-type by its index there, and the value as it is (RFC 7541 section 6).
+    private static readonly byte[] s_answer = [0x88, 0x0f, 0x10, 16, .. "application/grpc"u8];
+    private static readonly string[] s_types = ["type.googleapis.com/istio.workload.Address", "type.googleapis.com/istio.security.Authorization"];
+
+    private readonly TcpListener _listener;
+    private readonly string _folder;
+    private readonly ConcurrentQueue<Connection> _connections = new();
+    private readonly Task _accepting;
+
+    private AgeingServer(TcpListener listener, string folder)
+    {
+        _listener = listener;
+        _folder = folder;
+        _accepting = AcceptAsync();
+    }
+
+    /// <summary>Address by name.</summary>
+    public Uri Address => new($"https://localhost:{((IPEndPoint)_listener.LocalEndpoint).Port}");
+
+    /// <summary>File of the root that its certificate leads to.</summary>
+    public string RootFile => Path.Combine(_folder, "root-cert.pem");
+
+    /// <summary>Streams that were opened so far.</summary>
+    public int Streams => _connections.Count(static connection => connection.Stream > 0);
+
+    /// <summary>Starts a server.</summary>
+    public static AgeingServer Start()
+    {
+        var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return new AgeingServer(listener, Directory.CreateTempSubdirectory("ambient-istiod-").FullName);
+    }
+
+    /// <summary>Says goodbye on the newest connection and closes it.</summary>
+    public Task SayGoodbyeAsync() => _connections.Last().SayGoodbyeAsync();
+
+    /// <summary>Closes the newest connection without a word of HTTP/2.</summary>
+    /// <param name="reset">Whether TCP is reset; else TLS and TCP end in order.</param>
+    public Task BreakOffAsync(bool reset) => _connections.Last().CloseAsync(reset);
+
+    public async ValueTask DisposeAsync()
+    {
+        _listener.Stop();
+        await _accepting;
+        foreach (var connection in _connections)
+        {
+            connection.Dispose();
+        }
+
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private async Task AcceptAsync()
+    {
+        var certificate = ControlPlaneServer.ServerCertificate(_folder, ["localhost"]);
+        try
+        {
+            while (true)
+            {
+                var socket = await _listener.AcceptSocketAsync();
+                var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
+                await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
+                {
+                    ServerCertificate = certificate,
+                    EnabledSslProtocols = SslProtocols.Tls13,
+                    ApplicationProtocols = [SslApplicationProtocol.Http2],
+                });
+                var connection = new Connection(socket, tls);
+                _connections.Enqueue(connection);
+                _ = connection.ServeAsync();
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException or AuthenticationException)
+        {
+            // The listener was stopped, or a client that came just then went.
+        }
+    }
+
+    private sealed class Connection(Socket socket, SslStream tls) : IDisposable
+    {
+        private readonly SemaphoreSlim _writing = new(1);
+        private readonly TaskCompletionSource _pinged = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _stream;
+
+        public int Stream => Volatile.Read(ref _stream);
+
+        public async Task ServeAsync()
+        {
+            try
+            {
+                await tls.ReadExactlyAsync(new byte[PrefaceLength]);
+                await SendAsync(Settings, 0, 0, default);
+                var head = new byte[9];
+                while (true)
+                {
+                    await tls.ReadExactlyAsync(head);
+                    var payload = new byte[(head[0] << 16) | (head[1] << 8) | head[2]];
+                    await tls.ReadExactlyAsync(payload);
+                    var (type, flags, stream) = (head[3], head[4], BinaryPrimitives.ReadInt32BigEndian(head.AsSpan(5)));
+                    switch (type)
+                    {
+                        case Settings when flags == 0:
+                            await SendAsync(Settings, Ack, 0, default);
+                            break;
+                        case Ping when flags == 0:
+                            await SendAsync(Ping, Ack, 0, payload);
+                            break;
+                        case Ping:
+                            _pinged.TrySetResult();
+                            break;
+                        case Headers:
+                            await SendAsync(Headers, EndHeaders, stream, s_answer);
+                            foreach (var url in s_types)
+                            {
+                                await SendAsync(Data, 0, stream, Message(url));
+                            }
+
+                            Volatile.Write(ref _stream, stream);
+                            break;
+                    }
+                }
+            }
+            catch (Exception e) when (e is IOException or ObjectDisposedException)
+            {
+                // The end of the connection, whoever's.
+            }
+        }
+
+        public async Task SayGoodbyeAsync()
+        {
+            await SendAsync(GoAway, 0, 0, Leaving(LargestStream));
+            await SendAsync(Ping, 0, 0, new byte[8]);
+            await _pinged.Task.WaitAsync(TimeSpan.FromSeconds(30));
+            await SendAsync(GoAway, 0, 0, Leaving(Stream));
+            await Task.Delay(50);
+            await CloseAsync(reset: false);
+        }
+
+        public async Task CloseAsync(bool reset)
+        {
+            if (reset)
+            {
+                socket.LingerState = new LingerOption(true, 0);
+                socket.Close();
+            }
+            else
+            {
+                await tls.ShutdownAsync();
+            }
+
+            Dispose();
+        }
+
+        public void Dispose()
+        {
+            tls.Dispose();
+            _writing.Dispose();
+        }
+
+        private static byte[] Message(string type)
+        {
+            var message = new DeltaDiscoveryResponse { TypeUrl = type, Nonce = type }.ToByteArray();
+            var framed = new byte[5 + message.Length];
+            BinaryPrimitives.WriteInt32BigEndian(framed.AsSpan(1), message.Length);
+            message.CopyTo(framed, 5);
+            return framed;
+        }
+
+        private static byte[] Leaving(int last)
+        {
+            var payload = new byte[8];
+            BinaryPrimitives.WriteInt32BigEndian(payload, last);
+            return payload;
+        }
+
+        private async Task SendAsync(byte type, byte flags, int stream, ReadOnlyMemory<byte> payload)
+        {
+            var frame = new byte[9 + payload.Length];
+            BinaryPrimitives.WriteInt32BigEndian(frame, payload.Length << 8);
+            (frame[3], frame[4]) = (type, flags);
+            BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(5), stream);
+            payload.CopyTo(frame.AsMemory(9));
+            await _writing.WaitAsync();
+            try
+            {
+                await tls.WriteAsync(frame);
+            }
+            finally
+            {
+                _writing.Release();
+            }
+        }
+    }
+}
