@@ -1,3 +1,4 @@
+using Ambient.Hbone.Options;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 

@@ -1,4 +1,5 @@
 using Ambient.Hbone.Admission;
+using Ambient.Hbone.Options;
 using Ambient.Identity;
 
 namespace Ambient.Hbone;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Ambient.Hbone.Connect;
 
 namespace Ambient.Hbone.Tests;
 

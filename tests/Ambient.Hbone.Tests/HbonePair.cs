@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 

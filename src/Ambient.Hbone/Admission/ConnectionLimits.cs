@@ -1,3 +1,5 @@
+using Ambient.Hbone.Options;
+
 namespace Ambient.Hbone.Admission;
 
 /// <summary>

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Ambient.Hbone.Connect;
 
 namespace Ambient.Hbone.AspNetCore;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Ambient.Hbone.Connect;
 using Microsoft.AspNetCore.Connections;
 
 namespace Ambient.Hbone.AspNetCore;

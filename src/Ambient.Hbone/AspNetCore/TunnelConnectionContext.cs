@@ -1,4 +1,5 @@
 using System.Globalization;
+using Ambient.Hbone.Connect;
 using Microsoft.AspNetCore.Connections;
 
 namespace Ambient.Hbone.AspNetCore;

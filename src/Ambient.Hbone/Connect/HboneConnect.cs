@@ -1,7 +1,7 @@
 using System.Net;
 using Ambient.Identity;
 
-namespace Ambient.Hbone;
+namespace Ambient.Hbone.Connect;
 
 /// <summary>A received CONNECT that waits for an answer: exactly one of <see cref="Accept"/> or <see cref="Reject"/>.</summary>
 public abstract class HboneConnect

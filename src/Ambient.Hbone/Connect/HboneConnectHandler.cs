@@ -1,4 +1,4 @@
-namespace Ambient.Hbone;
+namespace Ambient.Hbone.Connect;
 
 /// <summary>
 /// Handles one CONNECT: answers it, and completes when the tunnel it accepted is over. In a process that runs with

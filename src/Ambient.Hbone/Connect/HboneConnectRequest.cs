@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using Ambient.Identity;
 
-namespace Ambient.Hbone;
+namespace Ambient.Hbone.Connect;
 
 /// <summary>A CONNECT to send: where the tunnel is opened, as whom, to whom, and what it asks for.</summary>
 public sealed record HboneConnectRequest

@@ -1,3 +1,5 @@
+using Ambient.Hbone.Connect;
+
 namespace Ambient.Hbone.Pooling;
 
 /// <summary>

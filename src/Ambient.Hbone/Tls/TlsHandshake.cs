@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Ambient.Hbone.Admission;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 

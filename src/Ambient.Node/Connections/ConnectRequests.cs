@@ -2,6 +2,7 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Mesh;
 using Ambient.Policy.Routing.Connections;
 

@@ -1,5 +1,7 @@
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Relaying;
+using Ambient.Hbone.Tls;
 using Ambient.Node.Sockets;
 using Ambient.Node.Telemetry.Metrics;
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.ProxyProtocol;
 using Ambient.Hbone.Relaying;
 using Ambient.Mesh;

@@ -1,4 +1,5 @@
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Node.Connections;
 
 namespace Ambient.Node.Inbound;

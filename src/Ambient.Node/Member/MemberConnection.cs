@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Claims;
 using Ambient.Hbone;
 using Ambient.Hbone.AspNetCore;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Policy.Authorization;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Relaying;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;

@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Relaying;
 using Ambient.Node.Requests.Upstreams;
 

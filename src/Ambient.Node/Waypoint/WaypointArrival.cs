@@ -1,4 +1,5 @@
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;

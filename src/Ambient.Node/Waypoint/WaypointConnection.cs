@@ -1,6 +1,7 @@
 using System.Net;
 using Ambient.Hbone;
 using Ambient.Hbone.AspNetCore;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 
 namespace Ambient.Node.Waypoint;

@@ -1,5 +1,6 @@
 using Ambient.Hbone;
 using Ambient.Hbone.AspNetCore;
+using Ambient.Hbone.Connect;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;

@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Microsoft.Extensions.Logging;
 

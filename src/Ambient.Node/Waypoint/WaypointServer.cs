@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Hbone.AspNetCore;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Threading.Channels;
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Testing.Certificates;
 
 namespace Ambient.EndToEnd.Tests.ForeignPeers;

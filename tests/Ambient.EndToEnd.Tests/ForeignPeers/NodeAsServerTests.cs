@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 

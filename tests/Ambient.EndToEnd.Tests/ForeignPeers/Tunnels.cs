@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Security.Cryptography;
 using System.Text;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 
 namespace Ambient.EndToEnd.Tests.ForeignPeers;
 

@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Samples.Bookinfo.Walkthrough.Namespaces;

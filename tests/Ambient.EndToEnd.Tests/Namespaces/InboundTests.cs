@@ -1,4 +1,5 @@
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 

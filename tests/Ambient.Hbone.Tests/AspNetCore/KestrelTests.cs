@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Hbone.AspNetCore;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Relaying;
 using Ambient.Hbone.Tests.Relaying;
 using Ambient.Identity;

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Ambient.Hbone.Connect;
 
 namespace Ambient.Hbone.Tests.Connect;
 

@@ -1,3 +1,4 @@
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Tests.Http2.Connections;
 

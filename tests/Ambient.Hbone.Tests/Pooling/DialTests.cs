@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Tests.Pooling;

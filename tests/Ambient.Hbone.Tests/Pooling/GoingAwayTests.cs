@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;

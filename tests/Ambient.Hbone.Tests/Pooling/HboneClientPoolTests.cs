@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 
 namespace Ambient.Hbone.Tests.Pooling;

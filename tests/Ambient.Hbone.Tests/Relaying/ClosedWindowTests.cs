@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Ambient.Hbone.Admission;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Relaying;

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Ambient.Hbone.Admission;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 

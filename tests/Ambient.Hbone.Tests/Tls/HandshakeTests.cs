@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Ambient.Certificates;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 

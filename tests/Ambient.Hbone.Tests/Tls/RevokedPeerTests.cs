@@ -1,5 +1,7 @@
 using System.Text;
 using Ambient.Certificates;
+using Ambient.Hbone.Connect;
+using Ambient.Hbone.Tls;
 using Ambient.Identity;
 
 namespace Ambient.Hbone.Tests.Tls;

@@ -58,12 +58,12 @@ internal sealed class NamespaceGraph
     /// <summary>
     /// Every circle of folders, in words: the way from one back to itself, and by which types. A folder and its own subfolders count like any two.
     /// </summary>
-    public IEnumerable<string> Cycles(string? facade = null)
+    public IEnumerable<string> Cycles()
     {
         var told = new HashSet<string>(StringComparer.Ordinal);
         foreach (var start in _uses.Keys)
         {
-            if (!told.Contains(start) && WayBack(start, facade) is { } way)
+            if (!told.Contains(start) && WayBack(start) is { } way)
             {
                 told.UnionWith(way);
                 yield return string.Join("\n  ", way.Select((from, i) => $"{from} -> {way[(i + 1) % way.Count]}: {_uses[from][way[(i + 1) % way.Count]]}"));
@@ -71,7 +71,7 @@ internal sealed class NamespaceGraph
         }
     }
 
-    private List<string>? WayBack(string start, string? facade)
+    private List<string>? WayBack(string start)
     {
         var cameFrom = new Dictionary<string, string>(StringComparer.Ordinal);
         var queue = new Queue<string>([start]);
@@ -79,7 +79,7 @@ internal sealed class NamespaceGraph
         {
             foreach (var to in _uses[from].Keys)
             {
-                if (to == from || to == facade)
+                if (to == from)
                 {
                     continue;
                 }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Node.Connections;
 
 namespace Ambient.Node.Tests.Hosting;

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;

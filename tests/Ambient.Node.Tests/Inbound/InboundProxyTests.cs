@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Text;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.ProxyProtocol;
 using Ambient.Mesh;
 using Ambient.Node.Inbound;

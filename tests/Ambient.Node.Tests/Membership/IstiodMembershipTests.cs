@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Node.ControlPlane;
 using Ambient.Node.Discovery.Sources;

@@ -1,5 +1,6 @@
 using System.Text;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 
 namespace Ambient.Node.Tests.Requests;
 

@@ -3,6 +3,7 @@ using System.Net;
 using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Hbone.AspNetCore;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Relaying;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;

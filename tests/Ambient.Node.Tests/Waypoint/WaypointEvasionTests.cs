@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Mesh;
 using Ambient.Node.Tests.Requests;
 

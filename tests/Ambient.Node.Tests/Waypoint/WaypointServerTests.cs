@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 using Ambient.Mesh;
 using Ambient.Node.Tests.Requests;
 using Microsoft.AspNetCore.Builder;

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using Ambient.Hbone;
+using Ambient.Hbone.Connect;
 
 namespace Ambient.Node.Requests.Upstreams;
 

@@ -1,4 +1,4 @@
-namespace Ambient.Hbone;
+namespace Ambient.Hbone.Options;
 
 /// <summary>Collects what is wrong with an options object, so that its user learns of all of it at once.</summary>
 internal sealed class OptionFaults(string type)

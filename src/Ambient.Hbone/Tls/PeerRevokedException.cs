@@ -1,4 +1,4 @@
-namespace Ambient.Hbone;
+namespace Ambient.Hbone.Tls;
 
 /// <summary>A connection was cut off because the certificate that its peer showed has been revoked meanwhile.</summary>
 public sealed class PeerRevokedException : IOException

@@ -2,7 +2,7 @@ using System.IO.Pipelines;
 using System.Net;
 using Ambient.Identity;
 
-namespace Ambient.Hbone;
+namespace Ambient.Hbone.Connect;
 
 /// <summary>
 /// One tunnel: bytes both ways over one CONNECT stream, and who is at the other end. Completing

@@ -1,4 +1,4 @@
-namespace Ambient.Hbone;
+namespace Ambient.Hbone.Connect;
 
 /// <summary>Why a tunnel could not be opened.</summary>
 public enum HboneFailure
