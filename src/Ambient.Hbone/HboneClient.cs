@@ -204,7 +204,7 @@ public sealed partial class HboneClient : IAsyncDisposable
         SpiffeId peer;
         try
         {
-            (transport, peer) = await TlsHandshake.AsClientAsync(channel, svid, accepted, _options.Revocation, _limits, _time, cancellationToken).ConfigureAwait(false);
+            (transport, peer) = await TlsHandshake.AsClientAsync(channel, svid, accepted, _options.Revocation, _limits, _options.Tls, _time, cancellationToken).ConfigureAwait(false);
         }
         catch (HboneException e)
         {

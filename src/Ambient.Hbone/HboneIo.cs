@@ -1,4 +1,5 @@
 using Ambient.Hbone.Sockets;
+using Ambient.Hbone.Tls;
 
 namespace Ambient.Hbone;
 
@@ -19,4 +20,10 @@ public static class HboneIo
             EventLoop.Count = value;
         }
     }
+
+    /// <summary>
+    /// Who does TLS in this process, in words for a log: OpenSSL with its version, called directly, or <see cref="System.Net.Security.SslStream"/>.
+    /// The variable <c>AMBIENT_TLS</c> decides when the process starts (docs/operations.md).
+    /// </summary>
+    public static string Tls => TlsEngine.Default.Description;
 }

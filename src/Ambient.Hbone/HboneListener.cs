@@ -266,7 +266,7 @@ public sealed class HboneListener : IAsyncDisposable
         var failed = true;
         try
         {
-            var done = await TlsHandshake.AsServerAsync(socket, svid, _options.Revocation, turns, _limits, _time, _serving.Token).ConfigureAwait(false);
+            var done = await TlsHandshake.AsServerAsync(socket, svid, _options.Revocation, turns, _limits, _options.Tls, _time, _serving.Token).ConfigureAwait(false);
             failed = false;
             return done;
         }

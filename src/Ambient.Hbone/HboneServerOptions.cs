@@ -1,5 +1,6 @@
 using Ambient.Hbone.Admission;
 using Ambient.Hbone.Options;
+using Ambient.Hbone.Tls;
 using Ambient.Identity;
 
 namespace Ambient.Hbone;
@@ -57,6 +58,9 @@ public sealed class HboneServerOptions
     /// asked, and nothing is kept for it.
     /// </summary>
     public PeerRevocation? Revocation { get; set; }
+
+    /// <summary>Who does TLS.</summary>
+    internal TlsEngine Tls { get; set; } = TlsEngine.Default;
 
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">One or more values are out of range; the message names each.</exception>

@@ -1,5 +1,4 @@
 using System.Formats.Asn1;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
 namespace Ambient.Identity;
@@ -9,17 +8,13 @@ internal sealed class RevocationList
 {
     private const int MostEntries = 1_000_000;
     private readonly HashSet<string> _serials;
-    private readonly byte[] _signed;
-    private readonly byte[] _signature;
-    private readonly string _algorithm;
+    private readonly DerSignature _signature;
 
-    private RevocationList(string issuer, HashSet<string> serials, byte[] signed, byte[] signature, string algorithm)
+    private RevocationList(string issuer, HashSet<string> serials, DerSignature signature)
     {
         Issuer = issuer;
         _serials = serials;
-        _signed = signed;
         _signature = signature;
-        _algorithm = algorithm;
     }
 
     /// <summary>Name of the issuer, as a key.</summary>
@@ -38,36 +33,7 @@ internal sealed class RevocationList
     public bool Contains(string serial) => _serials.Contains(serial);
 
     /// <summary>Whether an authority's key signed the list: another one may have the same name.</summary>
-    public bool IsSignedBy(X509Certificate2 issuer)
-    {
-        HashAlgorithmName? hash = _algorithm switch
-        {
-            "1.2.840.10045.4.3.2" or "1.2.840.113549.1.1.11" => HashAlgorithmName.SHA256,
-            "1.2.840.10045.4.3.3" or "1.2.840.113549.1.1.12" => HashAlgorithmName.SHA384,
-            "1.2.840.10045.4.3.4" or "1.2.840.113549.1.1.13" => HashAlgorithmName.SHA512,
-            _ => null,
-        };
-        if (hash is not { } name)
-        {
-            return false;
-        }
-
-        try
-        {
-            using var elliptic = issuer.GetECDsaPublicKey();
-            if (elliptic is not null)
-            {
-                return elliptic.VerifyData(_signed, _signature, name, DSASignatureFormat.Rfc3279DerSequence);
-            }
-
-            using var rsa = issuer.GetRSAPublicKey();
-            return rsa is not null && rsa.VerifyData(_signed, _signature, name, RSASignaturePadding.Pkcs1);
-        }
-        catch (CryptographicException)
-        {
-            return false;
-        }
-    }
+    public bool IsSignedBy(X509Certificate2 issuer) => _signature.IsBy(issuer);
 
     /// <summary>Reads a list.</summary>
     /// <exception cref="FormatException">It is none.</exception>
@@ -75,15 +41,10 @@ internal sealed class RevocationList
     {
         try
         {
-            var outer = new AsnReader(der, AsnEncodingRules.DER);
-            var list = outer.ReadSequence();
-            outer.ThrowIfNotEmpty();
-            var signed = list.PeekEncodedValue().ToArray();
-            var (issuer, serials) = ReadSigned(list.ReadSequence());
-            var algorithm = list.ReadSequence().ReadObjectIdentifier();
-            var signature = list.ReadBitString(out var unused);
-            list.ThrowIfNotEmpty();
-            return unused == 0 ? new RevocationList(issuer, serials, signed, signature, algorithm) : throw new FormatException("its signature is no whole number of bytes");
+            // A copy: the list outlives the file's content.
+            var signature = DerSignature.Read(der.ToArray());
+            var (issuer, serials) = ReadSigned(new AsnReader(signature.Signed, AsnEncodingRules.DER).ReadSequence());
+            return new RevocationList(issuer, serials, signature);
         }
         catch (AsnContentException e)
         {

@@ -18,6 +18,7 @@ public static class SvidVerifier
 {
     private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
     private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
+    private const string AnyUsage = "2.5.29.37.0";
 
     /// <summary>A chain policy with our roots alone, no downloads, no revocation look-ups, at a given time. One for each handshake.</summary>
     public static X509ChainPolicy CreateChainPolicy(TrustBundle roots, PeerRole role, DateTimeOffset now)
@@ -36,7 +37,7 @@ public static class SvidVerifier
         return policy;
     }
 
-    /// <summary>Verifies a leaf and what the peer presented with it.</summary>
+    /// <summary>Verifies a leaf and what the peer presented with it, as <see cref="Verify(X509Certificate2, X509Certificate2Collection, TrustBundle, PeerRole, SpiffeIdMatcher, DateTimeOffset, out VerifiedPath)"/>.</summary>
     /// <param name="leaf">The peer's certificate; null when it presented none.</param>
     /// <param name="presented">Further certificates that it presented, in any order.</param>
     /// <param name="roots">Our roots.</param>
@@ -44,29 +45,99 @@ public static class SvidVerifier
     /// <param name="accepted">Who is accepted.</param>
     /// <param name="now">The time to verify at.</param>
     public static SvidVerification Verify(
-        X509Certificate2? leaf, X509Certificate2Collection? presented, TrustBundle roots, PeerRole role, SpiffeIdMatcher accepted, DateTimeOffset now)
+        X509Certificate2? leaf, X509Certificate2Collection? presented, TrustBundle roots, PeerRole role, SpiffeIdMatcher accepted, DateTimeOffset now) =>
+        Verify(leaf, presented, roots, role, accepted, now, DerSignatureCheck, out _);
+
+    /// <summary>
+    /// Verifies a leaf and what the peer presented with it, and computes nothing for a stranger: names, validity, keys and the SPIFFE ID are
+    /// looked at first, a path to one of our roots is looked for by names and key identifiers, and its signatures are verified from the root
+    /// downwards. So no signature is verified that cannot lead to our roots, and the first certificate that the peer made itself ends it.
+    /// </summary>
+    /// <param name="leaf">The peer's certificate; null when it presented none.</param>
+    /// <param name="presented">Further certificates that it presented, in any order.</param>
+    /// <param name="roots">Our roots.</param>
+    /// <param name="role">The part that the peer plays.</param>
+    /// <param name="accepted">Who is accepted.</param>
+    /// <param name="now">The time to verify at.</param>
+    /// <param name="path">By what the peer was verified; null when it is refused.</param>
+    public static SvidVerification Verify(
+        X509Certificate2? leaf,
+        X509Certificate2Collection? presented,
+        TrustBundle roots,
+        PeerRole role,
+        SpiffeIdMatcher accepted,
+        DateTimeOffset now,
+        out VerifiedPath? path)
+    {
+        var verification = Verify(leaf, presented, roots, role, accepted, now, DerSignatureCheck, out var certificates);
+        path = verification.IsAccepted ? VerifiedPath.Of(certificates) : null;
+        return verification;
+    }
+
+    /// <summary>The same with another way to verify a signature: tests count.</summary>
+    internal static SvidVerification Verify(
+        X509Certificate2? leaf,
+        X509Certificate2Collection? presented,
+        TrustBundle roots,
+        PeerRole role,
+        SpiffeIdMatcher accepted,
+        DateTimeOffset now,
+        Func<DerSignature, X509Certificate2, bool> isBy,
+        out IReadOnlyList<X509Certificate2> path)
     {
         ArgumentNullException.ThrowIfNull(roots);
         ArgumentNullException.ThrowIfNull(accepted);
+        path = [];
         if (leaf is null)
         {
             return NoCertificate();
         }
 
-        using var chain = new X509Chain { ChainPolicy = CreateChainPolicy(roots, role, now) };
-        if (presented is not null)
-        {
-            chain.ChainPolicy.ExtraStore.AddRange(presented);
-        }
-
         try
         {
-            chain.Build(leaf);
-            return Verify(chain, roots, role, accepted, now);
+            // 1. Ways to our roots, by names. 2. What is wrong with them or with the leaf. 3. Who it is. 4. Signatures.
+            SvidVerification? fault = null;
+            var ways = SvidPath.Find(CertificateFacts.Of(leaf), presented ?? [], roots);
+            ways.RemoveAll(way => way.Fault(now) is { } found && (fault ??= found) is not null);
+            if (ways.Count == 0)
+            {
+                return fault ?? ValidityFault(leaf, isLeaf: true, now) ?? Untrusted(leaf, roots);
+            }
+
+            var verdict = UsageFault(leaf, role) ?? LeafFault(leaf, role) ?? Identify(leaf, accepted);
+            if (!verdict.IsAccepted)
+            {
+                return verdict;
+            }
+
+            if (ways.Find(way => way.IsSigned(isBy)) is not { } way)
+            {
+                return SvidVerification.Refused(SvidFailure.BadChain, $"the peer's certificate chain is refused: {X509ChainStatusFlags.NotSignatureValid}");
+            }
+
+            path = way.Certificates;
+            return way.IsPlain ? verdict : BuildAndVerify(path, roots, role, accepted, now);
         }
         catch (CryptographicException e)
         {
             return SvidVerification.Refused(SvidFailure.Malformed, $"the peer's certificate cannot be read: {e.Message}");
+        }
+    }
+
+    /// <summary>Asks the platform's chain engine about a path whose signatures are good: it knows constraints, policies and what else there is.</summary>
+    private static SvidVerification BuildAndVerify(
+        IReadOnlyList<X509Certificate2> path, TrustBundle roots, PeerRole role, SpiffeIdMatcher accepted, DateTimeOffset now)
+    {
+        using var chain = new X509Chain { ChainPolicy = CreateChainPolicy(roots, role, now) };
+        for (var i = 1; i < path.Count - 1; i++)
+        {
+            chain.ChainPolicy.ExtraStore.Add(path[i]);
+        }
+
+        try
+        {
+            chain.Build(path[0]);
+            return Verify(chain, roots, role, accepted, now);
         }
         finally
         {
@@ -76,6 +147,8 @@ public static class SvidVerifier
             }
         }
     }
+
+    private static bool DerSignatureCheck(DerSignature signature, X509Certificate2 issuer) => signature.IsBy(issuer);
 
     /// <summary>Verifies a chain that was built with <see cref="CreateChainPolicy"/>, as a TLS callback receives it.</summary>
     /// <param name="chain">The built chain; null when the peer presented no certificate.</param>
@@ -111,17 +184,9 @@ public static class SvidVerifier
         // Validity first: the chain engine reports it among other things, and an operator wants to hear of it by name.
         for (var i = 0; i < elements.Count; i++)
         {
-            var certificate = elements[i].Certificate;
-            var whose = i == 0 ? "the peer's certificate" : $"certificate \"{certificate.Subject}\" in the peer's chain";
-            if (certificate.NotAfter.ToUniversalTime() < now.UtcDateTime)
+            if (ValidityFault(elements[i].Certificate, i == 0, now) is { } fault)
             {
-                return SvidVerification.Refused(SvidFailure.Expired, $"{whose} expired at {certificate.NotAfter.ToUniversalTime():u}");
-            }
-
-            if (certificate.NotBefore.ToUniversalTime() > now.UtcDateTime)
-            {
-                return SvidVerification.Refused(
-                    SvidFailure.NotYetValid, $"{whose} is not valid before {certificate.NotBefore.ToUniversalTime():u}; do the clocks of both machines agree?");
+                return fault;
             }
         }
 
@@ -133,16 +198,50 @@ public static class SvidVerifier
 
         if ((status & (X509ChainStatusFlags.PartialChain | X509ChainStatusFlags.UntrustedRoot)) != 0 || !roots.Contains(elements[^1].Certificate))
         {
-            return SvidVerification.Refused(
-                SvidFailure.Untrusted, $"the peer's certificate (issuer \"{elements[0].Certificate.Issuer}\") does not chain to our {roots.Roots.Length} root(s); another authority or trust domain?");
+            return Untrusted(elements[0].Certificate, roots);
         }
 
         return (status & ~X509ChainStatusFlags.NotValidForUsage) switch
         {
             X509ChainStatusFlags.NoError when status == X509ChainStatusFlags.NoError => null,
-            X509ChainStatusFlags.NoError => SvidVerification.Refused(SvidFailure.ExtendedKeyUsage, "the extended key usage in the peer's chain does not allow the role that it plays"),
+            X509ChainStatusFlags.NoError => NotForRole(),
             var other => SvidVerification.Refused(SvidFailure.BadChain, $"the peer's certificate chain is refused: {other}"),
         };
+    }
+
+    private static SvidVerification Untrusted(X509Certificate2 leaf, TrustBundle roots) => SvidVerification.Refused(
+        SvidFailure.Untrusted, $"the peer's certificate (issuer \"{leaf.Issuer}\") does not chain to our {roots.Roots.Length} root(s); another authority or trust domain?");
+
+    /// <summary>Whether a certificate of the chain is not valid at a time, with the sentence that names it.</summary>
+    internal static SvidVerification? ValidityFault(X509Certificate2 certificate, bool isLeaf, DateTimeOffset now)
+    {
+        var whose = isLeaf ? "the peer's certificate" : $"certificate \"{certificate.Subject}\" in the peer's chain";
+        if (certificate.NotAfter.ToUniversalTime() < now.UtcDateTime)
+        {
+            return SvidVerification.Refused(SvidFailure.Expired, $"{whose} expired at {certificate.NotAfter.ToUniversalTime():u}");
+        }
+
+        return certificate.NotBefore.ToUniversalTime() > now.UtcDateTime
+            ? SvidVerification.Refused(
+                SvidFailure.NotYetValid, $"{whose} is not valid before {certificate.NotBefore.ToUniversalTime():u}; do the clocks of both machines agree?")
+            : null;
+    }
+
+    private static SvidVerification NotForRole() =>
+        SvidVerification.Refused(SvidFailure.ExtendedKeyUsage, "the extended key usage in the peer's chain does not allow the role that it plays");
+
+    /// <summary>As a chain engine sees it: any usage counts for every role there, and is refused further on by a sentence of its own.</summary>
+    private static SvidVerification? UsageFault(X509Certificate2 leaf, PeerRole role)
+    {
+        foreach (var extension in leaf.Extensions)
+        {
+            if (extension is X509EnhancedKeyUsageExtension usage && !Allows(usage, role) && !Allows(usage, AnyUsage))
+            {
+                return NotForRole();
+            }
+        }
+
+        return null;
     }
 
     private static SvidVerification? LeafFault(X509Certificate2 leaf, PeerRole role)
@@ -166,9 +265,11 @@ public static class SvidVerifier
         return null;
     }
 
-    private static bool Allows(X509EnhancedKeyUsageExtension usage, PeerRole role)
+    private static bool Allows(X509EnhancedKeyUsageExtension usage, PeerRole role) =>
+        Allows(usage, role == PeerRole.Client ? ClientAuthentication : ServerAuthentication);
+
+    private static bool Allows(X509EnhancedKeyUsageExtension usage, string needed)
     {
-        var needed = role == PeerRole.Client ? ClientAuthentication : ServerAuthentication;
         foreach (var allowed in usage.EnhancedKeyUsages)
         {
             if (allowed.Value == needed)

@@ -49,7 +49,7 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
 
     /// <summary>Reserves a place for one stream, on a connection that is there or on a new one.</summary>
     public ValueTask<Place> ReserveAsync(TKey key, CancellationToken cancellationToken) =>
-        TryReserve(key, out var place, out _) ? new ValueTask<Place>(place) : WaitAsync(key, cancellationToken);
+        TryReserve(key, out var place, out var dialing) ? new ValueTask<Place>(place) : WaitAsync(key, dialing!, cancellationToken);
 
     /// <summary>The stream on a reserved place has ended, or never began.</summary>
     public void Release(in Place place)
@@ -118,24 +118,27 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
         _disposed.Dispose();
     }
 
-    private async ValueTask<Place> WaitAsync(TKey key, CancellationToken cancellationToken)
+    private async ValueTask<Place> WaitAsync(TKey key, Task<TConnection> dialing, CancellationToken cancellationToken)
     {
         for (var useless = 0; ;)
         {
-            ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
-            if (TryReserve(key, out var place, out var dialing))
-            {
-                return place;
-            }
-
             // Not bound to this caller's token: others wait for the same dial.
-            var dialed = await dialing!.WaitAsync(cancellationToken).ConfigureAwait(false);
+            ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
+            var dialed = await dialing.WaitAsync(cancellationToken).ConfigureAwait(false);
 
             // One that others have filled meanwhile is progress; one that takes no streams at all would be dialed for ever.
             if (!IsUseful(dialed) && ++useless > MaxUseless)
             {
                 throw new HboneException(HboneFailure.Http2Failed, $"none of {useless} new connections takes a stream: the peer goes away, or allows none");
             }
+
+            ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
+            if (TryReserve(key, out var place, out var next))
+            {
+                return place;
+            }
+
+            dialing = next!;
         }
     }
 

@@ -44,7 +44,9 @@ public sealed class TestAuthority : ICertificateAuthority
         }
         else
         {
-            using var signed = request.Create(parent, now.AddDays(-300), now.AddDays(300), SvidCertificate.NewSerial());
+            // Within the parent's life, whatever the second says.
+            var until = now.AddDays(300) < parent.NotAfter ? now.AddDays(300) : parent.NotAfter;
+            using var signed = request.Create(parent, now.AddDays(-300), until, SvidCertificate.NewSerial());
             _signer = signed.CopyWithPrivateKey(key);
             Roots = roots!;
             _intermediates = [X509CertificateLoader.LoadCertificate(_signer.RawData), .. intermediates];

@@ -5,6 +5,7 @@ using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Variables;
 using Ambient.Node.Lifetime;
+using Ambient.Hbone;
 using Ambient.Node.Telemetry.Logging;
 using Microsoft.Extensions.Logging;
 
@@ -87,6 +88,7 @@ internal sealed class HostProgram<TOptions>
         using var shutdown = new Shutdown(host.TerminationDeadline, time, logger);
         shutdown.ListenToSignals();
         HostProgramLog.Starting(logger, Name, HostVersion.Text, PurposeOf(options), descriptors?.ToString(CultureInfo.InvariantCulture) ?? "unknown");
+        HostProgramLog.Tls(logger, HboneIo.Tls);
         // Writing JSON costs the better part of a megabyte, which a ztunnel at rest would keep.
         if (SettingsOf is { } settings && logger.IsEnabled(LogLevel.Debug))
         {

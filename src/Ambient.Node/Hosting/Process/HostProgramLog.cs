@@ -8,6 +8,9 @@ internal static partial class HostProgramLog
     [LoggerMessage(7010, LogLevel.Information, "{Name} {Version}, {Purpose}, up to {Descriptors} open files")]
     public static partial void Starting(ILogger logger, string name, string version, string purpose, string descriptors);
 
+    [LoggerMessage(7016, LogLevel.Information, "TLS: {Engine}")]
+    public static partial void Tls(ILogger logger, string engine);
+
     [LoggerMessage(7011, LogLevel.Debug, "settings: {Settings}")]
     public static partial void Settings(ILogger logger, string settings);
 
