@@ -10,10 +10,10 @@ namespace Ambient.Mesh;
 internal sealed class GroupIndex<T>
     where T : class
 {
-    private readonly ImmutableDictionary<string, ImmutableArray<T>> _groups;
+    private readonly SharedMap<string, ImmutableArray<T>> _groups;
     private readonly Func<T, string> _id;
 
-    private GroupIndex(ImmutableDictionary<string, ImmutableArray<T>> groups, Func<T, string> id)
+    private GroupIndex(SharedMap<string, ImmutableArray<T>> groups, Func<T, string> id)
     {
         _groups = groups;
         _id = id;
@@ -21,7 +21,7 @@ internal sealed class GroupIndex<T>
 
     internal IEnumerable<string> Groups => _groups.Keys;
 
-    internal static GroupIndex<T> Create(Func<T, string> id) => new(ImmutableDictionary<string, ImmutableArray<T>>.Empty, id);
+    internal static GroupIndex<T> Create(Func<T, string> id) => new(SharedMap<string, ImmutableArray<T>>.Empty, id);
 
     internal ImmutableArray<T> Get(string group) => _groups.TryGetValue(group, out var items) ? items : [];
 

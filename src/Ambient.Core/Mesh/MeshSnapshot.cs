@@ -21,16 +21,22 @@ public sealed class MeshSnapshot
     public long Version { get; internal init; }
 
     /// <summary>Workloads by uid.</summary>
-    public ImmutableDictionary<string, Workload> Workloads { get; internal init; } = ImmutableDictionary<string, Workload>.Empty;
+    public IReadOnlyDictionary<string, Workload> Workloads => WorkloadsByUid;
 
     /// <summary>Services by <c>namespace/hostname</c>.</summary>
-    public ImmutableDictionary<string, MeshService> Services { get; internal init; } = ImmutableDictionary<string, MeshService>.Empty;
+    public IReadOnlyDictionary<string, MeshService> Services => ServicesByKey;
 
     /// <summary>L4 policies by <c>namespace/name</c>.</summary>
-    public ImmutableDictionary<string, AuthorizationPolicy> Policies { get; internal init; } = ImmutableDictionary<string, AuthorizationPolicy>.Empty;
+    public IReadOnlyDictionary<string, AuthorizationPolicy> Policies => PoliciesByKey;
 
     /// <summary>What waypoints and gateways read besides: gateways, routes, L7 policies.</summary>
     public RequestConfiguration Requests { get; internal init; } = RequestConfiguration.Empty;
+
+    internal SharedMap<string, Workload> WorkloadsByUid { get; init; } = SharedMap<string, Workload>.Empty;
+
+    internal SharedMap<string, MeshService> ServicesByKey { get; init; } = SharedMap<string, MeshService>.Empty;
+
+    internal SharedMap<string, AuthorizationPolicy> PoliciesByKey { get; init; } = SharedMap<string, AuthorizationPolicy>.Empty;
 
     internal WorkloadAddressIndex WorkloadAddresses { get; init; } = WorkloadAddressIndex.Empty;
 

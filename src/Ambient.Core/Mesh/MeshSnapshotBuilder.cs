@@ -9,9 +9,9 @@ namespace Ambient.Mesh;
 /// </summary>
 public sealed class MeshSnapshotBuilder
 {
-    private readonly ImmutableDictionary<string, Workload>.Builder _workloads;
-    private readonly ImmutableDictionary<string, MeshService>.Builder _services;
-    private readonly ImmutableDictionary<string, AuthorizationPolicy>.Builder _policies;
+    private readonly SharedMap<string, Workload>.Builder _workloads;
+    private readonly SharedMap<string, MeshService>.Builder _services;
+    private readonly SharedMap<string, AuthorizationPolicy>.Builder _policies;
     private readonly WorkloadAddressIndex.Builder _workloadAddresses;
     private readonly ServiceIndex.Builder _serviceAddresses;
     private readonly GroupIndex<MeshEndpoint>.Builder _endpoints;
@@ -27,9 +27,9 @@ public sealed class MeshSnapshotBuilder
     {
         ArgumentNullException.ThrowIfNull(previous);
         Previous = _last = previous;
-        _workloads = previous.Workloads.ToBuilder();
-        _services = previous.Services.ToBuilder();
-        _policies = previous.Policies.ToBuilder();
+        _workloads = previous.WorkloadsByUid.ToBuilder();
+        _services = previous.ServicesByKey.ToBuilder();
+        _policies = previous.PoliciesByKey.ToBuilder();
         _workloadAddresses = previous.WorkloadAddresses.ToBuilder();
         _serviceAddresses = previous.ServiceAddresses.ToBuilder();
         _endpoints = previous.Endpoints.ToBuilder();
@@ -172,9 +172,9 @@ public sealed class MeshSnapshotBuilder
         return _last = new MeshSnapshot
         {
             Version = _last.Version + 1,
-            Workloads = _workloads.ToImmutable(),
-            Services = _services.ToImmutable(),
-            Policies = _policies.ToImmutable(),
+            WorkloadsByUid = _workloads.ToImmutable(),
+            ServicesByKey = _services.ToImmutable(),
+            PoliciesByKey = _policies.ToImmutable(),
             Requests = _requests,
             WorkloadAddresses = _workloadAddresses.ToImmutable(),
             ServiceAddresses = _serviceAddresses.ToImmutable(),
@@ -188,7 +188,7 @@ public sealed class MeshSnapshotBuilder
     private static void Replace<T>(
         IEnumerable<T> items,
         Func<T, string> key,
-        ImmutableDictionary<string, T>.Builder held,
+        SharedMap<string, T>.Builder held,
         Func<string, MeshSnapshotBuilder> remove,
         Func<T, MeshSnapshotBuilder> set)
     {

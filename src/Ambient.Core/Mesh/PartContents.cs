@@ -7,9 +7,9 @@ internal sealed class PartContents
 
     internal PartContents(MeshSnapshot mesh)
     {
-        Workloads = new PartItems<Workload>(mesh.Workloads);
-        Services = new PartItems<MeshService>(mesh.Services);
-        Policies = new PartItems<AuthorizationPolicy>(mesh.Policies);
+        Workloads = new PartItems<Workload>(mesh.WorkloadsByUid);
+        Services = new PartItems<MeshService>(mesh.ServicesByKey);
+        Policies = new PartItems<AuthorizationPolicy>(mesh.PoliciesByKey);
         Requests = _before = mesh.Requests;
     }
 

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace Ambient.Mesh;
 
 /// <summary>Objects of one kind by key; changes can be undone until they are committed.</summary>
@@ -9,7 +7,7 @@ internal sealed class PartItems<T>
     private readonly Dictionary<string, T> _held;
     private readonly List<(string Key, T? Before)> _undo = [];
 
-    internal PartItems(ImmutableDictionary<string, T> held) => _held = new Dictionary<string, T>(held, StringComparer.Ordinal);
+    internal PartItems(SharedMap<string, T> held) => _held = new Dictionary<string, T>(held);
 
     internal IEnumerable<string> Keys => _held.Keys;
 

@@ -12,9 +12,9 @@ internal sealed class PolicyIndex
     private const string GlobalGroup = "*";
 
     private readonly GroupIndex<AuthorizationPolicy> _groups;
-    private readonly ImmutableDictionary<string, ImmutableArray<AuthorizationPolicy>> _joined;
+    private readonly SharedMap<string, ImmutableArray<AuthorizationPolicy>> _joined;
 
-    private PolicyIndex(GroupIndex<AuthorizationPolicy> groups, ImmutableDictionary<string, ImmutableArray<AuthorizationPolicy>> joined)
+    private PolicyIndex(GroupIndex<AuthorizationPolicy> groups, SharedMap<string, ImmutableArray<AuthorizationPolicy>> joined)
     {
         _groups = groups;
         _joined = joined;
@@ -22,7 +22,7 @@ internal sealed class PolicyIndex
 
     internal static PolicyIndex Empty { get; } = new(
         GroupIndex<AuthorizationPolicy>.Create(policy => policy.Key),
-        ImmutableDictionary<string, ImmutableArray<AuthorizationPolicy>>.Empty);
+        SharedMap<string, ImmutableArray<AuthorizationPolicy>>.Empty);
 
     internal ImmutableArray<AuthorizationPolicy> For(string ns) =>
         _joined.TryGetValue(ns, out var policies) ? policies : _groups.Get(GlobalGroup);

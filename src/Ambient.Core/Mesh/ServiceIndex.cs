@@ -7,13 +7,13 @@ namespace Ambient.Mesh;
 /// <summary>Services by virtual address, by address range and by hostname, with the ranking of reference/ztunnel.md 3.2.</summary>
 internal sealed class ServiceIndex
 {
-    private readonly ImmutableDictionary<NetworkAddress, ImmutableArray<MeshService>> _vips;
-    private readonly ImmutableDictionary<string, ImmutableArray<MeshService>> _hostnames;
+    private readonly SharedMap<NetworkAddress, ImmutableArray<MeshService>> _vips;
+    private readonly SharedMap<string, ImmutableArray<MeshService>> _hostnames;
     private readonly ImmutableArray<RangeClaim> _ranges;
 
     private ServiceIndex(
-        ImmutableDictionary<NetworkAddress, ImmutableArray<MeshService>> vips,
-        ImmutableDictionary<string, ImmutableArray<MeshService>> hostnames,
+        SharedMap<NetworkAddress, ImmutableArray<MeshService>> vips,
+        SharedMap<string, ImmutableArray<MeshService>> hostnames,
         ImmutableArray<RangeClaim> ranges)
     {
         _vips = vips;
@@ -22,8 +22,8 @@ internal sealed class ServiceIndex
     }
 
     internal static ServiceIndex Empty { get; } = new(
-        ImmutableDictionary<NetworkAddress, ImmutableArray<MeshService>>.Empty,
-        ImmutableDictionary<string, ImmutableArray<MeshService>>.Empty,
+        SharedMap<NetworkAddress, ImmutableArray<MeshService>>.Empty,
+        SharedMap<string, ImmutableArray<MeshService>>.Empty,
         []);
 
     internal MeshService? Find(string network, IPAddress address, string? clientNamespace)
@@ -92,8 +92,8 @@ internal sealed class ServiceIndex
 
     internal sealed class Builder(ServiceIndex start)
     {
-        private readonly ImmutableDictionary<NetworkAddress, ImmutableArray<MeshService>>.Builder _vips = start._vips.ToBuilder();
-        private readonly ImmutableDictionary<string, ImmutableArray<MeshService>>.Builder _hostnames = start._hostnames.ToBuilder();
+        private readonly SharedMap<NetworkAddress, ImmutableArray<MeshService>>.Builder _vips = start._vips.ToBuilder();
+        private readonly SharedMap<string, ImmutableArray<MeshService>>.Builder _hostnames = start._hostnames.ToBuilder();
         private readonly ImmutableArray<RangeClaim>.Builder _ranges = start._ranges.ToBuilder();
 
         /// <summary>Place of the owner of a service; where set, claims stand in that order, and in the order of time among equals.</summary>
@@ -208,12 +208,12 @@ internal sealed class ServiceIndex
             }
         }
 
-        private void Claim<TKey>(ImmutableDictionary<TKey, ImmutableArray<MeshService>>.Builder index, TKey key, MeshService service)
+        private void Claim<TKey>(SharedMap<TKey, ImmutableArray<MeshService>>.Builder index, TKey key, MeshService service)
             where TKey : notnull
         {
             if (!index.TryGetValue(key, out var claims))
             {
-                index.Add(key, [service]);
+                index[key] = [service];
                 return;
             }
 
@@ -238,7 +238,7 @@ internal sealed class ServiceIndex
             return at;
         }
 
-        private static void Release<TKey>(ImmutableDictionary<TKey, ImmutableArray<MeshService>>.Builder index, TKey key, string serviceKey)
+        private static void Release<TKey>(SharedMap<TKey, ImmutableArray<MeshService>>.Builder index, TKey key, string serviceKey)
             where TKey : notnull
         {
             if (!index.TryGetValue(key, out var claims) || IndexOf(claims, serviceKey) is var at && at < 0)

@@ -9,17 +9,17 @@ namespace Ambient.Mesh;
 /// </summary>
 internal sealed class WorkloadAddressIndex
 {
-    private readonly ImmutableDictionary<NetworkAddress, object> _addresses;
-    private readonly ImmutableDictionary<string, object> _hostnames;
+    private readonly SharedMap<NetworkAddress, object> _addresses;
+    private readonly SharedMap<string, object> _hostnames;
 
-    private WorkloadAddressIndex(ImmutableDictionary<NetworkAddress, object> addresses, ImmutableDictionary<string, object> hostnames)
+    private WorkloadAddressIndex(SharedMap<NetworkAddress, object> addresses, SharedMap<string, object> hostnames)
     {
         _addresses = addresses;
         _hostnames = hostnames;
     }
 
     internal static WorkloadAddressIndex Empty { get; } =
-        new(ImmutableDictionary<NetworkAddress, object>.Empty, ImmutableDictionary<string, object>.Empty);
+        new(SharedMap<NetworkAddress, object>.Empty, SharedMap<string, object>.Empty);
 
     internal Workload? Find(string network, IPAddress address) =>
         _addresses.TryGetValue(new NetworkAddress(network, address), out var claims) ? Best(claims) : null;
@@ -54,8 +54,8 @@ internal sealed class WorkloadAddressIndex
 
     internal sealed class Builder(WorkloadAddressIndex start)
     {
-        private readonly ImmutableDictionary<NetworkAddress, object>.Builder _addresses = start._addresses.ToBuilder();
-        private readonly ImmutableDictionary<string, object>.Builder _hostnames = start._hostnames.ToBuilder();
+        private readonly SharedMap<NetworkAddress, object>.Builder _addresses = start._addresses.ToBuilder();
+        private readonly SharedMap<string, object>.Builder _hostnames = start._hostnames.ToBuilder();
 
         /// <summary>Place of the owner of a workload; where set, an owner with a lower place goes before a later claim.</summary>
         internal Func<string, int>? OrderOf { get; set; }
@@ -102,12 +102,12 @@ internal sealed class WorkloadAddressIndex
         private static bool Claims(Workload workload, string network, IPAddress address) =>
             workload.Network == network && AddressesOf(workload).Contains(address);
 
-        private void Claim<TKey>(ImmutableDictionary<TKey, object>.Builder index, TKey key, Workload workload)
+        private void Claim<TKey>(SharedMap<TKey, object>.Builder index, TKey key, Workload workload)
             where TKey : notnull
         {
             if (!index.TryGetValue(key, out var claims))
             {
-                index.Add(key, workload);
+                index[key] = workload;
                 return;
             }
 
@@ -137,7 +137,7 @@ internal sealed class WorkloadAddressIndex
             return at < 0 ? [.. all, workload] : [.. all[..at], workload, .. all[at..]];
         }
 
-        private static void Release<TKey>(ImmutableDictionary<TKey, object>.Builder index, TKey key, string uid)
+        private static void Release<TKey>(SharedMap<TKey, object>.Builder index, TKey key, string uid)
             where TKey : notnull
         {
             if (!index.TryGetValue(key, out var claims))

@@ -11,7 +11,7 @@ namespace Ambient.Node.Connections;
 internal sealed class WorkloadGround(Workload workload, ConnectionFacts facts) : IConnectionGround
 {
     private readonly Workload _then = workload;
-    private ImmutableDictionary<string, AuthorizationPolicy>? _policies;
+    private IReadOnlyDictionary<string, AuthorizationPolicy>? _policies;
     private Workload _asked = workload;
 
     /// <inheritdoc/>

@@ -34,5 +34,5 @@ internal sealed class MemberPolicyView(IMeshSnapshotProvider meshes, LocalWorklo
     }
 
     private sealed record Compiled(
-        ImmutableDictionary<string, AuthorizationPolicy> L4, RequestConfiguration Requests, Workload Workload, MemberPolicies Policies);
+        IReadOnlyDictionary<string, AuthorizationPolicy> L4, RequestConfiguration Requests, Workload Workload, MemberPolicies Policies);
 }

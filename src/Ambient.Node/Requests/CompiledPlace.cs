@@ -16,7 +16,7 @@ namespace Ambient.Node.Requests;
 /// <param name="Routes">Routes, or null where none can apply.</param>
 internal sealed record CompiledPlace(
     RequestConfiguration Requests,
-    ImmutableDictionary<string, MeshService> Services,
+    IReadOnlyDictionary<string, MeshService> Services,
     MeshService? Service,
     RequestPolicies Policies,
     RequestRoutes? Routes)

@@ -224,7 +224,7 @@ public sealed class IncrementalTranslationTests : IDisposable
     private static IEnumerable<string> Changed(Dictionary<string, object> before, Dictionary<string, object> after) =>
         after.Where(entry => !ReferenceEquals(before.GetValueOrDefault(entry.Key), entry.Value)).Select(entry => entry.Key);
 
-    private static void AssertOthersShared<T>(ImmutableDictionary<string, T> before, ImmutableDictionary<string, T> after, params string[] touched)
+    private static void AssertOthersShared<T>(IReadOnlyDictionary<string, T> before, IReadOnlyDictionary<string, T> after, params string[] touched)
         where T : class
     {
         Assert.NotSame(before, after);

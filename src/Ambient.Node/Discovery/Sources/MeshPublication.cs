@@ -49,7 +49,7 @@ internal static class MeshPublication
         return parts.Count == 0 ? "" : $" ({string.Join("; ", parts)})";
     }
 
-    private static void Add<T>(List<string> parts, string what, ImmutableDictionary<string, T> before, ImmutableDictionary<string, T> after)
+    private static void Add<T>(List<string> parts, string what, IReadOnlyDictionary<string, T> before, IReadOnlyDictionary<string, T> after)
         where T : class
     {
         if (ReferenceEquals(before, after))

@@ -112,7 +112,7 @@ public sealed class AddressDemandTests
 
         // The same of a pod that was there, went, and whose address another one has now.
         mesh.Book.Remove(XdsKit.Uid("late"));
-        await XdsKit.UntilAsync(() => mesh.Store.Current.Workloads.IsEmpty);
+        await XdsKit.UntilAsync(() => mesh.Store.Current.Workloads.Count == 0);
         mesh.Book.Set(Workload("next", "10.0.0.9"));
         Assert.Equal(DemandAnswer.Known, await mesh.AskAsync("net/10.0.0.9"));
         Assert.Equal([XdsKit.Uid("next")], mesh.Store.Current.Workloads.Keys);

@@ -128,7 +128,7 @@ public sealed class XdsSourceTests
         var removal = DiscoveryScript.Empty(XdsTypes.Address);
         removal.RemovedResources.Add([XdsKit.Uid("a"), "ns/s.ns.svc.cluster.local", "a/b/c/unknown"]);
         server.Discovery.Push(removal);
-        await XdsKit.UntilAsync(() => store.Current.Workloads.IsEmpty && store.Current.Services.IsEmpty);
+        await XdsKit.UntilAsync(() => store.Current.Workloads.Count == 0 && store.Current.Services.Count == 0);
     }
 
     [Fact]

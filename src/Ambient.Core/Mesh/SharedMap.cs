@@ -1,0 +1,219 @@
+using System.Collections;
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+
+namespace Ambient.Mesh;
+
+/// <summary>
+/// An immutable map that shares what did not change with the one it was made from: a large hash table that is never written again, and
+/// the few entries that differ from it. Cheaper than a tree for a mesh that is loaded at once and then changes a little at a time: to
+/// fill it, to look something up, and in bytes for each entry.
+/// </summary>
+internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue>
+    where TKey : notnull
+{
+    // The share of the table up to which differences are kept beside it. Beyond, the table is made anew: a copy that
+    // is paid for by as many changes as make up this share.
+    private const int Share = 16;
+    private const int AlwaysBeside = 32;
+
+    private readonly Dictionary<TKey, TValue> _table;
+    private readonly ImmutableDictionary<TKey, Entry> _changes;
+
+    private SharedMap(Dictionary<TKey, TValue> table, ImmutableDictionary<TKey, Entry> changes, int count)
+    {
+        _table = table;
+        _changes = changes;
+        Count = count;
+    }
+
+    internal static SharedMap<TKey, TValue> Empty { get; } = new([], ImmutableDictionary<TKey, Entry>.Empty, 0);
+
+    /// <inheritdoc/>
+    public int Count { get; }
+
+    /// <inheritdoc/>
+    public IEnumerable<TKey> Keys
+    {
+        get
+        {
+            foreach (var (key, _) in this)
+            {
+                yield return key;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public IEnumerable<TValue> Values
+    {
+        get
+        {
+            foreach (var (_, value) in this)
+            {
+                yield return value;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public TValue this[TKey key] => TryGetValue(key, out var value) ? value : throw new KeyNotFoundException($"the key {key} is not in the map");
+
+    /// <inheritdoc/>
+    public bool TryGetValue(TKey key, [MaybeNullWhen(false)] out TValue value) => Find(_table, _changes, key, out value);
+
+    /// <inheritdoc/>
+    public bool ContainsKey(TKey key) => TryGetValue(key, out _);
+
+    /// <inheritdoc/>
+    public IEnumerator<KeyValuePair<TKey, TValue>> GetEnumerator()
+    {
+        foreach (var pair in _table)
+        {
+            if (_changes.IsEmpty || !_changes.ContainsKey(pair.Key))
+            {
+                yield return pair;
+            }
+        }
+
+        foreach (var (key, entry) in _changes)
+        {
+            if (entry.IsPresent)
+            {
+                yield return new(key, entry.Value);
+            }
+        }
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    internal Builder ToBuilder() => new(this);
+
+    private static bool Find(
+        Dictionary<TKey, TValue> table, IReadOnlyDictionary<TKey, Entry> changes, TKey key, [MaybeNullWhen(false)] out TValue value)
+    {
+        if (changes.Count > 0 && changes.TryGetValue(key, out var entry))
+        {
+            value = entry.Value;
+            return entry.IsPresent;
+        }
+
+        return table.TryGetValue(key, out value);
+    }
+
+    /// <summary>What a key has now; not present: it was removed.</summary>
+    private readonly record struct Entry(bool IsPresent, TValue Value);
+
+    /// <summary>Makes the next map; not thread-safe. The map it began with stays as it is.</summary>
+    internal sealed class Builder
+    {
+        private SharedMap<TKey, TValue> _start;
+        private ImmutableDictionary<TKey, Entry>.Builder? _changes;
+
+        // The table of the next map, once there is more to change than is kept beside the old one.
+        private Dictionary<TKey, TValue>? _table;
+
+        internal Builder(SharedMap<TKey, TValue> start)
+        {
+            _start = start;
+            Count = start.Count;
+        }
+
+        internal int Count { get; private set; }
+
+        internal IEnumerable<TKey> Keys => ToImmutable().Keys;
+
+        internal TValue this[TKey key]
+        {
+            set
+            {
+                if (!ContainsKey(key))
+                {
+                    Count++;
+                }
+
+                Write(key, new Entry(IsPresent: true, value));
+            }
+        }
+
+        internal bool TryGetValue(TKey key, [MaybeNullWhen(false)] out TValue value) =>
+            _table is { } table ? table.TryGetValue(key, out value)
+            : _changes is { } changes ? Find(_start._table, changes, key, out value)
+            : _start.TryGetValue(key, out value);
+
+        internal bool ContainsKey(TKey key) => TryGetValue(key, out _);
+
+        internal TValue? GetValueOrDefault(TKey key) => TryGetValue(key, out var value) ? value : default;
+
+        internal bool Remove(TKey key) => Remove(key, out _);
+
+        internal bool Remove(TKey key, [MaybeNullWhen(false)] out TValue value)
+        {
+            if (!TryGetValue(key, out value))
+            {
+                return false;
+            }
+
+            Count--;
+            Write(key, default);
+            return true;
+        }
+
+        /// <summary>The map as it is now; the same one as before when nothing was written since.</summary>
+        internal SharedMap<TKey, TValue> ToImmutable()
+        {
+            if (_table is { } table)
+            {
+                // The hash table doubles as it grows; a mesh is kept for days.
+                if (table.Capacity > table.Count + (table.Count / 4))
+                {
+                    table.TrimExcess();
+                }
+
+                _start = new SharedMap<TKey, TValue>(table, ImmutableDictionary<TKey, Entry>.Empty, table.Count);
+            }
+            else if (_changes is { } changes)
+            {
+                _start = new SharedMap<TKey, TValue>(_start._table, changes.ToImmutable(), Count);
+            }
+
+            (_table, _changes) = (null, null);
+            return _start;
+        }
+
+        private void Write(TKey key, Entry entry)
+        {
+            if (_table is null)
+            {
+                _changes ??= _start._changes.ToBuilder();
+                if (_changes.Count < AlwaysBeside || _changes.Count < _start._table.Count / Share)
+                {
+                    _changes[key] = entry;
+                    return;
+                }
+
+                _table = new Dictionary<TKey, TValue>(_start._table);
+                foreach (var (changed, change) in _changes)
+                {
+                    Apply(_table, changed, change);
+                }
+
+                _changes = null;
+            }
+
+            Apply(_table, key, entry);
+        }
+
+        private static void Apply(Dictionary<TKey, TValue> table, TKey key, Entry entry)
+        {
+            if (entry.IsPresent)
+            {
+                table[key] = entry.Value;
+            }
+            else
+            {
+                table.Remove(key);
+            }
+        }
+    }
+}
