@@ -1,11 +1,13 @@
 using System.Net;
 using System.Net.Http;
 using System.Text;
+using Ambient.Node.ControlPlane;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Testing;
+using Ambient.Testing.ControlPlane;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.Node.Tests.Hosting;
@@ -21,9 +23,11 @@ internal sealed class DirectMesh : IAsyncDisposable
     private readonly List<EchoServer> _echoes = [];
     private readonly byte[] _block = [127, (byte)Random.Shared.Next(20, 250), (byte)Random.Shared.Next(256), 0];
 
-    private DirectMesh()
-    {
-    }
+    private readonly string? _trustDomain;
+
+    private readonly string _clientProtocol;
+
+    private DirectMesh(string? trustDomain, string clientProtocol) => (_trustDomain, _clientProtocol) = (trustDomain, clientProtocol);
 
     public ZtunnelHost Ztunnel { get; private set; } = null!;
 
@@ -39,9 +43,16 @@ internal sealed class DirectMesh : IAsyncDisposable
 
     public IPAddress Vip => At(200);
 
-    public static async Task<DirectMesh> StartAsync(string? node = null)
+    /// <summary>Starts a mesh.</summary>
+    /// <param name="node">Node whose workloads are served; null: all.</param>
+    /// <param name="trustDomain">What the workloads name; null: nothing.</param>
+    /// <param name="clientProtocol">HBONE for a client in the mesh.</param>
+    /// <param name="istiod">Who issues certificates; null: an authority in a folder.</param>
+    /// <param name="ownTrustDomain"><c>TRUST_DOMAIN</c>.</param>
+    public static async Task<DirectMesh> StartAsync(
+        string? node = null, string? trustDomain = "cluster.local", string clientProtocol = "TCP", ControlPlaneServer? istiod = null, string ownTrustDomain = "cluster.local")
     {
-        var mesh = new DirectMesh();
+        var mesh = new DirectMesh(trustDomain, clientProtocol);
         var loggers = new HostLoggerFactory(mesh._writer, LogFormat.Plain, LogFilter.Info, TimeProvider.System);
         for (var tries = 0; ; tries++)
         {
@@ -53,7 +64,9 @@ internal sealed class DirectMesh : IAsyncDisposable
                     Mode = ZtunnelMode.Loopback,
                     Host = new NodeOptions
                     {
-                        LocalXds = mesh.Configuration(), AuthorityFolder = Path.Combine(mesh._folder, "ca"), NodeName = node,
+                        LocalXds = mesh.Configuration(), NodeName = node, TrustDomain = ownTrustDomain,
+                        AuthorityFolder = istiod is null ? Path.Combine(mesh._folder, "ca") : null,
+                        CertificateAuthority = istiod is null ? null : new ControlPlaneOptions { Name = "CA", Address = istiod.Address, Roots = istiod.RootFile },
                         PortOffset = PortOffsets.Next(), IPv6Enabled = false,
                     },
                 };
@@ -111,14 +124,14 @@ internal sealed class DirectMesh : IAsyncDisposable
     private string Configuration()
     {
         var text = new StringBuilder("workloads:\n");
-        foreach (var (name, address, protocol) in new[] { ("client", Client, "TCP"), ("hbone", Hbone, "HBONE"), ("plain", Plain, "TCP") })
+        foreach (var (name, address, protocol) in new[] { ("client", Client, _clientProtocol), ("hbone", Hbone, "HBONE"), ("plain", Plain, "TCP") })
         {
             text.Append($"""
                 - uid: cluster1//v1/Pod/default/{name}
                   name: {name}
                   namespace: default
                   serviceAccount: {name}
-                  trustDomain: cluster.local
+                  {(_trustDomain is null ? "" : $"trustDomain: {_trustDomain}")}
                   workloadIps: ["{address}"]
                   protocol: {protocol}
                   node: local

@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
 using System.Text;
+using Ambient.Testing.Certificates;
+using Ambient.Testing.ControlPlane;
 
 namespace Ambient.Node.Tests.Hosting;
 
@@ -49,6 +51,29 @@ public sealed class DirectTests
 
         long Value(string name) => long.Parse(
             metrics.Split('\n').Single(line => line.StartsWith(name + " ", StringComparison.Ordinal)).Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>What a workload of a local file is of, when the file does not say.</summary>
+    [Theory]
+    [InlineData("cluster.local")]
+    [InlineData("corp.example")]
+    public async Task WorkloadsWithoutATrustDomain_BesideAnIstioAuthority_AreOfTheNodes(string own)
+    {
+        await using var istiod = await ControlPlaneServer.StartAsync();
+        var signer = new CertificateSigner(new TestAuthority(own));
+        istiod.Certificates.Answer = signer.Answer;
+        await using var mesh = await DirectMesh.StartAsync(trustDomain: null, clientProtocol: "HBONE", istiod: istiod, ownTrustDomain: own);
+
+        using (var socket = await ConnectAsync(mesh, mesh.Vip.ToString(), 80))
+        {
+            Assert.Equal("hello world", await LoopbackMesh.EchoAsync(socket, "hello world"));
+        }
+
+        // Both ends were asked for by their whole names, and showed them.
+        var (client, server) = ($"spiffe://{own}/ns/default/sa/client", $"spiffe://{own}/ns/default/sa/hbone");
+        Assert.Subset(signer.Signed.Select(static id => id.ToString()).ToHashSet(), new HashSet<string> { client, server });
+        await mesh.WaitForMetricAsync("istio_tcp_connections_closed_total", $"source_principal=\"{client}\"", 2);
+        await mesh.WaitForMetricAsync("istio_tcp_connections_closed_total", $"destination_principal=\"{server}\"", 2);
     }
 
     [Fact]

@@ -6,16 +6,17 @@ using Ambient.Node.Discovery.Translation;
 namespace Ambient.Node.Discovery.LocalConfig;
 
 /// <summary>
-/// Reads ztunnel's local format (reference/ztunnel.md 1.3): <c>workloads</c>, <c>services</c>, <c>policies</c>, each
+/// Reads ztunnel's local format (docs/protocol.md, local configuration): <c>workloads</c>, <c>services</c>, <c>policies</c>, each
 /// optional. One entry at a time is in memory as YAML; a file of 100,000 workloads costs what the mesh costs.
 /// </summary>
 /// <param name="errors">Where errors go.</param>
-internal sealed class LocalConfigReader(ConfigurationErrors errors)
+/// <param name="trustDomain">Trust domain of workloads that name none.</param>
+internal sealed class LocalConfigReader(ConfigurationErrors errors, string trustDomain = "")
 {
     private readonly List<Workload> _workloads = [];
     private readonly List<MeshService> _services = [];
     private readonly List<AuthorizationPolicy> _policies = [];
-    private readonly LocalWorkloadReader _workloadReader = new();
+    private readonly LocalWorkloadReader _workloadReader = new(trustDomain);
 
     /// <summary>
     /// Reads the whole text, which <paramref name="open"/> gives from its beginning; a second time when it needs more of YAML than

@@ -31,7 +31,7 @@ internal sealed class LocalConfigSource(DiscoveryOptions options, MeshStore stor
         MeshTranslation mesh;
         try
         {
-            mesh = new LocalConfigReader(errors).Read(
+            mesh = new LocalConfigReader(errors, options.TrustDomain).Read(
                 () => isFile ? OpenFile(name) : new StringReader(options.LocalConfig!), cancellationToken);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -7,7 +7,10 @@ using Ambient.Node.Discovery.Documents;
 namespace Ambient.Node.Discovery.LocalConfig;
 
 /// <summary>Reads the workloads of the local format.</summary>
-internal sealed class LocalWorkloadReader
+/// <param name="trustDomain">
+/// Trust domain of those that name none. Without one there would be no SPIFFE ID that a peer could show or be asked for (SPIFFE-ID 2.1).
+/// </param>
+internal sealed class LocalWorkloadReader(string trustDomain)
 {
     private static readonly ImmutableDictionary<string, ImmutableArray<ServicePort>> NoServices =
         ImmutableDictionary.Create<string, ImmutableArray<ServicePort>>(StringComparer.Ordinal);
@@ -31,7 +34,7 @@ internal sealed class LocalWorkloadReader
             Name = name,
             Namespace = ns,
             ServiceAccount = Shared(fields.String("serviceAccount")),
-            TrustDomain = Shared(fields.String("trustDomain")),
+            TrustDomain = fields.String("trustDomain") is { Length: > 0 } named ? Shared(named) : trustDomain,
             Network = Shared(fields.String("network")),
             Addresses = ReadAddresses(fields),
             Protocol = fields.OneOf("protocol", "TCP", "HBONE") == "HBONE" ? TunnelProtocol.Hbone : TunnelProtocol.Tcp,
