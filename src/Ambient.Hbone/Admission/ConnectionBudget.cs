@@ -28,7 +28,10 @@ public sealed class ConnectionBudget
         limits.Validate();
         Limits = limits;
         var time = timeProvider ?? TimeProvider.System;
-        (_inAll, _perAddress, _perIdentity, _handshakes) = (new(time), new(time), new(time), new(time));
+        _inAll = new(nameof(ConnectionLimits.MaxConnections), time);
+        _perAddress = new(nameof(ConnectionLimits.MaxConnectionsPerAddress), time);
+        _perIdentity = new(nameof(ConnectionLimits.MaxConnectionsPerIdentity), time);
+        _handshakes = new(nameof(ConnectionLimits.MaxHandshakes), time);
         Handshakes = new HandshakeGate(limits, this, time);
     }
 

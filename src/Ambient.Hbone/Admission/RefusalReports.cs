@@ -1,7 +1,7 @@
 namespace Ambient.Hbone.Admission;
 
 /// <summary>Counts refusals for one limit, and lets one report through each interval, so that a flood of them does not flood the log.</summary>
-internal sealed class RefusalReports(TimeProvider time)
+internal sealed class RefusalReports(string limit, TimeProvider time)
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(10);
     private readonly Lock _gate = new();
@@ -24,7 +24,7 @@ internal sealed class RefusalReports(TimeProvider time)
                 return null;
             }
 
-            var report = new ConnectionRefusal(reason, _total - _reported, _total);
+            var report = new ConnectionRefusal(limit, reason, _total - _reported, _total);
             (_reported, _lastReport) = (_total, now);
             return report;
         }

@@ -98,6 +98,12 @@ public sealed class AmbientMeshOptions
     /// <summary>Node that the application runs on, for the control plane and a ztunnel. Where null, the variable <c>NODE_NAME</c>.</summary>
     public string? NodeName { get; set; }
 
+    /// <summary>HBONE connections that are accepted at a time: 1 to 10,000,000; 16,384 by default. Further ones are refused, and the log says so.</summary>
+    public int MaxConnections { get; set; } = 16_384;
+
+    /// <summary>HBONE connections that are accepted from one address at a time: 1 to 10,000,000; 1,024 by default.</summary>
+    public int MaxConnectionsPerPeer { get; set; } = 1_024;
+
     /// <summary>What membership of the mesh takes of these settings. What cannot be read is left out: the validator says so.</summary>
     internal MeshRuntimeOptions ToMeshRuntime() => new()
     {

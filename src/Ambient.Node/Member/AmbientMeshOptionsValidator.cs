@@ -69,6 +69,14 @@ internal sealed class AmbientMeshOptionsValidator(NodeRole role, IServiceProvide
             errors.Add($"Ambient:DrainTimeout: {options.DrainTimeout} is not between zero and one hour");
         }
 
+        foreach (var (setting, value) in new[] { ("MaxConnections", options.MaxConnections), ("MaxConnectionsPerPeer", options.MaxConnectionsPerPeer) })
+        {
+            if (value is < 1 or > 10_000_000)
+            {
+                errors.Add($"Ambient:{setting}: {value} is not between 1 and 10,000,000");
+            }
+        }
+
         foreach (var path in options.ProbePaths.Where(static path => path is not ['/', ..] || path.AsSpan().ContainsAny("?#")))
         {
             errors.Add($"Ambient:ProbePaths: \"{path}\" is not a path such as /healthz");

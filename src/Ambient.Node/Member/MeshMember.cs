@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.AspNetCore;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
@@ -108,7 +109,22 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         _inbound = new MemberInbound(_store, Policies, [.. _options.Ports], _transport, Connections, _logger, _time);
         _listener = Own(new HboneListener(
             Listen(address),
-            new HboneServerOptions { Revocation = _runtime!.Revocation, HandshakeFailed = failure => LogHandshakeFailed(_logger, failure.RemoteEndPoint, failure.Reason) },
+            new HboneServerOptions
+            {
+                Revocation = _runtime!.Revocation,
+                HandshakeFailed = failure => LogHandshakeFailed(_logger, failure.RemoteEndPoint, failure.Reason),
+                Budget = AdmissionLog.Budget(
+                    "HBONE",
+                    new ConnectionLimits { MaxConnections = _options.MaxConnections, MaxConnectionsPerAddress = _options.MaxConnectionsPerPeer },
+                    static limit => limit switch
+                    {
+                        nameof(ConnectionLimits.MaxConnections) => "Ambient:MaxConnections",
+                        nameof(ConnectionLimits.MaxConnectionsPerAddress) => "Ambient:MaxConnectionsPerPeer",
+                        _ => null,
+                    },
+                    _logger,
+                    _time),
+            },
             _runtime!.Svids,
             (_, _) => new ValueTask<SpiffeId?>(Self.Current?.Identity),
             (connect, cancellation) => _inbound.RunAsync(connect, Self, this, cancellation),

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Ambient.Certificates;
 using Ambient.Hbone;
@@ -146,13 +147,78 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
         Assert.Empty(_signer.Signed);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task WaypointThatRefusesAConnection_SaysWhoWasRefused_AndWhatAdmitsMore(bool configured)
+    {
+        var manifests = Directory.CreateDirectory(Path.Combine(_istiod.Folder, "manifests")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(manifests, "inner.yaml"), """
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: Gateway
+            metadata: {name: inner, namespace: ns}
+            spec:
+              gatewayClassName: istio-waypoint
+              listeners: [{name: mesh, port: 15008, protocol: HBONE}]
+
+            """);
+        Tell(Pod("inner-1", 2, "inner"), Backend("web-1", 3), Web());
+        var (waypoint, running) = await StartWaypointAsync(configured ? manifests : null, perPeer: 2);
+        if (configured)
+        {
+            await UntilReadyAsync(waypoint, running);
+        }
+
+        using var calls = new Calls(new IPEndPoint(At(2), 15008));
+        await calls.OpenAsync(3);
+
+        await UntilAsync(() => Log().Contains("refused:", StringComparison.Ordinal));
+        Assert.Contains(
+            $"HBONE connections are refused: {calls.Source} has 2 connections open, the limit for one address (refused since the last such line: 1, since the start: 1). "
+            + "To admit more, raise AMBIENT_MAX_CONNECTIONS_PER_PEER\n",
+            Log(),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task MemberThatRefusesAConnection_SaysWhoWasRefused_AndWhatAdmitsMore()
+    {
+        Tell(Pod("shop-1", 2, "shop", native: true), Shop());
+        await using var shop = await StartMemberAsync(
+            mesh => mesh.WithIstioAuthority(ca => (ca.Address, ca.Roots) = (_istiod.Address.Authority, _istiod.RootFile)),
+            builder =>
+            {
+                builder.Configuration["Ambient:MaxConnections"] = "2";
+                builder.Services.AddSingleton<ILoggerFactory>(_loggers);
+            });
+
+        using var calls = new Calls(new IPEndPoint(At(2), 15008));
+        await calls.OpenAsync(3);
+
+        await UntilAsync(() => Log().Contains("refused:", StringComparison.Ordinal));
+        Assert.Contains(
+            $"HBONE connections are refused: 2 connections are open, the limit in all; {calls.Source} was refused (refused since the last such line: 1, since the start: 1). "
+            + "To admit more, raise Ambient:MaxConnections\n",
+            Log(),
+            StringComparison.Ordinal);
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        for (var tries = 0; !condition(); tries++)
+        {
+            Assert.True(tries < 600, "it did not come to be");
+            await Task.Delay(50);
+        }
+    }
+
     private static async Task<string> HelloAsync(WebApplication member)
     {
         using var client = member.Services.GetRequiredService<IHttpClientFactory>().CreateClient();
         return await client.GetStringAsync(new Uri("http://shop:80/hello"));
     }
 
-    private async Task<WebApplication> StartMemberAsync(Action<Ambient.Node.Membership.IAmbientMeshBuilder> authority)
+    private async Task<WebApplication> StartMemberAsync(Action<Ambient.Node.Membership.IAmbientMeshBuilder> authority, Action<WebApplicationBuilder>? more = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -160,13 +226,14 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
         builder.Configuration["Ambient:Pod"] = "shop-1";
         var mesh = builder.AddAmbientMesh().FromIstiod(istiod => (istiod.Address, istiod.Roots) = (_istiod.Address.Authority, _istiod.RootFile));
         authority(mesh);
+        more?.Invoke(builder);
         var app = builder.Build();
         app.MapGet("/hello", (HttpContext http) => $"hello {http.User.Identity?.Name}");
         await app.StartAsync();
         return app;
     }
 
-    private async Task<(WaypointHost Waypoint, Task Running)> StartWaypointAsync(string? manifests)
+    private async Task<(WaypointHost Waypoint, Task Running)> StartWaypointAsync(string? manifests, int perPeer = 1_024)
     {
         for (var tries = 0; ; tries++)
         {
@@ -178,6 +245,7 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
                     GatewayName = "inner",
                     Namespace = "ns",
                     PodName = "inner-1",
+                    MaxConnectionsPerPeer = perPeer,
                     Host = new NodeOptions
                     {
                         Manifests = manifests,
@@ -313,5 +381,34 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
         {
             return Encoding.UTF8.GetString(_log.ToArray());
         }
+    }
+
+    /// <summary>Connections that say nothing.</summary>
+    private sealed class Calls(IPEndPoint server) : IDisposable
+    {
+        private readonly List<Socket> _open = [];
+
+        public IPAddress Source => ((IPEndPoint)_open[0].LocalEndPoint!).Address;
+
+        public async Task OpenAsync(int count)
+        {
+            for (var tries = 0; _open.Count < count; tries++)
+            {
+                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                try
+                {
+                    await socket.ConnectAsync(server);
+                    _open.Add(socket);
+                }
+                catch (SocketException) when (tries < 600)
+                {
+                    // Nobody listens yet.
+                    socket.Dispose();
+                    await Task.Delay(50);
+                }
+            }
+        }
+
+        public void Dispose() => _open.ForEach(static socket => socket.Dispose());
     }
 }

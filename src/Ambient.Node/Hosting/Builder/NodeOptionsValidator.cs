@@ -16,6 +16,7 @@ internal sealed class NodeOptionsValidator(IServiceProvider services) : IValidat
             errors.Add("Workload: dedicated mode needs it: namespace, name and service account of the one workload");
         }
 
+        ValidateLimits(errors, options.MaxConnections, options.MaxConnectionsPerPeer);
         if (options is { Proxy: false, AnswersNames: false })
         {
             errors.Add("Proxy: without proxy and DNS there is nothing to do");
@@ -28,6 +29,7 @@ internal sealed class NodeOptionsValidator(IServiceProvider services) : IValidat
     public ValidateOptionsResult Validate(string? name, WaypointOptions options)
     {
         var errors = new List<string>(options.ToMeshRuntime().WithOwnParts(services).Validate());
+        ValidateLimits(errors, options.MaxConnections, options.MaxConnectionsPerPeer);
         if (string.IsNullOrWhiteSpace(options.GatewayName))
         {
             errors.Add("GatewayName: must be set to the name of the Gateway to serve");
@@ -44,6 +46,17 @@ internal sealed class NodeOptionsValidator(IServiceProvider services) : IValidat
         }
 
         return ResultOf(errors);
+    }
+
+    private static void ValidateLimits(List<string> errors, int connections, int perPeer)
+    {
+        foreach (var (setting, value) in new[] { (nameof(ZtunnelOptions.MaxConnections), connections), (nameof(ZtunnelOptions.MaxConnectionsPerPeer), perPeer) })
+        {
+            if (value is < 1 or > 10_000_000)
+            {
+                errors.Add($"{setting}: {value} is not between 1 and 10,000,000");
+            }
+        }
     }
 
     private static ValidateOptionsResult ResultOf(List<string> errors) => errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);

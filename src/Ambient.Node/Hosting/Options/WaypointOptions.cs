@@ -29,6 +29,12 @@ public sealed class WaypointOptions
     /// <summary>Added to listener ports when binding (<c>AMBIENT_LISTENER_PORT_OFFSET</c>), for users who may not bind ports below 1024. Default 0.</summary>
     public int ListenerPortOffset { get; set; }
 
+    /// <summary>HBONE connections that are accepted at a time (<c>AMBIENT_MAX_CONNECTIONS</c>): 1 to 10,000,000; 16,384 by default. Further ones are refused.</summary>
+    public int MaxConnections { get; set; } = 16_384;
+
+    /// <summary>HBONE connections that are accepted from one address at a time (<c>AMBIENT_MAX_CONNECTIONS_PER_PEER</c>): 1 to 10,000,000; 1,024 by default.</summary>
+    public int MaxConnectionsPerPeer { get; set; } = 1_024;
+
     /// <summary>What membership of the mesh takes of these settings: a waypoint asks for its own certificate.</summary>
     internal MeshRuntimeOptions ToMeshRuntime() => Host.ToMeshRuntime(impersonate: false);
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
@@ -157,7 +158,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
         var listener = new HboneListener(
             Listen(address),
-            new HboneServerOptions { Revocation = _runtime.Revocation },
+            new HboneServerOptions { Revocation = _runtime.Revocation, Budget = NewBudget() },
             _runtime.Svids,
             (_, _) => new ValueTask<SpiffeId?>(Self!.Current?.Identity),
             (connect, _) =>
@@ -173,6 +174,9 @@ internal sealed partial class WaypointNode : IAsyncDisposable
             await listener.ShutdownAsync(shutdown.Deadline).ConfigureAwait(false);
         }
     }
+
+    // One listener of HBONE is open at a time.
+    private ConnectionBudget NewBudget() => AdmissionLog.OfProcess(_options.MaxConnections, _options.MaxConnectionsPerPeer, _logger, _time);
 
     private Task<Workload> WaitForSelfAsync(Mesh.Gateway gateway, CancellationToken cancellationToken) => WaitForSelfAsync(
         _options.PodName ?? (gateway.ClassName == WaypointClass ? $"{gateway.Name}-0" : $"{gateway.Name}-{gateway.ClassName}-0"), cancellationToken);
@@ -212,7 +216,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var pipeline = CreatePipeline(entrance, dialer, new RequestMetrics(_metrics, "waypoint", "mutual_tls"));
         var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
         var server = await WaypointServer.StartAsync(
-            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
+            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation, Budget = NewBudget() }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
         await using (server.ConfigureAwait(false))
         {
             LogServing(_logger, WaypointClass, GatewayKey, address, self.Identity.ToString());
