@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Capture.Dns;
 using Ambient.Node.Connections;
+using Ambient.Node.Requests;
 using Ambient.Policy.Routing.Connections;
 using Ambient.Policy.Routing.Names;
 using Microsoft.Extensions.Options;
@@ -75,10 +76,10 @@ public sealed class MeshConnector
                     tunnel = await _member.Client.ConnectWithinAsync(tunnel, ConnectRequests.Within(request, source.Network, route), cancellationToken).ConfigureAwait(false);
                 }
 
-                return new CountedStream(tunnel.AsStream(), Count(KeyOf(route)));
+                return new CountingStream(tunnel.AsStream(), Count(KeyOf(route)));
             default:
                 var socket = await _member.Connector.ConnectAsync(nextHop, null, cancellationToken).ConfigureAwait(false);
-                return new CountedStream(new NetworkStream(socket, ownsSocket: true), Count(KeyOf(route)));
+                return new CountingStream(new NetworkStream(socket, ownsSocket: true), Count(KeyOf(route)));
         }
     }
 
