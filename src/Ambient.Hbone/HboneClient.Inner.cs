@@ -30,7 +30,7 @@ public sealed partial class HboneClient
             var (http2, peer) = await OpenAsync(channel, svid, request.AcceptedIdentities, where, cancellationToken).ConfigureAwait(false);
             _inner.Add(http2);
             begun = true;
-            var sent = new SentConnect(() => _inner.End(http2));
+            var sent = new SentConnect(() => _inner.End(http2), _io.RunsInline);
             Http2Stream stream;
             try
             {

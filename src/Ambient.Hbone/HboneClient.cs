@@ -20,6 +20,7 @@ public sealed partial class HboneClient : IAsyncDisposable
     private const int MaxStale = 10;
     private readonly HboneClientOptions _options;
     private readonly HandshakeLimits _limits;
+    private readonly HboneIo _io;
     private readonly Http2ConnectionOptions _http2Options;
     private readonly ISvidSource _svids;
     private readonly TimeProvider _time;
@@ -40,8 +41,10 @@ public sealed partial class HboneClient : IAsyncDisposable
         options.Validate();
         _options = options.Clone();
         _limits = new HandshakeLimits(options.HandshakeTimeout, options.MaxHandshakeSize, options.MaxPeerCertificates);
+        _io = options.Io ?? HboneIo.Default;
         _http2Options = new Http2ConnectionOptions
         {
+            Io = _io,
             StreamWindowSize = options.StreamWindowSize,
             ConnectionWindowSize = options.ConnectionWindowSize,
             MaxFrameSize = options.MaxFrameSize,
@@ -71,7 +74,7 @@ public sealed partial class HboneClient : IAsyncDisposable
         {
             // 1. A place on a connection, 2. a stream on it, 3. the answer.
             var place = await ReserveAsync(key, cancellationToken).ConfigureAwait(false);
-            var sent = new SentConnect(() => _pool.Release(place));
+            var sent = new SentConnect(() => _pool.Release(place), _io.RunsInline);
             Http2Stream stream;
             try
             {
@@ -183,7 +186,7 @@ public sealed partial class HboneClient : IAsyncDisposable
         {
             remote = SocketDefaults.Unmap(socket.RemoteEndPoint);
             local = SocketDefaults.Unmap(socket.LocalEndPoint);
-            channel = new SocketChannel(socket);
+            channel = new SocketChannel(socket, _io.NextLoop());
         }
         catch (SocketException e)
         {

@@ -53,6 +53,9 @@ public sealed class HboneClientOptions
     /// <summary>Makes the TCP connections; not null.</summary>
     public ISocketConnector Connector { get; set; } = SocketConnector.Default;
 
+    /// <summary>Whose threads move the bytes; null, the default: those of <see cref="HboneIo.Default"/>. It stays its maker's to dispose.</summary>
+    public HboneIo? Io { get; set; }
+
     /// <summary>
     /// Which servers are revoked: asked at each handshake, and a connection whose peer is revoked later is cut off. Null, the default: nobody is
     /// asked, and nothing is kept for it.

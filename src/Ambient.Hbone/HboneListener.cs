@@ -22,6 +22,7 @@ public sealed class HboneListener : IAsyncDisposable
     private readonly Func<IPEndPoint, CancellationToken, ValueTask<SpiffeId?>> _identityOf;
     private readonly HboneConnectHandler _handler;
     private readonly ConnectionBudget _budget;
+    private readonly HboneIo _io;
     private readonly HandshakeLimits _limits;
     private readonly TimeProvider _time;
     private readonly Heartbeat _heartbeat;
@@ -57,8 +58,10 @@ public sealed class HboneListener : IAsyncDisposable
         options.Validate();
         _socket = socket;
         _options = options.Clone();
+        _io = options.Io ?? HboneIo.Default;
         _http2Options = new Http2ConnectionOptions
         {
+            Io = _io,
             StreamWindowSize = options.StreamWindowSize,
             ConnectionWindowSize = options.ConnectionWindowSize,
             MaxFrameSize = options.MaxFrameSize,
@@ -266,7 +269,7 @@ public sealed class HboneListener : IAsyncDisposable
         var failed = true;
         try
         {
-            var done = await TlsHandshake.AsServerAsync(socket, svid, _options.Revocation, turns, _limits, _options.Tls, _time, _serving.Token).ConfigureAwait(false);
+            var done = await TlsHandshake.AsServerAsync(new SocketChannel(socket, _io.NextLoop()), svid, _options.Revocation, turns, _limits, _options.Tls, _time, _serving.Token).ConfigureAwait(false);
             failed = false;
             return done;
         }
@@ -380,7 +383,7 @@ public sealed class HboneListener : IAsyncDisposable
         public void OnConnect(Http2Stream stream, in ConnectRequestHeaders headers)
         {
             var connect = new ReceivedConnect(stream, peer, headers);
-            if (IoContinuations.Inline)
+            if (listener._io.RunsInline)
             {
                 _ = listener.HandleAsync(connect);
             }

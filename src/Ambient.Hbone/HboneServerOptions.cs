@@ -1,5 +1,6 @@
 using Ambient.Hbone.Admission;
 using Ambient.Hbone.Options;
+using Ambient.Hbone.Sockets;
 using Ambient.Hbone.Tls;
 using Ambient.Identity;
 
@@ -49,6 +50,9 @@ public sealed class HboneServerOptions
     /// default, is a budget of the listener's own with the default limits.
     /// </summary>
     public ConnectionBudget? Budget { get; set; }
+
+    /// <summary>Whose threads move the bytes; null, the default: those of <see cref="HboneIo.Default"/>. It stays its maker's to dispose.</summary>
+    public HboneIo? Io { get; set; }
 
     /// <summary>Told of connections that end before HTTP/2 is up: who, and why. Must not throw.</summary>
     public Action<HboneHandshakeFailure>? HandshakeFailed { get; set; }

@@ -1,15 +1,15 @@
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Headers;
-using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Connect;
 
 /// <summary>A CONNECT that a client sent and that waits for its answer.</summary>
 /// <param name="onEnded">Called once when the stream has ended.</param>
-internal sealed class SentConnect(Action onEnded) : IHttp2StreamOwner
+/// <param name="inline">Whether who waits for the answer goes on where it came in.</param>
+internal sealed class SentConnect(Action onEnded, bool inline = false) : IHttp2StreamOwner
 {
     private readonly TaskCompletionSource<ConnectResponseHeaders> _answer =
-        new(IoContinuations.Inline ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);
+        new(inline ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Completes with the answer; fails when the stream ends before.</summary>
     public Task<ConnectResponseHeaders> Answer => _answer.Task;

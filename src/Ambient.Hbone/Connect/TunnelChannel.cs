@@ -26,7 +26,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
     {
         _tunnel = tunnel;
         _stream = tunnel.Stream;
-        _stream.InlineWriter = IoContinuations.Inline;
+        _stream.InlineWriter = _stream.Connection.Io.RunsInline;
         _stream.Attach(this);
     }
 

@@ -62,6 +62,9 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     /// <summary>What ended the connection, or null when it ended in order.</summary>
     public Exception? Error { get; private set; }
 
+    /// <summary>Whose threads it lives on.</summary>
+    public HboneIo Io => _options.Io;
+
     /// <summary>The loop that the connection's bytes come from, or null. What is relayed to it had better live there too.</summary>
     public EventLoop? Loop => _transport.Loop;
 

@@ -1,11 +1,15 @@
 using Ambient.Hbone.Admission;
 using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Http2;
 
 /// <summary>What a connection offers its peer, and how long it waits for it.</summary>
 internal sealed record Http2ConnectionOptions
 {
+    /// <summary>Whose threads it lives on, and where its users go on.</summary>
+    public HboneIo Io { get; init; } = HboneIo.Default;
+
     public int StreamWindowSize { get; init; } = 4 * 1024 * 1024;
 
     public int ConnectionWindowSize { get; init; } = 16 * 1024 * 1024;

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Relaying;
 
@@ -40,12 +41,13 @@ public static class Relay
     /// <param name="client">Connected socket.</param>
     /// <param name="server">Connected socket.</param>
     /// <param name="counters">Counts while the relay runs.</param>
+    /// <param name="io">Whose threads move the bytes; null: <see cref="HboneIo.Default"/>'s.</param>
     /// <param name="abort">Ends both directions at once.</param>
-    public static ValueTask<RelayOutcome> RunAsync(Socket client, Socket server, RelayCounters counters, CancellationToken abort)
+    public static ValueTask<RelayOutcome> RunAsync(Socket client, Socket server, RelayCounters counters, HboneIo? io, CancellationToken abort)
     {
         ArgumentNullException.ThrowIfNull(client);
         ArgumentNullException.ThrowIfNull(server);
         ArgumentNullException.ThrowIfNull(counters);
-        return SocketRelay.RunAsync(client, server, counters, abort);
+        return SocketRelay.RunAsync(client, server, counters, io ?? HboneIo.Default, abort);
     }
 }

@@ -12,16 +12,16 @@ internal sealed class SocketRelay
     private readonly Lock _gate = new();
     private RelayOutcome? _outcome;
 
-    private SocketRelay(Socket client, Socket server, RelayCounters counters)
+    private SocketRelay(Socket client, Socket server, RelayCounters counters, HboneIo io)
     {
-        _client = new SocketChannel(client);
+        _client = new SocketChannel(client, io.NextLoop());
         _server = new SocketChannel(server, _client.Loop);
         _counters = counters;
     }
 
-    public static async ValueTask<RelayOutcome> RunAsync(Socket client, Socket server, RelayCounters counters, CancellationToken abort)
+    public static async ValueTask<RelayOutcome> RunAsync(Socket client, Socket server, RelayCounters counters, HboneIo io, CancellationToken abort)
     {
-        var relay = new SocketRelay(client, server, counters);
+        var relay = new SocketRelay(client, server, counters, io);
         var onAbort = abort.UnsafeRegister(static r => ((SocketRelay)r!).Abort(), relay);
         await using (onAbort.ConfigureAwait(false))
         {
@@ -33,7 +33,7 @@ internal sealed class SocketRelay
 
         relay._client.DetachToClose();
         relay._server.DetachToClose();
-        if (!IoContinuations.Inline)
+        if (!io.RunsInline)
         {
             await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         }

@@ -22,8 +22,7 @@ internal sealed class TunnelRelay : IStreamSink
     private readonly RelayCounters _counters;
     private readonly bool _tunnelIsClient;
     private readonly Lock _gate = new();
-    private readonly TaskCompletionSource _delivered =
-        new(IoContinuations.Inline ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _delivered;
 
     // Guarded by the lock.
     private ChunkQueue? _backlog;
@@ -37,10 +36,12 @@ internal sealed class TunnelRelay : IStreamSink
     private TunnelRelay(StreamTunnel tunnel, Socket socket, RelayCounters counters, bool tunnelIsClient)
     {
         _stream = tunnel.Stream;
-        _socket = new SocketChannel(socket, _stream.Connection.Loop);
+        var connection = _stream.Connection;
+        _socket = new SocketChannel(socket, connection.Loop ?? connection.Io.NextLoop());
+        _delivered = new(connection.Io.RunsInline ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);
         _counters = counters;
         _tunnelIsClient = tunnelIsClient;
-        _stream.InlineWriter = IoContinuations.Inline;
+        _stream.InlineWriter = connection.Io.RunsInline;
 
         // What may not be sent stays in the socket, where it slows the application down.
         _stream.SendAhead = 0;
@@ -64,7 +65,7 @@ internal sealed class TunnelRelay : IStreamSink
             tunnel.Release();
         }
 
-        if (!IoContinuations.Inline)
+        if (!tunnel.Stream.Connection.Io.RunsInline)
         {
             // Whatever the caller does next, it does not do it on a thread that moves other people's bytes.
             await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Ambient.Hbone.Sockets;
 
@@ -17,14 +18,16 @@ namespace Ambient.Hbone.Sockets;
 internal sealed unsafe class EventLoop
 {
     private const int MaxEvents = 256;
-    private static readonly Lock s_gate = new();
-    private static EventLoop[]? s_loops;
-    private static int s_next;
+
+    // What the event of another thread carries that wants the loop to look around; a socket's token is never that.
+    private const long WakeToken = -1;
 
     [ThreadStatic]
     private static EventLoop? t_current;
 
-    private readonly int _epoll;
+    private readonly SafeFileHandle _epoll;
+    private readonly SafeFileHandle _wake;
+    private readonly Thread _thread;
     private readonly int _eventSize;
     private readonly int _dataOffset;
     private readonly Lock _tableGate = new();
@@ -32,40 +35,48 @@ internal sealed unsafe class EventLoop
     private uint[] _generations = new uint[64];
     private readonly Stack<int> _free = new();
     private int _used;
+    private bool _ending;
 
     // Only touched by the loop's own thread.
     private List<ILoopWork> _atEndOfTurn = [];
     private List<ILoopWork> _runningWork = [];
     private List<ILoopWork> _nextTurn = [];
 
-    private EventLoop(int number)
+    /// <summary>Starts one.</summary>
+    /// <param name="number">Its number, for the thread's name.</param>
+    /// <exception cref="SocketException">The process has no room for more descriptors.</exception>
+    public EventLoop(int number)
     {
-        _epoll = Libc.EpollCreate(Libc.EpollCloseOnExec);
-        if (_epoll < 0)
-        {
-            throw new SocketException(Marshal.GetLastPInvokeError());
-        }
-
         // The kernel packs the structure on x86-64 and nowhere else.
         (_eventSize, _dataOffset) = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? (12, 4) : (16, 8);
-        new Thread(Run, 1024 * 1024) { IsBackground = true, Name = $"hbone-io-{number}" }.Start();
+        _epoll = Owned(Libc.EpollCreate(Libc.EpollCloseOnExec));
+        try
+        {
+            _wake = Owned(Libc.EventDescriptor(0, Libc.EventCloseOnExec | Libc.EventNonBlocking));
+            var epollEvent = stackalloc byte[16];
+            Describe(new Span<byte>(epollEvent, 16), Libc.EpollIn | Libc.EpollEdgeTriggered, WakeToken);
+            if (Libc.EpollControl(_epoll, Libc.EpollCtlAdd, _wake, epollEvent) != 0)
+            {
+                var error = Marshal.GetLastPInvokeError();
+                _wake.Dispose();
+                throw new SocketException((int)Libc.ToSocketError(error));
+            }
+        }
+        catch
+        {
+            _epoll.Dispose();
+            throw;
+        }
+
+        _thread = new Thread(Run, 1024 * 1024) { IsBackground = true, Name = $"hbone-io-{number}" };
+        _thread.Start();
     }
 
     /// <summary>Whether this system has what a loop needs.</summary>
     public static bool IsSupported { get; } = OperatingSystem.IsLinux();
 
-    /// <summary>Threads that are made at the first use.</summary>
-    public static int Count { get; set; } = Math.Clamp(Environment.ProcessorCount, 1, 4);
-
     /// <summary>The loop whose thread this is, or null.</summary>
     public static EventLoop? Current => t_current;
-
-    /// <summary>A loop for a new connection: each in turn.</summary>
-    public static EventLoop Next()
-    {
-        var loops = Volatile.Read(ref s_loops) ?? Create();
-        return loops[(uint)Interlocked.Increment(ref s_next) % (uint)loops.Length];
-    }
 
     /// <summary>Begins to report events of a channel's socket.</summary>
     /// <returns>A token for <see cref="Unregister"/>.</returns>
@@ -74,6 +85,7 @@ internal sealed unsafe class EventLoop
         long token;
         lock (_tableGate)
         {
+            ObjectDisposedException.ThrowIf(_ending && _used == _free.Count, this);
             if (!_free.TryPop(out var index))
             {
                 index = _used++;
@@ -89,9 +101,7 @@ internal sealed unsafe class EventLoop
         }
 
         var epollEvent = stackalloc byte[16];
-        var span = new Span<byte>(epollEvent, 16);
-        MemoryMarshal.Write(span, Libc.EpollIn | Libc.EpollOut | Libc.EpollRdHup | Libc.EpollEdgeTriggered);
-        MemoryMarshal.Write(span[_dataOffset..], token);
+        Describe(new Span<byte>(epollEvent, 16), Libc.EpollIn | Libc.EpollOut | Libc.EpollRdHup | Libc.EpollEdgeTriggered, token);
         var handle = channel.Socket.SafeHandle;
         if (Libc.EpollControl(_epoll, Libc.EpollCtlAdd, handle, epollEvent) == 0)
         {
@@ -138,22 +148,48 @@ internal sealed unsafe class EventLoop
     /// <summary>On the loop's thread: runs work after others have had their turn.</summary>
     public void NextTurn(ILoopWork work) => _nextTurn.Add(work);
 
-    private static EventLoop[] Create()
+    /// <summary>Whether its thread has ended.</summary>
+    public bool HasEnded => !_thread.IsAlive;
+
+    /// <summary>The loop ends, and its thread with it, when it serves no socket any more. Any thread, any number of times.</summary>
+    public void EndWhenEmpty()
     {
-        lock (s_gate)
+        lock (_tableGate)
         {
-            if (s_loops is null)
-            {
-                var loops = new EventLoop[Math.Max(1, Count)];
-                for (var i = 0; i < loops.Length; i++)
-                {
-                    loops[i] = new EventLoop(i);
-                }
+            _ending = true;
+        }
 
-                Volatile.Write(ref s_loops, loops);
-            }
+        Wake();
+    }
 
-            return s_loops;
+    private static SafeFileHandle Owned(int descriptor) => descriptor >= 0
+        ? new SafeFileHandle(descriptor, ownsHandle: true)
+        : throw new SocketException((int)Libc.ToSocketError(Marshal.GetLastPInvokeError()));
+
+    private void Describe(Span<byte> epollEvent, uint events, long token)
+    {
+        MemoryMarshal.Write(epollEvent, events);
+        MemoryMarshal.Write(epollEvent[_dataOffset..], token);
+    }
+
+    private void Wake()
+    {
+        try
+        {
+            var one = 1UL;
+            _ = Libc.Write(_wake, (byte*)&one, sizeof(ulong));
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has ended.
+        }
+    }
+
+    private bool IsDone()
+    {
+        lock (_tableGate)
+        {
+            return _ending && _used == _free.Count;
         }
     }
 
@@ -170,7 +206,14 @@ internal sealed unsafe class EventLoop
             _table[index] = null;
             _generations[index]++;
             _free.Push(index);
+            if (!_ending || t_current == this)
+            {
+                return;
+            }
         }
+
+        // It may have been the last one.
+        Wake();
     }
 
     private SocketChannel? Find(long token)
@@ -186,9 +229,10 @@ internal sealed unsafe class EventLoop
     {
         t_current = this;
         var events = (byte*)NativeMemory.Alloc(MaxEvents, 16);
-        while (true)
+        var epoll = (int)_epoll.DangerousGetHandle();
+        while (_nextTurn.Count > 0 || !IsDone())
         {
-            var count = Libc.EpollWait(_epoll, events, MaxEvents, _nextTurn.Count > 0 ? 0 : -1);
+            var count = Libc.EpollWait(epoll, events, MaxEvents, _nextTurn.Count > 0 ? 0 : -1);
             if (count < 0 && Marshal.GetLastPInvokeError() != Libc.Interrupted)
             {
                 Environment.FailFast($"epoll_wait failed: {Marshal.GetLastPInvokeError()}");
@@ -199,7 +243,10 @@ internal sealed unsafe class EventLoop
             {
                 var entry = events + (i * _eventSize);
                 var token = BinaryPrimitives.ReadInt64LittleEndian(new ReadOnlySpan<byte>(entry + _dataOffset, 8));
-                Find(token)?.OnEvents(*(int*)entry);
+                if (token != WakeToken)
+                {
+                    Find(token)?.OnEvents(*(int*)entry);
+                }
             }
 
             RunAll(_runningWork);
@@ -209,6 +256,10 @@ internal sealed unsafe class EventLoop
                 RunAll(_runningWork);
             }
         }
+
+        NativeMemory.Free(events);
+        _wake.Dispose();
+        _epoll.Dispose();
     }
 
     private static void RunAll(List<ILoopWork> work)

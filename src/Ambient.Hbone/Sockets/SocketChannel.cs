@@ -20,13 +20,13 @@ internal sealed class SocketChannel : IByteChannel
     private volatile int _detached;
 
     /// <param name="socket">Connected socket.</param>
-    /// <param name="loop">The loop that serves the other end of a relay, or null for any.</param>
+    /// <param name="loop">The loop that serves it: that of the other end of a relay, or any of the host's. Null: the platform's own threads do.</param>
     /// <param name="connecting">Whether the socket is still connecting.</param>
-    public SocketChannel(Socket socket, EventLoop? loop = null, bool connecting = false)
+    public SocketChannel(Socket socket, EventLoop? loop, bool connecting = false)
     {
         _socket = socket;
         _handle = socket.SafeHandle;
-        if (!EventLoop.IsSupported)
+        if (loop is null)
         {
             socket.Blocking = false;
         }
@@ -35,7 +35,7 @@ internal sealed class SocketChannel : IByteChannel
             // Each call says that it must not wait, which saves telling the socket so.
             _readable = new SocketWait();
             _writable = connecting ? new SocketWait() : null;
-            Loop = loop ?? EventLoop.Next();
+            Loop = loop;
             _token = Loop.Register(this);
         }
     }

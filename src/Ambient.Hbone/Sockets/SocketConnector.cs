@@ -7,11 +7,13 @@ namespace Ambient.Hbone.Sockets;
 /// <summary>Connects without any special option.</summary>
 public sealed class SocketConnector : ISocketConnector
 {
-    private SocketConnector()
-    {
-    }
+    private readonly HboneIo? _io;
 
-    /// <summary>The one instance.</summary>
+    /// <summary>Creates one.</summary>
+    /// <param name="io">Whose threads wait for connections; null: <see cref="HboneIo.Default"/>'s.</param>
+    public SocketConnector(HboneIo? io = null) => _io = io;
+
+    /// <summary>One that waits on the threads of <see cref="HboneIo.Default"/>.</summary>
     public static SocketConnector Default { get; } = new();
 
     /// <inheritdoc/>
@@ -27,7 +29,7 @@ public sealed class SocketConnector : ISocketConnector
                 socket.Bind(new IPEndPoint(source, 0));
             }
 
-            return await ConnectAsync(socket, destination, cancellationToken).ConfigureAwait(false);
+            return await ConnectAsync(socket, destination, _io, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
@@ -43,12 +45,13 @@ public sealed class SocketConnector : ISocketConnector
     /// </summary>
     /// <param name="socket">Socket; owned from here, and closed when it cannot be connected.</param>
     /// <param name="destination">Where to.</param>
+    /// <param name="io">Whose threads wait for the answer; null: <see cref="HboneIo.Default"/>'s.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The connected socket, which may be another object.</returns>
     /// <exception cref="SocketException">The connection could not be made.</exception>
-    public static async ValueTask<Socket> ConnectAsync(Socket socket, IPEndPoint destination, CancellationToken cancellationToken)
+    public static async ValueTask<Socket> ConnectAsync(Socket socket, IPEndPoint destination, HboneIo? io, CancellationToken cancellationToken)
     {
-        await ConnectInPlaceAsync(socket, destination, cancellationToken).ConfigureAwait(false);
+        await ConnectInPlaceAsync(socket, destination, io, cancellationToken).ConfigureAwait(false);
         if (!EventLoop.IsSupported)
         {
             return socket;
@@ -62,15 +65,16 @@ public sealed class SocketConnector : ISocketConnector
     }
 
     /// <summary>
-    /// Connects as <see cref="ConnectAsync(Socket, IPEndPoint, CancellationToken)"/> does, for sockets that nobody but this library's
+    /// Connects as <see cref="ConnectAsync(Socket, IPEndPoint, HboneIo?, CancellationToken)"/> does, for sockets that nobody but this library's
     /// tunnels and relays will use. It saves a dozen system calls; the price is that the object itself does not learn that it is
     /// connected: <see cref="Socket.Connected"/> is false and a <see cref="NetworkStream"/> refuses it.
     /// </summary>
     /// <param name="socket">Socket; owned from here, and closed when it cannot be connected.</param>
     /// <param name="destination">Where to.</param>
+    /// <param name="io">Whose threads wait for the answer; null: <see cref="HboneIo.Default"/>'s.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="SocketException">The connection could not be made.</exception>
-    public static async ValueTask ConnectInPlaceAsync(Socket socket, IPEndPoint destination, CancellationToken cancellationToken)
+    public static async ValueTask ConnectInPlaceAsync(Socket socket, IPEndPoint destination, HboneIo? io, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(socket);
         ArgumentNullException.ThrowIfNull(destination);
@@ -86,7 +90,7 @@ public sealed class SocketConnector : ISocketConnector
             DoNotBlock(socket);
             if (!StartConnect(socket, destination))
             {
-                await WaitAsync(socket, cancellationToken).ConfigureAwait(false);
+                await WaitAsync(socket, io ?? HboneIo.Default, cancellationToken).ConfigureAwait(false);
             }
         }
         catch
@@ -109,9 +113,9 @@ public sealed class SocketConnector : ISocketConnector
         }
     }
 
-    private static async ValueTask WaitAsync(Socket socket, CancellationToken cancellationToken)
+    private static async ValueTask WaitAsync(Socket socket, HboneIo io, CancellationToken cancellationToken)
     {
-        var channel = new SocketChannel(socket, connecting: true);
+        var channel = new SocketChannel(socket, EventLoop.Current ?? io.NextLoop(), connecting: true);
         try
         {
             using var onCancel = cancellationToken.UnsafeRegister(static c => ((SocketChannel)c!).Detach(), channel);

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Net.Sockets;
 using Ambient.Hbone.Admission;
 using Ambient.Hbone.Connect;
 using Ambient.Hbone.Sockets;
@@ -37,7 +36,7 @@ internal static class TlsHandshake
     }
 
     /// <summary>The server's side: any peer of our own trust domain.</summary>
-    /// <param name="socket">Accepted socket; owned from here.</param>
+    /// <param name="channel">What the bytes travel on; owned from here.</param>
     /// <param name="svid">What we present.</param>
     /// <param name="revocation">Who is revoked; null: nobody is asked.</param>
     /// <param name="turns">When it may compute.</param>
@@ -46,7 +45,7 @@ internal static class TlsHandshake
     /// <param name="time">Clock.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public static Task<(TlsTransport Transport, SpiffeId Peer)> AsServerAsync(
-        Socket socket,
+        IByteChannel channel,
         X509Svid svid,
         PeerRevocation? revocation,
         HandshakeTurns turns,
@@ -56,7 +55,7 @@ internal static class TlsHandshake
         CancellationToken cancellationToken)
     {
         var check = new PeerCheck(svid.Roots, PeerRole.Client, SpiffeIdMatcher.MemberOf(TrustDomain.Parse(svid.Id.TrustDomain)), revocation, limits, time);
-        return RunAsync(engine, new(new SocketChannel(socket), svid, IsServer: true, check, turns, limits), time, cancellationToken);
+        return RunAsync(engine, new(channel, svid, IsServer: true, check, turns, limits), time, cancellationToken);
     }
 
     private static async Task<(TlsTransport Transport, SpiffeId Peer)> RunAsync(TlsEngine engine, TlsEngine.Side side, TimeProvider time, CancellationToken cancellationToken)

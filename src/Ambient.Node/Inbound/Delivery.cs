@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Hbone.Sockets;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Sockets;
 
@@ -9,6 +10,9 @@ namespace Ambient.Node.Inbound;
 internal sealed class Delivery(NodeSockets sockets, TimeProvider time)
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Whose threads move the bytes.</summary>
+    public HboneIo? Io => sockets.Io;
 
     /// <summary>Connects to the loopback address of the workload's family, from loopback: only the workload itself listens there.</summary>
     /// <exception cref="SocketException">The workload refuses or cannot be reached.</exception>

@@ -106,7 +106,7 @@ internal sealed class PlaintextProxy
         try
         {
             using var server = await _delivery.ConnectAsync(captured.Destination, captured.Source.Address, connection.Ended).ConfigureAwait(false);
-            var relayed = await Relay.RunAsync(captured.Client, server, connection.Bytes, connection.Ended).ConfigureAwait(false);
+            var relayed = await Relay.RunAsync(captured.Client, server, connection.Bytes, _delivery.Io, connection.Ended).ConfigureAwait(false);
             return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
         }
         catch (OperationCanceledException)

@@ -32,16 +32,17 @@ internal sealed class OutboundProxy
     private readonly OnDemandDns? _names;
     private readonly IMeshDemand? _demand;
     private readonly string? _network;
+    private readonly HboneIo? _io;
 
     /// <summary>
     /// Creates the proxy. <paramref name="takePlaintext"/> is for where nothing captures plaintext at its destination; null where
     /// redirection does. <paramref name="readBaggage"/>: whether what peers say of themselves is used (<c>ENABLE_RESPONSE_BAGGAGE</c>).
     /// <paramref name="demand"/>: who is asked for what the mesh does not know; null where it knows everything. <paramref name="network"/>: this
-    /// proxy's own (<c>NETWORK</c>); null: each workload's.
+    /// proxy's own (<c>NETWORK</c>); null: each workload's. <paramref name="io"/>: whose threads move the bytes; null: those that everybody shares.
     /// </summary>
     public OutboundProxy(
         IMeshSnapshotProvider mesh, HboneClient hbone, ISocketConnector connector, ConnectionTable connections, ReservedPorts reserved, TimeProvider time,
-        TakePlaintext? takePlaintext, bool readBaggage = true, OnDemandDns? names = null, IMeshDemand? demand = null, string? network = null)
+        TakePlaintext? takePlaintext, bool readBaggage = true, OnDemandDns? names = null, IMeshDemand? demand = null, string? network = null, HboneIo? io = null)
     {
         _mesh = mesh;
         _hbone = hbone;
@@ -54,6 +55,7 @@ internal sealed class OutboundProxy
         _names = names;
         _demand = demand;
         _network = network;
+        _io = io;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -214,7 +216,7 @@ internal sealed class OutboundProxy
 
         using (server)
         {
-            var relayed = await Relay.RunAsync(captured.Client, server, connection.Bytes, connection.Ended).ConfigureAwait(false);
+            var relayed = await Relay.RunAsync(captured.Client, server, connection.Bytes, _io, connection.Ended).ConfigureAwait(false);
             return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
         }
     }

@@ -1,10 +1,14 @@
 using Ambient.Hbone.Admission;
+using Ambient.Hbone.Sockets;
 
 namespace Ambient.Node.Sockets;
 
 /// <summary>How a node's sockets are set up. Immutable.</summary>
 internal sealed class NodeSocketOptions
 {
+    /// <summary>Whose threads move the bytes; null: those that everybody shares.</summary>
+    public HboneIo? Io { get; init; }
+
     /// <summary>SO_MARK of every socket, so that redirection rules leave ztunnel's own traffic alone; null: none. Needs CAP_NET_ADMIN.</summary>
     public int? PacketMark { get; init; }
 

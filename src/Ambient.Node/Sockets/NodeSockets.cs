@@ -30,6 +30,9 @@ internal sealed partial class NodeSockets : ISocketConnector
         _spoofing = options.OriginalSource is OriginalSource.Required or OriginalSource.Loopback ? 1 : 0;
     }
 
+    /// <summary>Whose threads move the bytes; null: those that everybody shares.</summary>
+    public HboneIo? Io => _options.Io;
+
     /// <summary>What accepted connections count against.</summary>
     public ConnectionBudget Budget { get; }
 
@@ -164,14 +167,14 @@ internal sealed partial class NodeSockets : ISocketConnector
 
     /// <inheritdoc/>
     public ValueTask<Socket> ConnectAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken) =>
-        SocketConnector.ConnectAsync(Make(destination, source), destination, cancellationToken);
+        SocketConnector.ConnectAsync(Make(destination, source), destination, Io, cancellationToken);
 
     /// <summary>Connects a socket that only a relay will use; see <see cref="SocketConnector.ConnectInPlaceAsync"/>.</summary>
     /// <exception cref="SocketException">The connection could not be made.</exception>
     public async ValueTask<Socket> ConnectToRelayAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken)
     {
         var socket = Make(destination, source);
-        await SocketConnector.ConnectInPlaceAsync(socket, destination, cancellationToken).ConfigureAwait(false);
+        await SocketConnector.ConnectInPlaceAsync(socket, destination, Io, cancellationToken).ConfigureAwait(false);
         return socket;
     }
 

@@ -75,10 +75,10 @@ public sealed class SocketConnectorTests
         using var app = TcpPeer.Listen();
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 
-        await SocketConnector.ConnectInPlaceAsync(client, app.EndPoint, CancellationToken.None);
+        await SocketConnector.ConnectInPlaceAsync(client, app.EndPoint, null, CancellationToken.None);
         using var accepted = await app.AcceptAsync();
 
-        var channel = new SocketChannel(client);
+        var channel = new SocketChannel(client, HboneIo.Default.NextLoop());
         await channel.SendAllAsync("over"u8.ToArray());
         var got = new byte[8];
         Assert.Equal(4, await accepted.ReceiveAsync(got));
@@ -95,7 +95,7 @@ public sealed class SocketConnectorTests
         }
 
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        var failure = await Assert.ThrowsAsync<SocketException>(() => SocketConnector.ConnectInPlaceAsync(socket, nowhere, CancellationToken.None).AsTask());
+        var failure = await Assert.ThrowsAsync<SocketException>(() => SocketConnector.ConnectInPlaceAsync(socket, nowhere, null, CancellationToken.None).AsTask());
 
         Assert.Equal(SocketError.ConnectionRefused, failure.SocketErrorCode);
         Assert.True(socket.SafeHandle.IsClosed);
@@ -107,7 +107,7 @@ public sealed class SocketConnectorTests
         using var app = TcpPeer.Listen();
         using var client = await SocketConnector.Default.ConnectAsync(app.EndPoint, null, CancellationToken.None);
         using var accepted = await app.AcceptAsync();
-        var first = new SocketChannel(client);
+        var first = new SocketChannel(client, HboneIo.Default.NextLoop());
         first.DetachToClose();
 
         var second = new SocketChannel(client, first.Loop);

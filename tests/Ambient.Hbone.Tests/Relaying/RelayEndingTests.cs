@@ -160,7 +160,7 @@ public sealed class RelayEndingTests
         using var proxyServer = await TcpPeer.ConnectAsync(back.EndPoint);
         using var server = await back.AcceptAsync();
         var counters = new RelayCounters();
-        var relay = Relay.RunAsync(proxyClient, proxyServer, counters, default).AsTask();
+        var relay = Relay.RunAsync(proxyClient, proxyServer, counters, null, default).AsTask();
         var up = new byte[3_000_000];
         var down = new byte[5_000_000];
         Random.Shared.NextBytes(up);
@@ -186,7 +186,7 @@ public sealed class RelayEndingTests
         using var proxyClient = await front.AcceptAsync();
         using var proxyServer = await TcpPeer.ConnectAsync(back.EndPoint);
         var server = await back.AcceptAsync();
-        var relay = Relay.RunAsync(proxyClient, proxyServer, new RelayCounters(), default).AsTask();
+        var relay = Relay.RunAsync(proxyClient, proxyServer, new RelayCounters(), null, default).AsTask();
 
         var first = byClient ? client : server;
         first.LingerState = new LingerOption(true, 0);
@@ -206,7 +206,7 @@ public sealed class RelayEndingTests
         using var proxyServer = await TcpPeer.ConnectAsync(front.EndPoint);
         using var server = await front.AcceptAsync();
         using var abort = new CancellationTokenSource();
-        var relay = Relay.RunAsync(proxyClient, proxyServer, new RelayCounters(), abort.Token).AsTask();
+        var relay = Relay.RunAsync(proxyClient, proxyServer, new RelayCounters(), null, abort.Token).AsTask();
 
         await abort.CancelAsync();
 

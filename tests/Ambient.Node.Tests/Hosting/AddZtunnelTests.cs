@@ -50,6 +50,59 @@ public sealed class AddZtunnelTests : IDisposable
     }
 
     [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task WorkerThreads_OfConfigurationOrCode_AreThoseOfTheHostAndEndWithIt(bool configured)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        // More than anybody makes by default: the highest number tells that they are this host's.
+        var threads = configured ? 7 : 9;
+        await using var mesh = await LoopbackMesh.StartAsync(twoNodes: true);
+        mesh.Write("more", LoopbackMesh.Workload("hosted", "node-c"));
+        await LoopbackMesh.Until(() => mesh.First.Mesh.Workloads.Values.Any(workload => workload.Name == "hosted-0"), "the workload is known");
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Configuration["Ambient:Ztunnel:WorkerThreads"] = configured ? $"{threads}" : null;
+        builder.AddAmbientMesh().FromManifests(mesh.ManifestsFolder).WithEmbeddedAuthority(mesh.AuthorityFolder).AsZtunnel(ztunnel =>
+        {
+            ztunnel.Host.NodeName = "node-c";
+            ztunnel.Host.PortOffset = PortOffsets.Next();
+            ztunnel.Host.IPv6Enabled = false;
+            ztunnel.WorkerThreads = configured ? ztunnel.WorkerThreads : threads;
+        });
+        using (var host = builder.Build())
+        {
+            await host.StartAsync();
+            await using (mesh.Echo("server"))
+            using (var client = await mesh.ConnectAsync("hosted", $"server.{mesh.Namespace}", 80))
+            {
+                Assert.Equal("hello", await LoopbackMesh.EchoAsync(client, "hello"));
+                Assert.True(HasThread($"hbone-io-{threads - 1}"), "the last thread is missing");
+                Assert.False(HasThread($"hbone-io-{threads}"), "there is one too many");
+            }
+
+            await host.StopAsync();
+        }
+
+        await LoopbackMesh.Until(() => !HasThread($"hbone-io-{threads - 1}"), "the threads have ended");
+    }
+
+    [Fact]
+    public async Task WorkerThreads_OutOfRange_StopTheStart()
+    {
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.AddAmbientMesh().AsZtunnel(ztunnel => ztunnel.WorkerThreads = 0);
+        using var host = builder.Build();
+
+        var failure = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+
+        Assert.Contains("WorkerThreads: 0 is not a number of threads from 1 to 1024", failure.Failures);
+    }
+
+    [Theory]
     [InlineData("no certificate authority", "")]
     [InlineData("dedicated mode needs it", "dedicated")]
     [InlineData("no source for the mesh", "")]
@@ -94,6 +147,19 @@ public sealed class AddZtunnelTests : IDisposable
     }
 
     public void Dispose() => _log.Dispose();
+
+    private static bool HasThread(string name) => Directory.EnumerateDirectories("/proc/self/task").Any(task =>
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(task, "comm")).Trim() == name;
+        }
+        catch (IOException)
+        {
+            // It ended just now.
+            return false;
+        }
+    });
 
     private readonly Lines _log = new();
 

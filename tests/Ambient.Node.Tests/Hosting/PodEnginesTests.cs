@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
+using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Capture;
 using Ambient.Node.Capture.Dns;
@@ -124,6 +125,7 @@ public sealed class PodEnginesTests
             var rules = new NameRules("cluster.local");
             _parts = new EngineParts
             {
+                Io = HboneIo.Default,
                 Options = new ZtunnelOptions { Mode = mode, Socks5 = true, Dns = dns },
                 Mesh = store,
                 Demand = Demand,

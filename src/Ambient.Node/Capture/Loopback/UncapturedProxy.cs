@@ -22,14 +22,16 @@ internal sealed class UncapturedProxy
     private readonly ISocketConnector _connector;
     private readonly UnredirectedPlaintext _plaintext;
     private readonly ConnectionTable _connections;
+    private readonly HboneIo? _io;
 
     /// <summary>Creates the proxy.</summary>
-    public UncapturedProxy(IMeshSnapshotProvider mesh, ISocketConnector connector, UnredirectedPlaintext plaintext, ConnectionTable connections)
+    public UncapturedProxy(IMeshSnapshotProvider mesh, ISocketConnector connector, UnredirectedPlaintext plaintext, ConnectionTable connections, HboneIo? io)
     {
         _mesh = mesh;
         _connector = connector;
         _plaintext = plaintext;
         _connections = connections;
+        _io = io;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -74,7 +76,7 @@ internal sealed class UncapturedProxy
         {
             using var server = await _connector.ConnectAsync(endpoint, captured.Source.Address, limit.Token).ConfigureAwait(false);
             limit.Lift();
-            var relayed = await Relay.RunAsync(captured.Client, server, connection.Bytes, connection.Ended).ConfigureAwait(false);
+            var relayed = await Relay.RunAsync(captured.Client, server, connection.Bytes, _io, connection.Ended).ConfigureAwait(false);
             return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
         }
         catch (OperationCanceledException) when (connection.EndedBy != ConnectionEnd.None)

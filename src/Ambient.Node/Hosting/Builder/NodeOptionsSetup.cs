@@ -14,6 +14,7 @@ internal sealed class NodeOptionsSetup(IOptions<AmbientMeshOptions> mesh, IConfi
         var section = SectionOf("Ztunnel");
         options.Host = HostOf(mesh.Value, section);
         options.Mode = section.Mode ?? options.Mode;
+        options.WorkerThreads = section.WorkerThreads ?? options.WorkerThreads;
     }
 
     /// <inheritdoc/>

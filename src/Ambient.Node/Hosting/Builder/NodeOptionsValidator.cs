@@ -1,3 +1,4 @@
+using Ambient.Hbone.Sockets;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Membership;
 using Microsoft.Extensions.Options;
@@ -17,6 +18,12 @@ internal sealed class NodeOptionsValidator(IServiceProvider services) : IValidat
         }
 
         ValidateLimits(errors, options.MaxConnections, options.MaxConnectionsPerPeer);
+
+        if (options.WorkerThreads is < 1 or > HboneIo.MaxThreads)
+        {
+            errors.Add($"WorkerThreads: {options.WorkerThreads} is not a number of threads from 1 to {HboneIo.MaxThreads}");
+        }
+
         if (options is { Proxy: false, AnswersNames: false })
         {
             errors.Add("Proxy: without proxy and DNS there is nothing to do");

@@ -8,6 +8,9 @@ internal sealed class NodeSection
     /// <summary>How a ztunnel catches connections.</summary>
     public ZtunnelMode? Mode { get; set; }
 
+    /// <summary>Threads that move a ztunnel's bytes.</summary>
+    public int? WorkerThreads { get; set; }
+
     /// <summary>Name of the Gateway that a waypoint serves.</summary>
     public string? GatewayName { get; set; }
 

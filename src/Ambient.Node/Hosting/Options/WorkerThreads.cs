@@ -1,4 +1,5 @@
 using System.Globalization;
+using Ambient.Hbone.Sockets;
 
 namespace Ambient.Node.Hosting.Options;
 
@@ -6,7 +7,7 @@ namespace Ambient.Node.Hosting.Options;
 internal static class WorkerThreads
 {
     /// <summary>More than that are of no use to anybody, and a typing error.</summary>
-    public const int Most = 1024;
+    public const int Most = HboneIo.MaxThreads;
 
     /// <summary>
     /// The rule: what was asked for; else the larger of limit and request where a limit is set; else the largest of a quarter of the

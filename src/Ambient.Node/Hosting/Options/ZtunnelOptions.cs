@@ -106,7 +106,7 @@ public sealed class ZtunnelOptions
     public string? PreferredServiceNamespace { get; set; }
 
     /// <summary>
-    /// Threads that move bytes, at least 1 (<c>ZTUNNEL_WORKER_THREADS</c>, <c>ZTUNNEL_RESOURCE_CPU_LIMIT</c>). Default: the larger of two and a
+    /// Threads that move bytes, 1 to 1,024 (<c>ZTUNNEL_WORKER_THREADS</c>, <c>ZTUNNEL_RESOURCE_CPU_LIMIT</c>). Default: the larger of two and a
     /// quarter of the processors. A connection stays on one thread: fewer than connections want processors make it wait, more cost memory.
     /// </summary>
     public int WorkerThreads { get; set; } = Options.WorkerThreads.Choose(null, Environment.ProcessorCount, 0, 0);

@@ -88,7 +88,7 @@ internal sealed class HostProgram<TOptions>
         using var shutdown = new Shutdown(host.TerminationDeadline, time, logger);
         shutdown.ListenToSignals();
         HostProgramLog.Starting(logger, Name, HostVersion.Text, PurposeOf(options), descriptors?.ToString(CultureInfo.InvariantCulture) ?? "unknown");
-        HostProgramLog.Tls(logger, HboneIo.Tls);
+        HostProgramLog.Tls(logger, HboneTls.Description);
         // Writing JSON costs the better part of a megabyte, which a ztunnel at rest would keep.
         if (SettingsOf is { } settings && logger.IsEnabled(LogLevel.Debug))
         {

@@ -43,7 +43,7 @@ internal static class HostVariables
             variables.Fail($"TRUST_DOMAIN: \"{trustDomain}\" is no trust domain (a-z, 0-9, '.', '-', '_')");
         }
 
-        // Read again, by itself, where TLS is done (HboneIo.Tls): here it is checked and told.
+        // Read again, by itself, where TLS is done (HboneTls.Description): here it is checked and told.
         _ = variables.Choice(
             "AMBIENT_TLS", "auto", "who does the TLS of the mesh: openssl (called directly), managed (SslStream), or auto", ("auto", 0), ("openssl", 0), ("managed", 0));
         var cluster = variables.Text("CLUSTER_ID", "Kubernetes", "name of the cluster")!;

@@ -1,5 +1,6 @@
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Capture.Dns;
@@ -19,6 +20,9 @@ namespace Ambient.Node.Hosting.Ztunnel;
 /// <summary>What the engines of all workloads of a node have in common.</summary>
 internal sealed record EngineParts
 {
+    /// <summary>The threads that move the bytes.</summary>
+    public required HboneIo Io { get; init; }
+
     /// <summary>Settings.</summary>
     public required ZtunnelOptions Options { get; init; }
 
@@ -77,19 +81,19 @@ internal sealed record EngineParts
     public required NodeBudgets Budgets { get; init; }
 
     /// <summary>Makes sockets, in a network or in the process's own.</summary>
-    public NodeSockets NewSockets(PodNamespace? network = null) => new(HboneOptions.OfSockets(Options, Budgets.Plain), Loggers.CreateLogger("Sockets"), network);
+    public NodeSockets NewSockets(PodNamespace? network = null) => new(HboneOptions.OfSockets(Options, Budgets.Plain, Io), Loggers.CreateLogger("Sockets"), network);
 
     /// <summary>Makes the pool of tunnels that are dialled from a network.</summary>
-    public HboneClient NewTunnels(NodeSockets sockets) => new(HboneOptions.OfClient(Options, sockets, Revocation), Svids, Time);
+    public HboneClient NewTunnels(NodeSockets sockets) => new(HboneOptions.OfClient(Options, sockets, Revocation, Io), Svids, Time);
 
     /// <summary>Makes the engine for what workloads call.</summary>
     public OutboundProxy NewOutbound(HboneClient tunnels, NodeSockets sockets, TakePlaintext? takePlaintext = null) => new(
-        Mesh, tunnels, sockets.Dialer, Connections, Reserved, Time, takePlaintext, Options.ResponseBaggage, OnDemandNames, Demand, Options.Host.Network);
+        Mesh, tunnels, sockets.Dialer, Connections, Reserved, Time, takePlaintext, Options.ResponseBaggage, OnDemandNames, Demand, Options.Host.Network, Io);
 
     /// <summary>Makes the engine for plaintext to workloads.</summary>
     public PlaintextProxy NewPlaintext(Delivery delivery) => new(Mesh, delivery, Connections, Reserved, Authorizer, InboundOptions, Demand);
 
     /// <summary>Makes what listens for tunnels to workloads, and carries them.</summary>
     public HboneListeners NewHbone(Delivery delivery) => new(
-        Options, Budgets.Hbone, Svids, Revocation, new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, InboundOptions, Time, Demand), Log, Metrics, Time);
+        Options, Io, Budgets.Hbone, Svids, Revocation, new InboundProxy(Mesh, delivery, Connections, Reserved, Authorizer, InboundOptions, Time, Demand), Log, Metrics, Time);
 }

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Hbone.Admission;
+using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Node.Connections;
 using Ambient.Node.Hosting.Options;
@@ -14,6 +15,7 @@ namespace Ambient.Node.Hosting.Ztunnel;
 internal sealed class HboneListeners
 {
     private readonly ZtunnelOptions _options;
+    private readonly HboneIo _io;
     private readonly ConnectionBudget _budget;
     private readonly ISvidSource _svids;
     private readonly PeerRevocation? _revocation;
@@ -27,9 +29,11 @@ internal sealed class HboneListeners
 
     /// <summary>Creates the factory.</summary>
     public HboneListeners(
-        ZtunnelOptions options, ConnectionBudget budget, ISvidSource svids, PeerRevocation? revocation, InboundProxy inbound, ConnectionLog log, TcpMetrics metrics, TimeProvider time)
+        ZtunnelOptions options, HboneIo io, ConnectionBudget budget, ISvidSource svids, PeerRevocation? revocation, InboundProxy inbound, ConnectionLog log, TcpMetrics metrics,
+        TimeProvider time)
     {
         _options = options;
+        _io = io;
         _budget = budget;
         _svids = svids;
         _revocation = revocation;
@@ -50,6 +54,7 @@ internal sealed class HboneListeners
             StreamWindowSize = _options.StreamWindowSize,
             ConnectionWindowSize = _options.ConnectionWindowSize,
             MaxFrameSize = _options.FrameSize,
+            Io = _io,
             Revocation = _revocation,
             Budget = _budget,
             HandshakeFailed = failure => _log.Failed(failure.RemoteEndPoint, failure.LocalEndPoint, TrafficDirection.Inbound, $"tls handshake error: {failure.Reason}"),

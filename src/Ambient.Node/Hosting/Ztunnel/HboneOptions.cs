@@ -11,20 +11,22 @@ namespace Ambient.Node.Hosting.Ztunnel;
 internal static class HboneOptions
 {
     /// <summary>How tunnels are dialled.</summary>
-    public static HboneClientOptions OfClient(ZtunnelOptions options, NodeSockets sockets, PeerRevocation? revocation) => new()
+    public static HboneClientOptions OfClient(ZtunnelOptions options, NodeSockets sockets, PeerRevocation? revocation, HboneIo io) => new()
     {
         StreamWindowSize = options.StreamWindowSize,
         ConnectionWindowSize = options.ConnectionWindowSize,
         MaxFrameSize = options.FrameSize,
         MaxStreamsPerConnection = options.PoolMaxStreams,
         UnusedReleaseTimeout = options.PoolUnusedReleaseTimeout,
+        Io = io,
         Connector = sockets.Dialer,
         Revocation = revocation,
     };
 
     /// <summary>How sockets are made.</summary>
-    public static NodeSocketOptions OfSockets(ZtunnelOptions options, ConnectionBudget budget) => new()
+    public static NodeSocketOptions OfSockets(ZtunnelOptions options, ConnectionBudget budget, HboneIo io) => new()
     {
+        Io = io,
         Budget = budget,
         PacketMark = options.PacketMark,
         ReusePort = options.Mode == ZtunnelMode.Shared && options.InPodPortReuse,

@@ -25,7 +25,7 @@ internal static class LoopbackEngines
             Sockets = sockets,
             Socks5 = new Socks5Proxy(new LoopbackHostResolver(parts.Mesh, parts.NameRules), parts.Log, parts.Time),
             Outbound = parts.NewOutbound(tunnels, sockets, unredirected.TryTake),
-            Uncaptured = new UncapturedProxy(parts.Mesh, sockets.Dialer, unredirected, parts.Connections),
+            Uncaptured = new UncapturedProxy(parts.Mesh, sockets.Dialer, unredirected, parts.Connections, parts.Io),
             Hbone = parts.NewHbone(delivery).Create,
             Connections = parts.Connections,
             Metrics = parts.Metrics,

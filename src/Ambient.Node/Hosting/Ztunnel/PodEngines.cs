@@ -61,7 +61,7 @@ internal sealed class PodEngines(EngineParts parts)
     public SelfListener CreateSelf(LocalWorkload self)
     {
         var sockets = new NodeSockets(
-            new NodeSocketOptions { OriginalSource = OriginalSource.Off, IPv6Enabled = parts.Options.Host.IPv6Enabled }, parts.Loggers.CreateLogger("Sockets"));
+            new NodeSocketOptions { Io = parts.Io, OriginalSource = OriginalSource.Off, IPv6Enabled = parts.Options.Host.IPv6Enabled }, parts.Loggers.CreateLogger("Sockets"));
         return new SelfListener(parts.NewHbone(new Delivery(sockets, parts.Time)), sockets, self);
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
+using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Admin.Server;
 using Ambient.Node.Authorities;
@@ -182,8 +183,11 @@ internal sealed class ZtunnelHost : IHostedProxy
         var names = new NameRules(
             host.ClusterDomain, options.Mode == ZtunnelMode.Dedicated ? resolver.Search : null, options.PreferredServiceNamespace, host.IPv6Enabled, host.Manifests is not null);
         var dnsReady = options.AnswersNames ? _readiness.Require("dns proxy") : null;
+        var io = new HboneIo(options.WorkerThreads);
+        OwnSync(io);
         var parts = new EngineParts
         {
+            Io = io,
             Options = options,
             Mesh = store,
             Demand = demand,

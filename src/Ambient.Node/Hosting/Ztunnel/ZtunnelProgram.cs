@@ -1,4 +1,3 @@
-using Ambient.Hbone;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Process;
 using Ambient.Node.Hosting.Variables;
@@ -18,10 +17,7 @@ public static class ZtunnelProgram
         SettingsOf = ZtunnelOptionsDump.Line,
         NeedsMachineRoots = static options => options.Host.UsesMachineRoots,
         Start = static async (options, loggers, shutdown, time) =>
-        {
-            HboneIo.Threads = options.WorkerThreads;
-            return await ZtunnelHost.StartAsync(options, loggers, shutdown, time, shutdown.Draining).ConfigureAwait(false);
-        },
+            await ZtunnelHost.StartAsync(options, loggers, shutdown, time, shutdown.Draining).ConfigureAwait(false),
     };
 
     /// <summary>Runs the process.</summary>

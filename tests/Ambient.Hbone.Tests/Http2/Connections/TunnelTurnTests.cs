@@ -181,7 +181,7 @@ public sealed class TunnelTurnTests
         {
             _client = TcpPeer.Connect(_listener.EndPoint);
             _server = _listener.Accept();
-            _channel = new SocketChannel(_server);
+            _channel = new SocketChannel(_server, HboneIo.Default.NextLoop());
         }
 
         public async ValueTask EnterAsync()
