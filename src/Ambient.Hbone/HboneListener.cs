@@ -269,7 +269,8 @@ public sealed class HboneListener : IAsyncDisposable
         var failed = true;
         try
         {
-            var done = await TlsHandshake.AsServerAsync(new SocketChannel(socket, _io.NextLoop()), svid, _options.Revocation, turns, _limits, _options.Tls, _time, _serving.Token).ConfigureAwait(false);
+            var accepted = _options.AcceptedPeers?.Invoke(svid.Id) ?? SpiffeIdMatcher.MemberOf(TrustDomain.Parse(svid.Id.TrustDomain));
+            var done = await TlsHandshake.AsServerAsync(new SocketChannel(socket, _io.NextLoop()), svid, accepted, _options.Revocation, turns, _limits, _options.Tls, _time, _serving.Token).ConfigureAwait(false);
             failed = false;
             return done;
         }

@@ -66,6 +66,12 @@ public sealed class HboneServerOptions
     /// <summary>Who does TLS.</summary>
     internal TlsEngine Tls { get; set; } = TlsEngine.Default;
 
+    /// <summary>
+    /// Which clients are accepted, asked at each handshake with the identity that we present to the client. Null, the default: every member of
+    /// that identity's own trust domain. Must not throw.
+    /// </summary>
+    public Func<SpiffeId, SpiffeIdMatcher>? AcceptedPeers { get; set; }
+
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">One or more values are out of range; the message names each.</exception>
     public void Validate()

@@ -17,7 +17,7 @@ internal sealed class HbonePair : IAsyncDisposable
 
     public TestAuthority Authority { get; } = new();
 
-    public SpiffeId ClientId { get; } = SpiffeId.ForServiceAccount("cluster.local", "default", "sleep");
+    public SpiffeId ClientId { get; init; } = SpiffeId.ForServiceAccount("cluster.local", "default", "sleep");
 
     public SpiffeId ServerId { get; } = SpiffeId.ForServiceAccount("cluster.local", "default", "server");
 

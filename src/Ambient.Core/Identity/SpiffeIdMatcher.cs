@@ -25,6 +25,9 @@ public abstract class SpiffeIdMatcher
     /// <summary>Accepts every ID of a trust domain.</summary>
     public static SpiffeIdMatcher MemberOf(TrustDomain trustDomain) => new MemberOfMatcher(trustDomain);
 
+    /// <summary>Accepts every ID of any of the trust domains.</summary>
+    public static SpiffeIdMatcher MemberOf(ImmutableArray<TrustDomain> trustDomains) => new MemberOfAnyMatcher(trustDomains.IsDefault ? [] : trustDomains);
+
     /// <summary>Whether an ID is accepted.</summary>
     public abstract bool Matches(SpiffeId id);
 
@@ -67,5 +70,23 @@ public abstract class SpiffeIdMatcher
         public override bool Matches(SpiffeId id) => id.IsMemberOf(trustDomain);
 
         public override string ToString() => $"any member of trust domain {trustDomain.Name}";
+    }
+
+    private sealed class MemberOfAnyMatcher(ImmutableArray<TrustDomain> trustDomains) : SpiffeIdMatcher
+    {
+        public override bool Matches(SpiffeId id)
+        {
+            foreach (var trustDomain in trustDomains)
+            {
+                if (id.IsMemberOf(trustDomain))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+
+        public override string ToString() => $"any member of the trust domains {string.Join(", ", trustDomains.Select(trustDomain => trustDomain.Name))}";
     }
 }

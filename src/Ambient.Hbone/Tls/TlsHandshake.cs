@@ -35,9 +35,10 @@ internal static class TlsHandshake
         return RunAsync(engine, new(channel, svid, IsServer: false, check, Turns: null, limits), time, cancellationToken);
     }
 
-    /// <summary>The server's side: any peer of our own trust domain.</summary>
+    /// <summary>The server's side.</summary>
     /// <param name="channel">What the bytes travel on; owned from here.</param>
     /// <param name="svid">What we present.</param>
+    /// <param name="accepted">Which clients are let in.</param>
     /// <param name="revocation">Who is revoked; null: nobody is asked.</param>
     /// <param name="turns">When it may compute.</param>
     /// <param name="limits">What the client may make it cost.</param>
@@ -47,6 +48,7 @@ internal static class TlsHandshake
     public static Task<(TlsTransport Transport, SpiffeId Peer)> AsServerAsync(
         IByteChannel channel,
         X509Svid svid,
+        SpiffeIdMatcher accepted,
         PeerRevocation? revocation,
         HandshakeTurns turns,
         HandshakeLimits limits,
@@ -54,7 +56,7 @@ internal static class TlsHandshake
         TimeProvider time,
         CancellationToken cancellationToken)
     {
-        var check = new PeerCheck(svid.Roots, PeerRole.Client, SpiffeIdMatcher.MemberOf(TrustDomain.Parse(svid.Id.TrustDomain)), revocation, limits, time);
+        var check = new PeerCheck(svid.Roots, PeerRole.Client, accepted, revocation, limits, time);
         return RunAsync(engine, new(channel, svid, IsServer: true, check, turns, limits), time, cancellationToken);
     }
 

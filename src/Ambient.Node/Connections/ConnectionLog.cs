@@ -15,10 +15,14 @@ internal sealed class ConnectionLog
 
     private readonly HostLoggerFactory _loggers;
     private readonly ILogger _level;
+    private readonly Func<bool>? _isOn;
 
     /// <summary>Creates the log.</summary>
-    public ConnectionLog(HostLoggerFactory loggers)
+    /// <param name="loggers">Where lines go.</param>
+    /// <param name="isOn">Whether the mesh wants them, asked for each line; null: it always does, as at a ztunnel.</param>
+    public ConnectionLog(HostLoggerFactory loggers, Func<bool>? isOn = null)
     {
+        _isOn = isOn;
         ArgumentNullException.ThrowIfNull(loggers);
         _loggers = loggers;
         _level = loggers.CreateLogger(Target);
@@ -27,7 +31,7 @@ internal sealed class ConnectionLog
     /// <summary>A connection begins (debug level).</summary>
     public void Opened(ConnectionParties parties)
     {
-        if (_level.IsEnabled(LogLevel.Debug))
+        if (_level.IsEnabled(LogLevel.Debug) && _isOn?.Invoke() != false)
         {
             var line = Begin(LogLevel.Debug, "connection opened");
             line.Parties(parties);
@@ -44,7 +48,7 @@ internal sealed class ConnectionLog
     public void Completed(ConnectionParties parties, long sent, long received, TimeSpan duration, string? error)
     {
         var level = error is null ? LogLevel.Information : LogLevel.Error;
-        if (!_level.IsEnabled(level))
+        if (!_level.IsEnabled(level) || _isOn?.Invoke() == false)
         {
             return;
         }

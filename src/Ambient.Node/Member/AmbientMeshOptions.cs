@@ -48,6 +48,9 @@ public sealed class AmbientMeshOptions
     /// <summary>Trust domain. Default <c>cluster.local</c>.</summary>
     public string TrustDomain { get; set; } = "cluster.local";
 
+    /// <summary>Trust domains whose identities count as the mesh's own. Default none; a MeshConfig in the folder goes before it.</summary>
+    public IList<string> TrustDomainAliases { get; } = [];
+
     /// <summary>
     /// Ports that the application answers inside the mesh besides the target ports of its services, from 1 to 65535: for a pod that is
     /// called by its address and has no service. Default none. Callers of any other port are refused, whatever policies say.
@@ -107,7 +110,7 @@ public sealed class AmbientMeshOptions
     /// <summary>What membership of the mesh takes of these settings. What cannot be read is left out: the validator says so.</summary>
     internal MeshRuntimeOptions ToMeshRuntime() => new()
     {
-        Discovery = new DiscoveryOptions
+        Discovery = new DiscoveryOptions(TrustDomainAliases)
         {
             ManifestsFolder = Manifests,
             LocalConfigPath = LocalConfig,

@@ -10,6 +10,9 @@ internal sealed class MemberPolicyView(IMeshSnapshotProvider meshes, LocalWorklo
 {
     private volatile Compiled? _last;
 
+    /// <summary>What is done to paths before policies look at them.</summary>
+    public PathNormalization PathNormalization => meshes.Current.Requests.PathNormalization;
+
     /// <summary>The policies; null while the mesh does not know the workload, which lets nobody in.</summary>
     public MemberPolicies? Current
     {

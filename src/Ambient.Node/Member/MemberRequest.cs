@@ -34,7 +34,7 @@ internal sealed class MemberRequest : IConnectionGround
         _host = http.Request.Headers.Host.ToString();
         _decodedPath = http.Request.Path.Value ?? "";
         var target = http.Features.Get<IHttpRequestFeature>()?.RawTarget;
-        if (RequestPath.TryParse(string.IsNullOrEmpty(target) ? _decodedPath : target, out var path))
+        if (RequestPath.TryParse(string.IsNullOrEmpty(target) ? _decodedPath : target, out var path, policies.PathNormalization))
         {
             _path = path.Path;
         }

@@ -59,7 +59,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         Self = LocalWorkload.ByPod(_store, _options.Namespace ?? "", _options.Pod ?? "", time);
         Connector = new OwnAddressConnector(SocketConnector.Default, Self);
         Policies = new MemberPolicyView(_store, Self);
-        Connections = new ConnectionTable(new ConnectionLog(HostLoggerFactory.Over(loggers, time)), null, null, time);
+        Connections = new ConnectionTable(new ConnectionLog(HostLoggerFactory.Over(loggers, time), () => _store!.Current.Requests.LogsAccess), null, null, time);
         _watch = new PolicyWatch(_store, Connections, _logger);
     }
 
@@ -112,6 +112,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
             new HboneServerOptions
             {
                 Revocation = _runtime!.Revocation,
+                AcceptedPeers = _runtime.AcceptedPeers,
                 HandshakeFailed = failure => LogHandshakeFailed(_logger, failure.RemoteEndPoint, failure.Reason),
                 Budget = AdmissionLog.Budget(
                     "HBONE",

@@ -45,6 +45,16 @@ internal sealed class MeshRuntime : IAsyncDisposable
     /// <summary>Whether anything brings what requests are routed and authorized by: Gateways, routes and layer 7 policies.</summary>
     public bool BringsRequests => _options.BringsRequests;
 
+    /// <summary>
+    /// Which peers a waypoint or member accepts: those of its own trust domain and of the mesh's aliases of it. A ztunnel accepts none but its own.
+    /// </summary>
+    public SpiffeIdMatcher AcceptedPeers(SpiffeId self)
+    {
+        ArgumentNullException.ThrowIfNull(self);
+        var aliases = Mesh.Current.Requests.TrustDomainAliases;
+        return SpiffeIdMatcher.MemberOf([TrustDomain.Parse(self.TrustDomain), .. (aliases.IsEmpty ? _options.Discovery.TrustDomainAliases : aliases).Select(TrustDomain.Parse)]);
+    }
+
     /// <summary>Puts it together. Nothing is read or asked for before <see cref="StartAsync"/>, but for the embedded authority's folder and the revocation file.</summary>
     /// <param name="options">From where.</param>
     /// <param name="store">Filled by the source; null: a new one.</param>

@@ -55,6 +55,11 @@ internal sealed record MeshRuntimeOptions
             errors.Add($"TrustDomain (TRUST_DOMAIN): \"{Discovery.TrustDomain}\" is not a trust domain (a-z, 0-9, '.', '-', '_')");
         }
 
+        foreach (var alias in Discovery.TrustDomainAliases.Where(alias => !TrustDomain.TryParse(alias, out _)))
+        {
+            errors.Add($"TrustDomainAliases: \"{alias}\" is not a trust domain (a-z, 0-9, '.', '-', '_')");
+        }
+
         return errors;
     }
 

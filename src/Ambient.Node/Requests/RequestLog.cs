@@ -48,7 +48,7 @@ internal sealed partial class RequestLog
         var summary = Summarize(exchange);
         _metrics.Count(summary);
         var level = exchange.Error is null ? LogLevel.Information : LogLevel.Error;
-        if (_access.IsEnabled(level))
+        if (_access.IsEnabled(level) && exchange.Arrival.Place?.Mesh.Requests.LogsAccess != false)
         {
             Write(exchange, summary, level);
         }

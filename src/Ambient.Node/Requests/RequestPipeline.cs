@@ -66,7 +66,7 @@ internal sealed class RequestPipeline(
         }
 
         var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
-        if (!RequestPath.TryParse(target, out exchange.Path))
+        if (!RequestPath.TryParse(target, out exchange.Path, place.Mesh.Requests.PathNormalization))
         {
             exchange.Error = "the target has no path, or characters that no path has";
             return ReplyAsync(exchange, StatusCodes.Status404NotFound, "", ResponseFlags.NoRouteFound);

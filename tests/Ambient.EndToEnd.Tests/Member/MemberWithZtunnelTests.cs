@@ -90,6 +90,48 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task MeshConfigOfTheFolder_HoldsAtAMemberAndBehindAZtunnel()
+    {
+        var sleep = _cluster.AddDeployment("sleep", "sleep", "node-a", "sleep");
+        var web = _cluster.AddDeployment("web", "web", "node-a", "web");
+        _cluster.AddDeployment("shop", "shop", "node-a", "shop", Native);
+        _cluster.AddService("shop", "shop");
+        _cluster.AddService("web", "web");
+        _cluster.Apply("policy", DenyAdmin("/admin"));
+        _cluster.Apply("mesh", MeshConfig("pathNormalization: {normalization: MERGE_SLASHES}"));
+        await _cluster.StartAppAsync("web", web);
+        await StartMemberAsync("shop-0", app => app.MapFallback(() => "shop"));
+        await _cluster.StartZtunnelAsync("node-a");
+        using var client = LocalCluster.ClientOf(sleep);
+
+        Assert.Equal("shop", await client.GetStringAsync(new Uri("http://shop:9080//page")));
+        using var denied = await client.GetAsync(new Uri("http://shop:9080//admin"));
+        Assert.Equal(HttpStatusCode.Forbidden, denied.StatusCode);
+
+        // A namespace becomes the root namespace: its policies hold everywhere, at either kind of node.
+        _cluster.Apply("deny", "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: nobody, namespace: policies}\nspec: {}\n");
+        Assert.Equal("web", await client.GetStringAsync(new Uri("http://web:9080/")));
+        _cluster.Apply("mesh", MeshConfig("rootNamespace: policies"));
+        foreach (var service in new[] { "web", "shop" })
+        {
+            await LocalCluster.EventuallyAsync(
+                async () =>
+                {
+                    try
+                    {
+                        await client.GetStringAsync(new Uri($"http://{service}:9080/"));
+                        return false;
+                    }
+                    catch (HttpRequestException)
+                    {
+                        return true;
+                    }
+                },
+                () => $"{service} still answers");
+        }
+    }
+
+    [Fact]
     public async Task Member_PolicyOfPathsByItsLabels_AnswersTheRequestWith403AndEndsAStream()
     {
         _cluster.AddDeployment("caller", "caller", "node-a", "caller", Native);
@@ -221,6 +263,9 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
         _members.Add(app);
         return app;
     }
+
+    private static string MeshConfig(string config) =>
+        $"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata:\n  mesh: |\n    {config}\n";
 
     private static string DenyAdmin(string path) => $"""
         apiVersion: security.istio.io/v1

@@ -42,6 +42,21 @@ public sealed class HandshakeTests
     }
 
     [Fact]
+    public async Task Server_AcceptedPeers_AreAskedAtEachHandshake()
+    {
+        await using var pair = new HbonePair { ClientId = SpiffeId.ForServiceAccount("old.example", "default", "sleep") };
+        var accepted = SpiffeIdMatcher.MemberOf([TrustDomain.Parse("cluster.local")]);
+        pair.ServerOptions.AcceptedPeers = self => self.Equals(pair.ServerId) ? accepted : throw new InvalidOperationException($"{self}");
+        pair.Start(Echo.HandleAsync);
+
+        await Assert.ThrowsAsync<HboneException>(() => pair.ConnectAsync());
+        Assert.Contains("accepted here is any member of the trust domains cluster.local", (await pair.FirstFailure.Task.WaitAsync(HbonePair.Patience)).Reason, StringComparison.Ordinal);
+
+        accepted = SpiffeIdMatcher.MemberOf([TrustDomain.Parse("cluster.local"), TrustDomain.Parse("old.example")]);
+        await using var tunnel = await pair.ConnectAsync();
+    }
+
+    [Fact]
     public async Task Client_ServerIsNotAmongTheAccepted_FailsAndSaysWhoItIs()
     {
         await using var pair = new HbonePair().Start(Echo.HandleAsync);

@@ -43,6 +43,22 @@ public sealed class GatewayServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task MeshConfig_SaysHowPathsAreReadAndWhetherRequestsAreLogged()
+    {
+        _mesh.AddService("web", waypoint: null);
+        var pod = await _mesh.AddPodAsync("web-0", "web", "web");
+        Route("/page", "web");
+        _mesh.Configure(requests => requests with { PathNormalization = PathNormalization.DecodeAndMergeSlashes, LogsAccess = false });
+        var client = await StartAsync(s_http);
+        Assert.Equal("hello from web-0", await client.GetStringAsync(new Uri($"{client.BaseAddress!.GetLeftPart(UriPartial.Authority)}//page%2fx")));
+        Assert.Equal("/page/x", Assert.Single(pod.Requests).Target);
+        _mesh.Configure(requests => requests with { LogsAccess = true });
+        await client.GetStringAsync(new Uri("/page/y", UriKind.Relative));
+        await _mesh.LoggedAsync("/page/y");
+        Assert.DoesNotContain("/page/x", _mesh.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Get_UnmatchedPath_Is404WithoutABody()
     {
         _mesh.AddService("web", waypoint: null);

@@ -53,6 +53,22 @@ public sealed class ProxyConfigTests : IDisposable
         Assert.Empty(variable.Errors);
     }
 
+    [Fact]
+    public void MeshConfiguration_OfThePod_SaysWhatEveryNodeOfTheMeshDoes()
+    {
+        File.WriteAllText(MeshFile, "trustDomain: prod.example\ntrustDomainAliases: [old.example]\nrootNamespace: policies\naccessLogFile: \"\"\npathNormalization: {normalization: MERGE_SLASHES}\nofALaterVersion: 1\n");
+        var options = Read(new()).Options.Host;
+        Assert.Equal(("prod.example", "policies"), (options.TrustDomain, options.RootNamespace));
+        var discovery = options.ToDiscoveryOptions();
+        Assert.Equal(["old.example"], discovery.TrustDomainAliases);
+        Assert.Equal((Ambient.Mesh.PathNormalization.MergeSlashes, false), (discovery.PathNormalization, discovery.LogsAccess));
+
+        // Variables go before it; what is wrong is named.
+        Assert.Equal("own.example", Read(new() { ["TRUST_DOMAIN"] = "own.example" }).Options.Host.TrustDomain);
+        File.WriteAllText(MeshFile, "trustDomainAliases: [\"*\"]\n");
+        Assert.Contains("trustDomainAliases[0]: \"*\" is not a trust domain", Assert.Single(Read(new()).Errors), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("# nothing\n")]

@@ -4,6 +4,7 @@ using System.Net.WebSockets;
 using System.Text;
 using Ambient.Hbone;
 using Ambient.Hbone.Connect;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Tests.Requests;
 using Microsoft.AspNetCore.Builder;
@@ -98,6 +99,64 @@ public sealed class WaypointServerTests : IAsyncLifetime
         Assert.Contains("istio_requests_total{reporter=\"waypoint\"", _mesh.Scrape, StringComparison.Ordinal);
         Assert.Contains("response_code=\"403\"", _mesh.Scrape, StringComparison.Ordinal);
         Assert.Contains("destination_service=\"a.app.svc.cluster.local\"", _mesh.Scrape, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task TrustDomainAlias_IsLetIn_AndCountsInPolicies()
+    {
+        var service = _mesh.AddService("a");
+        await _mesh.AddPodAsync("a-0", "a", "a");
+        _mesh.SetPolicy("viewer", "a", ["cluster.local/ns/app/sa/sleep"], []);
+        await _mesh.StartWaypointAsync();
+        var sleep = _mesh.ThroughWaypoint(SpiffeId.ForServiceAccount("old.example", "app", "sleep"), service);
+        await Assert.ThrowsAsync<HttpRequestException>(() => sleep.GetAsync(new Uri("/", UriKind.Relative)));
+        await _mesh.LoggedAsync("old.example");
+
+        _mesh.Configure(requests => requests with { TrustDomainAliases = ["old.example"] });
+        Assert.Equal("hello from a-0", await sleep.GetStringAsync(new Uri("/", UriKind.Relative)));
+        using var stranger = await _mesh.ThroughWaypoint(SpiffeId.ForServiceAccount("old.example", "app", "stranger"), service).GetAsync(new Uri("/", UriKind.Relative));
+        await AssertDeniedAsync(stranger);
+    }
+
+    [Fact]
+    public async Task AccessLog_IsWrittenWhereTheMeshConfigWantsIt()
+    {
+        var service = _mesh.AddService("a");
+        await _mesh.AddPodAsync("a-0", "a", "a");
+        _mesh.Configure(requests => requests with { LogsAccess = false });
+        await _mesh.StartWaypointAsync();
+        var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service);
+        await client.GetStringAsync(new Uri("/silent", UriKind.Relative));
+        _mesh.Configure(requests => requests with { LogsAccess = true });
+        await client.GetStringAsync(new Uri("/spoken", UriKind.Relative));
+
+        await _mesh.LoggedAsync("path=\"/spoken\"");
+        Assert.DoesNotContain("/silent", _mesh.Log, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(PathNormalization.Base, HttpStatusCode.OK, "//admin")]
+    [InlineData(PathNormalization.MergeSlashes, HttpStatusCode.Forbidden, null)]
+    public async Task Path_IsJudgedAndSentAsTheMeshConfigSays(PathNormalization normalization, HttpStatusCode status, string? sent)
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        _mesh.Configure(requests => requests with
+        {
+            PathNormalization = normalization,
+            AuthorizationPolicies = requests.AuthorizationPolicies.SetItem("app/admin", new RequestAuthorizationPolicy
+            {
+                Name = "admin",
+                Namespace = "app",
+                Action = PolicyAction.Deny,
+                Targets = [new ObjectReference("", "Service", "app", "a")],
+                Rules = [new RequestRule { To = [new RequestOperation { Paths = new ValueMatch(["/admin"], []) }] }],
+            }),
+        });
+        await _mesh.StartWaypointAsync();
+        using var response = await _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service).GetAsync(new Uri($"http://a:80//admin"));
+        Assert.Equal(status, response.StatusCode);
+        Assert.Equal(sent, pod.Requests.SingleOrDefault()?.Target);
     }
 
     [Fact]

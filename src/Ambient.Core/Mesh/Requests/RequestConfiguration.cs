@@ -20,6 +20,12 @@ public sealed record RequestConfiguration
     /// <summary>Other trust domains whose identities count as the mesh's own in policies.</summary>
     public ImmutableArray<string> TrustDomainAliases { get; init; } = [];
 
+    /// <summary>What is done to the path of a request before anything looks at it. Default <see cref="Mesh.PathNormalization.Base"/>.</summary>
+    public PathNormalization PathNormalization { get; init; }
+
+    /// <summary>Whether waypoints, gateways and members write a line for each request and opaque connection. Default true.</summary>
+    public bool LogsAccess { get; init; } = true;
+
     /// <summary>Labels of each namespace, by its name.</summary>
     public ImmutableDictionary<string, ImmutableDictionary<string, string>> Namespaces { get; init; } =
         ImmutableDictionary<string, ImmutableDictionary<string, string>>.Empty;
@@ -70,6 +76,8 @@ public sealed record RequestConfiguration
             && RootNamespace == other.RootNamespace
             && TrustDomain == other.TrustDomain
             && ClusterDomain == other.ClusterDomain
+            && PathNormalization == other.PathNormalization
+            && LogsAccess == other.LogsAccess
             && StructuralEquality.Same(TrustDomainAliases, other.TrustDomainAliases)
             && StructuralEquality.Same(Namespaces, other.Namespaces, StructuralEquality.Same)
             && StructuralEquality.Same(Gateways, other.Gateways)

@@ -55,6 +55,9 @@ internal sealed class ManifestFolderSource : IMeshSource
             Network = options.Network,
             ClusterDomain = options.ClusterDomain,
             TrustDomain = options.TrustDomain,
+            TrustDomainAliases = [.. options.TrustDomainAliases],
+            PathNormalization = options.PathNormalization,
+            LogsAccess = options.LogsAccess,
             RootNamespace = options.RootNamespace,
             PodRange = options.PodRange,
             ServiceRange = options.ServiceRange,
@@ -133,6 +136,7 @@ internal sealed class ManifestFolderSource : IMeshSource
         }
 
         ReportFiles(load);
+        CheckTrustDomain(load);
         if (load.Errors.Count > 0)
         {
             Report(load.Errors);
@@ -170,6 +174,16 @@ internal sealed class ManifestFolderSource : IMeshSource
         }
 
         return true;
+    }
+
+    /// <summary>Certificates are of the trust domain that this node was started with: another one in the mesh would match nobody.</summary>
+    private void CheckTrustDomain(ManifestLoad load)
+    {
+        if (load.Objects.MeshConfigs.GetValueOrDefault($"{_translation.RootNamespace}/istio") is { TrustDomain: { } domain, AtTrustDomain: { } at }
+            && domain != _translation.TrustDomain)
+        {
+            load.Errors.Add(at with { Message = $"\"{domain}\" is not the trust domain of this node, {_translation.TrustDomain}; start it with that one (TRUST_DOMAIN)" });
+        }
     }
 
     /// <summary>What is not read, and what is read twice; each is said once.</summary>

@@ -114,7 +114,9 @@ internal sealed class ManifestReader
             return;
         }
 
-        var reader = ReaderOf(group, kind);
+        var reader = (group, kind) is ("", "ConfigMap") && MeshConfigReader.HasMeshConfig(fields.Node)
+            ? (Namespaced: true, Read: (meta, config) => MeshConfigReader.Read(meta, config, _unsupported))
+            : ReaderOf(group, kind);
         if (reader is null && schema is not { Use: FieldUse.NotSupported })
         {
             Skip(fields, group, kind);

@@ -60,13 +60,16 @@ internal sealed class KubernetesObjects
     /// <summary>Destination rules by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, DestinationRuleObject> DestinationRules { get; } = Sorted<DestinationRuleObject>();
 
+    /// <summary>MeshConfigs by <c>namespace/name</c> of their ConfigMaps.</summary>
+    public SortedDictionary<string, MeshConfigObject> MeshConfigs { get; } = Sorted<MeshConfigObject>();
+
     /// <summary>All of them.</summary>
     public IEnumerable<KubernetesObject> All =>
     [
         .. Namespaces.Values, .. Nodes.Values, .. Pods.Values, .. PodControllers.Values, .. Services.Values, .. ServiceAccounts.Values,
         .. EndpointSlices.Values, .. Endpoints.Values, .. ServiceEntries.Values, .. WorkloadEntries.Values, .. GatewayClasses.Values, .. Gateways.Values,
         .. HttpRoutes.Values, .. ReferenceGrants.Values, .. AuthorizationPolicies.Values, .. PeerAuthentications.Values,
-        .. BackendTlsPolicies.Values, .. DestinationRules.Values,
+        .. BackendTlsPolicies.Values, .. DestinationRules.Values, .. MeshConfigs.Values,
     ];
 
     /// <summary>Adds an object; the one of the same kind and key that is there already, or null when it was added.</summary>
@@ -90,6 +93,7 @@ internal sealed class KubernetesObjects
         PeerAuthenticationObject o => Add(PeerAuthentications, o),
         BackendTlsPolicyObject o => Add(BackendTlsPolicies, o),
         DestinationRuleObject o => Add(DestinationRules, o),
+        MeshConfigObject o => Add(MeshConfigs, o),
         _ => throw new ArgumentException($"no place for {added.Meta.Kind}", nameof(added)),
     };
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Mesh;
 using Ambient.Node.Discovery.Translation;
 
 namespace Ambient.Node.Discovery.Sources;
@@ -6,6 +7,11 @@ namespace Ambient.Node.Discovery.Sources;
 /// <summary>Where the mesh is read from, and what the source itself does not say. Exactly one source must be given.</summary>
 public sealed class DiscoveryOptions
 {
+    /// <summary>Options that name no source yet.</summary>
+    public DiscoveryOptions() => TrustDomainAliases = [];
+
+    internal DiscoveryOptions(IEnumerable<string> trustDomainAliases) => TrustDomainAliases = [.. trustDomainAliases];
+
     /// <summary>Folder of Kubernetes YAML, watched (<c>AMBIENT_MANIFESTS</c>); null when another source is used.</summary>
     public string? ManifestsFolder { get; set; }
 
@@ -26,6 +32,12 @@ public sealed class DiscoveryOptions
 
     /// <summary>Trust domain of the identities of workloads (<c>TRUST_DOMAIN</c>). Default <c>cluster.local</c>.</summary>
     public string TrustDomain { get; set; } = "cluster.local";
+
+    /// <summary>
+    /// Trust domains whose identities count as the mesh's own, in layer 7 policies and among peers of waypoints and members. Default none. A
+    /// MeshConfig in the folder goes before it.
+    /// </summary>
+    public IList<string> TrustDomainAliases { get; }
 
     /// <summary>Namespace whose policies hold for the whole mesh. Default <c>istio-system</c>.</summary>
     public string RootNamespace { get; set; } = "istio-system";
@@ -49,6 +61,12 @@ public sealed class DiscoveryOptions
     /// How often the folder is compared with what was read, for file systems that report no changes. Default 500 ms.
     /// </summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>What is done to paths before anything looks at them; a MeshConfig in the folder goes before it.</summary>
+    internal PathNormalization PathNormalization { get; set; }
+
+    /// <summary>Whether waypoints, gateways and members write an access log; a MeshConfig in the folder goes before it.</summary>
+    internal bool LogsAccess { get; set; } = true;
 
     /// <summary>A control plane; may be beside a local configuration, which is read first.</summary>
     internal XdsOptions? Xds { get; set; }

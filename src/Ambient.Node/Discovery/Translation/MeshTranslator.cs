@@ -21,6 +21,7 @@ internal sealed class MeshTranslator
     /// <summary>Translates, sharing with the translation before what follows from the same instances of objects.</summary>
     public MeshTranslation Next(KubernetesObjects objects, TranslationOptions options)
     {
+        options = options.With(objects.MeshConfigs.GetValueOrDefault($"{options.RootNamespace}/istio"));
         if (!options.Equals(_options))
         {
             _memory.Clear();

@@ -16,7 +16,10 @@ internal static class RequestTranslation
         {
             RootNamespace = options.RootNamespace,
             TrustDomain = options.TrustDomain,
+            TrustDomainAliases = [.. options.TrustDomainAliases],
             ClusterDomain = options.ClusterDomain,
+            PathNormalization = options.PathNormalization,
+            LogsAccess = options.LogsAccess,
             Namespaces = Table("namespaces", labels, memory),
             ReferenceGrants = Table("grants", objects.ReferenceGrants.Values.Select(grant => KeyValuePair.Create(grant.Meta.Key, grant.Grant)), memory),
             Gateways = Table("gateways", gateways, memory),

@@ -1,4 +1,6 @@
 using System.Net;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Translation;
 
@@ -17,6 +19,15 @@ internal sealed record TranslationOptions
     /// <summary>Trust domain of identities.</summary>
     public string TrustDomain { get; init; } = "cluster.local";
 
+    /// <summary>Trust domains whose identities count as the mesh's own.</summary>
+    public IReadOnlyList<string> TrustDomainAliases { get; init; } = [];
+
+    /// <summary>What is done to paths before anything looks at them.</summary>
+    public PathNormalization PathNormalization { get; init; }
+
+    /// <summary>Whether an access log is written.</summary>
+    public bool LogsAccess { get; init; } = true;
+
     /// <summary>Namespace whose policies hold for the whole mesh.</summary>
     public string RootNamespace { get; init; } = "istio-system";
 
@@ -25,4 +36,13 @@ internal sealed record TranslationOptions
 
     /// <summary>Where addresses of services are taken from that have none.</summary>
     public IPNetwork ServiceRange { get; init; } = ComputedAddresses.Services;
+
+    /// <summary>These options with what the mesh says itself: the MeshConfig in the root namespace that they name.</summary>
+    public TranslationOptions With(MeshConfigObject? config) => config is null ? this : this with
+    {
+        RootNamespace = config.RootNamespace ?? RootNamespace,
+        TrustDomainAliases = config.TrustDomainAliases ?? TrustDomainAliases,
+        PathNormalization = config.PathNormalization ?? PathNormalization,
+        LogsAccess = config.LogsAccess ?? LogsAccess,
+    };
 }

@@ -33,7 +33,7 @@ internal sealed class NodeOptionsSetup(IOptions<AmbientMeshOptions> mesh, IConfi
     private static NodeOptions HostOf(AmbientMeshOptions mesh, NodeSection section)
     {
         var membership = mesh.ToMeshRuntime();
-        return new NodeOptions
+        var options = new NodeOptions
         {
             Manifests = mesh.Manifests,
             LocalXdsPath = mesh.LocalConfig,
@@ -50,5 +50,11 @@ internal sealed class NodeOptionsSetup(IOptions<AmbientMeshOptions> mesh, IConfi
             CertificateAuthority = membership.Authority.Istio,
             WorkloadApi = membership.Authority.WorkloadApi,
         };
+        foreach (var alias in mesh.TrustDomainAliases)
+        {
+            options.TrustDomainAliases.Add(alias);
+        }
+
+        return options;
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Mesh;
 using Ambient.Node.Authorities;
 using Ambient.Node.ControlPlane;
 using Ambient.Node.Discovery.Sources;
@@ -47,6 +48,9 @@ public sealed class NodeOptions
     /// <summary>Trust domain (<c>TRUST_DOMAIN</c>). Default <c>cluster.local</c>.</summary>
     public string TrustDomain { get; set; } = "cluster.local";
 
+    /// <summary>Trust domains whose identities count as the mesh's own, from the mesh configuration that a pod is given. Default none.</summary>
+    public IList<string> TrustDomainAliases { get; } = [];
+
     /// <summary>Namespace of mesh-wide settings (<c>AMBIENT_ROOT_NAMESPACE</c>). Default <c>istio-system</c>.</summary>
     public string RootNamespace { get; set; } = "istio-system";
 
@@ -73,6 +77,12 @@ public sealed class NodeOptions
 
     /// <summary>File of revoked certificates (<c>CRL_PATH</c>): PEM or DER, looked at again every two seconds; null: nobody is revoked. Default null.</summary>
     public string? RevocationFile { get; set; }
+
+    /// <summary>What is done to paths before anything looks at them.</summary>
+    internal PathNormalization PathNormalization { get; set; }
+
+    /// <summary>Whether waypoints and gateways write an access log.</summary>
+    internal bool LogsAccess { get; set; } = true;
 
     /// <summary>The control plane that tells the mesh (<c>XDS_ADDRESS</c>); null: the mesh comes from files alone.</summary>
     internal XdsOptions? Xds { get; set; }
@@ -110,8 +120,10 @@ public sealed class NodeOptions
     };
 
     /// <summary>Where the mesh comes from.</summary>
-    internal DiscoveryOptions ToDiscoveryOptions() => new()
+    internal DiscoveryOptions ToDiscoveryOptions() => new(TrustDomainAliases)
     {
+        PathNormalization = PathNormalization,
+        LogsAccess = LogsAccess,
         ManifestsFolder = Manifests,
         LocalConfigPath = LocalXdsPath,
         LocalConfig = LocalXds,

@@ -1,16 +1,20 @@
 using System.Net;
 using Ambient.Identity;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Objects;
 using Ambient.Node.Discovery.Translation;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Telemetry.Logging;
 
 namespace Ambient.Node.Hosting.Variables;
 
-/// <summary>Reads <see cref="NodeOptions"/>: the variables that ztunnel and waypoint share (reference/ztunnel.md 1.2).</summary>
+/// <summary>Reads <see cref="NodeOptions"/>: the variables that ztunnel and waypoint share .</summary>
 internal static class HostVariables
 {
     /// <summary>Reads the shared variables; what is wrong is left in <paramref name="variables"/>.</summary>
-    public static NodeOptions Read(VariableReader variables)
+    /// <param name="variables">The variables.</param>
+    /// <param name="mesh">The MeshConfig that the pod is given, or null.</param>
+    public static NodeOptions Read(VariableReader variables, MeshConfigObject? mesh = null)
     {
         ArgumentNullException.ThrowIfNull(variables);
         var filter = variables.Text("RUST_LOG", "info", "what is logged: error, warn, info, debug, trace, off; per target: info,access=debug")!;
@@ -47,7 +51,7 @@ internal static class HostVariables
         _ = variables.Choice(
             "AMBIENT_TLS", "auto", "who does the TLS of the mesh: openssl (called directly), managed (SslStream), or auto", ("auto", 0), ("openssl", 0), ("managed", 0));
         var cluster = variables.Text("CLUSTER_ID", "Kubernetes", "name of the cluster")!;
-        return new NodeOptions
+        var options = new NodeOptions
         {
             Manifests = manifests,
             PodRange = Range(variables, "AMBIENT_POD_RANGE", ComputedAddresses.Pods, "addresses of pods in AMBIENT_MANIFESTS that name none"),
@@ -68,7 +72,15 @@ internal static class HostVariables
             LogFormat = variables.Choice("LOG_FORMAT", "plain", "form of log lines: plain, or json for machines", ("plain", LogFormat.Plain), ("json", LogFormat.Json)),
             LogFilter = filter,
             IstioVersion = variables.OptionalText("ISTIO_META_ISTIO_VERSION", "version of Istio that istio_build shows") ?? "unknown",
+            PathNormalization = mesh?.PathNormalization ?? PathNormalization.Base,
+            LogsAccess = mesh?.LogsAccess ?? true,
         };
+        foreach (var alias in mesh?.TrustDomainAliases ?? [])
+        {
+            options.TrustDomainAliases.Add(alias);
+        }
+
+        return options;
     }
 
     private static IPNetwork Range(VariableReader variables, string name, IPNetwork byDefault, string meaning)

@@ -1,12 +1,14 @@
 using System.Globalization;
 using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Folder;
+using Ambient.Node.Discovery.Objects;
 using Ambient.Node.Hosting.Options;
 
 namespace Ambient.Node.Hosting.Variables;
 
 /// <summary>
-/// What a mesh says of all its proxies (reference/ztunnel.md 1.2): the <c>defaultConfig</c> of the mesh configuration where it is mounted, and
-/// over it <c>PROXY_CONFIG</c>. Becomes values of variables that are not set: one place knows what each of them means.
+/// What a mesh says of all its nodes: its MeshConfig, where a pod has it mounted, with the <c>defaultConfig</c> of its proxies, and over that
+/// <c>PROXY_CONFIG</c>. Becomes values of variables that are not set, so that one place knows what each of them means.
 /// </summary>
 internal static class ProxyConfig
 {
@@ -16,14 +18,16 @@ internal static class ProxyConfig
     private const string Metadata = "ISTIO_META_";
 
     /// <summary>Reads both; what is wrong is left in <paramref name="variables"/>.</summary>
-    public static void Read(VariableReader variables, string meshConfiguration)
+    /// <returns>The MeshConfig as far as nodes act on it; null where there is none.</returns>
+    public static MeshConfigObject? Read(VariableReader variables, string meshConfiguration)
     {
+        MeshConfigObject? mesh = null;
         ArgumentNullException.ThrowIfNull(variables);
         var text = variables.OptionalText("PROXY_CONFIG", $"ProxyConfig as YAML or JSON, over the defaultConfig of {MeshConfiguration}; variables go before both");
         var errors = new ConfigurationErrors();
         if (File.Exists(meshConfiguration))
         {
-            ReadMesh(variables, meshConfiguration, errors);
+            mesh = ReadMesh(variables, meshConfiguration, errors);
         }
 
         if (text is not null)
@@ -35,9 +39,11 @@ internal static class ProxyConfig
         {
             variables.Fail(error.ToString());
         }
+
+        return mesh;
     }
 
-    private static void ReadMesh(VariableReader variables, string path, ConfigurationErrors errors)
+    private static MeshConfigObject? ReadMesh(VariableReader variables, string path, ConfigurationErrors errors)
     {
         string text;
         try
@@ -45,7 +51,7 @@ internal static class ProxyConfig
             if (new FileInfo(path).Length > YamlLimits.Manifests.MaxBytes)
             {
                 errors.Add(new ConfigurationError(path, 0, 0, "", "", $"larger than {YamlLimits.Manifests.MaxBytes} bytes"));
-                return;
+                return null;
             }
 
             text = File.ReadAllText(path);
@@ -53,13 +59,31 @@ internal static class ProxyConfig
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             errors.Add(new ConfigurationError(path, 0, 0, "", "", $"cannot be read: {e.Message}"));
-            return;
+            return null;
         }
 
-        Read(variables, Document(path, text, errors)?.Object("defaultConfig"));
+        if (Document(path, text, errors) is not { } config)
+        {
+            return null;
+        }
+
+        // A control plane that is newer than this node may know more fields: what is not known here is passed over.
+        Read(variables, config.Object("defaultConfig"));
+        var mesh = MeshConfigReader.Read(new ObjectMeta { Kind = "MeshConfig", Name = "mesh" }, config);
+        if (mesh.TrustDomain is { } domain)
+        {
+            variables.Default("TRUST_DOMAIN", domain);
+        }
+
+        if (mesh.RootNamespace is { } root)
+        {
+            variables.Default("AMBIENT_ROOT_NAMESPACE", root);
+        }
+
+        return mesh;
     }
 
-    /// <summary>The fields that a ztunnel heeds; a mesh's configuration has many more, for other proxies.</summary>
+    /// <summary>The fields that nodes act on; there are many more, for other proxies.</summary>
     private static void Read(VariableReader variables, FieldReader? config)
     {
         if (config is null)

@@ -21,7 +21,7 @@ internal static class WaypointVariables
     public static WaypointOptions Read(VariableReader variables, string meshConfiguration, string podLabels)
     {
         ArgumentNullException.ThrowIfNull(variables);
-        ProxyConfig.Read(variables, meshConfiguration);
+        var mesh = ProxyConfig.Read(variables, meshConfiguration);
         ReadArguments(variables);
         var labels = PodLabels.Read(podLabels);
         var name = variables.OptionalText("GATEWAY_NAME", $"name of the Gateway to serve: class istio-waypoint (a waypoint) or istio (an ingress gateway); not set: the label {GatewayNameLabel} in {PodLabelsFile}")
@@ -37,7 +37,7 @@ internal static class WaypointVariables
             variables.Fail("POD_NAMESPACE: must be set to the namespace of the Gateway");
         }
 
-        var host = HostVariables.Read(variables);
+        var host = HostVariables.Read(variables, mesh);
         var kind = variables.Arguments is [_, "router", ..] ? XdsNodeKind.Router : XdsNodeKind.Waypoint;
         ControlPlaneVariables.ReadInto(variables, host, kind);
         if (host.Xds is { } xds)

@@ -16,12 +16,12 @@ internal static class ZtunnelVariables
     public static ZtunnelOptions Read(VariableReader variables, string meshConfiguration)
     {
         ArgumentNullException.ThrowIfNull(variables);
-        ProxyConfig.Read(variables, meshConfiguration);
+        var mesh = ProxyConfig.Read(variables, meshConfiguration);
         var mode = variables.Choice(
             "PROXY_MODE", "shared", "loopback: a loopback address for each workload of the node; dedicated: one workload, redirected; shared: all pods of the node, as the network plugin tells them",
             ("loopback", ZtunnelMode.Loopback), ("dedicated", ZtunnelMode.Dedicated), ("shared", ZtunnelMode.Shared));
         var workload = ReadWorkload(variables, mode);
-        var host = HostVariables.Read(variables);
+        var host = HostVariables.Read(variables, mesh);
         ControlPlaneVariables.ReadInto(variables, host, XdsNodeKind.Ztunnel);
         var options = new ZtunnelOptions
         {

@@ -59,7 +59,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         _metrics = metrics;
         _time = time;
         _logger = loggers.CreateLogger("waypoint");
-        Connections = new ConnectionTable(new ConnectionLog(loggers), new TcpMetrics(metrics, loggers), metrics, time);
+        Connections = new ConnectionTable(new ConnectionLog(loggers, () => runtime.Mesh.Current.Requests.LogsAccess), new TcpMetrics(metrics, loggers), metrics, time);
         _watch = new PolicyWatch(_meshes, Connections, _logger);
         _meshSeen = Readiness.Require("gateway");
         _certificateSeen = Readiness.Require("certificate");
@@ -158,7 +158,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
         var listener = new HboneListener(
             Listen(address),
-            new HboneServerOptions { Revocation = _runtime.Revocation, Budget = NewBudget() },
+            new HboneServerOptions { Revocation = _runtime.Revocation, AcceptedPeers = _runtime.AcceptedPeers, Budget = NewBudget() },
             _runtime.Svids,
             (_, _) => new ValueTask<SpiffeId?>(Self!.Current?.Identity),
             (connect, _) =>
@@ -216,7 +216,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var pipeline = CreatePipeline(entrance, dialer, new RequestMetrics(_metrics, "waypoint", "mutual_tls"));
         var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
         var server = await WaypointServer.StartAsync(
-            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation, Budget = NewBudget() }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
+            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation, AcceptedPeers = _runtime.AcceptedPeers, Budget = NewBudget() }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
         await using (server.ConfigureAwait(false))
         {
             LogServing(_logger, WaypointClass, GatewayKey, address, self.Identity.ToString());

@@ -1,10 +1,11 @@
 using System.Buffers;
+using Ambient.Mesh;
 
 namespace Ambient.Policy.Routing.Requests;
 
 /// <summary>
-/// The target of a request, split and normalised as policy, routes and backends see it (reference/waypoint.md 2.6, BASE):
-/// dot segments are resolved, backslashes become slashes, percent-encoded unreserved characters are decoded. Encoded
+/// The target of a request, split and normalised as policy, routes and backends see it. With <see cref="PathNormalization.Base"/>
+/// dot segments are resolved, backslashes become slashes, and percent-encoded unreserved characters are decoded, while encoded
 /// slashes and repeated slashes stay: decoding them would change which resource is meant.
 /// </summary>
 /// <param name="Path">Normalised path; begins with a slash.</param>
@@ -22,7 +23,10 @@ public readonly record struct RequestPath(string Path, string Query)
     /// a target with characters that no URI has (blanks, controls, beyond ASCII): the next hop may leave them out or end
     /// the path there, and would serve another one than policy saw.
     /// </summary>
-    public static bool TryParse(string target, out RequestPath path)
+    /// <param name="target">The target as sent.</param>
+    /// <param name="path">The path and query.</param>
+    /// <param name="normalization">What is done to the path.</param>
+    public static bool TryParse(string target, out RequestPath path, PathNormalization normalization = PathNormalization.Base)
     {
         ArgumentNullException.ThrowIfNull(target);
         path = default;
@@ -54,9 +58,10 @@ public readonly record struct RequestPath(string Path, string Query)
         var queryStart = raw.IndexOf('?');
         var query = queryStart < 0 ? "" : raw[(queryStart + 1)..].ToString();
         raw = queryStart < 0 ? raw : raw[..queryStart];
-        var normal = raw.IndexOfAny(Special) < 0
+        var merges = normalization is PathNormalization.MergeSlashes or PathNormalization.DecodeAndMergeSlashes;
+        var normal = normalization == PathNormalization.None || (raw.IndexOfAny(Special) < 0 && !(merges && raw.Contains("//", StringComparison.Ordinal)))
             ? (raw.Length == target.Length ? target : raw.IsEmpty ? "/" : raw.ToString())
-            : Normalize(raw);
+            : Normalize(raw, merges, normalization == PathNormalization.DecodeAndMergeSlashes);
         if (normal is null)
         {
             return false;
@@ -66,19 +71,20 @@ public readonly record struct RequestPath(string Path, string Query)
         return true;
     }
 
-    private static string? Normalize(ReadOnlySpan<char> raw)
+    private static string? Normalize(ReadOnlySpan<char> raw, bool mergeSlashes, bool decodeSlashes)
     {
-        // Two passes over one buffer: decode, then resolve dot segments, because %2e is a dot.
+        // Passes over one buffer: decode, then merge slashes, then resolve dot segments, because %2e is a dot and %2f may be a slash.
         var rented = ArrayPool<char>.Shared.Rent(raw.Length + 1);
         try
         {
-            var decoded = Decode(raw, rented);
+            var decoded = Decode(raw, rented, decodeSlashes);
             if (decoded < 0)
             {
                 return null;
             }
 
-            return new string(rented, 0, ResolveDots(rented.AsSpan(0, decoded)));
+            var merged = mergeSlashes ? MergeSlashes(rented.AsSpan(0, decoded)) : decoded;
+            return new string(rented, 0, ResolveDots(rented.AsSpan(0, merged)));
         }
         finally
         {
@@ -86,7 +92,21 @@ public readonly record struct RequestPath(string Path, string Query)
         }
     }
 
-    private static int Decode(ReadOnlySpan<char> raw, Span<char> output)
+    private static int MergeSlashes(Span<char> path)
+    {
+        var written = 0;
+        foreach (var c in path)
+        {
+            if (c != '/' || written == 0 || path[written - 1] != '/')
+            {
+                path[written++] = c;
+            }
+        }
+
+        return written;
+    }
+
+    private static int Decode(ReadOnlySpan<char> raw, Span<char> output, bool decodeSlashes)
     {
         var written = 0;
         foreach (var c in raw)
@@ -103,7 +123,11 @@ public readonly record struct RequestPath(string Path, string Query)
                     return -1;
                 }
 
-                if (!char.IsAsciiLetterOrDigit(value) && value is not ('-' or '.' or '_' or '~'))
+                if (decodeSlashes && (value is '/' or '\\'))
+                {
+                    value = '/';
+                }
+                else if (!char.IsAsciiLetterOrDigit(value) && value is not ('-' or '.' or '_' or '~'))
                 {
                     break;
                 }

@@ -1,3 +1,4 @@
+using Ambient.Mesh;
 using Ambient.Policy.Routing.Requests;
 using Ambient.Testing.Fuzzing;
 
@@ -44,6 +45,29 @@ public sealed class RequestPathTests
         Assert.True(RequestPath.TryParse(target, out var parsed));
         Assert.Equal(path, parsed.Path);
         Assert.Equal(query, parsed.Query);
+    }
+
+    [Theory]
+    [InlineData(PathNormalization.None, "/a//%61/../b\\c", "/a//%61/../b\\c")]
+    [InlineData(PathNormalization.None, "http://host", "/")]
+    [InlineData(PathNormalization.MergeSlashes, "//a///b", "/a/b")]
+    [InlineData(PathNormalization.MergeSlashes, "/a//../b", "/b")]
+    [InlineData(PathNormalization.MergeSlashes, "/a\\/b", "/a/b")]
+    [InlineData(PathNormalization.MergeSlashes, "/a%2F/b", "/a%2F/b")]
+    [InlineData(PathNormalization.MergeSlashes, "/a/%2e%2e//b", "/b")]
+    [InlineData(PathNormalization.MergeSlashes, "/a", "/a")]
+    [InlineData(PathNormalization.DecodeAndMergeSlashes, "/a%2f%5Cb", "/a/b")]
+    [InlineData(PathNormalization.DecodeAndMergeSlashes, "/a%2F..%2Fb", "/b")]
+    [InlineData(PathNormalization.DecodeAndMergeSlashes, "/a/%%32f//b", "/a/b")]
+    [InlineData(PathNormalization.DecodeAndMergeSlashes, "/a%20b", "/a%20b")]
+    public void TryParse_AsTheMeshConfigSays(PathNormalization normalization, string target, string path)
+    {
+        Assert.True(RequestPath.TryParse(target, out var parsed, normalization));
+        Assert.Equal(path, parsed.Path);
+
+        // Normal is what stays as it is.
+        Assert.True(RequestPath.TryParse(parsed.Path, out var again, normalization));
+        Assert.Equal(path, again.Path);
     }
 
     [Theory]

@@ -1,0 +1,116 @@
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Folder;
+using Ambient.Node.Discovery.Translation;
+
+namespace Ambient.Node.Tests.Discovery;
+
+/// <summary>Istio's MeshConfig in a folder: the ConfigMap <c>istio</c> of the root namespace, read as strictly as policies are.</summary>
+public sealed class MeshConfigTests
+{
+    /// <summary>What an installation with the ambient profile has.</summary>
+    private const string Installed = """
+        accessLogFile: /dev/stdout
+        defaultConfig:
+          discoveryAddress: istiod.istio-system.svc:15012
+          proxyMetadata: {ISTIO_META_ENABLE_HBONE: "true"}
+        defaultProviders:
+          metrics: [prometheus]
+        enablePrometheusMerge: true
+        extensionProviders:
+        - {name: authz, envoyExtAuthzGrpc: {service: authz.default.svc.cluster.local, port: 9000}}
+        rootNamespace: istio-system
+        trustDomain: cluster.local
+        """;
+
+    [Fact]
+    public void Installed_Loads_AndNamesWhatIsNotSupported()
+    {
+        var load = ManifestLoader.LoadText("mesh.yaml", ConfigMap($"{Installed}\npathNormalization: {{normalization: MERGE_SLASHES}}\ntrustDomainAliases: [old.example, older.example]"));
+        Assert.Empty(load.Errors.Items);
+        Assert.Equal(["MeshConfig extensionProviders"], load.Unsupported.Select(use => $"{use.Kind} {use.Field}"));
+        Assert.DoesNotContain("ConfigMap", load.Skipped.Keys);
+
+        var requests = MeshTranslator.Translate(load.Objects, new TranslationOptions()).Requests;
+        Assert.Equal(["old.example", "older.example"], requests.TrustDomainAliases.AsEnumerable());
+        Assert.Equal(PathNormalization.MergeSlashes, requests.PathNormalization);
+        Assert.True(requests.LogsAccess);
+    }
+
+    [Theory]
+    [InlineData("accessLogFile: \"\"", false)]
+    [InlineData("accessLogFile: /dev/stdout", true)]
+    [InlineData("trustDomain: cluster.local", true)]
+    public void AccessLogFile_TurnsTheLogOnOrOff(string config, bool logs) => Assert.Equal(logs, Translate(ConfigMap(config)).Requests.LogsAccess);
+
+    [Theory]
+    [InlineData("DEFAULT", PathNormalization.Base)]
+    [InlineData("BASE", PathNormalization.Base)]
+    [InlineData("NONE", PathNormalization.None)]
+    [InlineData("DECODE_AND_MERGE_SLASHES", PathNormalization.DecodeAndMergeSlashes)]
+    public void PathNormalization_IsWhatItSays(string text, PathNormalization expected) =>
+        Assert.Equal(expected, Translate(ConfigMap($"pathNormalization: {{normalization: {text}}}")).Requests.PathNormalization);
+
+    [Fact]
+    public void RootNamespace_IsWhereMeshWidePoliciesStand()
+    {
+        const string Policy = "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: deny-all, namespace: policies}\nspec: {}\n";
+        Assert.Equal(PolicyScope.Namespace, Assert.Single(Translate(ConfigMap("trustDomain: cluster.local") + Policy).Policies).Scope);
+
+        var mesh = Translate(ConfigMap("rootNamespace: policies") + Policy);
+        Assert.Equal(PolicyScope.Global, Assert.Single(mesh.Policies).Scope);
+        Assert.Equal("policies", mesh.Requests.RootNamespace);
+    }
+
+    [Theory]
+    [InlineData("trustDomainAlias: [a.example]", "data.mesh: trustDomainAlias: unknown field", "did you mean \"trustDomainAliases\"?", 6)]
+    [InlineData("rootNamespace: policies\ntrustDomainAliases: a.example", "data.mesh: trustDomainAliases: expected a list", "", 7)]
+    [InlineData("trustDomainAliases: [a.example, \"*\"]", "data.mesh: trustDomainAliases[1]: \"*\" is not a trust domain", "", 6)]
+    [InlineData("trustDomain: Cluster.Local", "data.mesh: trustDomain: \"Cluster.Local\" is not a trust domain", "", 6)]
+    [InlineData("pathNormalization: {normalization: MERGE}", "data.mesh: pathNormalization.normalization: \"MERGE\" is not known", "MERGE_SLASHES", 6)]
+    [InlineData("accessLogFile: /var/log/access", "data.mesh: accessLogFile: \"/var/log/access\" is not supported", "/dev/stdout", 6)]
+    [InlineData("rootNamespace: [a]", "data.mesh: rootNamespace: expected a string", "", 6)]
+    [InlineData("a: [", "data.mesh: ", "", 6)]
+    [InlineData("- a", "data.mesh: expected a MeshConfig, found a list", "", 6)]
+    public void Wrong_IsAnErrorWithTheLineOfTheFile(string config, string error, string hint, int line)
+    {
+        var found = Assert.Single(ManifestLoader.LoadText("mesh.yaml", ConfigMap(config)).Errors.Items);
+        Assert.Contains($"ConfigMap istio-system/istio: {error}", found.ToString(), StringComparison.Ordinal);
+        Assert.Contains(hint, found.Message, StringComparison.Ordinal);
+        Assert.InRange(found.Line, line, line + 1);
+    }
+
+    [Fact]
+    public void OtherConfigMaps_AreSkippedAsBefore()
+    {
+        var load = ManifestLoader.LoadText("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {other: x}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: app}\ndata: {mesh: \"nonsense: true\"}\n");
+        Assert.Empty(load.Errors.Items);
+        Assert.Equal(2, load.Skipped["ConfigMap"]);
+    }
+
+    [Fact]
+    public void MeshNetworks_AreNamed_UnlessThereAreNone()
+    {
+        Assert.Empty(ManifestLoader.LoadText("a.yaml", $"{ConfigMap("{}")}  meshNetworks: 'networks: {{}}'\n").Unsupported);
+        var use = Assert.Single(ManifestLoader.LoadText("a.yaml", $"{ConfigMap("{}")}  meshNetworks: 'networks: {{a: {{}}}}'\n").Unsupported);
+        Assert.Equal("meshNetworks", use.Field);
+    }
+
+    [Fact]
+    public void Edit_OfTheMeshConfig_ChangesWhatItSays_AndIsUndoneByItsDeletion()
+    {
+        using var folder = new ChangingFolder();
+        folder.Write("pods.yaml", ChangingFolder.Deployment("app", 1));
+        folder.Write("mesh.yaml", ConfigMap("trustDomainAliases: [a.example]"));
+        var first = folder.Read();
+        folder.Write("mesh.yaml", ConfigMap("trustDomainAliases: [b.example]"));
+        Assert.Equal(["b.example"], folder.Read().Requests.TrustDomainAliases.AsEnumerable());
+        folder.Delete("mesh.yaml");
+        Assert.Empty(folder.Read().Requests.TrustDomainAliases);
+        Assert.Same(first.Workloads, folder.Store.Current.Workloads);
+    }
+
+    private static string ConfigMap(string config) =>
+        $"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata:\n  mesh: |\n    {config.ReplaceLineEndings("\n    ")}\n";
+
+    private static MeshTranslation Translate(string yaml) => ManifestText.Translate(yaml);
+}
