@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone.Admission;
+using Ambient.Hbone.Http2;
+using Ambient.Hbone.Http2.Framing;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 
@@ -15,6 +17,7 @@ public sealed class OptionsTests
         new HboneClientOptions().Validate();
         new HboneServerOptions().Validate();
         new ConnectionLimits().Validate();
+        new Http2ConnectionOptions().Validate();
     }
 
     [Fact]
@@ -72,6 +75,41 @@ public sealed class OptionsTests
         {
             Assert.Contains(property.Name, fault.Message, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task Connection_EveryFaultIsNamedAtOnce()
+    {
+        var options = new Http2ConnectionOptions
+        {
+            Io = null!,
+            StreamWindowSize = 0,
+            ConnectionWindowSize = 65_534,
+            MaxFrameSize = 16_383,
+            MaxHeaderListSize = 0,
+            MaxConcurrentStreams = 100_001,
+            PingInterval = TimeSpan.Zero,
+            PingTimeout = Timeout.InfiniteTimeSpan,
+            DrainPingTimeout = TimeSpan.FromDays(2),
+            AbuseLimits = new Http2AbuseLimits
+            {
+                Window = TimeSpan.Zero, ResetsBeforeAnswer = -1, Resets = -1, StreamErrors = -1, ContinuationsPerBlock = -1, Settings = -1, Pings = -1, EmptyFrames = -1,
+                TinyData = 16_385, Splinters = -1, LateFrames = -1, InterimResponses = -1, WindowUpdates = -1, BytesPerWindowUpdate = 0, TinyWindowUpdate = -1,
+                TinyWindowUpdates = -1, TinyWindowUpdatesPerData = -1, IgnoredFrames = -1, QueuedControlFrames = 0,
+            },
+        };
+        await using var transport = new StreamTransport(Stream.Null);
+
+        var fault = Assert.Throws<ArgumentException>(() => new Http2Connection(transport, options, null, TimeProvider.System));
+        var none = Assert.Throws<ArgumentException>(() => new Http2Connection(transport, options with { AbuseLimits = null! }, null, TimeProvider.System));
+
+        string[] free = [nameof(Http2ConnectionOptions.Buffers), nameof(Http2ConnectionOptions.AbuseLimits), "EqualityContract", nameof(Http2AbuseLimits.Default)];
+        foreach (var property in typeof(Http2ConnectionOptions).GetProperties().Concat(typeof(Http2AbuseLimits).GetProperties()).Where(property => !free.Contains(property.Name)))
+        {
+            Assert.Matches($@"\b{property.Name}\b", fault.Message);
+        }
+
+        Assert.Contains("AbuseLimits is null", none.Message, StringComparison.Ordinal);
     }
 
     [Fact]

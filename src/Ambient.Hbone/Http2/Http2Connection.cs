@@ -33,8 +33,10 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     private bool _closeWhenEmpty;
     private volatile bool _closed;
 
+    /// <exception cref="ArgumentException">An option is out of range; the message names each.</exception>
     public Http2Connection(Http2Transport transport, Http2ConnectionOptions options, IHttp2Server? server, TimeProvider time)
     {
+        options.Validate();
         _transport = transport;
         _options = options;
         _isServer = server is not null;

@@ -1,14 +1,16 @@
+using Ambient.Hbone.Options;
+
 namespace Ambient.Hbone.Http2.Framing;
 
 /// <summary>
 /// How much of each frame an honest peer could need, with room to spare; beyond it the connection ends with
-/// ENHANCE_YOUR_CALM. Rates count within <see cref="Window"/>.
+/// ENHANCE_YOUR_CALM. Rates count within <see cref="Window"/>. Every number is at least 0 unless it says otherwise.
 /// </summary>
 internal sealed record Http2AbuseLimits
 {
     public static Http2AbuseLimits Default { get; } = new();
 
-    /// <summary>Length of the counting window.</summary>
+    /// <summary>Length of the counting window: 10 ms to 1 day.</summary>
     public TimeSpan Window { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Streams reset before they were answered, a window. A pool full of impatient clients stays below.</summary>
@@ -32,7 +34,7 @@ internal sealed record Http2AbuseLimits
     /// <summary>DATA without data and without END_STREAM, and HEADERS without a block, a window.</summary>
     public int EmptyFrames { get; init; } = 500;
 
-    /// <summary>DATA of fewer bytes than this is tiny.</summary>
+    /// <summary>DATA of fewer bytes than this is tiny: 0 to 16,384.</summary>
     public int TinyData { get; init; } = 64;
 
     /// <summary>
@@ -55,7 +57,7 @@ internal sealed record Http2AbuseLimits
     /// <summary>WINDOW_UPDATEs beyond those that what we sent has earned.</summary>
     public int WindowUpdates { get; init; } = 20_000;
 
-    /// <summary>Bytes sent that earn a WINDOW_UPDATE, in addition to <see cref="TinyWindowUpdatesPerData"/> for each frame.</summary>
+    /// <summary>Bytes sent that earn a WINDOW_UPDATE, in addition to <see cref="TinyWindowUpdatesPerData"/> for each frame: at least 1.</summary>
     public int BytesPerWindowUpdate { get; init; } = 128;
 
     /// <summary>WINDOW_UPDATEs with an increment below this are tiny.</summary>
@@ -70,6 +72,30 @@ internal sealed record Http2AbuseLimits
     /// <summary>PRIORITY and unknown frames, a window.</summary>
     public int IgnoredFrames { get; init; } = 2000;
 
-    /// <summary>Control frames that wait to be sent at one time.</summary>
+    /// <summary>Control frames that wait to be sent at one time: at least 1.</summary>
     public int QueuedControlFrames { get; init; } = 4096;
+
+    /// <summary>Notes every value that is out of its range.</summary>
+    public void AddFaults(OptionFaults faults)
+    {
+        faults.Range(nameof(Window), Window, OptionFaults.Shortest, TimeSpan.FromDays(1));
+        faults.Range(nameof(ResetsBeforeAnswer), ResetsBeforeAnswer, 0, int.MaxValue);
+        faults.Range(nameof(Resets), Resets, 0, int.MaxValue);
+        faults.Range(nameof(StreamErrors), StreamErrors, 0, int.MaxValue);
+        faults.Range(nameof(ContinuationsPerBlock), ContinuationsPerBlock, 0, int.MaxValue);
+        faults.Range(nameof(Settings), Settings, 0, int.MaxValue);
+        faults.Range(nameof(Pings), Pings, 0, int.MaxValue);
+        faults.Range(nameof(EmptyFrames), EmptyFrames, 0, int.MaxValue);
+        faults.Range(nameof(TinyData), TinyData, 0, 16_384);
+        faults.Range(nameof(Splinters), Splinters, 0, int.MaxValue);
+        faults.Range(nameof(LateFrames), LateFrames, 0, int.MaxValue);
+        faults.Range(nameof(InterimResponses), InterimResponses, 0, int.MaxValue);
+        faults.Range(nameof(WindowUpdates), WindowUpdates, 0, int.MaxValue);
+        faults.Range(nameof(BytesPerWindowUpdate), BytesPerWindowUpdate, 1, int.MaxValue);
+        faults.Range(nameof(TinyWindowUpdate), TinyWindowUpdate, 0, int.MaxValue);
+        faults.Range(nameof(TinyWindowUpdates), TinyWindowUpdates, 0, int.MaxValue);
+        faults.Range(nameof(TinyWindowUpdatesPerData), TinyWindowUpdatesPerData, 0, int.MaxValue);
+        faults.Range(nameof(IgnoredFrames), IgnoredFrames, 0, int.MaxValue);
+        faults.Range(nameof(QueuedControlFrames), QueuedControlFrames, 1, int.MaxValue);
+    }
 }
