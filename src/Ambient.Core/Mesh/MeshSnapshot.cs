@@ -52,13 +52,13 @@ public sealed class MeshSnapshot
 
     /// <summary>
     /// The workload that owns an address, or null. Pods go before other kinds, then HBONE ones, then the one that
-    /// claimed the address last; host-network workloads are never found (reference/ztunnel.md 3.2).
+    /// claimed the address last; host-network workloads are never found (ztunnel <c>state/workload.rs</c>).
     /// </summary>
     public Workload? FindWorkload(string network, IPAddress address) => WorkloadAddresses.Find(network, Canonical(address));
 
     /// <summary>
     /// The best service for a virtual address: exact before range; client namespace, then canonical, then first
-    /// (reference/ztunnel.md 3.2). <paramref name="clientNamespace"/> null: visibility is not applied.
+    /// (ztunnel <c>state/service.rs</c>). <paramref name="clientNamespace"/> null: visibility is not applied.
     /// </summary>
     public MeshService? FindService(string network, IPAddress address, string? clientNamespace) =>
         ServiceAddresses.Find(network, Canonical(address), clientNamespace);

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace Ambient.Mesh;
 
-/// <summary>Services by virtual address, by address range and by hostname, with the ranking of reference/ztunnel.md 3.2.</summary>
+/// <summary>Services by virtual address, by address range and by hostname, ranked as in ztunnel (<c>state/service.rs</c>).</summary>
 internal sealed class ServiceIndex
 {
     private readonly SharedMap<NetworkAddress, ImmutableArray<MeshService>> _vips;

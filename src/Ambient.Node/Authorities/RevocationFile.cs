@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Authorities;
 
 /// <summary>
-/// Revoked certificates from a file (<c>CRL_PATH</c>, reference/ztunnel.md 7.1), looked at again every two seconds: mounted files change by a
+/// Revoked certificates from a file (<c>CRL_PATH</c>, RFC 5280 section 5), looked at again every two seconds: mounted files change by a
 /// swapped link, which not every kind of watch reports. What cannot be read leaves what was read before.
 /// </summary>
 internal sealed partial class RevocationFile : IAsyncDisposable

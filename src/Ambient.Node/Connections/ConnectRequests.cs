@@ -8,7 +8,7 @@ using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Connections;
 
-/// <summary>What our CONNECT requests say (reference/ztunnel.md 2.2).</summary>
+/// <summary>What our CONNECT requests say (docs/protocol.md, "CONNECT").</summary>
 internal static class ConnectRequests
 {
     // The baggage of a workload changes only with the workload; thousands of connections a second need not write it again.

@@ -8,7 +8,7 @@ using Ambient.Policy.Routing.Connections;
 namespace Ambient.Node.Outbound;
 
 /// <summary>
-/// Addresses of workloads that are known by a DNS name only (reference/ztunnel.md 3.6), by ztunnel's own resolver in its own network. Kept for
+/// Addresses of workloads that are known by a DNS name only (ztunnel <c>state.rs</c>), by ztunnel's own resolver in its own network. Kept for
 /// half a minute, a failure for two seconds; the number of names is bounded. Connections that need the same name at the same time wait for
 /// one answer: the machine's resolver answers one after the other, and a dead name server would pile them up.
 /// </summary>

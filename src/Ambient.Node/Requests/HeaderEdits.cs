@@ -5,7 +5,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace Ambient.Node.Requests;
 
-/// <summary>Makes the header changes that a route asks for: remove, then set, then add (reference/waypoint.md 5.3).</summary>
+/// <summary>Makes the header changes that a route asks for: remove, then set, then add (HTTPHeaderFilter of the Gateway API).</summary>
 internal static class HeaderEdits
 {
     /// <summary>Changes a request that is about to be sent on.</summary>

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Requests;
 
-/// <summary>Which headers of a request are added, kept and removed on the way to the endpoint (reference/waypoint.md 2.6, 9).</summary>
+/// <summary>Which headers of a request are added, kept and removed on the way to the endpoint (https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers, and RFC 9110 section 7.6.1).</summary>
 internal abstract class HeaderRules
 {
     /// <summary>What <c>server</c> says in every answer, so that dashboards and tests find it.</summary>

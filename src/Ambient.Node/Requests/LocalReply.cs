@@ -6,7 +6,7 @@ namespace Ambient.Node.Requests;
 /// <summary>Answers that come from the proxy itself: plain text, or a trailers-only answer to gRPC.</summary>
 internal static class LocalReply
 {
-    /// <summary>The body of every denial, byte for byte (reference/waypoint.md 3.8).</summary>
+    /// <summary>The body of every denial, byte for byte what Envoy's RBAC filter answers.</summary>
     public const string AccessDenied = "RBAC: access denied";
 
     /// <summary>No endpoint is left to ask.</summary>

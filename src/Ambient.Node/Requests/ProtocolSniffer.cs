@@ -4,8 +4,8 @@ using System.IO.Pipelines;
 namespace Ambient.Node.Requests;
 
 /// <summary>
-/// Looks at the first bytes of a connection without taking them (reference/waypoint.md 2.3). There is no time limit, as in the
-/// reference: a client that waits for the server to speak first waits for ever on a port without a declared protocol.
+/// Looks at the first bytes of a connection without taking them. There is no time limit, as in Istio
+/// (<c>protocolDetectionTimeout</c> is 0): a client that waits for the server to speak first waits for ever on a port without a declared protocol.
 /// </summary>
 internal static class ProtocolSniffer
 {

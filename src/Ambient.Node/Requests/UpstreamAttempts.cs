@@ -8,7 +8,7 @@ namespace Ambient.Node.Requests;
 
 /// <summary>
 /// The last stage: sends a request to an endpoint of its backend, and to another one when no connection could be made
-/// (the mesh's default: two more tries, other endpoints first; reference/waypoint.md 5.4). A request that was sent is
+/// (Istio's default: two more tries, other endpoints first). A request that was sent is
 /// never sent again here: its body is gone, and the endpoint may have acted on it.
 /// </summary>
 internal sealed class UpstreamAttempts(RequestExchange exchange, UpstreamPool upstreams, RequestLog log, TimeProvider time) : HttpMessageHandler

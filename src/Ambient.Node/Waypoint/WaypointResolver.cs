@@ -5,7 +5,7 @@ using Ambient.Mesh;
 namespace Ambient.Node.Waypoint;
 
 /// <summary>
-/// Whether a CONNECT's authority is something this waypoint stands before (reference/waypoint.md 2.1, 2.2): an address of a
+/// Whether a CONNECT's authority is something this waypoint stands before (docs/protocol.md, "CONNECT"): an address of a
 /// service bound to it, or of a workload bound to it. Everything else is refused, or a waypoint would be an open proxy
 /// that carries its own identity.
 /// </summary>

@@ -4,7 +4,7 @@ using Ambient.Mesh;
 
 namespace Ambient.Policy.Authorization;
 
-/// <summary>L4 authorization: may this connection reach this workload (reference/ztunnel.md 5).</summary>
+/// <summary>L4 authorization: may this connection reach this workload (ztunnel <c>rbac.rs</c> and <c>state/policy.rs</c>).</summary>
 public static class ConnectionAuthorizer
 {
     /// <summary>

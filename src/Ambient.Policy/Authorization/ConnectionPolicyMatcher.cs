@@ -7,7 +7,7 @@ namespace Ambient.Policy.Authorization;
 
 /// <summary>
 /// Whether an L4 policy matches a connection. Rules are ORed, clauses ANDed, matches ORed, fields ANDed, values ORed
-/// (reference/ztunnel.md 5). Allocates nothing.
+/// (ztunnel <c>rbac.rs</c>). Allocates nothing.
 /// </summary>
 internal static class ConnectionPolicyMatcher
 {

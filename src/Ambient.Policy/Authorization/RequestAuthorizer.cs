@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Ambient.Policy.Authorization;
 
-/// <summary>L7 authorization: may this request pass (reference/waypoint.md 3).</summary>
+/// <summary>L7 authorization: may this request pass (Istio's AuthorizationPolicy, https://istio.io/latest/docs/reference/config/security/authorization-policy/).</summary>
 public static class RequestAuthorizer
 {
     /// <summary>

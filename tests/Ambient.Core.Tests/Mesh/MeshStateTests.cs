@@ -4,7 +4,7 @@ using Ambient.Mesh;
 
 namespace Ambient.Core.Tests.Mesh;
 
-/// <summary>What the mesh answers after objects came, changed and went: the cases of reference/ztunnel.md 13.5.</summary>
+/// <summary>What the mesh answers after objects came, changed and went: the cases of the original's unit tests (ztunnel <c>state.rs</c>).</summary>
 public sealed class MeshStateTests
 {
     private static MeshService Service(string name, string ns, string? vip = null, params string[] ranges) => new()

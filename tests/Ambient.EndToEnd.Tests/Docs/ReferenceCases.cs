@@ -1,6 +1,6 @@
 namespace Ambient.EndToEnd.Tests.Docs;
 
-/// <summary>The reference's own tests, as the table of reference/ztunnel.md section 13 lists them.</summary>
+/// <summary>The original's own tests, as the specification that this project was given lists them.</summary>
 internal sealed class ReferenceCases
 {
     private ReferenceCases(IReadOnlyList<ReferenceSection> sections) => Sections = sections;
@@ -36,7 +36,7 @@ internal sealed class ReferenceCases
     /// <summary>First column of every table in section 13 of the reference; null where the reference is not beside the repository.</summary>
     public static IReadOnlyList<string>? ReadReference()
     {
-        var path = Path.Combine(Repository.Root, "../shared/reference/ztunnel.md");
+        var path = Path.Combine(Repository.Root, "..", "shared", "reference", "ztunnel.md");
         return !File.Exists(path)
             ? null
             : [.. File.ReadLines(path)

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>Where somebody stands between client and server: a waypoint behind its own ztunnel, a gateway between networks (reference/ztunnel.md 13.1).</summary>
+/// <summary>Where somebody stands between client and server: a waypoint behind its own ztunnel, a gateway between networks (the original's <c>tests/namespaced.rs</c>).</summary>
 [Trait("Needs", "Root")]
 public sealed class BetweenTests(BetweenTests.Mesh mesh) : IClassFixture<BetweenTests.Mesh>
 {

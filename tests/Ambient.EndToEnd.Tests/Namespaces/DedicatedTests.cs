@@ -2,7 +2,7 @@ using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>Who is captured and who is not, by a ztunnel in each pod (reference/ztunnel.md 13.1).</summary>
+/// <summary>Who is captured and who is not, by a ztunnel in each pod (the original's <c>tests/namespaced.rs</c>).</summary>
 [Trait("Needs", "Root")]
 public sealed class DedicatedTests
 {

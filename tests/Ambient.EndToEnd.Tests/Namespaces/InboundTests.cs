@@ -3,7 +3,7 @@ using Ambient.Hbone.Connect;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>What a captured server's 15008 does with what is asked of it, by somebody who speaks HBONE himself (reference/ztunnel.md 13.1).</summary>
+/// <summary>What a captured server's 15008 does with what is asked of it, by somebody who speaks HBONE himself (the original's <c>tests/namespaced.rs</c>).</summary>
 [Trait("Needs", "Root")]
 public sealed class InboundTests(InboundTests.Mesh mesh) : IClassFixture<InboundTests.Mesh>
 {

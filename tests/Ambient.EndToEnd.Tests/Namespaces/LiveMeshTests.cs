@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>A mesh that changes while connections are open; several endpoints (reference/ztunnel.md 13.1).</summary>
+/// <summary>A mesh that changes while connections are open; several endpoints (the original's <c>tests/namespaced.rs</c>).</summary>
 [Trait("Needs", "Root")]
 public sealed class LiveMeshTests(LiveMeshTests.Mesh mesh) : IClassFixture<LiveMeshTests.Mesh>
 {

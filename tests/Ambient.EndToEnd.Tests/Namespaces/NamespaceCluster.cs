@@ -23,7 +23,7 @@ internal enum CaptureMode
 }
 
 /// <summary>
-/// A cluster of network namespaces as the reference's own tests have it (reference/ztunnel.md 13, harness facts): pods on nodes, echo
+/// A cluster of network namespaces as the original's own tests have it (<c>tests/namespaced.rs</c>): pods on nodes, echo
 /// servers in them, redirection as on a real node, ztunnels as processes, and a mesh in the local format.
 /// </summary>
 internal sealed class NamespaceCluster : IAsyncDisposable

@@ -3,7 +3,7 @@ using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>Who is captured and who is not, on one node and on two, by one ztunnel a node (reference/ztunnel.md 13.1).</summary>
+/// <summary>Who is captured and who is not, on one node and on two, by one ztunnel a node (the original's <c>tests/namespaced.rs</c>).</summary>
 [Trait("Needs", "Root")]
 public sealed class PodsTests(PodsTests.Mesh mesh) : IClassFixture<PodsTests.Mesh>
 {

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>Ztunnels that leave, that are replaced, and pods that are taken from them (reference/ztunnel.md 13.1, 1.5, 8.1).</summary>
+/// <summary>Ztunnels that leave, that are replaced, and pods that are taken from them (the original's <c>tests/namespaced.rs</c>).</summary>
 [Trait("Needs", "Root")]
 public sealed class ReplacementTests
 {

@@ -6,7 +6,7 @@ using System.Text.Json;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>Certificates that are revoked by a list (<c>CRL_PATH</c>), before a connection and while it is open (reference/ztunnel.md 13.1).</summary>
+/// <summary>Certificates that are revoked by a list (<c>CRL_PATH</c>), before a connection and while it is open (the original's <c>tests/namespaced.rs</c>).</summary>
 [Trait("Needs", "Root")]
 public sealed class RevocationTests(RevocationTests.Mesh mesh) : IClassFixture<RevocationTests.Mesh>
 {

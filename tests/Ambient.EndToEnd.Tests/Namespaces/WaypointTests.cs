@@ -2,7 +2,7 @@ using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 
-/// <summary>A captured client whose connections belong to a waypoint: which address, which authority, whose identity (reference/ztunnel.md 13.1).</summary>
+/// <summary>A captured client whose connections belong to a waypoint: which address, which authority, whose identity (the original's <c>tests/namespaced.rs</c>).</summary>
 [Trait("Needs", "Root")]
 public sealed class WaypointTests(WaypointTests.Mesh mesh) : IClassFixture<WaypointTests.Mesh>
 {

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Ambient.EndToEnd.Tests.Ztunnel;
 
-/// <summary>Ztunnels of dedicated mode as processes in network namespaces: what the reference's own tests ask for (reference/ztunnel.md 13.1 and 13.2).</summary>
+/// <summary>Ztunnels of dedicated mode as processes in network namespaces: what the original's own tests ask for (<c>tests/namespaced.rs</c> and <c>tests/direct.rs</c>).</summary>
 [Trait("Needs", "Root")]
 public sealed class DedicatedModeTests
 {

@@ -5,7 +5,7 @@ using Ambient.Testing.Certificates;
 
 namespace Ambient.Node.Tests.Authorities;
 
-/// <summary>Whose certificates are fetched ahead of time (reference/ztunnel.md 7).</summary>
+/// <summary>Whose certificates are fetched ahead of time.</summary>
 public sealed class SvidWarmupTests
 {
     private readonly MeshStore _store = new();

@@ -11,7 +11,7 @@ using Ambient.Policy.Routing.Names;
 
 namespace Ambient.Node.Tests.Capture;
 
-/// <summary>What a client of the SOCKS5 port sees (reference/ztunnel.md 10), with names resolved by the DNS proxy of its workload.</summary>
+/// <summary>What a client of the SOCKS5 port sees (RFC 1928), with names resolved by the DNS proxy of its workload.</summary>
 public sealed class Socks5ProxyTests : IAsyncDisposable
 {
     private const string Mesh = """

@@ -4,7 +4,7 @@ using Ambient.Node.Discovery.Translation;
 
 namespace Ambient.Node.Tests.Discovery;
 
-/// <summary>Rules of reference/waypoint.md 1 that no recorded case happens to show.</summary>
+/// <summary>Rules of istiod's translation (istio/istio, <c>pilot/pkg/serviceregistry/kube/controller/ambient</c>) that no recorded case happens to show.</summary>
 public sealed class TranslationRuleTests
 {
     [Fact]

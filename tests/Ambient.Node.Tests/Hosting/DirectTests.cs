@@ -7,7 +7,7 @@ using Ambient.Testing.ControlPlane;
 
 namespace Ambient.Node.Tests.Hosting;
 
-/// <summary>The cases of reference/ztunnel.md 13.2: one ztunnel in this process, driven through SOCKS5.</summary>
+/// <summary>The cases of the original's <c>tests/direct.rs</c>: one ztunnel in this process, driven through SOCKS5.</summary>
 public sealed class DirectTests
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);

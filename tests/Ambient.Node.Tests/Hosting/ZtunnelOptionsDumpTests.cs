@@ -4,7 +4,7 @@ using Ambient.Node.Hosting.Ztunnel;
 
 namespace Ambient.Node.Tests.Hosting;
 
-/// <summary>What /config_dump and the log's first lines say of the settings (reference/ztunnel.md 1.1 and 12).</summary>
+/// <summary>What /config_dump and the log's first lines say of the settings, as the original writes them (ztunnel <c>config.rs</c>).</summary>
 public sealed class ZtunnelOptionsDumpTests
 {
     [Fact]

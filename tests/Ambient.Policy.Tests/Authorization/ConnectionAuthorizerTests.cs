@@ -8,7 +8,7 @@ using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Authorization;
 
-/// <summary>The unit cases of reference/ztunnel.md 13.6, and those of 13.5 about policies.</summary>
+/// <summary>The cases of the original's unit tests about policies (ztunnel <c>rbac.rs</c> and <c>state.rs</c>).</summary>
 public sealed class ConnectionAuthorizerTests
 {
     private static readonly Workload Destination = Pod("server", "ns1", "127.0.0.2");

@@ -6,7 +6,7 @@ using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Authorization;
 
-/// <summary>What reference/waypoint.md 3 says and golden/http does not ask; the rest is asked there.</summary>
+/// <summary>What Istio says of AuthorizationPolicy and golden/http does not ask; the rest is asked there.</summary>
 public sealed class RequestAuthorizerTests
 {
     private static readonly MeshService Web = Service("web", "10.0.0.1", (80, 8080));

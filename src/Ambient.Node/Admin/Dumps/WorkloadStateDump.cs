@@ -6,7 +6,7 @@ using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Admin.Dumps;
 
-/// <summary>The pods of a node in the configuration dump: who they are, whether they are carried, and what is open (reference/ztunnel.md 12).</summary>
+/// <summary>The pods of a node in the configuration dump: who they are, whether they are carried, and what is open (ztunnel <c>inpod/admin.rs</c> and <c>proxy/connection_manager.rs</c>).</summary>
 internal static class WorkloadStateDump
 {
     /// <summary>Writes the value of <c>workloadState</c>.</summary>

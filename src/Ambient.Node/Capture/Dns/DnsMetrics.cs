@@ -3,7 +3,7 @@ using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Capture.Dns;
 
-/// <summary>What is counted of names (reference/ztunnel.md 11.1).</summary>
+/// <summary>What is counted of questions for names, under the original's names (ztunnel <c>dns/metrics.rs</c>).</summary>
 internal sealed class DnsMetrics(MetricRegistry registry)
 {
     private static readonly double[] s_bounds = [0.0005, 0.001, 0.01, 0.1, 1, 5];

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Capture.Dns;
 
-/// <summary>Answers a workload's questions for names: the mesh's own services at once, everything else by the name servers of the node (reference/ztunnel.md 9).</summary>
+/// <summary>Answers a workload's questions for names: the mesh's own services at once, everything else by the name servers of the node (ztunnel <c>dns/server.rs</c>).</summary>
 internal sealed partial class DnsProxy
 {
     private const int MostOverTcp = 65535;

@@ -7,7 +7,7 @@ namespace Ambient.Node.Capture.InPod;
 
 /// <summary>
 /// The pods of a node, each in its own network namespace (<c>PROXY_MODE=shared</c>): asks the network plugin which there are, and does what it
-/// says (reference/ztunnel.md 8). The plugin may come and go; what runs goes on.
+/// says (docs/protocol.md, "The network plugin"). The plugin may come and go; what runs goes on.
 /// </summary>
 internal sealed partial class InPodNode : INodeCapture
 {

@@ -2,7 +2,7 @@ using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Capture.InPod;
 
-/// <summary>How many pods are carried (reference/ztunnel.md 11.1: these names have no prefix).</summary>
+/// <summary>How many pods are carried (ztunnel <c>inpod/metrics.rs</c>: these names have no prefix).</summary>
 internal sealed class PodMetrics
 {
     private int _active;

@@ -8,7 +8,7 @@ namespace Ambient.Node.Capture.InPod;
 internal delegate Task<INodeCapture> StartPodProxy(PodInfo pod, PodNamespace network);
 
 /// <summary>
-/// The proxies of a node's pods, kept to what the network plugin tells (reference/ztunnel.md 8.1). Told one thing at a time, so nothing here
+/// The proxies of a node's pods, kept in line with what the network plugin says (docs/protocol.md, "The network plugin"). Told one thing at a time, so nothing here
 /// happens twice at once; what cannot be started is tried again until it can, or the pod goes.
 /// </summary>
 internal sealed partial class PodProxies : IAsyncDisposable

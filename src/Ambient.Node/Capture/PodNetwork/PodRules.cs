@@ -5,7 +5,7 @@ using Ambient.Node.Connections;
 namespace Ambient.Node.Capture.PodNetwork;
 
 /// <summary>
-/// The redirection of a pod as an nft script: the rules that the network plugin installs, in their effect (reference/ztunnel.md 8.3). One
+/// The redirection of a pod as an nft script: the rules that the network plugin installs, in their effect (istio/istio, <c>cni/pkg/iptables</c>). One
 /// table of ours for each pod, replaced whole, so that installing twice is installing once and nobody else's rules are touched.
 /// </summary>
 internal static class PodRules

@@ -6,7 +6,7 @@ using Google.Protobuf;
 
 namespace Ambient.Node.Capture.PodNetwork;
 
-/// <summary>A ztunnel that is connected: asked one thing at a time, and each answer awaited (reference/ztunnel.md 8.1).</summary>
+/// <summary>A ztunnel that is connected: asked one thing at a time, and each answer awaited (docs/protocol.md, "The network plugin").</summary>
 internal sealed class ZdsPeer(Socket socket, TimeProvider time) : IDisposable
 {
     private const int PacketSize = 1024;

@@ -8,7 +8,7 @@ namespace Ambient.Node.Capture.PodNetwork;
 /// <summary>
 /// The network plugin's side of a node's pods: tells ztunnels over a unix socket which pods there are, and hands them the pods'
 /// network namespaces. A ztunnel that connects is told of all; one that came before it hears of removals only, since it is on its way
-/// out (reference/ztunnel.md 8.1). Drives tests and the walkthrough; on a cluster the CNI does this.
+/// out (docs/protocol.md, "The network plugin"). Drives tests and the walkthrough; on a cluster the CNI does this.
 /// </summary>
 public sealed partial class ZdsServer : IAsyncDisposable
 {

@@ -9,7 +9,7 @@ using Ambient.Node.Telemetry.Metrics;
 namespace Ambient.Node.Capture.Socks5;
 
 /// <summary>
-/// Captures connections of clients that speak SOCKS5 on purpose, where nothing redirects them (reference/ztunnel.md 10). As in the reference,
+/// Captures connections of clients that speak SOCKS5 on purpose, where nothing redirects them (RFC 1928). As in the original (ztunnel <c>proxy/socks5.rs</c>),
 /// success is answered before the connection is made: a client sees a reset when it cannot be.
 /// </summary>
 internal sealed class Socks5Proxy

@@ -5,7 +5,7 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
 
-/// <summary>Reads HTTPRoutes, with the defaults of the Gateway API (reference/waypoint.md 5.1, 5.2).</summary>
+/// <summary>Reads HTTPRoutes, with the defaults of the Gateway API (https://gateway-api.sigs.k8s.io/reference/spec/).</summary>
 internal static class HttpRouteReader
 {
     private const string GatewayGroup = "gateway.networking.k8s.io";

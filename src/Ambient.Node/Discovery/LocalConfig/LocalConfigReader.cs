@@ -6,7 +6,7 @@ using Ambient.Node.Discovery.Translation;
 namespace Ambient.Node.Discovery.LocalConfig;
 
 /// <summary>
-/// Reads ztunnel's local format (docs/protocol.md, local configuration): <c>workloads</c>, <c>services</c>, <c>policies</c>, each
+/// Reads ztunnel's local format (docs/protocol.md, "Local configuration"): <c>workloads</c>, <c>services</c>, <c>policies</c>, each
 /// optional. One entry at a time is in memory as YAML; a file of 100,000 workloads costs what the mesh costs.
 /// </summary>
 /// <param name="errors">Where errors go.</param>

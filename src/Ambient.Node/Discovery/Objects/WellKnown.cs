@@ -1,6 +1,6 @@
 namespace Ambient.Node.Discovery.Objects;
 
-/// <summary>Labels and annotations that mean something to the mesh (reference/waypoint.md 1.1).</summary>
+/// <summary>Labels and annotations that mean something to the mesh (https://istio.io/latest/docs/reference/config/labels/).</summary>
 internal static class WellKnown
 {
     public const string DataplaneMode = "istio.io/dataplane-mode";

@@ -4,7 +4,7 @@ using Ambient.Node.ControlPlane;
 
 namespace Ambient.Node.Discovery.Sources;
 
-/// <summary>Which control plane to ask for the mesh, and what to tell it about us (reference/ztunnel.md 6.1).</summary>
+/// <summary>Which control plane to ask for the mesh, and what to tell it about us (docs/protocol.md, "xDS").</summary>
 internal sealed record XdsOptions
 {
     /// <summary>How to reach it.</summary>

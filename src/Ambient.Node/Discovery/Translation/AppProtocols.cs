@@ -2,7 +2,7 @@ using Ambient.Mesh;
 
 namespace Ambient.Node.Discovery.Translation;
 
-/// <summary>What a service port speaks, from what was declared about it (reference/waypoint.md 1.3).</summary>
+/// <summary>What a service port speaks, from what was declared about it (https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/).</summary>
 internal static class AppProtocols
 {
     /// <summary>The protocol of a Service's port: appProtocol, else the prefix of its name, else known by its number.</summary>

@@ -2,7 +2,7 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Translation;
 
-/// <summary>Whether a ztunnel stands in front of a pod (reference/waypoint.md 1.1).</summary>
+/// <summary>Whether a ztunnel stands in front of a pod (https://istio.io/latest/docs/ambient/usage/add-workloads/).</summary>
 internal static class Enrolment
 {
     /// <summary>

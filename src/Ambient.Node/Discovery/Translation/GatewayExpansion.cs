@@ -3,7 +3,7 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Translation;
 
-/// <summary>The instance of a Gateway that nobody else deploys: service account, service, one pod (reference/waypoint.md 9).</summary>
+/// <summary>The instance of a Gateway that nobody else deploys: service account, service, one pod (what istiod's gateway deployer makes: istio/istio, <c>pilot/pkg/config/kube/gateway</c>).</summary>
 internal static class GatewayExpansion
 {
     private const int HbonePort = 15008;

@@ -8,7 +8,7 @@ using Ambient.Node.Hosting.Options;
 
 namespace Ambient.Node.Hosting.Variables;
 
-/// <summary>Reads how istiod is reached, for the mesh and for certificates (reference/ztunnel.md 1.2).</summary>
+/// <summary>Reads how istiod is reached, for the mesh and for certificates (docs/operations.md).</summary>
 internal static class ControlPlaneVariables
 {
     private static readonly SearchValues<char> s_headerCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-_.");

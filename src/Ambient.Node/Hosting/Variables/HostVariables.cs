@@ -8,7 +8,7 @@ using Ambient.Node.Telemetry.Logging;
 
 namespace Ambient.Node.Hosting.Variables;
 
-/// <summary>Reads <see cref="NodeOptions"/>: the variables that ztunnel and waypoint share .</summary>
+/// <summary>Reads <see cref="NodeOptions"/>: the variables that ztunnel and waypoint share (docs/operations.md).</summary>
 internal static class HostVariables
 {
     /// <summary>Reads the shared variables; what is wrong is left in <paramref name="variables"/>.</summary>

@@ -4,7 +4,7 @@ using Ambient.Node.Hosting.Options;
 
 namespace Ambient.Node.Hosting.Variables;
 
-/// <summary>Reads <see cref="ZtunnelOptions"/> from the environment variables of the reference, and ours (reference/ztunnel.md 1.2).</summary>
+/// <summary>Reads <see cref="ZtunnelOptions"/> from the environment variables of the original (ztunnel <c>config.rs</c>) and our own (docs/operations.md).</summary>
 internal static class ZtunnelVariables
 {
     private const int SharedMark = 1337;

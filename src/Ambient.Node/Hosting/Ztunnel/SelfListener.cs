@@ -7,7 +7,7 @@ using Ambient.Node.Sockets;
 namespace Ambient.Node.Hosting.Ztunnel;
 
 /// <summary>
-/// HBONE for the ztunnel's own pod (reference/ztunnel.md 4.5), in its own network: so that whoever scrapes metrics from inside of the mesh
+/// HBONE for the ztunnel's own pod (ztunnel <c>proxyfactory.rs</c>), in its own network: so that whoever scrapes metrics from inside of the mesh
 /// reaches 15020 through a tunnel, as any other workload's port. Nothing is spoofed and nothing marked here: nothing is redirected.
 /// </summary>
 internal sealed class SelfListener : IAsyncDisposable

@@ -5,7 +5,7 @@ using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests.Upstreams;
 
-/// <summary>Where a try goes, and in which protocol (reference/waypoint.md 2.3).</summary>
+/// <summary>Where a try goes, and in which protocol (Istio's protocol selection, as in <c>AppProtocols</c>).</summary>
 internal static class EndpointChoice
 {
     /// <summary>An endpoint of a service port; null when there is none.</summary>

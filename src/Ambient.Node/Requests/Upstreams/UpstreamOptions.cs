@@ -12,7 +12,7 @@ internal sealed record UpstreamOptions
     /// </summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Tries of one request in all, when connections cannot be made. Default 3 (reference/waypoint.md 5.4).</summary>
+    /// <summary>Tries of one request in all, when connections cannot be made. Default 3, which is Istio's default of two retries (https://istio.io/latest/docs/concepts/traffic-management/#retries).</summary>
     public int MaxAttempts { get; init; } = 3;
 
     /// <summary>Longest wait before the second try; doubles after. Default 25 ms.</summary>

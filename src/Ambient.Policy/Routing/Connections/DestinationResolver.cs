@@ -7,7 +7,7 @@ namespace Ambient.Policy.Routing.Connections;
 
 /// <summary>
 /// Where an outbound connection goes: service or workload, waypoint, another network, passthrough
-/// (reference/ztunnel.md 3). A pure function of the snapshot, the addresses and the dice.
+/// (docs/protocol.md, "Where a connection goes"). A pure function of the snapshot, the addresses and the dice.
 /// </summary>
 public static class DestinationResolver
 {

@@ -6,7 +6,7 @@ namespace Ambient.Policy.Routing.Connections;
 
 /// <summary>
 /// Picks an endpoint of a service: those that can serve the port, of these the best by locality, of these one at random
-/// by capacity (reference/ztunnel.md 3.4 and 3.5). Allocates nothing.
+/// by capacity (docs/protocol.md, "Choosing an endpoint"). Allocates nothing.
 /// </summary>
 internal static class EndpointBalancer
 {
@@ -197,7 +197,7 @@ internal static class EndpointBalancer
 
     /// <summary>
     /// The address of a workload to dial: the one the client asked for if it is one of them, else one that the service's
-    /// families admit, of the client's family if possible (reference/ztunnel.md 3.6). Null when it has none.
+    /// families admit, of the client's family if possible. Null when it has none.
     /// </summary>
     internal static IPAddress? ChooseAddress(Workload workload, MeshService? service, IPAddress asked)
     {

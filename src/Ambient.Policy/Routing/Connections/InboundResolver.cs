@@ -4,7 +4,7 @@ using Ambient.Mesh;
 
 namespace Ambient.Policy.Routing.Connections;
 
-/// <summary>Where a received CONNECT is delivered, or which status refuses it (reference/ztunnel.md 4.1, 4.4 and 4.6).</summary>
+/// <summary>Where a received CONNECT is delivered, or which status refuses it (ztunnel <c>proxy/inbound.rs</c>).</summary>
 public static class InboundResolver
 {
     private const int BadRequest = 400;

@@ -13,7 +13,7 @@ public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Addr
     private const int MaxDraws = 5;
 
     /// <summary>
-    /// Chooses among the endpoints of a service port, by the rules for connections (reference/ztunnel.md 3.4 to 3.6) but never
+    /// Chooses among the endpoints of a service port, by the rules for connections (<see cref="EndpointBalancer"/>) but never
     /// through a waypoint. Endpoints in <paramref name="failed"/> are avoided while there are others. Null when none can serve.
     /// </summary>
     /// <param name="mesh">Mesh.</param>

@@ -5,7 +5,7 @@ using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Routing.Connections;
 
-/// <summary>The cases of reference/ztunnel.md 13.3, and what its sections 3.1 to 3.6 say besides.</summary>
+/// <summary>The cases of the original's outbound tests (ztunnel <c>proxy/outbound.rs</c>), and what it does besides.</summary>
 public sealed class DestinationResolverTests
 {
     private static readonly Workload Source = Pod("source", "ns", "127.0.0.1");

@@ -4,7 +4,7 @@ using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Routing.Connections;
 
-/// <summary>Load balancing: localities, capacities, ports (reference/ztunnel.md 3.4, 13.5).</summary>
+/// <summary>Load balancing: localities, capacities, ports (ztunnel <c>state.rs</c>).</summary>
 public sealed class EndpointBalancerTests
 {
     private static readonly LoadBalancingScope[] Scopes = [LoadBalancingScope.Network, LoadBalancingScope.Region, LoadBalancingScope.Zone];

@@ -6,7 +6,7 @@ using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Routing.Connections;
 
-/// <summary>The inbound cases of reference/ztunnel.md 13.4, and the refusals of 4.1.</summary>
+/// <summary>The cases of the original's inbound tests, and what its <c>proxy/inbound.rs</c> refuses.</summary>
 public sealed class InboundResolverTests
 {
     private static readonly MeshService Waypoints = Service("waypoint", "10.10.0.2", (15008, 15008));

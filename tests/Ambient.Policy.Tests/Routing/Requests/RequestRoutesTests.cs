@@ -6,7 +6,7 @@ using static Ambient.Policy.Tests.MeshFixture;
 
 namespace Ambient.Policy.Tests.Routing.Requests;
 
-/// <summary>What reference/waypoint.md 5 says and golden/http does not ask; the rest is asked there.</summary>
+/// <summary>What the Gateway API says of routes and golden/http does not ask; the rest is asked there.</summary>
 public sealed class RequestRoutesTests
 {
     private static readonly MeshService Web = Service("web", "10.0.0.1", (80, 8080));

@@ -8,8 +8,8 @@ using Wire = Ambient.Node.Protos.Workloads;
 namespace Ambient.Node.Discovery.Xds.Workloads;
 
 /// <summary>
-/// Workloads and services of the wire as the mesh model (reference/ztunnel.md 6.3). A value that this version does not know
-/// refuses the resource where ignoring it could send traffic another way; where the reference reads it as a default, so do we.
+/// Workloads and services of the wire as the mesh model (istio/istio, <c>pkg/workloadapi/workload.proto</c>). A value that this version does not know
+/// refuses the resource where ignoring it could send traffic another way; where the original reads it as a default, so do we.
 /// </summary>
 internal sealed class AddressReader(StringPool strings)
 {

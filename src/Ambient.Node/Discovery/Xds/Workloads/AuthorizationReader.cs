@@ -3,7 +3,7 @@ using Wire = Ambient.Node.Protos.Security;
 
 namespace Ambient.Node.Discovery.Xds.Workloads;
 
-/// <summary>Policies of the wire as the mesh model (reference/ztunnel.md 5 and 6.3).</summary>
+/// <summary>Policies of the wire as the mesh model (istio/istio, <c>pkg/workloadapi/security/authorization.proto</c>).</summary>
 internal static class AuthorizationReader
 {
     /// <summary>A policy.</summary>
