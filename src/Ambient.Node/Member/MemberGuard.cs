@@ -86,6 +86,14 @@ internal sealed partial class MemberGuard(
         open.Begin(http);
         try
         {
+            if (logger.IsEnabled(LogLevel.Debug))
+            {
+                foreach (var note in request.Notes())
+                {
+                    LogNoted(logger, note.Text, note.Policy ?? "none", facts.Source, facts.Identity?.ToString() ?? "none", facts.Destination);
+                }
+            }
+
             var decision = request.Authorize();
             if (decision.IsAllowed && open.Admit(member.Meshes))
             {
@@ -93,9 +101,10 @@ internal sealed partial class MemberGuard(
                 return;
             }
 
+            var status = decision.Reason == AuthorizationReason.UnverifiedToken ? StatusCodes.Status401Unauthorized : StatusCodes.Status403Forbidden;
             LogRefused(
-                logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", 403, decision.IsAllowed ? open.EndReason ?? "policies changed" : decision.ToString());
-            await LocalReply.SendAsync(http, StatusCodes.Status403Forbidden, LocalReply.AccessDenied).ConfigureAwait(false);
+                logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", status, decision.IsAllowed ? open.EndReason ?? "policies changed" : decision.ToString());
+            await LocalReply.DenyAsync(http, decision).ConfigureAwait(false);
         }
         finally
         {
@@ -120,6 +129,9 @@ internal sealed partial class MemberGuard(
 
     [LoggerMessage(5701, LogLevel.Warning, "request by {Peer} ({Identity}) answered with {Status}: {Reason}")]
     private static partial void LogRefused(ILogger logger, IPEndPoint peer, string identity, int status, string reason);
+
+    [LoggerMessage(5703, LogLevel.Debug, "{Note} policy={Policy} src={Source} identity={Identity} dst={Destination}")]
+    private static partial void LogNoted(ILogger logger, string note, string policy, IPEndPoint source, string identity, IPEndPoint destination);
 
     [LoggerMessage(5702, LogLevel.Warning, "request by {Peer} ({Identity}) ended: policies changed: {Reason}")]
     private static partial void LogEnded(ILogger logger, IPEndPoint peer, string identity, string reason);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
@@ -22,6 +23,7 @@ internal sealed class MemberRequest : IConnectionGround
     private readonly string _method;
     private readonly string _host;
     private readonly string? _path;
+    private readonly string _query = "";
     private readonly string _decodedPath;
 
     /// <summary>Takes down what a request says.</summary>
@@ -36,7 +38,7 @@ internal sealed class MemberRequest : IConnectionGround
         var target = http.Features.Get<IHttpRequestFeature>()?.RawTarget;
         if (RequestPath.TryParse(string.IsNullOrEmpty(target) ? _decodedPath : target, out var path, policies.PathNormalization))
         {
-            _path = path.Path;
+            (_path, _query) = (path.Path, path.Query);
         }
     }
 
@@ -61,6 +63,9 @@ internal sealed class MemberRequest : IConnectionGround
         return decision.IsAllowed && _path != _decodedPath ? policies.Authorize(Facts(_decodedPath)) : decision;
     }
 
+    /// <summary>What policies that decide nothing say of it.</summary>
+    public ImmutableArray<PolicyNote> Notes() => _policies.Current?.Notes(Facts(_path!)) ?? [];
+
     /// <inheritdoc/>
     public ConnectionObjection? ObjectionIn(MeshSnapshot mesh) =>
         AuthorizeConnection() is { IsAllowed: false } connection ? new ConnectionObjection(ConnectionEnd.PolicyChange, connection.ToString())
@@ -75,6 +80,7 @@ internal sealed class MemberRequest : IConnectionGround
         Method = _method,
         Host = _host,
         Path = path,
+        Query = _query,
         Header = Header,
     };
 

@@ -12,6 +12,7 @@ using Ambient.Node.Lifetime;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Logging;
+using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -59,12 +60,15 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         Self = LocalWorkload.ByPod(_store, _options.Namespace ?? "", _options.Pod ?? "", time);
         Connector = new OwnAddressConnector(SocketConnector.Default, Self);
         Policies = new MemberPolicyView(_store, Self);
-        Connections = new ConnectionTable(new ConnectionLog(HostLoggerFactory.Over(loggers, time), () => _store!.Current.Requests.LogsAccess), null, null, time);
+        Connections = new ConnectionTable(new ConnectionLog(HostLoggerFactory.Over(loggers, time), () => _store!.Current.Requests.LogsAccess), new TcpMetrics(Metrics, loggers), Metrics, time);
         _watch = new PolicyWatch(_store, Connections, _logger);
     }
 
     /// <summary>The mesh.</summary>
     public IMeshSnapshotProvider Meshes => _store;
+
+    /// <summary>What is counted: tunnels, what the control plane sends, revocation.</summary>
+    public MetricRegistry Metrics { get; } = new();
 
     /// <summary>The member's own policies.</summary>
     public MemberPolicyView Policies { get; }
@@ -89,7 +93,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     {
         _plain.Declare();
         // Unlike the hosts, an application keeps the machine's roots: its other clients call HTTPS servers outside the mesh.
-        var runtime = _runtime = Own(await MeshRuntime.OpenAsync(_options.ToMeshRuntime().WithOwnParts(_services), _store, _loggers, null, _time, cancellationToken).ConfigureAwait(false));
+        var runtime = _runtime = Own(await MeshRuntime.OpenAsync(_options.ToMeshRuntime().WithOwnParts(_services), _store, _loggers, Metrics, _time, cancellationToken).ConfigureAwait(false));
         runtime.OnceHeard(static () => { });
         _client = Own(new HboneClient(new HboneClientOptions { Connector = Connector, Revocation = runtime.Revocation }, runtime.Svids, _time));
         await StartAsync(runtime, cancellationToken).ConfigureAwait(false);

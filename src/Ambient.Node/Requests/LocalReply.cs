@@ -1,4 +1,5 @@
 using System.Globalization;
+using Ambient.Policy.Authorization;
 using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Requests;
@@ -15,8 +16,16 @@ internal static class LocalReply
     /// <summary>The endpoint could not be reached, or went away before it answered.</summary>
     public const string UpstreamFailed = "upstream connect error or disconnect/reset before headers";
 
+    /// <summary>The body where a token would have to be verified.</summary>
+    public const string TokenNotVerified = "Jwt verification fails";
+
+    /// <summary>Answers a request that is not let in: 401 where its token is the reason, else 403.</summary>
+    public static Task DenyAsync(HttpContext http, AuthorizationDecision decision) => decision.Reason == AuthorizationReason.UnverifiedToken
+        ? SendAsync(http, StatusCodes.Status401Unauthorized, TokenNotVerified, "Bearer error=\"invalid_token\"")
+        : SendAsync(http, StatusCodes.Status403Forbidden, AccessDenied);
+
     /// <summary>Answers with a status and a body, unless the answer has begun already.</summary>
-    public static Task SendAsync(HttpContext http, int status, string body)
+    public static Task SendAsync(HttpContext http, int status, string body, string? challenge = null)
     {
         var response = http.Response;
         if (response.HasStarted)
@@ -28,6 +37,11 @@ internal static class LocalReply
         response.Clear();
         response.Headers.Location = location;
         response.Headers.Server = HeaderRules.Server;
+        if (challenge is not null)
+        {
+            response.Headers.WWWAuthenticate = challenge;
+        }
+
         if (IsGrpc(http.Request))
         {
             // Trailers only: one HEADERS block that carries the status.

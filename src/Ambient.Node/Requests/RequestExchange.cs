@@ -168,6 +168,7 @@ internal sealed class RequestExchange : HttpTransformer, IConnectionGround
         Method = Method,
         Host = Host,
         Path = _path.Path,
+        Query = _path.Query,
         Header = Header,
     };
 

@@ -20,6 +20,7 @@ internal sealed partial class RequestLog
 {
     private const string Target = "access";
     private static readonly EventId s_noted = new(4210, "PolicyNoted");
+    private static readonly EventId s_decided = new(4211, "RequestDecided");
 
     private readonly HostLoggerFactory _loggers;
     private readonly RequestMetrics _metrics;
@@ -27,13 +28,16 @@ internal sealed partial class RequestLog
     private readonly ILogger _upstreams;
     private readonly ILogger _policies;
     private readonly string _network;
+    private readonly LogLevel _policyLevel;
 
     /// <summary>Creates the log of a pipeline.</summary>
     /// <param name="loggers">Where lines go.</param>
     /// <param name="metrics">What counts.</param>
     /// <param name="network">Network that client addresses belong to.</param>
-    public RequestLog(HostLoggerFactory loggers, RequestMetrics metrics, string network)
+    /// <param name="policiesAtInformation">Whether what policies say is logged at info rather than debug.</param>
+    public RequestLog(HostLoggerFactory loggers, RequestMetrics metrics, string network, bool policiesAtInformation = false)
     {
+        _policyLevel = policiesAtInformation ? LogLevel.Information : LogLevel.Debug;
         _loggers = loggers;
         _metrics = metrics;
         _network = network;
@@ -61,7 +65,7 @@ internal sealed partial class RequestLog
     public void Noted(ImmutableArray<PolicyNote> notes, IPEndPoint source, SpiffeId? identity, IPEndPoint destination)
     {
         _metrics.PolicyNotes.Count(notes);
-        if (!_policies.IsEnabled(LogLevel.Debug))
+        if (!_policies.IsEnabled(_policyLevel))
         {
             return;
         }
@@ -70,8 +74,29 @@ internal sealed partial class RequestLog
         {
             var named = note.Policy is null ? "" : $" policy={note.Policy}";
             var line = $"{note.Text}{named} src={source} identity={identity?.ToString() ?? "none"} dst={destination}";
-            _policies.Log(LogLevel.Debug, s_noted, line, null, static (text, _) => text);
+            _policies.Log(_policyLevel, s_noted, line, null, static (text, _) => text);
         }
+    }
+
+    /// <summary>What policies decided about a request or connection: a line, at the level and in the words of those at layer 4.</summary>
+    public void Decided(AuthorizationDecision decision, IPEndPoint source, SpiffeId? identity, IPEndPoint destination)
+    {
+        if (!_policies.IsEnabled(_policyLevel))
+        {
+            return;
+        }
+
+        var (what, policy) = decision.Reason switch
+        {
+            AuthorizationReason.DeniedByPolicy => ("deny policy match", decision.Policy),
+            AuthorizationReason.AllowedByPolicy => ("allow policy match", decision.Policy),
+            AuthorizationReason.NoPolicy => ("no allow policies, allow", null),
+            AuthorizationReason.NoAllowMatched => ("no allow policies matched", null),
+            _ => (decision.ToString(), decision.Policy),
+        };
+        var named = policy is null ? "" : $" policy={policy}";
+        var line = $"{what}{named} src={source} identity={identity?.ToString() ?? "none"} dst={destination}";
+        _policies.Log(_policyLevel, s_decided, line, null, static (text, _) => text);
     }
 
     /// <summary>A try could not be made.</summary>

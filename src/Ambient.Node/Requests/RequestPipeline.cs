@@ -80,7 +80,8 @@ internal sealed class RequestPipeline(
         // 2 authorize
         if (!Authorize(exchange, place))
         {
-            return ReplyAsync(exchange, StatusCodes.Status403Forbidden, LocalReply.AccessDenied, ResponseFlags.None);
+            exchange.Flags = ResponseFlags.None;
+            return LocalReply.DenyAsync(exchange.Http, exchange.Authorization!.Value);
         }
 
         // 3 route
@@ -151,6 +152,7 @@ internal sealed class RequestPipeline(
 
         var decision = RequestAuthorizer.Authorize(place.Policies, exchange.PolicyFacts);
         exchange.Authorization = decision;
+        log.Decided(decision, exchange.Arrival.Source, exchange.Arrival.Identity, exchange.Arrival.Destination);
         return decision.IsAllowed;
     }
 

@@ -70,7 +70,7 @@ public sealed class MemberPolicies
     public AuthorizationDecision Authorize(in RequestFacts request)
     {
         var decision = RequestAuthorizer.Authorize(_ofRequests, request);
-        if (_onlyOfConnections.IsEmpty || decision.Reason is AuthorizationReason.DeniedByPolicy or AuthorizationReason.NoExternalAuthorizer)
+        if (_onlyOfConnections.IsEmpty || decision.Reason is AuthorizationReason.DeniedByPolicy or AuthorizationReason.NoExternalAuthorizer or AuthorizationReason.UnverifiedToken)
         {
             return decision;
         }
@@ -85,6 +85,9 @@ public sealed class MemberPolicies
             _ => decision,
         };
     }
+
+    /// <summary>What the policies that decide nothing (AUDIT, dry run) have to say of a request.</summary>
+    public ImmutableArray<PolicyNote> Notes(in RequestFacts request) => RequestAuthorizer.Notes(_ofRequests, request);
 
     private static AuthorizationDecision Decide(ImmutableArray<AuthorizationPolicy> policies, in ConnectionFacts connection)
     {

@@ -54,6 +54,8 @@ internal readonly ref struct RequestContext
 
     internal string Path => _request.Path;
 
+    internal ref readonly RequestFacts Request => ref _request;
+
     /// <summary>
     /// The client's address: at a waypoint, whose peers are the mesh's own, the last one in X-Forwarded-For; else the
     /// peer's.

@@ -4,7 +4,7 @@ using Ambient.Identity;
 namespace Ambient.Policy.Authorization;
 
 /// <summary>What L7 policy may ask of a request.</summary>
-public readonly record struct RequestFacts
+public readonly record struct RequestFacts()
 {
     /// <summary>Authenticated identity of the peer, or null.</summary>
     public SpiffeId? Identity { get; init; }
@@ -23,6 +23,9 @@ public readonly record struct RequestFacts
 
     /// <summary>Normalised path, without query.</summary>
     public required string Path { get; init; }
+
+    /// <summary>Query as sent, without the question mark; empty when there is none.</summary>
+    public string Query { get; init; } = "";
 
     /// <summary>The value of a header, several joined with a comma, or null. The name is compared without case.</summary>
     public required Func<string, string?> Header { get; init; }

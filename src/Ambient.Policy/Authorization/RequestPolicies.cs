@@ -13,8 +13,10 @@ public sealed class RequestPolicies
     private readonly string _trustDomain;
     private readonly ImmutableArray<string> _trustDomainAliases;
 
-    private RequestPolicies(RequestConfiguration configuration, bool trustsForwardedFor, CompiledPolicy[] ordered)
+    private RequestPolicies(
+        RequestConfiguration configuration, bool trustsForwardedFor, CompiledPolicy[] ordered, ImmutableArray<RequestAuthentication> authentications)
     {
+        Authentications = authentications;
         _all = ordered;
         _trustDomain = configuration.TrustDomain;
         _trustDomainAliases = configuration.TrustDomainAliases;
@@ -31,7 +33,7 @@ public sealed class RequestPolicies
     }
 
     /// <summary>Whether no policy applies at all, not even one that decides nothing.</summary>
-    public bool IsEmpty => Custom.IsEmpty && Deny.IsEmpty && Allow.IsEmpty && !HasNotes;
+    public bool IsEmpty => Authentications.IsEmpty && Custom.IsEmpty && Deny.IsEmpty && Allow.IsEmpty && !HasNotes;
 
     /// <summary>Whether policies that decide nothing (AUDIT, dry run) have anything to say.</summary>
     public bool HasNotes => !Audit.IsEmpty || !DryRunDeny.IsEmpty || !DryRunAllow.IsEmpty;
@@ -40,6 +42,9 @@ public sealed class RequestPolicies
     public bool AsksForServerName { get; }
 
     internal bool TrustsForwardedFor { get; }
+
+    /// <summary>Where tokens are looked for, and whatever has one is refused.</summary>
+    internal ImmutableArray<RequestAuthentication> Authentications { get; }
 
     /// <summary>Every policy, the oldest first.</summary>
     internal ReadOnlySpan<CompiledPolicy> All => _all;
@@ -69,8 +74,11 @@ public sealed class RequestPolicies
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
-        return Compile(mesh.Requests, trustsForwardedFor: true, earlier, policy => policy.Targets.Any(target =>
-            IsGateway(policy, target, gateway) || IsClassOf(mesh.Requests, policy, target, gateway) || IsService(policy, target, service)));
+        return Compile(
+            mesh.Requests, trustsForwardedFor: true, earlier, policy => Applies(policy.Namespace, policy.Targets), authentication => Applies(authentication.Namespace, authentication.Targets));
+
+        bool Applies(string ns, ImmutableArray<ObjectReference> targets) => targets.Any(target =>
+            IsGateway(ns, target, gateway) || IsClassOf(mesh.Requests, ns, target, gateway) || IsService(ns, target, service));
     }
 
     /// <summary>
@@ -84,9 +92,16 @@ public sealed class RequestPolicies
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
-        return Compile(mesh.Requests, trustsForwardedFor: false, earlier, policy => policy.Targets.IsDefaultOrEmpty
-            ? (policy.Namespace == gateway.Namespace || policy.Namespace == mesh.Requests.RootNamespace) && Selects(policy, gateway)
-            : policy.Targets.Any(target => IsGateway(policy, target, gateway)));
+        return Compile(
+            mesh.Requests,
+            trustsForwardedFor: false,
+            earlier,
+            policy => Applies(policy.Namespace, policy.Targets, policy.Selector),
+            authentication => Applies(authentication.Namespace, authentication.Targets, authentication.Selector));
+
+        bool Applies(string ns, ImmutableArray<ObjectReference> targets, ImmutableDictionary<string, string>? selector) => targets.IsDefaultOrEmpty
+            ? (ns == gateway.Namespace || ns == mesh.Requests.RootNamespace) && Selects(selector, gateway)
+            : targets.Any(target => IsGateway(ns, target, gateway));
     }
 
     /// <summary>
@@ -100,14 +115,30 @@ public sealed class RequestPolicies
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(workload);
-        return Compile(mesh.Requests, trustsForwardedFor: false, earlier, policy => policy.Targets.IsDefaultOrEmpty
-            && (policy.Selector is null
-                ? policy.Namespace == workload.Namespace || policy.Namespace == mesh.Requests.RootNamespace
-                : workload.AuthorizationPolicies.Contains(policy.Key)));
+        var requests = mesh.Requests;
+        var selection = requests.Selections.GetValueOrDefault(workload.Uid);
+
+        // Where the labels of the workload are not known, what restricts counts as selecting it.
+        return Compile(
+            requests,
+            trustsForwardedFor: false,
+            earlier,
+            policy => policy.Targets.IsDefaultOrEmpty && (policy.Selector is null
+                ? IsInReach(policy.Namespace)
+                : workload.AuthorizationPolicies.Contains(policy.Key)
+                    || (policy.IsOfRequestsAlone && IsInReach(policy.Namespace) && (selection?.AuthorizationPolicies.Contains(policy.Key) ?? policy.Action == PolicyAction.Custom))),
+            authentication => authentication.Targets.IsDefaultOrEmpty && IsInReach(authentication.Namespace)
+                && (authentication.Selector is null || (selection?.RequestAuthentications.Contains(authentication.Key) ?? true)));
+
+        bool IsInReach(string ns) => ns == workload.Namespace || ns == requests.RootNamespace;
     }
 
     private static RequestPolicies Compile(
-        RequestConfiguration configuration, bool trustsForwardedFor, RequestPolicies? earlier, Func<RequestAuthorizationPolicy, bool> applies)
+        RequestConfiguration configuration,
+        bool trustsForwardedFor,
+        RequestPolicies? earlier,
+        Func<RequestAuthorizationPolicy, bool> applies,
+        Func<RequestAuthentication, bool> looks)
     {
         var known = earlier is not null && earlier.TrustsForwardedFor == trustsForwardedFor && earlier._trustDomain == configuration.TrustDomain
             && earlier._trustDomainAliases.AsSpan().SequenceEqual(configuration.TrustDomainAliases.AsSpan())
@@ -124,26 +155,28 @@ public sealed class RequestPolicies
             .OrderBy(policy => policy.CreationTime)
             .ThenBy(policy => policy.Key, StringComparer.Ordinal)
             .Select(policy => compiled.GetValueOrDefault(policy) ?? new CompiledPolicy(policy, configuration))];
-        return ReferenceEquals(known, earlier?._all) && ordered.AsSpan().SequenceEqual(known)
-            ? earlier!
-            : new RequestPolicies(configuration, trustsForwardedFor, ordered);
+        ImmutableArray<RequestAuthentication> authentications = configuration.RequestAuthentications.IsEmpty
+            ? []
+            : [.. configuration.RequestAuthentications.Values.Where(authentication => !authentication.Locations.IsEmpty && looks(authentication)).OrderBy(authentication => authentication.Key, StringComparer.Ordinal)];
+        return ReferenceEquals(known, earlier?._all) && ordered.AsSpan().SequenceEqual(known) && authentications.AsSpan().SequenceEqual(earlier!.Authentications.AsSpan())
+            ? earlier
+            : new RequestPolicies(configuration, trustsForwardedFor, ordered, authentications);
     }
 
-    private static bool Selects(RequestAuthorizationPolicy policy, Gateway gateway) =>
-        policy.Selector is null
-        || policy.Selector.All(wanted => gateway.PodLabels.TryGetValue(wanted.Key, out var value) && value == wanted.Value);
+    private static bool Selects(ImmutableDictionary<string, string>? selector, Gateway gateway) =>
+        selector is null || selector.All(wanted => gateway.PodLabels.TryGetValue(wanted.Key, out var value) && value == wanted.Value);
 
-    private static bool IsGateway(RequestAuthorizationPolicy policy, ObjectReference target, Gateway gateway) =>
+    private static bool IsGateway(string ns, ObjectReference target, Gateway gateway) =>
         target is { Group: "gateway.networking.k8s.io", Kind: "Gateway" }
-        && target.Name == gateway.Name && policy.Namespace == gateway.Namespace && target.Namespace == gateway.Namespace;
+        && target.Name == gateway.Name && ns == gateway.Namespace && target.Namespace == gateway.Namespace;
 
-    private static bool IsClassOf(RequestConfiguration configuration, RequestAuthorizationPolicy policy, ObjectReference target, Gateway gateway) =>
+    private static bool IsClassOf(RequestConfiguration configuration, string ns, ObjectReference target, Gateway gateway) =>
         target is { Group: "gateway.networking.k8s.io", Kind: "GatewayClass" }
-        && target.Name == gateway.ClassName && policy.Namespace == configuration.RootNamespace;
+        && target.Name == gateway.ClassName && ns == configuration.RootNamespace;
 
-    private static bool IsService(RequestAuthorizationPolicy policy, ObjectReference target, MeshService? service)
+    private static bool IsService(string ns, ObjectReference target, MeshService? service)
     {
-        if (service is null || target.Name != service.Name || policy.Namespace != service.Namespace || target.Namespace != service.Namespace)
+        if (service is null || target.Name != service.Name || ns != service.Namespace || target.Namespace != service.Namespace)
         {
             return false;
         }

@@ -90,6 +90,47 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Member_SelectedByWhatItCannotFulfil_RefusesTheRequestsThatAreConcerned_AndCountsItsTunnels()
+    {
+        _cluster.AddDeployment("caller", "caller", "node-a", "caller", Native);
+        _cluster.AddDeployment("shop", "shop", "node-a", "shop", Native);
+        _cluster.AddService("shop", "shop");
+        _cluster.Apply("policies", """
+            apiVersion: security.istio.io/v1
+            kind: RequestAuthentication
+            metadata: {name: jwt, namespace: app}
+            spec: {selector: {matchLabels: {app: shop}}, jwtRules: [{issuer: a}]}
+            ---
+            apiVersion: security.istio.io/v1
+            kind: AuthorizationPolicy
+            metadata: {name: ask, namespace: app}
+            spec: {selector: {matchLabels: {app: shop}}, action: CUSTOM, provider: {name: p}, rules: [{to: [{operation: {paths: [/ask]}}]}]}
+            ---
+            apiVersion: security.istio.io/v1
+            kind: AuthorizationPolicy
+            metadata: {name: elsewhere, namespace: app}
+            spec: {selector: {matchLabels: {app: caller}}, action: CUSTOM, provider: {name: p}, rules: [{}]}
+
+            """);
+        await StartMemberAsync("shop-0", app =>
+        {
+            app.MapAmbientMeshMetrics();
+            app.MapFallback(() => "shop");
+        });
+        var client = Client(await StartMemberAsync("caller-0"));
+
+        Assert.Equal("shop", await client.GetStringAsync(new Uri("http://shop:9080/")));
+        using var token = await client.GetAsync(new Uri("http://shop:9080/?access_token=a.b.c"));
+        Assert.Equal(HttpStatusCode.Unauthorized, token.StatusCode);
+        using var custom = await client.GetAsync(new Uri("http://shop:9080/ask"));
+        Assert.Equal(HttpStatusCode.Forbidden, custom.StatusCode);
+
+        var metrics = await client.GetStringAsync(new Uri("http://shop:9080/stats/prometheus"));
+        Assert.Matches("istio_tcp_connections_opened_total\\{reporter=\"destination\".*source_workload=\"caller\".*destination_workload=\"shop\".*\\} [1-9]", metrics);
+        Assert.Contains("istio_tcp_received_bytes_total{reporter=\"destination\"", metrics, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task MeshConfigOfTheFolder_HoldsAtAMemberAndBehindAZtunnel()
     {
         var sleep = _cluster.AddDeployment("sleep", "sleep", "node-a", "sleep");

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
 using System.Text;
+using Ambient.Mesh;
 using Ambient.Node.Admin.Server;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Telemetry.Metrics;
@@ -309,7 +310,7 @@ public sealed class AdminServerTests
     {
         using var shutdown = new Shutdown(TimeSpan.FromSeconds(1), _kit.Time, NullLogger.Instance);
         var endpoints = new HostEndpoints(
-            "test", "", (output, token) => output.WriteAsync("{}"u8.ToArray(), token), static (_, _) => ValueTask.FromResult(AdminResponse.Text(200, "own\n")), _kit.Loggers, shutdown);
+            "test", "", (output, token) => output.WriteAsync("{}"u8.ToArray(), token), static (_, _) => ValueTask.FromResult(AdminResponse.Text(200, "own\n")), _kit.Loggers, shutdown, new MeshStore());
         await using var server = Start(endpoints.AnswerAsync);
         foreach (var path in new[] { method == "GET" ? "/config_dump" : "/logging?level=info", "/explain", method == "GET" ? "/" : "/quitquitquit" })
         {
@@ -317,6 +318,26 @@ public sealed class AdminServerTests
         }
 
         Assert.Equal(status == 403 || method == "GET", !await BegunAsync(shutdown));
+    }
+
+    [Fact]
+    public async Task Page_ListsWhatIsKnownAndNotSupported()
+    {
+        using var shutdown = new Shutdown(TimeSpan.FromSeconds(1), _kit.Time, NullLogger.Instance);
+        var meshes = new MeshStore();
+        var endpoints = new HostEndpoints(
+            "test", "", static (_, _) => ValueTask.CompletedTask, static (_, _) => ValueTask.FromResult(AdminResponse.NotFound), _kit.Loggers, shutdown, meshes);
+        await using var server = Start(endpoints.AnswerAsync);
+        Assert.DoesNotContain("not supported", await PageAsync(), StringComparison.Ordinal);
+
+        meshes.Publish(new MeshSnapshotBuilder(meshes.Current).Set(new RequestConfiguration
+        {
+            Unsupported = [new UnsupportedConfiguration("ListenerSet", "", 2, "app/more", "a<b.yaml:1:1"), new UnsupportedConfiguration("HTTPRoute", "spec.rules.timeouts", 1, "app/r", "r.yaml:7:1")],
+        }).Build());
+        var page = await PageAsync();
+        Assert.Contains("<li>ListenerSet: 2, the first app/more at a&lt;b.yaml:1:1</li><li>HTTPRoute spec.rules.timeouts: 1, the first app/r at r.yaml:7:1</li>", page, StringComparison.Ordinal);
+
+        Task<string> PageAsync() => SendAsync(server, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
     }
 
     [Fact]

@@ -13,6 +13,14 @@ internal static class SchemaSample
     public static string Write(KindSchema kind, IReadOnlyList<FieldSchema> path, string name, string? value = null)
     {
         var text = new StringBuilder();
+        if (kind.Group == "mesh.istio.io")
+        {
+            // Not an object of its own: a text in a ConfigMap.
+            var config = Write(kind with { Group = "" }, path, name, value);
+            config = "{" + config[(config.IndexOf("}, ", StringComparison.Ordinal) + 3)..];
+            return $"{{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {{\"name\": \"istio\"}}, \"data\": {{\"mesh\": \"{config.Replace("\"", "\\\"", StringComparison.Ordinal)}\"}}}}";
+        }
+
         text.Append("{\"apiVersion\": \"").Append(kind.Group).Append('/').Append(kind.Versions[0]).Append("\", \"kind\": \"").Append(kind.Name)
             .Append("\", \"metadata\": {\"name\": \"a\"}, ");
         var closing = "}";

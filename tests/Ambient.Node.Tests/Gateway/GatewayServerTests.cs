@@ -43,6 +43,53 @@ public sealed class GatewayServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Token_WhereARequestAuthenticationLooksForOne_Is401()
+    {
+        _mesh.AddService("web", waypoint: null);
+        var pod = await _mesh.AddPodAsync("web-0", "web", "web");
+        Route("/", "web");
+        _mesh.Configure(requests => requests with
+        {
+            RequestAuthentications = requests.RequestAuthentications.Add("app/jwt", new RequestAuthentication
+            {
+                Name = "jwt",
+                Namespace = "app",
+                Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+                Locations = [new TokenLocation(TokenPart.Header, "authorization", "Bearer ")],
+            }),
+        });
+        var client = await StartAsync(s_http);
+        Assert.Equal("hello from web-0", await client.GetStringAsync(new Uri("/", UriKind.Relative)));
+        client.DefaultRequestHeaders.TryAddWithoutValidation("authorization", "Bearer a.b.c");
+        using var refused = await client.GetAsync(new Uri("/", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+        Assert.Single(pod.Requests);
+        await _mesh.LoggedAsync("RequestAuthentication app/jwt");
+    }
+
+    /// <summary>What the endpoint would see otherwise than policies and routes: refused here as at a waypoint.</summary>
+    [Theory]
+    [InlineData("delete / HTTP/1.1\r\nHost: web\r\n", "differs from a known one only in its case")]
+    [InlineData("GET / HTTP/1.1\r\nHost: web\r\nConnection: host\r\n", "Connection names host")]
+    [InlineData("GET / HTTP/1.1\r\nHost: web\r\nConnection: x-forwarded-for\r\n", "Connection names x-forwarded-for")]
+    [InlineData("GET / HTTP/1.1\r\nHost:\r\n", "names no host")]
+    [InlineData("GET / HTTP/1.0\r\n", "names no host")]
+    public async Task Request_ThatWouldBeSentOnOtherwiseThanItWasJudged_Is400(string head, string reason)
+    {
+        _mesh.AddService("web", waypoint: null);
+        var pod = await _mesh.AddPodAsync("web-0", "web", "web");
+        Route("/", "web");
+        var client = await StartAsync(s_http);
+        using var socket = new System.Net.Sockets.TcpClient(client.BaseAddress!.Host, client.BaseAddress.Port);
+        await using var stream = socket.GetStream();
+        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes($"{head}\r\n"));
+        using var reader = new StreamReader(stream);
+        Assert.StartsWith("HTTP/1.1 400", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)), StringComparison.Ordinal);
+        await _mesh.LoggedAsync(reason);
+        Assert.Empty(pod.Requests);
+    }
+
+    [Fact]
     public async Task MeshConfig_SaysHowPathsAreReadAndWhetherRequestsAreLogged()
     {
         _mesh.AddService("web", waypoint: null);

@@ -102,6 +102,40 @@ public sealed class WaypointServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Token_WhereARequestAuthenticationLooksForOne_Is401_AndTheLogNamesIt()
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        _mesh.Configure(requests => requests with
+        {
+            RequestAuthentications = requests.RequestAuthentications.Add("app/jwt", new RequestAuthentication
+            {
+                Name = "jwt",
+                Namespace = "app",
+                Targets = [new ObjectReference("", "Service", "app", "a")],
+                Locations = [new TokenLocation(TokenPart.Header, "authorization", "Bearer "), new TokenLocation(TokenPart.Parameter, "access_token")],
+            }),
+        });
+        await _mesh.StartWaypointAsync();
+        var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service);
+
+        Assert.Equal("hello from a-0", await client.GetStringAsync(new Uri("/", UriKind.Relative)));
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/");
+        request.Headers.TryAddWithoutValidation("authorization", "Bearer a.b.c");
+        using var header = await client.SendAsync(request);
+        using var parameter = await client.GetAsync(new Uri("/?access_token=a.b.c", UriKind.Relative));
+        foreach (var refused in new[] { header, parameter })
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+            Assert.Equal("Bearer error=\"invalid_token\"", refused.Headers.WwwAuthenticate.ToString());
+            Assert.Equal("Jwt verification fails", await refused.Content.ReadAsStringAsync());
+        }
+
+        Assert.Single(pod.Requests);
+        await _mesh.LoggedAsync("RequestAuthentication app/jwt");
+    }
+
+    [Fact]
     public async Task TrustDomainAlias_IsLetIn_AndCountsInPolicies()
     {
         var service = _mesh.AddService("a");

@@ -35,6 +35,9 @@ public sealed record RequestAuthorizationPolicy
     /// <summary>Whether a rule asks for what only a request has, and a connection has not.</summary>
     public bool AsksForRequest => Rules.Any(rule => rule.AsksForRequest);
 
+    /// <summary>Whether no layer 4 proxy evaluates the policy, whatever it asks for: it is CUSTOM or AUDIT, or on trial.</summary>
+    public bool IsOfRequestsAlone => DryRun || Action is not (PolicyAction.Allow or PolicyAction.Deny);
+
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(RequestAuthorizationPolicy? other) =>
         ReferenceEquals(this, other)

@@ -46,6 +46,16 @@ public sealed record RequestConfiguration
     public ImmutableDictionary<string, RequestAuthorizationPolicy> AuthorizationPolicies { get; init; } =
         ImmutableDictionary<string, RequestAuthorizationPolicy>.Empty;
 
+    /// <summary>Where tokens are looked for, by <c>namespace/name</c> of the RequestAuthentication that says so.</summary>
+    public ImmutableDictionary<string, RequestAuthentication> RequestAuthentications { get; init; } =
+        ImmutableDictionary<string, RequestAuthentication>.Empty;
+
+    /// <summary>
+    /// What selects a workload by its labels and no layer 4 proxy enforces, by the workload's uid. A workload that is not here is one whose
+    /// labels are not known, or one that nothing in its reach could select.
+    /// </summary>
+    public ImmutableDictionary<string, RequestSelection> Selections { get; init; } = ImmutableDictionary<string, RequestSelection>.Empty;
+
     /// <summary>TLS to backends that is asked for and not acted on: nothing is sent to these backends.</summary>
     public ImmutableArray<UnmetProtection> UnmetProtections { get; init; } = [];
 
@@ -65,6 +75,8 @@ public sealed record RequestConfiguration
             HttpRoutes = other.HttpRoutes.SetItems(HttpRoutes),
             ReferenceGrants = other.ReferenceGrants.SetItems(ReferenceGrants),
             AuthorizationPolicies = other.AuthorizationPolicies.SetItems(AuthorizationPolicies),
+            RequestAuthentications = other.RequestAuthentications.SetItems(RequestAuthentications),
+            Selections = other.Selections.SetItems(Selections),
             UnmetProtections = [.. UnmetProtections, .. other.UnmetProtections],
             Unsupported = [.. Unsupported, .. other.Unsupported],
         };
@@ -84,6 +96,8 @@ public sealed record RequestConfiguration
             && StructuralEquality.Same(HttpRoutes, other.HttpRoutes)
             && StructuralEquality.Same(ReferenceGrants, other.ReferenceGrants)
             && StructuralEquality.Same(AuthorizationPolicies, other.AuthorizationPolicies)
+            && StructuralEquality.Same(RequestAuthentications, other.RequestAuthentications)
+            && StructuralEquality.Same(Selections, other.Selections)
             && StructuralEquality.Same(UnmetProtections, other.UnmetProtections)
             && StructuralEquality.Same(Unsupported, other.Unsupported));
 

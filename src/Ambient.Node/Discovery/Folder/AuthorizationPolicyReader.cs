@@ -12,18 +12,12 @@ namespace Ambient.Node.Discovery.Folder;
 internal static class AuthorizationPolicyReader
 {
     private const int MaxRules = 512;
-    private const int MaxTargets = 16;
 
     public static AuthorizationPolicyObject ReadAuthorizationPolicy(ObjectMeta meta, FieldReader fields)
     {
         var spec = fields.ObjectOrEmpty("spec");
         var selector = PolicySelectors.Read(spec);
-        var targets = ReadTargets(meta, spec);
-        if (targets.Length > 0 && spec.Has("selector"))
-        {
-            spec.Error("selector", "not allowed together with targetRefs: a policy selects pods or is attached, not both");
-        }
-
+        var targets = PolicyTargets.Read(meta, spec);
         var action = ReadAction(spec);
         return new AuthorizationPolicyObject(meta, new RequestAuthorizationPolicy
         {
@@ -60,57 +54,6 @@ internal static class AuthorizationPolicyReader
         return action;
     }
 
-    private static ImmutableArray<ObjectReference> ReadTargets(ObjectMeta meta, FieldReader spec)
-    {
-        var targets = ImmutableArray.CreateBuilder<ObjectReference>();
-        if (spec.Object("targetRef") is { } single)
-        {
-            targets.Add(ReadTarget(meta, single));
-            if (spec.Has("targetRefs"))
-            {
-                spec.Error("targetRef", "not allowed together with targetRefs");
-            }
-        }
-
-        foreach (var target in spec.Objects("targetRefs"))
-        {
-            targets.Add(ReadTarget(meta, target));
-        }
-
-        if (targets.Count > MaxTargets)
-        {
-            spec.Error("targetRefs", $"{targets.Count} references; at most {MaxTargets} are allowed");
-        }
-
-        if (targets.Count == 0 && spec.Has("targetRefs"))
-        {
-            // An empty list would turn an attached policy into one for the whole namespace.
-            spec.Error("targetRefs", "empty; expected at least one reference, or no targetRefs at all");
-        }
-
-        return targets.ToImmutable();
-    }
-
-    private static ObjectReference ReadTarget(ObjectMeta meta, FieldReader target)
-    {
-        var group = target.String("group") ?? "";
-        var kind = target.RequiredString("kind");
-        var known = (group, kind) is ("" or "core", "Service") or ("networking.istio.io", "ServiceEntry")
-            or ("gateway.networking.k8s.io", "Gateway" or "GatewayClass");
-        if (!known && kind.Length > 0)
-        {
-            target.Error("kind", $"\"{kind}\" of group \"{group}\" cannot carry a policy; expected Service, ServiceEntry, Gateway or GatewayClass");
-        }
-
-        var ns = target.String("namespace");
-        if (!string.IsNullOrEmpty(ns) && ns != meta.Namespace)
-        {
-            target.Error("namespace", $"\"{ns}\" is not the policy's own namespace {meta.Namespace}; references do not cross namespaces");
-        }
-
-        return new ObjectReference(group == "core" ? "" : group, kind, meta.Namespace, target.RequiredString("name"));
-    }
-
     private static ImmutableArray<RequestRule> ReadRules(FieldReader spec)
     {
         var rules = ImmutableArray.CreateBuilder<RequestRule>();
@@ -145,9 +88,8 @@ internal static class AuthorizationPolicyReader
 
     private static RequestSource ReadSource(FieldReader from)
     {
-        if (from.Object("source") is not { IsEmpty: false } source)
+        if (NonEmpty(from, "source", "principals, namespaces, serviceAccounts, ipBlocks or the like") is not { } source)
         {
-            from.Error("source", "missing or empty; expected at least one of principals, namespaces, serviceAccounts, ipBlocks or the like");
             return new RequestSource();
         }
 
@@ -161,14 +103,9 @@ internal static class AuthorizationPolicyReader
             IpBlocks = Values(source, "ipBlocks", "notIpBlocks", PolicyValues.IPBlock),
             RemoteIpBlocks = Values(source, "remoteIpBlocks", "notRemoteIpBlocks", PolicyValues.IPBlock),
         };
-        if (!source.HasErrors && read is
-            {
-                Principals.IsEmpty: true, RequestPrincipals.IsEmpty: true, Namespaces.IsEmpty: true, ServiceAccounts.IsEmpty: true,
-                TrustDomains.IsEmpty: true, IpBlocks.IsEmpty: true, RemoteIpBlocks.IsEmpty: true,
-            })
-        {
-            from.Error("source", "empty: none of its fields has a value");
-        }
+        RequireValue(
+            from, "source", source,
+            [read.Principals, read.RequestPrincipals, read.Namespaces, read.ServiceAccounts, read.TrustDomains, read.IpBlocks, read.RemoteIpBlocks]);
 
         if (!read.ServiceAccounts.IsEmpty && !(read.Principals.IsEmpty && read.Namespaces.IsEmpty))
         {
@@ -185,9 +122,8 @@ internal static class AuthorizationPolicyReader
 
     private static RequestOperation ReadOperation(FieldReader to)
     {
-        if (to.Object("operation") is not { IsEmpty: false } operation)
+        if (NonEmpty(to, "operation", "hosts, ports, methods or paths") is not { } operation)
         {
-            to.Error("operation", "missing or empty; expected at least one of hosts, ports, methods or paths");
             return new RequestOperation();
         }
 
@@ -198,12 +134,37 @@ internal static class AuthorizationPolicyReader
             Methods = Values(operation, "methods", "notMethods", PolicyValues.Text),
             Paths = Values(operation, "paths", "notPaths", PolicyValues.Path),
         };
-        if (!operation.HasErrors && read is { Hosts.IsEmpty: true, Ports.IsEmpty: true, Methods.IsEmpty: true, Paths.IsEmpty: true })
+        RequireValue(to, "operation", operation, [read.Hosts, read.Ports, read.Methods, read.Paths]);
+        return read;
+    }
+
+    /// <summary>The conditions below a field; null, and an error, when there is nothing in it.</summary>
+    private static FieldReader? NonEmpty(FieldReader entry, string field, string expected)
+    {
+        if (entry.Object(field) is { IsEmpty: false } conditions)
         {
-            to.Error("operation", "empty: none of its fields has a value");
+            return conditions;
         }
 
-        return read;
+        entry.Error(field, $"missing or empty; expected at least one of {expected}");
+        return null;
+    }
+
+    /// <summary>Conditions that all turned out empty would match everything.</summary>
+    private static void RequireValue(FieldReader entry, string field, FieldReader conditions, ReadOnlySpan<ValueMatch> matches)
+    {
+        foreach (var match in matches)
+        {
+            if (!match.IsEmpty)
+            {
+                return;
+            }
+        }
+
+        if (!conditions.HasErrors)
+        {
+            entry.Error(field, "empty: none of its fields has a value");
+        }
     }
 
     private static RequestCondition ReadCondition(FieldReader when)

@@ -109,6 +109,12 @@ internal sealed class ManifestReader
             return;
         }
 
+        if (apiVersion.StartsWith(MeshConfigReader.Group, StringComparison.Ordinal))
+        {
+            fields.Error("kind", "is no object of its own; a MeshConfig stands under the key \"mesh\" of the ConfigMap \"istio\" in the root namespace");
+            return;
+        }
+
         if (!KindCheck.TryResolve(fields, apiVersion, kind, out var group, out var schema))
         {
             return;
@@ -200,6 +206,7 @@ internal sealed class ManifestReader
         ("gateway.networking.k8s.io", "BackendTLSPolicy") => (true, BackendProtectionReader.ReadBackendTlsPolicy),
         ("networking.istio.io", "DestinationRule") => (true, BackendProtectionReader.ReadDestinationRule),
         ("security.istio.io", "AuthorizationPolicy") => (true, AuthorizationPolicyReader.ReadAuthorizationPolicy),
+        ("security.istio.io", "RequestAuthentication") => (true, RequestAuthenticationReader.ReadRequestAuthentication),
         ("security.istio.io", "PeerAuthentication") => (true, PeerAuthenticationReader.ReadPeerAuthentication),
         _ => null,
     };

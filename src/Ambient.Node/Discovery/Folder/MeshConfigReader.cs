@@ -12,6 +12,9 @@ namespace Ambient.Node.Discovery.Folder;
 /// </summary>
 internal static class MeshConfigReader
 {
+    /// <summary>The group under which the table of fields has MeshConfig. Kubernetes does not know it.</summary>
+    public const string Group = "mesh.istio.io";
+
     private const string Name = "istio";
     private const string Key = "mesh";
     private const string Field = "data.mesh";
@@ -59,7 +62,7 @@ internal static class MeshConfigReader
             switch (yaml.NextDocument() ? yaml.ReadNode() : null)
             {
                 case YamlMapping mapping:
-                    new FieldCheck(errors, unsupported).Check(mapping, KnownKinds.Find("mesh.istio.io", "MeshConfig")!, strict: true, meta with { Kind = "MeshConfig" });
+                    new FieldCheck(errors, unsupported).Check(mapping, KnownKinds.Find(Group, "MeshConfig")!, strict: true, meta with { Kind = "MeshConfig" });
                     return mapping;
                 case null or YamlScalar { IsNull: true }:
                     return null;

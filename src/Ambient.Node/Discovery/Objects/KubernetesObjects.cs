@@ -51,6 +51,9 @@ internal sealed class KubernetesObjects
     /// <summary>Authorization policies by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, AuthorizationPolicyObject> AuthorizationPolicies { get; } = Sorted<AuthorizationPolicyObject>();
 
+    /// <summary>Request authentications by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, RequestAuthenticationObject> RequestAuthentications { get; } = Sorted<RequestAuthenticationObject>();
+
     /// <summary>Peer authentications by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, PeerAuthenticationObject> PeerAuthentications { get; } = Sorted<PeerAuthenticationObject>();
 
@@ -70,6 +73,7 @@ internal sealed class KubernetesObjects
         .. EndpointSlices.Values, .. Endpoints.Values, .. ServiceEntries.Values, .. WorkloadEntries.Values, .. GatewayClasses.Values, .. Gateways.Values,
         .. HttpRoutes.Values, .. ReferenceGrants.Values, .. AuthorizationPolicies.Values, .. PeerAuthentications.Values,
         .. BackendTlsPolicies.Values, .. DestinationRules.Values, .. MeshConfigs.Values,
+        .. RequestAuthentications.Values,
     ];
 
     /// <summary>Adds an object; the one of the same kind and key that is there already, or null when it was added.</summary>
@@ -93,6 +97,7 @@ internal sealed class KubernetesObjects
         PeerAuthenticationObject o => Add(PeerAuthentications, o),
         BackendTlsPolicyObject o => Add(BackendTlsPolicies, o),
         DestinationRuleObject o => Add(DestinationRules, o),
+        RequestAuthenticationObject o => Add(RequestAuthentications, o),
         MeshConfigObject o => Add(MeshConfigs, o),
         _ => throw new ArgumentException($"no place for {added.Meta.Kind}", nameof(added)),
     };

@@ -5,6 +5,9 @@ namespace Ambient.Node.Discovery.Objects;
 /// <summary>An AuthorizationPolicy, in the form that requests are evaluated on.</summary>
 internal sealed record AuthorizationPolicyObject(ObjectMeta Meta, RequestAuthorizationPolicy Policy) : KubernetesObject(Meta);
 
+/// <summary>A RequestAuthentication, as far as where it looks for tokens.</summary>
+internal sealed record RequestAuthenticationObject(ObjectMeta Meta, RequestAuthentication Authentication) : KubernetesObject(Meta);
+
 /// <summary>Mutual TLS mode of a PeerAuthentication.</summary>
 internal enum MutualTlsMode
 {

@@ -53,6 +53,6 @@ internal sealed class MeshTranslator
             workloads,
             [.. services.All.Select(service => service.Service)],
             policies.Policies,
-            RequestTranslation.Translate(cluster, options, memory));
+            RequestTranslation.Translate(cluster, options, memory) with { Selections = RequestSelections.Translate(cluster, options, memory) });
     }
 }

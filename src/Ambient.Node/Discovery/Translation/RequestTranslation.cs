@@ -26,6 +26,8 @@ internal static class RequestTranslation
             HttpRoutes = Table("routes", objects.HttpRoutes.Values.Select(route => KeyValuePair.Create(route.Meta.Key, route.Route)), memory),
             AuthorizationPolicies = Table(
                 "policies", objects.AuthorizationPolicies.Values.Select(policy => KeyValuePair.Create(policy.Meta.Key, policy.Policy)), memory),
+            RequestAuthentications = Table(
+                "authentications", objects.RequestAuthentications.Values.Select(o => KeyValuePair.Create(o.Meta.Key, o.Authentication)), memory),
             UnmetProtections = BackendProtectionTranslation.Translate(objects, options),
         };
     }

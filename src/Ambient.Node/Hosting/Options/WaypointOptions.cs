@@ -35,6 +35,9 @@ public sealed class WaypointOptions
     /// <summary>HBONE connections that are accepted from one address at a time (<c>AMBIENT_MAX_CONNECTIONS_PER_PEER</c>): 1 to 10,000,000; 1,024 by default.</summary>
     public int MaxConnectionsPerPeer { get; set; } = 1_024;
 
+    /// <summary>Whether the decisions of policies are logged at info rather than debug (<c>AUTHZ_POLICY_INFO_LOGGING</c>). Default false.</summary>
+    public bool LogPolicyDecisions { get; set; }
+
     /// <summary>What membership of the mesh takes of these settings: a waypoint asks for its own certificate.</summary>
     internal MeshRuntimeOptions ToMeshRuntime() => Host.ToMeshRuntime(impersonate: false);
 }

@@ -54,6 +54,7 @@ internal static class WaypointVariables
             IsGateway = kind == XdsNodeKind.Router,
             MaxConnections = variables.Integer("AMBIENT_MAX_CONNECTIONS", 16_384, 1, 10_000_000, "HBONE connections that are accepted at a time"),
             MaxConnectionsPerPeer = variables.Integer("AMBIENT_MAX_CONNECTIONS_PER_PEER", 1_024, 1, 10_000_000, "HBONE connections that are accepted from one address at a time"),
+            LogPolicyDecisions = variables.Switch("AUTHZ_POLICY_INFO_LOGGING", "log what policies decide, dry-run ones too, at info instead of debug"),
             ListenerPortOffset = variables.Integer(
                 "AMBIENT_LISTENER_PORT_OFFSET", 0, 0, 60000, "added to an ingress gateway's listener ports when binding, for users who may not bind ports below 1024"),
         };

@@ -14,7 +14,7 @@ internal static class WaypointAdmin
 
     /// <summary>Makes it.</summary>
     public static HostEndpoints Create(WaypointNode node, IMeshSnapshotProvider meshes, SvidCache? svids, HostLoggerFactory loggers, Shutdown shutdown) =>
-        new("waypoint", Links, async (output, cancellationToken) => await output.WriteAsync(new WaypointDump(node, meshes, svids).Write(), cancellationToken).ConfigureAwait(false), Debug(node), loggers, shutdown);
+        new("waypoint", Links, async (output, cancellationToken) => await output.WriteAsync(new WaypointDump(node, meshes, svids).Write(), cancellationToken).ConfigureAwait(false), Debug(node), loggers, shutdown, meshes);
 
     private static AdminHandler Debug(WaypointNode node)
     {

@@ -263,7 +263,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
     {
         _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions());
-        return new RequestPipeline(_meshes, entrance, CreateForwarder(), _upstreams, Connections, new RequestLog(_loggers, metrics, _options.Host.Network), _time);
+        return new RequestPipeline(_meshes, entrance, CreateForwarder(), _upstreams, Connections, new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions), _time);
     }
 
     // YARP makes its forwarder only through a container. Its own log is off: it would write two lines a request.

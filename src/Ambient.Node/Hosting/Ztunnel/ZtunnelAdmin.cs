@@ -32,7 +32,7 @@ internal static class ZtunnelAdmin
         var debug = new DebugEndpoints(connections);
         var names = new NameRules(options.Host.ClusterDomain, null, options.PreferredServiceNamespace, options.Host.IPv6Enabled, options.Host.Manifests is not null);
         var explain = new ExplainEndpoint(mesh, demand, options.Host.Network, names);
-        return new HostEndpoints("ztunnel", Links, new ConfigDump(options, mesh, svids, connections, pods).WriteAsync, Own, loggers, shutdown);
+        return new HostEndpoints("ztunnel", Links, new ConfigDump(options, mesh, svids, connections, pods).WriteAsync, Own, loggers, shutdown, mesh);
 
         ValueTask<AdminResponse> Own(AdminRequest request, CancellationToken cancellationToken) => request.Path switch
         {
