@@ -87,7 +87,6 @@ public sealed class RequestAuthenticationTests
     [Fact]
     public void ListenerSet_IsNamedAsNotSupported_AndItsRouteAttachesToNothing()
     {
-        // ../shared/cases/listener-set
         var load = ManifestLoader.LoadText("listener-set.yaml", """
             apiVersion: gateway.networking.k8s.io/v1
             kind: Gateway
