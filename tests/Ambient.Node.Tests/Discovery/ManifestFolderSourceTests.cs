@@ -56,6 +56,33 @@ public sealed class ManifestFolderSourceTests : IAsyncLifetime
             new DiscoveryOptions { ManifestsFolder = folder, LocalConfigPath = path, LocalConfig = inline }, _store, _logger));
 
     [Fact]
+    public async Task Objects_WithoutAnEffect_AreNamedOnceWithWhatToDo()
+    {
+        Write("dump.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: old, namespace: app, labels: {app: old}}\nspec: {containers: [{name: c, image: i}]}\nstatus: {phase: Running, podIP: 10.0.0.1}\n---\n"
+            + Deployment("old", "app") + "---\n" + Deployment("mine", "app") + "---\n" + Deployment("mine", "free"));
+        Write("names.yaml", ExternalName("out", "out.example", "") + "---\n" + ExternalName("ported", "out.example", ", ports: [{port: 80}]") + "---\n" + ExternalName("in", "real.free.svc.cluster.local", "")
+            + "---\napiVersion: v1\nkind: Service\nmetadata: {name: real, namespace: free}\nspec: {ports: [{port: 80}]}\n");
+        Write("mesh.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: elsewhere}\ndata: {mesh: 'trustDomain: cluster.local'}\n");
+        await StartAsync();
+        var mine = await _logger.WaitForAsync("gets no pods");
+        Assert.Contains("Deployment app/mine gets no pods: namespace app has pods with a status", mine, StringComparison.Ordinal);
+        Assert.Contains("dump.yaml:14:1", mine, StringComparison.Ordinal);
+        Assert.Contains("Service free/out cannot be reached: out.example is outside of the mesh", await _logger.WaitForAsync("cannot be reached"), StringComparison.Ordinal);
+        Assert.Contains("ConfigMap elsewhere/istio is not used", await _logger.WaitForAsync("is not used"), StringComparison.Ordinal);
+
+        Write("more.yaml", Pod("b"));
+        await UntilAsync("b", "mine-0", "old", "ported");
+        Assert.Equal(1, _logger.Lines.Count(line => line.Contains("gets no pods", StringComparison.Ordinal)));
+        Assert.Equal(1, _logger.Lines.Count(line => line.Contains("cannot be reached", StringComparison.Ordinal)));
+
+        static string Deployment(string name, string ns) =>
+            $"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: {ns}}}\nspec:\n  selector: {{matchLabels: {{app: {name}}}}}\n  template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: [{{name: c, image: i}}]}}}}\n";
+
+        static string ExternalName(string name, string target, string ports) =>
+            $"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: free}}\nspec: {{type: ExternalName, externalName: {target}{ports}}}\n";
+    }
+
+    [Fact]
     public async Task File_EditedInPlace_IsLive()
     {
         Write("a.yaml", Pod("a"));

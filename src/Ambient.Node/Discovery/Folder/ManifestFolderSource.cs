@@ -167,6 +167,7 @@ internal sealed class ManifestFolderSource : IMeshSource
 
         ReportSkipped(load.Skipped);
         ReportUnsupported(load.Unsupported);
+        ReportNotices(load, mesh.Notices);
         MeshPublication.Publish(_part, mesh, _logger, _requestsOnly);
         if (!_requestsOnly && mesh.Workloads.Count == 0 && mesh.Services.Count == 0)
         {
@@ -233,6 +234,18 @@ internal sealed class ManifestFolderSource : IMeshSource
             if (_reportedKinds.Add($"{use.Kind} {use.Field}"))
             {
                 DiscoveryLog.NotSupported(_logger, use.Kind, use.Field.Length == 0 ? "" : $" {use.Field}", use.Count, use.FirstObject, use.FirstPlace);
+            }
+        }
+    }
+
+    private void ReportNotices(ManifestLoad load, IReadOnlyList<TranslationNotice> notices)
+    {
+        foreach (var notice in notices)
+        {
+            var place = load.Found.TryGetValue(notice.About, out var found) ? found.Place : notice.About.Meta.Place;
+            if (_reportedFiles.Add($"{place} {notice.Text}"))
+            {
+                DiscoveryLog.Ineffective(_logger, notice.Text, place.ToString());
             }
         }
     }

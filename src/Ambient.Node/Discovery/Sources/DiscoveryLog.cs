@@ -48,6 +48,9 @@ internal static partial class DiscoveryLog
     [LoggerMessage(2013, LogLevel.Warning, "object repeated: {Place}")]
     public static partial void Repeated(ILogger logger, string place);
 
+    [LoggerMessage(2015, LogLevel.Warning, "{Notice} (at {Place})")]
+    public static partial void Ineffective(ILogger logger, string notice, string place);
+
     [LoggerMessage(2014, LogLevel.Warning, "the mesh of {Source} is empty: its manifest files ({Count}) hold no workload and no service")]
     public static partial void EmptyMesh(ILogger logger, string source, int count);
 }

@@ -15,11 +15,7 @@ internal static class ControllerExpansion
     public static KubernetesObjects Expand(KubernetesObjects written, TranslationOptions options, TranslationMemory memory)
     {
         var expanded = Copy(written);
-        var clusterMade = written.Pods.Values
-            .Where(pod => pod.HasStatus)
-            .Select(pod => pod.Meta.Namespace)
-            .ToHashSet(StringComparer.Ordinal);
-
+        var clusterMade = ClusterMade(written);
         PodControllers.AddPods(expanded, written, clusterMade, memory);
         foreach (var gateway in written.Gateways.Values)
         {
@@ -35,6 +31,12 @@ internal static class ControllerExpansion
         AssignServiceAddresses(expanded, clusterMade, options.ServiceRange, memory);
         return expanded;
     }
+
+    /// <summary>Namespaces that a cluster filled: those that have pods with a status.</summary>
+    public static HashSet<string> ClusterMade(KubernetesObjects written) => written.Pods.Values
+        .Where(pod => pod.HasStatus)
+        .Select(pod => pod.Meta.Namespace)
+        .ToHashSet(StringComparer.Ordinal);
 
     private static bool HasInstances(KubernetesObjects objects, GatewayObject gateway) => objects.Pods.Values.Any(
         pod => pod.Meta.Namespace == gateway.Meta.Namespace && pod.Meta.Label(WellKnown.GatewayName) == gateway.Meta.Name);

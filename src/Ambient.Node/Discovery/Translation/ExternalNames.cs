@@ -55,6 +55,14 @@ internal sealed class ExternalNames
         }
     }
 
+    /// <summary>Whether what a name leads to, through others if need be, is a host of the mesh.</summary>
+    public static bool LeadsIntoTheMesh(KubernetesObjects expanded, ServiceObject service, TranslationOptions options)
+    {
+        var end = new ExternalNames(expanded, options).EndOf(Hostname(service, options));
+        return expanded.Services.Values.Any(other => !other.IsExternalName && Hostname(other, options) == end)
+            || expanded.ServiceEntries.Values.Any(entry => entry.Hosts.Contains(end));
+    }
+
     private static ServiceEntryObject ToEntry(ServiceObject service, string name, string target, TranslationOptions options)
     {
         var meta = service.Meta with { Kind = "ServiceEntry", Name = name, Labels = [] };

@@ -21,6 +21,7 @@ internal sealed class MeshTranslator
     /// <summary>Translates, sharing with the translation before what follows from the same instances of objects.</summary>
     public MeshTranslation Next(KubernetesObjects objects, TranslationOptions options)
     {
+        var root = options.RootNamespace;
         options = options.With(objects.MeshConfigs.GetValueOrDefault($"{options.RootNamespace}/istio"));
         if (!options.Equals(_options))
         {
@@ -29,12 +30,12 @@ internal sealed class MeshTranslator
         }
 
         _memory.Begin();
-        var mesh = Translate(objects, options, _memory);
+        var mesh = Translate(objects, options, root, _memory);
         _memory.End();
         return mesh;
     }
 
-    private static MeshTranslation Translate(KubernetesObjects objects, TranslationOptions options, TranslationMemory memory)
+    private static MeshTranslation Translate(KubernetesObjects objects, TranslationOptions options, string configuredRoot, TranslationMemory memory)
     {
         // 1. What a cluster's controllers would have made: pods of Deployments, instances of Gateways, addresses.
         var cluster = ControllerExpansion.Expand(objects, options, memory);
@@ -53,6 +54,9 @@ internal sealed class MeshTranslator
             workloads,
             [.. services.All.Select(service => service.Service)],
             policies.Policies,
-            RequestTranslation.Translate(cluster, options, memory) with { Selections = RequestSelections.Translate(cluster, options, memory) });
+            RequestTranslation.Translate(cluster, options, memory) with { Selections = RequestSelections.Translate(cluster, options, memory) })
+        {
+            Notices = Ineffective.Find(objects, cluster, options with { RootNamespace = configuredRoot }),
+        };
     }
 }
