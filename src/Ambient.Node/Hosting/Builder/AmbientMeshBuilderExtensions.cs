@@ -1,5 +1,7 @@
 using Ambient.Node.Hosting.Builder;
 using Ambient.Node.Hosting.Options;
+using Ambient.Node.Hosting.Waypoint;
+using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Node.Member;
 using Ambient.Node.Membership;
 using Microsoft.Extensions.Options;
@@ -9,6 +11,20 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Where the mesh comes from, who issues certificates, and what kind of node an application is.</summary>
 public static class AmbientMeshBuilderExtensions
 {
+    private static readonly NodeKind<ZtunnelOptions> s_ztunnel = new(
+        "ztunnel",
+        static options => options.Host,
+        static options => options.ToMeshRuntime(),
+        static async (options, membership, store, loggers, shutdown, time, cancellationToken) =>
+            await ZtunnelHost.StartAsync(options, membership, store, loggers, shutdown, time, cancellationToken).ConfigureAwait(false));
+
+    private static readonly NodeKind<WaypointOptions> s_waypoint = new(
+        "waypoint",
+        static options => options.Host,
+        static options => options.ToMeshRuntime(),
+        static async (options, membership, store, loggers, shutdown, time, cancellationToken) =>
+            await WaypointHost.StartAsync(options, membership, store, loggers, shutdown, time, cancellationToken).ConfigureAwait(false));
+
     /// <summary>The mesh is a watched folder of Kubernetes YAML. For a waypoint, it may be beside <see cref="FromIstiod"/>, and brings its HTTP configuration.</summary>
     /// <param name="builder">The mesh.</param>
     /// <param name="folder">The folder.</param>
@@ -54,7 +70,7 @@ public static class AmbientMeshBuilderExtensions
     /// </param>
     public static IAmbientMeshBuilder AsZtunnel(this IAmbientMeshBuilder builder, Action<ZtunnelOptions>? configure = null)
     {
-        Become(builder, static services => new ZtunnelService(services));
+        Become(builder, static services => new NodeService<ZtunnelOptions>(services, s_ztunnel));
         builder.Services.AddSingleton<IConfigureOptions<ZtunnelOptions>, NodeOptionsSetup>();
         var options = builder.Services.AddOptions<ZtunnelOptions>();
         if (configure is not null)
@@ -78,7 +94,7 @@ public static class AmbientMeshBuilderExtensions
     /// </param>
     public static IAmbientMeshBuilder AsWaypoint(this IAmbientMeshBuilder builder, Action<WaypointOptions>? configure = null)
     {
-        Become(builder, static services => new WaypointService(services));
+        Become(builder, static services => new NodeService<WaypointOptions>(services, s_waypoint));
         builder.Services.AddSingleton<IConfigureOptions<WaypointOptions>, NodeOptionsSetup>();
         var options = builder.Services.AddOptions<WaypointOptions>();
         if (configure is not null)

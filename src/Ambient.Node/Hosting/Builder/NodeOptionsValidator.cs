@@ -1,27 +1,51 @@
+using System.Globalization;
+using System.Net;
 using Ambient.Hbone.Sockets;
+using Ambient.Node.Discovery.Translation;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Membership;
 using Microsoft.Extensions.Options;
 
 namespace Ambient.Node.Hosting.Builder;
 
-/// <summary>Finds everything that is wrong with the settings of a ztunnel or waypoint that an application hosts.</summary>
+/// <summary>Finds everything that is wrong with the settings of a ztunnel or waypoint that an application hosts, whether they come from its configuration or its code.</summary>
 internal sealed class NodeOptionsValidator(IServiceProvider services) : IValidateOptions<ZtunnelOptions>, IValidateOptions<WaypointOptions>
 {
+    private static readonly TimeSpan s_day = TimeSpan.FromDays(1);
+
     /// <inheritdoc/>
     public ValidateOptionsResult Validate(string? name, ZtunnelOptions options)
     {
-        var errors = new List<string>(options.ToMeshRuntime().WithOwnParts(services).Validate());
+        var errors = Validate(options.ToMeshRuntime(), options.Host);
         if (options.Mode == ZtunnelMode.Dedicated && options.Workload is null)
         {
             errors.Add("Workload: dedicated mode needs it: namespace, name and service account of the one workload");
         }
 
-        ValidateLimits(errors, options.MaxConnections, options.MaxConnectionsPerPeer);
+        if (options.Mode == ZtunnelMode.Shared && string.IsNullOrWhiteSpace(options.InPodSocket))
+        {
+            errors.Add("InPodSocket: shared mode needs the socket of the network plugin");
+        }
 
+        ValidateLimits(errors, options.MaxConnections, options.MaxConnectionsPerPeer);
+        Range(errors, nameof(options.StreamWindowSize), options.StreamWindowSize, 65_535, int.MaxValue);
+        Range(errors, nameof(options.ConnectionWindowSize), options.ConnectionWindowSize, 65_535, int.MaxValue);
+        Range(errors, nameof(options.FrameSize), options.FrameSize, 16_384, 16_777_215);
+        Range(errors, nameof(options.PoolMaxStreams), options.PoolMaxStreams, 1, 100_000);
+        Range(errors, nameof(options.PoolUnusedReleaseTimeout), options.PoolUnusedReleaseTimeout, TimeSpan.FromMilliseconds(10), s_day);
+        Range(errors, nameof(options.KeepAliveTime), options.KeepAliveTime, TimeSpan.FromSeconds(1), s_day);
+        Range(errors, nameof(options.KeepAliveInterval), options.KeepAliveInterval, TimeSpan.FromSeconds(1), s_day);
+        Range(errors, nameof(options.KeepAliveRetries), options.KeepAliveRetries, 1, 127);
         if (options.WorkerThreads is < 1 or > HboneIo.MaxThreads)
         {
             errors.Add($"WorkerThreads: {options.WorkerThreads} is not a number of threads from 1 to {HboneIo.MaxThreads}");
+        }
+
+        Range(errors, nameof(options.AdminPort), options.AdminPort, 1, ushort.MaxValue);
+        Range(errors, nameof(options.StatsPort), options.StatsPort, 1, ushort.MaxValue);
+        if (!IPAddress.IsLoopback(options.AdminAddress))
+        {
+            errors.Add($"AdminAddress: {options.AdminAddress} is not a loopback address; whoever reaches the admin endpoint can end the process");
         }
 
         if (options is { Proxy: false, AnswersNames: false })
@@ -35,8 +59,9 @@ internal sealed class NodeOptionsValidator(IServiceProvider services) : IValidat
     /// <inheritdoc/>
     public ValidateOptionsResult Validate(string? name, WaypointOptions options)
     {
-        var errors = new List<string>(options.ToMeshRuntime().WithOwnParts(services).Validate());
+        var errors = Validate(options.ToMeshRuntime(), options.Host);
         ValidateLimits(errors, options.MaxConnections, options.MaxConnectionsPerPeer);
+        Range(errors, nameof(options.ListenerPortOffset), options.ListenerPortOffset, 0, 60_000);
         if (string.IsNullOrWhiteSpace(options.GatewayName))
         {
             errors.Add("GatewayName: must be set to the name of the Gateway to serve");
@@ -55,14 +80,36 @@ internal sealed class NodeOptionsValidator(IServiceProvider services) : IValidat
         return ResultOf(errors);
     }
 
+    private List<string> Validate(MeshRuntimeOptions membership, NodeOptions host)
+    {
+        var errors = new List<string>([.. host.SectionFaults, .. membership.WithOwnParts(services).Validate()]);
+        Range(errors, nameof(host.PortOffset), host.PortOffset, 0, 40_000);
+        Range(errors, nameof(host.TerminationDeadline), host.TerminationDeadline, TimeSpan.Zero, s_day);
+        foreach (var (setting, range) in new[] { (nameof(host.PodRange), host.PodRange), (nameof(host.ServiceRange), host.ServiceRange) })
+        {
+            if (!ComputedAddresses.Allows(range))
+            {
+                errors.Add($"{setting}: {range} is not an IPv4 range of /8 to /24");
+            }
+        }
+
+        return errors;
+    }
+
     private static void ValidateLimits(List<string> errors, int connections, int perPeer)
     {
-        foreach (var (setting, value) in new[] { (nameof(ZtunnelOptions.MaxConnections), connections), (nameof(ZtunnelOptions.MaxConnectionsPerPeer), perPeer) })
+        Range(errors, nameof(ZtunnelOptions.MaxConnections), connections, 1, 10_000_000);
+        Range(errors, nameof(ZtunnelOptions.MaxConnectionsPerPeer), perPeer, 1, 10_000_000);
+    }
+
+    private static void Range<T>(List<string> errors, string setting, T value, T min, T max)
+        where T : IComparable<T>, IFormattable
+    {
+        if (value.CompareTo(min) < 0 || value.CompareTo(max) > 0)
         {
-            if (value is < 1 or > 10_000_000)
-            {
-                errors.Add($"{setting}: {value} is not between 1 and 10,000,000");
-            }
+            // Whole numbers with separators, times as they are written.
+            var format = value is TimeSpan ? null : "N0";
+            errors.Add($"{setting}: {value} is not between {min.ToString(format, CultureInfo.InvariantCulture)} and {max.ToString(format, CultureInfo.InvariantCulture)}");
         }
     }
 

@@ -93,6 +93,9 @@ public sealed class NodeOptions
     /// <summary>The SPIFFE Workload API that gives certificates (<c>SPIFFE_ENDPOINT_SOCKET</c>); null: none does.</summary>
     internal WorkloadApiAddress? WorkloadApi { get; set; }
 
+    /// <summary>What is wrong with the section of the application's configuration that they were read from.</summary>
+    internal IReadOnlyList<string> SectionFaults { get; set; } = [];
+
     /// <summary>Whether the machine's own roots vouch for the control plane or the authority.</summary>
     internal bool UsesMachineRoots => Xds?.Server.Roots == ControlPlaneOptions.SystemRoots || CertificateAuthority?.Roots == ControlPlaneOptions.SystemRoots;
 
