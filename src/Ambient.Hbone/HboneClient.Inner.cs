@@ -30,7 +30,7 @@ public sealed partial class HboneClient
             var (http2, peer) = await OpenAsync(channel, svid, request.AcceptedIdentities, where, cancellationToken).ConfigureAwait(false);
             _inner.Add(http2);
             begun = true;
-            var sent = new SentConnect(() => _inner.End(http2), _io.RunsInline);
+            var sent = new SentConnect(_endInner, http2, _io.RunsInline);
             Http2Stream stream;
             try
             {
@@ -43,6 +43,7 @@ public sealed partial class HboneClient
             }
 
             var answer = await WaitForAnswerAsync(where, stream, sent.Answer, cancellationToken).ConfigureAwait(false);
+            sent.ForgetAnswer();
             return new StreamTunnel(stream, new PeerInfo(peer, carrier.RemoteEndPoint, carrier.LocalEndPoint), request.Authority, answer.Baggage);
         }
         catch when (!begun)

@@ -25,6 +25,8 @@ public sealed partial class HboneClient : IAsyncDisposable
     private readonly ISvidSource _svids;
     private readonly TimeProvider _time;
     private readonly ConnectionPool<HboneKey, ClientConnection> _pool;
+    private readonly Action<object> _release;
+    private readonly Action<object> _endInner;
     private readonly InnerConnections _inner = new();
     private readonly Heartbeat _heartbeat;
     private int _disposed;
@@ -56,6 +58,8 @@ public sealed partial class HboneClient : IAsyncDisposable
         _svids = svids;
         _time = timeProvider ?? TimeProvider.System;
         _pool = new ConnectionPool<HboneKey, ClientConnection>(DialAsync, options.UnusedReleaseTimeout, _time);
+        _release = slot => _pool.Release(new((ConnectionPool<HboneKey, ClientConnection>.Slot)slot));
+        _endInner = http2 => _inner.End((Http2Connection)http2);
         _heartbeat = new Heartbeat(Tick, _time, options.UnusedReleaseTimeout, options.PingInterval, options.PingTimeout);
     }
 
@@ -74,7 +78,7 @@ public sealed partial class HboneClient : IAsyncDisposable
         {
             // 1. A place on a connection, 2. a stream on it, 3. the answer.
             var place = await ReserveAsync(key, cancellationToken).ConfigureAwait(false);
-            var sent = new SentConnect(() => _pool.Release(place), _io.RunsInline);
+            var sent = new SentConnect(_release, place.Slot, _io.RunsInline);
             Http2Stream stream;
             try
             {
@@ -99,6 +103,7 @@ public sealed partial class HboneClient : IAsyncDisposable
             try
             {
                 var answer = await WaitForAnswerAsync($"{request.Authority} through {request.NextHop}", stream, sent.Answer, cancellationToken).ConfigureAwait(false);
+                sent.ForgetAnswer();
                 return new StreamTunnel(stream, place.Connection.Peer, request.Authority, answer.Baggage);
             }
             catch (HboneException e) when (e.InnerException is UnprocessedException && !place.Connection.CanOpen && stale < MaxStale)

@@ -70,7 +70,7 @@ public sealed class OptionsTests
         var fault = Assert.Throws<ArgumentException>(() => new HboneListener(
             socket, options, new HbonePair.Svids(new TestAuthority()), (_, _) => new ValueTask<SpiffeId?>((SpiffeId?)null), Echo.HandleAsync));
 
-        string[] free = [nameof(HboneServerOptions.Revocation), nameof(HboneServerOptions.Budget), nameof(HboneServerOptions.HandshakeFailed), nameof(HboneServerOptions.Io)];
+        string[] free = [nameof(HboneServerOptions.Revocation), nameof(HboneServerOptions.Budget), nameof(HboneServerOptions.HandshakeFailed), nameof(HboneServerOptions.Io), nameof(HboneServerOptions.AcceptedPeers)];
         foreach (var property in typeof(HboneServerOptions).GetProperties().Where(property => !free.Contains(property.Name)))
         {
             Assert.Contains(property.Name, fault.Message, StringComparison.Ordinal);

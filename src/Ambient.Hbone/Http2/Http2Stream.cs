@@ -6,7 +6,7 @@ namespace Ambient.Hbone.Http2;
 
 /// <summary>
 /// One CONNECT stream. The connection guards what concerns the wire (windows, queue, which halves have ended) with its
-/// own lock; the stream guards only whom received bytes go to.
+/// own lock; the stream guards, with itself as the lock, only whom received bytes go to.
 /// </summary>
 internal sealed partial class Http2Stream : IValueTaskSource<bool>
 {
@@ -16,7 +16,6 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     // What a user of pipes may have waiting behind a closed window: writers do not expect the first flush to wait for the reader.
     private const int PipeSendAhead = 64 * 1024;
 
-    private readonly Lock _receiveGate = new();
     private IStreamSink? _sink;
     private ChunkQueue? _early;
     private bool _ended;
@@ -51,7 +50,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     {
         get
         {
-            lock (_receiveGate)
+            lock (this)
             {
                 if (_isClosed)
                 {
@@ -73,7 +72,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     public void Attach(IStreamSink sink)
     {
         StreamFault? fault;
-        lock (_receiveGate)
+        lock (this)
         {
             if (_sink is not null)
             {
@@ -130,7 +129,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     {
         Connection.ReleaseStream(this, code);
         var unread = 0;
-        lock (_receiveGate)
+        lock (this)
         {
             if (_sink is null && _early is not null)
             {
@@ -147,7 +146,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     internal void DeliverData(ReadOnlySpan<byte> data)
     {
         IStreamSink sink;
-        lock (_receiveGate)
+        lock (this)
         {
             if (_sink is null)
             {
@@ -170,7 +169,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     internal void DeliverEnd()
     {
         IStreamSink? sink;
-        lock (_receiveGate)
+        lock (this)
         {
             _ended = true;
             sink = _sink;
@@ -183,7 +182,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     internal void DeliverFault(StreamFault fault)
     {
         IStreamSink? sink;
-        lock (_receiveGate)
+        lock (this)
         {
             if (Fault is not null)
             {
@@ -203,7 +202,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     internal void OnClosed()
     {
         CancellationTokenSource? closed;
-        lock (_receiveGate)
+        lock (this)
         {
             _isClosed = true;
             closed = _closed;

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Threading.Tasks.Sources;
 using Ambient.Hbone.Connect;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Framing;
@@ -11,18 +12,21 @@ namespace Ambient.Hbone.Relaying;
 /// long as the socket takes it; what it does not take waits here, bounded by the stream's window, for a drain that runs
 /// when the socket has room. What the socket receives is read into a buffer that goes on to the wire as it is.
 /// </summary>
-internal sealed class TunnelRelay : IStreamSink
+/// <remarks>
+/// Thousands of idle tunnels wait here, so one is little: it is its own lock and what its caller waits for, and one state machine waits for the
+/// socket.
+/// </remarks>
+internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
 {
     // Bytes that one flow moves before it gives way to the others of its thread.
     private const int TurnBudget = 512 * 1024;
 
     private LoopTurn? _turn;
+    private readonly StreamTunnel _tunnel;
     private readonly Http2Stream _stream;
     private readonly SocketChannel _socket;
     private readonly RelayCounters _counters;
     private readonly bool _tunnelIsClient;
-    private readonly Lock _gate = new();
-    private readonly TaskCompletionSource _delivered;
 
     // Guarded by the lock.
     private ChunkQueue? _backlog;
@@ -32,47 +36,56 @@ internal sealed class TunnelRelay : IStreamSink
     private bool _aborted;
     private volatile bool _broken;
     private RelayOutcome? _outcome;
+    private int _directionsLeft = 2;
+    private Exception? _failure;
+    private CancellationTokenRegistration _onAbort;
+    private ManualResetValueTaskSourceCore<RelayOutcome> _over;
 
     private TunnelRelay(StreamTunnel tunnel, Socket socket, RelayCounters counters, bool tunnelIsClient)
     {
+        _tunnel = tunnel;
         _stream = tunnel.Stream;
         var connection = _stream.Connection;
         _socket = new SocketChannel(socket, connection.Loop ?? connection.Io.NextLoop());
-        _delivered = new(connection.Io.RunsInline ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);
         _counters = counters;
         _tunnelIsClient = tunnelIsClient;
         _stream.InlineWriter = connection.Io.RunsInline;
+
+        // Whatever the caller does next, it does not do it on a thread that moves other people's bytes unless the host says so.
+        _over.RunContinuationsAsynchronously = !connection.Io.RunsInline;
 
         // What may not be sent stays in the socket, where it slows the application down.
         _stream.SendAhead = 0;
     }
 
-    public static async ValueTask<RelayOutcome> RunAsync(StreamTunnel tunnel, Socket socket, RelayCounters counters, bool tunnelIsClient, CancellationToken abort)
+    public static ValueTask<RelayOutcome> RunAsync(StreamTunnel tunnel, Socket socket, RelayCounters counters, bool tunnelIsClient, CancellationToken abort)
     {
         var relay = new TunnelRelay(tunnel, socket, counters, tunnelIsClient);
-        var onAbort = abort.UnsafeRegister(static r => ((TunnelRelay)r!).Abort(), relay);
         try
         {
+            relay._onAbort = abort.UnsafeRegister(static r => ((TunnelRelay)r!).Abort(), relay);
             relay._stream.Attach(relay);
-            relay.StartEarlyDrain();
-            await relay.PumpAsync().ConfigureAwait(false);
-            await relay._delivered.Task.ConfigureAwait(false);
         }
-        finally
+        catch
         {
-            await onAbort.DisposeAsync().ConfigureAwait(false);
+            relay._onAbort.Unregister();
             relay._socket.DetachToClose();
             tunnel.Release();
+            throw;
         }
 
-        if (!tunnel.Stream.Connection.Io.RunsInline)
-        {
-            // Whatever the caller does next, it does not do it on a thread that moves other people's bytes.
-            await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        }
-
-        return relay.Outcome();
+        var result = new ValueTask<RelayOutcome>(relay, relay._over.Version);
+        relay.StartEarlyDrain();
+        _ = relay.PumpToEndAsync();
+        return result;
     }
+
+    RelayOutcome IValueTaskSource<RelayOutcome>.GetResult(short token) => _over.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<RelayOutcome>.GetStatus(short token) => _over.GetStatus(token);
+
+    void IValueTaskSource<RelayOutcome>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _over.OnCompleted(continuation, state, token, flags);
 
     public void Begin(ChunkQueue? early, bool ended)
     {
@@ -85,7 +98,7 @@ internal sealed class TunnelRelay : IStreamSink
 
     public void OnData(ReadOnlySpan<byte> data)
     {
-        lock (_gate)
+        lock (this)
         {
             if (_inputOver)
             {
@@ -120,7 +133,7 @@ internal sealed class TunnelRelay : IStreamSink
         CountToSocket(sent);
         if (sent < data.Length)
         {
-            lock (_gate)
+            lock (this)
             {
                 (_backlog ??= new ChunkQueue()).Append(data[sent..]);
                 _draining = true;
@@ -137,7 +150,7 @@ internal sealed class TunnelRelay : IStreamSink
 
     public void OnEnd()
     {
-        lock (_gate)
+        lock (this)
         {
             _inputEnded = true;
             if (_draining)
@@ -152,7 +165,7 @@ internal sealed class TunnelRelay : IStreamSink
     public void OnFault(StreamFault fault)
     {
         bool draining;
-        lock (_gate)
+        lock (this)
         {
             _inputEnded = true;
             _broken = !fault.IsQuiet;
@@ -184,74 +197,89 @@ internal sealed class TunnelRelay : IStreamSink
     private void StartEarlyDrain() => _ = DrainAsync();
 
     /// <summary>Socket to tunnel, until the socket has no more or the tunnel takes no more.</summary>
-    private async Task PumpAsync()
+    private async Task PumpToEndAsync()
     {
-        var size = IoBuffers.Medium;
-        var read = 0;
-        while (true)
+        Exception? failure = null;
+        try
         {
-            await _socket.WaitToReceiveAsync().ConfigureAwait(false);
+            var size = IoBuffers.Medium;
+            var read = 0;
             while (true)
             {
-                if (read >= TurnBudget)
+                await _socket.WaitToReceiveAsync().ConfigureAwait(false);
+                while (true)
                 {
-                    read = 0;
-                    await (_turn ??= new LoopTurn()).NextAsync().ConfigureAwait(false);
-                }
+                    if (read >= TurnBudget)
+                    {
+                        read = 0;
+                        await (_turn ??= new LoopTurn()).NextAsync().ConfigureAwait(false);
+                    }
 
-                var wanted = _stream.ReadAhead(size);
-                if (wanted == 0)
-                {
-                    if (!await _stream.WaitForRoomAsync().ConfigureAwait(false))
+                    var wanted = _stream.ReadAhead(size);
+                    if (wanted == 0)
+                    {
+                        if (!await _stream.WaitForRoomAsync().ConfigureAwait(false))
+                        {
+                            EndOutput(SocketError.Success);
+                            return;
+                        }
+
+                        continue;
+                    }
+
+                    var buffer = IoBuffers.Rent(FrameHeader.Size + wanted);
+                    var count = _socket.TryReceive(buffer.AsSpan(FrameHeader.Size, wanted), out var error);
+                    if (count <= 0)
+                    {
+                        IoBuffers.Return(buffer);
+                        if (error == SocketError.WouldBlock)
+                        {
+                            break;
+                        }
+
+                        EndOutput(count == 0 ? SocketError.Success : error);
+                        return;
+                    }
+
+                    read += count;
+                    CountToTunnel(count);
+                    var full = count == wanted;
+                    bool writable;
+                    if (!full && _stream.TryWrite(buffer.AsSpan(FrameHeader.Size, count)))
+                    {
+                        IoBuffers.Return(buffer);
+                        writable = true;
+                    }
+                    else
+                    {
+                        writable = await _stream.WriteAsync(buffer, FrameHeader.Size, count).ConfigureAwait(false);
+                    }
+
+                    if (!writable)
                     {
                         EndOutput(SocketError.Success);
                         return;
                     }
 
-                    continue;
-                }
-
-                var buffer = IoBuffers.Rent(FrameHeader.Size + wanted);
-                var count = _socket.TryReceive(buffer.AsSpan(FrameHeader.Size, wanted), out var error);
-                if (count <= 0)
-                {
-                    IoBuffers.Return(buffer);
-                    if (error == SocketError.WouldBlock)
+                    size = full ? Math.Min(size * 4, IoBuffers.Bulk) : size;
+                    if (!full)
                     {
+                        read = 0;
                         break;
                     }
-
-                    EndOutput(count == 0 ? SocketError.Success : error);
-                    return;
-                }
-
-                read += count;
-                CountToTunnel(count);
-                var full = count == wanted;
-                bool writable;
-                if (!full && _stream.TryWrite(buffer.AsSpan(FrameHeader.Size, count)))
-                {
-                    IoBuffers.Return(buffer);
-                    writable = true;
-                }
-                else
-                {
-                    writable = await _stream.WriteAsync(buffer, FrameHeader.Size, count).ConfigureAwait(false);
-                }
-
-                if (!writable)
-                {
-                    EndOutput(SocketError.Success);
-                    return;
-                }
-
-                size = full ? Math.Min(size * 4, IoBuffers.Bulk) : size;
-                if (!full)
-                {
-                    read = 0;
-                    break;
                 }
             }
+    
+        }
+        catch (Exception e)
+        {
+            // Nothing that was foreseen. The caller hears of it, and both sides end.
+            failure = e;
+            EndInput(SocketError.OperationAborted);
+        }
+        finally
+        {
+            OnDirectionOver(failure);
         }
     }
 
@@ -263,7 +291,7 @@ internal sealed class TunnelRelay : IStreamSink
             while (true)
             {
                 ReadOnlyMemory<byte> head;
-                lock (_gate)
+                lock (this)
                 {
                     if (_backlog is null || _backlog.Length == 0 || _inputOver)
                     {
@@ -282,7 +310,7 @@ internal sealed class TunnelRelay : IStreamSink
 
                 await _socket.SendAllAsync(head).ConfigureAwait(false);
                 CountToSocket(head.Length);
-                lock (_gate)
+                lock (this)
                 {
                     _backlog.Consume(head.Length);
                 }
@@ -292,7 +320,7 @@ internal sealed class TunnelRelay : IStreamSink
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            lock (_gate)
+            lock (this)
             {
                 _draining = false;
             }
@@ -309,7 +337,7 @@ internal sealed class TunnelRelay : IStreamSink
     {
         var dropped = 0;
         bool first;
-        lock (_gate)
+        lock (this)
         {
             first = !_inputOver;
             _inputOver = true;
@@ -338,13 +366,13 @@ internal sealed class TunnelRelay : IStreamSink
             _socket.ShutdownSend();
         }
 
-        _delivered.TrySetResult();
+        OnDirectionOver(null);
     }
 
     /// <summary>Socket to tunnel is over.</summary>
     private void EndOutput(SocketError error)
     {
-        lock (_gate)
+        lock (this)
         {
             if (!SideFailure.IsOrdinary(error))
             {
@@ -362,7 +390,7 @@ internal sealed class TunnelRelay : IStreamSink
 
     private void Abort()
     {
-        lock (_gate)
+        lock (this)
         {
             _aborted = true;
             _outcome = new RelayOutcome(RelayEnd.Aborted, null);
@@ -375,9 +403,31 @@ internal sealed class TunnelRelay : IStreamSink
         EndInput(SocketError.OperationAborted);
     }
 
+    /// <summary>One of the two has nothing to move any more: with the second the relay is over.</summary>
+    private void OnDirectionOver(Exception? failure)
+    {
+        _failure ??= failure;
+        if (Interlocked.Decrement(ref _directionsLeft) > 0)
+        {
+            return;
+        }
+
+        _onAbort.Unregister();
+        _socket.DetachToClose();
+        _tunnel.Release();
+        if (_failure is null)
+        {
+            _over.SetResult(Outcome());
+        }
+        else
+        {
+            _over.SetException(_failure);
+        }
+    }
+
     private RelayOutcome Outcome()
     {
-        lock (_gate)
+        lock (this)
         {
             return _outcome ?? new RelayOutcome(RelayEnd.Complete, null);
         }

@@ -14,7 +14,6 @@ internal sealed class OpenConnection : OpenFlow
 {
     private readonly ConnectionTable _table;
     private readonly CancellationTokenSource _ended = new();
-    private readonly Lock _reporting = new();
     private readonly long _begun;
     private bool _announced;
     private IConnectionGround? _ground;
@@ -129,7 +128,7 @@ internal sealed class OpenConnection : OpenFlow
             return;
         }
 
-        lock (_reporting)
+        lock (_ended)
         {
             var (received, sent) = (Bytes.ClientToServer, Bytes.ServerToClient);
             Series.Received.Add(received - _reportedReceived);

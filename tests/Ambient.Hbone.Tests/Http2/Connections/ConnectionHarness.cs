@@ -84,7 +84,7 @@ internal sealed class ConnectionHarness : IHttp2Server, IAsyncDisposable
     /// <summary>Our client: a CONNECT is sent; the answer is still to come.</summary>
     public (HboneTunnel Tunnel, SentConnect Sent) Open(string authority = "10.0.0.1:80")
     {
-        var sent = new SentConnect(static () => { });
+        var sent = new SentConnect(static _ => { }, "");
         var stream = Connection.Open(new ConnectRequestHeaders { Authority = authority }, sent);
         return (new StreamTunnel(stream, s_peer, authority, null), sent);
     }

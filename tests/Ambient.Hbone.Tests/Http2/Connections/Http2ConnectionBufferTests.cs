@@ -18,7 +18,7 @@ public sealed class Http2ConnectionBufferTests
             var transport = new StuckTransport();
             var connection = new Http2Connection(transport, new Http2ConnectionOptions(), null, TimeProvider.System);
             connection.Start();
-            var stream = connection.Open(new ConnectRequestHeaders { Authority = "10.0.0.1:80" }, new SentConnect(static () => { }));
+            var stream = connection.Open(new ConnectRequestHeaders { Authority = "10.0.0.1:80" }, new SentConnect(static _ => { }, ""));
             transport.Stick = true;
 
             // More than the window, so that a part is being sent and a part is left.

@@ -41,7 +41,7 @@ public sealed class Http2ConnectionPairTests
 
     private static async Task ExchangeAsync(Http2Connection client, Random random, int longest, bool aborts = true)
     {
-        var sent = new SentConnect(static () => { });
+        var sent = new SentConnect(static _ => { }, "");
         var stream = client.Open(new ConnectRequestHeaders { Authority = "10.0.0.1:80", Baggage = new string('b', random.Next(100)) }, sent);
         await using var tunnel = new StreamTunnel(stream, s_peer, "10.0.0.1:80", null);
         Assert.Equal(200, (await sent.Answer.WaitAsync(ConnectionHarness.Patience)).Status);
