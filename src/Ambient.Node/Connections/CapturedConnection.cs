@@ -14,17 +14,21 @@ internal readonly record struct CapturedConnection(
     Socket Client, IPEndPoint Source, IPEndPoint Destination, long Accepted, LocalWorkload Workload, object? Owner)
 {
     /// <summary>Closes the client's connection so that it notices at once: with a reset.</summary>
-    public void Reset()
+    public void Reset() => Reset(Client);
+
+    /// <summary>Closes a connection so that its other end notices at once: with a reset.</summary>
+    public static void Reset(Socket client)
     {
+        ArgumentNullException.ThrowIfNull(client);
         try
         {
-            Client.LingerState = new LingerOption(true, 0);
+            client.LingerState = new LingerOption(true, 0);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             // It is gone already.
         }
 
-        Client.Dispose();
+        client.Dispose();
     }
 }

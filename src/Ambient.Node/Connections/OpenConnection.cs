@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Relaying;
 using Ambient.Mesh;
 using Ambient.Node.Telemetry.Metrics;
@@ -6,7 +8,7 @@ namespace Ambient.Node.Connections;
 
 /// <summary>
 /// One connection from its registration to its end: who, since when, how many bytes, and who may end it early. Made by
-/// <see cref="ConnectionTable.Open"/> or <see cref="ConnectionTable.Register"/>; whoever opened it calls <see cref="CarryAsync"/> or <see cref="Close"/>, exactly once.
+/// <see cref="ConnectionTable.Open"/> or <see cref="ConnectionTable.Register"/>; whoever opened it calls <see cref="CarryAsync(CapturedConnection, ValueTask{ConnectionOutcome})"/> or one of its kin, <see cref="Finish"/> or <see cref="Close"/>, exactly once.
 /// </summary>
 #pragma warning disable CA1001 // The source has no timer and no link, so there is nothing to dispose of, and End may come at any time.
 internal sealed class OpenConnection : OpenFlow
@@ -82,13 +84,59 @@ internal sealed class OpenConnection : OpenFlow
             outcome = ConnectionOutcome.Unexpected(e);
         }
 
+        Finish(captured.Client, outcome);
+    }
+
+    /// <summary>Relays between a captured connection and its tunnel until both have ended, and closes everything as the other does.</summary>
+    /// <param name="client">The client's socket; owned from here.</param>
+    /// <param name="server">The tunnel; owned from here.</param>
+    public Task CarryAsync(Socket client, HboneTunnel server) => RelayAsync(client, server, inbound: false);
+
+    /// <summary>Relays between a tunnel and the workload's socket until both have ended, and closes everything.</summary>
+    /// <param name="client">The client's tunnel; owned from here.</param>
+    /// <param name="server">The workload's socket; owned from here.</param>
+    public Task CarryAsync(HboneTunnel client, Socket server) => RelayAsync(server, client, inbound: true);
+
+    /// <summary>It was not carried at all: closes it on every side.</summary>
+    /// <param name="client">The client's socket.</param>
+    /// <param name="outcome">Why.</param>
+    public void Finish(Socket client, ConnectionOutcome outcome)
+    {
+        ArgumentNullException.ThrowIfNull(client);
         if (outcome.Error is not null)
         {
-            captured.Reset();
+            CapturedConnection.Reset(client);
         }
 
-        captured.Client.Dispose();
+        client.Dispose();
         Close(outcome.Flag, outcome.Error);
+    }
+
+    /// <summary>Kept by each idle tunnel: it holds what it needs and nothing of how the tunnel came about.</summary>
+    private async Task RelayAsync(Socket socket, HboneTunnel tunnel, bool inbound)
+    {
+        ConnectionOutcome outcome;
+        try
+        {
+            var relay = inbound ? Relay.RunAsync(tunnel, socket, Bytes, Ended) : Relay.RunAsync(socket, tunnel, Bytes, Ended);
+            outcome = ConnectionOutcome.Relayed(await relay.ConfigureAwait(false), EndedBy);
+        }
+        catch (Exception e)
+        {
+            outcome = ConnectionOutcome.Unexpected(e);
+            tunnel.Abort();
+        }
+
+        await tunnel.DisposeAsync().ConfigureAwait(false);
+        if (inbound)
+        {
+            socket.Dispose();
+            Close(outcome.Flag, outcome.Error);
+        }
+        else
+        {
+            Finish(socket, outcome);
+        }
     }
 
     /// <summary>Takes the connection off the table, counts it, and writes its log line.</summary>

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Ambient.Hbone;
 using Ambient.Hbone.Connect;
 using Ambient.Mesh;
@@ -25,11 +26,34 @@ internal abstract class InboundArrival : IConnectionGround
     /// <inheritdoc/>
     public abstract ConnectionObjection? ObjectionIn(MeshSnapshot mesh);
 
-    /// <summary>Answers the CONNECT and carries its tunnel to the end. Throws only what nobody foresaw.</summary>
+    /// <summary>
+    /// Answers the CONNECT, and carries its tunnel to the end or says which socket it is to be relayed to. Throws only what nobody foresaw.
+    /// </summary>
     /// <param name="connect">The CONNECT, not answered yet.</param>
     /// <param name="connection">Counts, and says when the host ends it.</param>
     /// <param name="cancellationToken">Ends it at once.</param>
-    public abstract ValueTask<ConnectionOutcome> DeliverAsync(HboneConnect connect, OpenConnection connection, CancellationToken cancellationToken);
+    public abstract ValueTask<InboundDelivery> DeliverAsync(HboneConnect connect, OpenConnection connection, CancellationToken cancellationToken);
+}
+
+/// <summary>What became of a delivery: it is over, or there is a socket whose bytes are the tunnel's from here on.</summary>
+internal readonly record struct InboundDelivery
+{
+    private InboundDelivery(ConnectionOutcome outcome, HboneTunnel? tunnel, Socket? server) => (Outcome, Tunnel, Server) = (outcome, tunnel, server);
+
+    /// <summary>How it ended.</summary>
+    public ConnectionOutcome Outcome { get; }
+
+    /// <summary>The tunnel, accepted; null when it is over.</summary>
+    public HboneTunnel? Tunnel { get; }
+
+    /// <summary>The workload's side, connected; null when it is over.</summary>
+    public Socket? Server { get; }
+
+    /// <summary>It is over.</summary>
+    public static implicit operator InboundDelivery(ConnectionOutcome outcome) => new(outcome, null, null);
+
+    /// <summary>Whoever asked relays between the two, and disposes of them.</summary>
+    public static InboundDelivery To(Socket server, HboneTunnel tunnel) => new(ConnectionOutcome.Complete, tunnel, server);
 }
 
 /// <summary>Where a CONNECT goes, or why it is refused.</summary>

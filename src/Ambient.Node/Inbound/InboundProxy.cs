@@ -140,7 +140,7 @@ internal sealed class InboundProxy : InboundSequence
 
         public override ConnectionObjection? ObjectionIn(MeshSnapshot mesh) => _ground.ObjectionIn(mesh);
 
-        public override async ValueTask<ConnectionOutcome> DeliverAsync(HboneConnect connect, OpenConnection connection, CancellationToken cancellationToken)
+        public override async ValueTask<InboundDelivery> DeliverAsync(HboneConnect connect, OpenConnection connection, CancellationToken cancellationToken)
         {
             var upstream = route.Upstream!;
 
@@ -168,29 +168,27 @@ internal sealed class InboundProxy : InboundSequence
                 }
             }
 
-            // Who comes, where the application asks for it; 200; and bytes until both sides have ended.
-            using (server)
+            // Who comes, where the application asks for it; and 200.
+            try
             {
                 if (route.SendProxyHeader)
                 {
-                    try
-                    {
-                        // A few hundred bytes on a socket that nothing was sent on: they never wait for room.
-                        server.Send(new ProxyHeader { Source = connect.RemoteEndPoint, Destination = route.TunnelTarget, Identity = connect.PeerIdentity }.ToArray());
-                    }
-                    catch (SocketException e)
-                    {
-                        connect.Reject(503);
-                        return ConnectionOutcome.DeliveryFailed(e);
-                    }
+                    // A few hundred bytes on a socket that nothing was sent on: they never wait for room.
+                    server.Send(new ProxyHeader { Source = connect.RemoteEndPoint, Destination = route.TunnelTarget, Identity = connect.PeerIdentity }.ToArray());
                 }
 
-                var tunnel = connect.Accept(inbound._options.ResponseBaggage ? ConnectRequests.BaggageOf(workload) : null);
-                await using (tunnel.ConfigureAwait(false))
-                {
-                    var relayed = await Relay.RunAsync(tunnel, server, connection.Bytes, connection.Ended).ConfigureAwait(false);
-                    return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
-                }
+                return InboundDelivery.To(server, connect.Accept(inbound._options.ResponseBaggage ? ConnectRequests.BaggageOf(workload) : null));
+            }
+            catch (SocketException e)
+            {
+                server.Dispose();
+                connect.Reject(503);
+                return ConnectionOutcome.DeliveryFailed(e);
+            }
+            catch
+            {
+                server.Dispose();
+                throw;
             }
         }
     }

@@ -26,7 +26,14 @@ internal abstract class InboundSequence(ConnectionTable connections, TimeProvide
     /// <param name="local">Whose listener it came to.</param>
     /// <param name="owner">What the connection ends with, besides the process.</param>
     /// <param name="cancellationToken">Ends it at once.</param>
-    public async ValueTask RunAsync(HboneConnect connect, LocalWorkload local, object? owner, CancellationToken cancellationToken)
+    public ValueTask RunAsync(HboneConnect connect, LocalWorkload local, object? owner, CancellationToken cancellationToken) =>
+        new(BeginAsync(connect, local, owner, cancellationToken).Unwrap());
+
+    /// <summary>
+    /// The sequence. Where it ends in a relay, the task that is returned does the rest: what was needed to get there is garbage by then, and an
+    /// idle tunnel keeps none of it.
+    /// </summary>
+    private async Task<Task> BeginAsync(HboneConnect connect, LocalWorkload local, object? owner, CancellationToken cancellationToken)
     {
         var begun = time.GetTimestamp();
 
@@ -36,12 +43,13 @@ internal abstract class InboundSequence(ConnectionTable connections, TimeProvide
         {
             connect.Reject(resolution.Status);
             Refused(connect, resolution.Status, resolution.Error!);
-            return;
+            return Task.CompletedTask;
         }
 
         // 2 register: a policy that changes before or while it is authorized finds it and ends it.
         var connection = connections.Register(arrival.Parties, begun, arrival, owner);
         var outcome = ConnectionOutcome.Complete;
+        var relaying = false;
         try
         {
             // 3 authorize
@@ -50,7 +58,7 @@ internal abstract class InboundSequence(ConnectionTable connections, TimeProvide
             {
                 connect.Reject(401);
                 outcome = ConnectionOutcome.Denied(decision.ToString());
-                return;
+                return Task.CompletedTask;
             }
 
             // 4 deliver
@@ -59,7 +67,16 @@ internal abstract class InboundSequence(ConnectionTable connections, TimeProvide
                 connection.Announce(arrival.Parties);
             }
 
-            outcome = await arrival.DeliverAsync(connect, connection, cancellationToken).ConfigureAwait(false);
+            var delivery = await arrival.DeliverAsync(connect, connection, cancellationToken).ConfigureAwait(false);
+            if (delivery is { Tunnel: { } tunnel, Server: { } server })
+            {
+                // Accounts for it as well.
+                relaying = true;
+                return connection.CarryAsync(tunnel, server);
+            }
+
+            outcome = delivery.Outcome;
+            return Task.CompletedTask;
         }
         catch (Exception e)
         {
@@ -70,7 +87,10 @@ internal abstract class InboundSequence(ConnectionTable connections, TimeProvide
         finally
         {
             // 5 account
-            connection.Close(outcome.Flag, outcome.Error);
+            if (!relaying)
+            {
+                connection.Close(outcome.Flag, outcome.Error);
+            }
         }
     }
 

@@ -20,7 +20,7 @@ internal sealed class MemberArrival(MemberPolicyView policies, HboneTransport tr
         policies.Current?.Authorize(connection.Facts) is { IsAllowed: false } decision ? new ConnectionObjection(ConnectionEnd.PolicyChange, decision.ToString()) : null;
 
     /// <inheritdoc/>
-    public override async ValueTask<ConnectionOutcome> DeliverAsync(HboneConnect connect, OpenConnection open, CancellationToken cancellationToken)
+    public override async ValueTask<InboundDelivery> DeliverAsync(HboneConnect connect, OpenConnection open, CancellationToken cancellationToken)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(open.Ended, cancellationToken);
         var tunnel = connect.Accept();

@@ -59,20 +59,26 @@ internal sealed class OutboundProxy
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
-    public async Task RunAsync(CapturedConnection captured, CancellationToken deadline)
+    public Task RunAsync(CapturedConnection captured, CancellationToken deadline) => BeginAsync(captured, deadline).Unwrap();
+
+    /// <summary>
+    /// Everything up to the bytes, which the task that is returned moves: what was decided on the way there is garbage by then, and an idle tunnel
+    /// keeps none of it.
+    /// </summary>
+    private async Task<Task> BeginAsync(CapturedConnection captured, CancellationToken deadline)
     {
         // 1. A call to one of our own ports would be captured again, and again.
         if (_reserved.IsOurselves(captured.Destination))
         {
             Refuse(captured, ReservedPorts.Error);
-            return;
+            return Task.CompletedTask;
         }
 
         // 2. On whose behalf: identity and network decide everything else.
         if (await FindSourceAsync(captured.Workload, deadline).ConfigureAwait(false) is not { } source)
         {
             Refuse(captured, $"failed to fetch information about local workload: {captured.Workload.Name}");
-            return;
+            return Task.CompletedTask;
         }
 
         // 3. Where to: a pure decision over one snapshot, which may have to learn of the destination first.
@@ -91,15 +97,14 @@ internal sealed class OutboundProxy
         if (route is not { Error: null, NextHop: not null })
         {
             Refuse(captured, route.Error ?? $"no valid routing destination for {captured.Destination}");
-            return;
+            return Task.CompletedTask;
         }
 
         // 4. Plaintext that only we can ask a policy about is another engine's.
         if (route.Protocol == ConnectionProtocol.Tcp
             && _takePlaintext?.Invoke(captured, route.NextHop, mesh.FindWorkload(source.Network, route.NextHop.Address), deadline) is { } delivering)
         {
-            await delivering.ConfigureAwait(false);
-            return;
+            return delivering;
         }
 
         // 5. From here on the connection is counted, logged, and can be ended.
@@ -110,12 +115,21 @@ internal sealed class OutboundProxy
             : _connections.Open(parties, captured.Accepted, owner: captured.Owner);
 
         // 6. Bytes, until both sides have ended or something fails.
-        await connection.CarryAsync(captured, route.Protocol switch
+        if (route.Protocol is not (ConnectionProtocol.Hbone or ConnectionProtocol.DoubleHbone))
         {
-            ConnectionProtocol.Hbone => TunnelAsync(captured, source, route, connection),
-            ConnectionProtocol.DoubleHbone => TunnelTwiceAsync(captured, source, route, connection),
-            _ => ConnectAsync(captured, route, connection),
-        }).ConfigureAwait(false);
+            return connection.CarryAsync(captured, ConnectAsync(captured, route, connection));
+        }
+
+        var (tunnel, failure) = route.Protocol == ConnectionProtocol.Hbone
+            ? await TunnelAsync(captured, source, route, connection).ConfigureAwait(false)
+            : await TunnelTwiceAsync(captured, source, route, connection).ConfigureAwait(false);
+        if (tunnel is not null)
+        {
+            return connection.CarryAsync(captured.Client, tunnel);
+        }
+
+        connection.Finish(captured.Client, failure);
+        return Task.CompletedTask;
     }
 
     private async ValueTask<(MeshSnapshot Mesh, ConnectionRoute Route)> LearnAsync(IMeshDemand demand, Workload source, IPEndPoint destination, CancellationToken deadline)
@@ -141,55 +155,56 @@ internal sealed class OutboundProxy
         }
     }
 
-    private async ValueTask<ConnectionOutcome> TunnelAsync(CapturedConnection captured, Workload source, ConnectionRoute route, OpenConnection connection)
+    private async ValueTask<(HboneTunnel? Tunnel, ConnectionOutcome Failure)> TunnelAsync(CapturedConnection captured, Workload source, ConnectionRoute route, OpenConnection connection)
     {
         try
         {
-            var tunnel = await _hbone.ConnectAsync(ConnectRequests.For(captured, source, route), connection.Ended).ConfigureAwait(false);
-            await using (tunnel.ConfigureAwait(false))
-            {
-                var relayed = await Relay.RunAsync(captured.Client, tunnel, connection.Bytes, connection.Ended).ConfigureAwait(false);
-                return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
-            }
+            return (await _hbone.ConnectAsync(ConnectRequests.For(captured, source, route), connection.Ended).ConfigureAwait(false), default);
         }
         catch (OperationCanceledException)
         {
-            return ConnectionOutcome.EndedBy(connection.EndedBy);
+            return (null, ConnectionOutcome.EndedBy(connection.EndedBy));
         }
         catch (HboneException e)
         {
-            return ConnectionOutcome.TunnelFailed(e, route.ViaWaypoint ? NameOf(route) : null);
+            return (null, ConnectionOutcome.TunnelFailed(e, route.ViaWaypoint ? NameOf(route) : null));
+        }
+        catch (Exception e)
+        {
+            return (null, ConnectionOutcome.Unexpected(e));
         }
     }
 
-    private async ValueTask<ConnectionOutcome> TunnelTwiceAsync(CapturedConnection captured, Workload source, ConnectionRoute route, OpenConnection connection)
+    private async ValueTask<(HboneTunnel? Tunnel, ConnectionOutcome Failure)> TunnelTwiceAsync(CapturedConnection captured, Workload source, ConnectionRoute route, OpenConnection connection)
     {
         var layer = $"network gateway {NameOf(route)}";
+        HboneTunnel? tunnel = null;
         var request = ConnectRequests.For(captured, source, route);
         try
         {
             // The gateway sees the bytes of the inner tunnel and nothing of what is in it.
             var outer = await _hbone.ConnectAsync(request, connection.Ended).ConfigureAwait(false);
             layer = $"inner tunnel to {route.Authority} through network gateway {NameOf(route)}";
-            var tunnel = await _hbone.ConnectWithinAsync(outer, ConnectRequests.Within(request, _network ?? source.Network, route), connection.Ended).ConfigureAwait(false);
-            await using (tunnel.ConfigureAwait(false))
+            tunnel = await _hbone.ConnectWithinAsync(outer, ConnectRequests.Within(request, _network ?? source.Network, route), connection.Ended).ConfigureAwait(false);
+            connection.Announce(connection.Parties with
             {
-                connection.Announce(connection.Parties with
-                {
-                    DestinationPeer = new InnerPeer(tunnel.PeerIdentity, _readBaggage && tunnel.PeerBaggage is { Length: > 0 } baggage ? ConnectHeaders.ParseBaggage(baggage) : null),
-                });
-                var relayed = await Relay.RunAsync(captured.Client, tunnel, connection.Bytes, connection.Ended).ConfigureAwait(false);
-                return ConnectionOutcome.Relayed(relayed, connection.EndedBy);
-            }
+                DestinationPeer = new InnerPeer(tunnel.PeerIdentity, _readBaggage && tunnel.PeerBaggage is { Length: > 0 } baggage ? ConnectHeaders.ParseBaggage(baggage) : null),
+            });
+            return (tunnel, default);
         }
         catch (OperationCanceledException)
         {
-            return ConnectionOutcome.EndedBy(connection.EndedBy);
+            return (null, ConnectionOutcome.EndedBy(connection.EndedBy));
         }
         catch (HboneException e)
         {
             var outcome = ConnectionOutcome.TunnelFailed(e, null);
-            return outcome with { Error = $"{layer}: {outcome.Error}" };
+            return (null, outcome with { Error = $"{layer}: {outcome.Error}" });
+        }
+        catch (Exception e)
+        {
+            tunnel?.Abort();
+            return (null, ConnectionOutcome.Unexpected(e));
         }
     }
 

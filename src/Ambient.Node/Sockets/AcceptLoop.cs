@@ -51,12 +51,12 @@ internal static partial class AcceptLoop
                     continue;
                 }
 
-                _ = ServeAsync(client, sockets, handler);
+                Serve(client, sockets, handler);
             }
         }
     }
 
-    private static async Task ServeAsync(Socket client, NodeSockets sockets, Func<Socket, Task> handler)
+    private static void Serve(Socket client, NodeSockets sockets, Func<Socket, Task> handler)
     {
         ConnectionLease? lease;
         try
@@ -77,6 +77,11 @@ internal static partial class AcceptLoop
             return;
         }
 
+        _ = HoldAsync(lease, client, handler);
+    }
+
+    private static async Task HoldAsync(ConnectionLease lease, Socket client, Func<Socket, Task> handler)
+    {
         using (lease)
         {
             await handler(client).ConfigureAwait(false);

@@ -57,7 +57,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     }
 
     /// <inheritdoc/>
-    public override async ValueTask<ConnectionOutcome> DeliverAsync(HboneConnect connect, OpenConnection open, CancellationToken cancellationToken)
+    public override async ValueTask<InboundDelivery> DeliverAsync(HboneConnect connect, OpenConnection open, CancellationToken cancellationToken)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(open.Ended, cancellationToken);
         return _opaque
