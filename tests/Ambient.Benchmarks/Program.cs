@@ -15,8 +15,8 @@ internal static class Program
         {
             case ["side-by-side", .. var rest]:
                 return await SideBySideRun.MainAsync(rest);
-            case [IdleClient.Verb, var host, var port, var count]:
-                return await IdleClient.HoldAsync(host, int.Parse(port), int.Parse(count));
+            case [IdleClient.Verb, var host, var port, var count, var requests]:
+                return await IdleClient.HoldAsync(host, int.Parse(port), int.Parse(count), int.Parse(requests));
             case [SlowReader.Verb, var host, var port]:
                 return await SlowReader.HoldAsync(host, int.Parse(port));
             case [MeshServer.Verb, var port, var root, var workloads, var services]:

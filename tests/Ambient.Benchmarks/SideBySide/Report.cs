@@ -30,6 +30,7 @@ internal sealed class Report(Figures figures)
         InPodSection.Report(this);
         MeshSection.Report(this, figures);
         StartSection.Report(this, figures);
+        TunnelsSection.Report(this, figures);
         _text.Append(CultureInfo.InvariantCulture, $"\nTargets missed: {_under}.\n");
         return _text.ToString();
     }

@@ -11,16 +11,17 @@ internal sealed class SideBySideOptions
           --quick               one round of two seconds a figure (about two minutes; noisy)
           --rounds N            turns that each contender takes (default 2)
           --seconds N           length of one measurement (default 4)
-          --sections A,B        of throughput,requests,connections,storm,slow,idle,waypoint,hop,inpod,mesh,start (default all)
+          --sections A,B        of throughput,requests,connections,storm,slow,idle,waypoint,hop,inpod,mesh,start,
+                                tunnels (default all)
           --contenders A,B      of haproxy,ztunnel (default both; haproxy alone proves the harness)
           --idle N              idle connections held (default 10000)
           --workloads N         workloads of section mesh (default 100000)
           --output FILE         markdown fragment (default artifacts/bench/side-by-side.md)
 
-        AMBIENT_BENCH_BASELINE names a ztunnel of another version, which section start measures by turns with ours.
+        AMBIENT_BENCH_BASELINE names a ztunnel of another version, which sections start and tunnels measure by turns with ours.
         """;
 
-    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh", "start"];
+    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh", "start", "tunnels"];
     private static readonly string[] AllContenders = ["haproxy", "ztunnel"];
 
     internal string Root { get; private set; } = Directory.GetCurrentDirectory();

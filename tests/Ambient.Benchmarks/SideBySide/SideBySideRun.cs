@@ -81,6 +81,12 @@ internal static class SideBySideRun
                         Console.WriteLine("mesh");
                         await TryAsync("mesh", failures, new MeshSection(options, network, loads, figures, folder, cancellationToken).RunAsync);
                     }
+
+                    if (options.Has("tunnels"))
+                    {
+                        Console.WriteLine("tunnels");
+                        await TryAsync("tunnels", failures, new TunnelsSection(options, network, figures, folder, cancellationToken).RunAsync);
+                    }
                 }
             }
             finally

@@ -6,7 +6,8 @@ internal static class ZtunnelPair
     internal const string Name = "ztunnel";
 
     /// <summary>The pair alone: two workloads in ztunnel's local format.</summary>
-    internal static async Task<Contender> StartAsync(BenchNetwork network, string folder, string root, CancellationToken cancellationToken)
+    /// <param name="binary">Of both sides; null: ours.</param>
+    internal static async Task<Contender> StartAsync(BenchNetwork network, string folder, string root, CancellationToken cancellationToken, string? binary = null)
     {
         var local = Path.Combine(folder, "local.yaml");
         await File.WriteAllTextAsync(local, $$"""
@@ -14,19 +15,19 @@ internal static class ZtunnelPair
             {{Workload("client", BenchNetwork.ClientAddress)}}
             {{Workload("server", BenchNetwork.ServerAddress)}}
             """, cancellationToken);
-        return await StartAsync(network, folder, root, "bench", new() { ["LOCAL_XDS_PATH"] = local }, cancellationToken);
+        return await StartAsync(network, folder, root, "bench", new() { ["LOCAL_XDS_PATH"] = local }, cancellationToken, binary: binary);
     }
 
     /// <summary>The pair with a mesh from any source.</summary>
     internal static async Task<Contender> StartAsync(
         BenchNetwork network, string folder, string root, string ns, Dictionary<string, string> source, CancellationToken cancellationToken,
-        Dictionary<string, string>? clientSource = null)
+        Dictionary<string, string>? clientSource = null, string? binary = null)
     {
         var contender = new Contender(
             Name,
             [
-                Start(network.Client, "ztunnel-client", $"{ns}/client/client", folder, root, clientSource ?? source),
-                Start(network.Server, "ztunnel-server", $"{ns}/server/server", folder, root, source),
+                Start(network.Client, "ztunnel-client", $"{ns}/client/client", folder, binary ?? Binary(root, "ztunnel"), clientSource ?? source),
+                Start(network.Server, "ztunnel-server", $"{ns}/server/server", folder, binary ?? Binary(root, "ztunnel"), source),
             ],
             BenchNetwork.ServerAddress,
             Backends.Http,
@@ -56,7 +57,7 @@ internal static class ZtunnelPair
         return File.Exists(path) ? path : throw new InvalidOperationException($"{path} is missing; run ./build.sh hosts first");
     }
 
-    private static BenchProcess Start(string where, string name, string workload, string folder, string root, Dictionary<string, string> source)
+    private static BenchProcess Start(string where, string name, string workload, string folder, string binary, Dictionary<string, string> source)
     {
         var environment = new Dictionary<string, string>(source)
         {
@@ -66,7 +67,7 @@ internal static class ZtunnelPair
             ["ENABLE_ORIG_SRC"] = "false",
             ["AMBIENT_CA_DIR"] = Path.Combine(folder, "ca"),
         };
-        return BenchProcess.Start(where, name, folder, environment, Binary(root, "ztunnel"));
+        return BenchProcess.Start(where, name, folder, environment, binary);
     }
 
     internal static string Workload(string name, string address, string node = "local") => $"""

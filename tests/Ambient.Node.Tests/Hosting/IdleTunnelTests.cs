@@ -1,0 +1,58 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Ambient.Node.Tests.Hosting;
+
+/// <summary>Alone in its collection: it counts what the whole process holds.</summary>
+[Collection(nameof(IdleTunnelTests))]
+[CollectionDefinition(nameof(IdleTunnelTests), DisableParallelization = true)]
+public sealed class IdleTunnelTests
+{
+    /// <summary>
+    /// A node holds thousands of connections that say nothing for hours. What both ztunnels keep of one, in objects, with the sockets of the test's
+    /// own client and application, which are about 500 bytes of it.
+    /// </summary>
+    [Fact]
+    public async Task IdleConnection_ThroughTwoZtunnels_HoldsLittle()
+    {
+        const int connections = 1000;
+        await using var mesh = await LoopbackMesh.StartAsync(twoNodes: true);
+        using var app = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        app.Bind(new IPEndPoint(mesh.AddressOf("server"), 8080));
+        app.Listen(connections);
+        var open = new List<Socket>(4 * connections);
+
+        // What the first ones bring to life stays, and is no cost of a connection.
+        await OpenAsync(100);
+        var before = Held();
+        await OpenAsync(connections);
+        var each = (Held() - before) / (double)connections;
+
+        open.ForEach(socket => socket.Dispose());
+        Assert.InRange(each, 1000, MostBytes);
+
+        async Task OpenAsync(int count)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                open.Add(await mesh.ConnectAsync("client", $"server.{mesh.Namespace}", 80));
+                open.Add(await app.AcceptAsync().WaitAsync(TimeSpan.FromSeconds(30)));
+            }
+        }
+    }
+
+    private const int MostBytes = 10_500;
+
+    private static long Held()
+    {
+        // What ended a moment ago may still be on its way out.
+        var least = long.MaxValue;
+        for (var i = 0; i < 5; i++)
+        {
+            Thread.Sleep(100);
+            least = Math.Min(least, GC.GetTotalMemory(forceFullCollection: true));
+        }
+
+        return least;
+    }
+}
