@@ -87,7 +87,7 @@ public sealed class NodeSectionTests
             var services = builder.Services.BuildServiceProvider();
 
             // Not the options' value, which is validated first.
-            var options = (TOptions)Activator.CreateInstance(typeof(TOptions))!;
+            var options = Activator.CreateInstance<TOptions>();
             foreach (var setup in services.GetServices<IConfigureOptions<TOptions>>())
             {
                 setup.Configure(options);

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Ambient.Mesh;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Process;
@@ -22,7 +23,7 @@ internal sealed record NodeKind<TOptions>(
     Func<TOptions, MeshRuntimeOptions, MeshStore, HostLoggerFactory, Shutdown, TimeProvider, CancellationToken, Task<IHostedProxy>> Start);
 
 /// <summary>A ztunnel, waypoint or gateway in an application's host.</summary>
-internal sealed class NodeService<TOptions>(IServiceProvider services, NodeKind<TOptions> kind) : HostedNode(services, kind.Name)
+internal sealed class NodeService<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] TOptions>(IServiceProvider services, NodeKind<TOptions> kind) : HostedNode(services, kind.Name)
     where TOptions : class
 {
     private TOptions Options => Services.GetRequiredService<IOptions<TOptions>>().Value;
