@@ -79,25 +79,28 @@ internal sealed class GroupIndex<T>
                 return changes;
             }
 
-            var sorted = changes.ToArray();
-            var places = new int[sorted.Length];
+            var ids = new string[changes.Count];
+            var places = new int[ids.Length];
             for (var i = 0; i < places.Length; i++)
             {
-                places[i] = i;
+                (ids[i], places[i]) = (changes[i].Id, i);
             }
 
             // The sort is not a stable one; the place tells which of two came last.
-            Array.Sort(places, (left, right) => string.CompareOrdinal(sorted[left].Id, sorted[right].Id) is var order and not 0 ? order : left.CompareTo(right));
+            Array.Sort(ids, places, StringComparer.Ordinal);
             var last = new List<Change>(places.Length);
-            foreach (var place in places)
+            var at = 0;
+            for (var i = 0; i < places.Length; i++)
             {
-                if (last.Count > 0 && last[^1].Id == sorted[place].Id)
+                if (i > 0 && ids[i] == ids[i - 1])
                 {
-                    last[^1] = sorted[place];
+                    at = Math.Max(at, places[i]);
+                    last[^1] = changes[at];
                 }
                 else
                 {
-                    last.Add(sorted[place]);
+                    at = places[i];
+                    last.Add(changes[at]);
                 }
             }
 

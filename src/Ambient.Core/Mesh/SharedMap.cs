@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 
 namespace Ambient.Mesh;
 
@@ -127,11 +128,14 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
         {
             set
             {
-                if (!ContainsKey(key))
+                if (_table is { } table)
                 {
-                    Count++;
+                    CollectionsMarshal.GetValueRefOrAddDefault(table, key, out var wasThere) = value;
+                    Count += wasThere ? 0 : 1;
+                    return;
                 }
 
+                Count += ContainsKey(key) ? 0 : 1;
                 Write(key, new Entry(IsPresent: true, value));
             }
         }

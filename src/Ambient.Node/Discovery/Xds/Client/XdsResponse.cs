@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Workloads;
 using Google.Protobuf;
@@ -78,8 +79,8 @@ internal sealed class XdsResponse
 
     private void Read(ReadOnlySpan<byte> resource, AddressReader addresses)
     {
-        var (name, version) = ("", "");
-        ReadOnlySpan<byte> any = default;
+        var version = "";
+        ReadOnlySpan<byte> name = default, any = default;
         var fields = new WireFields(resource);
         while (fields.MoveNext())
         {
@@ -92,7 +93,7 @@ internal sealed class XdsResponse
                     any = fields.Content;
                     break;
                 case 3:
-                    name = fields.Text;
+                    name = fields.Content;
                     break;
             }
         }
@@ -102,13 +103,13 @@ internal sealed class XdsResponse
             var model = ModelOf(any, addresses);
 
             // One instance for the index of versions and for the mesh.
-            name = model is Workload workload && workload.Uid == name ? workload.Uid : name;
-            Taken.Add(new Accepted(name, version, model));
+            var own = model is Workload workload && Ascii.Equals(name, workload.Uid) ? workload.Uid : Encoding.UTF8.GetString(name);
+            Taken.Add(new Accepted(own, version, model));
         }
         catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException)
         {
             // InvalidOperationException is what Google.Protobuf says to a wrapper message with a tag of 0 in it.
-            Refused.Add((name, e.Message));
+            Refused.Add((Encoding.UTF8.GetString(name), e.Message));
         }
     }
 

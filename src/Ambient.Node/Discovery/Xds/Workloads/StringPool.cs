@@ -13,6 +13,7 @@ internal sealed class StringPool
     private const int MostInLookup = 256;
     private readonly HashSet<string> _strings;
     private readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> _spans;
+    private readonly char[] _chars = new char[MostInLookup];
 
     /// <summary>Creates an empty pool.</summary>
     public StringPool()
@@ -29,7 +30,7 @@ internal sealed class StringPool
             return "";
         }
 
-        Span<char> chars = stackalloc char[MostInLookup];
+        Span<char> chars = _chars;
         if (text.Length > MostInLookup)
         {
             return Ascii.IsValid(text) ? Get(Encoding.ASCII.GetString(text)) : null;
