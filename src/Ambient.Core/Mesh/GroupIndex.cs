@@ -32,6 +32,9 @@ internal sealed class GroupIndex<T>
         private readonly Dictionary<string, List<Change>> _changes = new(StringComparer.Ordinal);
         private GroupIndex<T> _current = start;
 
+        /// <summary>The groups that change with the next index.</summary>
+        internal IReadOnlyCollection<string> Touched => _changes.Keys;
+
         internal void Set(string group, T item) => Note(group, new Change(_current._id(item), item));
 
         internal void Remove(string group, string id) => Note(group, new Change(id, null));

@@ -44,7 +44,8 @@ public sealed class MeshSnapshot
 
     internal GroupIndex<MeshEndpoint> Endpoints { get; init; } = GroupIndex<MeshEndpoint>.Create(endpoint => endpoint.Workload.Uid);
 
-    internal GroupIndex<MeshEndpoint> HealthyEndpoints { get; init; } = GroupIndex<MeshEndpoint>.Create(endpoint => endpoint.Workload.Uid);
+    /// <summary>Of each group of <see cref="Endpoints"/> the healthy ones; the same array where all are.</summary>
+    internal SharedMap<string, ImmutableArray<MeshEndpoint>> HealthyEndpoints { get; init; } = SharedMap<string, ImmutableArray<MeshEndpoint>>.Empty;
 
     internal GroupIndex<Workload> Nodes { get; init; } = GroupIndex<Workload>.Create(workload => workload.Uid);
 
@@ -79,7 +80,7 @@ public sealed class MeshSnapshot
         ArgumentNullException.ThrowIfNull(service);
         return service.LoadBalancing?.HealthPolicy == EndpointHealthPolicy.AllowAll
             ? Endpoints.Get(service.Key)
-            : HealthyEndpoints.Get(service.Key);
+            : HealthyEndpoints.TryGetValue(service.Key, out var healthy) ? healthy : [];
     }
 
     /// <summary>

@@ -15,7 +15,7 @@ public sealed class MeshSnapshotBuilder
     private readonly WorkloadAddressIndex.Builder _workloadAddresses;
     private readonly ServiceIndex.Builder _serviceAddresses;
     private readonly GroupIndex<MeshEndpoint>.Builder _endpoints;
-    private readonly GroupIndex<MeshEndpoint>.Builder _healthyEndpoints;
+    private readonly SharedMap<string, ImmutableArray<MeshEndpoint>>.Builder _healthyEndpoints;
     private readonly GroupIndex<Workload>.Builder _nodes;
     private readonly PolicyIndex.Builder _policyScopes;
     private RequestConfiguration _requests;
@@ -169,6 +169,7 @@ public sealed class MeshSnapshotBuilder
         }
 
         _changed = false;
+        var (endpoints, healthyEndpoints) = BuildEndpoints();
         return _last = new MeshSnapshot
         {
             Version = _last.Version + 1,
@@ -178,11 +179,32 @@ public sealed class MeshSnapshotBuilder
             Requests = _requests,
             WorkloadAddresses = _workloadAddresses.ToImmutable(),
             ServiceAddresses = _serviceAddresses.ToImmutable(),
-            Endpoints = _endpoints.ToImmutable(),
-            HealthyEndpoints = _healthyEndpoints.ToImmutable(),
+            Endpoints = endpoints,
+            HealthyEndpoints = healthyEndpoints,
             Nodes = _nodes.ToImmutable(),
             PolicyScopes = _policyScopes.ToImmutable(),
         };
+    }
+
+    private (GroupIndex<MeshEndpoint> All, SharedMap<string, ImmutableArray<MeshEndpoint>> Healthy) BuildEndpoints()
+    {
+        string[] touched = [.. _endpoints.Touched];
+        var all = _endpoints.ToImmutable();
+        foreach (var service in touched)
+        {
+            var endpoints = all.Get(service);
+            var healthy = endpoints.RemoveAll(static endpoint => endpoint.Workload.Status != WorkloadStatus.Healthy);
+            if (healthy.IsEmpty)
+            {
+                _healthyEndpoints.Remove(service);
+            }
+            else
+            {
+                _healthyEndpoints[service] = healthy;
+            }
+        }
+
+        return (all, _healthyEndpoints.ToImmutable());
     }
 
     private static void Replace<T>(
@@ -233,7 +255,6 @@ public sealed class MeshSnapshotBuilder
             if (now is null || !now.Services.ContainsKey(service))
             {
                 _endpoints.Remove(service, old!.Uid);
-                _healthyEndpoints.Remove(service, old.Uid);
             }
         }
 
@@ -244,16 +265,7 @@ public sealed class MeshSnapshotBuilder
 
         foreach (var (service, ports) in now.Services)
         {
-            var endpoint = new MeshEndpoint(now, ports);
-            _endpoints.Set(service, endpoint);
-            if (now.Status == WorkloadStatus.Healthy)
-            {
-                _healthyEndpoints.Set(service, endpoint);
-            }
-            else
-            {
-                _healthyEndpoints.Remove(service, now.Uid);
-            }
+            _endpoints.Set(service, new MeshEndpoint(now, ports));
         }
     }
 }
