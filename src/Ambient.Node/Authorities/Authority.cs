@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Authorities;
 
-/// <summary>The certificate authority that settings name.</summary>
+/// <summary>The certificate authority that the settings select.</summary>
 internal sealed class Authority : ICertificateAuthority, ISvidUpdates, IAsyncDisposable
 {
     private readonly ICertificateAuthority _authority;
@@ -37,7 +37,7 @@ internal sealed class Authority : ICertificateAuthority, ISvidUpdates, IAsyncDis
         }
     }
 
-    /// <summary>Opens the authority. Istio's and a Workload API are not asked for anything before the first certificate is needed.</summary>
+    /// <summary>Opens the authority. Neither Istio's service nor a Workload API is contacted until the first certificate is needed.</summary>
     /// <exception cref="CertificateAuthorityException">The embedded authority's folder is unusable; the message says why.</exception>
     public static async Task<Authority> OpenAsync(AuthorityOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -54,7 +54,7 @@ internal sealed class Authority : ICertificateAuthority, ISvidUpdates, IAsyncDis
 
         var embedded = new EmbeddedAuthorityOptions
         {
-            Folder = options.Folder ?? throw new CertificateAuthorityException("no certificate authority is named"),
+            Folder = options.Folder ?? throw new CertificateAuthorityException("no certificate authority is configured"),
             TrustDomain = options.TrustDomain,
             LeafLifetime = options.Lifetime,
         };
@@ -62,8 +62,8 @@ internal sealed class Authority : ICertificateAuthority, ISvidUpdates, IAsyncDis
     }
 
     /// <summary>
-    /// Where certificates come without being asked for (a Workload API), takes them from now on, and tells once when it is known which.
-    /// Where they are made on demand there is nothing to wait for.
+    /// With a Workload API, which pushes certificates, starts receiving them and calls <paramref name="heard"/> once, when the agent has
+    /// first said which it gives. With an authority that issues on demand there is nothing to wait for, and it is called at once.
     /// </summary>
     public void OnceHeard(Action heard)
     {

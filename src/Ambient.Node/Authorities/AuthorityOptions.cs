@@ -14,19 +14,19 @@ internal sealed record AuthorityOptions
     /// <summary>A SPIFFE Workload API, such as that of a SPIRE agent.</summary>
     public WorkloadApiAddress? WorkloadApi { get; init; }
 
-    /// <summary>Whether certificates are asked for in the name of workloads, as a node's proxy does, rather than for ourselves.</summary>
+    /// <summary>Whether certificates are requested on behalf of workloads, as a node's proxy does, rather than for this process itself.</summary>
     public bool Impersonate { get; init; }
 
     /// <summary>Trust domain of the embedded authority.</summary>
     public string TrustDomain { get; init; } = "cluster.local";
 
-    /// <summary>Life of a certificate.</summary>
+    /// <summary>How long an issued certificate is valid.</summary>
     public TimeSpan Lifetime { get; init; } = TimeSpan.FromHours(24);
 
-    /// <summary>One folder for a user and a trust domain, so that hosts that are tried side by side trust each other (<c>FAKE_CA</c>).</summary>
+    /// <summary>The folder of <c>FAKE_CA</c>: one per user and trust domain, so that hosts tried side by side trust each other.</summary>
     public static string FakeFolder(string trustDomain) => Path.Combine(Path.GetTempPath(), $"ambient-fake-ca-{Uid()}-{trustDomain}");
 
-    /// <summary>The user by number where there are numbers: a container need not know its users by name.</summary>
+    /// <summary>The user's number where the system has one: in a container the user may have no name.</summary>
     private static string Uid()
     {
         foreach (var line in File.Exists("/proc/self/status") ? File.ReadLines("/proc/self/status") : [])

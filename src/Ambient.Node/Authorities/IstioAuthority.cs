@@ -12,8 +12,8 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Authorities;
 
 /// <summary>
-/// Istio's certificate service (istio.v1.auth.IstioCertificateService): a new key and a signing request for each certificate. Whether istiod signs for
-/// another identity than the caller's is its own decision: the node's account must be trusted there, and the workload be on the node.
+/// Istio's certificate service (istio.v1.auth.IstioCertificateService): a new key and a signing request for each certificate. istiod decides
+/// whether to sign for an identity other than the caller's: it must trust the node proxy's account, and the workload must run on that node.
 /// </summary>
 internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposable
 {
@@ -25,7 +25,7 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
     private ControlPlaneChannel? _channel;
     private byte[] _roots = [];
 
-    /// <summary>Creates the client; nothing is connected before the first certificate is needed.</summary>
+    /// <summary>Creates the client. It does not connect until the first certificate is needed.</summary>
     public IstioAuthority(ControlPlaneOptions options, TimeSpan lifetime, bool impersonate, ILogger logger)
     {
         _options = options;
@@ -52,7 +52,7 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
     /// <summary>Closes the connection.</summary>
     public void Dispose() => _channel?.Dispose();
 
-    /// <summary>The leaf, intermediates, and at last the roots, of which there may be several while they change.</summary>
+    /// <summary>Reads the leaf, the intermediates and, last in the chain, the roots, of which there may be several during a rotation.</summary>
     internal X509Svid ReadChain(SpiffeId id, IReadOnlyList<string> chain, ECDsa key)
     {
         if (chain.Count == 0)
@@ -62,7 +62,7 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
 
         if (chain.Count == 1)
         {
-            throw new CertificateAuthorityException($"{id}: no root certificate present: the CA answered with a certificate alone");
+            throw new CertificateAuthorityException($"{id}: no root certificate present: the CA answered with nothing but a certificate");
         }
 
         try
@@ -96,7 +96,7 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
 
         return roots.Count > 0
             ? new TrustBundle(roots.DrainToImmutable())
-            : throw new CertificateAuthorityException($"{id}: no root certificate present: none of what the CA answered can be read as one");
+            : throw new CertificateAuthorityException($"{id}: no root certificate present: nothing in the CA's answer can be read as one");
     }
 
     private async Task<IstioCertificateResponse> CallAsync(IstioCertificateRequest request, CancellationToken cancellationToken)
@@ -127,7 +127,7 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
         }
     }
 
-    /// <summary>The channel; a new one when the file of roots has changed. When the new roots cannot be read, the old channel goes on.</summary>
+    /// <summary>The channel; a new one when the roots file has changed. If the new roots cannot be read, the old channel stays in use.</summary>
     private ControlPlaneChannel Channel()
     {
         lock (_lock)
@@ -140,7 +140,7 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
 
             try
             {
-                // The old one is left to the calls that are on it; its connection closes when it is idle.
+                // Calls in flight keep the old one; its connection closes once it is idle.
                 _channel = ControlPlaneChannel.Open(_options);
                 _roots = roots ?? [];
             }
@@ -168,6 +168,6 @@ internal sealed partial class IstioAuthority : ICertificateAuthority, IDisposabl
     [LoggerMessage(2500, LogLevel.Warning, "certificate for {Identity}: one of the CA's roots cannot be read and is left out: {Reason}")]
     private static partial void LogRootSkipped(ILogger logger, SpiffeId identity, string reason);
 
-    [LoggerMessage(2501, LogLevel.Warning, "{Reason}; the roots read before stay until the file is mended")]
+    [LoggerMessage(2501, LogLevel.Warning, "{Reason}; the previous roots stay in use until the file is fixed")]
     private static partial void LogOldRoots(ILogger logger, string reason);
 }

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Authorities;
 
 /// <summary>
-/// Revoked certificates from a file (<c>CRL_PATH</c>, RFC 5280 section 5), looked at again every two seconds: mounted files change by a
-/// swapped link, which not every kind of watch reports. What cannot be read leaves what was read before.
+/// Revoked certificates from a file (<c>CRL_PATH</c>, RFC 5280 section 5), checked every two seconds: mounted files change when a
+/// link is swapped, which not every kind of watch reports. If the file cannot be read, the previous contents stay in force.
 /// </summary>
 internal sealed partial class RevocationFile : IAsyncDisposable
 {
@@ -19,7 +19,7 @@ internal sealed partial class RevocationFile : IAsyncDisposable
     private byte[]? _content;
     private string? _complaint;
 
-    /// <summary>Reads the file, and goes on doing so.</summary>
+    /// <summary>Reads the file now, and again whenever it changes.</summary>
     public RevocationFile(string path, MetricRegistry registry, ILogger logger, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(registry);
@@ -60,7 +60,7 @@ internal sealed partial class RevocationFile : IAsyncDisposable
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
             {
-                // Said once for as long as it lasts.
+                // Logged once for as long as the problem lasts.
                 if (_complaint != e.Message)
                 {
                     _complaint = e.Message;
@@ -72,9 +72,9 @@ internal sealed partial class RevocationFile : IAsyncDisposable
 
     private static MetricLabels Reporter(PeerRole peer) => MetricLabels.Of(("reporter", peer == PeerRole.Client ? "destination" : "source"));
 
-    [LoggerMessage(2510, LogLevel.Information, "certificate revocation lists read from {Path}: {Lists} lists, {Count} certificates are revoked; connections of their holders are closed")]
+    [LoggerMessage(2510, LogLevel.Information, "certificate revocation lists read from {Path}: {Lists} lists, {Count} revoked certificates; connections of their holders are closed")]
     private static partial void LogRead(ILogger logger, string path, int lists, int count);
 
-    [LoggerMessage(2511, LogLevel.Error, "certificate revocation list {Path} cannot be read (CRL_PATH): {Reason}. Until it can, the {Count} certificates stay revoked that were so before")]
+    [LoggerMessage(2511, LogLevel.Error, "certificate revocation list {Path} cannot be read (CRL_PATH): {Reason}. Until it can, the {Count} certificates revoked so far stay revoked")]
     private static partial void LogUnreadable(ILogger logger, string path, string reason, int count);
 }

@@ -5,7 +5,7 @@ using Ambient.Mesh;
 namespace Ambient.Node.Authorities;
 
 /// <summary>
-/// Has the certificates of a node's own workloads ready before their first connection, and drops those of workloads that are gone.
+/// Fetches the certificates of a node's own workloads before their first connection, and drops those of workloads that are gone.
 /// </summary>
 internal sealed class SvidWarmup : IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class SvidWarmup : IDisposable
     private readonly Lock _lock = new();
     private HashSet<SpiffeId> _warm = [];
 
-    /// <summary>Begins to follow the mesh.</summary>
+    /// <summary>Starts following the mesh.</summary>
     /// <param name="mesh">Mesh.</param>
     /// <param name="svids">Cache to fill.</param>
     /// <param name="nodeName">Node whose workloads are ours; null: all.</param>
@@ -35,7 +35,7 @@ internal sealed class SvidWarmup : IDisposable
     {
         lock (_lock)
         {
-            // As the reference: whoever speaks HBONE itself, a waypoint, may sit behind this ztunnel too.
+            // As in the original: a workload that speaks HBONE itself, such as a waypoint, may also sit behind this ztunnel.
             var wanted = _own(mesh)
                 .Where(workload => workload.Protocol == TunnelProtocol.Hbone || workload.NativeTunnel)
                 .Select(workload => workload.Identity)

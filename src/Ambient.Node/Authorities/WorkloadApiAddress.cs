@@ -10,17 +10,17 @@ namespace Ambient.Node.Authorities;
 /// <param name="EndPoint">What to connect to.</param>
 internal sealed record WorkloadApiAddress(string Text, EndPoint EndPoint)
 {
-    // What sockaddr_un has room for, with the zero at the end.
+    // What fits into sockaddr_un, including the terminating zero.
     private const int LongestPath = 107;
     private const string Unix = "unix:";
     private const string Tcp = "tcp:";
 
-    /// <summary>Whether what is said there can be heard on a network.</summary>
+    /// <summary>Whether traffic to this address can be seen on a network.</summary>
     public bool LeavesTheMachine => EndPoint is IPEndPoint { Address: var address } && !IPAddress.IsLoopback(address);
 
     /// <summary>
-    /// Reads <c>unix:///path</c>, <c>unix:/path</c> or <c>tcp://address:port</c>, or says what is wrong. Nothing else that a URI may have:
-    /// no name to resolve, no user, no query.
+    /// Reads <c>unix:///path</c>, <c>unix:/path</c> or <c>tcp://address:port</c>, or says what is wrong. Nothing else that a URI may
+    /// contain is accepted: no host name, no user, no query.
     /// </summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out WorkloadApiAddress? address, [NotNullWhen(false)] out string? fault)
     {

@@ -15,7 +15,7 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
 {
     private const int Shown = 10;
 
-    /// <summary>How long a certificate that is asked for waits for the agent's first answer.</summary>
+    /// <summary>How long a request for a certificate waits for the agent's first answer.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_shortestPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(30);
@@ -33,7 +33,7 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
     private bool _revocationSaid;
     private bool _disposed;
 
-    /// <summary>Creates the client; nothing is connected before the first certificate is needed.</summary>
+    /// <summary>Creates the client. It does not connect until the first certificate is needed.</summary>
     public WorkloadApiAuthority(WorkloadApiAddress address, ILogger logger, TimeProvider time)
     {
         _address = address;
@@ -47,7 +47,7 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
     /// <inheritdoc/>
     public Action<SpiffeId>? Withdrawn { get; set; }
 
-    /// <summary>Opens the stream now, and tells once when the agent has said what it gives to this process, be it nothing. To be called once.</summary>
+    /// <summary>Opens the stream now, and calls back once, when the agent has said what it gives this process, even if that is nothing. Call it once.</summary>
     public void OnceHeard(Action heard)
     {
         _heard = heard;
@@ -134,7 +134,7 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
                 return;
             }
 
-            // Only a stream that lasted proves that all is well: an agent that answers and hangs up, again and again, is not asked without end.
+            // Only a stream that lasted shows that all is well: an agent that keeps answering and hanging up must not be called in a tight loop.
             pause = _time.GetElapsedTime(began) >= s_longestPause ? s_shortestPause : pause;
             _failure = reason;
             if (withdrawn)
@@ -161,7 +161,7 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
         }
     }
 
-    /// <summary>One stream from its begin to its end: why it ended, and whether the agent took back what it had given on it. Never throws.</summary>
+    /// <summary>Runs one stream from beginning to end; returns why it ended, and whether the agent withdrew what it had given on it. Never throws.</summary>
 #pragma warning disable CA1031
     private async Task<(string Reason, bool Withdrawn)> StreamAsync()
     {
@@ -187,13 +187,13 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
                 Heard();
             }
 
-            // On a stream that gave something it means that all of it is taken back. On a new one it may mean as well that an agent which has
-            // just been started does not know its workloads yet: then what the last one gave stays.
+            // On a stream that gave something, this means that all of it is withdrawn. On a new one it may also mean that the agent has
+            // just started and does not know its workloads yet: then what the previous stream gave stays.
             return (WorkloadApiChannel.Explain(_address, e), denied && answered);
         }
         catch (Exception e)
         {
-            // Bytes that are no message, or a fault of ours: what was given stays, and the next stream may do better.
+            // Bytes that are not a message, or a bug of ours: what was given stays, and the next stream may do better.
             return ($"the SPIFFE Workload API at {_address}: its answer cannot be used: {e.Message}", false);
         }
     }
@@ -218,7 +218,7 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
             LogRevocation(_logger, _address);
         }
 
-        // The keys in it are not needed any more, and the stream would hold it until the next one comes.
+        // The keys in it are no longer needed, and the stream would otherwise hold it until the next message.
         response.Svids.Clear();
         _failure = null;
         var changed = Replace(now);
@@ -234,7 +234,7 @@ internal sealed partial class WorkloadApiAuthority : ICertificateAuthority, ISvi
         }
     }
 
-    /// <summary>Makes an answer the one that counts, and tells of what is different.</summary>
+    /// <summary>Puts an answer into force, and reports what has changed.</summary>
     private int Replace(WorkloadApiSvids now)
     {
         var before = _svids;

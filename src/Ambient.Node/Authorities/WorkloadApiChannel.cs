@@ -5,16 +5,16 @@ using Grpc.Net.Client;
 
 namespace Ambient.Node.Authorities;
 
-/// <summary>How a SPIFFE Workload API is spoken to: gRPC without TLS on a local socket (SPIFFE Workload Endpoint, section 3).</summary>
+/// <summary>Channels to a SPIFFE Workload API: gRPC without TLS on a local socket (SPIFFE Workload Endpoint, section 3).</summary>
 internal static class WorkloadApiChannel
 {
     private const int LargestAnswer = 16 * 1024 * 1024;
     private static readonly TimeSpan s_connectTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>Without it an agent answers nothing: a request that some proxy forwarded could not have it (the same section).</summary>
+    /// <summary>Agents refuse calls without this header, because a request that a proxy was tricked into forwarding would not carry it (same section).</summary>
     public static Metadata Headers { get; } = new() { { "workload.spiffe.io", "true" } };
 
-    /// <summary>A channel, which connects when it is first used.</summary>
+    /// <summary>Creates a channel, which connects on first use.</summary>
     public static GrpcChannel Open(WorkloadApiAddress address) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
     {
         DisposeHttpClient = true,
@@ -48,7 +48,7 @@ internal static class WorkloadApiChannel
         };
     }
 
-    /// <summary>A text of the agent's for a log line: control characters out, length bounded.</summary>
+    /// <summary>Makes a text from the agent safe for a log line: no control characters, bounded length.</summary>
     public static string Printable(string text)
     {
         const int Shown = 256;

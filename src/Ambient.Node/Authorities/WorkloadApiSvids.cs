@@ -14,10 +14,10 @@ namespace Ambient.Node.Authorities;
 /// <param name="Refused">What was not taken, and why.</param>
 internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadApiSvids.Given> ById, ImmutableArray<WorkloadApiSvids.Refusal> Refused)
 {
-    // An agent gives a handful to a workload, and a node's proxy has a few hundred workloads; more than this is no agent.
+    // An agent gives a handful of SVIDs to a workload, and a node's proxy has a few hundred workloads; an answer with more than this is not believed.
     private const int Most = 10_000;
 
-    /// <summary>Nothing, yet or any more.</summary>
+    /// <summary>No SVIDs: none yet, or none any more.</summary>
     public static WorkloadApiSvids None { get; } = new(ImmutableDictionary<SpiffeId, Given>.Empty, []);
 
     /// <summary>An SVID, and a digest of all that it was made of.</summary>
@@ -31,8 +31,8 @@ internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadAp
     public readonly record struct Refusal(SpiffeId? Id, string Reason);
 
     /// <summary>
-    /// Reads an answer, which replaces the one before it whole: what it does not have was taken back (SPIFFE Workload API, section 5.2.1). An
-    /// answer without SVIDs is none (section 4.5): an agent that has nothing to give says so by its status.
+    /// Reads an answer, which replaces the previous one as a whole: what it lacks was withdrawn (SPIFFE Workload API, section 5.2.1). An
+    /// answer without SVIDs is invalid (section 4.5): an agent that has nothing to give says so with a status.
     /// </summary>
     public static WorkloadApiSvids Read(X509SVIDResponse response, WorkloadApiSvids before, DateTimeOffset now)
     {
@@ -46,7 +46,7 @@ internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadAp
         var given = ImmutableDictionary.CreateBuilder<SpiffeId, Given>();
         var refused = ImmutableArray.CreateBuilder<Refusal>();
 
-        // All of them come with the same roots, as a rule.
+        // They usually all come with the same roots.
         var bundles = new Dictionary<ByteString, TrustBundle>();
         foreach (var svid in response.Svids)
         {
@@ -55,7 +55,7 @@ internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadAp
             {
                 id = SpiffeId.Parse(svid.SpiffeId);
 
-                // The first is the one to be used (section 5.3): several of one identity differ by their hints.
+                // The first one is used (section 5.3): several SVIDs of one identity differ in their hints.
                 if (!given.ContainsKey(id))
                 {
                     given[id] = Take(id, svid, before, bundles, now);
@@ -78,11 +78,11 @@ internal sealed record WorkloadApiSvids(ImmutableDictionary<SpiffeId, WorkloadAp
         return new WorkloadApiSvids(given.ToImmutable(), refused.DrainToImmutable());
     }
 
-    /// <summary>Identities for which this has another SVID than <paramref name="before"/>.</summary>
+    /// <summary>Identities whose SVID differs from the one in <paramref name="before"/>.</summary>
     public ImmutableArray<SpiffeId> ChangedSince(WorkloadApiSvids before) =>
         [.. ById.Where(pair => !before.ById.TryGetValue(pair.Key, out var known) || !ReferenceEquals(known, pair.Value)).Select(pair => pair.Key)];
 
-    /// <summary>Identities for which <paramref name="before"/> has an SVID, and this none.</summary>
+    /// <summary>Identities that have an SVID in <paramref name="before"/> and none here.</summary>
     public ImmutableArray<SpiffeId> MissingSince(WorkloadApiSvids before) => [.. before.ById.Keys.Where(id => !ById.ContainsKey(id))];
 
     private static Given Take(SpiffeId id, X509SVID svid, WorkloadApiSvids before, Dictionary<ByteString, TrustBundle> bundles, DateTimeOffset now)

@@ -13,10 +13,10 @@ namespace Ambient.Node.Connections;
 internal readonly record struct CapturedConnection(
     Socket Client, IPEndPoint Source, IPEndPoint Destination, long Accepted, LocalWorkload Workload, object? Owner)
 {
-    /// <summary>Closes the client's connection so that it notices at once: with a reset.</summary>
+    /// <summary>Closes the client's connection with a reset, so that it notices at once.</summary>
     public void Reset() => Reset(Client);
 
-    /// <summary>Closes a connection so that its other end notices at once: with a reset.</summary>
+    /// <summary>Closes a connection with a reset, so that its other end notices at once.</summary>
     public static void Reset(Socket client)
     {
         ArgumentNullException.ThrowIfNull(client);

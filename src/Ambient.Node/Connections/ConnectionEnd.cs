@@ -1,15 +1,15 @@
 namespace Ambient.Node.Connections;
 
-/// <summary>Why a host ends a connection that its two sides did not.</summary>
+/// <summary>Why the host ended a connection, rather than one of its two sides.</summary>
 internal enum ConnectionEnd
 {
-    /// <summary>It did not: the connection runs, or its sides ended it.</summary>
+    /// <summary>The host did not: the connection is open, or one of its sides ended it.</summary>
     None,
 
-    /// <summary>A policy that is new or has changed no longer lets it in.</summary>
+    /// <summary>A new or changed policy no longer allows it.</summary>
     PolicyChange,
 
-    /// <summary>What it was for has left the mesh, or stands behind another waypoint.</summary>
+    /// <summary>Its destination has left the mesh, or is bound to another waypoint.</summary>
     Rebound,
 
     /// <summary>The drain deadline of a shutdown passed.</summary>

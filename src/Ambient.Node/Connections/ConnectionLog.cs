@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Connections;
 
 /// <summary>
-/// The access log: one line a connection at its end, in the fields and order that Istio's dashboards and people know. A line is
+/// The access log: one line for each connection when it ends, with the fields and order that people and dashboards know from Istio. A line is
 /// formatted into a thread's own buffer and copied into the log's queue; no string is made.
 /// </summary>
 internal sealed class ConnectionLog
@@ -62,7 +62,7 @@ internal sealed class ConnectionLog
         End(level, line);
     }
 
-    /// <summary>A connection was refused before anything is known about it; counted nowhere.</summary>
+    /// <summary>A connection was refused before anything was known about it. It is counted in no metric.</summary>
     public void Failed(IPEndPoint source, IPEndPoint destination, TrafficDirection direction, string error)
     {
         if (!_level.IsEnabled(LogLevel.Warning))

@@ -35,7 +35,7 @@ internal readonly record struct ConnectionOutcome(ResponseFlag Flag, string? Err
     /// <summary>Plain TCP to a destination failed.</summary>
     public static ConnectionOutcome ConnectFailed(Exception cause) => new(ResponseFlag.Connect, IoError(cause));
 
-    /// <summary>A fault of ours that nobody foresaw. The connection still ends, is counted, and says so.</summary>
+    /// <summary>An unforeseen fault of ours. The connection still ends, is counted, and says so in the log.</summary>
     public static ConnectionOutcome Unexpected(Exception cause)
     {
         ArgumentNullException.ThrowIfNull(cause);

@@ -4,8 +4,8 @@ using Ambient.Node.Telemetry.Metrics;
 namespace Ambient.Node.Connections;
 
 /// <summary>
-/// Every connection that a host carries, and every request where it serves those. The one place that ends many of them: on a policy change, when a workload goes, at the
-/// drain deadline. Adding and removing is O(1) and allocates only the connection.
+/// Every connection that a host carries and, where it serves them, every request. The one place that ends many at once: when policies change, when a workload goes,
+/// and at the drain deadline. Adding and removing take constant time, and only the connection is allocated.
 /// </summary>
 internal sealed class ConnectionTable
 {
@@ -22,7 +22,7 @@ internal sealed class ConnectionTable
         Time = time;
         _metrics = metrics;
 
-        // Bytes are counted where they move; a scrape collects what open connections have not reported yet.
+        // Bytes are counted where they are moved; a scrape collects what open connections have not reported yet.
         registry?.BeforeScrape(() => ForEach(static flow => flow.Report()));
     }
 
@@ -35,7 +35,7 @@ internal sealed class ConnectionTable
 
     internal TimeProvider Time { get; }
 
-    /// <summary>Registers a connection. Everything that may refuse it comes after, so that no change can slip between.</summary>
+    /// <summary>Registers a connection. Everything that may refuse it comes afterwards, so that no change is missed in between.</summary>
     /// <param name="parties">Who.</param>
     /// <param name="begun">Timestamp of its accept.</param>
     /// <param name="ground">What lets it be open; null where nothing can object, as for outbound connections.</param>
@@ -66,11 +66,11 @@ internal sealed class ConnectionTable
     public int End(ConnectionEnd cause, Func<OpenFlow, bool> condition) =>
         Cut(Array.FindAll(Flows(), flow => condition(flow) && flow.Claim(cause)));
 
-    /// <summary>Asks of everything that is open whether it may stay so, and ends what may not.</summary>
+    /// <summary>Checks everything that is open against the mesh as it is now, and ends what is no longer allowed.</summary>
     /// <returns>How many were ended.</returns>
     public int Reconsider(MeshSnapshot mesh) => Cut(Array.FindAll(Flows(), flow => flow.Objects(mesh)));
 
-    /// <summary>Completes when no connection is open (for a moment at least).</summary>
+    /// <summary>Completes once no connection is open, if only for a moment.</summary>
     public Task WhenEmptyAsync()
     {
         lock (_lock)

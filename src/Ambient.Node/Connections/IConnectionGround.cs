@@ -9,7 +9,7 @@ internal interface IConnectionGround
     ConnectionObjection? ObjectionIn(MeshSnapshot mesh);
 }
 
-/// <summary>Why something must not stay open.</summary>
+/// <summary>Why something must be closed.</summary>
 /// <param name="Cause">Kind of reason.</param>
 /// <param name="Reason">In words, for the log: the policy, or what has moved. Null where the kind says it all.</param>
 internal readonly record struct ConnectionObjection(ConnectionEnd Cause, string? Reason = null);

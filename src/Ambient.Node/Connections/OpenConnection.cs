@@ -67,8 +67,8 @@ internal sealed class OpenConnection : OpenFlow
     internal override void Cut() => _ended.Cancel();
 
     /// <summary>
-    /// Waits until a captured connection has been carried, and closes it on every side: a client whose connection was not carried
-    /// to its end learns it at once. Whatever goes wrong, the connection does not stay in the table.
+    /// Waits until a captured connection has been carried, and closes it on every side: a client whose connection was cut short
+    /// notices at once. Whatever goes wrong, the connection is removed from the table.
     /// </summary>
     /// <param name="captured">The client's side.</param>
     /// <param name="carrying">The engine's part, begun.</param>
@@ -112,7 +112,7 @@ internal sealed class OpenConnection : OpenFlow
         Close(outcome.Flag, outcome.Error);
     }
 
-    /// <summary>Kept by each idle tunnel: it holds what it needs and nothing of how the tunnel came about.</summary>
+    /// <summary>Relays a tunnel to its end. Each idle tunnel keeps this state machine, so it holds only what the relay needs.</summary>
     private async Task RelayAsync(Socket socket, HboneTunnel tunnel, bool inbound)
     {
         ConnectionOutcome outcome;
@@ -139,7 +139,7 @@ internal sealed class OpenConnection : OpenFlow
         }
     }
 
-    /// <summary>Takes the connection off the table, counts it, and writes its log line.</summary>
+    /// <summary>Removes the connection from the table, counts it, and writes its log line.</summary>
     public void Close(ResponseFlag flag, string? error)
     {
         if (CarriesRequests)
@@ -150,7 +150,7 @@ internal sealed class OpenConnection : OpenFlow
 
         if (!_announced)
         {
-            // It failed before its peer was let in, or known: what the mesh knows of it has to do for the metrics. The log line shows the rest.
+            // It failed before its peer was allowed or even known: metrics use only what the mesh knows of it. The log line shows the rest.
             Series = _table.Metrics?.SeriesOf(Parties.WithoutHearsay());
             Series?.Opened.Increment();
             _table.Log.Opened(Parties);

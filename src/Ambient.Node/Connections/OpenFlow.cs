@@ -10,13 +10,13 @@ internal abstract class OpenFlow
 {
     private int _end;
 
-    /// <summary>What it ends with, besides the process: a workload's listeners.</summary>
+    /// <summary>Whatever takes it along when it ends, besides the process: a workload's listeners.</summary>
     public object? Owner { get; protected init; }
 
     /// <summary>Why the host ended it; the first cause stays.</summary>
     public ConnectionEnd EndedBy => (ConnectionEnd)Volatile.Read(ref _end);
 
-    /// <summary><see cref="EndedBy"/> in words; null where the cause says it all.</summary>
+    /// <summary><see cref="EndedBy"/> in words; null when the cause says everything.</summary>
     public string? EndReason { get; private set; }
 
     /// <summary>Neighbours in the table, under its lock.</summary>
@@ -35,18 +35,18 @@ internal abstract class OpenFlow
         }
     }
 
-    /// <summary>Asks whether it may stay open; where it may not, the cause is written down, and it is to be cut.</summary>
+    /// <summary>Checks whether it may stay open; if not, the cause is recorded and the caller must cut it.</summary>
     internal abstract bool Objects(MeshSnapshot mesh);
 
-    /// <summary>Ends it, after the cause was written down.</summary>
+    /// <summary>Ends it, once the cause has been recorded.</summary>
     internal abstract void Cut();
 
-    /// <summary>Adds to the metrics what has moved since the last time.</summary>
+    /// <summary>Adds the bytes moved since the last call to the metrics.</summary>
     internal virtual void Report()
     {
     }
 
-    /// <summary>Writes down why it is about to end; false when something else has ended it already.</summary>
+    /// <summary>Records why it is about to end; false when something else has already ended it.</summary>
     internal bool Claim(ConnectionEnd cause, string? reason = null)
     {
         if (Interlocked.CompareExchange(ref _end, (int)cause, (int)ConnectionEnd.None) != (int)ConnectionEnd.None)

@@ -6,7 +6,7 @@ namespace Ambient.Node.Connections;
 
 /// <summary>
 /// Who takes part in an inbound connection, for logs and metrics: the workload behind the client's address, and the services of the one that
-/// is called. Where the mesh is learned on demand they are asked for, but nobody waits long for a name in a log line.
+/// is called. With a mesh that is learned on demand, the control plane is asked for them, but not for long: it is only for a log line.
 /// </summary>
 internal sealed class PartyLookup(IMeshSnapshotProvider mesh, IMeshDemand? demand)
 {

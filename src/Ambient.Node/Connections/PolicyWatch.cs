@@ -4,9 +4,9 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Connections;
 
 /// <summary>
-/// Asks again about everything that is open whenever the mesh changes, and ends what would not be let in any more. Each connection and
-/// request knows itself what can concern it (<see cref="IConnectionGround"/>). Works at a pace of its own: changes that come while it works
-/// are taken together.
+/// Checks everything that is open again whenever the mesh changes, and ends what would no longer be allowed. Each connection and
+/// request knows what can affect it (<see cref="IConnectionGround"/>). Changes that arrive during a check
+/// are handled together by the next one.
 /// </summary>
 internal sealed partial class PolicyWatch : IDisposable
 {
@@ -17,7 +17,7 @@ internal sealed partial class PolicyWatch : IDisposable
     private readonly Lock _checking = new();
     private int _pending;
 
-    /// <summary>Begins to watch.</summary>
+    /// <summary>Starts watching.</summary>
     public PolicyWatch(IMeshSnapshotProvider mesh, ConnectionTable connections, ILogger logger)
     {
         ArgumentNullException.ThrowIfNull(mesh);
@@ -50,6 +50,6 @@ internal sealed partial class PolicyWatch : IDisposable
         }
     }
 
-    [LoggerMessage(3000, LogLevel.Information, "policies changed (snapshot {Version}): {Count} open connections are no longer allowed and were closed")]
+    [LoggerMessage(3000, LogLevel.Information, "policies changed (snapshot {Version}): {Count} open connections were no longer allowed and have been closed")]
     private static partial void LogEnded(ILogger logger, int count, long version);
 }

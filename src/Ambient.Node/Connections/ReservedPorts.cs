@@ -17,7 +17,7 @@ internal sealed class ReservedPorts(bool socks5)
     /// <summary>SOCKS5.</summary>
     public const int Socks5 = 15080;
 
-    /// <summary>What a refused connection is logged with.</summary>
+    /// <summary>Error text of a refused connection.</summary>
     public const string Error = "attempted recursive call to ourselves";
 
     /// <summary>The ports, ascending.</summary>
@@ -27,6 +27,6 @@ internal sealed class ReservedPorts(bool socks5)
     /// <summary>Whether a port is ours.</summary>
     public bool Contains(int port) => Numbers.Contains(port);
 
-    /// <summary>Whether an outbound destination is ourselves; elsewhere these ports are somebody else's.</summary>
+    /// <summary>Whether an outbound destination is this ztunnel itself; at other addresses these ports belong to others.</summary>
     public bool IsOurselves(IPEndPoint destination) => IPAddress.IsLoopback(destination.Address) && Contains(destination.Port);
 }

@@ -34,10 +34,10 @@ internal sealed class ControlPlaneChannel : IDisposable
     /// <exception cref="ControlPlaneException">The roots cannot be read.</exception>
     public static ControlPlaneChannel Open(ControlPlaneOptions options) => new(options, ControlPlaneTrust.Load(options));
 
-    /// <summary>Makes calls.</summary>
+    /// <summary>Makes calls over this channel.</summary>
     public CallInvoker Invoker => _channel.CreateCallInvoker();
 
-    /// <summary>The headers of a call: who we are, read anew, and of which cluster.</summary>
+    /// <summary>The headers of a call: the token, read again each time, and the cluster.</summary>
     /// <exception cref="ControlPlaneException">The token cannot be read.</exception>
     public async ValueTask<Metadata> HeadersAsync(CancellationToken cancellationToken)
     {
@@ -55,7 +55,7 @@ internal sealed class ControlPlaneChannel : IDisposable
         return headers;
     }
 
-    /// <summary>Why a call failed, for a person: what TLS refused goes before what gRPC made of it.</summary>
+    /// <summary>Why a call failed, for a person. A reason found by TLS takes precedence over what gRPC made of it.</summary>
     public string Explain(RpcException failure)
     {
         if (IsGoodbye(failure))
@@ -84,7 +84,7 @@ internal sealed class ControlPlaneChannel : IDisposable
         return $"{_options.Name} server {_options.Address.Authority}: {failure.StatusCode}: {failure.Status.Detail}{HintFor(failure)}";
     }
 
-    /// <summary>What to do about a refusal, in a half-sentence after the server's own words; empty when that is not known.</summary>
+    /// <summary>What to do about a refusal, to be appended to the server's own words; empty when there is no advice.</summary>
     public string HintFor(RpcException failure)
     {
         ArgumentNullException.ThrowIfNull(failure);
@@ -100,7 +100,7 @@ internal sealed class ControlPlaneChannel : IDisposable
 
     /// <summary>
     /// Whether the server said goodbye (GOAWAY with NO_ERROR, RFC 9113 section 6.8) and closed the connection: istiod does that every half
-    /// hour, so that its clients spread anew.
+    /// hour, so that its clients spread over its replicas again.
     /// </summary>
     public static bool IsGoodbye(RpcException failure)
     {
@@ -130,7 +130,7 @@ internal sealed class ControlPlaneChannel : IDisposable
         return false;
     }
 
-    /// <summary>Whether a call failed on its way: no connection was made, or it was lost. Else the server has answered.</summary>
+    /// <summary>Whether a call failed in transit: no connection was made, or it was lost. Otherwise the server answered.</summary>
     public static bool IsTransportFailure(RpcException failure)
     {
         for (Exception? cause = failure.Status.DebugException; cause is not null; cause = cause.InnerException)

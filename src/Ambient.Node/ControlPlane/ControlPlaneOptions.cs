@@ -5,10 +5,10 @@ namespace Ambient.Node.ControlPlane;
 /// <summary>How to reach a service of the control plane: istiod's xDS, or its certificate authority.</summary>
 internal sealed record ControlPlaneOptions
 {
-    /// <summary>What it is, in logs and errors: <c>xDS</c> or <c>CA</c>.</summary>
+    /// <summary>Name of the service in logs and errors: <c>xDS</c> or <c>CA</c>.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Where: always https.</summary>
+    /// <summary>Address, always https.</summary>
     public required Uri Address { get; init; }
 
     /// <summary>Roots: a file that exists, <c>SYSTEM</c> for the machine's store, or PEM text.</summary>
@@ -20,7 +20,7 @@ internal sealed record ControlPlaneOptions
     /// <summary>A file that exists (read again for every call), or the token itself; null: no authentication.</summary>
     public string? Token { get; init; }
 
-    /// <summary>Sent as <c>clusterid</c>.</summary>
+    /// <summary>Cluster of this node, sent as the header <c>clusterid</c>.</summary>
     public string ClusterId { get; init; } = "Kubernetes";
 
     /// <summary>Further headers of every call, validated.</summary>
@@ -32,6 +32,6 @@ internal sealed record ControlPlaneOptions
     /// <summary>Where the pod's token is mounted.</summary>
     public const string DefaultToken = "./var/run/secrets/tokens/istio-token";
 
-    /// <summary>Word for the machine's own root store.</summary>
+    /// <summary>Value of <see cref="Roots"/> that stands for the machine's own root store.</summary>
     public const string SystemRoots = "SYSTEM";
 }

@@ -17,7 +17,7 @@ internal sealed class ControlPlaneTrust
         _roots = roots;
     }
 
-    /// <summary>Why the last server was refused.</summary>
+    /// <summary>Why the last server was refused; null when it was not.</summary>
     public string? Refusal { get; private set; }
 
     /// <summary>Reads the roots as they are now.</summary>
@@ -39,7 +39,7 @@ internal sealed class ControlPlaneTrust
         }
     }
 
-    /// <summary>What TLS is to ask of a server.</summary>
+    /// <summary>TLS options that verify the server.</summary>
     public SslClientAuthenticationOptions Tls() => new()
     {
         EnabledSslProtocols = System.Security.Authentication.SslProtocols.Tls13,
@@ -83,7 +83,7 @@ internal sealed class ControlPlaneTrust
             : $"its certificate is for another name than {_options.Address.DnsSafeHost}{(_options.AlternativeName is null ? "" : $" or {_options.AlternativeName}")}";
     }
 
-    /// <summary>What a certificate is for. istiod's has no subject, only names.</summary>
+    /// <summary>What a certificate is for: its subject or, as istiod's has none, its alternative names.</summary>
     private static string NameOf(X509Certificate2 server)
     {
         const int Shown = 256;

@@ -4,12 +4,12 @@ using System.Net.Sockets;
 namespace Ambient.Node.ControlPlane;
 
 /// <summary>
-/// The sockets under gRPC channels. A stream may say nothing for hours, and a server whose machine is gone never says that it is: TCP asks
-/// after a minute of silence, four times, 15 seconds apart.
+/// The sockets under gRPC channels. A stream may be silent for hours, and a server whose machine is gone never says so: TCP probes it
+/// after a minute of silence, up to four times, 15 seconds apart.
 /// </summary>
 internal static class GrpcSocket
 {
-    /// <summary>Connects.</summary>
+    /// <summary>Connects to a server.</summary>
     /// <param name="server">A host to be resolved, an address, or a local socket.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="SocketException">The server cannot be reached.</exception>

@@ -2,12 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Ambient.Node.Lifetime;
 
-/// <summary>The process's limit of open files: every connection is two.</summary>
+/// <summary>The process's limit on open files; each carried connection takes two.</summary>
 internal static partial class FileDescriptors
 {
     private const int NoFile = 7;
 
-    /// <summary>Raises the soft limit to the hard one. Returns the limit in force, or null where it cannot be told.</summary>
+    /// <summary>Raises the soft limit to the hard one. Returns the limit in force, or null where it is not known.</summary>
     public static long? RaiseLimit()
     {
         if (!OperatingSystem.IsLinux() || GetLimit(NoFile, out var limit) != 0)

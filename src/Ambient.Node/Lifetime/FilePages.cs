@@ -7,7 +7,7 @@ namespace Ambient.Node.Lifetime;
 /// <summary>
 /// Gives back resident pages of the program and its libraries. A start runs through code and tables that are never needed again,
 /// and the kernel maps sixteen pages around each one that is touched: two thirds of a small host's resident memory. Only pages
-/// that are identical with their file are given back; what is needed again comes from the page cache, a microsecond a time.
+/// that are identical with their file are given back; what is needed again comes back from the page cache within a microsecond a page.
 /// </summary>
 internal static partial class FilePages
 {
@@ -16,7 +16,7 @@ internal static partial class FilePages
     private const ulong OfFile = 1UL << 61;
     private const int Entry = sizeof(ulong);
 
-    /// <summary>Gives back what can be. Returns the number of bytes; 0 where the system does not tell what is safe.</summary>
+    /// <summary>Gives back what can be. Returns the number of bytes; 0 where the system does not say what is safe.</summary>
     public static long Release()
     {
         if (!OperatingSystem.IsLinux())

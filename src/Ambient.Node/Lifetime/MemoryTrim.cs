@@ -4,10 +4,10 @@ using Ambient.Hbone;
 namespace Ambient.Node.Lifetime;
 
 /// <summary>
-/// Gives memory back after the start and after load. The collector keeps what it once had, for a next time; a node's memory is
-/// wanted by others. Looks now and then: when the host did something since the last time and is quiet now, pages of code go;
-/// when a good deal was allocated besides, the collector runs once, compacting, and once more a minute later: the shared array pool gives up
-/// what nobody has rented for so long, and only when the collector runs (a mesh of 30 MB leaves a buffer of 32 MB there). Costs some
+/// Gives memory back after the start and after load. The collector keeps what it once had in case it is needed again, but other processes
+/// need a node's memory. Checks periodically: when the host was busy since the last check and is quiet now, pages of code are released;
+/// if a good deal was allocated as well, the collector runs once, compacting, and once more a minute later, because the shared array pool gives up
+/// arrays that nobody has rented for that long only when the collector runs (reading a mesh of 30 MB leaves a buffer of 32 MB there). Costs a few
 /// milliseconds, at most twice for each burst of load, and nothing while load lasts.
 /// </summary>
 internal sealed class MemoryTrim : IDisposable
@@ -18,10 +18,10 @@ internal sealed class MemoryTrim : IDisposable
     /// <summary>Processor time in an interval below which the host counts as quiet: two per cent of one processor.</summary>
     private static readonly TimeSpan Quiet = Interval / 50;
 
-    /// <summary>Processor time since the last release that is worth another one; the release itself takes less.</summary>
+    /// <summary>Processor time since the last release that makes another one worthwhile; the release itself takes less.</summary>
     private static readonly TimeSpan SomethingHappened = TimeSpan.FromMilliseconds(15);
 
-    /// <summary>After this the pool's arrays are old enough to go.</summary>
+    /// <summary>Age after which the pool gives its arrays up.</summary>
     private static readonly TimeSpan PoolsAreOld = TimeSpan.FromSeconds(65);
 
     private readonly TimeProvider _time;
@@ -31,7 +31,7 @@ internal sealed class MemoryTrim : IDisposable
     private TimeSpan _lookedAt;
     private long _collectedAt;
 
-    /// <summary>Begins to look.</summary>
+    /// <summary>Starts checking.</summary>
     public MemoryTrim(TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(time);
@@ -39,7 +39,7 @@ internal sealed class MemoryTrim : IDisposable
         _timer = time.CreateTimer(static state => ((MemoryTrim)state!).Look(), this, Interval, Interval);
     }
 
-    /// <summary>Stops looking.</summary>
+    /// <summary>Stops checking.</summary>
     public void Dispose() => _timer.Dispose();
 
     private void Look()
@@ -59,7 +59,7 @@ internal sealed class MemoryTrim : IDisposable
 
         if (_poolsFrom is { } from && _time.GetElapsedTime(from) >= PoolsAreOld)
         {
-            // The pool is trimmed by a finalizer after a collection; what it lets go of is for the next one.
+            // The pool is trimmed by a finalizer after a collection; what it releases is collected by the next one.
             _poolsFrom = null;
             Collect();
             GC.WaitForPendingFinalizers();

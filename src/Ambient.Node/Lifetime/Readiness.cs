@@ -1,6 +1,6 @@
 namespace Ambient.Node.Lifetime;
 
-/// <summary>What a host still waits for before it is ready: named tasks, each done once.</summary>
+/// <summary>What a host still waits for before it is ready: named tasks, each completed once.</summary>
 internal sealed class Readiness
 {
     private readonly Lock _lock = new();
@@ -19,7 +19,7 @@ internal sealed class Readiness
     }
 
     /// <summary>Adds a task. The host is not ready until it is done.</summary>
-    /// <returns>Marks the task as done.</returns>
+    /// <returns>Call it to mark the task as done.</returns>
     public Action Require(string task)
     {
         lock (_lock)
@@ -37,8 +37,8 @@ internal sealed class Readiness
     }
 
     /// <summary>
-    /// Something that may come to be missing again. Returns what says so: with a reason, which is shown as pending, the host is not
-    /// ready; with null nothing is missing.
+    /// Adds a condition that may fail again later. Call what is returned with a reason, which is shown as pending, and the host is not
+    /// ready; call it with null, and the condition holds.
     /// </summary>
     public Action<string?> Watch()
     {

@@ -4,12 +4,12 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Lifetime;
 
 /// <summary>
-/// How a host ends. First <see cref="Draining"/>: listeners close, open connections run on. Then, when the grace has passed,
-/// <see cref="Deadline"/>: what is left ends. A second SIGINT does not wait at all.
+/// How a host shuts down. First <see cref="Draining"/>: listeners close, open connections go on. Then, when the grace period is over,
+/// <see cref="Deadline"/>: whatever is left is ended. A second SIGINT ends the process at once.
 /// </summary>
 internal sealed partial class Shutdown : IDisposable
 {
-    // Neither is ever disposed: a signal, a request or the thread that cancels may come at any time, also after the end, and cancelling a
+    // Neither is ever disposed: a signal, a request or the thread that cancels may come at any time, even after the end, and cancelling a
     // disposed source would throw where nobody catches it. Without the timer there is nothing to dispose of.
 #pragma warning disable CA2213
     private readonly CancellationTokenSource _draining = new();
@@ -23,7 +23,7 @@ internal sealed partial class Shutdown : IDisposable
     private bool _disposed;
 
     /// <summary>Creates the shutdown of a host.</summary>
-    /// <param name="grace">Time that open connections get.</param>
+    /// <param name="grace">How long open connections may go on.</param>
     /// <param name="time">Clock.</param>
     /// <param name="logger">Says what begins and why.</param>
     public Shutdown(TimeSpan grace, TimeProvider time, ILogger logger)
@@ -36,10 +36,10 @@ internal sealed partial class Shutdown : IDisposable
     /// <summary>Cancelled when the drain begins.</summary>
     public CancellationToken Draining => _draining.Token;
 
-    /// <summary>Cancelled when the grace has passed.</summary>
+    /// <summary>Cancelled when the grace period is over.</summary>
     public CancellationToken Deadline => _deadline.Token;
 
-    /// <summary>Begins the drain. Later calls change nothing, nor do calls after the end.</summary>
+    /// <summary>Begins the drain. Later calls, and calls after disposal, have no effect.</summary>
     /// <param name="cause">What asked for it, for the log.</param>
     public void Begin(string cause)
     {
@@ -60,7 +60,7 @@ internal sealed partial class Shutdown : IDisposable
         ThreadPool.UnsafeQueueUserWorkItem(static draining => draining.Cancel(), _draining, preferLocal: false);
     }
 
-    /// <summary>Ends the grace now.</summary>
+    /// <summary>Ends the grace period now.</summary>
     public void Force() => _deadline.Cancel();
 
     /// <summary>Completes when the drain begins.</summary>
@@ -93,7 +93,7 @@ internal sealed partial class Shutdown : IDisposable
         }));
     }
 
-    /// <summary>Stops listening to signals and counting down. Nothing begins any more; what has begun has no deadline.</summary>
+    /// <summary>Stops listening to signals and counting down. No drain begins after this, and one that has begun has no deadline.</summary>
     public void Dispose()
     {
         _signals.ForEach(signal => signal.Dispose());

@@ -1,9 +1,9 @@
 namespace Ambient.Node.Lifetime;
 
 /// <summary>
-/// A token that is cancelled when a time has passed or another token is. It can be disposed of at any moment: a timer that fires just then,
-/// or the other token, finds nothing to cancel. (A timer of one's own that calls <see cref="CancellationTokenSource.Cancel()"/> throws there,
-/// on a thread where nobody catches it, and takes the process along.)
+/// A token that is cancelled when a time has passed or when another token is. It can be disposed at any moment: if the timer fires or the
+/// other token is cancelled just then, nothing happens. (A separate timer that calls <see cref="CancellationTokenSource.Cancel()"/> would throw
+/// on a thread where nobody catches it, and end the process.)
 /// </summary>
 internal sealed class TimeLimit : IDisposable
 {
@@ -11,8 +11,8 @@ internal sealed class TimeLimit : IDisposable
     private readonly CancellationTokenRegistration _link;
     private readonly CancellationToken _other;
 
-    /// <summary>Begins to count.</summary>
-    /// <param name="limit">How long; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
+    /// <summary>Starts the clock.</summary>
+    /// <param name="limit">How long; <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
     /// <param name="time">Clock.</param>
     /// <param name="other">Cancels as well.</param>
     public TimeLimit(TimeSpan limit, TimeProvider time, CancellationToken other)
@@ -28,10 +28,10 @@ internal sealed class TimeLimit : IDisposable
     /// <summary>Whether the time has passed, and the other token had nothing to do with it.</summary>
     public bool HasPassed => _source.IsCancellationRequested && !_other.IsCancellationRequested;
 
-    /// <summary>Stops counting; the other token still cancels.</summary>
+    /// <summary>Stops the clock; the other token still cancels.</summary>
     public void Lift() => _source.CancelAfter(Timeout.InfiniteTimeSpan);
 
-    /// <summary>Waits for the other token's callback when it is running, so that it does not meet a source that is gone.</summary>
+    /// <summary>Waits for the other token's callback if it is running, so that it cannot touch a disposed source.</summary>
     public void Dispose()
     {
         _link.Dispose();

@@ -110,7 +110,7 @@ public sealed class RevocationTests(RevocationTests.Mesh mesh) : IClassFixture<R
             var staged = ListOf(NodeOf(at)) + ".staged";
             await File.WriteAllTextAsync(staged, Require().Authority.Revoke([.. revoked]));
             File.Move(staged, ListOf(NodeOf(at)), overwrite: true);
-            await Require().ZtunnelOf(at).WaitForLineAsync($"{revoked.Count} certificates are revoked");
+            await Require().ZtunnelOf(at).WaitForLineAsync($"{revoked.Count} revoked certificates");
         }
 
         internal async Task<double> RejectionsAsync(string pod, string reporter) =>

@@ -32,7 +32,7 @@ public sealed class RevocationFileTests : IDisposable
         _time.Advance(TimeSpan.FromSeconds(2.1));
 
         Assert.True(ended);
-        Assert.Contains(_log.Lines, line => line.Contains("1 certificates are revoked", StringComparison.Ordinal));
+        Assert.Contains(_log.Lines, line => line.Contains("1 revoked certificates", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -135,7 +135,7 @@ public sealed class ConnectionLogTests
     }
 
     [Theory]
-    [InlineData(LogFormat.Plain, "\twarn\tlog\t{0} lines were dropped, because the reader of the log did not keep up")]
+    [InlineData(LogFormat.Plain, "\twarn\tlog\t{0} lines were dropped because the reader of the log did not keep up")]
     [InlineData(LogFormat.Json, "\"level\":\"warn\",")]
     public void DroppedLines_AreCountedOneByOne_AndToldOfOnceTheReaderMoves(LogFormat format, string told)
     {

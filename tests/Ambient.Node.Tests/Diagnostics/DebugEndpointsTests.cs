@@ -24,7 +24,7 @@ public sealed class DebugEndpointsTests
             },
             0);
 
-        Assert.Contains("outbound 10.0.0.1:4000 -> 10.0.0.2:15008 for 10.0.0.2:80, 0 bytes there, 0 back", Text(debug, "/debug/connections", 200), StringComparison.Ordinal);
+        Assert.Contains("outbound 10.0.0.1:4000 -> 10.0.0.2:15008 for 10.0.0.2:80, 0 bytes to the server, 0 to the client", Text(debug, "/debug/connections", 200), StringComparison.Ordinal);
         connection.Close(default, null);
         Assert.StartsWith("0 open connections", Text(debug, "/debug/connections", 200), StringComparison.Ordinal);
         Assert.Contains("managed heap", Text(debug, "/debug/memory", 200), StringComparison.Ordinal);

@@ -12,9 +12,9 @@ namespace Ambient.Node.Admin.Dumps;
 internal static class MeshDump
 {
     /// <summary>Writes a workload.</summary>
-    /// <param name="json">Where to.</param>
+    /// <param name="json">Writer, at a place for a value.</param>
     /// <param name="workload">The workload.</param>
-    /// <param name="services">What is written of the services that it belongs to.</param>
+    /// <param name="services">How the services that it belongs to are written.</param>
     public static void Write(Utf8JsonWriter json, Workload workload, WorkloadServices services)
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -372,7 +372,7 @@ internal static class MeshDump
 /// <summary>What a dumped workload says of the services that it belongs to.</summary>
 internal enum WorkloadServices
 {
-    /// <summary>Nothing: the local configuration leaves a workload's own list empty, in the original too.</summary>
+    /// <summary>Not at all: the local configuration leaves a workload's own list empty, as in the original.</summary>
     None,
 
     /// <summary>Their keys, <c>namespace/hostname</c>; left out when there are none.</summary>

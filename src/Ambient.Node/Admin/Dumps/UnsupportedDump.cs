@@ -3,7 +3,7 @@ using Ambient.Mesh;
 
 namespace Ambient.Node.Admin.Dumps;
 
-/// <summary>What the configuration has and nothing acts on, as part of <c>/config_dump</c>.</summary>
+/// <summary>What the configuration contains and nothing acts on, as part of <c>/config_dump</c>.</summary>
 internal static class UnsupportedDump
 {
     /// <summary>Writes the property <c>notSupported</c>: each kind and field once, with the count and the first object.</summary>

@@ -55,7 +55,7 @@ internal static class WorkloadStateDump
         json.WriteEndArray();
     }
 
-    /// <summary>Only a tunnel within a tunnel is for a name.</summary>
+    /// <summary>Only a tunnel within a tunnel has a name as its authority.</summary>
     private static string OutboundProtocol(ConnectionParties parties) => parties.HboneAddress is not { } authority ? "TCP"
         : IPEndPoint.TryParse(authority, out _) ? "HBONE"
         : "DOUBLEHBONE";

@@ -7,7 +7,7 @@ using Ambient.Policy.Routing.Names;
 
 namespace Ambient.Node.Admin.Explain;
 
-/// <summary>A connection that somebody asks about: who, and to what.</summary>
+/// <summary>The connection that is asked about: from whom, and to what.</summary>
 /// <param name="Source">Who.</param>
 /// <param name="Destination">To what address.</param>
 /// <param name="Name">The name that was asked for; null when it was an address.</param>

@@ -8,8 +8,8 @@ using Ambient.Policy.Routing.Connections;
 namespace Ambient.Node.Admin.Explain;
 
 /// <summary>
-/// What would happen to a connection, and why: asked of the same functions that the engines ask, over the snapshot that is live. Where load
-/// balancing draws lots, they are drawn often enough to see every outcome.
+/// What would happen to a connection, and why: it calls the same functions as the engines, with the current snapshot. Where load
+/// balancing chooses at random, the choice is repeated often enough to see every outcome.
 /// </summary>
 internal sealed record Explanation
 {
@@ -21,7 +21,7 @@ internal sealed record Explanation
     /// <summary>Version of the snapshot.</summary>
     public required long Version { get; init; }
 
-    /// <summary>The service that was addressed; null when it was a workload, or nobody the mesh knows.</summary>
+    /// <summary>The service that was addressed; null when it was a workload, or an address unknown to the mesh.</summary>
     public required MeshService? Service { get; init; }
 
     /// <summary>The workload that was addressed.</summary>
@@ -30,7 +30,7 @@ internal sealed record Explanation
     /// <summary>Endpoints of the service, chosen from or not.</summary>
     public required ImmutableArray<EndpointCandidate> Candidates { get; init; }
 
-    /// <summary>What comes of it, the most frequent first.</summary>
+    /// <summary>What may happen, the most frequent first.</summary>
     public required ImmutableArray<ExplainedOutcome> Outcomes { get; init; }
 
     /// <summary>Explains, as a proxy of a network would decide; null: of the source's.</summary>
@@ -64,14 +64,14 @@ internal sealed record Explanation
     }
 }
 
-/// <summary>One thing that may come of a connection.</summary>
+/// <summary>One possible outcome of a connection.</summary>
 /// <param name="Route">Where it is sent, or why nowhere.</param>
 /// <param name="Share">How often, from 0 to 1.</param>
 /// <param name="Presented">Identity that is shown to the peer; null: none, it is plain TCP.</param>
 /// <param name="Delivery">What policies at the other end are asked about; null: nobody there asks.</param>
-/// <param name="Policies">They, in the order of evaluation.</param>
-/// <param name="UnknownPolicies">Policies that the workload lists and nobody knows; they are skipped.</param>
-/// <param name="Decision">What they come to.</param>
+/// <param name="Policies">Those policies, in order of evaluation.</param>
+/// <param name="UnknownPolicies">Policies that the workload lists and the mesh does not have; they are skipped.</param>
+/// <param name="Decision">The decision that they lead to.</param>
 internal sealed record ExplainedOutcome(
     ConnectionRoute Route,
     double Share,

@@ -33,7 +33,7 @@ internal static class ExplanationText
     private static string What(Explanation explanation) =>
         explanation.Workload is { } workload ? $"is workload {Name(workload)}{(workload.Waypoint is { } w ? $", with waypoint {w}" : "")}"
         : explanation.Service is { } service ? $"is service {service.Key}{Waypoints(service)}"
-        : "is nobody the mesh knows: it is passed through as it is";
+        : "is unknown to the mesh: it is passed through unchanged";
 
     private static string Waypoints(MeshService service) =>
         service.WeightedWaypoints.Length > 0 ? $", with waypoints {string.Join(", ", service.WeightedWaypoints.Select(weighted => $"{weighted.Destination} (weight {weighted.Weight})"))}"
@@ -58,7 +58,7 @@ internal static class ExplanationText
 
         if (explanation.Candidates.IsEmpty)
         {
-            Line(text, "  none that is healthy");
+            Line(text, "  none is healthy");
         }
     }
 
@@ -79,7 +79,7 @@ internal static class ExplanationText
             Line(text, $"   accepts   {(route.AcceptedIdentities.IsEmpty ? "nobody: the handshake fails" : string.Join(", ", route.AcceptedIdentities))}");
             if (route.Protocol == ConnectionProtocol.DoubleHbone)
             {
-                Line(text, $"   and inside of that tunnel accepts {(route.InnerAcceptedIdentities.IsEmpty ? "nobody: the handshake fails" : string.Join(", ", route.InnerAcceptedIdentities))}");
+                Line(text, $"   and inside that tunnel accepts {(route.InnerAcceptedIdentities.IsEmpty ? "nobody: the handshake fails" : string.Join(", ", route.InnerAcceptedIdentities))}");
             }
         }
 
@@ -97,7 +97,7 @@ internal static class ExplanationText
     {
         if (outcome.Delivery is not { } facts || outcome.Decision is not { } decision)
         {
-            Line(text, outcome.Route.Protocol == ConnectionProtocol.DoubleHbone ? "   policies are another cluster's" : "   no policies: nobody of the mesh is at the other end");
+            Line(text, outcome.Route.Protocol == ConnectionProtocol.DoubleHbone ? "   policies are another cluster's" : "   no policies: the other end is not in the mesh");
             return;
         }
 
@@ -110,7 +110,7 @@ internal static class ExplanationText
 
         foreach (var unknown in outcome.UnknownPolicies)
         {
-            Line(text, $"     {unknown}: listed by the workload, and nobody knows it; skipped");
+            Line(text, $"     {unknown}: listed by the workload but unknown; skipped");
         }
 
         Line(text, $"   {(decision.IsAllowed ? "ALLOWED" : "DENIED")}: {decision}{(outcome.Route.ViaWaypoint ? "; the waypoint holds the policies of layer 7, and those of the service" : "")}");

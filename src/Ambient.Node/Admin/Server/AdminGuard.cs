@@ -13,7 +13,7 @@ internal static class AdminGuard
     {
         ArgumentNullException.ThrowIfNull(request);
 
-        // Any port: whoever forwards one, as istioctl and kubectl do, has another than ours.
+        // Any port: istioctl and kubectl forward a port of their own choosing.
         if (request.Host is not { } host || !IsLoopback(host))
         {
             return "the Host of a request to the admin endpoint must be localhost or a loopback address";
@@ -24,7 +24,7 @@ internal static class AdminGuard
             return "a page of another origin may not use the admin endpoint";
         }
 
-        // "none" is a person who typed the address, and no page can claim it; but what changes something is not typed.
+        // "none" means that a person typed the address, which no page can claim; but requests that change something are not typed.
         return request.FetchSite is null or "same-origin" || (request.FetchSite == "none" && request.Method is "GET" or "HEAD")
             ? null
             : "a page of another site may not use the admin endpoint";

@@ -4,9 +4,9 @@ using System.Net.Sockets;
 namespace Ambient.Node.Admin.Server;
 
 /// <summary>
-/// Who is connected to an <see cref="AdminServer"/>. Places are bounded, in all and for each client address, and whoever does nothing with
-/// one loses it to whoever comes: first those that have sent no request or have had their answer, the oldest first, then those that have
-/// stopped reading. So silent connections keep no probe out, however many there are.
+/// The connections to an <see cref="AdminServer"/>. Their number is limited, in all and for each client address, and idle ones give way to
+/// new ones: first those that have sent no request or already have their answer, the oldest first, then those that have
+/// stopped reading. So silent connections never keep a probe out, however many there are.
 /// </summary>
 internal sealed class AdminPlaces(TimeProvider time)
 {

@@ -10,7 +10,7 @@ namespace Ambient.Node.Admin.Server;
 internal delegate ValueTask<AdminResponse> AdminHandler(AdminRequest request, CancellationToken cancellationToken);
 
 /// <summary>
-/// A small HTTP/1.1 responder for admin, metrics and readiness: one request a connection, a bounded head, a deadline for everything, a
+/// A small HTTP/1.1 responder for admin, metrics and readiness: one request per connection, a bounded head, a deadline for everything, and a
 /// bounded number of connections (<see cref="AdminPlaces"/>). A web server would cost a third of a ztunnel's whole memory.
 /// </summary>
 internal sealed partial class AdminServer : IAsyncDisposable
@@ -98,7 +98,7 @@ internal sealed partial class AdminServer : IAsyncDisposable
             }
             catch (SocketException e)
             {
-                // Out of descriptors, or a client that left again: neither is the end of the listener.
+                // Out of descriptors, or a client that is already gone: neither ends the listener.
                 LogAcceptFailed(_logger, _name, e.Message);
                 await Task.Delay(TimeSpan.FromMilliseconds(100), _time, CancellationToken.None).ConfigureAwait(false);
                 continue;
@@ -147,7 +147,7 @@ internal sealed partial class AdminServer : IAsyncDisposable
                     read += count;
                 }
 
-                // Whoever reads on gets on, for a while: the answer may be long and the way to a person slow.
+                // A client that keeps reading may go on for a while: the answer may be long and the connection slow.
                 void Progress()
                 {
                     place.Progress();
@@ -160,9 +160,9 @@ internal sealed partial class AdminServer : IAsyncDisposable
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException or IOException)
         {
-            // The client left, was too slow, lost its place to another, or we stop.
+            // The client left, was too slow or lost its place to another, or we are stopping.
         }
-#pragma warning disable CA1031 // A body that cannot be written is that request's misfortune; the connection ends in the middle of it, so nobody takes it for whole.
+#pragma warning disable CA1031 // A body that cannot be written fails this request alone; the connection ends in the middle of it, so that nobody takes it for complete.
         catch (Exception e)
 #pragma warning restore CA1031
         {
@@ -180,7 +180,7 @@ internal sealed partial class AdminServer : IAsyncDisposable
         {
             return await _handler(request, cancellationToken).ConfigureAwait(false);
         }
-#pragma warning disable CA1031 // An endpoint that fails is that request's misfortune, not the host's.
+#pragma warning disable CA1031 // An endpoint that fails must not take the host down.
         catch (Exception e) when (e is not OperationCanceledException)
 #pragma warning restore CA1031
         {

@@ -5,7 +5,7 @@ using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Admin.Server;
 
-/// <summary>What a person wants to see of a process that misbehaves.</summary>
+/// <summary>What a person wants to see when a process misbehaves.</summary>
 /// <param name="connections">What is open.</param>
 internal sealed class DebugEndpoints(ConnectionTable connections)
 {
@@ -58,7 +58,7 @@ internal sealed class DebugEndpoints(ConnectionTable connections)
             var parties = connection.Parties;
             text.Append(CultureInfo.InvariantCulture, $"{(parties.Direction == TrafficDirection.Inbound ? "inbound " : "outbound")} {parties.Source} -> {parties.Destination}");
             text.Append(CultureInfo.InvariantCulture, $"{(parties.HboneAddress is { } authority ? $" for {authority}" : "")}{(parties.Service is { } service ? $" ({service.Key})" : "")}");
-            text.Append(CultureInfo.InvariantCulture, $", {connection.Bytes.ClientToServer} bytes there, {connection.Bytes.ServerToClient} back\n");
+            text.Append(CultureInfo.InvariantCulture, $", {connection.Bytes.ClientToServer} bytes to the server, {connection.Bytes.ServerToClient} to the client\n");
         }
 
         return text.ToString();

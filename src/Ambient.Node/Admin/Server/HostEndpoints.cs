@@ -6,9 +6,9 @@ using Ambient.Node.Telemetry.Logging;
 
 namespace Ambient.Node.Admin.Server;
 
-/// <summary>What the admin endpoint (15000) of every host answers; what is a host's own, it adds.</summary>
+/// <summary>What the admin endpoint (15000) of every host answers; each host adds its own paths.</summary>
 /// <param name="name">Name of the host, for its page.</param>
-/// <param name="links">Lines of the list on its page about what is its own.</param>
+/// <param name="links">Lines on its page for the paths that it adds.</param>
 /// <param name="dump">Writes <c>/config_dump</c>, piece by piece.</param>
 /// <param name="own">Answers all other paths.</param>
 /// <param name="loggers">What <c>/logging</c> shows and changes.</param>

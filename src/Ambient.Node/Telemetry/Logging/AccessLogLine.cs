@@ -14,7 +14,7 @@ internal readonly ref struct AccessLogLine
 {
     private static readonly SearchValues<char> NeedsQuotes = SearchValues.Create(" \"\\\t\r\n");
 
-    // Longer than anything a name, an address or an identity can be. What is longer, somebody made up, and a log is kept.
+    // Longer than any name, address or identity can be. Anything longer is made up, and logs are kept.
     private const int MaxText = 1024;
 
     private readonly bool _json;
@@ -35,7 +35,7 @@ internal readonly ref struct AccessLogLine
         }
     }
 
-    /// <summary>Begins a line that somebody else puts time, level and target to: the message and the fields, in the plain form.</summary>
+    /// <summary>Begins a line to which others add time, level and target: the message and the fields, in the plain form.</summary>
     public AccessLogLine(Utf8TextBuilder text, string message)
     {
         Text = text;

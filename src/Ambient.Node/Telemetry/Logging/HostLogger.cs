@@ -5,13 +5,13 @@ namespace Ambient.Node.Telemetry.Logging;
 /// <summary>Writes one target's events, one line each.</summary>
 internal sealed class HostLogger(HostLoggerFactory factory, string target, ILogger? application = null) : ILogger
 {
-    // An error quotes what it is about, which may have come from a peer; a list of a thousand errors is cut, too.
+    // An error quotes its subject, which may have come from a peer; a list of a thousand errors is cut as well.
     private const int MaxText = 32 * 1024;
 
     /// <summary>Name shown in lines and used in filters.</summary>
     public string Target { get; } = target;
 
-    /// <summary>Least level that is written.</summary>
+    /// <summary>Lowest level that is written.</summary>
     public LogLevel MinimumLevel { get; set; } = LogLevel.Information;
 
     /// <inheritdoc/>

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Telemetry.Logging;
 
 /// <summary>
-/// Loggers of a host: one line an event on standard error, in Istio's plain or JSON form. A few kilobytes instead of the logging
+/// Loggers of a host: one line per event on standard output, in Istio's plain or JSON form. A few kilobytes instead of the logging
 /// framework's configuration and options machinery, which a 15 MB process cannot afford.
 /// </summary>
 internal sealed class HostLoggerFactory : ILoggerFactory
@@ -47,12 +47,12 @@ internal sealed class HostLoggerFactory : ILoggerFactory
     /// <param name="time">Clock.</param>
     public static HostLoggerFactory Over(ILoggerFactory application, TimeProvider time) => new(application, time);
 
-    /// <summary>Begins an access-log line. To be ended with <see cref="End"/>.</summary>
+    /// <summary>Begins an access-log line, which <see cref="End"/> must complete.</summary>
     public AccessLogLine Begin(LogLevel level, string target, string message) => _application is null
         ? new AccessLogLine(Utf8TextBuilder.Rent(), Format, level, Time.GetUtcNow(), target, message)
         : new AccessLogLine(Utf8TextBuilder.Rent(), message);
 
-    /// <summary>Writes a line that <see cref="Begin"/> has begun.</summary>
+    /// <summary>Completes and writes a line begun by <see cref="Begin"/>.</summary>
     public void End(LogLevel level, ILogger logger, AccessLogLine line)
     {
         if (Writer is { } writer)
@@ -100,7 +100,7 @@ internal sealed class HostLoggerFactory : ILoggerFactory
     }
 
     /// <inheritdoc/>
-    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("a host logs to standard error only");
+    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("a host logs to standard output only");
 
     /// <inheritdoc/>
     public void Dispose()
@@ -115,7 +115,7 @@ internal sealed class HostLoggerFactory : ILoggerFactory
     private byte[] DropNotice(long dropped)
     {
         var text = new Utf8TextBuilder();
-        const string Message = "lines were dropped, because the reader of the log did not keep up";
+        const string Message = "lines were dropped because the reader of the log did not keep up";
         if (Format == LogFormat.Json)
         {
             text.Append("{\"level\":\"warn\",\"time\":\""u8).Append(Time.GetUtcNow()).Append("\",\"scope\":\"log\",\"message\":\""u8).Append(dropped).Append(" "u8).Append(Message).Append("\"}\n"u8);

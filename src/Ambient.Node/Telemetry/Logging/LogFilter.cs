@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Telemetry.Logging;
 
 /// <summary>
-/// Which lines are written: a level for all, and levels for targets that begin with a text, the longest of which wins. Read from
+/// Which lines are written: a level for all, and levels for targets with a given prefix, the longest of which wins. Read from
 /// the form that <c>RUST_LOG</c> and <c>POST /logging</c> use: <c>info,access=debug</c>. Immutable.
 /// </summary>
 internal sealed class LogFilter
@@ -23,7 +23,7 @@ internal sealed class LogFilter
     /// <summary>Everything from information up.</summary>
     public static LogFilter Info { get; } = new("info", LogLevel.Information, []);
 
-    /// <summary>The least level that is written for a target.</summary>
+    /// <summary>The lowest level that is written for a target.</summary>
     public LogLevel LevelOf(string target)
     {
         var (best, level) = (-1, _default);
@@ -69,7 +69,7 @@ internal sealed class LogFilter
         return true;
     }
 
-    /// <summary>This filter with more appended; the later of two for one target wins.</summary>
+    /// <summary>This filter with more appended; of two levels for one target the later wins.</summary>
     public bool TryAppend(string more, [NotNullWhen(true)] out LogFilter? filter, [NotNullWhen(false)] out string? error) =>
         TryParse($"{_text},{more}", out filter, out error);
 

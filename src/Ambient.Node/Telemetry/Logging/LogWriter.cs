@@ -3,14 +3,14 @@ using System.Buffers;
 namespace Ambient.Node.Telemetry.Logging;
 
 /// <summary>
-/// Where all lines of a process go, in order, through one writer with a thread of its own: the thread pool may be busy with
-/// exactly those who want to log. Appending copies into memory and does not wait for the other end of the pipe, until
+/// Writes all lines of a process, in order, on a thread of its own: the thread pool may be busy with the very code
+/// that wants to log. Appending copies into memory and does not wait for the other end of the pipe, until
 /// <see cref="Capacity"/> is full: then a caller waits up to a second, and if the reader is still stuck the line is dropped and
 /// counted, because a log that nobody reads must not stop traffic. How many were dropped is written when the reader moves again.
 /// </summary>
 internal sealed class LogWriter : IDisposable
 {
-    /// <summary>Bytes that may wait; some thousand lines.</summary>
+    /// <summary>Bytes that may be queued; some thousand lines.</summary>
     public const int Capacity = 2 * 1024 * 1024;
 
     private const int SmallBuffer = 8 * 1024;
@@ -40,7 +40,7 @@ internal sealed class LogWriter : IDisposable
     public long Dropped => Volatile.Read(ref _dropped);
 
     /// <summary>
-    /// Makes the line that tells, once there is room again, how many were dropped. Null: nobody is told but by <see cref="Dropped"/>.
+    /// Makes the line that says, once there is room again, how many were dropped. Null: only <see cref="Dropped"/> says so.
     /// </summary>
     public Func<long, byte[]>? DropNotice { get; set; }
 
@@ -54,7 +54,7 @@ internal sealed class LogWriter : IDisposable
         {
             while (_length > 0 && _length + line.Length > Capacity)
             {
-                // Once somebody has waited in vain the others do not, until the reader moves again.
+                // Once one caller has waited in vain, the others do not wait until the reader moves again.
                 if (_stuck || !Monitor.Wait(_lock, Patience))
                 {
                     _stuck = true;
@@ -89,7 +89,7 @@ internal sealed class LogWriter : IDisposable
         }
     }
 
-    /// <summary>Writes what waits and closes the stream.</summary>
+    /// <summary>Writes what is queued and closes the stream.</summary>
     public void Dispose()
     {
         Flush();
@@ -109,7 +109,7 @@ internal sealed class LogWriter : IDisposable
     {
         while (WaitForLines())
         {
-            // Under load one write takes the lines of a millisecond together, and nobody wakes this thread in between.
+            // Under load, one write takes all lines of a millisecond, and nothing wakes this thread in between.
 #pragma warning disable RS0030 // A thread of its own that has nothing else to do.
             Thread.Sleep(1);
 #pragma warning restore RS0030
@@ -121,7 +121,7 @@ internal sealed class LogWriter : IDisposable
             }
             catch (Exception e) when (e is IOException or ObjectDisposedException)
             {
-                // Standard error is gone. There is nowhere left to say so.
+                // Standard output is gone. There is nowhere left to say so.
             }
 
             ArrayPool<byte>.Shared.Return(batch);
@@ -159,13 +159,13 @@ internal sealed class LogWriter : IDisposable
             _pending = ArrayPool<byte>.Shared.Rent(SmallBuffer);
             _length = 0;
 
-            // Whoever waited for room has it now.
+            // There is room now for whoever waited for it.
             Monitor.PulseAll(_lock);
             return taken;
         }
     }
 
-    /// <summary>The reader moves again: what it has missed comes before what follows.</summary>
+    /// <summary>The reader moves again: how many lines it missed comes before whatever follows.</summary>
     private void Report_NeedsLock()
     {
         if (_dropped > _reported && DropNotice?.Invoke(_dropped - _reported) is { } notice)

@@ -8,7 +8,7 @@ namespace Ambient.Node.Telemetry.Metrics;
 /// <summary>Who a connection is between, as far as it is known: what access log, metrics and config dump say about it.</summary>
 internal sealed record ConnectionParties
 {
-    /// <summary>Side of the workload.</summary>
+    /// <summary>Which side of the connection the workload is on.</summary>
     public required TrafficDirection Direction { get; init; }
 
     /// <summary>Label <c>reporter</c> where that is neither side; null: the side of the workload.</summary>
@@ -38,7 +38,7 @@ internal sealed record ConnectionParties
     /// <summary>Identity of the destination; null without mutual TLS.</summary>
     public SpiffeId? DestinationIdentity { get; init; }
 
-    /// <summary>Who answered at the end of a tunnel across networks: goes before the gateway's workload, which is only on the way.</summary>
+    /// <summary>Who answered at the end of a tunnel across networks: reported in place of the gateway's workload, which is only on the way.</summary>
     public InnerPeer? DestinationPeer { get; init; }
 
     /// <summary>Service that the client meant.</summary>
@@ -48,7 +48,7 @@ internal sealed record ConnectionParties
     public string? OriginalDestination { get; init; }
 
     /// <summary>
-    /// The same without what a peer says of itself: what is counted of a connection that came to nothing. Somebody who was refused makes no
+    /// The same without what a peer says of itself, to count a connection that came to nothing: a peer that is refused must not make new
     /// series by inventing names.
     /// </summary>
     public ConnectionParties WithoutHearsay() => SourceBaggage is null && DestinationPeer is null ? this : this with { SourceBaggage = null, DestinationPeer = null };

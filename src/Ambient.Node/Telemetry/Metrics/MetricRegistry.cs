@@ -28,7 +28,7 @@ internal sealed class MetricRegistry
             "ambient_metrics_folded", "How often a new series was folded into an overflow series because the bound of series or of their bytes was reached.", () => Budget.Folded));
     }
 
-    /// <summary>What the series may take, and do.</summary>
+    /// <summary>What the series may use in number and bytes, and what they use now.</summary>
     public SeriesBudget Budget { get; }
 
     /// <summary>Adds a family; families are written in the order they were added.</summary>
@@ -45,7 +45,7 @@ internal sealed class MetricRegistry
         return family;
     }
 
-    /// <summary>Calls back before each scrape, for figures that are kept elsewhere until somebody looks.</summary>
+    /// <summary>Registers a callback for before each scrape, for figures that are kept elsewhere until then.</summary>
     public void BeforeScrape(Action refresh)
     {
         lock (_lock)
@@ -64,7 +64,7 @@ internal sealed class MetricRegistry
         }
     }
 
-    /// <summary>Writes all families to a stream as it takes them: of the whole text no more than a piece of some kilobytes is in memory.</summary>
+    /// <summary>Writes all families to a stream as it takes them: only a piece of some kilobytes is in memory at a time.</summary>
     public async ValueTask WriteAsync(Stream output, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(output);

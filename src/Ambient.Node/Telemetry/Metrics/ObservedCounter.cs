@@ -1,6 +1,6 @@
 namespace Ambient.Node.Telemetry.Metrics;
 
-/// <summary>A counter without labels that somebody else keeps; left out of a scrape until it has counted something.</summary>
+/// <summary>A counter without labels whose value is kept elsewhere; left out of a scrape until it has counted something.</summary>
 /// <param name="name">Name without <c>_total</c>.</param>
 /// <param name="help">What it counts, for a person.</param>
 /// <param name="source">The value now.</param>

@@ -1,8 +1,8 @@
 namespace Ambient.Node.Telemetry.Metrics;
 
 /// <summary>
-/// What all series of a process may take together. Labels come from the mesh and, in part, from peers, and a series is never given back:
-/// without a bound whoever invents label values fills the memory. What does not fit is counted in a family's overflow series, so totals
+/// What all series of a process may use together. Labels come from the mesh and, in part, from peers, and a series is never removed:
+/// without a bound, a peer that invents label values would fill the memory. What does not fit is counted in a family's overflow series, so totals
 /// stay right, and how often that happened is a metric itself.
 /// </summary>
 /// <param name="maxSeries">Most series.</param>

@@ -53,7 +53,7 @@ public sealed class ExplainTests
         Assert.Contains("DENY  app/nobody: does not match (rule 0: namespace)", text, StringComparison.Ordinal);
         Assert.Contains("DENY  app/tried (dry run): matches by rule 0", text, StringComparison.Ordinal);
         Assert.Contains("ALLOW app/sleepers: matches by rule 0", text, StringComparison.Ordinal);
-        Assert.Contains("app/gone: listed by the workload, and nobody knows it", text, StringComparison.Ordinal);
+        Assert.Contains("app/gone: listed by the workload but unknown", text, StringComparison.Ordinal);
         Assert.Contains("ALLOWED: allowed by: app/sleepers", text, StringComparison.Ordinal);
     }
 
@@ -73,7 +73,7 @@ public sealed class ExplainTests
     public void WhatIsRefused_SaysWhy()
     {
         Assert.Contains("REFUSED: no healthy upstream: 10.96.0.2:80", TextOf("src=app/sleep&dst=empty:80"), StringComparison.Ordinal);
-        Assert.Contains("is nobody the mesh knows", TextOf("src=app/sleep&dst=1.2.3.4:80"), StringComparison.Ordinal);
+        Assert.Contains("is unknown to the mesh", TextOf("src=app/sleep&dst=1.2.3.4:80"), StringComparison.Ordinal);
         var denied = TextOf("src=app/sleep&dst=10.0.0.3:9999");
         Assert.Contains("ALLOW app/sleepers: does not match (rule 0: destination port)", denied, StringComparison.Ordinal);
         Assert.Contains("DENIED: allow policies exist, but none allowed", denied, StringComparison.Ordinal);
