@@ -73,10 +73,9 @@ internal sealed class CertificateFacts
         }
     }
 
-    /// <summary>Whether it may have issued another one, by names, key identifiers and key usage: not by its signature.</summary>
+    /// <summary>Whether it may have issued another one, by names and key identifiers: not by its signature.</summary>
     public bool MayHaveIssued(CertificateFacts other) =>
-        MaySign
-        && SameName(Subject, other.Issuer)
+        SameName(Subject, other.Issuer)
         && (SubjectKey is not { } mine || other.IssuerKey is not { } named || mine.Span.SequenceEqual(named.Span));
 
     /// <summary>Whether its key is of a kind and size that we verify with; false with the words for it.</summary>

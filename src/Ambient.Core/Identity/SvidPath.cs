@@ -69,7 +69,7 @@ internal sealed class SvidPath
         for (var i = 1; i <= Below.Length; i++)
         {
             var authority = i < Below.Length ? Below[i] : Roots[0];
-            if (!authority.IsAuthority || authority.PathLength < between)
+            if (!authority.IsAuthority || !authority.MaySign || authority.PathLength < between)
             {
                 return SvidVerification.Refused(SvidFailure.BadChain, $"the peer's certificate chain is refused: {X509ChainStatusFlags.InvalidBasicConstraints}");
             }
