@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Tls;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 
@@ -13,6 +14,15 @@ internal sealed class HbonePair : IAsyncDisposable
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private readonly CancellationTokenSource _stop = new();
+
+    /// <param name="client">Who does the client's TLS; the process's own when null.</param>
+    /// <param name="server">The server's; the same as the client's when null.</param>
+    public HbonePair(TlsEngine? client = null, TlsEngine? server = null)
+    {
+        ClientOptions.Tls = client ?? TlsEngine.Default;
+        ServerOptions.Tls = server ?? ClientOptions.Tls;
+    }
+
     private Task _running = Task.CompletedTask;
 
     public TestAuthority Authority { get; } = new();

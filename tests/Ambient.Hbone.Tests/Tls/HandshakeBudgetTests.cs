@@ -1,19 +1,25 @@
 using System.Net.Sockets;
 using Ambient.Hbone.Admission;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Tls;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 
 namespace Ambient.Hbone.Tests.Tls;
 
 /// <summary>What a peer may make a handshake cost before it is authenticated.</summary>
-public sealed class HandshakeBudgetTests
+public abstract class HandshakeBudgetTests
 {
+    private readonly TlsEngine _client;
+    private readonly TlsEngine _server;
+
+    private protected HandshakeBudgetTests(TlsEngine client, TlsEngine server) => (_client, _server) = (client, server);
+
     [Fact]
     public async Task Server_FortyNineIntermediates_AreRefusedBeforeTlsLooksAtThem()
     {
         var authority = new TestAuthority();
-        await using var pair = new HbonePair
+        await using var pair = new HbonePair(_client, _server)
         {
             ServerSvids = new HbonePair.Svids(authority),
             ClientSvids = new HbonePair.Svids(authority, id => LongChain.Create(id, 49, authority.Roots)),
@@ -30,7 +36,7 @@ public sealed class HandshakeBudgetTests
     public async Task Client_ServerWithFortyNineIntermediates_IsRefusedBeforeTlsLooksAtThem()
     {
         var authority = new TestAuthority();
-        await using var pair = new HbonePair
+        await using var pair = new HbonePair(_client, _server)
         {
             ServerSvids = new HbonePair.Svids(authority, id => LongChain.Create(id, 49, authority.Roots)),
             ClientSvids = new HbonePair.Svids(authority),
@@ -47,7 +53,7 @@ public sealed class HandshakeBudgetTests
     {
         var authority = new TestAuthority();
         var deep = Enumerable.Range(0, 3).Aggregate(authority, (signer, _) => signer.Intermediate());
-        await using var pair = new HbonePair
+        await using var pair = new HbonePair(_client, _server)
         {
             ServerOptions = { MaxPeerCertificates = 1, HandshakeTimeout = TimeSpan.FromMinutes(2) },
             ServerSvids = new HbonePair.Svids(authority),
@@ -65,7 +71,7 @@ public sealed class HandshakeBudgetTests
     {
         var authority = new TestAuthority();
         var deep = Enumerable.Range(0, 4).Aggregate(authority, (signer, _) => signer.Intermediate());
-        await using var pair = new HbonePair { ServerSvids = new HbonePair.Svids(deep), ClientSvids = new HbonePair.Svids(deep) };
+        await using var pair = new HbonePair(_client, _server) { ServerSvids = new HbonePair.Svids(deep), ClientSvids = new HbonePair.Svids(deep) };
         pair.Start(Echo.HandleAsync);
 
         await using var tunnel = await pair.ConnectAsync();
@@ -76,7 +82,7 @@ public sealed class HandshakeBudgetTests
     [Fact]
     public async Task Server_ManyTinyRecords_AreRefused()
     {
-        await using var pair = new HbonePair().Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server).Start(Echo.HandleAsync);
         using var socket = await Dial(pair);
         var tiny = new byte[] { 22, 3, 1, 0, 1, 1 };
 
@@ -90,7 +96,7 @@ public sealed class HandshakeBudgetTests
     [Fact]
     public async Task Server_FullOfSilentPeersOfOneAddress_StillShakesHandsWithAnHonestOne()
     {
-        await using var pair = new HbonePair
+        await using var pair = new HbonePair(_client, _server)
         {
             ServerOptions = { Budget = new ConnectionBudget(new ConnectionLimits { MaxHandshakes = 4, MaxHandshakesPerAddress = 4 }) },
         };
@@ -115,7 +121,7 @@ public sealed class HandshakeBudgetTests
     {
         var reports = new List<ConnectionRefusal>();
         var budget = new ConnectionBudget(new ConnectionLimits { MaxConnectionsPerAddress = 3 }) { Refused = reports.Add };
-        await using var pair = new HbonePair { ServerOptions = { Budget = budget } }.Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server) { ServerOptions = { Budget = budget } }.Start(Echo.HandleAsync);
         var open = new List<Socket>();
         for (var i = 0; i < 3; i++)
         {
@@ -147,7 +153,7 @@ public sealed class HandshakeBudgetTests
     public async Task Listener_MoreConnectionsThanOneIdentityMayHave_RefusesThem()
     {
         var budget = new ConnectionBudget(new ConnectionLimits { MaxConnectionsPerIdentity = 1 });
-        await using var pair = new HbonePair { ServerOptions = { Budget = budget } }.Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server) { ServerOptions = { Budget = budget } }.Start(Echo.HandleAsync);
         await using var tunnel = await pair.ConnectAsync();
         await using var second = new HboneClient(new HboneClientOptions(), new HbonePair.Svids(pair.Authority));
 

@@ -5,14 +5,20 @@ using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Ambient.Certificates;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Tls;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 
 namespace Ambient.Hbone.Tests.Tls;
 
 /// <summary>Who gets in, on both sides (reference 2.1); every refusal says why.</summary>
-public sealed class HandshakeTests
+public abstract class HandshakeTests
 {
+    private readonly TlsEngine _client;
+    private readonly TlsEngine _server;
+
+    private protected HandshakeTests(TlsEngine client, TlsEngine server) => (_client, _server) = (client, server);
+
     public static TheoryData<string, string> BadClients => new()
     {
         { "another authority", "does not chain to our" },
@@ -30,7 +36,7 @@ public sealed class HandshakeTests
     public async Task Server_BadClientCertificate_IsRefusedWithTheReason(string what, string reason)
     {
         var authority = new TestAuthority();
-        await using var pair = new HbonePair { ServerSvids = new HbonePair.Svids(authority), ClientSvids = new HbonePair.Svids(authority, id => Issue(authority, id, what)) };
+        await using var pair = new HbonePair(_client, _server) { ServerSvids = new HbonePair.Svids(authority), ClientSvids = new HbonePair.Svids(authority, id => Issue(authority, id, what)) };
         pair.Start(Echo.HandleAsync);
 
         var failure = await Assert.ThrowsAsync<HboneException>(() => pair.ConnectAsync());
@@ -59,7 +65,7 @@ public sealed class HandshakeTests
     [Fact]
     public async Task Client_ServerIsNotAmongTheAccepted_FailsAndSaysWhoItIs()
     {
-        await using var pair = new HbonePair().Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server).Start(Echo.HandleAsync);
         var request = pair.Request() with { AcceptedIdentities = [SpiffeId.ForServiceAccount("cluster.local", "default", "other")] };
 
         var failure = await Assert.ThrowsAsync<HboneException>(() => pair.ConnectAsync(request));
@@ -71,7 +77,7 @@ public sealed class HandshakeTests
     [Fact]
     public async Task Client_NobodyIsAccepted_AlwaysFails()
     {
-        await using var pair = new HbonePair().Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server).Start(Echo.HandleAsync);
 
         var failure = await Assert.ThrowsAsync<HboneException>(() => pair.ConnectAsync(pair.Request() with { AcceptedIdentities = [] }));
 
@@ -81,7 +87,7 @@ public sealed class HandshakeTests
     [Fact]
     public async Task Client_ServerOfAnotherAuthority_Fails()
     {
-        await using var pair = new HbonePair { ServerSvids = new HbonePair.Svids(new TestAuthority()) }.Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server) { ServerSvids = new HbonePair.Svids(new TestAuthority()) }.Start(Echo.HandleAsync);
 
         var failure = await Assert.ThrowsAsync<HboneException>(() => pair.ConnectAsync());
 
@@ -92,7 +98,7 @@ public sealed class HandshakeTests
     [Fact]
     public async Task Client_NoCertificateToBeHad_SaysSo()
     {
-        await using var pair = new HbonePair { ClientSvids = new NoSvids() }.Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server) { ClientSvids = new NoSvids() }.Start(Echo.HandleAsync);
 
         var failure = await Assert.ThrowsAsync<HboneException>(() => pair.ConnectAsync());
 
@@ -102,7 +108,7 @@ public sealed class HandshakeTests
     [Fact]
     public async Task Client_ConnectionRefused_IsNamed()
     {
-        await using var pair = new HbonePair().Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server).Start(Echo.HandleAsync);
         await pair.Listener.DisposeAsync();
 
         var failure = await Assert.ThrowsAsync<HboneException>(() => pair.ConnectAsync());
@@ -117,7 +123,7 @@ public sealed class HandshakeTests
     [InlineData("ChaCha20")]
     public async Task Server_ForeignClientThatBreaksARule_IsRefused(string what)
     {
-        await using var pair = new HbonePair().Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server).Start(Echo.HandleAsync);
         using var socket = await Dial(pair.EndPoint);
         await using var tls = new SslStream(new NetworkStream(socket, ownsSocket: false));
         var options = ForeignClient(pair, what);
@@ -140,7 +146,7 @@ public sealed class HandshakeTests
     [Fact]
     public async Task Server_ForeignClientWithoutAlpn_IsServed()
     {
-        await using var pair = new HbonePair().Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server).Start(Echo.HandleAsync);
         using var socket = await Dial(pair.EndPoint);
         await using var tls = new SslStream(new NetworkStream(socket, ownsSocket: false));
 
@@ -156,7 +162,7 @@ public sealed class HandshakeTests
     [Fact]
     public async Task Server_PlainText_IsRefusedWithTheReason()
     {
-        await using var pair = new HbonePair().Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server).Start(Echo.HandleAsync);
         using var socket = await Dial(pair.EndPoint);
 
         await socket.SendAsync("CONNECT 10.0.0.1:80 HTTP/1.1\r\n\r\n"u8.ToArray());
@@ -170,7 +176,7 @@ public sealed class HandshakeTests
     [InlineData(true)]
     public async Task Server_SilentClient_IsNotWaitedForForever(bool afterTls)
     {
-        await using var pair = new HbonePair { ServerOptions = { HandshakeTimeout = TimeSpan.FromMilliseconds(300) } }.Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server) { ServerOptions = { HandshakeTimeout = TimeSpan.FromMilliseconds(300) } }.Start(Echo.HandleAsync);
         using var socket = await Dial(pair.EndPoint);
         await using var tls = new SslStream(new NetworkStream(socket, ownsSocket: false));
         if (afterTls)
@@ -193,7 +199,7 @@ public sealed class HandshakeTests
     [Fact]
     public async Task Server_AddressWithoutAWorkload_IsRefused()
     {
-        await using var pair = new HbonePair().Start(Echo.HandleAsync);
+        await using var pair = new HbonePair(_client, _server).Start(Echo.HandleAsync);
         using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listening.Listen();

@@ -7,8 +7,13 @@ using Ambient.Identity;
 namespace Ambient.Hbone.Tests.Tls;
 
 /// <summary>Peers whose certificate is on a revocation list, in the handshake and while their tunnels are open.</summary>
-public sealed class RevokedPeerTests
+public abstract class RevokedPeerTests
 {
+    private readonly TlsEngine _client;
+    private readonly TlsEngine _server;
+
+    private protected RevokedPeerTests(TlsEngine client, TlsEngine server) => (_client, _server) = (client, server);
+
     [Theory]
     [Trait("Reference", "outbound_rejects_revoked_server_cert")]
     [Trait("Reference", "outbound_rejects_revoked_intermediate_cert")]
@@ -16,7 +21,7 @@ public sealed class RevokedPeerTests
     [InlineData(true)]
     public async Task RevokedServer_IsRefusedInTheHandshake(bool intermediate)
     {
-        await using var pair = new HbonePair();
+        await using var pair = new HbonePair(_client, _server);
         var middle = pair.Authority.Intermediate();
         var server = middle.Issue(pair.ServerId);
         pair.ServerSvids = new One(server);
@@ -32,7 +37,7 @@ public sealed class RevokedPeerTests
     [Fact]
     public async Task RevokedClient_IsRefusedInTheHandshake()
     {
-        await using var pair = new HbonePair();
+        await using var pair = new HbonePair(_client, _server);
         var client = pair.Authority.Issue(pair.ClientId);
         pair.ClientSvids = new One(client);
         var roles = new List<PeerRole>();
@@ -54,7 +59,7 @@ public sealed class RevokedPeerTests
     [InlineData(true, false)]
     public async Task OpenTunnel_OfAPeerThatIsRevoked_IsCutOff(bool atClient, bool intermediate)
     {
-        await using var pair = new HbonePair();
+        await using var pair = new HbonePair(_client, _server);
         var middle = pair.Authority.Intermediate();
         var (client, server) = (middle.Issue(pair.ClientId), pair.Authority.Intermediate().Issue(pair.ServerId));
         (pair.ClientSvids, pair.ServerSvids) = (new One(client), new One(server));
@@ -93,7 +98,7 @@ public sealed class RevokedPeerTests
     [Fact]
     public async Task PeerThatIsItsOwnRoot_GetsThrough_AndIsCountedAsNotTracked()
     {
-        await using var pair = new HbonePair();
+        await using var pair = new HbonePair(_client, _server);
         var alone = pair.Authority.IssueSelfSigned(pair.ClientId);
         var server = pair.Authority.Issue(pair.ServerId);
         pair.ClientSvids = new One(alone);

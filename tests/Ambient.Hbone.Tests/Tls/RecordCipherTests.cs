@@ -1,0 +1,141 @@
+using System.Security.Cryptography;
+using System.Text;
+using Ambient.Hbone.Tls.Native;
+
+namespace Ambient.Hbone.Tests.Tls;
+
+/// <summary>Records as RFC 8446 wants them: the published trace, and .NET's own AES-GCM as a second opinion.</summary>
+public sealed class RecordCipherTests
+{
+    // RFC 8448, 3: "Simple 1-RTT Handshake", application traffic secrets and the records under them.
+    private const string ClientSecret = "9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5";
+    private const string ServerSecret = "a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643";
+
+    private const string ClientData =
+        "1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292a2977014bd1e3deae63aeebb21694915e4";
+
+    private const string ServerData =
+        "17030300432e937e11ef4ac740e538ad36005fc4a46932fc3225d05f82aa1b36e30efaf97d90e6dffc602dcb501a59a8fcc49c4bf2e5f0a21c0047c2abf332540dd032e167c2955d";
+
+    private const string ClientAlert = "1703030013c9872760655666b74d7ff1153efd6db6d0b0e3";
+    private const string ServerAlert = "1703030013b58fd67166ebf599d24720cfbe7efa7a8864a9";
+
+    [Fact]
+    public void Rfc8448_ClientsRecords_AreMadeAndOpened()
+    {
+        using var seal = new RecordCipher(CipherSuite.Aes128, Convert.FromHexString(ClientSecret), encrypts: true);
+        using var open = new RecordCipher(CipherSuite.Aes128, Convert.FromHexString(ClientSecret), encrypts: false);
+
+        Assert.Equal(ClientData, Seal(seal, 23, Payload), ignoreCase: true);
+        Assert.Equal(ClientAlert, Seal(seal, 21, [1, 0]), ignoreCase: true);
+        Assert.Equal([.. Payload, 23], Open(open, ClientData));
+        Assert.Equal([1, 0, 21], Open(open, ClientAlert));
+    }
+
+    [Fact]
+    public void Rfc8448_ServersRecords_BehindASessionTicket_AreMadeAndOpened()
+    {
+        using var seal = new RecordCipher(CipherSuite.Aes128, Convert.FromHexString(ServerSecret), encrypts: true);
+        using var open = new RecordCipher(CipherSuite.Aes128, Convert.FromHexString(ServerSecret), encrypts: false);
+
+        // Sequence number 0 was the ticket.
+        var ticket = Seal(seal, 22, [4, 0, 0, 1, 0]);
+        Open(open, ticket);
+
+        Assert.Equal(ServerData, Seal(seal, 23, Payload), ignoreCase: true);
+        Assert.Equal(ServerAlert, Seal(seal, 21, [1, 0]), ignoreCase: true);
+        Assert.Equal([.. Payload, 23], Open(open, ServerData));
+        Assert.Equal([1, 0, 21], Open(open, ServerAlert));
+    }
+
+    [Theory]
+    [InlineData(0x1301)]
+    [InlineData(0x1302)]
+    public void Records_OfEverySize_AreWhatAesGcmOfTheBaseClassLibraryMakes(int id)
+    {
+        var suite = CipherSuite.Of((ushort)id)!;
+        var secret = RandomNumberGenerator.GetBytes(suite.HashSize);
+        using var seal = new RecordCipher(suite, secret, encrypts: true);
+        using var open = new RecordCipher(suite, secret, encrypts: false);
+        for (var (sequence, update) = (0ul, 0); update < 3; sequence++)
+        {
+            var content = RandomNumberGenerator.GetBytes(new[] { 0, 1, 15, 16, 17, 1000, 16383, 16384 }[sequence % 8]);
+            var record = new byte[content.Length + 22];
+            Assert.Equal(record.Length, seal.Seal(23, content, record));
+
+            Assert.Equal(Reference(suite, secret, sequence, record.AsSpan(0, 5), [.. content, 23]), record.AsSpan(5).ToArray());
+            Assert.Equal([.. content, 23], Open(open, Convert.ToHexString(record)));
+            if (sequence == 8)
+            {
+                // RFC 8446, 7.2: the next secret, and the sequence begins anew.
+                seal.Update();
+                open.Update();
+                secret = Expand(suite, secret, "traffic upd", suite.HashSize);
+                sequence = ulong.MaxValue;
+                update++;
+            }
+        }
+    }
+
+    [Fact]
+    public void Open_AnyBitFlipped_IsNotGenuineAndLeavesNothing()
+    {
+        var secret = RandomNumberGenerator.GetBytes(CipherSuite.Aes256.HashSize);
+        var record = new byte[16 + 22];
+        using (var seal = new RecordCipher(CipherSuite.Aes256, secret, encrypts: true))
+        {
+            seal.Seal(23, "sixteen bytes!!!"u8, record);
+        }
+
+        for (var bit = 0; bit < record.Length * 8; bit++)
+        {
+            using var open = new RecordCipher(CipherSuite.Aes256, secret, encrypts: false);
+            var mangled = (byte[])record.Clone();
+            mangled[bit / 8] ^= (byte)(1 << (bit % 8));
+            var inner = new byte[17];
+
+            Assert.False(open.TryOpen(mangled, inner, []));
+            Assert.Equal(new byte[17], inner);
+        }
+    }
+
+    private static byte[] Payload => [.. Enumerable.Range(0, 50).Select(i => (byte)i)];
+
+    private static string Seal(RecordCipher cipher, byte type, ReadOnlySpan<byte> content)
+    {
+        var record = new byte[content.Length + 22];
+        cipher.Seal(type, content, record);
+        return Convert.ToHexString(record);
+    }
+
+    private static byte[] Open(RecordCipher cipher, string hex)
+    {
+        var record = Convert.FromHexString(hex);
+
+        // In two parts, as when the last byte does not fit.
+        var inner = new byte[record.Length - 5 - 16 - 1];
+        var rest = new byte[1];
+        Assert.True(cipher.TryOpen(record, inner, rest));
+        return [.. inner, .. rest];
+    }
+
+    private static byte[] Reference(CipherSuite suite, byte[] secret, ulong sequence, ReadOnlySpan<byte> header, byte[] inner)
+    {
+        using var gcm = new AesGcm(Expand(suite, secret, "key", suite.KeySize), 16);
+        var nonce = Expand(suite, secret, "iv", 12);
+        for (var i = 0; i < 8; i++)
+        {
+            nonce[11 - i] ^= (byte)(sequence >> (8 * i));
+        }
+
+        var result = new byte[inner.Length + 16];
+        gcm.Encrypt(nonce, inner, result.AsSpan(0, inner.Length), result.AsSpan(inner.Length), header);
+        return result;
+    }
+
+    private static byte[] Expand(CipherSuite suite, byte[] secret, string label, int length)
+    {
+        byte[] full = [.. Encoding.ASCII.GetBytes("tls13 " + label)];
+        return HKDF.Expand(suite.Hash, secret, length, [0, (byte)length, (byte)full.Length, .. full, 0]);
+    }
+}
