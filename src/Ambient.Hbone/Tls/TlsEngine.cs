@@ -31,7 +31,7 @@ internal abstract class TlsEngine
     {
         "openssl" => Native ?? new SslStreamEngine($"{Variable}=openssl is not possible: {OpenSsl.Missing}"),
         "managed" => new SslStreamEngine($"{Variable}=managed"),
-        _ => Managed,
+        _ => Native ?? new SslStreamEngine(OpenSsl.Missing),
     };
 
     /// <summary>One side of a handshake.</summary>

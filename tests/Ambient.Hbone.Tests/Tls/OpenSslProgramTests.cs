@@ -108,7 +108,7 @@ public sealed class OpenSslProgramTests : IDisposable
         var svid = _authority.Issue("default", "ours");
         var limits = new HandshakeLimits(s_patience, 16 * 1024, 8);
         var check = new PeerCheck(svid.Roots, isServer ? PeerRole.Client : PeerRole.Server, SpiffeIdMatcher.Any, null, limits, TimeProvider.System);
-        var transport = await Engines.Native.AuthenticateAsync(new(new SocketChannel(socket), svid, isServer, check, Turns: null, limits)).WaitAsync(s_patience);
+        var transport = await Engines.Native.AuthenticateAsync(new(new SocketChannel(socket, HboneIo.Default.NextLoop()), svid, isServer, check, Turns: null, limits)).WaitAsync(s_patience);
         Assert.Equal("spiffe://cluster.local/ns/default/sa/program", check.Peer!.ToString());
         return Assert.IsType<RecordTransport>(transport);
     }

@@ -43,8 +43,8 @@ public sealed class StrangerCostTests
         var near = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await near.ConnectAsync(listener.LocalEndPoint!);
         var far = await listener.AcceptAsync();
-        var client = Side(new SocketChannel(near), stranger, isServer: false);
-        var server = Side(new SocketChannel(far), authority.Issue("default", "server"), isServer: true);
+        var client = Side(new SocketChannel(near, HboneIo.Default.NextLoop()), stranger, isServer: false);
+        var server = Side(new SocketChannel(far, HboneIo.Default.NextLoop()), authority.Issue("default", "server"), isServer: true);
         var begun = Stopwatch.GetTimestamp();
         var asking = Engines.Native.AuthenticateAsync(client);
         await Assert.ThrowsAnyAsync<Exception>(() => engine.AuthenticateAsync(server).WaitAsync(HbonePair.Patience));

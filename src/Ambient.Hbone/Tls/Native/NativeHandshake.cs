@@ -14,6 +14,9 @@ internal sealed unsafe class NativeHandshake : SafeHandle
 {
     private const int WantRead = 2;
     private const int SetMemoryEof = 130;
+
+    // SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE.
+    private const int NoPeerCertificate = 199;
     private const int RandomHex = 64;
 
     // Both labels and the blank behind.
@@ -106,7 +109,19 @@ internal sealed unsafe class NativeHandshake : SafeHandle
                 return true;
             }
 
-            return OpenSsl.SSL_get_error(handle, result) == WantRead ? false : throw new AuthenticationException(OpenSsl.TakeError());
+            if (OpenSsl.SSL_get_error(handle, result) == WantRead)
+            {
+                return false;
+            }
+
+            var words = OpenSsl.TakeError(out var reason);
+            if (reason == NoPeerCertificate)
+            {
+                // OpenSSL refuses this by itself; the words are ours.
+                _check.Verify(null, []);
+            }
+
+            throw new AuthenticationException(words);
         }
         finally
         {

@@ -12,6 +12,9 @@ internal static unsafe class OpenSsl
     private const string SslName = "libssl.so.3";
     private const string CryptoName = "libcrypto.so.3";
 
+    // ERR_GET_REASON.
+    private const ulong ReasonMask = 0x7fffff;
+
 #pragma warning disable IDE1006 // Names as OpenSSL's manual has them: whoever reads this has it open.
     public static readonly delegate* unmanaged<void> ERR_clear_error;
     public static readonly delegate* unmanaged<CULong> ERR_get_error;
@@ -164,9 +167,13 @@ internal static unsafe class OpenSsl
     public static string Version { get; }
 
     /// <summary>The oldest error of this thread in OpenSSL's words. The rest is forgotten.</summary>
-    public static string TakeError()
+    public static string TakeError() => TakeError(out _);
+
+    /// <summary>The same with its number, one of <c>SSL_R_*</c> where it is libssl's.</summary>
+    public static string TakeError(out int reason)
     {
         var error = ERR_get_error();
+        reason = (int)((ulong)error.Value & ReasonMask);
         ERR_clear_error();
         var text = error.Value == 0 ? null : Marshal.PtrToStringUTF8((nint)ERR_reason_error_string(error));
         return text ?? "OpenSSL gave no reason";
