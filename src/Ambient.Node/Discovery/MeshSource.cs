@@ -20,7 +20,7 @@ public static class MeshSource
     public static IMeshSource Create(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider? timeProvider = null) =>
         Create(options, store, logger, timeProvider ?? TimeProvider.System, metrics: null);
 
-    /// <summary>As the public one, for hosts that count what a control plane sends, and ask it for addresses on demand.</summary>
+    /// <summary>For hosts that count what a control plane sends and ask it for addresses on demand.</summary>
     internal static IMeshSource Create(
         DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, MetricRegistry? metrics, AddressDemand? demand = null)
     {

@@ -27,7 +27,7 @@ internal sealed partial class GatewayLog(ILogger logger)
     [LoggerMessage(5601, LogLevel.Information, "listener port {Port} is closed: the Gateway no longer has it")]
     private static partial void LogClosed(ILogger logger, int port);
 
-    [LoggerMessage(5602, LogLevel.Error, "listener port {Port} cannot be opened on {Bound}: {Reason}; a port below 1024 needs a privilege, or AMBIENT_LISTENER_PORT_OFFSET")]
+    [LoggerMessage(5602, LogLevel.Error, "listener port {Port} cannot be opened on {Bound}: {Reason}; ports below 1024 need CAP_NET_BIND_SERVICE, or set AMBIENT_LISTENER_PORT_OFFSET")]
     private static partial void LogNotOpened(ILogger logger, int port, IPEndPoint bound, string reason);
 
     [LoggerMessage(5603, LogLevel.Warning, "listener {Listener} of Gateway {Gateway} is not served: {Problem}")]

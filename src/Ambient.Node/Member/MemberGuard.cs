@@ -133,6 +133,6 @@ internal sealed partial class MemberGuard(
     [LoggerMessage(5703, LogLevel.Debug, "{Note} policy={Policy} src={Source} identity={Identity} dst={Destination}")]
     private static partial void LogNoted(ILogger logger, string note, string policy, IPEndPoint source, string identity, IPEndPoint destination);
 
-    [LoggerMessage(5702, LogLevel.Warning, "request by {Peer} ({Identity}) ended: policies changed: {Reason}")]
+    [LoggerMessage(5702, LogLevel.Warning, "request by {Peer} ({Identity}) ended because policies changed: {Reason}")]
     private static partial void LogEnded(ILogger logger, IPEndPoint peer, string identity, string reason);
 }

@@ -247,13 +247,13 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         return part;
     }
 
-    [LoggerMessage(5720, LogLevel.Information, "member {Pod} of the mesh, HBONE on {Address} as {Identity}")]
+    [LoggerMessage(5720, LogLevel.Information, "joined the mesh as pod {Pod}, serving HBONE on {Address} as {Identity}")]
     private static partial void LogJoined(ILogger logger, string pod, IPEndPoint address, string identity);
 
     [LoggerMessage(5721, LogLevel.Warning, "waiting for pod {Pod} to appear in the mesh")]
     private static partial void LogWaiting(ILogger logger, string pod);
 
-    [LoggerMessage(5722, LogLevel.Warning, "pod {Pod} is not labelled networking.istio.io/tunnel: http: others will not call it through HBONE, or a ztunnel takes its port")]
+    [LoggerMessage(5722, LogLevel.Warning, "pod {Pod} is not labelled networking.istio.io/tunnel: http: other workloads will not call it over HBONE, or a ztunnel will take its port")]
     private static partial void LogNotNative(ILogger logger, string pod);
 
     [LoggerMessage(5723, LogLevel.Warning, "handshake with {Peer} failed: {Reason}")]

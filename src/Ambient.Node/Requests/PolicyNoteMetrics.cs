@@ -8,10 +8,10 @@ namespace Ambient.Node.Requests;
 internal sealed class PolicyNoteMetrics(MetricRegistry registry)
 {
     private readonly CounterFamily _audits = Add(registry, "istio_audit_matched", "Requests and connections that an AUDIT policy matched.");
-    private readonly CounterFamily _denyDenied = Add(registry, "istio_dry_run_deny_shadow_denied", "Requests and connections that a DENY policy on trial would have kept out.");
-    private readonly CounterFamily _denyAllowed = Add(registry, "istio_dry_run_deny_shadow_allowed", "Requests and connections that no DENY policy on trial would have kept out.");
-    private readonly CounterFamily _allowAllowed = Add(registry, "istio_dry_run_allow_shadow_allowed", "Requests and connections that an ALLOW policy on trial would have let in.");
-    private readonly CounterFamily _allowDenied = Add(registry, "istio_dry_run_allow_shadow_denied", "Requests and connections that no ALLOW policy on trial would have let in.");
+    private readonly CounterFamily _denyDenied = Add(registry, "istio_dry_run_deny_shadow_denied", "Requests and connections that a dry-run DENY policy would have denied.");
+    private readonly CounterFamily _denyAllowed = Add(registry, "istio_dry_run_deny_shadow_allowed", "Requests and connections that no dry-run DENY policy would have denied.");
+    private readonly CounterFamily _allowAllowed = Add(registry, "istio_dry_run_allow_shadow_allowed", "Requests and connections that a dry-run ALLOW policy would have allowed.");
+    private readonly CounterFamily _allowDenied = Add(registry, "istio_dry_run_allow_shadow_denied", "Requests and connections that no dry-run ALLOW policy would have allowed.");
 
     /// <summary>Counts what was said of one request or connection.</summary>
     public void Count(ImmutableArray<PolicyNote> notes)

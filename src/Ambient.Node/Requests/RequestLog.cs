@@ -198,6 +198,6 @@ internal sealed partial class RequestLog
         return null;
     }
 
-    [LoggerMessage(4200, LogLevel.Warning, "{Service} not reached, try {Attempt}: {Reason}")]
+    [LoggerMessage(4200, LogLevel.Warning, "{Service} was not reached (attempt {Attempt}): {Reason}")]
     private static partial void LogTryFailed(ILogger logger, string service, int attempt, string reason);
 }

@@ -145,7 +145,7 @@ internal sealed class ConnectionPolicySet
             return null;
         }
 
-        /// <summary>The values of which a connection must have one for the clause to match; null when it may have others.</summary>
+        /// <summary>The values, one of which a connection must have for the clause to match; null when other values match too.</summary>
         private static HashSet<T>? Needed<T>(PolicyClause clause, Func<PolicyMatch, ImmutableArray<T>> values)
         {
             var needed = new HashSet<T>();

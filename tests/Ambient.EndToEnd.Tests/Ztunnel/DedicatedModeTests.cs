@@ -154,7 +154,7 @@ public sealed class DedicatedModeTests
         await ztunnel.WaitForLineAsync("not started");
 
         Assert.Equal(1, await ztunnel.ExitAsync());
-        Assert.Contains(ztunnel.Lines, line => line.StartsWith("ztunnel: PROXY_MODE: \"sideways\" is none of loopback, dedicated, shared", StringComparison.Ordinal));
+        Assert.Contains(ztunnel.Lines, line => line.StartsWith("ztunnel: PROXY_MODE: \"sideways\" is not one of loopback, dedicated, shared", StringComparison.Ordinal));
         Assert.Contains(ztunnel.Lines, line => line.StartsWith("ztunnel: IPV6_ENABLED: \"si\"", StringComparison.Ordinal));
     }
 }

@@ -160,7 +160,7 @@ public sealed class ManifestFolderSourceTests : IAsyncLifetime
         Assert.Contains(_logger.Lines, line => line.Contains("a.yaml:8:", StringComparison.Ordinal) && line.Contains("spec.type", StringComparison.Ordinal));
         Assert.Same(before, _store.Current);
         Write("a.yaml", Pod("a"));
-        await _logger.WaitForAsync("has no errors any more");
+        await _logger.WaitForAsync("have been fixed");
         Write("a.yaml", Pod("c"));
         await UntilAsync("c");
     }
@@ -252,8 +252,8 @@ public sealed class ManifestFolderSourceTests : IAsyncLifetime
         Write(".hidden.json", "{}");
         await StartAsync();
         Assert.Equal(["shop"], Names());
-        Assert.Contains(_logger.Lines, line => line.Contains("kustomization.yaml holds no Kubernetes object", StringComparison.Ordinal));
-        Assert.Contains(_logger.Lines, line => line.Contains("values.yaml holds no Kubernetes object", StringComparison.Ordinal));
+        Assert.Contains(_logger.Lines, line => line.Contains("kustomization.yaml contains no Kubernetes object", StringComparison.Ordinal));
+        Assert.Contains(_logger.Lines, line => line.Contains("values.yaml contains no Kubernetes object", StringComparison.Ordinal));
         Assert.Contains(_logger.Lines, line => line.Contains("OTHER.YAML is not read", StringComparison.Ordinal));
         Assert.Contains(_logger.Lines, line => line.Contains(".hidden.json is not read", StringComparison.Ordinal));
     }

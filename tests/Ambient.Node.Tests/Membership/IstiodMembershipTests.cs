@@ -122,7 +122,7 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
         using var ready = await client.GetAsync(new Uri($"http://127.0.0.1:{waypoint.ReadinessEndPoint!.Port}/healthz/ready"));
         Assert.False(ready.IsSuccessStatusCode);
         Assert.Contains("http configuration", await ready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        Assert.Contains("nothing brings its HTTP configuration", Log(), StringComparison.Ordinal);
+        Assert.Contains("no source provides its HTTP configuration", Log(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -314,7 +314,7 @@ public sealed class WaypointServerTests : IAsyncLifetime
         using var response = await client.PostAsync(new Uri("/", UriKind.Relative), new StringContent("body"));
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
-        await _mesh.LoggedAsync("try 3: app/down-0 at");
+        await _mesh.LoggedAsync("(attempt 3): app/down-0 at");
         await _mesh.LoggedAsync("flags=\"UF\"");
     }
 

@@ -260,13 +260,13 @@ internal sealed class FieldReader
         return List(field) is { } list ? Items<YamlMapping>(list, field, "an object") : [];
     }
 
-    /// <summary>The objects of which this list consists.</summary>
+    /// <summary>The objects in this list.</summary>
     public IEnumerable<FieldReader> Objects() => Node is YamlSequence list ? Items<YamlMapping>(list, "", "an object") : [];
 
     /// <summary>A list of lists; empty when absent.</summary>
     public IEnumerable<FieldReader> Lists(string field) => List(field) is { } list ? Items<YamlSequence>(list, field, "a list") : [];
 
-    /// <summary>The lists of which this list consists.</summary>
+    /// <summary>The lists in this list.</summary>
     public IEnumerable<FieldReader> Lists() => Node is YamlSequence list ? Items<YamlSequence>(list, "", "a list") : [];
 
     private IEnumerable<FieldReader> Items<T>(YamlSequence list, string field, string expected)

@@ -80,7 +80,7 @@ internal static class AuthorizationPolicyReader
         var items = rule.Objects(field).ToList();
         if (items.Count == 0 && rule.List(field) is { Items.Count: 0 })
         {
-            rule.Error(field, "empty; expected at least one entry, or none of it at all");
+            rule.Error(field, "empty; expected at least one entry, or leave it out");
         }
 
         return items;

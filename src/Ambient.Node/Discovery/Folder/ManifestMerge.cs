@@ -91,7 +91,7 @@ internal sealed class ManifestMerge
         if (pod is { HasStatus: false } && pod.Meta.Annotation(WellKnown.Address) is { } address
             && !_addresses.TryAdd(address, read) && _addresses[address] is var other)
         {
-            _errors.Add(read.Metadata with { Message = $"{WellKnown.Address} {address} is that of {other.Object.Meta} too, at {other.Place}" });
+            _errors.Add(read.Metadata with { Message = $"{WellKnown.Address} {address} is also the address of {other.Object.Meta}, at {other.Place}" });
         }
     }
 }

@@ -34,8 +34,8 @@ internal sealed class ManifestReader
     public ManifestFile File => new(_errors.File, _objects, _errors, _skipped, _unsupported.All, _holdsNoManifest, _documents);
 
     /// <summary>
-    /// Ends a file that was read to its end. Documents that are no Kubernetes objects make it a file of another tool when it
-    /// holds nothing else; beside objects they are mistakes, for example a separator in the middle of an object.
+    /// Ends a file that was read to its end. Documents that are not Kubernetes objects make it a file of another tool when it
+    /// holds nothing else; next to objects they are mistakes, for example a separator in the middle of an object.
     /// </summary>
     public void EndFile()
     {
@@ -80,7 +80,7 @@ internal sealed class ManifestReader
         ReadObject(new FieldReader(mapping, _errors), listVersion: null, listKind: null);
     }
 
-    /// <summary>Whether a document is no Kubernetes object. Helm's Chart.yaml has an apiVersion of its own.</summary>
+    /// <summary>Whether a document is not a Kubernetes object. Helm's Chart.yaml has an apiVersion of its own.</summary>
     private bool IsStray(YamlMapping document)
     {
         var (hasVersion, hasKind) = (document.Find("apiVersion") is not null, document.Find("kind") is not null);
@@ -111,7 +111,7 @@ internal sealed class ManifestReader
 
         if (apiVersion.StartsWith(MeshConfigReader.Group, StringComparison.Ordinal))
         {
-            fields.Error("kind", "is no object of its own; a MeshConfig stands under the key \"mesh\" of the ConfigMap \"istio\" in the root namespace");
+            fields.Error("kind", "is not an object of its own; a MeshConfig stands under the key \"mesh\" of the ConfigMap \"istio\" in the root namespace");
             return;
         }
 

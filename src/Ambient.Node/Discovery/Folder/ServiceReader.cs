@@ -195,7 +195,7 @@ internal static class ServiceReader
         }
         else if (!names.Add(name))
         {
-            port.Error("name", $"\"{name}\" names another port of the service already");
+            port.Error("name", $"\"{name}\" is already the name of another port of the service");
         }
     }
 

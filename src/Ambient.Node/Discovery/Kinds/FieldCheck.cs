@@ -100,7 +100,7 @@ internal sealed class FieldCheck(ConfigurationErrors errors, UnsupportedUses uns
     {
         if (_strict)
         {
-            // A field of which nothing is known but that it has no effect is not one to hint at.
+            // A field that is only known to have no effect is not worth hinting at.
             var known = fields.Values.Where(field => field is not { Use: FieldUse.NotSupported, Type: FieldType.Any })
                 .Select(field => field.Name).Order(StringComparer.Ordinal).ToList();
             errors.Add(key, path, known.Count == 0

@@ -55,7 +55,7 @@ internal sealed class FieldSchema
     /// <summary>Lists (<c>[]</c>) and maps (<c>{}</c>) around the values, the outermost first: <c>[]</c> is a list of them.</summary>
     public string Containers { get; init; } = "";
 
-    /// <summary>Values it may have; null when there is no list of them.</summary>
+    /// <summary>Values that it may have; null when any value will do.</summary>
     public FieldValues? Values { get; init; }
 
     /// <summary>Fields of an object, by name.</summary>

@@ -8,7 +8,7 @@ internal static class KindCheck
 {
     /// <summary>
     /// Splits <paramref name="apiVersion"/> and finds the kind. False after an error: no such kind in a group that is known, a version
-    /// that the kind does not have, or a group that is misspelt. A kind of a group that is none of ours passes, without a schema.
+    /// that the kind does not have, or a group that is misspelt. A kind of a group that we do not read passes, without a schema.
     /// </summary>
     public static bool TryResolve(FieldReader fields, string apiVersion, string kind, out string group, out KindSchema? schema)
     {

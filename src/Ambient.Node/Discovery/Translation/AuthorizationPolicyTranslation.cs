@@ -12,7 +12,7 @@ namespace Ambient.Node.Discovery.Translation;
 /// </summary>
 internal static class AuthorizationPolicyTranslation
 {
-    /// <summary>The L4 policy, or null when the policy is none of an L4 proxy's business.</summary>
+    /// <summary>The L4 policy, or null when the policy does not concern L4 proxies.</summary>
     public static AuthorizationPolicy? Translate(RequestAuthorizationPolicy policy, string rootNamespace)
     {
         // Attached policies are enforced by what they are attached to. A dry run is only evaluated where requests are.

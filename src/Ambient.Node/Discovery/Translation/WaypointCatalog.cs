@@ -103,7 +103,7 @@ internal sealed class WaypointCatalog
 
     private (string Key, uint Weight)? CanaryOf(ObjectMeta meta)
     {
-        // The canary is inherited from the namespace only where the primary is, and "none" is no primary of one's own.
+        // The canary is inherited from the namespace only where the primary is, and "none" does not count as a primary of one's own.
         var own = meta.Label(WellKnown.UseWaypoint) is not (null or "none");
         var ns = own ? null : _objects.Namespaces.GetValueOrDefault(meta.Namespace)?.Meta;
         var labels = meta.Labels.ContainsKey(WellKnown.UseWaypointCanary) || ns is null ? meta.Labels : ns.Labels;

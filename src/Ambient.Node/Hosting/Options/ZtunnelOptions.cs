@@ -78,7 +78,7 @@ public sealed class ZtunnelOptions
     /// <summary>Unanswered probes after which a connection is dead (<c>KEEPALIVE_RETRIES</c>). Default 9.</summary>
     public int KeepAliveRetries { get; set; } = 9;
 
-    /// <summary>TCP_USER_TIMEOUT of as long as keepalive takes (<c>USER_TIMEOUT_ENABLED</c>). Default false.</summary>
+    /// <summary>set TCP_USER_TIMEOUT to as long as keepalive takes (<c>USER_TIMEOUT_ENABLED</c>). Default false.</summary>
     public bool UserTimeout { get; set; }
 
     /// <summary>

@@ -44,7 +44,7 @@ internal static class ControlPlaneVariables
 
     private static XdsOptions? ReadXds(VariableReader variables, NodeOptions host, string? token, XdsNodeKind kind)
     {
-        var address = Address(variables, "XDS_ADDRESS", "control plane that tells the mesh (istiod); empty: none");
+        var address = Address(variables, "XDS_ADDRESS", "control plane that provides the mesh (istiod); empty: none");
         var server = Read(variables, host, "xDS", "XDS", address ?? new Uri(InCluster), token);
         var onDemand = variables.Boolean("XDS_ON_DEMAND", false, "ask for addresses one by one, as connections need them, instead of the whole mesh; for a ztunnel");
         var options = new XdsOptions
@@ -144,7 +144,7 @@ internal static class ControlPlaneVariables
             return uri;
         }
 
-        variables.Fail($"{name}: \"{text}\" is no address such as istiod.istio-system.svc:15012 (TLS is always used)");
+        variables.Fail($"{name}: \"{text}\" is not an address such as istiod.istio-system.svc:15012 (TLS is always used)");
         return null;
     }
 
@@ -156,7 +156,7 @@ internal static class ControlPlaneVariables
             var name = key.ToLowerInvariant();
             if (name.AsSpan().ContainsAnyExcept(s_headerCharacters) || name.StartsWith("grpc-", StringComparison.Ordinal) || name.EndsWith("-bin", StringComparison.Ordinal))
             {
-                variables.Fail($"{prefix}{key}: {key} is no name of a header of text");
+                variables.Fail($"{prefix}{key}: {key} is not the name of a text header");
             }
             else if (value.AsSpan().ContainsAnyExceptInRange(' ', '~'))
             {

@@ -11,7 +11,7 @@ internal static class DurationSyntax
 
     /// <summary>Reads a duration.</summary>
     public static TimeSpan Parse(string text) =>
-        TryParse(text, out var value) ? value : throw new FormatException($"\"{text}\" is no duration");
+        TryParse(text, out var value) ? value : throw new FormatException($"\"{text}\" is not a duration");
 
     /// <summary>Reads a duration that is not negative, up to 1000 days.</summary>
     public static bool TryParse(ReadOnlySpan<char> text, out TimeSpan value)

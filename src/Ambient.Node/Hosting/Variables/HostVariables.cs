@@ -20,7 +20,7 @@ internal static class HostVariables
         var filter = variables.Text("RUST_LOG", "info", "what is logged: error, warn, info, debug, trace, off; per target: info,access=debug")!;
         if (!LogFilter.TryParse(filter, out _, out var wrong))
         {
-            variables.Fail($"RUST_LOG: \"{wrong}\" is no level and no target=level");
+            variables.Fail($"RUST_LOG: \"{wrong}\" is neither a level nor target=level");
         }
 
         var manifests = variables.OptionalText("AMBIENT_MANIFESTS", "folder of Kubernetes YAML, watched: the mesh");
@@ -44,7 +44,7 @@ internal static class HostVariables
         var trustDomain = variables.Text("TRUST_DOMAIN", "cluster.local", "trust domain of this machine's identities")!;
         if (!Ambient.Identity.TrustDomain.TryParse(trustDomain, out _))
         {
-            variables.Fail($"TRUST_DOMAIN: \"{trustDomain}\" is no trust domain (a-z, 0-9, '.', '-', '_')");
+            variables.Fail($"TRUST_DOMAIN: \"{trustDomain}\" is not a trust domain (a-z, 0-9, '.', '-', '_')");
         }
 
         // Read again, by itself, where TLS is done (HboneTls.Description): here it is checked and told.
@@ -91,7 +91,7 @@ internal static class HostVariables
             return range;
         }
 
-        variables.Fail($"{name}: \"{text}\" is no IPv4 range of /8 to /24");
+        variables.Fail($"{name}: \"{text}\" is not an IPv4 range of /8 to /24");
         return byDefault;
     }
 
@@ -104,7 +104,7 @@ internal static class HostVariables
             return value;
         }
 
-        variables.Fail("SECRET_TTL: must be a second at least");
+        variables.Fail("SECRET_TTL: must be at least one second");
         return shortest;
     }
 

@@ -9,7 +9,7 @@ internal static class PodLabels
 {
     private const int MostBytes = 1 << 20;
 
-    /// <summary>Reads the file. Empty where there is none, or it cannot be read: whoever needs a label says that it is missing.</summary>
+    /// <summary>Reads the file. Empty when it does not exist or cannot be read; whoever needs a label says that it is missing.</summary>
     public static ImmutableSortedDictionary<string, string> Read(string path)
     {
         var labels = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);

@@ -48,7 +48,7 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
     /// <summary>The value of a variable that is declared elsewhere; null when it is not set.</summary>
     public string? Value(string name) => Raw(name);
 
-    /// <summary>A number that is no variable, but may have been given a value by <see cref="Default"/>.</summary>
+    /// <summary>A number that has no variable of its own, but may have been given a value by <see cref="Default"/>.</summary>
     public int Number(string name, int byDefault) => _defaults.TryGetValue(name, out var value) ? int.Parse(value, CultureInfo.InvariantCulture) : byDefault;
 
     /// <summary>Whether a variable is set to something.</summary>
@@ -121,7 +121,7 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
             return value;
         }
 
-        _errors.Add($"{name}: {Show(text)} is no duration up to 1000 days (for example 30s, 100ms, 5m, 24h)");
+        _errors.Add($"{name}: {Show(text)} is not a duration of at most 1000 days (for example 30s, 100ms, 5m, 24h)");
         return null;
     }
 
@@ -144,7 +144,7 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
             words.Add(word);
         }
 
-        _errors.Add($"{name}: {Show(text)} is none of {string.Join(", ", words)}");
+        _errors.Add($"{name}: {Show(text)} is not one of {string.Join(", ", words)}");
         return choices[0].Value;
     }
 
@@ -157,7 +157,7 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
             return address;
         }
 
-        _errors.Add($"{name}: {Show(text)} is no IP address");
+        _errors.Add($"{name}: {Show(text)} is not an IP address");
         return IPAddress.Parse(byDefault);
     }
 
@@ -193,7 +193,7 @@ internal sealed class VariableReader(IReadOnlyDictionary<string, string> environ
             return value;
         }
 
-        _errors.Add($"{name}: {Show(text)} is no whole number from {min} to {max}");
+        _errors.Add($"{name}: {Show(text)} is not a whole number from {min} to {max}");
         return null;
     }
 

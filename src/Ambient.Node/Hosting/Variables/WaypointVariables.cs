@@ -17,7 +17,7 @@ internal static class WaypointVariables
     /// <summary>Reads all; what is wrong is left in <paramref name="variables"/>.</summary>
     public static WaypointOptions Read(VariableReader variables) => Read(variables, ProxyConfig.MeshConfiguration, PodLabelsFile);
 
-    /// <summary>As the other, with the files of a pod at other places.</summary>
+    /// <summary>Reads all, with the pod's files at other places.</summary>
     public static WaypointOptions Read(VariableReader variables, string meshConfiguration, string podLabels)
     {
         ArgumentNullException.ThrowIfNull(variables);

@@ -9,9 +9,9 @@ internal static class WorkerThreadsVariable
     public static int Read(VariableReader variables, int cores)
     {
         var asked = variables.OptionalText("ZTUNNEL_WORKER_THREADS", "threads that move bytes: a number, a share of the processors (50%), or 0 for one each; not set: by the variables below");
-        var whole = variables.OptionalInteger("ZTUNNEL_CPU_LIMIT", 1, WorkerThreads.Most, "", "processors that shares are of; not set: all that there are");
-        var limit = variables.OptionalInteger("ZTUNNEL_RESOURCE_CPU_LIMIT", 0, WorkerThreads.Most, "", "the pod's limit of processors");
-        var request = variables.OptionalInteger("ZTUNNEL_RESOURCE_CPU_REQUEST", 0, WorkerThreads.Most, "", "the pod's request of processors");
+        var whole = variables.OptionalInteger("ZTUNNEL_CPU_LIMIT", 1, WorkerThreads.Most, "", "processors that a share refers to; not set: all of them");
+        var limit = variables.OptionalInteger("ZTUNNEL_RESOURCE_CPU_LIMIT", 0, WorkerThreads.Most, "", "the pod's CPU limit");
+        var request = variables.OptionalInteger("ZTUNNEL_RESOURCE_CPU_REQUEST", 0, WorkerThreads.Most, "", "the pod's CPU request");
         if (asked is not null && !WorkerThreads.TryParse(asked, whole ?? cores, out _))
         {
             variables.Fail($"ZTUNNEL_WORKER_THREADS: \"{asked}\" is neither a number from 0 to {WorkerThreads.Most} nor a share such as 50%");

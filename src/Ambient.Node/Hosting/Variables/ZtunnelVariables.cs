@@ -12,7 +12,7 @@ internal static class ZtunnelVariables
     /// <summary>Reads all variables; what is wrong is left in <paramref name="variables"/>.</summary>
     public static ZtunnelOptions Read(VariableReader variables) => Read(variables, ProxyConfig.MeshConfiguration);
 
-    /// <summary>As the other, with the mesh configuration at another place.</summary>
+    /// <summary>Reads all, with the mesh configuration in another file.</summary>
     public static ZtunnelOptions Read(VariableReader variables, string meshConfiguration)
     {
         ArgumentNullException.ThrowIfNull(variables);
@@ -51,7 +51,7 @@ internal static class ZtunnelVariables
             KeepAliveTime = Seconds(variables, "KEEPALIVE_TIME", "180s", "idle time before the first probe"),
             KeepAliveInterval = Seconds(variables, "KEEPALIVE_INTERVAL", "180s", "time between probes"),
             KeepAliveRetries = variables.Integer("KEEPALIVE_RETRIES", 9, 1, 127, "unanswered probes after which a connection is dead"),
-            UserTimeout = variables.Boolean("USER_TIMEOUT_ENABLED", false, "TCP_USER_TIMEOUT of as long as keepalive takes"),
+            UserTimeout = variables.Boolean("USER_TIMEOUT_ENABLED", false, "set TCP_USER_TIMEOUT to as long as keepalive takes"),
             Socks5 = variables.Boolean("UNSTABLE_ENABLE_SOCKS5", false, "SOCKS5 on 127.0.0.1:15080 of each pod; loopback mode always has it"),
             WorkerThreads = WorkerThreadsVariable.Read(variables, Environment.ProcessorCount),
             AdminPort = variables.Number(ZtunnelOptions.AdminPortSetting, ZtunnelOptions.DefaultAdminPort),

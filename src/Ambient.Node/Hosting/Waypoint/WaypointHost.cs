@@ -47,7 +47,7 @@ internal sealed class WaypointHost : IHostedProxy
         WaypointOptions options, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken) =>
         StartAsync(options, options.ToMeshRuntime(), new MeshStore(), loggers, shutdown, time, cancellationToken);
 
-    /// <summary>As the other, with a membership that need not be as the options say, and a store that others see too.</summary>
+    /// <summary>Starts with a mesh and certificates other than those that the options name, and a store that is shared with the application.</summary>
     public static async Task<WaypointHost> StartAsync(
         WaypointOptions options, MeshRuntimeOptions membership, MeshStore store, HostLoggerFactory loggers, Shutdown shutdown, TimeProvider time, CancellationToken cancellationToken)
     {

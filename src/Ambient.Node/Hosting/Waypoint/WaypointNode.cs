@@ -294,10 +294,10 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     [LoggerMessage(7020, LogLevel.Information, "waiting for {What} to appear in the mesh")]
     private static partial void LogWaiting(ILogger logger, string what);
 
-    [LoggerMessage(7021, LogLevel.Error, "{Gateway} is not served: nothing brings its HTTP configuration (Gateway, routes, layer 7 policies), and without it policies would go unenforced. Set AMBIENT_MANIFESTS to a folder that has it; until then a waypoint answers 503, and the host is not ready")]
+    [LoggerMessage(7021, LogLevel.Error, "{Gateway} is not served: no source provides its HTTP configuration (Gateway, routes, layer 7 policies), and without it policies would not be enforced. Set AMBIENT_MANIFESTS to a folder that contains it; until then a waypoint answers 503 and the host is not ready")]
     private static partial void LogUnconfigured(ILogger logger, string gateway);
 
-    [LoggerMessage(7022, LogLevel.Warning, "connection by {Peer} ({Identity}) to {Authority} refused with 503: nothing brings the HTTP configuration of this waypoint (AMBIENT_MANIFESTS)")]
+    [LoggerMessage(7022, LogLevel.Warning, "connection by {Peer} ({Identity}) to {Authority} refused with 503: no source provides the HTTP configuration of this waypoint (AMBIENT_MANIFESTS)")]
     private static partial void LogRefused(ILogger logger, IPEndPoint peer, string identity, string authority);
 
     [LoggerMessage(7023, LogLevel.Information, "serving {Class} {Gateway} on {Address} as {Identity}")]

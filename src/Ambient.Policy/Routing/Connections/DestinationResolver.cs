@@ -210,7 +210,7 @@ public static class DestinationResolver
             mesh, source, source.Network, destination.Address, destination.Port, EndpointBalancer.PortRule.Declared, random, out var upstream);
         if (found != UpstreamLookup.Found.Upstream)
         {
-            // A service that balances must not be reached behind its back; anything else is none of the mesh's business.
+            // A service that balances must not be reached behind its back; anything else does not concern the mesh.
             return service is not null && service.LoadBalancing?.Mode != LoadBalancingMode.Passthrough
                 ? ConnectionRoute.NoHealthyUpstream(destination)
                 : ConnectionRoute.Passthrough(destination) with { Unknown = UpstreamLookup.NameIfUnknown(mesh, source, network, destination.Address) };
@@ -315,7 +315,7 @@ public static class DestinationResolver
         return names.Contains(identity) ? names : names.Add(identity);
     }
 
-    /// <summary>A name that is no SPIFFE ID can be nobody's identity.</summary>
+    /// <summary>A name that is not a SPIFFE ID cannot be anybody's identity.</summary>
     private static ImmutableArray<SpiffeId> AlternativeNames(MeshService service)
     {
         var names = ImmutableArray.CreateBuilder<SpiffeId>();

@@ -118,7 +118,7 @@ internal static class EndpointBalancer
 
         if (target == 0 && MappedPort(endpoint, port) == 0 && workload.ApplicationTunnel is not { Port: > 0 })
         {
-            return "the port is a named one that it does not have";
+            return "the port is named, and it has none of that name";
         }
 
         var reachable = !workload.Addresses.IsDefaultOrEmpty || workload.Hostname.Length > 0

@@ -26,7 +26,7 @@ public static class InboundResolver
         // 1. What is asked for?
         if (!TunnelAuthority.TryParse(authority, out var target))
         {
-            return InboundRoute.Refuse(BadRequest, $"bad authority: {Printable(authority)} is no host with a port");
+            return InboundRoute.Refuse(BadRequest, $"bad authority: {Printable(authority)} is not a host with a port");
         }
 
         // 2. Is it for this workload?

@@ -12,7 +12,7 @@ internal static class UpstreamLookup
     /// <summary>What an address turned out to be.</summary>
     internal enum Found
     {
-        /// <summary>Unknown, or a service of which nothing can serve.</summary>
+        /// <summary>Unknown, or a service without a usable endpoint.</summary>
         Nothing,
 
         /// <summary>A workload that can be dialled.</summary>

@@ -17,7 +17,7 @@ internal sealed class BoundedRegex
 
     private BoundedRegex(Regex regex) => _regex = regex;
 
-    /// <summary>Reads a pattern; false when it is no regular expression, or none that is linear.</summary>
+    /// <summary>Reads a pattern; false when it is not a regular expression, or not one that runs in linear time.</summary>
     internal static bool TryParse(string pattern, [NotNullWhen(true)] out BoundedRegex? regex)
     {
         regex = null;

@@ -32,7 +32,7 @@ internal sealed class CompiledMatch
 
     internal int QueryCount => _query.Length;
 
-    /// <summary>What the request's path has beyond the prefix; null when the match is no prefix.</summary>
+    /// <summary>What the request's path has beyond the prefix; null when the match is not by prefix.</summary>
     internal string? BeyondPrefix(string path) => _pathKind == PathMatchKind.Prefix ? path[Math.Min(_path.Length, path.Length)..] : null;
 
     /// <summary>Whether a request matches. A match with a broken regular expression matches nothing.</summary>

@@ -34,7 +34,7 @@ public sealed record RequestRoute
     /// <summary>The route (<c>namespace/name</c>) and rule that matched, for logs; null when none.</summary>
     public string? Rule { get; init; }
 
-    /// <summary>Why the answer is an error, in words; null when it is none.</summary>
+    /// <summary>Why the answer is an error, in words; null when it is not an error.</summary>
     public string? Error { get; init; }
 
     /// <summary>The <c>location</c> header of a redirect; null otherwise.</summary>

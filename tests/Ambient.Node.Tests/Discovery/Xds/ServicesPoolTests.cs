@@ -33,7 +33,7 @@ public sealed class ServicesPoolTests
 
     [Fact]
     public void PortThatIsNone_IsRefused() =>
-        Assert.Contains("70000 is no port", Assert.Throws<ResourceException>(() => _pool.Get(Map(("ns/a", 70000, 1)))).Message, StringComparison.Ordinal);
+        Assert.Contains("70000 is not a port", Assert.Throws<ResourceException>(() => _pool.Get(Map(("ns/a", 70000, 1)))).Message, StringComparison.Ordinal);
 
     [Fact]
     [Trait("Category", "Fuzz")]

@@ -43,7 +43,7 @@ internal sealed class XdsResponse
     public readonly record struct Accepted(string Name, string Version, object? Model);
 
     /// <summary>Reads a message.</summary>
-    /// <exception cref="InvalidDataException">It is no message, or another one.</exception>
+    /// <exception cref="InvalidDataException">The bytes are not a DeltaDiscoveryResponse.</exception>
     public static XdsResponse Parse(ReadOnlySequence<byte> message, AddressReader addresses)
     {
         var response = new XdsResponse();

@@ -18,7 +18,7 @@ internal sealed class AddressReader(StringPool strings)
 
     /// <summary>A workload or service from an Address message.</summary>
     /// <exception cref="ResourceException">A field has no meaning here.</exception>
-    /// <exception cref="InvalidProtocolBufferException">It is no such message.</exception>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are not such a message.</exception>
     public object Read(ReadOnlySpan<byte> address)
     {
         if (_plain.Read(address) is { } plain)

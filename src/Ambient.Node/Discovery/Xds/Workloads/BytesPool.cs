@@ -1,7 +1,7 @@
 namespace Ambient.Node.Discovery.Xds.Workloads;
 
 /// <summary>
-/// What the recurring parts of messages mean, by the bytes of which they consist: of a hundred thousand workloads, most name the same few
+/// What the recurring parts of messages mean, by their bytes: of a hundred thousand workloads, most name the same few
 /// services, localities and waypoints. Bounded in parts and in bytes of each. Not thread-safe.
 /// </summary>
 internal sealed class BytesPool<T>

@@ -16,7 +16,7 @@ internal sealed class ServicesPool(StringPool strings)
     private readonly Dictionary<int, Map> _maps = [];
 
     /// <summary>The map that the wire describes, the shared one where there is one.</summary>
-    /// <exception cref="ResourceException">A port is none.</exception>
+    /// <exception cref="ResourceException">A number is not a port.</exception>
     public Map Get(MapField<string, Wire.PortList> wire)
     {
         if (wire.Count == 0)

@@ -38,7 +38,7 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
     public readonly string Text => Content.IsEmpty ? "" : Encoding.UTF8.GetString(_content);
 
     /// <summary>Goes to the next field; false at the end.</summary>
-    /// <exception cref="InvalidDataException">What follows is no field.</exception>
+    /// <exception cref="InvalidDataException">What follows is not a field.</exception>
     public bool MoveNext()
     {
         if (_rest.IsEmpty)
@@ -68,7 +68,7 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
                 break;
             default:
                 // Groups are gone from the language; nobody sends them.
-                throw new InvalidDataException($"a tag of {tag} is none");
+                throw new InvalidDataException($"{tag} is not a valid tag");
         }
 
         return true;
