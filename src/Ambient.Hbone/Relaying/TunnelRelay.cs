@@ -64,11 +64,13 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
         try
         {
             relay._onAbort = abort.UnsafeRegister(static r => ((TunnelRelay)r!).Abort(), relay);
+            counters.Attach(relay);
             relay._stream.Attach(relay);
         }
         catch
         {
             relay._onAbort.Unregister();
+            counters.Detach(relay);
             relay._socket.DetachToClose();
             tunnel.Release();
             throw;
@@ -388,7 +390,8 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
         }
     }
 
-    private void Abort()
+    /// <summary>Ends both directions at once. Any thread, any number of times.</summary>
+    internal void Abort()
     {
         lock (this)
         {
@@ -413,6 +416,7 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
         }
 
         _onAbort.Unregister();
+        _counters.Detach(this);
         _socket.DetachToClose();
         _tunnel.Release();
         if (_failure is null)

@@ -15,7 +15,8 @@ internal sealed class OpenConnection : OpenFlow
 #pragma warning restore CA1001
 {
     private readonly ConnectionTable _table;
-    private readonly CancellationTokenSource _ended = new();
+    private CancellationTokenSource? _ended;
+    private volatile bool _isCut;
     private readonly long _begun;
     private bool _announced;
     private IConnectionGround? _ground;
@@ -38,7 +39,26 @@ internal sealed class OpenConnection : OpenFlow
     public RelayCounters Bytes { get; } = new();
 
     /// <summary>Cancelled when the host ends the connection.</summary>
-    public CancellationToken Ended => _ended.Token;
+    public CancellationToken Ended
+    {
+        get
+        {
+            var source = Volatile.Read(ref _ended);
+            if (source is null && !_isCut)
+            {
+                var made = new CancellationTokenSource();
+                source = Interlocked.CompareExchange(ref _ended, made, null) ?? made;
+            }
+
+            if (_isCut)
+            {
+                // In between, perhaps, when there was no source yet.
+                return new CancellationToken(true);
+            }
+
+            return source!.Token;
+        }
+    }
 
     /// <summary>Whether others account for what it carries, request by request: it has no line and no metrics of its own then.</summary>
     public bool CarriesRequests { get; set; }
@@ -64,7 +84,12 @@ internal sealed class OpenConnection : OpenFlow
         Volatile.Read(ref _ground)?.ObjectionIn(mesh) is { } objection && Claim(objection.Cause, objection.Reason);
 
     /// <inheritdoc/>
-    internal override void Cut() => _ended.Cancel();
+    internal override void Cut()
+    {
+        _isCut = true;
+        Bytes.Abort();
+        Volatile.Read(ref _ended)?.Cancel();
+    }
 
     /// <summary>
     /// Waits until a captured connection has been carried, and closes it on every side: a client whose connection was cut short
@@ -118,7 +143,11 @@ internal sealed class OpenConnection : OpenFlow
         ConnectionOutcome outcome;
         try
         {
-            var relay = inbound ? Relay.RunAsync(tunnel, socket, Bytes, Ended) : Relay.RunAsync(socket, tunnel, Bytes, Ended);
+            // From here on the relay is ended by what it counts with. Nobody waits for the token any more, which is 200 bytes of an idle tunnel.
+            Volatile.Write(ref _ended, null);
+            var relay = inbound
+                ? Relay.RunAsync(tunnel, socket, Bytes, CancellationToken.None)
+                : Relay.RunAsync(socket, tunnel, Bytes, CancellationToken.None);
             outcome = ConnectionOutcome.Relayed(await relay.ConfigureAwait(false), EndedBy);
         }
         catch (Exception e)
@@ -176,7 +205,7 @@ internal sealed class OpenConnection : OpenFlow
             return;
         }
 
-        lock (_ended)
+        lock (Bytes)
         {
             var (received, sent) = (Bytes.ClientToServer, Bytes.ServerToClient);
             Series.Received.Add(received - _reportedReceived);

@@ -71,8 +71,10 @@ public sealed class RelayEndingTests
         Assert.Equal(RelayEnd.Complete, (await proxies.InboundOutcome.WaitAsync(HbonePair.Patience)).End);
     }
 
-    [Fact]
-    public async Task Abort_ResetsBothEnds()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Abort_ResetsBothEnds(bool byToken)
     {
         using var app = TcpPeer.Listen();
         await using var proxies = ProxyPair.Start(app.EndPoint);
@@ -83,7 +85,16 @@ public sealed class RelayEndingTests
         await client.SendAsync("x"u8.ToArray());
         await server.ReceiveAsync(new byte[1].AsMemory()).AsTask().WaitAsync(HbonePair.Patience);
 
-        proxies.Abort();
+        if (byToken)
+        {
+            proxies.Abort();
+        }
+        else
+        {
+            proxies.OutboundCounters.Abort();
+            proxies.OutboundCounters.Abort();
+        }
+
 
         Assert.Equal(RelayEnd.Aborted, (await proxies.OutboundOutcome.WaitAsync(HbonePair.Patience)).End);
         foreach (var socket in new[] { client, server })
@@ -91,6 +102,18 @@ public sealed class RelayEndingTests
             var failure = await Assert.ThrowsAsync<SocketException>(() => socket.ReceiveAsync(new byte[1].AsMemory()).AsTask().WaitAsync(HbonePair.Patience));
             Assert.Equal(SocketError.ConnectionReset, failure.SocketErrorCode);
         }
+    }
+
+    [Fact]
+    public async Task Abort_BeforeTheRelayBegins_EndsItAsItBegins()
+    {
+        using var app = TcpPeer.Listen();
+        await using var proxies = ProxyPair.Start(app.EndPoint);
+        proxies.OutboundCounters.Abort();
+        using var client = await TcpPeer.ConnectAsync(proxies.EndPoint);
+
+        Assert.Equal(RelayEnd.Aborted, (await proxies.OutboundOutcome.WaitAsync(HbonePair.Patience)).End);
+        await Assert.ThrowsAsync<SocketException>(() => TcpPeer.ReadAllAsync(client).WaitAsync(HbonePair.Patience));
     }
 
     [Fact]
