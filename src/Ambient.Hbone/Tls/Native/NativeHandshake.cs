@@ -173,16 +173,7 @@ internal sealed unsafe class NativeHandshake : SafeHandle
             var error = _check.LimitFault(count - 1);
             if (error == 0)
             {
-                var presented = new X509Certificate2Collection();
-                for (var i = 0; i < count; i++)
-                {
-                    if (OpenSsl.OPENSSL_sk_value(stack, i) is var each && each != leaf)
-                    {
-                        presented.Add(Copy(each));
-                    }
-                }
-
-                error = _check.Verify(leaf == 0 ? null : Copy(leaf), presented);
+                error = Verify(leaf, stack, count);
             }
 
             if (error == 0)
@@ -240,6 +231,32 @@ internal sealed unsafe class NativeHandshake : SafeHandle
         }
 
         return true;
+    }
+
+    private int Verify(nint leaf, nint stack, int count)
+    {
+        var presented = new X509Certificate2Collection();
+        try
+        {
+            for (var i = 0; i < count; i++)
+            {
+                if (OpenSsl.OPENSSL_sk_value(stack, i) is var each && each != leaf)
+                {
+                    presented.Add(Copy(each));
+                }
+            }
+
+            using var own = leaf == 0 ? null : Copy(leaf);
+            return _check.Verify(own, presented);
+        }
+        finally
+        {
+            // Not left to finalizers: each has memory of OpenSSL's.
+            foreach (var certificate in presented)
+            {
+                certificate.Dispose();
+            }
+        }
     }
 
     private static void Must(bool done)
