@@ -21,7 +21,7 @@ internal sealed record ObjectMeta
     /// <summary>When it was created; the beginning of time where a manifest does not say, so that order falls to names.</summary>
     public DateTimeOffset CreationTime { get; init; }
 
-    /// <summary>Where it was read.</summary>
+    /// <summary>Where it was read first. An object that moves and says the same stays the same; where it stands now, the load knows.</summary>
     public ObjectPlace Place { get; init; }
 
     /// <summary><c>namespace/name</c>, or the name alone for objects of the cluster.</summary>
