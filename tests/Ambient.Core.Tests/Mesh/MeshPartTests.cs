@@ -181,7 +181,25 @@ public sealed class MeshPartTests
         // A property of that type that is added later must be in FollowedBy as well.
         var maps = typeof(RequestConfiguration).GetProperties().Where(property => property.PropertyType.Name.StartsWith("ImmutableDictionary", StringComparison.Ordinal));
         Assert.Equal(
-            ["AuthorizationPolicies", "Gateways", "HttpRoutes", "Namespaces", "ReferenceGrants"], maps.Select(property => property.Name).Order(StringComparer.Ordinal));
+            ["AuthorizationPolicies", "Gateways", "HttpRoutes", "Namespaces", "ReferenceGrants", "RequestAuthentications", "Selections"],
+            maps.Select(property => property.Name).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Requests_WhatAsksForTokens_IsTakenFromEveryPart()
+    {
+        var (first, second) = (_store.AddPart("first"), _store.AddPart("second"));
+        first.Update(mesh => mesh.Set(Asking("a")));
+        second.Update(mesh => mesh.Set(Asking("b")));
+
+        Assert.Equal(["default/a", "default/b"], _store.Current.Requests.RequestAuthentications.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["uid-a", "uid-b"], _store.Current.Requests.Selections.Keys.Order(StringComparer.Ordinal));
+
+        static RequestConfiguration Asking(string name) => new()
+        {
+            RequestAuthentications = ImmutableDictionary<string, RequestAuthentication>.Empty.Add($"default/{name}", new() { Name = name, Namespace = "default" }),
+            Selections = ImmutableDictionary<string, RequestSelection>.Empty.Add($"uid-{name}", new([], [$"default/{name}"])),
+        };
     }
 
     [Theory]
