@@ -27,6 +27,14 @@ public sealed class MeshPartUpdate
     public MeshPartUpdate Set(Workload workload)
     {
         ArgumentNullException.ThrowIfNull(workload);
+        if (_part.Contents is null)
+        {
+            // The only part: a hundred thousand of them come this way at a start.
+            ThrowIfEnded();
+            _mesh.Set(workload);
+            return this;
+        }
+
         return Change(workload.Uid, workload, static contents => contents.Workloads, _mesh.Set, _mesh.RemoveWorkload);
     }
 

@@ -193,7 +193,7 @@ public sealed class MeshSnapshotBuilder
         foreach (var service in touched)
         {
             var endpoints = all.Get(service);
-            var healthy = endpoints.RemoveAll(static endpoint => endpoint.Workload.Status != WorkloadStatus.Healthy);
+            var healthy = AllHealthy(endpoints) ? endpoints : endpoints.RemoveAll(static endpoint => endpoint.Workload.Status != WorkloadStatus.Healthy);
             if (healthy.IsEmpty)
             {
                 _healthyEndpoints.Remove(service);
@@ -205,6 +205,19 @@ public sealed class MeshSnapshotBuilder
         }
 
         return (all, _healthyEndpoints.ToImmutable());
+    }
+
+    private static bool AllHealthy(ImmutableArray<MeshEndpoint> endpoints)
+    {
+        foreach (var endpoint in endpoints)
+        {
+            if (endpoint.Workload.Status != WorkloadStatus.Healthy)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static void Replace<T>(

@@ -11,10 +11,19 @@ namespace Ambient.Node.Discovery.Xds.Workloads;
 /// Workloads and services of the wire as the mesh model (istio/istio, <c>pkg/workloadapi/workload.proto</c>). A value that this version does not know
 /// refuses the resource where ignoring it could send traffic another way; where the original reads it as a default, so do we.
 /// </summary>
-internal sealed class AddressReader(StringPool strings)
+internal sealed class AddressReader
 {
-    private readonly ServicesPool _services = new(strings);
-    private readonly PlainWorkloadReader _plain = new(strings);
+    private readonly ServicesPool _services;
+    private readonly PlainWorkloadReader _plain;
+    private readonly StringPool _strings;
+
+    /// <summary>Creates one that shares texts and parts of what it reads.</summary>
+    public AddressReader(StringPool strings)
+    {
+        _strings = strings;
+        _services = new ServicesPool(strings);
+        _plain = new PlainWorkloadReader(strings, _services);
+    }
 
     /// <summary>A workload or service from an Address message.</summary>
     /// <exception cref="ResourceException">A field has no meaning here.</exception>
@@ -53,12 +62,12 @@ internal sealed class AddressReader(StringPool strings)
         {
             Uid = wire.Uid,
             Name = wire.Name,
-            Namespace = strings.Get(wire.Namespace),
-            TrustDomain = wire.TrustDomain.Length == 0 ? "cluster.local" : strings.Get(wire.TrustDomain),
-            ServiceAccount = wire.ServiceAccount.Length == 0 ? "default" : strings.Get(wire.ServiceAccount),
+            Namespace = _strings.Get(wire.Namespace),
+            TrustDomain = wire.TrustDomain.Length == 0 ? "cluster.local" : _strings.Get(wire.TrustDomain),
+            ServiceAccount = wire.ServiceAccount.Length == 0 ? "default" : _strings.Get(wire.ServiceAccount),
             Addresses = Addresses(wire.Addresses),
-            Hostname = strings.Get(wire.Hostname),
-            Network = strings.Get(wire.Network),
+            Hostname = _strings.Get(wire.Hostname),
+            Network = _strings.Get(wire.Network),
             Protocol = wire.TunnelProtocol switch
             {
                 Wire.TunnelProtocol.None => TunnelProtocol.Tcp,
@@ -71,8 +80,8 @@ internal sealed class AddressReader(StringPool strings)
                 Wire.NetworkMode.HostNetwork => NetworkMode.HostNetwork,
                 var other => throw Unknown("network_mode", other),
             },
-            Node = strings.Get(wire.Node),
-            WorkloadName = strings.Get(wire.WorkloadName),
+            Node = _strings.Get(wire.Node),
+            WorkloadName = _strings.Get(wire.WorkloadName),
             WorkloadType = wire.WorkloadType switch
             {
                 Wire.WorkloadType.Cronjob => WorkloadType.CronJob,
@@ -80,11 +89,11 @@ internal sealed class AddressReader(StringPool strings)
                 Wire.WorkloadType.Job => WorkloadType.Job,
                 _ => WorkloadType.Deployment,
             },
-            CanonicalName = strings.Get(wire.CanonicalName),
-            CanonicalRevision = strings.Get(wire.CanonicalRevision),
-            ClusterId = wire.ClusterId.Length == 0 ? "Kubernetes" : strings.Get(wire.ClusterId),
+            CanonicalName = _strings.Get(wire.CanonicalName),
+            CanonicalRevision = _strings.Get(wire.CanonicalRevision),
+            ClusterId = wire.ClusterId.Length == 0 ? "Kubernetes" : _strings.Get(wire.ClusterId),
             Locality = wire.Locality is { } locality
-                ? new Locality(strings.Get(locality.Region), strings.Get(locality.Zone), strings.Get(locality.Subzone))
+                ? new Locality(_strings.Get(locality.Region), _strings.Get(locality.Zone), _strings.Get(locality.Subzone))
                 : Locality.Empty,
             Status = wire.Status switch
             {
@@ -94,7 +103,7 @@ internal sealed class AddressReader(StringPool strings)
             },
             NativeTunnel = wire.NativeTunnel,
             ApplicationTunnel = wire.ApplicationTunnel is { } tunnel ? Tunnel(tunnel) : null,
-            AuthorizationPolicies = wire.AuthorizationPolicies.Count == 0 ? [] : [.. wire.AuthorizationPolicies.Select(strings.Get)],
+            AuthorizationPolicies = wire.AuthorizationPolicies.Count == 0 ? [] : [.. wire.AuthorizationPolicies.Select(_strings.Get)],
             Waypoint = Gateway("waypoint", wire.Waypoint),
             NetworkGateway = Gateway("network_gateway", wire.NetworkGateway),
             Capacity = wire.Capacity ?? 1,
@@ -125,23 +134,23 @@ internal sealed class AddressReader(StringPool strings)
 
             if (length == whole)
             {
-                vips.Add(new NetworkAddress(strings.Get(address.Network), ip));
+                vips.Add(new NetworkAddress(_strings.Get(address.Network), ip));
             }
             else
             {
-                ranges.Add(new NetworkCidr(strings.Get(address.Network), AddressRange.Of(ip, (int)length)));
+                ranges.Add(new NetworkCidr(_strings.Get(address.Network), AddressRange.Of(ip, (int)length)));
             }
         }
 
         return new MeshService
         {
-            Name = strings.Get(wire.Name),
-            Namespace = strings.Get(wire.Namespace),
-            Hostname = strings.Get(wire.Hostname),
+            Name = _strings.Get(wire.Name),
+            Namespace = _strings.Get(wire.Namespace),
+            Hostname = _strings.Get(wire.Hostname),
             Vips = vips.DrainToImmutable(),
             CidrVips = ranges.DrainToImmutable(),
             Ports = WirePorts.Read(wire.Ports),
-            SubjectAltNames = [.. wire.SubjectAltNames.Select(strings.Get)],
+            SubjectAltNames = [.. wire.SubjectAltNames.Select(_strings.Get)],
             Waypoint = Gateway("waypoint", wire.Waypoint),
             WeightedWaypoints = [.. wire.WeightedWaypoints.Select(weighted => new WeightedWaypoint(
                 Gateway("weighted_waypoints", weighted.Destination) ?? throw new ResourceException("weighted_waypoints: a destination is missing"), weighted.Weight))],
@@ -184,9 +193,9 @@ internal sealed class AddressReader(StringPool strings)
     {
         null => null,
         Wire.GatewayAddress.DestinationOneofCase.Hostname => GatewayAddress.ByHostname(
-            strings.Get(wire.Hostname.Namespace), strings.Get(wire.Hostname.Hostname), WirePorts.Read(field, wire.HboneMtlsPort)),
+            _strings.Get(wire.Hostname.Namespace), _strings.Get(wire.Hostname.Hostname), WirePorts.Read(field, wire.HboneMtlsPort)),
         Wire.GatewayAddress.DestinationOneofCase.Address => GatewayAddress.ByAddress(
-            new NetworkAddress(strings.Get(wire.Address.Network), Address(field, wire.Address.Address)), WirePorts.Read(field, wire.HboneMtlsPort)),
+            new NetworkAddress(_strings.Get(wire.Address.Network), Address(field, wire.Address.Address)), WirePorts.Read(field, wire.HboneMtlsPort)),
         _ => throw new ResourceException($"{field}: the destination is missing"),
     };
 

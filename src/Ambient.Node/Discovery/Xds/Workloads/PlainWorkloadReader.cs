@@ -2,6 +2,8 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Text;
 using Ambient.Mesh;
+using Google.Protobuf;
+using Wire = Ambient.Node.Protos.Workloads;
 
 namespace Ambient.Node.Discovery.Xds.Workloads;
 
@@ -10,7 +12,7 @@ namespace Ambient.Node.Discovery.Xds.Workloads;
 /// Google.Protobuf and <see cref="AddressReader"/> cost. What is not the usual case (fields that are rare, twice there, wrong or new, texts
 /// that are not ASCII, a part that was not seen before) is left to them, and <see cref="Learn"/> is told what came of it. Not thread-safe.
 /// </summary>
-internal sealed class PlainWorkloadReader(StringPool strings)
+internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
 {
     private const int WorkloadField = 1;
     private const int ServicesField = 22;
@@ -23,7 +25,7 @@ internal sealed class PlainWorkloadReader(StringPool strings)
     {
         try
         {
-            return Find(address, out var parts) && _services.Find(parts.Services) is var services && (services is not null || parts.Services.IsEmpty)
+            return Find(address, out var parts) && ServicesOf(parts.Services, out var services)
                 && Known(_localities, parts.Locality, out var locality)
                 && Known(_gateways, parts.Waypoint, out var waypoint)
                 && Known(_gateways, parts.NetworkGateway, out var gateway)
@@ -37,14 +39,13 @@ internal sealed class PlainWorkloadReader(StringPool strings)
         }
     }
 
-    /// <summary>Remembers the parts of a message that the others have read.</summary>
+    /// <summary>Remembers the parts of a message that the others have read; services are read and remembered here.</summary>
     public void Learn(ReadOnlySpan<byte> address, Workload workload)
     {
         try
         {
             if (Find(address, out var parts))
             {
-                Learn(_services, parts.Services, workload.Services);
                 Learn(_localities, parts.Locality, workload.Locality);
                 Learn(_gateways, parts.Waypoint, workload.Waypoint);
                 Learn(_gateways, parts.NetworkGateway, workload.NetworkGateway);
@@ -54,6 +55,31 @@ internal sealed class PlainWorkloadReader(StringPool strings)
         {
             // They are more lenient than we are.
         }
+    }
+
+    /// <summary>
+    /// The map of services from its own bytes: the fields of a workload that has nothing else. Of many workloads that differ in it alone, each
+    /// would otherwise be read by the others.
+    /// </summary>
+    private bool ServicesOf(ReadOnlySpan<byte> bytes, out ImmutableDictionary<string, ImmutableArray<ServicePort>>? services)
+    {
+        services = bytes.IsEmpty ? null : _services.Find(bytes);
+        if (services is not null || bytes.IsEmpty)
+        {
+            return true;
+        }
+
+        try
+        {
+            services = maps.Get(Wire.Workload.Parser.ParseFrom(bytes).Services);
+        }
+        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidOperationException)
+        {
+            return false;
+        }
+
+        _services.Add(bytes, services);
+        return true;
     }
 
     private static void Learn<T>(BytesPool<T> pool, ReadOnlySpan<byte> bytes, T? value)
