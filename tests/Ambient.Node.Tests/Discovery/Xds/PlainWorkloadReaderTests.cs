@@ -10,7 +10,7 @@ namespace Ambient.Node.Tests.Discovery.Xds;
 public sealed class PlainWorkloadReaderTests
 {
     private readonly AddressReader _whole = new(new StringPool());
-    private readonly PlainWorkloadReader _plain = new(new StringPool());
+    private readonly PlainWorkloadReader _plain = new(new StringPool(), new ServicesPool(new StringPool()));
 
     [Fact]
     public void Read_AnyWorkload_IsTheSame()
