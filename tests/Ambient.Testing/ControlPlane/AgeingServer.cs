@@ -90,7 +90,7 @@ internal sealed class AgeingServer : IAsyncDisposable
                 });
                 var connection = new Connection(socket, tls);
                 _connections.Enqueue(connection);
-                _ = connection.ServeAsync();
+                connection.Serving = connection.ServeAsync();
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException or AuthenticationException)
@@ -106,6 +106,8 @@ internal sealed class AgeingServer : IAsyncDisposable
         private int _stream;
 
         public int Stream => Volatile.Read(ref _stream);
+
+        public Task Serving { get; set; } = Task.CompletedTask;
 
         public async Task ServeAsync()
         {
@@ -168,7 +170,10 @@ internal sealed class AgeingServer : IAsyncDisposable
             }
             else
             {
+                // What the client has just sent must be read to its end: a socket that is closed over unread bytes resets.
                 await tls.ShutdownAsync();
+                socket.Shutdown(SocketShutdown.Send);
+                await Task.WhenAny(Serving, Task.Delay(TimeSpan.FromSeconds(5)));
             }
 
             Dispose();
