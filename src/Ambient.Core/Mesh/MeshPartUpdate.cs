@@ -27,29 +27,21 @@ public sealed class MeshPartUpdate
     public MeshPartUpdate Set(Workload workload)
     {
         ArgumentNullException.ThrowIfNull(workload);
-        if (_part.Contents is null)
-        {
-            // The only part: a hundred thousand of them come this way at a start.
-            ThrowIfEnded();
-            _mesh.Set(workload);
-            return this;
-        }
-
-        return Change(workload.Uid, workload, static contents => contents.Workloads, _mesh.Set, _mesh.RemoveWorkload);
+        return Change(workload.Uid, workload, static contents => contents.Workloads, static (mesh, workload) => mesh.Set(workload), static (mesh, key) => mesh.RemoveWorkload(key));
     }
 
     /// <summary>Adds or replaces a service of this part by key.</summary>
     public MeshPartUpdate Set(MeshService service)
     {
         ArgumentNullException.ThrowIfNull(service);
-        return Change(service.Key, service, static contents => contents.Services, _mesh.Set, _mesh.RemoveService);
+        return Change(service.Key, service, static contents => contents.Services, static (mesh, service) => mesh.Set(service), static (mesh, key) => mesh.RemoveService(key));
     }
 
     /// <summary>Adds or replaces an L4 policy of this part by key.</summary>
     public MeshPartUpdate Set(AuthorizationPolicy policy)
     {
         ArgumentNullException.ThrowIfNull(policy);
-        return Change(policy.Key, policy, static contents => contents.Policies, _mesh.Set, _mesh.RemovePolicy);
+        return Change(policy.Key, policy, static contents => contents.Policies, static (mesh, policy) => mesh.Set(policy), static (mesh, key) => mesh.RemovePolicy(key));
     }
 
     /// <summary>
@@ -79,15 +71,15 @@ public sealed class MeshPartUpdate
 
     /// <summary>Removes a workload of this part; others are ignored.</summary>
     public MeshPartUpdate RemoveWorkload(string uid) =>
-        Change(uid, null, static contents => contents.Workloads, _mesh.Set, _mesh.RemoveWorkload);
+        Change(uid, null, static contents => contents.Workloads, static (mesh, workload) => mesh.Set(workload), static (mesh, key) => mesh.RemoveWorkload(key));
 
     /// <summary>Removes a service of this part; others are ignored.</summary>
     public MeshPartUpdate RemoveService(string key) =>
-        Change(key, null, static contents => contents.Services, _mesh.Set, _mesh.RemoveService);
+        Change(key, null, static contents => contents.Services, static (mesh, service) => mesh.Set(service), static (mesh, key) => mesh.RemoveService(key));
 
     /// <summary>Removes an L4 policy of this part; others are ignored.</summary>
     public MeshPartUpdate RemovePolicy(string key) =>
-        Change(key, null, static contents => contents.Policies, _mesh.Set, _mesh.RemovePolicy);
+        Change(key, null, static contents => contents.Policies, static (mesh, policy) => mesh.Set(policy), static (mesh, key) => mesh.RemovePolicy(key));
 
     /// <summary>
     /// Makes this part exactly these objects: what is not among them is removed, equal objects stay the instances that they were. For sources
@@ -106,9 +98,9 @@ public sealed class MeshPartUpdate
             return this;
         }
 
-        Replace(workloads, static workload => workload.Uid, own.Workloads, RemoveWorkload, Set);
-        Replace(services, static service => service.Key, own.Services, RemoveService, Set);
-        Replace(policies, static policy => policy.Key, own.Policies, RemovePolicy, Set);
+        MeshSnapshotBuilder.Replace(workloads, static workload => workload.Uid, own.Workloads.Keys, RemoveWorkload, Set);
+        MeshSnapshotBuilder.Replace(services, static service => service.Key, own.Services.Keys, RemoveService, Set);
+        MeshSnapshotBuilder.Replace(policies, static policy => policy.Key, own.Policies.Keys, RemovePolicy, Set);
         return this;
     }
 
@@ -116,36 +108,23 @@ public sealed class MeshPartUpdate
 
     internal void End() => _ended = true;
 
-    private static void Replace<T>(
-        IEnumerable<T> items, Func<T, string> keyOf, PartItems<T> held, Func<string, MeshPartUpdate> remove, Func<T, MeshPartUpdate> set)
-        where T : class
-    {
-        var wanted = new SortedDictionary<string, T>(StringComparer.Ordinal);
-        foreach (var item in items)
-        {
-            wanted[keyOf(item)] = item;
-        }
-
-        foreach (var gone in held.Keys.Where(key => !wanted.ContainsKey(key)).Order(StringComparer.Ordinal).ToArray())
-        {
-            remove(gone);
-        }
-
-        foreach (var item in wanted.Values)
-        {
-            set(item);
-        }
-    }
-
     private MeshPartUpdate Change<T>(
-        string key, T? item, Func<PartContents, PartItems<T>> of, Func<T, MeshSnapshotBuilder> set, Func<string, MeshSnapshotBuilder> remove)
+        string key, T? item, Func<PartContents, PartItems<T>> of, Action<MeshSnapshotBuilder, T> set, Action<MeshSnapshotBuilder, string> remove)
         where T : class
     {
         ArgumentNullException.ThrowIfNull(key);
         ThrowIfEnded();
         if (_part.Contents is not { } own)
         {
-            _ = item is null ? remove(key) : set(item);
+            if (item is null)
+            {
+                remove(_mesh, key);
+            }
+            else
+            {
+                set(_mesh, item);
+            }
+
             return this;
         }
 
@@ -159,12 +138,12 @@ public sealed class MeshPartUpdate
         if (before != after)
         {
             // What another part owned gives up its addresses, so that the new one's claims stand where they belong.
-            remove(key);
+            remove(_mesh, key);
         }
 
         if (after < _parts.Length && (before != after || ReferenceEquals(_parts[after], _part)))
         {
-            set(of(_parts[after].Contents!).Find(key)!);
+            set(_mesh, of(_parts[after].Contents!).Find(key)!);
         }
 
         return this;

@@ -145,9 +145,9 @@ public sealed class MeshSnapshotBuilder
         ArgumentNullException.ThrowIfNull(workloads);
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(policies);
-        Replace(workloads, workload => workload.Uid, _workloads, RemoveWorkload, Set);
-        Replace(services, service => service.Key, _services, RemoveService, Set);
-        Replace(policies, policy => policy.Key, _policies, RemovePolicy, Set);
+        Replace(workloads, workload => workload.Uid, _workloads.Keys, RemoveWorkload, Set);
+        Replace(services, service => service.Key, _services.Keys, RemoveService, Set);
+        Replace(policies, policy => policy.Key, _policies.Keys, RemovePolicy, Set);
         return this;
     }
 
@@ -158,6 +158,27 @@ public sealed class MeshSnapshotBuilder
     {
         _workloadAddresses.OrderOf = workloads;
         _serviceAddresses.OrderOf = services;
+    }
+
+    /// <summary>Removes what is held and not among the items, then sets these; both in the order of their keys.</summary>
+    internal static void Replace<T, TResult>(
+        IEnumerable<T> items, Func<T, string> keyOf, IEnumerable<string> held, Func<string, TResult> remove, Func<T, TResult> set)
+    {
+        var wanted = new SortedDictionary<string, T>(StringComparer.Ordinal);
+        foreach (var item in items)
+        {
+            wanted[keyOf(item)] = item;
+        }
+
+        foreach (var gone in held.Where(key => !wanted.ContainsKey(key)).Order(StringComparer.Ordinal).ToArray())
+        {
+            remove(gone);
+        }
+
+        foreach (var item in wanted.Values)
+        {
+            set(item);
+        }
     }
 
     /// <summary>The new snapshot, or the previous one when nothing changed.</summary>
@@ -218,30 +239,6 @@ public sealed class MeshSnapshotBuilder
         }
 
         return true;
-    }
-
-    private static void Replace<T>(
-        IEnumerable<T> items,
-        Func<T, string> key,
-        SharedMap<string, T>.Builder held,
-        Func<string, MeshSnapshotBuilder> remove,
-        Func<T, MeshSnapshotBuilder> set)
-    {
-        var wanted = new SortedDictionary<string, T>(StringComparer.Ordinal);
-        foreach (var item in items)
-        {
-            wanted[key(item)] = item;
-        }
-
-        foreach (var gone in held.Keys.Where(id => !wanted.ContainsKey(id)).Order(StringComparer.Ordinal).ToArray())
-        {
-            remove(gone);
-        }
-
-        foreach (var item in wanted.Values)
-        {
-            set(item);
-        }
     }
 
     private void Reindex(Workload? old, Workload? now)
