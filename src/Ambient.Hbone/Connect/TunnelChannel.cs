@@ -20,6 +20,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
     private bool _ended;
     private bool _closed;
     private StreamFault? _fault;
+    private IHangUpWatcher? _watcher;
 
     /// <param name="tunnel">Owned from here; nobody may have read from it.</param>
     public TunnelChannel(StreamTunnel tunnel)
@@ -66,7 +67,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
             _ended = true;
         }
 
-        _readable.Signal();
+        OnHangUp();
     }
 
     public void OnFault(StreamFault fault)
@@ -77,7 +78,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
             _fault = fault.IsQuiet ? null : fault;
         }
 
-        _readable.Signal();
+        OnHangUp();
     }
 
     public int TryReceive(Span<byte> buffer, out SocketError error)
@@ -155,6 +156,23 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
 
     public void ShutdownBoth() => _tunnel.Abort();
 
+    public void Break() => _tunnel.Break();
+
+    public void Watch(IHangUpWatcher? watcher)
+    {
+        Volatile.Write(ref _watcher, watcher);
+        bool ended;
+        lock (_gate)
+        {
+            ended = _ended;
+        }
+
+        if (ended)
+        {
+            watcher?.OnHangUp();
+        }
+    }
+
     public void Close()
     {
         var unread = 0;
@@ -174,5 +192,11 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
         _stream.Consumed(unread);
         _readable.Signal();
         _tunnel.Release();
+    }
+
+    private void OnHangUp()
+    {
+        Volatile.Read(ref _watcher)?.OnHangUp();
+        _readable.Signal();
     }
 }

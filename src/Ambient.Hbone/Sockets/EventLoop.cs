@@ -47,6 +47,8 @@ internal sealed unsafe class EventLoop
     /// <exception cref="SocketException">The process has no room for more descriptors.</exception>
     public EventLoop(int number)
     {
+        Number = number;
+
         // The kernel packs the structure on x86-64 and nowhere else.
         (_eventSize, _dataOffset) = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? (12, 4) : (16, 8);
         _epoll = Owned(Libc.EpollCreate(Libc.EpollCloseOnExec));
@@ -147,6 +149,9 @@ internal sealed unsafe class EventLoop
 
     /// <summary>On the loop's thread: runs work after others have had their turn.</summary>
     public void NextTurn(ILoopWork work) => _nextTurn.Add(work);
+
+    /// <summary>Its number among its owner's, from 0.</summary>
+    public int Number { get; }
 
     /// <summary>Whether its thread has ended.</summary>
     public bool HasEnded => !_thread.IsAlive;

@@ -68,6 +68,13 @@ public sealed class HboneIo : IDisposable
         }
     }
 
+    /// <summary>The number of the thread that asks among those of its owner, from 0; -1 where it is none of them. For what is kept for each thread.</summary>
+    public static int CurrentThread => EventLoop.Current?.Number ?? -1;
+
+    /// <summary>The loop whose thread asks, where it is one of these; else one in turn. Null where there are none.</summary>
+    /// <exception cref="ObjectDisposedException">The owner is gone.</exception>
+    internal EventLoop? LoopNearby() => EventLoop.Current is { } current && _loops is { } loops && Array.IndexOf(loops, current) >= 0 ? current : NextLoop();
+
     /// <summary>A loop for a new connection, each in turn; null where there are none.</summary>
     /// <exception cref="ObjectDisposedException">The owner is gone.</exception>
     internal EventLoop? NextLoop()

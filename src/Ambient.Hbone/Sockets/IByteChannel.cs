@@ -33,6 +33,15 @@ internal interface IByteChannel
     /// <summary>Ends both directions, which wakes whoever waits. Any thread, any time.</summary>
     void ShutdownBoth();
 
+    /// <summary>Ends both directions so that what was cut off does not look complete to the peer. Any thread, any time.</summary>
+    void Break();
+
+    /// <summary>
+    /// Tells a watcher when the peer ends its direction, or the channel fails, be it before it is read to there; at once where that has happened
+    /// already. Null: nobody is told any more.
+    /// </summary>
+    void Watch(IHangUpWatcher? watcher);
+
     /// <summary>Releases everything. Any number of times.</summary>
     void Close();
 }

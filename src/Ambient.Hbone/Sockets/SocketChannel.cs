@@ -18,6 +18,7 @@ internal sealed class SocketChannel : IByteChannel
     private readonly long _token;
     private volatile bool _hungUp;
     private volatile int _detached;
+    private volatile IHangUpWatcher? _watcher;
 
     /// <param name="socket">Connected socket.</param>
     /// <param name="loop">The loop that serves it: that of the other end of a relay, or any of the host's. Null: the platform's own threads do.</param>
@@ -208,6 +209,23 @@ internal sealed class SocketChannel : IByteChannel
     public void DetachToClose() => Detach(closing: true);
 
     /// <inheritdoc/>
+    public void Break()
+    {
+        ResetOnClose();
+        ShutdownBoth();
+    }
+
+    /// <inheritdoc/>
+    public void Watch(IHangUpWatcher? watcher)
+    {
+        _watcher = watcher;
+        if (_hungUp)
+        {
+            watcher?.OnHangUp();
+        }
+    }
+
+    /// <inheritdoc/>
     public void Close()
     {
         DetachToClose();
@@ -237,6 +255,7 @@ internal sealed class SocketChannel : IByteChannel
         {
             // No further event will announce what is left to read, so no wait may wait again.
             _hungUp = true;
+            _watcher?.OnHangUp();
         }
 
         if ((events & (Libc.EpollOut | Libc.EpollHup | Libc.EpollErr)) != 0)

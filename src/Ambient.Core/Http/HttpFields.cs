@@ -1,0 +1,210 @@
+using System.Text;
+
+namespace Ambient.Http;
+
+/// <summary>
+/// Fields of a message, headers or trailers, in their order (RFC 9110 section 5): what a codec reads into, what policies, routes and logs look at,
+/// and what is written out. Names are in lower case; names and values are bytes until somebody asks for text (Latin-1, so that nothing is lost).
+/// One list serves many messages: <see cref="Clear"/> keeps its memory. Not thread-safe.
+/// </summary>
+public sealed class HttpFields
+{
+    // What an ordinary head needs; memory beyond it is given up when the list is cleared.
+    private const int KeptBytes = 4096;
+    private const int KeptFields = 64;
+
+    private byte[] _bytes = [];
+    private Entry[] _entries = [];
+    private int _used;
+
+    /// <summary>How many fields there are; a name that occurs twice counts twice.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Bytes of all names and values.</summary>
+    public int Size { get; private set; }
+
+    /// <summary>A field by its place in the order. Valid until the list is changed.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such place.</exception>
+    public HttpField this[int index]
+    {
+        get
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Count, nameof(index));
+            var entry = _entries[index];
+            return new HttpField(_bytes.AsSpan(entry.Start, entry.NameLength), _bytes.AsSpan(entry.Start + entry.NameLength, entry.ValueLength));
+        }
+    }
+
+    /// <summary>
+    /// Adds a field whose bytes a codec has checked: the name is a token in lower case (RFC 9110 section 5.6.2), the value has no control
+    /// characters and no blanks around it (section 5.5).
+    /// </summary>
+    public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        var length = name.Length + value.Length;
+        if (_bytes.Length - _used < length)
+        {
+            Array.Resize(ref _bytes, Math.Max(_used + length, Math.Max(512, _bytes.Length * 2)));
+        }
+
+        if (Count == _entries.Length)
+        {
+            Array.Resize(ref _entries, Math.Max(16, Count * 2));
+        }
+
+        name.CopyTo(_bytes.AsSpan(_used));
+        value.CopyTo(_bytes.AsSpan(_used + name.Length));
+        _entries[Count++] = new Entry(_used, name.Length, value.Length);
+        _used += length;
+        Size += length;
+    }
+
+    /// <summary>Adds a field, its name in lower case, its value without the blanks around it.</summary>
+    /// <exception cref="ArgumentException">The name is not a token, or the value has control characters or characters beyond Latin-1.</exception>
+    public void Add(string name, string value)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(value);
+        var trimmed = value.AsSpan().Trim(" \t");
+        var length = name.Length + trimmed.Length;
+        var bytes = length <= 512 ? stackalloc byte[length] : new byte[length];
+        for (var i = 0; i < name.Length; i++)
+        {
+            bytes[i] = HttpSyntax.IsToken(name[i])
+                ? (byte)char.ToLowerInvariant(name[i])
+                : throw new ArgumentException($"'{name}' is not a valid field name", nameof(name));
+        }
+
+        if (name.Length == 0)
+        {
+            throw new ArgumentException("a field name must not be empty", nameof(name));
+        }
+
+        for (var i = 0; i < trimmed.Length; i++)
+        {
+            bytes[name.Length + i] = HttpSyntax.IsFieldValue(trimmed[i])
+                ? (byte)trimmed[i]
+                : throw new ArgumentException($"the value of {name} has a character that no field value may have", nameof(value));
+        }
+
+        Add(bytes[..name.Length], bytes[name.Length..]);
+    }
+
+    /// <summary>Replaces every field of a name by one, which stands where the first stood, or at the end where there was none.</summary>
+    /// <exception cref="ArgumentException">See <see cref="Add(string, string)"/>.</exception>
+    public void Set(string name, string value)
+    {
+        var first = IndexOf(name);
+        Add(name, value);
+        if (first < 0)
+        {
+            return;
+        }
+
+        var added = _entries[--Count];
+        var replaced = _entries[first];
+        Size -= replaced.NameLength + replaced.ValueLength;
+        _entries[first] = added;
+        for (var next = IndexOf(name, first + 1); next >= 0; next = IndexOf(name, next))
+        {
+            RemoveAt(next);
+        }
+    }
+
+    /// <summary>Removes every field of a name, whatever its case. False: there was none.</summary>
+    public bool Remove(string name)
+    {
+        var found = false;
+        for (var i = IndexOf(name); i >= 0; i = IndexOf(name, i))
+        {
+            RemoveAt(i);
+            found = true;
+        }
+
+        return found;
+    }
+
+    /// <summary>Removes one field.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such place.</exception>
+    public void RemoveAt(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Count, nameof(index));
+        Size -= _entries[index].NameLength + _entries[index].ValueLength;
+        _entries.AsSpan(index + 1, Count - index - 1).CopyTo(_entries.AsSpan(index));
+        Count--;
+    }
+
+    /// <summary>Whether there is a field of a name, whatever its case.</summary>
+    public bool Contains(string name) => IndexOf(name) >= 0;
+
+    /// <summary>The place of the first field of a name, whatever its case, from <paramref name="from"/> on; -1: there is none.</summary>
+    public int IndexOf(string name, int from = 0)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        for (var i = from; i < Count; i++)
+        {
+            var entry = _entries[i];
+            if (entry.NameLength == name.Length && Ascii.EqualsIgnoreCase(_bytes.AsSpan(entry.Start, entry.NameLength), name))
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>The value of a name, several joined with a comma (RFC 9110 section 5.3); null: there is no such field.</summary>
+    public string? Get(string name)
+    {
+        var first = IndexOf(name);
+        if (first < 0)
+        {
+            return null;
+        }
+
+        var value = this[first].ValueText;
+        for (var next = IndexOf(name, first + 1); next >= 0; next = IndexOf(name, next + 1))
+        {
+            value = string.Concat(value, ",", this[next].ValueText);
+        }
+
+        return value;
+    }
+
+    /// <summary>The bytes of the first value of a name, valid until the list is changed. False: there is no such field.</summary>
+    public bool TryGet(string name, out ReadOnlySpan<byte> value)
+    {
+        var index = IndexOf(name);
+        value = index < 0 ? default : this[index].Value;
+        return index >= 0;
+    }
+
+    /// <summary>Takes over every field of another list, in place of its own.</summary>
+    public void CopyFrom(HttpFields other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        Clear();
+        for (var i = 0; i < other.Count; i++)
+        {
+            var field = other[i];
+            Add(field.Name, field.Value);
+        }
+    }
+
+    /// <summary>Removes all, and gives up memory beyond what an ordinary head needs.</summary>
+    public void Clear()
+    {
+        (Count, Size, _used) = (0, 0, 0);
+        if (_bytes.Length > KeptBytes)
+        {
+            _bytes = [];
+        }
+
+        if (_entries.Length > KeptFields)
+        {
+            _entries = [];
+        }
+    }
+
+    private readonly record struct Entry(int Start, int NameLength, int ValueLength);
+}

@@ -1,0 +1,18 @@
+namespace Ambient.Hbone.Messages;
+
+/// <summary>A connection as its server sees it.</summary>
+internal interface IServedConnection
+{
+    /// <summary>Serves it to its end, which is ordinary whatever it is.</summary>
+    Task RunAsync();
+
+    /// <summary>No further requests: what is under way goes on, and then the connection ends. Any thread, any number of times.</summary>
+    void Drain();
+
+    /// <summary>Ends it at once, breaking off what is under way. Any thread, any number of times.</summary>
+    void Abort();
+
+    /// <summary>Checks what has a time limit. From the server's timer.</summary>
+    /// <param name="now">Timestamp of the server's clock.</param>
+    void CheckTime(long now);
+}

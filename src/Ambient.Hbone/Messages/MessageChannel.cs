@@ -1,0 +1,140 @@
+using System.Net.Sockets;
+using Ambient.Hbone.Connect;
+using Ambient.Hbone.Sockets;
+
+namespace Ambient.Hbone.Messages;
+
+/// <summary>
+/// Bytes both ways, of which the first can be looked at before it is decided what they are: a tunnel, a socket, or a stream of TLS. Owns what it is
+/// over. Give it to a <see cref="MessageServer"/>, a <see cref="MessageClientConnection"/>, or a relay, which own it from there.
+/// </summary>
+public sealed class MessageChannel : IAsyncDisposable
+{
+    private byte[]? _peeked;
+    private int _start;
+    private int _end;
+    private bool _peekedEnd;
+
+    internal MessageChannel(IByteChannel bytes) => Bytes = bytes;
+
+    internal IByteChannel Bytes { get; }
+
+    /// <summary>The loop that serves it, or null.</summary>
+    internal EventLoop? Loop => Bytes.Loop;
+
+    /// <summary>Over a tunnel of which nobody has asked for the pipes.</summary>
+    public static MessageChannel Over(HboneTunnel tunnel)
+    {
+        ArgumentNullException.ThrowIfNull(tunnel);
+        return new MessageChannel(new TunnelChannel((StreamTunnel)tunnel));
+    }
+
+    /// <summary>Over a connected socket, served by the thread that asks where it is one of <paramref name="io"/>'s, else by any of them.</summary>
+    public static MessageChannel Over(Socket socket, HboneIo io)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        ArgumentNullException.ThrowIfNull(io);
+        return new MessageChannel(new SocketChannel(socket, io.LoopNearby()));
+    }
+
+    /// <summary>Over a stream, such as an authenticated <see cref="System.Net.Security.SslStream"/>.</summary>
+    public static MessageChannel Over(Stream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return new MessageChannel(new StreamChannel(stream));
+    }
+
+    /// <summary>
+    /// Waits for more bytes than were seen before, and shows all that came so far without taking them. As long as before: the peer has ended, or
+    /// <paramref name="most"/> bytes are there.
+    /// </summary>
+    /// <param name="most">Most bytes to look at: 1 to 65,536.</param>
+    /// <param name="cancellationToken">Ends the wait, and the channel with it.</param>
+    /// <exception cref="IOException">The channel failed.</exception>
+    public async ValueTask<ReadOnlyMemory<byte>> PeekAsync(int most, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(most, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(most, IoBuffers.Large);
+        await using var onCancel = cancellationToken.UnsafeRegister(static c => ((IByteChannel)c!).ShutdownBoth(), Bytes).ConfigureAwait(false);
+        while (_end < most && !_peekedEnd)
+        {
+            await Bytes.WaitToReceiveAsync().ConfigureAwait(false);
+            Grow(most);
+            var count = Bytes.TryReceive(_peeked.AsSpan(_end, Math.Min(_peeked!.Length, most) - _end), out var error);
+            if (count > 0)
+            {
+                _end += count;
+                break;
+            }
+
+            if (count == 0)
+            {
+                _peekedEnd = true;
+            }
+            else if (error != SocketError.WouldBlock)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                throw new IOException($"the connection failed: {error}", new SocketException((int)error));
+            }
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        return _peeked.AsMemory(0, _end);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        GiveBack();
+        Bytes.Close();
+        return default;
+    }
+
+    /// <summary>As <see cref="IByteChannel.TryReceive"/>, beginning with what was looked at.</summary>
+    internal int TryReceive(Span<byte> buffer, out SocketError error)
+    {
+        error = SocketError.Success;
+        if (_start < _end)
+        {
+            var count = Math.Min(_end - _start, buffer.Length);
+            _peeked.AsSpan(_start, count).CopyTo(buffer);
+            _start += count;
+            if (_start == _end)
+            {
+                GiveBack();
+            }
+
+            return count;
+        }
+
+        return _peekedEnd ? 0 : Bytes.TryReceive(buffer, out error);
+    }
+
+    /// <summary>As <see cref="IByteChannel.WaitToReceiveAsync"/>.</summary>
+    internal ValueTask WaitToReceiveAsync() => _start < _end || _peekedEnd ? default : Bytes.WaitToReceiveAsync();
+
+    private void Grow(int most)
+    {
+        if (_peeked is null)
+        {
+            _peeked = IoBuffers.Rent(Math.Min(most, IoBuffers.Small));
+        }
+        else if (_end == _peeked.Length)
+        {
+            var larger = IoBuffers.Rent(Math.Min(most, _peeked.Length * 4));
+            _peeked.AsSpan(0, _end).CopyTo(larger);
+            IoBuffers.Return(_peeked);
+            _peeked = larger;
+        }
+    }
+
+    private void GiveBack()
+    {
+        if (_peeked is { } peeked)
+        {
+            _peeked = null;
+            _start = _end = 0;
+            IoBuffers.Return(peeked);
+        }
+    }
+}
