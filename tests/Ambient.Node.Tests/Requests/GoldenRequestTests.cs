@@ -29,7 +29,6 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
         var folder = GoldenFolder.Case("http", name);
         var manifest = await File.ReadAllTextAsync(Path.Combine(folder, "input.yaml"));
         var unsupported = Unsupported().Matches(manifest).Select(match => match.Groups["what"].Value).Distinct().ToArray();
-        Skip.If(unsupported.Length > 0, $"not acted on yet: {string.Join(", ", unsupported)}");
 
         var store = new MeshStore();
         var load = ManifestLoader.LoadText("input.yaml", manifest);
@@ -42,26 +41,33 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
             await _backends.StartAsync(workload.Addresses[0]);
         }
 
+        // What a case needs that is not acted on yet decides some of its lines, and others not: those that held once are held.
+        var held = GoldenLines.Of(name);
+        Skip.If(unsupported.Length > 0 && held.Count == 0, $"not acted on yet: {string.Join(", ", unsupported)}");
         await using var engine = await GoldenEngine.StartAsync(store);
         var differences = new List<string>();
-        var asked = 0;
-        foreach (var line in await File.ReadAllLinesAsync(Path.Combine(folder, "responses.jsonl")))
+        var lines = await File.ReadAllLinesAsync(Path.Combine(folder, "responses.jsonl"));
+        var holding = new List<int>();
+        for (var i = 0; i < lines.Length; i++)
         {
-            using var question = JsonDocument.Parse(line);
+            using var question = JsonDocument.Parse(lines[i]);
             if (question.RootElement.TryGetProperty("grpc", out _))
             {
                 continue;
             }
 
-            asked++;
-            if (await CheckAsync(engine, store.Current, question.RootElement) is { } difference)
+            if (await CheckAsync(engine, store.Current, question.RootElement) is not { } difference)
             {
-                differences.Add($"{difference}\n    {line}");
+                holding.Add(i + 1);
+            }
+            else if (unsupported.Length == 0 || held.Contains(i + 1))
+            {
+                differences.Add($"{difference}\n    {lines[i]}");
             }
         }
 
-        Skip.If(asked == 0, "gRPC questions only");
-        Assert.True(differences.Count == 0, $"{name}: {differences.Count} of {asked} differ\n{string.Join('\n', differences.Take(10))}");
+        GoldenLines.Report(name, holding);
+        Assert.True(differences.Count == 0, $"{name}: {differences.Count} of {lines.Length} differ\n{string.Join('\n', differences.Take(10))}");
     }
 
     private async Task<string?> CheckAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question)
