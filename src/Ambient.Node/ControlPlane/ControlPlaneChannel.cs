@@ -76,6 +76,8 @@ internal sealed class ControlPlaneChannel : IDisposable
                     return $"{_options.Name} server {_options.Address.Authority} cannot be reached: {cause.Message}";
                 case OperationCanceledException or TimeoutException when cause.InnerException is null:
                     return $"{_options.Name} server {_options.Address.Authority} does not answer";
+                case HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded } when !connecting:
+                    return $"{_options.Name} server {_options.Address.Authority}: the connection was lost: the server's side closed or reset it without a goodbye";
                 case IOException when !connecting:
                     return $"{_options.Name} server {_options.Address.Authority}: the connection was lost: {cause.GetBaseException().Message}";
             }
@@ -159,6 +161,7 @@ internal sealed class ControlPlaneChannel : IDisposable
         AllowAutoRedirect = false,
         SslOptions = trust.Tls(),
         ConnectCallback = static (context, cancellationToken) => GrpcSocket.ConnectAsync(context.DnsEndPoint, cancellationToken),
+        PlaintextStreamFilter = static (context, _) => new(new ResetAsEndStream(context.PlaintextStream)),
     };
 
     private async ValueTask<string> ReadAsync(string token, CancellationToken cancellationToken)

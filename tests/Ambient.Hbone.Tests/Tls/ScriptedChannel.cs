@@ -84,4 +84,10 @@ internal sealed class ScriptedChannel : IByteChannel
     public void ShutdownBoth() => IsClosed = true;
 
     public void Close() => IsClosed = true;
+
+    public void Break() => IsClosed = true;
+
+    public void Watch(IHangUpWatcher? watcher)
+    {
+    }
 }

@@ -55,11 +55,22 @@ internal sealed class AgeingServer : IAsyncDisposable
     }
 
     /// <summary>Says goodbye on the newest connection and closes it.</summary>
-    public Task SayGoodbyeAsync() => _connections.Last().SayGoodbyeAsync();
+    /// <param name="reset">Whether TCP is reset after the goodbye; else TLS and TCP end in order.</param>
+    public Task SayGoodbyeAsync(bool reset = false) => _connections.Last().SayGoodbyeAsync(reset);
 
     /// <summary>Closes the newest connection without a word of HTTP/2.</summary>
     /// <param name="reset">Whether TCP is reset; else TLS and TCP end in order.</param>
-    public Task BreakOffAsync(bool reset) => _connections.Last().CloseAsync(reset);
+    /// <param name="unanswered">Responses that are sent just before, so that the client is about to acknowledge them.</param>
+    public async Task BreakOffAsync(bool reset, int unanswered = 0)
+    {
+        var connection = _connections.Last();
+        for (var i = 0; i < unanswered; i++)
+        {
+            await connection.RespondAsync(s_types[i % s_types.Length]);
+        }
+
+        await connection.CloseAsync(reset);
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -102,6 +113,7 @@ internal sealed class AgeingServer : IAsyncDisposable
     private sealed class Connection(Socket socket, SslStream tls) : IDisposable
     {
         private readonly SemaphoreSlim _writing = new(1);
+        private readonly CancellationTokenSource _enough = new();
         private readonly TaskCompletionSource _pinged = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private int _stream;
 
@@ -113,14 +125,14 @@ internal sealed class AgeingServer : IAsyncDisposable
         {
             try
             {
-                await tls.ReadExactlyAsync(new byte[PrefaceLength]);
+                await tls.ReadExactlyAsync(new byte[PrefaceLength], _enough.Token);
                 await SendAsync(Settings, 0, 0, default);
                 var head = new byte[9];
                 while (true)
                 {
-                    await tls.ReadExactlyAsync(head);
+                    await tls.ReadExactlyAsync(head, _enough.Token);
                     var payload = new byte[(head[0] << 16) | (head[1] << 8) | head[2]];
-                    await tls.ReadExactlyAsync(payload);
+                    await tls.ReadExactlyAsync(payload, _enough.Token);
                     var (type, flags, stream) = (head[3], head[4], BinaryPrimitives.ReadInt32BigEndian(head.AsSpan(5)));
                     switch (type)
                     {
@@ -135,34 +147,44 @@ internal sealed class AgeingServer : IAsyncDisposable
                             break;
                         case Headers:
                             await SendAsync(Headers, EndHeaders, stream, s_answer);
+
+                            // Before the client can act on the answer, and ask for the connection to be ended.
+                            Volatile.Write(ref _stream, stream);
                             foreach (var url in s_types)
                             {
-                                await SendAsync(Data, 0, stream, Message(url));
+                                await RespondAsync(url);
                             }
 
-                            Volatile.Write(ref _stream, stream);
                             break;
                     }
                 }
             }
-            catch (Exception e) when (e is IOException or ObjectDisposedException)
+            catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
             {
                 // The end of the connection, whoever's.
             }
         }
 
-        public async Task SayGoodbyeAsync()
+        public Task RespondAsync(string type) => SendAsync(Data, 0, Stream, Message(type));
+
+        public async Task SayGoodbyeAsync(bool reset)
         {
             await SendAsync(GoAway, 0, 0, Leaving(LargestStream));
             await SendAsync(Ping, 0, 0, new byte[8]);
             await _pinged.Task.WaitAsync(TimeSpan.FromSeconds(30));
             await SendAsync(GoAway, 0, 0, Leaving(Stream));
+
+            // So that the client has read the goodbye before the connection ends: a reset discards what was not read.
             await Task.Delay(50);
-            await CloseAsync(reset: false);
+            await CloseAsync(reset);
         }
 
         public async Task CloseAsync(bool reset)
         {
+            // Nothing may be under way: TLS cannot be shut down while another thread decrypts, and a socket that is closed under a
+            // pending read may say FIN before it resets.
+            await _enough.CancelAsync();
+            await Serving;
             if (reset)
             {
                 socket.LingerState = new LingerOption(true, 0);
@@ -173,7 +195,18 @@ internal sealed class AgeingServer : IAsyncDisposable
                 // What the client has just sent must be read to its end: a socket that is closed over unread bytes resets.
                 await tls.ShutdownAsync();
                 socket.Shutdown(SocketShutdown.Send);
-                await Task.WhenAny(Serving, Task.Delay(TimeSpan.FromSeconds(5)));
+                using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+                try
+                {
+                    var unread = new byte[4096];
+                    while (await socket.ReceiveAsync(unread, patience.Token) > 0)
+                    {
+                    }
+                }
+                catch (Exception e) when (e is SocketException or OperationCanceledException)
+                {
+                    // The client reset it, or keeps its half open: closing is all that is left.
+                }
             }
 
             Dispose();
@@ -183,6 +216,7 @@ internal sealed class AgeingServer : IAsyncDisposable
         {
             tls.Dispose();
             _writing.Dispose();
+            _enough.Dispose();
         }
 
         private static byte[] Message(string type)

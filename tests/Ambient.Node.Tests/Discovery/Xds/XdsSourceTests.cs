@@ -267,8 +267,10 @@ public sealed class XdsSourceTests
         Assert.DoesNotContain(log.Lines, other => other.Contains("is open", StringComparison.Ordinal));
     }
 
-    [Fact]
-    public async Task ServerThatSaysGoodbye_AsIstiodDoesEveryHalfHour_IsReconnectedToWithoutAWarning()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ServerThatSaysGoodbye_AsIstiodDoesEveryHalfHour_IsReconnectedToWithoutAWarning(bool reset)
     {
         await using var server = AgeingServer.Start();
         var log = new RecordingLogger();
@@ -276,7 +278,7 @@ public sealed class XdsSourceTests
         await using var source = XdsKit.Source(XdsKit.Options(server.Address, server.RootFile), new MeshStore(), registry, log);
         await source.StartAsync(CancellationToken.None).WaitAsync(XdsKit.Patience);
 
-        await server.SayGoodbyeAsync();
+        await server.SayGoodbyeAsync(reset);
 
         await XdsKit.UntilAsync(() => server.Streams == 2);
         var line = Assert.Single(log.Lines, static line => line.Contains("xDS stream ended", StringComparison.Ordinal));
@@ -286,9 +288,9 @@ public sealed class XdsSourceTests
     }
 
     [Theory]
-    [InlineData(true, "Connection reset by peer")]
-    [InlineData(false, "The response ended prematurely")]
-    public async Task ConnectionThatIsLost_IsNotTakenForAServerThatCannotBeReached(bool reset, string said)
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task ConnectionThatIsLost_IsNotTakenForAServerThatCannotBeReached(bool reset)
     {
         await using var server = AgeingServer.Start();
         var log = new RecordingLogger();
@@ -296,11 +298,13 @@ public sealed class XdsSourceTests
         await using var source = XdsKit.Source(XdsKit.Options(server.Address, server.RootFile), new MeshStore(), registry, log);
         await source.StartAsync(CancellationToken.None).WaitAsync(XdsKit.Patience);
 
-        await server.BreakOffAsync(reset);
+        // At once, so that the client may be just about to acknowledge: whichever call meets the end, it has one name.
+        await server.BreakOffAsync(reset, unanswered: 40);
 
         await XdsKit.UntilAsync(() => server.Streams == 2);
         var line = Assert.Single(log.Lines, static line => line.Contains("xDS stream ended", StringComparison.Ordinal));
-        Assert.StartsWith($"Warning: xDS stream ended: xDS server {server.Address.Authority}: the connection was lost: {said}", line, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"Warning: xDS stream ended: xDS server {server.Address.Authority}: the connection was lost: the server's side closed or reset it without a goodbye", line, StringComparison.Ordinal);
         Assert.DoesNotContain("Exception", line, StringComparison.Ordinal);
         Assert.Contains("istio_xds_connection_terminations_total{reason=\"Reconnect\"} 1\n", Text(registry), StringComparison.Ordinal);
     }

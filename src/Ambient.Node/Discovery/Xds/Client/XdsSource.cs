@@ -125,7 +125,7 @@ internal sealed class XdsSource : IMeshSource
             var headers = await channel.HeadersAsync(_stop.Token).ConfigureAwait(false);
             using var call = channel.Invoker.AsyncDuplexStreamingCall(_method, null, new CallOptions(headers, cancellationToken: _stop.Token));
             var outbox = Channel.CreateBounded<DeltaDiscoveryRequest>(new BoundedChannelOptions(MostUnsent) { SingleReader = true });
-            var sending = SendAsync(call, outbox.Reader);
+            var sending = XdsSender.SendAsync(call.RequestStream, outbox.Reader, call.Dispose, _time, _stop.Token);
             try
             {
                 var asked = Subscribe(outbox.Writer);
@@ -177,24 +177,6 @@ internal sealed class XdsSource : IMeshSource
         finally
         {
             channel?.Dispose();
-        }
-    }
-#pragma warning restore CA1031
-
-    /// <summary>Sends what is to be sent, one after the other, as a stream demands it. Never throws: reading the stream tells why it ended.</summary>
-#pragma warning disable CA1031
-    private async Task SendAsync(AsyncDuplexStreamingCall<DeltaDiscoveryRequest, XdsResponse> call, ChannelReader<DeltaDiscoveryRequest> outbox)
-    {
-        try
-        {
-            await foreach (var request in outbox.ReadAllAsync(_stop.Token).ConfigureAwait(false))
-            {
-                await call.RequestStream.WriteAsync(request, _stop.Token).ConfigureAwait(false);
-            }
-        }
-        catch (Exception)
-        {
-            call.Dispose();
         }
     }
 #pragma warning restore CA1031
