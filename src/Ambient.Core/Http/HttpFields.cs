@@ -36,7 +36,7 @@ public sealed class HttpFields
     }
 
     /// <summary>
-    /// Adds a field whose bytes a codec has checked: the name is a token in lower case (RFC 9110 section 5.6.2), the value has no control
+    /// Adds a field whose bytes a codec has checked: the name, kept in lower case, is a token (RFC 9110 section 5.6.2); the value has no control
     /// characters and no blanks around it (section 5.5).
     /// </summary>
     public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
@@ -52,7 +52,7 @@ public sealed class HttpFields
             Array.Resize(ref _entries, Math.Max(16, Count * 2));
         }
 
-        name.CopyTo(_bytes.AsSpan(_used));
+        Ascii.ToLower(name, _bytes.AsSpan(_used), out _);
         value.CopyTo(_bytes.AsSpan(_used + name.Length));
         _entries[Count++] = new Entry(_used, name.Length, value.Length);
         _used += length;
@@ -122,6 +122,18 @@ public sealed class HttpFields
         }
 
         return found;
+    }
+
+    /// <summary>Removes every field of a name, whatever its case.</summary>
+    public void Remove(ReadOnlySpan<byte> name)
+    {
+        for (var i = Count - 1; i >= 0; i--)
+        {
+            if (Ascii.EqualsIgnoreCase(this[i].Name, name))
+            {
+                RemoveAt(i);
+            }
+        }
     }
 
     /// <summary>Removes one field.</summary>

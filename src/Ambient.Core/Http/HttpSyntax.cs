@@ -9,6 +9,15 @@ public static class HttpSyntax
     private static readonly SearchValues<byte> s_notInValue = SearchValues.Create(
         [.. Enumerable.Range(0, 32).Where(static c => c != '\t').Select(static c => (byte)c), 0x7F]);
 
+    private static readonly SearchValues<char> s_tokenText = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+    // A registered name (RFC 3986 section 3.2.2): unreserved characters, sub-delimiters, and what is percent-encoded.
+    private static readonly SearchValues<char> s_host = SearchValues.Create("-._~!$&'()*+,;=%0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    private static readonly SearchValues<char> s_ipv6 = SearchValues.Create(".:0123456789ABCDEFabcdef");
+
+    // A host name has at most 253 characters, percent-encoded three times as many.
+    private const int MaxAuthority = 1024;
+
     /// <summary>Whether a character may be part of a token: a method, a field name.</summary>
     public static bool IsToken(char c) => c < 128 && s_token.Contains((byte)c);
 
@@ -20,4 +29,78 @@ public static class HttpSyntax
 
     /// <summary>Whether bytes are a field value: no control characters but tabs.</summary>
     public static bool IsFieldValue(ReadOnlySpan<byte> bytes) => !bytes.ContainsAny(s_notInValue);
+
+    /// <summary>Whether text is a token.</summary>
+    public static bool IsToken(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return text.Length > 0 && !text.AsSpan().ContainsAnyExcept(s_tokenText);
+    }
+
+    /// <summary>
+    /// Whether bytes may be the target of a request: visible ASCII, without a fragment, which is not sent (RFC 9110 section 7.1). Characters that
+    /// RFC 3986 does not allow in a path or query, such as braces, are common and pass.
+    /// </summary>
+    public static bool IsTarget(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && !bytes.ContainsAnyExceptInRange((byte)'!', (byte)'~') && !bytes.Contains((byte)'#');
+
+    /// <summary>Whether text may be the target of a request.</summary>
+    public static bool IsTarget(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return text.Length > 0 && !text.AsSpan().ContainsAnyExceptInRange('!', '~') && !text.Contains('#', StringComparison.Ordinal);
+    }
+
+    /// <summary>
+    /// Whether bytes are a host with or without a port (RFC 9110 section 7.2, RFC 3986 section 3.2): a name, an IPv4 address, or one of IPv6 in
+    /// brackets. There are no credentials, and an empty port, which some take for none and some do not, is not one.
+    /// </summary>
+    public static bool IsAuthority(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length > MaxAuthority)
+        {
+            return false;
+        }
+
+        Span<char> text = stackalloc char[bytes.Length];
+        System.Text.Encoding.Latin1.GetChars(bytes, text);
+        return IsAuthority(text);
+    }
+
+    /// <summary>Whether text is a host with or without a port.</summary>
+    public static bool IsAuthority(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return IsAuthority(text.AsSpan());
+    }
+
+    private static bool IsAuthority(ReadOnlySpan<char> text)
+    {
+        if (text.Length > MaxAuthority)
+        {
+            return false;
+        }
+
+        int end;
+        if (text.StartsWith("["))
+        {
+            end = text.IndexOf(']') + 1;
+            if (end < 4 || text[1..(end - 1)].ContainsAnyExcept(s_ipv6))
+            {
+                return false;
+            }
+        }
+        else
+        {
+            var colon = text.IndexOf(':');
+            end = colon < 0 ? text.Length : colon;
+            if (end == 0 || text[..end].ContainsAnyExcept(s_host))
+            {
+                return false;
+            }
+        }
+
+        var port = text[end..];
+        return port.IsEmpty || (port.Length is >= 2 and <= 6 && port[0] == ':' && !port[1..].ContainsAnyExceptInRange('0', '9')
+            && int.Parse(port[1..], System.Globalization.CultureInfo.InvariantCulture) <= 65_535);
+    }
 }

@@ -1,0 +1,84 @@
+using System.Buffers.Text;
+using System.Text;
+using Ambient.Http;
+
+namespace Ambient.Hbone.Http1;
+
+/// <summary>Writes a head into a buffer that is large enough.</summary>
+internal ref struct HeadBuffer(Span<byte> buffer)
+{
+    private readonly Span<byte> _buffer = buffer;
+
+    /// <summary>Bytes written.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Bytes that every one of a list's fields, or of an upgrade's, takes at most.</summary>
+    public static int Measure(HttpFields fields, string? upgrade) => fields.Size + (4 * fields.Count) + (upgrade?.Length ?? 0);
+
+    /// <summary>Writes bytes.</summary>
+    public void Write(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(_buffer[Length..]);
+        Length += bytes.Length;
+    }
+
+    /// <summary>Writes text that was checked to be ASCII.</summary>
+    public void Write(string text) => Length += Encoding.ASCII.GetBytes(text, _buffer[Length..]);
+
+    /// <summary>Writes a number in decimal.</summary>
+    public void Write(long number)
+    {
+        if (!Utf8Formatter.TryFormat(number, _buffer[Length..], out var written))
+        {
+            throw new ArgumentException("the buffer is too small");
+        }
+
+        Length += written;
+    }
+
+    /// <summary>Writes fields, but those that the codec writes by itself: who puts such a one into a list must not change the framing by it.</summary>
+    public void Write(HttpFields fields, bool isRequest)
+    {
+        for (var i = 0; i < fields.Count; i++)
+        {
+            var field = fields[i];
+            var kind = FieldKinds.Of(field.Name);
+            if (kind is FieldKind.Ordinary or FieldKind.Expect || (kind == FieldKind.Host && !isRequest))
+            {
+                WriteField(field);
+            }
+        }
+    }
+
+    /// <summary>Writes one field.</summary>
+    public void WriteField(HttpField field)
+    {
+        Write(field.Name);
+        Write(": "u8);
+        Write(field.Value);
+        Write("\r\n"u8);
+    }
+
+    /// <summary>Writes the field that says where the body ends, if there is one.</summary>
+    public void WriteFraming(Http1BodyKind body, long? length)
+    {
+        if (body == Http1BodyKind.Chunked)
+        {
+            Write("transfer-encoding: chunked\r\n"u8);
+        }
+        else if (body == Http1BodyKind.Length || (body == Http1BodyKind.None && length is not null))
+        {
+            Write("content-length: "u8);
+            Write(length ?? 0);
+            Write("\r\n"u8);
+        }
+    }
+
+    /// <summary>Writes the field that asks for, or agrees to, another protocol.</summary>
+    public void WriteUpgrade(string upgrade)
+    {
+        Write("upgrade: "u8);
+        Write(upgrade);
+        Write("\r\n"u8);
+    }
+}

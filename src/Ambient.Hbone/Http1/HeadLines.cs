@@ -1,0 +1,51 @@
+namespace Ambient.Hbone.Http1;
+
+/// <summary>
+/// Takes lines, which end with CRLF and nothing else, from bytes as they come, up to a number of bytes in all. A line that is not whole yet stays
+/// with the caller, who shows it again with what came since; what was searched of it is not searched again.
+/// </summary>
+/// <param name="maxSize">Bytes of all lines.</param>
+/// <param name="what">What they make up, for errors.</param>
+internal struct HeadLines(int maxSize, string what)
+{
+    private int _taken;
+    private int _searched;
+
+    /// <summary>Takes the next line.</summary>
+    /// <param name="bytes">Bytes, the first of which were taken by earlier calls.</param>
+    /// <param name="consumed">How many those are; with the line, when there is one.</param>
+    /// <param name="line">The line without its end.</param>
+    /// <exception cref="Http1Exception">There are too many bytes, or an LF without a CR.</exception>
+    public bool TryTake(ReadOnlySpan<byte> bytes, scoped ref int consumed, out ReadOnlySpan<byte> line)
+    {
+        var rest = bytes[consumed..];
+        var from = Math.Min(_searched, rest.Length);
+        var end = rest[from..].IndexOf((byte)'\n');
+        var length = end < 0 ? rest.Length : from + end + 1;
+        if (length > maxSize - _taken)
+        {
+            throw new Http1Exception(431, $"{what} is larger than {maxSize} bytes");
+        }
+
+        if (end < 0)
+        {
+            _searched = length;
+            line = default;
+            return false;
+        }
+
+        if (length == 1 || rest[length - 2] != '\r')
+        {
+            throw new Http1Exception(400, $"a line of {what} ends with LF instead of CRLF");
+        }
+
+        line = rest[..(length - 2)];
+        _searched = 0;
+        _taken += length;
+        consumed += length;
+        return true;
+    }
+
+    /// <summary>Begins anew.</summary>
+    public void Reset() => (_taken, _searched) = (0, 0);
+}
