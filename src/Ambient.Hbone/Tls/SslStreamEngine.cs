@@ -1,5 +1,6 @@
 using System.Net.Security;
 using System.Security.Authentication;
+using Ambient.Hbone.Tls.Native;
 
 namespace Ambient.Hbone.Tls;
 
@@ -10,7 +11,8 @@ internal sealed class SslStreamEngine(string? why) : TlsEngine
     private static readonly List<SslApplicationProtocol> s_protocols = [SslApplicationProtocol.Http2];
     private static readonly CipherSuitesPolicy? s_suites = CreateSuites();
 
-    public override string Description => why is null ? "SslStream" : $"SslStream ({why})";
+    public override string Description { get; } =
+        (OpenSsl.Missing is null ? $"SslStream over {OpenSsl.Version}" : "SslStream") + (why is null ? "" : $" ({why})");
 
     public override async Task<TlsTransport> AuthenticateAsync(Side side)
     {

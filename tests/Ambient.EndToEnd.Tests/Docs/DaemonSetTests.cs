@@ -50,6 +50,9 @@ public sealed partial class DaemonSetTests
         var dockerfile = File.ReadAllText(Path.Combine(Folder, "Dockerfile"));
         Assert.Contains("RUN ./build.sh hosts ztunnel", dockerfile, StringComparison.Ordinal);
         Assert.Contains("artifacts/hosts/ztunnel", dockerfile, StringComparison.Ordinal);
+
+        // Ubuntu 24.04 ("noble") has OpenSSL 3.0, which the log advises against.
+        Assert.Contains("runtime-deps:10.0-resolute-chiseled", dockerfile, StringComparison.Ordinal);
         Assert.Contains("verb_hosts", File.ReadAllText(Path.Combine(Repository.Root, "build.sh")), StringComparison.Ordinal);
     }
 

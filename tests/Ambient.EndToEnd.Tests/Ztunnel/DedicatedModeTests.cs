@@ -1,4 +1,5 @@
 using System.Globalization;
+using Ambient.Hbone;
 using Ambient.Testing;
 using Xunit;
 
@@ -78,6 +79,32 @@ public sealed class DedicatedModeTests
         Assert.Equal(0, await pair.Client.StopAsync(signal));
 
         Assert.Contains(pair.Client.Lines, line => line.Contains($"SIG{signal}: draining", StringComparison.Ordinal));
+    }
+
+    /// <summary>Both engines as a whole process has them, chosen by the variable, and each against the other.</summary>
+    [SkippableTheory]
+    [InlineData("openssl", "openssl")]
+    [InlineData("managed", "openssl")]
+    [InlineData("openssl", "managed")]
+    public async Task TlsEngine_IsTheVariables_AndNamedInTheLogAndTheDump(string client, string server)
+    {
+        await using var pair = await DedicatedPair.StartAsync(more: new() { ["AMBIENT_TLS"] = server });
+        await pair.Client.StopAsync();
+        await using var other = await pair.StartZtunnelAsync(pair.Network.Client, "default/sleep/sleep", more: new() { ["AMBIENT_TLS"] = client });
+
+        Assert.Equal((0, "200"), await pair.CurlAsync(Service));
+
+        foreach (var (ztunnel, engine) in new[] { (other, client), (pair.Server, server) })
+        {
+            var told = Assert.Single(ztunnel.Lines, static line => line.Contains("TLS: ", StringComparison.Ordinal) && !line.Contains("wide vectors", StringComparison.Ordinal));
+            using var dump = System.Text.Json.JsonDocument.Parse(await ztunnel.GetAsync(15000, "/config_dump"));
+            var shown = dump.RootElement.GetProperty("version").GetProperty("cryptoProvider").GetString()!;
+            Assert.EndsWith($"TLS: {shown}", told, StringComparison.Ordinal);
+
+            // Where this machine's OpenSSL could be faster, that is said once.
+            Assert.Equal(HboneTls.Advice is null ? 0 : 1, ztunnel.Lines.Count(static line => line.EndsWith($"TLS: {HboneTls.Advice}", StringComparison.Ordinal)));
+            Assert.Matches(engine == "openssl" ? "^OpenSSL 3.*, called directly$" : @"^SslStream over OpenSSL 3.*\(AMBIENT_TLS=managed\)$", shown);
+        }
     }
 
     [SkippableFact]

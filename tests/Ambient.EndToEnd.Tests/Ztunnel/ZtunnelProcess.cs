@@ -35,7 +35,10 @@ internal sealed class ZtunnelProcess : IAsyncDisposable
         var configuration = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/')).Name;
         var binary = Path.Combine(Repository.Root, "artifacts", "bin", "Ztunnel", configuration, "ztunnel");
         Assert.True(File.Exists(binary), $"{binary} is missing: build samples/Ztunnel");
-        string[] command = ns is null ? [binary, "proxy", "ztunnel"] : ["ip", "netns", "exec", ns, binary, "proxy", "ztunnel"];
+
+        // A test run in the background of a shell ignores SIGINT, and so would what it starts: a terminal's ztunnel does not.
+        string[] own = ["env", "--default-signal=INT", binary, "proxy", "ztunnel"];
+        string[] command = ns is null ? own : ["ip", "netns", "exec", ns, .. own];
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true, RedirectStandardOutput = true };
         foreach (var (name, value) in environment)
         {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
 using System.Text.Json;
+using Ambient.Hbone;
 using Ambient.Node.ControlPlane;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Hosting.Options;
@@ -93,6 +94,14 @@ public sealed class IstiodConfigDumpTests : IAsyncLifetime
         Assert.StartsWith("{\n  \"certificates\": [", text, StringComparison.Ordinal);
         Assert.Contains("\n  \"workloads\": [\n    {\n      \"capacity\"", text, StringComparison.Ordinal);
         Assert.DoesNotContain('\t', text);
+    }
+
+    [Fact]
+    public async Task Version_SaysWhoDoesTls()
+    {
+        using var dump = JsonDocument.Parse(await DumpAsync());
+
+        Assert.Equal(HboneTls.Description, dump.RootElement.GetProperty("version").GetProperty("cryptoProvider").GetString());
     }
 
     [Fact]

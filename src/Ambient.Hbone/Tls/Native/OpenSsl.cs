@@ -152,6 +152,7 @@ internal static unsafe class OpenSsl
             else
             {
                 Version = Marshal.PtrToStringUTF8((nint)name(0)) ?? "OpenSSL 3";
+                Number = theirs;
             }
         }
         catch (Exception e) when (e is DllNotFoundException or TypeInitializationException or PlatformNotSupportedException or BadImageFormatException or CryptographicException)
@@ -165,6 +166,9 @@ internal static unsafe class OpenSsl
 
     /// <summary>What the library calls itself.</summary>
     public static string Version { get; }
+
+    /// <summary>Its version as <c>OPENSSL_VERSION_NUMBER</c> has it: 0x30500010 is 3.5.1. Zero where it is missing.</summary>
+    public static long Number { get; }
 
     /// <summary>The oldest error of this thread in OpenSSL's words. The rest is forgotten.</summary>
     public static string TakeError() => TakeError(out _);

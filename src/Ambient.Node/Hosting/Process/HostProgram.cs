@@ -89,6 +89,11 @@ internal sealed class HostProgram<TOptions>
         shutdown.ListenToSignals();
         HostProgramLog.Starting(logger, Name, HostVersion.Text, PurposeOf(options), descriptors?.ToString(CultureInfo.InvariantCulture) ?? "unknown");
         HostProgramLog.Tls(logger, HboneTls.Description);
+        if (HboneTls.Advice is { } advice)
+        {
+            HostProgramLog.TlsAdvice(logger, advice);
+        }
+
         // Writing JSON costs the better part of a megabyte, which a ztunnel at rest would keep.
         if (SettingsOf is { } settings && logger.IsEnabled(LogLevel.Debug))
         {

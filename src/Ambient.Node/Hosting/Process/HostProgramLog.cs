@@ -11,6 +11,9 @@ internal static partial class HostProgramLog
     [LoggerMessage(7016, LogLevel.Information, "TLS: {Engine}")]
     public static partial void Tls(ILogger logger, string engine);
 
+    [LoggerMessage(7017, LogLevel.Information, "TLS: {Advice}")]
+    public static partial void TlsAdvice(ILogger logger, string advice);
+
     [LoggerMessage(7011, LogLevel.Debug, "settings: {Settings}")]
     public static partial void Settings(ILogger logger, string settings);
 

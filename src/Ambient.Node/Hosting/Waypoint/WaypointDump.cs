@@ -31,6 +31,7 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
             UnsupportedDump.Write(json, mesh.Requests);
             WriteUpstreams(json);
             WriteCertificates(json);
+            TlsDump.Write(json);
             json.WriteEndObject();
         }
 

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Ambient.Certificates;
+using Ambient.Hbone;
 using Ambient.Mesh;
 using Ambient.Node.Admin.Dumps;
 using Ambient.Node.Capture.InPod;
@@ -177,7 +178,7 @@ internal sealed class ConfigDump(ZtunnelOptions options, IMeshSnapshotProvider m
         json.WriteStartObject("version");
         json.WriteString("buildProfile", "release");
         json.WriteString("buildStatus", "Clean");
-        json.WriteString("cryptoProvider", "openssl");
+        json.WriteString("cryptoProvider", HboneTls.Description);
         json.WriteString("gitRevision", HostVersion.Revision);
         json.WriteString("istioVersion", options.Host.IstioVersion);
         json.WriteString("rustVersion", $".NET {Environment.Version}");
