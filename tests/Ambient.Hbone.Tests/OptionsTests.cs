@@ -103,7 +103,7 @@ public sealed class OptionsTests
         var fault = Assert.Throws<ArgumentException>(() => new Http2Connection(transport, options, null, TimeProvider.System));
         var none = Assert.Throws<ArgumentException>(() => new Http2Connection(transport, options with { AbuseLimits = null! }, null, TimeProvider.System));
 
-        string[] free = [nameof(Http2ConnectionOptions.Buffers), nameof(Http2ConnectionOptions.AbuseLimits), "EqualityContract", nameof(Http2AbuseLimits.Default)];
+        string[] free = [nameof(Http2ConnectionOptions.Buffers), nameof(Http2ConnectionOptions.AbuseLimits), nameof(Http2ConnectionOptions.ExtendedConnect), nameof(Http2ConnectionOptions.WatchesHeads), "EqualityContract", nameof(Http2AbuseLimits.Default)];
         foreach (var property in typeof(Http2ConnectionOptions).GetProperties().Concat(typeof(Http2AbuseLimits).GetProperties()).Where(property => !free.Contains(property.Name)))
         {
             Assert.Matches($@"\b{property.Name}\b", fault.Message);

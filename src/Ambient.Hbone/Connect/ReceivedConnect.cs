@@ -97,8 +97,6 @@ internal sealed class ReceivedConnect : HboneConnect, IHttp2StreamOwner
         _stream.Connection.Respond(_stream, statusCode, null);
     }
 
-    void IHttp2StreamOwner.OnResponse(in ConnectResponseHeaders headers) => throw new InvalidOperationException("a server receives no responses");
-
     /// <summary>Callbacks are other people's code: not on the thread that moves bytes, and what they throw is not ours.</summary>
     void IHttp2StreamOwner.OnFault(StreamFault fault) => _ = Volatile.Read(ref _aborted)?.CancelAsync();
 

@@ -7,7 +7,7 @@ namespace Ambient.Hbone.Connect;
 /// <param name="onEnded">Called once when the stream has ended, with <paramref name="state"/>. One for all streams, since each idle tunnel keeps it.</param>
 /// <param name="state">What <paramref name="onEnded"/> is about.</param>
 /// <param name="inline">Whether who waits for the answer goes on where it came in.</param>
-internal sealed class SentConnect(Action<object> onEnded, object state, bool inline = false) : IHttp2StreamOwner
+internal sealed class SentConnect(Action<object> onEnded, object state, bool inline = false) : ITunnelOwner
 {
     private TaskCompletionSource<ConnectResponseHeaders>? _answer =
         new(inline ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);

@@ -5,14 +5,8 @@ namespace Ambient.Hbone.Http2;
 
 /// <summary>What each frame of the peer means for the connection and its streams. Called by the read loop, one frame at a time.</summary>
 internal sealed class FrameHandler(
-    Http2Connection connection, IHttp2Server? server, Http2ConnectionOptions options, HeaderBlockAssembler blocks, ConnectHeaderReader headers, Http2AbuseGuard guard)
+    Http2Connection connection, bool isServer, IStreamUse use, Http2ConnectionOptions options, HeaderBlockAssembler blocks, Http2AbuseGuard guard)
 {
-    /// <summary>
-    /// What a tunnel that begins or ends costs its thread, in frames: a decision, a socket, lines in logs and metrics. A turn of the read loop has
-    /// room for four.
-    /// </summary>
-    public const int TunnelWork = 512;
-
     private readonly Lock _gate = connection.Gate;
     private readonly StreamTable _streams = connection.Streams;
     private readonly Http2Sender _sender = connection.Sender;
@@ -24,8 +18,6 @@ internal sealed class FrameHandler(
 
     /// <summary>Whether the connection is over, so that nothing more is handled.</summary>
     public bool IsClosed => connection.IsClosed;
-
-    private bool IsServer => server is not null;
 
     /// <summary>What was done since the last call beyond the handling of frames, in frames.</summary>
     public int TakeWork()
@@ -91,7 +83,7 @@ internal sealed class FrameHandler(
             {
                 fault = new Http2StreamException(header.StreamId, Http2ErrorCode.FlowControlError, $"{header}: the stream's window has {stream.ReceiveWindow} bytes left");
             }
-            else if (!IsServer && !stream.Answered)
+            else if (!isServer && !stream.Answered)
             {
                 fault = new Http2StreamException(header.StreamId, Http2ErrorCode.ProtocolError, $"{header}: before the response");
             }
@@ -137,7 +129,7 @@ internal sealed class FrameHandler(
         stream.DeliverEnd();
         if (over)
         {
-            _work += TunnelWork;
+            _work += use.StreamWork;
             connection.OnStreamOver(stream);
         }
     }
@@ -157,20 +149,19 @@ internal sealed class FrameHandler(
         {
             OnRequest(id, block);
         }
-        else if (stream is { Answered: false } && !IsServer)
+        else if (stream is { Answered: false } && !isServer)
         {
             OnResponse(stream, block);
         }
         else
         {
-            // Late, or trailers: they mean nothing in a tunnel, but they may end it. Decoded in any case, for the tables' sake.
-            headers.Skip(block);
             if (stream is not null)
             {
-                OnTrailers(stream);
+                OnTrailers(stream, block);
             }
             else
             {
+                use.Skip(block);
                 Guard.OnLateFrame();
             }
         }
@@ -190,7 +181,7 @@ internal sealed class FrameHandler(
         {
             var peer = connection.Peer;
             var before = peer.InitialWindowSize;
-            peer.Apply(payload, fromServer: !IsServer);
+            peer.Apply(payload, fromServer: !isServer);
             connection.Encoder.SetPeerTableSize(peer.HeaderTableSize);
             var change = peer.InitialWindowSize - before;
             if (change != 0)
@@ -212,6 +203,8 @@ internal sealed class FrameHandler(
             _firstSettings = true;
             connection.OnFirstSettings();
         }
+
+        use.OnRoomChanged();
     }
 
     public void OnWindowUpdate(in FrameHeader header, int increment)
@@ -282,8 +275,8 @@ internal sealed class FrameHandler(
         Guard.OnResetReceived(stream?.Answered ?? true);
         if (stream is not null)
         {
-            _work += TunnelWork;
-            connection.EndFaulted(stream, new StreamFault(StreamFaultOrigin.Peer, code) { IsUnprocessed = code == Http2ErrorCode.RefusedStream && !IsServer && !stream.Answered });
+            _work += use.StreamWork;
+            connection.EndFaulted(stream, new StreamFault(StreamFaultOrigin.Peer, code) { IsUnprocessed = code == Http2ErrorCode.RefusedStream && !isServer && !stream.Answered });
             connection.CloseIfDone();
         }
     }
@@ -297,7 +290,7 @@ internal sealed class FrameHandler(
         List<Http2Stream>? refused = null;
         lock (_gate)
         {
-            if (!IsServer)
+            if (!isServer)
             {
                 foreach (var stream in _streams.Open)
                 {
@@ -317,6 +310,8 @@ internal sealed class FrameHandler(
 
             connection.OnGoAwayReceived(code);
         }
+
+        use.OnRoomChanged();
 
         connection.EndFaulted(
             refused ?? [], stream => new StreamFault(StreamFaultOrigin.Connection, code, new IOException($"the peer goes away: {code}")) { IsUnprocessed = !stream.Answered });
@@ -352,7 +347,7 @@ internal sealed class FrameHandler(
 
         if (stream is not null)
         {
-            _work += TunnelWork;
+            _work += use.StreamWork;
             connection.EndFaulted(stream, new StreamFault(StreamFaultOrigin.Connection, fault.Code, fault));
             connection.CloseIfDone();
         }
@@ -360,7 +355,7 @@ internal sealed class FrameHandler(
 
     private void OnRequest(int id, ReadOnlySpan<byte> block)
     {
-        var request = headers.ReadRequest(id, block);
+        use.ReadRequest(id, block, blocks.EndStream);
         Http2Stream stream;
         lock (_gate)
         {
@@ -387,39 +382,31 @@ internal sealed class FrameHandler(
             stream.DeliverEnd();
         }
 
-        _work += TunnelWork;
-        server!.OnConnect(stream, request);
+        _work += use.StreamWork;
+        use.OnStream(stream);
     }
 
     private void OnResponse(Http2Stream stream, ReadOnlySpan<byte> block)
     {
-        var response = headers.ReadResponse(stream.Id, block);
-        if (response.IsInformational)
-        {
-            Guard.OnInterimResponse();
-            return;
-        }
-
-        stream.Answered = true;
-        stream.Owner?.OnResponse(response);
-        if (blocks.EndStream)
+        // Asked now: whoever hears of the response may put an end to the stream, or to this block's buffer.
+        var ends = blocks.EndStream;
+        if (use.OnResponse(stream, block, ends) && ends)
         {
             EndRemote(stream);
         }
     }
 
-    private void OnTrailers(Http2Stream stream)
+    private void OnTrailers(Http2Stream stream, ReadOnlySpan<byte> block)
     {
-        if (stream.RemoteEnded)
+        if (stream.RemoteEnded || !blocks.EndStream)
         {
-            throw new Http2StreamException(stream.Id, Http2ErrorCode.StreamClosed, $"HEADERS on stream {stream.Id} after END_STREAM");
+            use.Skip(block);
+            throw stream.RemoteEnded
+                ? new Http2StreamException(stream.Id, Http2ErrorCode.StreamClosed, $"HEADERS on stream {stream.Id} after END_STREAM")
+                : new Http2StreamException(stream.Id, Http2ErrorCode.ProtocolError, $"HEADERS within stream {stream.Id} that do not end it");
         }
 
-        if (!blocks.EndStream)
-        {
-            throw new Http2StreamException(stream.Id, Http2ErrorCode.ProtocolError, $"HEADERS within stream {stream.Id} that do not end it");
-        }
-
+        use.OnTrailers(stream, block);
         EndRemote(stream);
     }
 

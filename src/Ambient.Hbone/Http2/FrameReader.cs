@@ -24,7 +24,7 @@ internal sealed class FrameReader(FrameHandler handler, HeaderBlockAssembler blo
     /// <summary>Handles complete frames, and of an incomplete DATA frame what is there.</summary>
     /// <param name="input">What was read and is not consumed yet. Data in it may be moved.</param>
     /// <param name="frames">
-    /// How many frames at most; on return how many there were. A frame that opens or ends a tunnel counts as many (<see cref="FrameHandler.TunnelWork"/>),
+    /// How many frames at most; on return how many there were. A frame that opens or ends a stream counts as many (<see cref="IStreamUse.StreamWork"/>),
     /// so there may be more than were asked for.
     /// </param>
     /// <returns>The bytes consumed.</returns>

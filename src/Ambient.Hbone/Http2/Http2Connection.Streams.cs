@@ -7,9 +7,15 @@ namespace Ambient.Hbone.Http2;
 /// <summary>What streams ask of their connection: to be opened, answered, written, ended.</summary>
 internal sealed partial class Http2Connection
 {
-    /// <summary>Opens a stream and sends its CONNECT.</summary>
-    /// <exception cref="IOException">The connection takes no new streams.</exception>
-    public Http2Stream Open(in ConnectRequestHeaders request, IHttp2StreamOwner owner)
+    /// <summary>Opens a stream and sends its request.</summary>
+    /// <param name="request">Its header block.</param>
+    /// <param name="owner">Who opens it.</param>
+    /// <param name="endStream">Whether the request ends with its block.</param>
+    /// <param name="later">Whether the block may wait for what follows it, up to the next call of <see cref="Flush"/> or one that sends.</param>
+    /// <exception cref="UnprocessedException">The connection takes no new streams, or not this many.</exception>
+    /// <exception cref="ArgumentException">A value of the request cannot be sent.</exception>
+    public Http2Stream Open<TBlock>(in TBlock request, IHttp2StreamOwner owner, bool endStream = false, bool later = false)
+        where TBlock : IHeaderBlock
     {
         Http2Stream stream;
         bool kick;
@@ -17,12 +23,14 @@ internal sealed partial class Http2Connection
         {
             if (_closed || !_farewell.MayOpen || Streams.NextId < 0)
             {
-                throw new IOException("the connection takes no new streams");
+                throw new UnprocessedException("the connection takes no new streams");
             }
 
-            ConnectHeaderWriter.WriteRequest(Sender.Control, Encoder, Streams.NextId, request, endStream: false, Peer.MaxFrameSize);
+            request.Write(Sender.Control, Encoder, Streams.NextId, endStream, Peer.MaxFrameSize);
             stream = AddStream(Streams.TakeId(), owner);
-            kick = Sender.Begin();
+            stream.LocalEnded = endStream;
+            owner.OnOpened(stream);
+            kick = !later && Sender.Begin();
         }
 
         Sender.Kick(kick);
@@ -72,6 +80,62 @@ internal sealed partial class Http2Connection
         }
     }
 
+    /// <summary>Writes a header block within a stream.</summary>
+    /// <param name="stream">Stream.</param>
+    /// <param name="block">Its header block.</param>
+    /// <param name="answers">Whether it is the answer that the peer waits for.</param>
+    /// <param name="endStream">Whether it ends our half; nothing may be queued then.</param>
+    /// <param name="later">Whether it may wait for what follows it, up to the next call of <see cref="Flush"/> or one that sends.</param>
+    /// <returns>False: the stream can send nothing any more.</returns>
+    /// <exception cref="ArgumentException">A value cannot be sent. Nothing was.</exception>
+    internal bool WriteBlock<TBlock>(Http2Stream stream, in TBlock block, bool answers, bool endStream, bool later)
+        where TBlock : IHeaderBlock
+    {
+        bool kick;
+        var over = false;
+        lock (Gate)
+        {
+            if (!MaySend(stream))
+            {
+                return false;
+            }
+
+            block.Write(Sender.Control, Encoder, stream.Id, endStream, Peer.MaxFrameSize);
+            stream.Answered |= answers;
+            if (_isServer)
+            {
+                Sender.CountAnswer();
+            }
+
+            if (endStream)
+            {
+                over = EndNeedsLock(stream);
+            }
+
+            kick = !later && Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+        if (over)
+        {
+            OnStreamOver(stream);
+        }
+
+        return true;
+    }
+
+    /// <summary>Sends what was written and may have waited.</summary>
+    internal void Flush()
+    {
+        bool kick;
+        lock (Gate)
+        {
+            kick = Sender.Control.Length > 0 && Sender.Begin();
+        }
+
+        Sender.Kick(kick);
+    }
+
     /// <summary>Returns credit for bytes of a stream that were consumed, or that nobody will consume.</summary>
     internal void ReturnCredit(Http2Stream stream, int bytes)
     {
@@ -101,20 +165,31 @@ internal sealed partial class Http2Connection
         Sender.Kick(kick);
     }
 
-    internal bool TrySendSmall(Http2Stream stream, ReadOnlySpan<byte> bytes)
+    internal bool TrySendSmall(Http2Stream stream, ReadOnlySpan<byte> bytes, bool endStream = false)
     {
         bool kick;
+        var over = false;
         lock (Gate)
         {
-            if (!MaySend(stream) || !Sender.TrySendSmall(stream, bytes))
+            if (!MaySend(stream) || !Sender.TrySendSmall(stream, bytes, endStream))
             {
                 return false;
+            }
+
+            if (endStream)
+            {
+                over = EndNeedsLock(stream);
             }
 
             kick = Sender.Begin();
         }
 
         Sender.Kick(kick);
+        if (over)
+        {
+            OnStreamOver(stream);
+        }
+
         return true;
     }
 
@@ -173,20 +248,15 @@ internal sealed partial class Http2Connection
                 return;
             }
 
-            stream.LocalEnded = true;
             if (stream.Chunk.Buffer is not null)
             {
+                stream.LocalEnded = true;
                 stream.EndQueued = true;
                 return;
             }
 
-            Sender.WriteEndStream(stream);
-            if (stream.RemoteEnded)
-            {
-                Remove(stream, settle: false);
-                over = true;
-            }
-
+            WriteEnd(stream);
+            over = EndNeedsLock(stream);
             kick = Sender.Begin();
         }
 
@@ -321,7 +391,17 @@ internal sealed partial class Http2Connection
         lock (Gate)
         {
             stream.EndQueued = false;
-            if (stream.Removed || (!stream.RemoteEnded && stream.ResetAfterEnd is null))
+            if (stream.Removed)
+            {
+                return;
+            }
+
+            if (stream.Owner is { HasTrailers: true })
+            {
+                WriteEnd(stream);
+            }
+
+            if (!stream.RemoteEnded && stream.ResetAfterEnd is null)
             {
                 return;
             }
@@ -337,6 +417,32 @@ internal sealed partial class Http2Connection
         }
 
         OnStreamOver(stream);
+    }
+
+    /// <summary>Under the lock: what ends our half, where no data is queued that could.</summary>
+    private void WriteEnd(Http2Stream stream)
+    {
+        if (stream.Owner is { HasTrailers: true } owner)
+        {
+            owner.WriteTrailers(Sender.Control, Encoder, stream.Id, Peer.MaxFrameSize);
+        }
+        else
+        {
+            Sender.WriteEndStream(stream);
+        }
+    }
+
+    /// <summary>Under the lock: our half has ended. True: so has the stream.</summary>
+    private bool EndNeedsLock(Http2Stream stream)
+    {
+        stream.LocalEnded = true;
+        if (!stream.RemoteEnded)
+        {
+            return false;
+        }
+
+        Remove(stream, settle: false);
+        return true;
     }
 
     private bool MaySend(Http2Stream stream) => !stream.Removed && !stream.LocalEnded && !_closed;

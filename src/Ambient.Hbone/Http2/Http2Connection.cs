@@ -6,9 +6,9 @@ using Ambient.Hbone.Sockets;
 namespace Ambient.Hbone.Http2;
 
 /// <summary>
-/// One HTTP/2 connection that carries CONNECT streams and nothing else (RFC 9113). Two loops own it: <see cref="Http2Receiver"/>
-/// takes frames, of which <see cref="FrameHandler"/> knows the meaning, and hands their content on without ever waiting for a
-/// stream; <see cref="Http2Sender"/> sends what streams have queued, many frames at a time. What both need
+/// One HTTP/2 connection (RFC 9113) whose streams are all of one <see cref="IStreamUse"/>: tunnels or messages. Two loops own it:
+/// <see cref="Http2Receiver"/> takes frames, of which <see cref="FrameHandler"/> knows the meaning, and hands their content on without ever
+/// waiting for a stream; <see cref="Http2Sender"/> sends what streams have queued, many frames at a time. What both need
 /// (<see cref="StreamTable"/>, <see cref="ConnectionWindows"/>, <see cref="SendQueue"/>) is guarded by one lock, which is never held
 /// across I/O. This part is the connection's life; the other is what its streams ask of it.
 /// </summary>
@@ -21,6 +21,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     private readonly bool _isServer;
     private readonly TimeProvider _time;
     private readonly Http2Receiver _receiver;
+    private readonly IStreamUse _use;
     private readonly HeaderBlockAssembler _blocks;
     private readonly KeepAlive _keepAlive;
     private readonly Farewell _farewell = new();
@@ -33,23 +34,32 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     private bool _closeWhenEmpty;
     private volatile bool _closed;
 
+    /// <summary>A connection of tunnels.</summary>
     /// <exception cref="ArgumentException">An option is out of range; the message names each.</exception>
     public Http2Connection(Http2Transport transport, Http2ConnectionOptions options, IHttp2Server? server, TimeProvider time)
+        : this(transport, options, server is not null, new TunnelStreams(server, new ConnectHeaderReader(new HPackDecoder(), options.MaxHeaderListSize)), time)
+    {
+    }
+
+    /// <summary>A connection whose streams are what <paramref name="use"/> makes of them.</summary>
+    /// <exception cref="ArgumentException">An option is out of range; the message names each.</exception>
+    public Http2Connection(Http2Transport transport, Http2ConnectionOptions options, bool isServer, IStreamUse use, TimeProvider time)
     {
         options.Validate();
         _transport = transport;
         _options = options;
-        _isServer = server is not null;
+        _isServer = isServer;
+        _use = use;
         _time = time;
         Streams = new StreamTable(_isServer);
         Sender = new Http2Sender(Gate, transport, new ConnectionWindows(options), Peer, options.Buffers);
         _keepAlive = new KeepAlive(options, time);
 
         // A list that is merely too long is answered with 431; a block that could not be an honest one ends the connection.
-        var guard = new Http2AbuseGuard(options.AbuseLimits, time, 2 * options.MaxHeaderListSize);
-        _blocks = new HeaderBlockAssembler(guard);
-        var handler = new FrameHandler(this, server, options, _blocks, new ConnectHeaderReader(new HPackDecoder(), options.MaxHeaderListSize), guard);
-        _receiver = new Http2Receiver(transport, new FrameReader(handler, _blocks, options, _isServer), handler, Sender);
+        Guard = new Http2AbuseGuard(options.AbuseLimits, time, 2 * options.MaxHeaderListSize);
+        _blocks = new HeaderBlockAssembler(Guard);
+        var handler = new FrameHandler(this, _isServer, use, options, _blocks, Guard);
+        _receiver = new Http2Receiver(transport, new FrameReader(handler, _blocks, options, _isServer), handler, Sender, options.WatchesHeads ? _blocks : null, time);
     }
 
     /// <summary>Called once for each stream that ended. From any thread, never under the lock.</summary>
@@ -78,6 +88,21 @@ internal sealed partial class Http2Connection : IAsyncDisposable
             lock (Gate)
             {
                 return (int)Math.Min((uint)_options.MaxConcurrentStreams, Peer.MaxConcurrentStreams);
+            }
+        }
+    }
+
+    /// <summary>Since when the peer has owed the rest of a frame or header block, as a timestamp; 0: it does not, or nobody wants to know. Any thread.</summary>
+    public long PartialSince => _receiver.PartialSince;
+
+    /// <summary>Whether the peer takes extended CONNECTs (RFC 8441).</summary>
+    public bool TakesExtendedConnect
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return Peer.ExtendedConnect;
             }
         }
     }
@@ -123,6 +148,9 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     internal HPackEncoder Encoder { get; } = new();
 
     internal bool IsClosed => _closed;
+
+    /// <summary>Counts what the peer sends. The read loop's.</summary>
+    internal Http2AbuseGuard Guard { get; }
 
     /// <summary>Sends the preface and starts both loops.</summary>
     public void Start()
@@ -439,6 +467,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable
         _settingsReceived.TrySetException(cause ?? new IOException("the connection was closed before the peer's SETTINGS came"));
         _ = _settingsReceived.Task.Exception;
         FailStreams(new StreamFault(StreamFaultOrigin.Connection, Http2ErrorCode.NoError, cause), cause);
+        _use.OnRoomChanged();
         bool kick;
         lock (Gate)
         {

@@ -28,6 +28,12 @@ internal sealed record Http2ConnectionOptions
     /// <summary>Server: streams that the peer may have open. Client: streams that we open at most. 1 to 100,000.</summary>
     public int MaxConcurrentStreams { get; init; } = 200;
 
+    /// <summary>Server: whether SETTINGS_ENABLE_CONNECT_PROTOCOL is sent (RFC 8441 section 3).</summary>
+    public bool ExtendedConnect { get; init; }
+
+    /// <summary>Whether <see cref="Http2Connection.PartialSince"/> is kept.</summary>
+    public bool WatchesHeads { get; init; }
+
     /// <summary>How often the connection is pinged: 10 ms to 1 day.</summary>
     public TimeSpan PingInterval { get; init; } = TimeSpan.FromSeconds(10);
 

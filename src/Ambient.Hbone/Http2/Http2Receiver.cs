@@ -7,7 +7,14 @@ namespace Ambient.Hbone.Http2;
 /// Holds no buffer while nothing comes. What it does in one turn is bounded in bytes, reads and frames, so that a connection that
 /// is busy with trifles keeps no other of its thread waiting.
 /// </summary>
-internal sealed class Http2Receiver(Http2Transport transport, FrameReader frames, FrameHandler handler, Http2Sender sender)
+/// <param name="transport">Transport.</param>
+/// <param name="frames">Takes what was read apart.</param>
+/// <param name="handler">Knows what it means.</param>
+/// <param name="sender">Sends what that causes.</param>
+/// <param name="watched">The header blocks whose beginning is noted; null: nobody asks.</param>
+/// <param name="time">Clock.</param>
+internal sealed class Http2Receiver(
+    Http2Transport transport, FrameReader frames, FrameHandler handler, Http2Sender sender, Headers.HeaderBlockAssembler? watched = null, TimeProvider? time = null)
 {
     private const int ReadSize = 32 * 1024;
     private const int BulkReadSize = 128 * 1024;
@@ -26,6 +33,10 @@ internal sealed class Http2Receiver(Http2Transport transport, FrameReader frames
     private int _end;
     private int _size = ReadSize;
     private int _spent;
+    private long _partialSince;
+
+    /// <summary>See <see cref="Http2Connection.PartialSince"/>.</summary>
+    public long PartialSince => Volatile.Read(ref _partialSince);
 
     /// <summary>Reads until the connection is closed, or the peer ends it.</summary>
     /// <returns>Whether it was the peer.</returns>
@@ -116,6 +127,7 @@ internal sealed class Http2Receiver(Http2Transport transport, FrameReader frames
         var budget = Math.Max(1, (TurnBudget - _spent) / FrameCost);
         var handled = budget;
         sender.Cork();
+        var start = _start;
         try
         {
             _start += frames.Process(_buffer.AsSpan(_start, _end - _start), ref handled);
@@ -125,8 +137,26 @@ internal sealed class Http2Receiver(Http2Transport transport, FrameReader frames
             sender.Uncork();
         }
 
+        if (watched is not null)
+        {
+            NotePartial(watched, progress: _start > start);
+        }
+
         _spent += handled * FrameCost;
         return handled >= budget;
+    }
+
+    /// <summary>A frame that has begun, or a block, owes its rest from the first byte on; a later frame of the same block does not begin anew.</summary>
+    private void NotePartial(Headers.HeaderBlockAssembler blocks, bool progress)
+    {
+        if (_start == _end && !blocks.IsOpen)
+        {
+            _partialSince = 0;
+        }
+        else if (_partialSince == 0 || (progress && !blocks.IsOpen))
+        {
+            Volatile.Write(ref _partialSince, time!.GetTimestamp());
+        }
     }
 
     private void MakeSpace()

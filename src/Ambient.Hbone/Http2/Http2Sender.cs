@@ -116,7 +116,7 @@ internal sealed class Http2Sender : ILoopWork
     }
 
     /// <summary>Under the lock: copies a small piece behind the control frames, if it may leave at once. False: nothing was taken.</summary>
-    public bool TrySendSmall(Http2Stream stream, ReadOnlySpan<byte> bytes)
+    public bool TrySendSmall(Http2Stream stream, ReadOnlySpan<byte> bytes, bool endStream = false)
     {
         if (bytes.Length > SmallData || stream.Queued > 0 || _control.Length > SmallDataLimit || bytes.Length > stream.SendWindow || bytes.Length > Windows.Send)
         {
@@ -136,8 +136,9 @@ internal sealed class Http2Sender : ILoopWork
         bytes.CopyTo(_control.GetSpan(bytes.Length));
         _control.Advance(bytes.Length);
         _tailEnd = _control.Length;
-        FrameWriter.WriteDataHeader(_control.Buffer.AsSpan(_tailStart), stream.Id, _tailEnd - _tailStart - FrameHeader.Size, endStream: false);
+        FrameWriter.WriteDataHeader(_control.Buffer.AsSpan(_tailStart), stream.Id, _tailEnd - _tailStart - FrameHeader.Size, endStream);
         Queue.CountSent(stream, bytes.Length, newFrame: !joins);
+        _tail = endStream ? null : _tail;
         return true;
     }
 
@@ -191,8 +192,9 @@ internal sealed class Http2Sender : ILoopWork
                 new(SettingId.InitialWindowSize, (uint)options.StreamWindowSize),
                 new(SettingId.MaxFrameSize, (uint)options.MaxFrameSize),
                 new(SettingId.MaxHeaderListSize, (uint)options.MaxHeaderListSize),
+                new(SettingId.EnableConnectProtocol, 1),
             ];
-        _control.Advance(FrameWriter.WriteSettings(_control.GetSpan(128), settings));
+        _control.Advance(FrameWriter.WriteSettings(_control.GetSpan(128), options.ExtendedConnect && isServer ? settings : settings[..^1]));
         WriteWindowUpdate(0, Windows.RaiseToConfigured());
     }
 

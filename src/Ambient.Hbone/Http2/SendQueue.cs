@@ -57,7 +57,7 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
     /// <summary>Streams whose writers have room again since the batch was sent. The write loop's, without the lock.</summary>
     public List<Http2Stream> Roomy => _roomy;
 
-    /// <summary>Streams whose END_STREAM was in the batch. The write loop's, without the lock.</summary>
+    /// <summary>Streams whose last data was in the batch. The write loop's, without the lock.</summary>
     public List<Http2Stream> Ended => _over;
 
     /// <summary>
@@ -197,7 +197,8 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
                 if (stream.MoreChunks is null || !stream.MoreChunks.TryDequeue(out chunk))
                 {
                     chunk = default;
-                    segment.EndStream = stream.EndQueued;
+                    segment.IsLast = stream.EndQueued;
+                    segment.EndStream = stream.EndQueued && stream.Owner is not { HasTrailers: true };
                 }
             }
 
@@ -335,7 +336,7 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
             _roomy.Add(stream);
         }
 
-        if (segment.EndStream && !stream.Removed)
+        if (segment.IsLast && !stream.Removed)
         {
             _over.Add(stream);
         }
@@ -407,6 +408,7 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
         public int Count;
         public Http2Stream? Stream;
         public bool GiveBack;
+        public bool IsLast;
         public bool EndStream;
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Ambient.Hbone.Http2.Exchanges;
 using Ambient.Http;
 
 namespace Ambient.Hbone.Messages;
@@ -38,6 +39,7 @@ public abstract class MessageClientConnection : IAsyncDisposable
         options.Validate();
         return version switch
         {
+            HttpProtocolVersion.Http2 => new Http2ClientConnection(channel, options, time),
             _ => throw new ArgumentOutOfRangeException(nameof(version)),
         };
     }

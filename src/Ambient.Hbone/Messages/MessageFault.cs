@@ -37,4 +37,7 @@ public enum MessageFault
 
     /// <summary>We ended it ourselves.</summary>
     Aborted,
+
+    /// <summary>The peer's protocol has no way to carry the request, as an upgrade over HTTP/2 that the server does not take. Nothing was sent.</summary>
+    Unsupported,
 }

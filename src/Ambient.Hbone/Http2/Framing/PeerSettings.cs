@@ -26,6 +26,9 @@ internal sealed class PeerSettings
     /// <summary>Largest header list that the peer takes, in bytes as RFC 9113 section 6.5.2 counts.</summary>
     public uint MaxHeaderListSize { get; private set; } = uint.MaxValue;
 
+    /// <summary>Whether the peer takes extended CONNECTs (RFC 8441 section 3).</summary>
+    public bool ExtendedConnect { get; private set; }
+
     /// <summary>Takes over the entries of a SETTINGS frame, in order.</summary>
     /// <param name="payload">Payload, a multiple of six bytes.</param>
     /// <param name="fromServer">Whether the peer is the server, which may not grant push.</param>
@@ -73,6 +76,11 @@ internal sealed class PeerSettings
                 break;
             case SettingId.MaxHeaderListSize:
                 MaxHeaderListSize = value;
+                break;
+            case SettingId.EnableConnectProtocol when value > 1 || (ExtendedConnect && value == 0):
+                throw new Http2ConnectionException(Http2ErrorCode.ProtocolError, $"SETTINGS_ENABLE_CONNECT_PROTOCOL of {value}");
+            case SettingId.EnableConnectProtocol:
+                ExtendedConnect = value == 1;
                 break;
             default:
                 break;

@@ -9,4 +9,7 @@ internal enum SettingId : ushort
     InitialWindowSize = 0x4,
     MaxFrameSize = 0x5,
     MaxHeaderListSize = 0x6,
+
+    /// <summary>RFC 8441 section 3.</summary>
+    EnableConnectProtocol = 0x8,
 }

@@ -1,7 +1,10 @@
+using System.Buffers;
+using Ambient.Hbone.Http2.HPack;
+
 namespace Ambient.Hbone.Http2.Headers;
 
 /// <summary>What HBONE reads and writes in the headers of a CONNECT. Others are counted toward the limits and dropped.</summary>
-internal readonly record struct ConnectRequestHeaders
+internal readonly record struct ConnectRequestHeaders : IHeaderBlock
 {
     /// <summary>The <c>:authority</c>: not empty, and made of characters that an authority may have.</summary>
     public required string Authority { get; init; }
@@ -17,4 +20,8 @@ internal readonly record struct ConnectRequestHeaders
 
     /// <summary>The first <c>x-forwarded-network</c> header, or null.</summary>
     public string? ForwardedNetwork { get; init; }
+
+    /// <inheritdoc/>
+    public void Write(IBufferWriter<byte> output, HPackEncoder encoder, int streamId, bool endStream, int maxFrameSize) =>
+        ConnectHeaderWriter.WriteRequest(output, encoder, streamId, this, endStream, maxFrameSize);
 }

@@ -13,6 +13,9 @@ internal sealed class HeaderBlockAssembler(Http2AbuseGuard guard)
     private int _length;
     private bool _open;
 
+    /// <summary>Whether a block has begun and not ended.</summary>
+    public bool IsOpen => _open;
+
     /// <summary>Stream of the block that is being, or was last, put together.</summary>
     public int StreamId { get; private set; }
 

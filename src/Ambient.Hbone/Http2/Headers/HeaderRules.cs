@@ -8,6 +8,7 @@ internal static class HeaderRules
     private static readonly SearchValues<byte> s_token = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
     private static readonly SearchValues<byte> s_lowerToken = SearchValues.Create("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"u8);
     private static readonly SearchValues<byte> s_authority = SearchValues.Create("!$&'()*+,-.:;=[]_~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
+    private static readonly SearchValues<byte> s_scheme = SearchValues.Create("+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
     private static readonly SearchValues<byte> s_control = SearchValues.Create(
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 127]);
 
@@ -48,6 +49,10 @@ internal static class HeaderRules
 
         return !afterHost.ContainsAny((byte)'[', (byte)']') && afterHost.Count((byte)':') <= 1;
     }
+
+    /// <summary>Whether this can be a scheme (RFC 3986 section 3.1).</summary>
+    public static bool IsScheme(ReadOnlySpan<byte> scheme) =>
+        !scheme.IsEmpty && char.IsAsciiLetter((char)scheme[0]) && !scheme.ContainsAnyExcept(s_scheme);
 
     /// <summary>Headers that speak of one connection have no place in HTTP/2 (RFC 9113 section 8.2.2).</summary>
     public static bool IsConnectionSpecific(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value) => name.Length switch

@@ -137,7 +137,7 @@ public class Http2ConnectionGatherTests
         var server = new NobodyServer();
         var connection = new Http2Connection(transport, options, server, new FakeTimeProvider());
         var blocks = new HeaderBlockAssembler(guard);
-        var handler = new FrameHandler(connection, server, options, blocks, new ConnectHeaderReader(new HPackDecoder(), 1000), guard);
+        var handler = new FrameHandler(connection, server is not null, new TunnelStreams(server, new ConnectHeaderReader(new HPackDecoder(), 1000)), options, blocks, guard);
         var reader = new FrameReader(handler, blocks, options, isServer: true);
         var input = new List<byte>(Http2Constants.ClientPreface.ToArray());
         input.AddRange(RudePeer.Frame(FrameType.Settings, FrameFlags.None, 0));

@@ -146,7 +146,7 @@ public sealed class TunnelTurnTests
         var guard = new Http2AbuseGuard(options.AbuseLimits, time, 1000);
         var connection = new Http2Connection(new StreamTransport(ours), options, server, time) { StreamEnded = _ => server.Ended++ };
         var blocks = new HeaderBlockAssembler(guard);
-        var handler = new FrameHandler(connection, server, options, blocks, new ConnectHeaderReader(new HPackDecoder(), 1000), guard);
+        var handler = new FrameHandler(connection, isServer: true, new TunnelStreams(server, new ConnectHeaderReader(new HPackDecoder(), 1000)), options, blocks, guard);
         return new FrameReader(handler, blocks, options, isServer: true);
     }
 

@@ -1,0 +1,290 @@
+using System.Runtime.CompilerServices;
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Http2.Headers;
+using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
+using Ambient.Http;
+
+namespace Ambient.Hbone.Http2.Exchanges;
+
+/// <summary>A request on a stream of a client's connection, and its response.</summary>
+internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
+{
+    private readonly Http2ClientConnection _connection;
+    private readonly MessageStream _bodies;
+    private readonly SocketWait _heads = new();
+    private readonly Lock _gate = new();
+    private AnsweredRequest _request;
+
+    // A head that came, and whether it was asked for since; those that come behind it wait in the queue.
+    private bool _headCame;
+    private bool _headLent;
+    private Queue<ResponseHead>? _moreHeads;
+    private int _interimHeads;
+    private int _interimSize;
+    private bool _answered;
+    private bool _disposed;
+
+    public Http2ClientExchange(Http2ClientConnection connection)
+    {
+        _connection = connection;
+        _bodies = new MessageStream(this);
+    }
+
+    public override HttpFields Trailers => _bodies.Trailers;
+
+    public override long BytesReceived => _bodies.BytesReceived;
+
+    public override long BytesSent => _bodies.BytesSent;
+
+    public override MessageFault Fault => _bodies.Fault;
+
+    public override bool HasSent => _bodies.IsOpen;
+
+    public override bool TryRead(out ReadOnlyMemory<byte> piece) => _bodies.TryRead(out piece);
+
+    public override ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken = default) => _bodies.ReadAsync(cancellationToken);
+
+    public override ValueTask SendHeadAsync(RequestHead head, bool end, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        if (_bodies.HasSentHead)
+        {
+            throw new InvalidOperationException("a head was sent before");
+        }
+
+        if (head.Upgrade is null || _connection.Http2.SettingsReceived.IsCompleted)
+        {
+            SendHead(head, end);
+            return default;
+        }
+
+        return SendUpgradeAsync(head, end, cancellationToken);
+    }
+
+    public override ValueTask<ResponseHead> ReceiveHeadAsync(CancellationToken cancellationToken = default) =>
+        TryTakeHead() ? new ValueTask<ResponseHead>(Response) : WaitForHeadAsync(cancellationToken);
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => _bodies.WriteAsync(bytes, cancellationToken);
+
+    public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => _bodies.FlushAsync(cancellationToken);
+
+    public override ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default) => _bodies.EndAsync(trailers);
+
+    public override void Abort(MessageFault fault)
+    {
+        _bodies.Abort(fault, "the exchange was broken off on this side", ResetCodes.ToServer(fault));
+        _heads.Signal();
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            if (_disposed)
+            {
+                return default;
+            }
+
+            _disposed = true;
+        }
+
+        if (_bodies.IsOpen)
+        {
+            _bodies.StopReading();
+            _bodies.Discard();
+            _bodies.Stream.Reset(_bodies.IsWhole ? Http2ErrorCode.NoError : Http2ErrorCode.Cancel);
+        }
+
+        if (_bodies.IsReusable || !_bodies.IsOpen)
+        {
+            Clear();
+            _connection.GiveBack(this);
+        }
+        else
+        {
+            _connection.GiveBack(null);
+        }
+
+        return default;
+    }
+
+    /// <summary>It serves another request.</summary>
+    public Http2ClientExchange Renew()
+    {
+        // Not when it was given back: who disposes of it twice must not give it back twice.
+        _disposed = false;
+        return this;
+    }
+
+    /// <summary>Read loop: the block of a response.</summary>
+    /// <returns>Whether it is the final one.</returns>
+    public bool OnResponse(MessageHeaderReader headers, ReadOnlySpan<byte> block, bool endStream)
+    {
+        ResponseHead head;
+        bool waits;
+        lock (_gate)
+        {
+            waits = _headCame || _headLent;
+            head = waits ? new ResponseHead() : Response;
+        }
+
+        headers.ReadResponse(_bodies.Stream.Id, block, endStream, _request, head);
+        if (head.IsInterim)
+        {
+            _interimSize += head.Fields.Size;
+            if (++_interimHeads > _connection.MaxInterimHeads || _interimSize > _connection.MaxInterimSize)
+            {
+                throw new Http2StreamException(
+                    _bodies.Stream.Id, Http2ErrorCode.EnhanceYourCalm, $"more than {_connection.MaxInterimHeads} interim heads or {_connection.MaxInterimSize} bytes of them");
+            }
+        }
+        else
+        {
+            _bodies.Announce(!head.HasBody && head.Upgrade is null && !endStream && !_request.IsConnect ? 0 : head.HasBody ? head.ContentLength ?? -1 : -1);
+            _bodies.Stream.Answered = true;
+        }
+
+        lock (_gate)
+        {
+            _answered |= !head.IsInterim;
+            if (waits)
+            {
+                (_moreHeads ??= new Queue<ResponseHead>()).Enqueue(head);
+            }
+            else
+            {
+                _headCame = true;
+            }
+        }
+
+        var isFinal = !head.IsInterim;
+        _heads.Signal();
+        return isFinal;
+    }
+
+    (MessageFault Fault, string Reason, Exception? Cause) IMessageStreamOwner.Explain(StreamFault fault, bool isWhole)
+    {
+        // A server that has answered in whole may refuse to read the rest of the request (RFC 9113 section 8.1): that is an end.
+        if (isWhole && fault.IsQuiet)
+        {
+            return default;
+        }
+
+        if (fault.IsUnprocessed)
+        {
+            return (MessageFault.Refused, $"the server has not looked at the request: {fault.Code}", fault.Cause);
+        }
+
+        if (fault.Origin == StreamFaultOrigin.Peer)
+        {
+            return (MessageFault.Reset, $"the server reset the request: {fault.Code}", null);
+        }
+
+        return fault.Cause switch
+        {
+            Http2StreamException broken => (broken.Code == Http2ErrorCode.EnhanceYourCalm ? MessageFault.TooLarge : MessageFault.Malformed, broken.Message, broken),
+            Http2ConnectionException broken => (MessageFault.Malformed, broken.Message, broken),
+            var cause => (_answered ? MessageFault.Closed : MessageFault.ClosedUnanswered, $"the server's connection has ended: {cause?.Message ?? "closed"}", cause),
+        };
+    }
+
+    void IMessageStreamOwner.OnFault(StreamFault fault) => _heads.Signal();
+
+    void IMessageStreamOwner.OnOver()
+    {
+    }
+
+    private void SendHead(RequestHead head, bool end)
+    {
+        if (head.Upgrade is not null && !_connection.Http2.TakesExtendedConnect)
+        {
+            throw new MessageException(MessageFault.Unsupported, $"the server does not take {head.Upgrade} over HTTP/2 (SETTINGS_ENABLE_CONNECT_PROTOCOL)");
+        }
+
+        _request = new AnsweredRequest(head.Method == "HEAD", head.Upgrade, head.Method == "CONNECT");
+        var length = head.Upgrade is null && !_request.IsConnect ? head.ContentLength ?? -1 : -1;
+        _bodies.OnHeadSent(length, bodyless: false, end);
+        try
+        {
+            _connection.Http2.Open(new RequestBlock(head), _bodies, endStream: end, later: !end);
+        }
+        catch (UnprocessedException e)
+        {
+            _bodies.Fail(MessageFault.Refused, e.Message, e);
+            throw new MessageException(MessageFault.Refused, e.Message, e);
+        }
+    }
+
+    private async ValueTask SendUpgradeAsync(RequestHead head, bool end, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _connection.Http2.SettingsReceived.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            _bodies.Fail(MessageFault.ClosedUnanswered, e.Message, e);
+            throw new MessageException(MessageFault.ClosedUnanswered, $"the server's connection has ended: {e.Message}", e);
+        }
+
+        SendHead(head, end);
+    }
+
+    private bool TryTakeHead()
+    {
+        lock (_gate)
+        {
+            if (_headCame)
+            {
+                (_headCame, _headLent) = (false, true);
+                return true;
+            }
+
+            if (_moreHeads is not null && _moreHeads.TryDequeue(out var next))
+            {
+                Response.CopyFrom(next);
+                _headLent = true;
+                return true;
+            }
+
+            _headLent = false;
+        }
+
+        return _bodies.Fault == MessageFault.None ? false : throw _bodies.Failure();
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ResponseHead> WaitForHeadAsync(CancellationToken cancellationToken)
+    {
+        if (_bodies.IsOpen)
+        {
+            // A head that waits for its body must not be waited for.
+            _connection.Http2.Flush();
+        }
+
+        using var onCancel = cancellationToken.UnsafeRegister(static wait => ((SocketWait)wait!).Signal(), _heads);
+        while (true)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await _heads.WaitAsync().ConfigureAwait(false);
+            if (TryTakeHead())
+            {
+                return Response;
+            }
+        }
+    }
+
+    private void Clear()
+    {
+        _bodies.Clear();
+        Response.Clear();
+        _request = default;
+        lock (_gate)
+        {
+            (_headCame, _headLent, _answered) = (false, false, false);
+            (_interimHeads, _interimSize) = (0, 0);
+            _moreHeads?.Clear();
+        }
+    }
+}

@@ -1,0 +1,172 @@
+using System.Runtime.CompilerServices;
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
+
+namespace Ambient.Hbone.Http2.Exchanges;
+
+/// <summary>A request on a stream of a server's connection, and the response to it.</summary>
+internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
+{
+    private readonly Http2ServerConnection _connection;
+    private readonly MessageStream _bodies;
+    private readonly Action _onHandled;
+    private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _handling;
+    private int _handled;
+
+    public Http2ServerExchange(Http2ServerConnection connection)
+    {
+        _connection = connection;
+        _bodies = new MessageStream(this);
+        _onHandled = OnHandled;
+    }
+
+    public override HttpFields Trailers => _bodies.Trailers;
+
+    public override long BytesReceived => _bodies.BytesReceived;
+
+    public override long BytesSent => _bodies.BytesSent;
+
+    public override MessageFault Fault => _bodies.Fault;
+
+    public override bool HasStarted => _bodies.HasSentHead;
+
+    /// <summary>On the read loop: the stream of the request that was read begins.</summary>
+    public void Begin(Http2Stream stream)
+    {
+        _bodies.Begin(stream);
+        _bodies.Announce(Request.ContentLength ?? -1);
+#pragma warning disable CA2012 // Asked for its result once, when it is completed, by OnHandled: an async method would cost an object for each request.
+        _handling = _connection.Handler.HandleAsync(this).ConfigureAwait(false).GetAwaiter();
+#pragma warning restore CA2012
+        if (_handling.IsCompleted)
+        {
+            OnHandled();
+        }
+        else
+        {
+            _handling.UnsafeOnCompleted(_onHandled);
+        }
+    }
+
+    /// <summary>Ready for another request.</summary>
+    public void Clear()
+    {
+        Request.Clear();
+        Response.Clear();
+        OnGone = null;
+        _bodies.Clear();
+    }
+
+    public override bool TryRead(out ReadOnlyMemory<byte> piece) => _bodies.TryRead(out piece);
+
+    public override ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken = default) => _bodies.ReadAsync(cancellationToken);
+
+    public override ValueTask SendInterimAsync(ResponseHead head, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        if (!head.IsInterim || HasStarted)
+        {
+            throw new InvalidOperationException(HasStarted ? "the final head was sent" : $"status {head.Status} is not that of an interim head");
+        }
+
+        return Sent(_bodies.WriteHead(head, answers: false, endStream: false, later: false));
+    }
+
+    public override ValueTask SendHeadAsync(ResponseHead head, bool end, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        if (HasStarted || head.IsInterim)
+        {
+            throw new InvalidOperationException(HasStarted ? "a final head was sent before" : $"status {head.Status} is not that of a final head");
+        }
+
+        if (head.Status is < 101 or > 599)
+        {
+            throw new ArgumentException($"{head.Status} is not a status", nameof(head));
+        }
+
+        // Headers alone, whatever the head announces (RFC 9110 sections 9.3.2, 15.3.5 and 15.4.5).
+        var bodyless = head.Upgrade is null && (Request.Method == "HEAD" || head.Status is 204 or 304);
+        _bodies.OnHeadSent(head.Upgrade is null ? head.ContentLength ?? -1 : -1, bodyless, end);
+        return Sent(_bodies.WriteHead(head, answers: true, endStream: end, later: !end));
+    }
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => _bodies.WriteAsync(bytes, cancellationToken);
+
+    public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => _bodies.FlushAsync(cancellationToken);
+
+    public override ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default) => _bodies.EndAsync(trailers);
+
+    public override void Abort(MessageFault fault) => _bodies.Abort(fault, "the exchange was broken off on this side", ResetCodes.ToClient(fault));
+
+    (MessageFault Fault, string Reason, Exception? Cause) IMessageStreamOwner.Explain(StreamFault fault, bool isWhole) => fault.Cause is Http2StreamException broken
+        ? (broken.Code == Http2ErrorCode.EnhanceYourCalm ? MessageFault.TooLarge : MessageFault.Malformed, broken.Message, broken)
+        : fault.Origin == StreamFaultOrigin.Peer
+            ? (MessageFault.ClientGone, $"the client reset the request: {fault.Code}", null)
+            : (MessageFault.ClientGone, $"the client's connection has ended: {fault.Cause?.Message ?? "closed"}", fault.Cause);
+
+    void IMessageStreamOwner.OnFault(StreamFault fault)
+    {
+        var stream = _bodies.Stream;
+        if (fault.Origin != StreamFaultOrigin.Local && !(stream.LocalEnded && !stream.EndQueued))
+        {
+            OnGone?.Invoke(this);
+        }
+    }
+
+    void IMessageStreamOwner.OnOver() => TryGiveBack();
+
+    private ValueTask Sent(bool sent) => sent ? default : ValueTask.FromException(_bodies.Failure());
+
+    /// <summary>The handler is done: whatever it left open ends.</summary>
+    private void OnHandled()
+    {
+        Exception? failure = null;
+        try
+        {
+            _handling.GetResult();
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+
+        _handling = default;
+        try
+        {
+            if (failure is not null)
+            {
+                Abort(MessageFault.Aborted);
+                _connection.Handler.OnFailed(this, failure);
+            }
+            else if (!HasStarted)
+            {
+                Response.Clear();
+                Response.Status = 500;
+                _ = SendHeadAsync(Response, end: true).AsTask().Exception;
+            }
+            else if (!_bodies.HasSentEnd)
+            {
+                Abort(MessageFault.Aborted);
+            }
+        }
+        finally
+        {
+            // A response that is complete although its request was not read is an end all the same (RFC 9113 section 8.1).
+            _bodies.StopReading();
+            _bodies.Discard();
+            _bodies.Stream.Release(Http2ErrorCode.NoError);
+            Volatile.Write(ref _handled, 1);
+            TryGiveBack();
+        }
+    }
+
+    private void TryGiveBack()
+    {
+        if (Volatile.Read(ref _handled) != 0 && _bodies.IsReusable && Interlocked.Exchange(ref _handled, 0) != 0)
+        {
+            _connection.GiveBack(this);
+        }
+    }
+}

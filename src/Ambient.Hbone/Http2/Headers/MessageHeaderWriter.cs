@@ -1,0 +1,160 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Text;
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Http2.HPack;
+using Ambient.Http;
+
+namespace Ambient.Hbone.Http2.Headers;
+
+/// <summary>
+/// Writes heads and trailers of messages as frames. What repeats on a connection is kept in the peer's table; what differs every time is not, and
+/// secrets never are. The caller holds the lock that keeps blocks in the order of their encoding.
+/// </summary>
+internal static class MessageHeaderWriter
+{
+    private const int StackBuffer = 2048;
+
+    // Beside its fields: five pseudo-headers, content-length and te, with the names of all and the longest number.
+    private const int FixedSize = HPackEncoder.MaxBlockOverhead + (8 * HPackEncoder.MaxHeaderOverhead) + 128;
+
+    /// <summary>Writes a request; one with an <see cref="RequestHead.Upgrade"/> as the extended CONNECT that it is here (RFC 8441).</summary>
+    public static void WriteRequest(IBufferWriter<byte> output, HPackEncoder encoder, int streamId, RequestHead head, bool endStream, int maxFrameSize)
+    {
+        var texts = head.Method.Length + head.Scheme.Length + head.Authority.Length + head.Target.Length + (head.Upgrade?.Length ?? 0);
+        var block = new Block(encoder, Capacity(head.Fields) + texts, texts, stackalloc byte[StackBuffer]);
+        var isTunnel = head.Method == "CONNECT";
+        block.Write(":method"u8, head.Upgrade is null ? head.Method : "CONNECT", HeaderIndexing.Incremental);
+        if (head.Upgrade is not null)
+        {
+            block.Write(":protocol"u8, head.Upgrade, HeaderIndexing.Incremental);
+        }
+
+        if (!isTunnel)
+        {
+            block.Write(":scheme"u8, head.Scheme.Length == 0 ? "http" : head.Scheme, HeaderIndexing.Incremental);
+            block.Write(":path"u8, head.Target, HeaderIndexing.Without);
+        }
+
+        block.Write(":authority"u8, head.Authority, HeaderIndexing.Incremental);
+        block.Write(head.Fields);
+        if (head.Upgrade is null && !isTunnel)
+        {
+            block.WriteLength(head.ContentLength);
+        }
+
+        if (head.TakesTrailers)
+        {
+            block.Write("te"u8, "trailers"u8, HeaderIndexing.Incremental);
+        }
+
+        block.End(output, streamId, endStream, maxFrameSize);
+    }
+
+    /// <summary>Writes a response. A 101 is the 200 that it is here (RFC 8441 section 5).</summary>
+    public static void WriteResponse(IBufferWriter<byte> output, HPackEncoder encoder, int streamId, ResponseHead head, bool endStream, int maxFrameSize)
+    {
+        var block = new Block(encoder, Capacity(head.Fields), 0, stackalloc byte[StackBuffer]);
+        var status = head.Status == 101 ? 200 : head.Status;
+        ReadOnlySpan<byte> digits = [(byte)('0' + (status / 100)), (byte)('0' + (status / 10 % 10)), (byte)('0' + (status % 10))];
+        block.Write(":status"u8, digits, HeaderIndexing.Incremental);
+        block.Write(head.Fields);
+        if (head.Upgrade is null && status is >= 200 and not 204)
+        {
+            block.WriteLength(head.ContentLength);
+        }
+
+        block.End(output, streamId, endStream, maxFrameSize);
+    }
+
+    /// <summary>Writes trailers, which end the stream.</summary>
+    public static void WriteTrailers(IBufferWriter<byte> output, HPackEncoder encoder, int streamId, HttpFields trailers, int maxFrameSize)
+    {
+        var block = new Block(encoder, Capacity(trailers), 0, stackalloc byte[StackBuffer]);
+        block.Write(trailers);
+        block.End(output, streamId, endStream: true, maxFrameSize);
+    }
+
+    private static int Capacity(HttpFields fields) => FixedSize + fields.Size + (fields.Count * HPackEncoder.MaxHeaderOverhead);
+
+    private ref struct Block
+    {
+        private readonly HPackEncoder _encoder;
+        private readonly byte[]? _rented;
+        private readonly Span<byte> _output;
+        private readonly Span<byte> _text;
+        private int _written;
+
+        public Block(HPackEncoder encoder, int capacity, int longestText, Span<byte> stack)
+        {
+            _encoder = encoder;
+            _rented = capacity + longestText <= stack.Length ? null : ArrayPool<byte>.Shared.Rent(capacity + longestText);
+            var all = _rented ?? stack;
+            _output = all[longestText..];
+            _text = all[..longestText];
+            _written = encoder.BeginBlock(_output);
+        }
+
+        public void Write(scoped ReadOnlySpan<byte> name, scoped ReadOnlySpan<byte> value, HeaderIndexing indexing) =>
+            _written += _encoder.WriteHeader(_output[_written..], name, value, indexing);
+
+        public void Write(scoped ReadOnlySpan<byte> name, string value, HeaderIndexing indexing)
+        {
+            // Not from the text of the head alone: "http" and "CONNECT" are constants and may be longer.
+            Span<byte> constant = stackalloc byte[8];
+            var text = value.Length <= constant.Length ? constant : _text;
+            Write(name, text[..Encoding.Latin1.GetBytes(value, text)], indexing);
+        }
+
+        public void Write(HttpFields fields)
+        {
+            for (var i = 0; i < fields.Count; i++)
+            {
+                var field = fields[i];
+
+                // A handler may have set them: what speaks of one connection has no place here (RFC 9113 section 8.2.2), and the head itself says
+                // what host and length are.
+                if (!HeaderRules.IsConnectionSpecific(field.Name, field.Value) && !field.Name.SequenceEqual("host"u8) && !field.Name.SequenceEqual("content-length"u8))
+                {
+                    Write(field.Name, field.Value, IndexingOf(field.Name));
+                }
+            }
+        }
+
+        public void WriteLength(long? length)
+        {
+            if (length is { } bytes)
+            {
+                Span<byte> digits = stackalloc byte[20];
+                Utf8Formatter.TryFormat(bytes, digits, out var count);
+                Write("content-length"u8, digits[..count], HeaderIndexing.Without);
+            }
+        }
+
+        public readonly void End(IBufferWriter<byte> output, int streamId, bool endStream, int maxFrameSize)
+        {
+            FrameWriter.WriteHeaderBlock(output, streamId, _output[.._written], endStream, maxFrameSize);
+            if (_rented is not null)
+            {
+                ArrayPool<byte>.Shared.Return(_rented);
+            }
+        }
+
+        private static HeaderIndexing IndexingOf(scoped ReadOnlySpan<byte> name) => name.Length switch
+        {
+            3 when name.SequenceEqual("age"u8) => HeaderIndexing.Without,
+            4 when name.SequenceEqual("date"u8) || name.SequenceEqual("etag"u8) => HeaderIndexing.Without,
+            6 when name.SequenceEqual("cookie"u8) => HeaderIndexing.Never,
+            7 when name.SequenceEqual("expires"u8) => HeaderIndexing.Without,
+            8 when name.SequenceEqual("location"u8) => HeaderIndexing.Without,
+            10 when name.SequenceEqual("set-cookie"u8) => HeaderIndexing.Never,
+            11 when name.SequenceEqual("traceparent"u8) || name.SequenceEqual("x-b3-spanid"u8) => HeaderIndexing.Without,
+            12 when name.SequenceEqual("x-request-id"u8) || name.SequenceEqual("x-b3-traceid"u8) => HeaderIndexing.Without,
+            13 when name.SequenceEqual("authorization"u8) => HeaderIndexing.Never,
+            13 when name.SequenceEqual("last-modified"u8) => HeaderIndexing.Without,
+            19 when name.SequenceEqual("proxy-authorization"u8) => HeaderIndexing.Never,
+            29 when name.SequenceEqual("x-envoy-upstream-service-time"u8) => HeaderIndexing.Without,
+            _ => HeaderIndexing.Incremental,
+        };
+    }
+}
