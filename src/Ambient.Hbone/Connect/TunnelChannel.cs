@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Sockets;
@@ -147,10 +148,23 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
             bytes = bytes[count..];
             if (!await _stream.WriteAsync(buffer, FrameHeader.Size, count).ConfigureAwait(false))
             {
-                throw _stream.Fault?.ToException() ?? new IOException("the tunnel takes no more");
+                throw Refusal();
             }
         }
     }
+
+    public ValueTask SendOwnedAsync(byte[] buffer, int offset, int count)
+    {
+        var write = _stream.WriteAsync(buffer, offset, count);
+        if (!write.IsCompletedSuccessfully)
+        {
+            return AwaitAsync(write);
+        }
+
+        return write.Result ? default : ValueTask.FromException(Refusal());
+    }
+
+    public void Wake() => _readable.Signal();
 
     public void ShutdownSend() => _stream.EndWrite();
 
@@ -193,6 +207,17 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
         _readable.Signal();
         _tunnel.Release();
     }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask AwaitAsync(ValueTask<bool> write)
+    {
+        if (!await write.ConfigureAwait(false))
+        {
+            throw Refusal();
+        }
+    }
+
+    private IOException Refusal() => _stream.Fault?.ToException() ?? new IOException("the tunnel takes no more");
 
     private void OnHangUp()
     {

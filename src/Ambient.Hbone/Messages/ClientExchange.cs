@@ -22,7 +22,7 @@ public abstract class ClientExchange : MessageExchange, IAsyncDisposable
 
     /// <summary>Takes the head, once. What follows is framed by its <see cref="RequestHead.HasBody"/> and <see cref="RequestHead.ContentLength"/>.</summary>
     /// <param name="head">Head.</param>
-    /// <param name="end">Whether the message ends with it, as with <see cref="MessageExchange.EndAsync"/>.</param>
+    /// <param name="end">Whether the message ends with it, as with <see cref="MessageExchange.EndAsync"/>; not where it asks for another protocol.</param>
     /// <param name="cancellationToken">Cancels the wait for room.</param>
     /// <exception cref="MessageException">The exchange was broken off.</exception>
     public abstract ValueTask SendHeadAsync(RequestHead head, bool end, CancellationToken cancellationToken = default);

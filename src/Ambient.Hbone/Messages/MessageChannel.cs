@@ -88,9 +88,15 @@ public sealed class MessageChannel : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync()
     {
+        Close();
+        return default;
+    }
+
+    /// <summary>Releases everything. Any number of times.</summary>
+    internal void Close()
+    {
         GiveBack();
         Bytes.Close();
-        return default;
     }
 
     /// <summary>As <see cref="IByteChannel.TryReceive"/>, beginning with what was looked at.</summary>

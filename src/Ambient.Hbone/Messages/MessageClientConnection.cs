@@ -39,6 +39,7 @@ public abstract class MessageClientConnection : IAsyncDisposable
         options.Validate();
         return version switch
         {
+            HttpProtocolVersion.Http11 => new Http1.Http1ClientConnection(channel, options),
             HttpProtocolVersion.Http2 => new Http2ClientConnection(channel, options, time),
             _ => throw new ArgumentOutOfRangeException(nameof(version)),
         };

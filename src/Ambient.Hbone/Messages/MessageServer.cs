@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Ambient.Hbone.Http1;
 using Ambient.Hbone.Http2.Exchanges;
 using Ambient.Http;
 
@@ -58,7 +59,7 @@ public sealed class MessageServer : IAsyncDisposable
             try
             {
                 var isHttp2 = version is null ? await Preface.IsNextAsync(channel, Time, Options, cancellationToken).ConfigureAwait(false) : version == HttpProtocolVersion.Http2;
-                var connection = isHttp2 ? new Http2ServerConnection(this, channel, state) : (IServedConnection)null!;
+                IServedConnection connection = isHttp2 ? new Http2ServerConnection(this, channel, state) : new Http1ServerConnection(this, channel, state);
                 await ServeAsync(connection, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception e) when (e is IOException or OperationCanceledException)

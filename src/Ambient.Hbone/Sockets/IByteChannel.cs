@@ -27,13 +27,28 @@ internal interface IByteChannel
     /// <summary>Sends all, waiting as often as it must.</summary>
     ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes);
 
+    /// <summary>
+    /// Sends all of a buffer's bytes, waiting as often as it must, and takes the buffer over: it comes from <see cref="IoBuffers"/> and goes back there,
+    /// be it sent or not.
+    /// </summary>
+    /// <param name="buffer">Buffer.</param>
+    /// <param name="offset">Where the bytes begin: at least <see cref="Http2.Framing.FrameHeader.Size"/>, for a tunnel's frame header in front.</param>
+    /// <param name="count">How many.</param>
+    ValueTask SendOwnedAsync(byte[] buffer, int offset, int count);
+
+    /// <summary>Lets a <see cref="WaitToReceiveAsync"/> complete for nothing, the next one where none waits. Any thread, any time.</summary>
+    void Wake();
+
     /// <summary>Ends our direction.</summary>
     void ShutdownSend();
 
     /// <summary>Ends both directions, which wakes whoever waits. Any thread, any time.</summary>
     void ShutdownBoth();
 
-    /// <summary>Ends both directions so that what was cut off does not look complete to the peer. Any thread, any time.</summary>
+    /// <summary>
+    /// Ends both directions, which wakes whoever waits, so that what was cut off does not look complete to the peer; who learns of it with
+    /// <see cref="Close"/> at the latest. Any thread, any time.
+    /// </summary>
     void Break();
 
     /// <summary>

@@ -151,6 +151,32 @@ internal sealed class SocketChannel : IByteChannel
         }
     }
 
+    /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask SendOwnedAsync(byte[] buffer, int offset, int count)
+    {
+        try
+        {
+            await SendAllAsync(buffer.AsMemory(offset, count)).ConfigureAwait(false);
+        }
+        finally
+        {
+            IoBuffers.Return(buffer);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Wake()
+    {
+        if (_readable is null)
+        {
+            // The platform's own threads know no other way.
+            ShutdownReceive();
+        }
+
+        _readable?.Signal();
+    }
+
     /// <summary>Waits until a connection attempt has ended. Only where there are loops.</summary>
     /// <exception cref="SocketException">It failed.</exception>
     public async ValueTask WaitToConnectAsync()
@@ -209,11 +235,7 @@ internal sealed class SocketChannel : IByteChannel
     public void DetachToClose() => Detach(closing: true);
 
     /// <inheritdoc/>
-    public void Break()
-    {
-        ResetOnClose();
-        ShutdownBoth();
-    }
+    public void Break() => Abort();
 
     /// <inheritdoc/>
     public void Watch(IHangUpWatcher? watcher)

@@ -81,6 +81,20 @@ internal sealed class StreamChannel : IByteChannel
 
     public ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes) => _stream.WriteAsync(bytes, _broken.Token);
 
+    public async ValueTask SendOwnedAsync(byte[] buffer, int offset, int count)
+    {
+        try
+        {
+            await SendAllAsync(buffer.AsMemory(offset, count)).ConfigureAwait(false);
+        }
+        finally
+        {
+            IoBuffers.Return(buffer);
+        }
+    }
+
+    public void Wake() => _readable.Signal();
+
     public void ShutdownSend()
     {
         if (_stream is System.Net.Security.SslStream tls)

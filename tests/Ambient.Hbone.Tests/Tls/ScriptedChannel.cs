@@ -77,6 +77,17 @@ internal sealed class ScriptedChannel : IByteChannel
         return default;
     }
 
+    public ValueTask SendOwnedAsync(byte[] buffer, int offset, int count)
+    {
+        _sent.AddRange(buffer.AsSpan(offset, count));
+        IoBuffers.Return(buffer);
+        return default;
+    }
+
+    public void Wake()
+    {
+    }
+
     public void ShutdownSend()
     {
     }

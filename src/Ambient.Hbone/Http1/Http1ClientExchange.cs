@@ -1,0 +1,204 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
+
+namespace Ambient.Hbone.Http1;
+
+/// <summary>A request of HTTP/1.1 that is sent, and its response. One object serves all requests of a connection, one after the other.</summary>
+internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http1Wire wire, MessageClientOptions options) : ClientExchange
+{
+    private readonly Http1ResponseParser _parser = new(options.MaxHeadSize, options.MaxFields);
+    private string _method = "";
+    private int _interim;
+    private bool _hasHead;
+    private bool _hasBytes;
+    private bool _isOver = true;
+
+    public override HttpFields Trailers => wire.In.Trailers;
+
+    public override long BytesReceived => wire.In.BodyBytes;
+
+    public override long BytesSent => wire.BytesSent;
+
+    public override MessageFault Fault => wire.Fault;
+
+    public override bool HasSent => wire.HasSent;
+
+    /// <summary>The connection is ours until we are disposed of.</summary>
+    public void Begin()
+    {
+        (_interim, _hasHead, _hasBytes, _method) = (0, false, false, "");
+        Response.Clear();
+        _parser.Reset();
+        wire.BeginMessage();
+        wire.In.BeginBody(default);
+        Volatile.Write(ref _isOver, false);
+    }
+
+    public override ValueTask SendHeadAsync(RequestHead head, bool end, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        var reserve = wire.ReserveAsync(Http1Writer.MeasureRequest(head));
+        if (!reserve.IsCompletedSuccessfully)
+        {
+            return SendHeadSlowlyAsync(reserve, head, end);
+        }
+
+        WriteHead(head, end);
+        return end ? EndAsync(null, cancellationToken) : default;
+    }
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => wire.WriteAsync(bytes);
+
+    public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => wire.FlushAsync();
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public override async ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default)
+    {
+        await wire.EndAsync(trailers).ConfigureAwait(false);
+        await wire.FlushAsync().ConfigureAwait(false);
+        if (Response.Status == 101)
+        {
+            connection.EndSending();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public override async ValueTask<ResponseHead> ReceiveHeadAsync(CancellationToken cancellationToken = default)
+    {
+        if (_hasHead)
+        {
+            throw new InvalidOperationException("the final head has come");
+        }
+
+        Response.Clear();
+        var input = wire.In;
+        try
+        {
+            while (true)
+            {
+                wire.ThrowIfBroken();
+                if (!input.Available.IsEmpty)
+                {
+                    _hasBytes = true;
+                    var complete = _parser.Parse(input.Available, Response, _method, out var consumed);
+                    input.Consume(consumed);
+                    if (complete)
+                    {
+                        break;
+                    }
+                }
+
+                if (input.TryFill())
+                {
+                    continue;
+                }
+
+                if (input.HasEnded)
+                {
+                    throw Lost("it was closed", null);
+                }
+
+                await wire.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Http1Exception e)
+        {
+            wire.Break(e.Status == 431 ? MessageFault.TooLarge : MessageFault.Malformed, e.Message, e);
+            wire.ThrowIfBroken();
+        }
+        catch (Exception e) when (e is SocketException or (IOException and not MessageException))
+        {
+            throw Lost(e.Message, e);
+        }
+
+        OnHead();
+        return Response;
+    }
+
+    public override bool TryRead(out ReadOnlyMemory<byte> piece) => wire.TryRead(out piece);
+
+    public override ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken = default) => wire.ReadAsync(cancellationToken);
+
+    public override void Abort(MessageFault fault)
+    {
+        if (!Volatile.Read(ref _isOver))
+        {
+            wire.Break(fault, "the exchange was broken off");
+        }
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        if (Volatile.Read(ref _isOver))
+        {
+            return default;
+        }
+
+        Volatile.Write(ref _isOver, true);
+        wire.In.ReturnLent();
+        connection.End(reusable: wire.Fault == MessageFault.None && _hasHead && wire.HasEnded && wire.In.IsComplete && _parser.Framing.KeepAlive && Response.Status != 101);
+        return default;
+    }
+
+    private void OnHead()
+    {
+        if (Response.IsInterim)
+        {
+            _parser.Reset();
+            if (++_interim > options.MaxInterimHeads)
+            {
+                wire.Break(MessageFault.TooLarge, $"it sent more than {options.MaxInterimHeads} interim heads");
+                wire.ThrowIfBroken();
+            }
+
+            return;
+        }
+
+        _hasHead = true;
+        if (Response.Status == 101)
+        {
+            wire.In.BeginRaw();
+        }
+        else
+        {
+            wire.In.BeginBody(_parser.Framing);
+        }
+    }
+
+    /// <summary>The connection ended while a head was waited for.</summary>
+    private MessageException Lost(string why, Exception? cause)
+    {
+        wire.Break(_hasBytes ? MessageFault.Closed : MessageFault.ClosedUnanswered, why, cause);
+        return new MessageException(wire.Fault, $"the endpoint's connection ended before its answer was there: {why}", cause);
+    }
+
+    private async ValueTask SendHeadSlowlyAsync(ValueTask reserve, RequestHead head, bool end)
+    {
+        await reserve.ConfigureAwait(false);
+        WriteHead(head, end);
+        if (end)
+        {
+            await EndAsync(null).ConfigureAwait(false);
+        }
+    }
+
+    private void WriteHead(RequestHead head, bool end)
+    {
+        _method = head.Method;
+        var kind = !head.HasBody ? Http1BodyKind.None : head.ContentLength is not null ? Http1BodyKind.Length : Http1BodyKind.Chunked;
+        if (head.Upgrade is not null && !end && kind == Http1BodyKind.None)
+        {
+            // What is written after a 101 belongs to the other protocol.
+            kind = Http1BodyKind.UntilClose;
+            wire.Out.Advance(Http1Writer.WriteRequest(head, Http1BodyKind.None, keepAlive: true, wire.Out.Space));
+        }
+        else
+        {
+            wire.Out.Advance(Http1Writer.WriteRequest(head, kind, keepAlive: true, wire.Out.Space));
+        }
+
+        wire.BeginBody(kind, kind == Http1BodyKind.Length ? head.ContentLength!.Value : 0);
+    }
+}

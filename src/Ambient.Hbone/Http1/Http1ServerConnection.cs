@@ -1,0 +1,279 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
+
+namespace Ambient.Hbone.Http1;
+
+/// <summary>
+/// One connection of a client of HTTP/1.1 (RFC 9112): a head is read, its request handled, and only then the next one is looked at, so that what is
+/// pipelined is answered in order and waits where it is.
+/// </summary>
+internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
+{
+    // What a client may still have under way when its answer is complete. Beyond it the connection is cut: it would go on for ever.
+    private const int MostLinger = 256 * 1024;
+    private static readonly TimeSpan s_longestLinger = TimeSpan.FromSeconds(2);
+
+    private readonly MessageServer _server;
+    private readonly MessageChannel _channel;
+    private readonly Http1RequestParser _parser;
+    private readonly Http1Wire _wire;
+    private readonly Http1ServerExchange _exchange;
+    private long _deadline = long.MaxValue;
+    private long _headBegan;
+    private volatile bool _draining;
+    private volatile bool _isLate;
+    private volatile bool _idle;
+    private volatile bool _hungUp;
+
+    public Http1ServerConnection(MessageServer server, MessageChannel channel, object? state)
+    {
+        _server = server;
+        _channel = channel;
+        _parser = new Http1RequestParser(server.Options.MaxHeadSize, server.Options.MaxFields);
+        _wire = new Http1Wire(channel, server.Options.MaxHeadSize, server.Options.MaxFields, isServer: true);
+        _exchange = new Http1ServerExchange(this, _wire) { ConnectionState = state };
+    }
+
+    /// <summary>Whether no further requests are taken.</summary>
+    public bool IsDraining => _draining;
+
+    /// <summary>Bytes of a body that nobody wants, up to which they are read so that the connection can be kept.</summary>
+    public const int MostDrained = 64 * 1024;
+
+    public async Task RunAsync()
+    {
+        _channel.Bytes.Watch(this);
+        try
+        {
+            while (await ReadHeadAsync().ConfigureAwait(false))
+            {
+                _exchange.Begin(_parser.Framing);
+                await HandleAsync().ConfigureAwait(false);
+                _parser.Reset();
+                if (!_exchange.Finish())
+                {
+                    break;
+                }
+
+                _exchange.Request.Clear();
+            }
+
+            if (_wire.Fault == MessageFault.None)
+            {
+                await CloseInOrderAsync().ConfigureAwait(false);
+            }
+        }
+        catch (Http1Exception e)
+        {
+            await RefuseAsync(e.Status, e.Message).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is MessageException or SocketException or IOException or ObjectDisposedException)
+        {
+            // It ended, and nobody waited for anything.
+        }
+        finally
+        {
+            _channel.Bytes.Watch(null);
+            _wire.Release();
+        }
+    }
+
+    public void Drain()
+    {
+        _draining = true;
+        if (_idle)
+        {
+            _channel.Bytes.Wake();
+        }
+    }
+
+    public void Abort() => _wire.Break(MessageFault.Aborted, "the server stops");
+
+    public void CheckTime(long now)
+    {
+        if (now >= Volatile.Read(ref _deadline))
+        {
+            _isLate = true;
+            _channel.Bytes.Wake();
+        }
+    }
+
+    public void OnHangUp()
+    {
+        _hungUp = true;
+        _exchange.OnHangUp();
+    }
+
+    /// <summary>Ends our direction, for another protocol that has ended.</summary>
+    public void EndSending() => _channel.Bytes.ShutdownSend();
+
+    /// <summary>False: there is no further request.</summary>
+    /// <exception cref="Http1Exception">The head breaks the protocol, a limit, or took too long.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> ReadHeadAsync()
+    {
+        var input = _wire.In;
+        _isLate = false;
+        try
+        {
+            while (true)
+            {
+                var available = input.Available;
+                if (!available.IsEmpty)
+                {
+                    var complete = _parser.Parse(available, _exchange.Request, out var consumed);
+                    input.Consume(consumed);
+                    if (complete)
+                    {
+                        return true;
+                    }
+                }
+
+                if (input.TryFill())
+                {
+                    continue;
+                }
+
+                if (input.HasEnded)
+                {
+                    return false;
+                }
+
+                var hasBegun = _parser.HasBegun || !input.Available.IsEmpty;
+                if (!hasBegun && _draining)
+                {
+                    return false;
+                }
+
+                if (_isLate)
+                {
+                    return hasBegun ? throw new Http1Exception(408, "the head took too long") : false;
+                }
+
+                SetDeadline(hasBegun);
+                await _wire.FlushAsync().ConfigureAwait(false);
+                _idle = !hasBegun;
+                if (!_idle || !_draining)
+                {
+                    await input.WaitAsync().ConfigureAwait(false);
+                }
+
+                _idle = false;
+                _wire.ThrowIfBroken();
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref _deadline, long.MaxValue);
+            _headBegan = 0;
+        }
+    }
+
+    private void SetDeadline(bool hasBegun)
+    {
+        var now = _server.Time.GetTimestamp();
+        if (hasBegun && _headBegan == 0)
+        {
+            _headBegan = now;
+        }
+
+        var (from, span) = hasBegun ? (_headBegan, _server.Options.HeadTimeout) : (now, _server.Options.IdleTimeout);
+        Volatile.Write(ref _deadline, from + (long)(span.TotalSeconds * _server.Time.TimestampFrequency));
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask HandleAsync()
+    {
+        try
+        {
+            var handling = _server.Handler.HandleAsync(_exchange);
+            if (_hungUp && !handling.IsCompleted)
+            {
+                // It went while its request was still being read.
+                _exchange.OnHangUp();
+            }
+
+            await handling.ConfigureAwait(false);
+            if (!_exchange.HasStarted && _wire.Fault == MessageFault.None)
+            {
+                await AnswerAsync(500).ConfigureAwait(false);
+            }
+        }
+        catch (MessageException) when (_wire.Fault != MessageFault.None)
+        {
+            // The connection is over, which the handler need not catch.
+        }
+        catch (Exception e)
+        {
+            _server.Handler.OnFailed(_exchange, e);
+            if (!_exchange.HasStarted && _wire.Fault == MessageFault.None)
+            {
+                await AnswerAsync(500).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async ValueTask AnswerAsync(int status)
+    {
+        try
+        {
+            var head = _exchange.Response;
+            head.Clear();
+            head.Status = status;
+            await _exchange.SendHeadAsync(head, end: true).ConfigureAwait(false);
+        }
+        catch (MessageException)
+        {
+            // Nobody is there to be told.
+        }
+    }
+
+    /// <summary>A head that cannot be a request: answered, and the connection closed, for nobody knows where the next one would begin.</summary>
+    private async ValueTask RefuseAsync(int status, string reason)
+    {
+        _server.Handler.OnRefused(new MessageRefusal(_exchange.ConnectionState, status, reason));
+        try
+        {
+            _exchange.Request.Version = Http.HttpProtocolVersion.Http11;
+            _exchange.Request.Method = "";
+            _exchange.Begin(new Http1Framing(Http1BodyKind.None, 0, KeepAlive: false));
+            await AnswerAsync(status).ConfigureAwait(false);
+            _exchange.Finish();
+            await CloseInOrderAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is MessageException or SocketException or IOException or ObjectDisposedException)
+        {
+            // It is gone already.
+        }
+    }
+
+    /// <summary>
+    /// Closes so that the last answer arrives: a socket that is closed over bytes nobody has read resets, and takes with it what was sent (RFC 9112
+    /// section 9.6).
+    /// </summary>
+    private async ValueTask CloseInOrderAsync()
+    {
+        await _wire.FlushAsync().ConfigureAwait(false);
+        _channel.Bytes.ShutdownSend();
+        _isLate = false;
+        Volatile.Write(ref _deadline, _server.Time.GetTimestamp() + (long)(s_longestLinger.TotalSeconds * _server.Time.TimestampFrequency));
+        var input = _wire.In;
+        input.ReturnLent();
+        for (var drained = 0; drained < MostLinger && !_isLate;)
+        {
+            drained += input.Available.Length;
+            input.Consume(input.Available.Length);
+            if (!input.TryFill())
+            {
+                if (input.HasEnded)
+                {
+                    return;
+                }
+
+                await input.WaitAsync().ConfigureAwait(false);
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
+
+namespace Ambient.Hbone.Http1;
+
+/// <summary>
+/// One connection of HTTP/1.1 as its exchanges use it, on either side: bodies in and out, one message at a time, and what broke it. Whatever breaks
+/// an exchange ends the connection, for nobody could tell where the next message begins (RFC 9112 section 9.3).
+/// </summary>
+internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int maxFields, bool isServer)
+{
+    private int _fault;
+    private string _why = "";
+    private Exception? _cause;
+    private Http1BodyKind _kind;
+    private long _left;
+    private bool _started;
+
+    public Http1Receiver In { get; } = new(channel, maxHeadSize, maxFields);
+
+    public Http1Sender Out { get; } = new(channel);
+
+    /// <summary>What broke it; none while nothing has.</summary>
+    public MessageFault Fault => (MessageFault)Volatile.Read(ref _fault);
+
+    /// <summary>Whether the message that is sent has ended.</summary>
+    public bool HasEnded { get; private set; } = true;
+
+    /// <summary>Bytes of the body that is sent.</summary>
+    public long BytesSent { get; private set; }
+
+    /// <summary>Whether bytes may have left since <see cref="BeginMessage"/>.</summary>
+    public bool HasSent { get; private set; }
+
+    /// <summary>A message is about to be sent.</summary>
+    public void BeginMessage()
+    {
+        (HasEnded, HasSent, _started, BytesSent) = (false, false, false, 0);
+    }
+
+    /// <summary>The head is in <see cref="Out"/>, and this follows it.</summary>
+    /// <param name="kind">Framing; <see cref="Http1BodyKind.UntilClose"/> for another protocol too.</param>
+    /// <param name="length">Bytes, with <see cref="Http1BodyKind.Length"/>.</param>
+    public void BeginBody(Http1BodyKind kind, long length)
+    {
+        (_kind, _left, _started) = (kind, length, true);
+    }
+
+    /// <summary>As <see cref="MessageExchange.TryRead"/>.</summary>
+    public bool TryRead(out ReadOnlyMemory<byte> piece)
+    {
+        ThrowIfBroken();
+        try
+        {
+            return In.TryRead(out piece);
+        }
+        catch (Exception e) when (e is Http1Exception or SocketException or IOException)
+        {
+            throw Break(e);
+        }
+    }
+
+    /// <summary>As <see cref="MessageExchange.ReadAsync"/>.</summary>
+    public ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken) =>
+        TryRead(out var piece) ? new ValueTask<ReadOnlyMemory<byte>>(piece) : WaitAndReadAsync(cancellationToken);
+
+    /// <summary>Waits for more to receive, without receiving it.</summary>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
+    public ValueTask WaitAsync(CancellationToken cancellationToken) => cancellationToken.CanBeCanceled ? WaitCancellablyAsync(cancellationToken) : In.WaitAsync();
+
+    /// <summary>As <see cref="MessageExchange.WriteAsync"/>.</summary>
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    {
+        if (!_started || HasEnded)
+        {
+            throw new InvalidOperationException(HasEnded ? "the message has ended" : "the head was not sent");
+        }
+
+        ThrowIfBroken();
+        if (bytes.IsEmpty)
+        {
+            return default;
+        }
+
+        switch (_kind)
+        {
+            case Http1BodyKind.None:
+                throw new InvalidOperationException("the message has no body");
+            case Http1BodyKind.Length when bytes.Length > _left:
+                throw new InvalidOperationException($"the body is {bytes.Length - _left} bytes longer than announced");
+        }
+
+        _left -= bytes.Length;
+        BytesSent += bytes.Length;
+        HasSent = true;
+        return Guarded(_kind == Http1BodyKind.Chunked ? WriteChunkAsync(bytes) : Out.WriteAsync(bytes));
+    }
+
+    /// <summary>As <see cref="MessageExchange.FlushAsync"/>.</summary>
+    public ValueTask FlushAsync()
+    {
+        if (!Out.HasPending)
+        {
+            return default;
+        }
+
+        ThrowIfBroken();
+        HasSent = true;
+        return Guarded(Out.FlushAsync());
+    }
+
+    /// <summary>Ends the message, without a flush.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask EndAsync(HttpFields? trailers)
+    {
+        if (!_started || HasEnded)
+        {
+            throw new InvalidOperationException(HasEnded ? "the message has ended" : "the head was not sent");
+        }
+
+        ThrowIfBroken();
+        if (_kind == Http1BodyKind.Length && _left > 0)
+        {
+            throw new InvalidOperationException($"the body is {_left} bytes shorter than announced");
+        }
+
+        if (_kind == Http1BodyKind.Chunked)
+        {
+            await Guarded(Out.ReserveAsync(Http1Writer.MeasureTrailers(trailers))).ConfigureAwait(false);
+            Out.Advance(Http1Writer.WriteTrailers(trailers, Out.Space));
+        }
+
+        HasEnded = true;
+    }
+
+    /// <summary>Makes room in <see cref="Out"/>.</summary>
+    public ValueTask ReserveAsync(int size)
+    {
+        ThrowIfBroken();
+        return Guarded(Out.ReserveAsync(size));
+    }
+
+    /// <summary>Breaks the connection. The first one counts. Any thread.</summary>
+    /// <param name="fault">What it is.</param>
+    /// <param name="why">For a person.</param>
+    /// <param name="cause">The failure beneath, or null.</param>
+    public bool Break(MessageFault fault, string why, Exception? cause = null)
+    {
+        if (Interlocked.CompareExchange(ref _fault, (int)fault, (int)MessageFault.None) != (int)MessageFault.None)
+        {
+            return false;
+        }
+
+        (_why, _cause) = (why, cause);
+        channel.Bytes.Break();
+        channel.Bytes.Wake();
+        return true;
+    }
+
+    /// <summary>The connection failed while it was used.</summary>
+    public MessageException Break(Exception cause)
+    {
+        var fault = cause is Http1Exception ? MessageFault.Malformed : isServer ? MessageFault.ClientGone : MessageFault.Closed;
+        Break(fault, cause.Message, cause);
+        return Exception();
+    }
+
+    /// <exception cref="MessageException">It is broken.</exception>
+    public void ThrowIfBroken()
+    {
+        if (Volatile.Read(ref _fault) != (int)MessageFault.None)
+        {
+            throw Exception();
+        }
+    }
+
+    /// <summary>Gives everything back.</summary>
+    public void Release()
+    {
+        In.Release();
+        Out.Release();
+    }
+
+    private MessageException Exception() => new(Fault, $"the {(isServer ? "client" : "endpoint")}'s connection ended: {_why}", _cause);
+
+    private ValueTask Guarded(ValueTask task) => task.IsCompletedSuccessfully ? task : GuardedAsync(task);
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask GuardedAsync(ValueTask task)
+    {
+        try
+        {
+            await task.ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException or OperationCanceledException)
+        {
+            throw Break(e);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WriteChunkAsync(ReadOnlyMemory<byte> bytes)
+    {
+        const int longest = 10;
+        await Out.ReserveAsync(longest).ConfigureAwait(false);
+        Out.Advance(Http1Writer.WriteChunkHeader(bytes.Length, Out.Space));
+        await Out.WriteAsync(bytes).ConfigureAwait(false);
+        await Out.ReserveAsync(2).ConfigureAwait(false);
+        "\r\n"u8.CopyTo(Out.Space);
+        Out.Advance(2);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ReadOnlyMemory<byte>> WaitAndReadAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (TryRead(out var piece))
+            {
+                return piece;
+            }
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WaitCancellablyAsync(CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        await using (cancellationToken.UnsafeRegister(static c => ((MessageChannel)c!).Bytes.Wake(), channel).ConfigureAwait(false))
+        {
+            await In.WaitAsync().ConfigureAwait(false);
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+}
