@@ -11,6 +11,10 @@ public static class HttpSyntax
 
     private static readonly SearchValues<char> s_tokenText = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
+    private static readonly SearchValues<byte> s_target = SearchValues.Create([.. Enumerable.Range('!', '~' - '!' + 1).Where(static c => c != '#').Select(static c => (byte)c)]);
+    private static readonly SearchValues<char> s_targetText = SearchValues.Create([.. Enumerable.Range('!', '~' - '!' + 1).Where(static c => c != '#').Select(static c => (char)c)]);
+    private static readonly SearchValues<char> s_digits = SearchValues.Create("0123456789");
+
     // A registered name (RFC 3986 section 3.2.2): unreserved characters, sub-delimiters, and what is percent-encoded.
     private static readonly SearchValues<char> s_host = SearchValues.Create("-._~!$&'()*+,;=%0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
     private static readonly SearchValues<char> s_ipv6 = SearchValues.Create(".:0123456789ABCDEFabcdef");
@@ -41,13 +45,13 @@ public static class HttpSyntax
     /// Whether bytes may be the target of a request: visible ASCII, without a fragment, which is not sent (RFC 9110 section 7.1). Characters that
     /// RFC 3986 does not allow in a path or query, such as braces, are common and pass.
     /// </summary>
-    public static bool IsTarget(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && !bytes.ContainsAnyExceptInRange((byte)'!', (byte)'~') && !bytes.Contains((byte)'#');
+    public static bool IsTarget(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && !bytes.ContainsAnyExcept(s_target);
 
     /// <summary>Whether text may be the target of a request.</summary>
     public static bool IsTarget(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return text.Length > 0 && !text.AsSpan().ContainsAnyExceptInRange('!', '~') && !text.Contains('#', StringComparison.Ordinal);
+        return text.Length > 0 && !text.AsSpan().ContainsAnyExcept(s_targetText);
     }
 
     /// <summary>
@@ -100,7 +104,7 @@ public static class HttpSyntax
         }
 
         var port = text[end..];
-        return port.IsEmpty || (port.Length is >= 2 and <= 6 && port[0] == ':' && !port[1..].ContainsAnyExceptInRange('0', '9')
+        return port.IsEmpty || (port.Length is >= 2 and <= 6 && port[0] == ':' && !port[1..].ContainsAnyExcept(s_digits)
             && int.Parse(port[1..], System.Globalization.CultureInfo.InvariantCulture) <= 65_535);
     }
 }
