@@ -1,0 +1,90 @@
+using Ambient.Http;
+
+namespace Ambient.Core.Tests.Http;
+
+public sealed class HttpFieldsTests
+{
+    [Fact]
+    public void Fields_keep_their_order_and_their_names_are_in_lower_case()
+    {
+        var fields = Of(("X-One", "1"), ("Accept", " text/html\t"), ("x-ONE", ""));
+        fields.Add("X-Bytes"u8, "\u00e9"u8);
+        Assert.Equal("x-one: 1|accept: text/html|x-one: |x-bytes: Ã©|", Lines(fields));
+        Assert.Equal((4, 5 + 1 + 6 + 9 + 5 + 7 + 2), (fields.Count, fields.Size));
+        Assert.Equal((0, 2, -1), (fields.IndexOf("X-One"), fields.IndexOf("x-one", 1), fields.IndexOf("x-on")));
+        Assert.Equal(("1,", null, true, false), (fields.Get("x-One"), fields.Get("x"), fields.Contains("ACCEPT"), fields.Contains("accep")));
+        Assert.True(fields.TryGet("accept", out var value));
+        Assert.Equal("text/html"u8, value);
+        Assert.False(fields.TryGet("x", out _));
+    }
+
+    [Fact]
+    public void Set_replaces_all_of_a_name_in_the_place_of_the_first()
+    {
+        var fields = Of(("a", "1"), ("b", "2"), ("A", "3"), ("c", "4"), ("a", "5"));
+        fields.Set("A", "6");
+        fields.Set("d", "7");
+        Assert.Equal("a: 6|b: 2|c: 4|d: 7|", Lines(fields));
+        Assert.Equal(8, fields.Size);
+    }
+
+    [Fact]
+    public void Remove_takes_every_field_of_a_name()
+    {
+        var fields = Of(("a", "1"), ("b", "2"), ("A", "3"), ("bc", "4"), ("a", "5"));
+        Assert.True(fields.Remove("A"));
+        Assert.False(fields.Remove("a"));
+        Assert.Equal("b: 2|bc: 4|", Lines(fields));
+        fields.Add("B", "5");
+        fields.Remove("B"u8);
+        Assert.Equal("bc: 4|", Lines(fields));
+        Assert.Equal(3, fields.Size);
+        Assert.Throws<ArgumentOutOfRangeException>(() => fields.RemoveAt(1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => fields[1].NameText);
+    }
+
+    [Theory]
+    [InlineData("", "x")]
+    [InlineData("a b", "x")]
+    [InlineData("a:", "x")]
+    [InlineData("\u00E9", "x")]
+    [InlineData("\u0130", "x")]
+    [InlineData("a\r\nb", "x")]
+    [InlineData("a", "x\r\ny: z")]
+    [InlineData("a", "x\ny")]
+    [InlineData("a", "\0")]
+    [InlineData("a", "\u007F")]
+    [InlineData("a", "\u0100")]
+    public void What_no_head_may_have_is_not_added(string name, string value)
+    {
+        var fields = new HttpFields();
+        Assert.Throws<ArgumentException>(() => fields.Add(name, value));
+        Assert.Throws<ArgumentException>(() => fields.Set(name, value));
+        Assert.Equal(0, fields.Count);
+    }
+
+    [Fact]
+    public void A_list_is_used_again_and_takes_over_another()
+    {
+        var fields = Of(("a", new string('x', 10_000)));
+        fields.Clear();
+        Assert.Equal((0, 0), (fields.Count, fields.Size));
+        var other = Of(("b", "1"), ("c", "2"));
+        fields.CopyFrom(other);
+        other.Clear();
+        Assert.Equal("b: 1|c: 2|", Lines(fields));
+    }
+
+    private static HttpFields Of(params (string Name, string Value)[] all)
+    {
+        var fields = new HttpFields();
+        foreach (var (name, value) in all)
+        {
+            fields.Add(name, value);
+        }
+
+        return fields;
+    }
+
+    private static string Lines(HttpFields fields) => string.Concat(Enumerable.Range(0, fields.Count).Select(i => $"{fields[i].NameText}: {fields[i].ValueText}|"));
+}

@@ -1,0 +1,69 @@
+using System.Text;
+using Ambient.Http;
+
+namespace Ambient.Core.Tests.Http;
+
+public sealed class HttpSyntaxTests
+{
+    [Theory]
+    [InlineData("a", true)]
+    [InlineData("A-b_c.example:0", true)]
+    [InlineData("10.0.0.1:65535", true)]
+    [InlineData("[::1]", true)]
+    [InlineData("[fe80::1]:80", true)]
+    [InlineData("a%20b!$&'()*+,;=~", true)]
+    [InlineData("", false)]
+    [InlineData("a:", false)]
+    [InlineData(":1", false)]
+    [InlineData("a:65536", false)]
+    [InlineData("a:000001", false)]
+    [InlineData("a:-1", false)]
+    [InlineData("a:1:1", false)]
+    [InlineData("u@a", false)]
+    [InlineData("a/", false)]
+    [InlineData("a?", false)]
+    [InlineData("a#", false)]
+    [InlineData("a\\", false)]
+    [InlineData("a b", false)]
+    [InlineData("a\0", false)]
+    [InlineData("\u00E9", false)]
+    [InlineData("[]", false)]
+    [InlineData("[:]", false)]
+    [InlineData("[::1", false)]
+    [InlineData("[::1]a", false)]
+    [InlineData("[::1%25eth0]", false)]
+    [InlineData("::1", false)]
+    public void An_authority_is_a_host_with_or_without_a_port(string text, bool expected) =>
+        Assert.Equal((expected, expected), (HttpSyntax.IsAuthority(text), HttpSyntax.IsAuthority(Encoding.Latin1.GetBytes(text))));
+
+    [Fact]
+    public void An_authority_has_at_most_1024_characters()
+    {
+        Assert.True(HttpSyntax.IsAuthority(new string('a', 1024)));
+        Assert.False(HttpSyntax.IsAuthority(new string('a', 1025)));
+        Assert.False(HttpSyntax.IsAuthority(new byte[1_000_000]));
+    }
+
+    [Fact]
+    public void Text_and_bytes_are_judged_alike_character_by_character()
+    {
+        for (var c = '\0'; c <= '\u00FF'; c++)
+        {
+            var text = c.ToString();
+            byte[] bytes = [(byte)c];
+            Assert.Equal(char.IsAsciiLetterOrDigit(c) || (c != 0 && "!#$%&'*+-.^_`|~".Contains(c)), HttpSyntax.IsToken(c));
+            Assert.Equal((HttpSyntax.IsToken(c), HttpSyntax.IsToken(c)), (HttpSyntax.IsToken(text), HttpSyntax.IsToken(bytes)));
+            Assert.Equal(c is > ' ' and < '\u007F' and not '#', HttpSyntax.IsTarget(text));
+            Assert.Equal(HttpSyntax.IsTarget(text), HttpSyntax.IsTarget(bytes));
+            Assert.Equal(c == '\t' || (!char.IsControl(c) || c >= '\u0080'), HttpSyntax.IsFieldValue(c));
+            Assert.Equal(HttpSyntax.IsFieldValue(c), HttpSyntax.IsFieldValue(bytes));
+        }
+
+        Assert.False(HttpSyntax.IsToken(""));
+        Assert.False(HttpSyntax.IsToken("\u0141"));
+        Assert.False(HttpSyntax.IsTarget(""));
+        Assert.False(HttpSyntax.IsTarget("/\u0141"));
+        Assert.False(HttpSyntax.IsFieldValue('\u0100'));
+        Assert.True(HttpSyntax.IsFieldValue(ReadOnlySpan<byte>.Empty));
+    }
+}
