@@ -40,7 +40,9 @@ internal sealed class Http1ClientConnection : MessageClientConnection, IHangUpWa
         // An answer to nothing: whatever comes next would be taken for the wrong request's (RFC 9112 section 9.2).
         if (HasUnaskedBytes())
         {
-            Close();
+            // Who asks learns of it by the answer, and may hold a lock that OnChanged wants.
+            Volatile.Write(ref _state, Closed);
+            Release();
             return false;
         }
 
@@ -61,8 +63,10 @@ internal sealed class Http1ClientConnection : MessageClientConnection, IHangUpWa
                 // It ended in between, when nobody looked after it.
                 CloseIfFree();
             }
-
-            OnChanged?.Invoke(this);
+            else
+            {
+                OnChanged?.Invoke(this);
+            }
         }
         else
         {
@@ -110,6 +114,7 @@ internal sealed class Http1ClientConnection : MessageClientConnection, IHangUpWa
         if (Interlocked.CompareExchange(ref _state, Closed, Free) == Free)
         {
             Release();
+            OnChanged?.Invoke(this);
         }
     }
 
@@ -118,6 +123,7 @@ internal sealed class Http1ClientConnection : MessageClientConnection, IHangUpWa
         if (Interlocked.Exchange(ref _state, Closed) != Closed)
         {
             Release();
+            OnChanged?.Invoke(this);
         }
     }
 
@@ -131,6 +137,5 @@ internal sealed class Http1ClientConnection : MessageClientConnection, IHangUpWa
 
         _wire.Release();
         _channel.Close();
-        OnChanged?.Invoke(this);
     }
 }

@@ -21,7 +21,8 @@ public abstract class MessageClientConnection : IAsyncDisposable
     public abstract int Active { get; }
 
     /// <summary>
-    /// Called when an exchange has ended so that another can begin, and when the connection is not usable any more. Any thread; must be short.
+    /// Called when an exchange has ended so that another can begin, and when the connection is not usable any more; not from within
+    /// <see cref="TryBegin"/>, which says so itself. Any thread; must be short.
     /// </summary>
     public Action<MessageClientConnection>? OnChanged { get; set; }
 

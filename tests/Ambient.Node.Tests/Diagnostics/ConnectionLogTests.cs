@@ -1,5 +1,9 @@
+using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
+using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Node.Connections;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
@@ -134,6 +138,46 @@ public sealed class ConnectionLogTests
         Assert.InRange(stuck.Written, 1, 2 * LogWriter.Capacity);
     }
 
+    [Fact]
+    public async Task Writer_WhoseReaderIsStuck_IsNotWaitedFor_ByAThreadThatMovesBytes()
+    {
+        var stuck = new StuckStream();
+        using var writer = new LogWriter(stuck);
+        var line = new byte[64 * 1024];
+        var took = new TaskCompletionSource<(int Thread, TimeSpan Time)>();
+        await using var server = new MessageServer(
+            new OneRequest(() =>
+            {
+                var begun = Stopwatch.GetTimestamp();
+                for (var i = 0; i < 2 + (2 * LogWriter.Capacity / line.Length); i++)
+                {
+                    writer.Append(line);
+                }
+
+                took.SetResult((HboneIo.CurrentThread, Stopwatch.GetElapsedTime(begun)));
+            }),
+            new MessageServerOptions(),
+            TimeProvider.System);
+        using var io = new HboneIo(1);
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await client.ConnectAsync(listener.LocalEndPoint!);
+        var serving = server.ServeAsync(MessageChannel.Over(await listener.AcceptAsync(), io), null, null, CancellationToken.None);
+        await Task.Delay(50);
+
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
+
+        var (thread, time) = await took.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(0, thread);
+        Assert.True(writer.Dropped > 0);
+        Assert.True(time < TimeSpan.FromSeconds(1), $"it waited {time}");
+        client.Close();
+        stuck.Release();
+        await serving;
+    }
+
     [Theory]
     [InlineData(LogFormat.Plain, "\twarn\tlog\t{0} lines were dropped because the reader of the log did not keep up")]
     [InlineData(LogFormat.Json, "\"level\":\"warn\",")]
@@ -169,6 +213,23 @@ public sealed class ConnectionLogTests
         Assert.Contains($"{dropped} lines were dropped", notice, StringComparison.Ordinal);
         Assert.Contains(told.Replace("{0}", dropped.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal), notice, StringComparison.Ordinal);
         Assert.Equal(dropped, writer.Dropped);
+    }
+
+    private sealed class OneRequest(Action handle) : IMessageHandler
+    {
+        public ValueTask HandleAsync(ServerExchange exchange)
+        {
+            handle();
+            return default;
+        }
+
+        public void OnRefused(in MessageRefusal refusal)
+        {
+        }
+
+        public void OnFailed(ServerExchange exchange, Exception failure)
+        {
+        }
     }
 
     private sealed class StuckStream : MemoryStream

@@ -1,12 +1,13 @@
 using System.Buffers;
+using Ambient.Hbone.Sockets;
 
 namespace Ambient.Node.Telemetry.Logging;
 
 /// <summary>
 /// Writes all lines of a process, in order, on a thread of its own: the thread pool may be busy with the very code
 /// that wants to log. Appending copies into memory and does not wait for the other end of the pipe, until
-/// <see cref="Capacity"/> is full: then a caller waits up to a second, and if the reader is still stuck the line is dropped and
-/// counted, because a log that nobody reads must not stop traffic. How many were dropped is written when the reader moves again.
+/// <see cref="Capacity"/> is full: then a caller waits up to a second, unless it is a thread that moves bytes, and if the reader is still stuck the
+/// line is dropped and counted, because a log that nobody reads must not stop traffic. How many were dropped is written when the reader moves again.
 /// </summary>
 internal sealed class LogWriter : IDisposable
 {
@@ -54,8 +55,9 @@ internal sealed class LogWriter : IDisposable
         {
             while (_length > 0 && _length + line.Length > Capacity)
             {
-                // Once one caller has waited in vain, the others do not wait until the reader moves again.
-                if (_stuck || !Monitor.Wait(_lock, Patience))
+                // A thread that moves everybody's bytes does not wait at all. Once another caller has waited in vain, the others do not wait until the
+                // reader moves again.
+                if (HboneIo.CurrentThread >= 0 || _stuck || !Monitor.Wait(_lock, Patience))
                 {
                     _stuck = true;
                     _dropped++;
