@@ -9,6 +9,9 @@ internal static class Backends
     /// <summary>The same, on ports that nothing redirects.</summary>
     internal const int PlainHttp = 8081;
 
+    /// <summary>The same in HTTP/2 with prior knowledge.</summary>
+    internal const int Http2 = 8082;
+
     /// <summary>Size of <c>/big</c>.</summary>
     internal const int BigBytes = 100_000_000;
 
@@ -51,6 +54,7 @@ internal static class Backends
           server {
             listen {{Http}} backlog=4096;
             listen {{PlainHttp}} backlog=4096;
+            listen {{Http2}} http2 backlog=4096;
             root {{site}};
             location = / { default_type text/plain; return 200 "{{new string('a', 1024)}}"; }
           }

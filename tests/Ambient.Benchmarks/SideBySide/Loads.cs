@@ -39,6 +39,19 @@ internal sealed partial class Loads(string ns, int seconds, CancellationToken ca
         return (Number(AbRate().Match(text)), Number(AbFailed().Match(text)));
     }
 
+    /// <summary>Requests with h2load, one at a time on each connection.</summary>
+    /// <param name="url">Where to.</param>
+    /// <param name="connections">Connections.</param>
+    /// <param name="more">Its further options: the protocol, headers, a body.</param>
+    internal async Task<(double Total, double PerSecond)> H2LoadAsync(string url, int connections, params string[] more)
+    {
+        var text = await ClientAsync(["h2load", "-D", Seconds, "-c", Text(connections), "-m", "1", .. more, url]);
+        var failed = Number(H2Failed().Match(text));
+        return failed == 0
+            ? (Number(H2Done().Match(text)), Number(H2Rate().Match(text)))
+            : throw new InvalidOperationException($"h2load {string.Join(' ', more)} {url}: {failed} requests failed");
+    }
+
     /// <summary>A fixed number of connections, one request each, with ab.</summary>
     internal async Task<StormFigures> StormAsync(string url, int concurrency, int connections)
     {
@@ -91,6 +104,15 @@ internal sealed partial class Loads(string ns, int seconds, CancellationToken ca
 
     [GeneratedRegex(@"99%\s+(\d+)")]
     private static partial Regex AbNinetyNinth();
+
+    [GeneratedRegex(@"finished in [\d.]+m?s, ([\d.]+) req/s")]
+    private static partial Regex H2Rate();
+
+    [GeneratedRegex(@"(\d+) succeeded")]
+    private static partial Regex H2Done();
+
+    [GeneratedRegex(@"(\d+) failed, \d+ errored")]
+    private static partial Regex H2Failed();
 
     [GeneratedRegex(@"Failed requests:\s+(\d+)")]
     private static partial Regex AbFailed();

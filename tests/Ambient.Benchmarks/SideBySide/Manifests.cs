@@ -13,7 +13,13 @@ internal static class Manifests
         Pod("bench", "client", BenchNetwork.ClientAddress, "app: client", captured: true),
         Pod("bench", "server", BenchNetwork.ServerAddress, "app: server", captured: true),
         Pod("bench", "waypoint", BenchNetwork.WaypointAddress, "gateway.networking.k8s.io/gateway-name: waypoint", captured: false, name: "waypoint-0"),
-        Service("bench", "web", "10.96.0.20", "app: server", "{name: http, port: 80, targetPort: 8080, protocol: TCP}", "{istio.io/use-waypoint: waypoint}"),
+        Service(
+            "bench",
+            "web",
+            "10.96.0.20",
+            "app: server",
+            "{name: http, port: 80, targetPort: 8080, protocol: TCP}, {name: http2, port: 81, targetPort: 8082, protocol: TCP}",
+            "{istio.io/use-waypoint: waypoint}"),
         Service("bench", "web-v1", "10.96.0.21", "app: server", "{name: http, port: 80, targetPort: 8080, protocol: TCP}"),
         Service("bench", "web-v2", "10.96.0.22", "app: server", "{name: http, port: 80, targetPort: 8080, protocol: TCP}"),
         Service(
@@ -53,7 +59,7 @@ internal static class Manifests
           action: ALLOW
           rules:
           - from: [{source: {principals: [cluster.local/ns/bench/sa/client]}}]
-            to: [{operation: {methods: [GET]}}]
+            to: [{operation: {methods: [GET, POST]}}]
         """,
     ]) + "\n";
 

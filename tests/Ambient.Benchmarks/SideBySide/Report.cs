@@ -104,6 +104,7 @@ internal sealed class Report(Figures figures)
         var bulk = figures.Mean("throughput 1", HaproxyPair.Name) is { } bits ? bits / HaproxyThroughputThere : 1;
         Against("one 100 MB download, GB/s", "download", "0.00", OriginalDownload * bulk, larger: true);
         Against("a client that waits for the close, ms a request", "waits for close", "0.0", 1000, larger: false);
+        WaypointSection.Report(this, figures);
     }
 
     private void Hop()
@@ -117,7 +118,7 @@ internal sealed class Report(Figures figures)
         foreach (var c in PairSections.RequestConnections)
         {
             Row($"requests/s, {c}", $"requests {c}", "0", ratio => ratio >= 0.9, ">= 0.9x", HopSection.Gateway, HopSection.Haproxy);
-            Row($"CPU per request, {c}, us", $"CPU per request {c}", "0.0", ours: HopSection.Gateway, theirs: HopSection.Haproxy);
+            Row($"CPU per request, {c}, us", $"CPU per request {c}", "0.0", ratio => ratio <= 1.1, "<= 1.1x", ours: HopSection.Gateway, theirs: HopSection.Haproxy);
             Row($"p99, {c}, us", $"p99 {c}", "0", ours: HopSection.Gateway, theirs: HopSection.Haproxy);
         }
     }
