@@ -10,6 +10,8 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
 {
     private readonly Http1ResponseParser _parser = new(options.MaxHeadSize, options.MaxFields);
     private string _method = "";
+    private string? _upgrade;
+    private bool _isPartial;
     private int _interim;
     private bool _hasHead;
     private bool _hasBytes;
@@ -28,7 +30,7 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
     /// <summary>The connection is ours until we are disposed of.</summary>
     public void Begin()
     {
-        (_interim, _hasHead, _hasBytes, _method) = (0, false, false, "");
+        (_interim, _hasHead, _hasBytes, _isPartial, _method, _upgrade) = (0, false, false, false, "", null);
         Response.Clear();
         _parser.Reset();
         wire.BeginMessage();
@@ -72,7 +74,12 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
             throw new InvalidOperationException("the final head has come");
         }
 
-        Response.Clear();
+        if (!_isPartial)
+        {
+            Response.Clear();
+            _isPartial = true;
+        }
+
         var input = wire.In;
         try
         {
@@ -113,6 +120,7 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
             throw Lost(e.Message, e);
         }
 
+        _isPartial = false;
         OnHead();
         return Response;
     }
@@ -156,6 +164,12 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
             return;
         }
 
+        if (Response.Status == 101 && !Offers(_upgrade, Response.Upgrade!))
+        {
+            wire.Break(MessageFault.Malformed, "it changes to a protocol that it was not asked for");
+            wire.ThrowIfBroken();
+        }
+
         _hasHead = true;
         if (Response.Status == 101)
         {
@@ -165,6 +179,26 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         {
             wire.In.BeginBody(_parser.Framing);
         }
+    }
+
+    /// <summary>Whether the protocols that the endpoint changes to are among those asked for (RFC 9110 section 7.8).</summary>
+    private static bool Offers(string? asked, string chosen)
+    {
+        foreach (var range in chosen.AsSpan().Split(", "))
+        {
+            var isOffered = false;
+            foreach (var other in asked.AsSpan().Split(','))
+            {
+                isOffered |= asked.AsSpan()[other].Trim(' ').Equals(chosen.AsSpan()[range], StringComparison.OrdinalIgnoreCase);
+            }
+
+            if (!isOffered)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     /// <summary>The connection ended while a head was waited for.</summary>
@@ -186,7 +220,7 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
 
     private void WriteHead(RequestHead head, bool end)
     {
-        _method = head.Method;
+        (_method, _upgrade) = (head.Method, head.Upgrade);
         var kind = !head.HasBody ? Http1BodyKind.None : head.ContentLength is not null ? Http1BodyKind.Length : Http1BodyKind.Chunked;
         if (head.Upgrade is not null && !end && kind == Http1BodyKind.None)
         {

@@ -97,7 +97,14 @@ internal sealed class Http1ResponseParser(int maxHeadSize, int maxFields)
     private void Frame(ResponseHead head, string requestMethod)
     {
         var keepAlive = !_fields.Connection.Closes && (head.Version == HttpProtocolVersion.Http11 || _fields.Connection.KeepsAlive);
-        if (head.Status is < 200 or 204 || (requestMethod == "CONNECT" && head.Status < 300))
+        if (requestMethod == "CONNECT" && head.Status is >= 200 and < 300)
+        {
+            // A tunnel, which nothing of HTTP follows.
+            Framing = new Http1Framing(Http1BodyKind.None, 0, false);
+            return;
+        }
+
+        if (head.Status is < 200 or 204)
         {
             // There is no body whatever is said; whoever says otherwise (RFC 9110 section 8.6, RFC 9112 section 6.1) may send one all the same.
             Framing = new Http1Framing(Http1BodyKind.None, 0, keepAlive && !_fields.HasTransferEncoding && _fields.ContentLength is null or 0);

@@ -23,7 +23,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
     private long _deadline = long.MaxValue;
     private long _headBegan;
     private volatile bool _draining;
-    private volatile bool _isLate;
+    private volatile bool _closing;
     private volatile bool _idle;
     private volatile bool _hungUp;
 
@@ -51,6 +51,11 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
             {
                 _exchange.Begin(_parser.Framing);
                 await HandleAsync().ConfigureAwait(false);
+                if (_wire.TakeRefusal() is { } refusal)
+                {
+                    throw refusal;
+                }
+
                 _parser.Reset();
                 if (!_exchange.Finish())
                 {
@@ -93,9 +98,18 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
 
     public void CheckTime(long now)
     {
-        if (now >= Volatile.Read(ref _deadline))
+        if (now < Volatile.Read(ref _deadline))
         {
-            _isLate = true;
+            return;
+        }
+
+        if (_closing)
+        {
+            // Whoever does not even read the last answer is not waited for.
+            _wire.Break(MessageFault.TimedOut, "the client does not end the connection");
+        }
+        else
+        {
             _channel.Bytes.Wake();
         }
     }
@@ -115,7 +129,6 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
     private async ValueTask<bool> ReadHeadAsync()
     {
         var input = _wire.In;
-        _isLate = false;
         try
         {
             while (true)
@@ -147,7 +160,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
                     return false;
                 }
 
-                if (_isLate)
+                if (IsLate(hasBegun))
                 {
                     return hasBegun ? throw new Http1Exception(408, "the head took too long") : false;
                 }
@@ -170,6 +183,9 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
             _headBegan = 0;
         }
     }
+
+    /// <summary>Whether the time that the last wait was given is over. It was woken for nothing when a head has begun since.</summary>
+    private bool IsLate(bool hasBegun) => hasBegun == (_headBegan != 0) && _server.Time.GetTimestamp() >= _deadline;
 
     private void SetDeadline(bool hasBegun)
     {
@@ -255,13 +271,13 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
     /// </summary>
     private async ValueTask CloseInOrderAsync()
     {
+        Volatile.Write(ref _deadline, _server.Time.GetTimestamp() + (long)(s_longestLinger.TotalSeconds * _server.Time.TimestampFrequency));
+        _closing = true;
         await _wire.FlushAsync().ConfigureAwait(false);
         _channel.Bytes.ShutdownSend();
-        _isLate = false;
-        Volatile.Write(ref _deadline, _server.Time.GetTimestamp() + (long)(s_longestLinger.TotalSeconds * _server.Time.TimestampFrequency));
         var input = _wire.In;
         input.ReturnLent();
-        for (var drained = 0; drained < MostLinger && !_isLate;)
+        for (var drained = 0; drained < MostLinger && _wire.Fault == MessageFault.None;)
         {
             drained += input.Available.Length;
             input.Consume(input.Available.Length);

@@ -154,12 +154,17 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
 
     private void WriteHead(ResponseHead head, bool end)
     {
+        if (head.Status == 101 && (Request.Upgrade is null || !wire.In.IsComplete))
+        {
+            throw new InvalidOperationException(Request.Upgrade is null ? "the client has not asked to change the protocol" : "the request has a body, which comes before the other protocol");
+        }
+
         _hasStarted = true;
         var kind = KindOf(head, end);
         KeepAlive &= kind != Http1BodyKind.UntilClose && !connection.IsDraining && !WaitsToContinue && (wire.In.IsComplete || MayYetComplete(kind, end));
         wire.Out.Advance(Http1Writer.WriteResponse(head, kind, KeepAlive, Request.Version, wire.Out.Space));
         wire.BeginBody(kind, kind == Http1BodyKind.Length ? head.ContentLength!.Value : 0);
-        if (head.Status == 101)
+        if (IsTunnel(head))
         {
             IsUpgraded = true;
             wire.In.BeginRaw();
@@ -172,9 +177,12 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
     /// </summary>
     private bool MayYetComplete(Http1BodyKind response, bool end) => _isRead || (end ? DrainAtHand() : response != Http1BodyKind.Length || wire.In.HasWholeBody);
 
+    /// <summary>Whether what follows a head is another protocol (RFC 9110 sections 7.8 and 9.3.6).</summary>
+    private bool IsTunnel(ResponseHead head) => head.Status == 101 || (head.Status is >= 200 and < 300 && Request.Method == "CONNECT");
+
     private Http1BodyKind KindOf(ResponseHead head, bool end)
     {
-        if (head.Status == 101)
+        if (IsTunnel(head))
         {
             return Http1BodyKind.UntilClose;
         }

@@ -14,6 +14,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     private int _fault;
     private string _why = "";
     private Exception? _cause;
+    private Http1Exception? _refusal;
     private Http1BodyKind _kind;
     private long _left;
     private bool _started;
@@ -56,10 +57,35 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         {
             return In.TryRead(out piece);
         }
+        catch (Http1Exception e) when (isServer && !_started)
+        {
+            // Nothing goes on, but the client can still be told why.
+            if (Interlocked.CompareExchange(ref _fault, (int)MessageFault.Malformed, (int)MessageFault.None) == (int)MessageFault.None)
+            {
+                (_why, _cause, _refusal) = (e.Message, e, e);
+            }
+
+            throw Exception();
+        }
         catch (Exception e) when (e is Http1Exception or SocketException or IOException)
         {
             throw Break(e);
         }
+    }
+
+    /// <summary>
+    /// The fault of a body that broke the protocol before its response had begun, which is still to be answered: nothing is broken by it any more.
+    /// Null: there is none.
+    /// </summary>
+    public Http1Exception? TakeRefusal()
+    {
+        var refusal = Interlocked.Exchange(ref _refusal, null);
+        if (refusal is not null)
+        {
+            Volatile.Write(ref _fault, (int)MessageFault.None);
+        }
+
+        return refusal;
     }
 
     /// <summary>As <see cref="MessageExchange.ReadAsync"/>.</summary>

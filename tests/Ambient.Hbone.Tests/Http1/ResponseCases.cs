@@ -58,7 +58,7 @@ internal static class ResponseCases
         ("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", "GET", "None"),
 
         // Second rule: a tunnel.
-        ("HTTP/1.1 200 OK\r\n\r\n", "CONNECT", "None"),
+        ("HTTP/1.1 200 OK\r\n\r\n", "CONNECT", "None close"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "CONNECT", "None close"),
         ("HTTP/1.1 407 No\r\nContent-Length: 5\r\n\r\n", "CONNECT", "Length 5"),
         ("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "GET", "None"),
