@@ -1,0 +1,56 @@
+namespace Ambient.Hbone.Tests.Tls.Programs;
+
+/// <summary>OpenSSL's own programs as peers of our records, in both roles: small records, session tickets, key updates begun by either side.</summary>
+public sealed class OpenSslProgramTests
+{
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData("-max_send_frag 512")]
+    [InlineData("-ciphersuites TLS_AES_128_GCM_SHA256")]
+    public async Task Client_IsEchoedAndMayChangeItsKeys(string arguments)
+    {
+        await using var peer = new ProgramPeer();
+        using var program = Start(peer, $"s_client -connect 127.0.0.1:{peer.Port}", arguments);
+        await peer.AcceptAsync();
+
+        await ConverseAsync(program, peer);
+
+        program.Hush();
+        await peer.EndAsync();
+    }
+
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData("-max_send_frag 512 -num_tickets 4")]
+    public async Task Server_IsSpokenToAndMayChangeItsKeys(string arguments)
+    {
+        await using var peer = new ProgramPeer();
+        var port = ProgramPeer.FreePort();
+        using var program = Start(peer, $"s_server -accept 127.0.0.1:{port} -naccept 1 -Verify 3 -verify_return_error", arguments);
+        await program.WaitForAsync("ACCEPT");
+        await peer.ConnectAsync(port);
+
+        await ConverseAsync(program, peer);
+
+        // Our close_notify is answered with its own.
+        await peer.Transport.CloseWriteAsync();
+        await peer.EndAsync();
+    }
+
+    private static async Task ConverseAsync(ForeignProgram program, ProgramPeer peer)
+    {
+        await ProgramPeer.ConverseAsync(program, "hello one");
+
+        // 'k' changes the program's key; 'K' asks for a new one of ours too, which comes with the next data.
+        await program.SayAsync("k\n");
+        await ProgramPeer.ConverseAsync(program, "hello two");
+        await program.SayAsync("K\n");
+        await ProgramPeer.ConverseAsync(program, "hello three");
+        Assert.Equal((2, 1), peer.Transport.KeyUpdates);
+
+        await peer.ConverseUnderNewKeysAsync(program);
+    }
+
+    private static ForeignProgram Start(ProgramPeer peer, string role, string arguments) => ForeignProgram.Start(
+        "openssl", $"{role} -tls1_3 -alpn h2 -cert {peer.Files.ChainPath} -key {peer.Files.KeyPath} -CAfile {peer.Files.RootsPath} {arguments}");
+}
