@@ -45,6 +45,7 @@ internal sealed class RecordTransport : TlsTransport
     private IOException? _failure;
     private int _emptyRecords;
     private bool _drained;
+    private bool _left;
     private bool _ended;
 
     /// <summary>Takes over after a handshake.</summary>
@@ -71,7 +72,7 @@ internal sealed class RecordTransport : TlsTransport
     public override ValueTask WaitToReadAsync()
     {
         _drained = false;
-        return _ended || _failure is not null || _records.HasRecord ? default : _records.WaitToReceiveAsync();
+        return _ended || _left || _failure is not null || _records.HasRecord ? default : _records.WaitToReceiveAsync();
     }
 
     public override int TryRead(Memory<byte> buffer)
@@ -127,6 +128,8 @@ internal sealed class RecordTransport : TlsTransport
             }
         }
 
+        // The socket tells of bytes once, when they come: those that a read leaves behind are not to be waited for.
+        _left = !_drained;
         return total > 0 ? total : _ended ? -1 : 0;
     }
 

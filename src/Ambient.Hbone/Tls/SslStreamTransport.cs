@@ -16,6 +16,7 @@ internal sealed class SslStreamTransport : TlsTransport
     private readonly SslStream _tls;
     private int _emptyRecords;
     private bool _drained;
+    private bool _left;
     private bool _ended;
 
     public SslStreamTransport(IByteChannel channel, RecordBuffers records, RecordStream stream, SslStream tls)
@@ -32,7 +33,7 @@ internal sealed class SslStreamTransport : TlsTransport
     public override ValueTask WaitToReadAsync()
     {
         _drained = false;
-        return _ended || _records.HasRecord ? default : _records.WaitToReceiveAsync();
+        return _ended || _left || _records.HasRecord ? default : _records.WaitToReceiveAsync();
     }
 
     public override int TryRead(Memory<byte> buffer)
@@ -54,6 +55,8 @@ internal sealed class SslStreamTransport : TlsTransport
             records++;
         }
 
+        // As in RecordTransport: what a read leaves behind is not to be waited for.
+        _left = !_drained;
         return total > 0 ? total : _ended ? -1 : 0;
     }
 

@@ -78,6 +78,28 @@ public sealed class RecordTransportTests
         Assert.Equal(0, peer.Transport.TryRead(space));
     }
 
+    /// <summary>A socket tells of bytes when they come, and not again: a read that stops before it has them all must not wait for them.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Read_ThatLeavesBytesBehind_IsNotWaitedFor(bool tickets)
+    {
+        for (var padding = 0; padding < 4000; padding += 97)
+        {
+            await using var peer = new RecordPeer(weAreClient: true);
+            peer.Channel.Arrive(Enumerable.Range(0, 40).SelectMany(_ => tickets ? peer.Record(RecordPeer.Handshake, s_ticket, padding) : peer.Record(RecordPeer.Data, new byte[1000], padding)).ToArray());
+            var space = new byte[2 * Http2Transport.MinReadSpace];
+            var read = 0;
+            while (peer.Channel.HasMore)
+            {
+                read += peer.Transport.TryRead(space);
+                var there = peer.Channel.HasMore;
+                peer.Wait();
+                Assert.True(!there || peer.Channel.Waits == 0, $"with padding of {padding}, it waited behind {read} bytes");
+            }
+        }
+    }
+
     [Fact]
     public async Task Read_RecordThatDoesNotFitBehindOthers_WaitsForItsTurn()
     {

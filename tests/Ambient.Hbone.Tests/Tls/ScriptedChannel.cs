@@ -17,6 +17,12 @@ internal sealed class ScriptedChannel : IByteChannel
 
     public bool IsClosed { get; private set; }
 
+    /// <summary>How often it was waited for more.</summary>
+    public int Waits { get; private set; }
+
+    /// <summary>Whether there is something to receive.</summary>
+    public bool HasMore => _arriving.Count > 0;
+
     /// <summary>Bytes sent so far, which are forgotten.</summary>
     public byte[] TakeSent()
     {
@@ -58,7 +64,11 @@ internal sealed class ScriptedChannel : IByteChannel
         return count;
     }
 
-    public ValueTask WaitToReceiveAsync() => default;
+    public ValueTask WaitToReceiveAsync()
+    {
+        Waits++;
+        return default;
+    }
 
     public int TrySend(ReadOnlySpan<byte> bytes, out SocketError error)
     {
