@@ -72,7 +72,7 @@ public sealed partial class HboneClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        var key = new HboneKey(request.Source, request.AcceptedIdentities, request.NextHop, request.SourceAddress);
+        var key = new HboneKey(request.Source, request.AcceptedIdentities, request.NextHop, request.SourceAddress, _options.StaysOnThread ? _io.LoopHere() : null);
         var headers = HeadersOf(request);
         for (var stale = 0; ; stale++)
         {
@@ -191,7 +191,7 @@ public sealed partial class HboneClient : IAsyncDisposable
         {
             remote = SocketDefaults.Unmap(socket.RemoteEndPoint);
             local = SocketDefaults.Unmap(socket.LocalEndPoint);
-            channel = new SocketChannel(socket, _io.NextLoop());
+            channel = new SocketChannel(socket, key.Loop ?? _io.NextLoop());
         }
         catch (SocketException e)
         {

@@ -57,6 +57,12 @@ public sealed class HboneClientOptions
     public HboneIo? Io { get; set; }
 
     /// <summary>
+    /// Whether each of those threads has connections of its own, so that what asks for a tunnel on one of them gets it there and bytes change no
+    /// threads; it costs connections. False by default.
+    /// </summary>
+    public bool StaysOnThread { get; set; }
+
+    /// <summary>
     /// Which servers are revoked: asked at each handshake, and a connection whose peer is revoked later is cut off. Null, the default: nobody is
     /// asked, and nothing is kept for it.
     /// </summary>

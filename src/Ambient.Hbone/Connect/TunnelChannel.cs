@@ -34,6 +34,9 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
 
     public EventLoop? Loop => _stream.Connection.Loop;
 
+    /// <summary>Whether the stream was reset, or lost: it takes nothing any more either.</summary>
+    public bool IsGone => _stream.Fault is not null;
+
     public void Begin(ChunkQueue? early, bool ended)
     {
         _received = early;

@@ -15,6 +15,9 @@ public sealed class MessageChannel : IAsyncDisposable
     private int _end;
     private bool _peekedEnd;
 
+    // A wait that was given up on, and goes on.
+    private Task? _left;
+
     internal MessageChannel(IByteChannel bytes) => Bytes = bytes;
 
     internal IByteChannel Bytes { get; }
@@ -32,12 +35,17 @@ public sealed class MessageChannel : IAsyncDisposable
         return new MessageChannel(new TunnelChannel((StreamTunnel)tunnel));
     }
 
-    /// <summary>Over a connected socket, served by the thread that asks where it is one of <paramref name="io"/>'s, else by any of them.</summary>
-    public static MessageChannel Over(Socket socket, HboneIo io)
+    /// <summary>Over a connected socket.</summary>
+    /// <param name="socket">Connected socket.</param>
+    /// <param name="io">Whose threads serve it.</param>
+    /// <param name="thread">
+    /// Which of them, as <see cref="HboneIo.CurrentThread"/> numbers them; -1: the one that asks where it is one of them, else any.
+    /// </param>
+    public static MessageChannel Over(Socket socket, HboneIo io, int thread = -1)
     {
         ArgumentNullException.ThrowIfNull(socket);
         ArgumentNullException.ThrowIfNull(io);
-        return new MessageChannel(new SocketChannel(socket, io.LoopNearby()));
+        return new MessageChannel(new SocketChannel(socket, io.LoopOf(thread)));
     }
 
     /// <summary>Over a stream, such as an authenticated <see cref="System.Net.Security.SslStream"/>.</summary>
@@ -61,7 +69,7 @@ public sealed class MessageChannel : IAsyncDisposable
         await using var onCancel = cancellationToken.UnsafeRegister(static c => ((IByteChannel)c!).ShutdownBoth(), Bytes).ConfigureAwait(false);
         while (_end < most && !_peekedEnd)
         {
-            await Bytes.WaitToReceiveAsync().ConfigureAwait(false);
+            await WaitForMoreAsync().ConfigureAwait(false);
             Grow(most);
             var count = Bytes.TryReceive(_peeked.AsSpan(_end, Math.Min(_peeked!.Length, most) - _end), out var error);
             if (count > 0)
@@ -83,6 +91,32 @@ public sealed class MessageChannel : IAsyncDisposable
 
         cancellationToken.ThrowIfCancellationRequested();
         return _peeked.AsMemory(0, _end);
+    }
+
+    /// <summary>
+    /// As <see cref="PeekAsync(int, CancellationToken)"/>, of a peer that need not speak: where nothing more has come by then, what is there is shown
+    /// again, and the channel goes on.
+    /// </summary>
+    /// <param name="most">Most bytes to look at: 1 to 65,536.</param>
+    /// <param name="patience">Ends the wait alone.</param>
+    /// <param name="cancellationToken">Ends the wait, and the channel with it.</param>
+    /// <exception cref="IOException">The channel failed.</exception>
+    public async ValueTask<ReadOnlyMemory<byte>> PeekPatientlyAsync(int most, CancellationToken patience, CancellationToken cancellationToken)
+    {
+        if (_end < most && !_peekedEnd)
+        {
+            // Whoever waits next goes on with this wait, be it over or not.
+            _left = WaitForMoreAsync().AsTask();
+            await using var onCancel = cancellationToken.UnsafeRegister(static c => ((IByteChannel)c!).ShutdownBoth(), Bytes).ConfigureAwait(false);
+            await _left.WaitAsync(patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!_left.IsCompleted)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                return _peeked.AsMemory(0, _end);
+            }
+        }
+
+        return await PeekAsync(most, cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -120,7 +154,18 @@ public sealed class MessageChannel : IAsyncDisposable
     }
 
     /// <summary>As <see cref="IByteChannel.WaitToReceiveAsync"/>.</summary>
-    internal ValueTask WaitToReceiveAsync() => _start < _end || _peekedEnd ? default : Bytes.WaitToReceiveAsync();
+    internal ValueTask WaitToReceiveAsync() => _start < _end || _peekedEnd ? default : WaitForMoreAsync();
+
+    private ValueTask WaitForMoreAsync()
+    {
+        if (_left is { } left)
+        {
+            _left = null;
+            return new ValueTask(left);
+        }
+
+        return Bytes.WaitToReceiveAsync();
+    }
 
     private void Grow(int most)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 
 namespace Ambient.Hbone.Pooling;
@@ -8,8 +9,15 @@ namespace Ambient.Hbone.Pooling;
 /// What makes connections interchangeable: who we are, whom we accept (in order), where to, and on whose behalf
 /// (docs/protocol.md, "HTTP/2").
 /// </summary>
-internal sealed class HboneKey(SpiffeId source, ImmutableArray<SpiffeId> accepted, IPEndPoint destination, IPAddress? sourceAddress) : IEquatable<HboneKey>
+/// <param name="source">Who we are.</param>
+/// <param name="accepted">Whom we accept.</param>
+/// <param name="destination">Where to.</param>
+/// <param name="sourceAddress">On whose behalf.</param>
+/// <param name="loop">The loop that alone serves such connections; null: any.</param>
+internal sealed class HboneKey(SpiffeId source, ImmutableArray<SpiffeId> accepted, IPEndPoint destination, IPAddress? sourceAddress, EventLoop? loop = null) : IEquatable<HboneKey>
 {
+    public EventLoop? Loop { get; } = loop;
+
     public SpiffeId Source { get; } = source;
 
     public ImmutableArray<SpiffeId> Accepted { get; } = accepted.IsDefault ? [] : accepted;
@@ -22,6 +30,7 @@ internal sealed class HboneKey(SpiffeId source, ImmutableArray<SpiffeId> accepte
         other is not null
         && Destination.Equals(other.Destination)
         && Source.Equals(other.Source)
+        && ReferenceEquals(Loop, other.Loop)
         && Equals(SourceAddress, other.SourceAddress)
         && Accepted.AsSpan().SequenceEqual(other.Accepted.AsSpan());
 
@@ -33,6 +42,7 @@ internal sealed class HboneKey(SpiffeId source, ImmutableArray<SpiffeId> accepte
         hash.Add(Source);
         hash.Add(Destination);
         hash.Add(SourceAddress);
+        hash.Add(Loop);
         foreach (var id in Accepted)
         {
             hash.Add(id);

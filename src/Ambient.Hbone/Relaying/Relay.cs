@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Relaying;
@@ -49,5 +50,21 @@ public static class Relay
         ArgumentNullException.ThrowIfNull(server);
         ArgumentNullException.ThrowIfNull(counters);
         return SocketRelay.RunAsync(client, server, counters, io ?? HboneIo.Default, abort);
+    }
+
+    /// <summary>
+    /// Relays between two channels, beginning with what was looked at. What breaks on one side, or is aborted, breaks on the other as well, and does
+    /// not look complete there. The channels stay the caller's to dispose.
+    /// </summary>
+    /// <param name="client">The client's side.</param>
+    /// <param name="server">The server's side.</param>
+    /// <param name="counters">Counts while the relay runs.</param>
+    /// <param name="abort">Ends both directions at once.</param>
+    public static ValueTask<RelayOutcome> RunAsync(MessageChannel client, MessageChannel server, RelayCounters counters, CancellationToken abort)
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        ArgumentNullException.ThrowIfNull(server);
+        ArgumentNullException.ThrowIfNull(counters);
+        return ChannelRelay.RunAsync(client, server, counters, abort);
     }
 }

@@ -73,7 +73,14 @@ public sealed class HboneIo : IDisposable
 
     /// <summary>The loop whose thread asks, where it is one of these; else one in turn. Null where there are none.</summary>
     /// <exception cref="ObjectDisposedException">The owner is gone.</exception>
-    internal EventLoop? LoopNearby() => EventLoop.Current is { } current && _loops is { } loops && Array.IndexOf(loops, current) >= 0 ? current : NextLoop();
+    internal EventLoop? LoopNearby() => LoopHere() ?? NextLoop();
+
+    /// <summary>The loop whose thread asks, where it is one of these; else null.</summary>
+    internal EventLoop? LoopHere() => EventLoop.Current is { } current && _loops is { } loops && Array.IndexOf(loops, current) >= 0 ? current : null;
+
+    /// <summary>The loop of a number; where it is none of these, the one nearby. Null where there are none.</summary>
+    /// <exception cref="ObjectDisposedException">The owner is gone.</exception>
+    internal EventLoop? LoopOf(int number) => _loops is { } loops && (uint)number < (uint)loops.Length ? loops[number] : LoopNearby();
 
     /// <summary>A loop for a new connection, each in turn; null where there are none.</summary>
     /// <exception cref="ObjectDisposedException">The owner is gone.</exception>
