@@ -30,8 +30,8 @@ internal sealed class ConnectionOptions(int maxNames)
     /// <summary>Whether <c>Upgrade</c> is meant (RFC 9110 section 7.8).</summary>
     public bool NamesUpgrade { get; private set; }
 
-    /// <summary>Whether a field that is for every recipient is named.</summary>
-    public bool NamesEndToEnd { get; private set; }
+    /// <summary>A field that is named although it is for every recipient; null: there is none.</summary>
+    public string? EndToEnd { get; private set; }
 
     /// <summary>Takes one value of <c>Connection</c>.</summary>
     /// <exception cref="Http1Exception">It is not a list of tokens, or names more fields than a head may have.</exception>
@@ -59,7 +59,7 @@ internal sealed class ConnectionOptions(int maxNames)
     /// <summary>Forgets everything.</summary>
     public void Reset()
     {
-        (Closes, KeepsAlive, NamesUpgrade, NamesEndToEnd) = (false, false, false, false);
+        (Closes, KeepsAlive, NamesUpgrade, EndToEnd) = (false, false, false, null);
         _named.Clear();
     }
 
@@ -119,7 +119,7 @@ internal sealed class ConnectionOptions(int maxNames)
 
         if (IsEndToEnd(name))
         {
-            NamesEndToEnd = true;
+            EndToEnd ??= Encoding.ASCII.GetString(name);
         }
         else if (_named.Count == maxNames)
         {

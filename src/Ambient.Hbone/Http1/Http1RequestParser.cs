@@ -103,9 +103,9 @@ internal sealed class Http1RequestParser(int maxHeadSize, int maxFields)
             throw new Http1Exception(400, "there is no Host");
         }
 
-        if (_fields.Connection.NamesEndToEnd)
+        if (_fields.Connection.EndToEnd is { } named)
         {
-            throw new Http1Exception(400, "Connection names a field that is for every recipient (RFC 9110 section 7.6.1)");
+            throw new Http1Exception(400, $"Connection names {named}, which is for every recipient (RFC 9110 section 7.6.1)");
         }
 
         _fields.Connection.RemoveNamed(head.Fields);

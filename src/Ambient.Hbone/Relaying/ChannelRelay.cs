@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 
@@ -32,10 +33,15 @@ internal sealed class ChannelRelay
         var relay = new ChannelRelay(client, server, counters);
         await using (abort.UnsafeRegister(static r => ((ChannelRelay)r!).Fail(RelayEnd.Aborted, null), relay).ConfigureAwait(false))
         {
+            // A tunnel that is lost takes nothing any more: who waits for the other side's bytes has nowhere to send them.
+            client.Bytes.Watch(new Waker(server.Bytes));
+            server.Bytes.Watch(new Waker(client.Bytes));
             var up = relay.CopyAsync(client, server, upward: true);
             var down = relay.CopyAsync(server, client, upward: false);
             await up.ConfigureAwait(false);
             await down.ConfigureAwait(false);
+            client.Bytes.Watch(null);
+            server.Bytes.Watch(null);
         }
 
         lock (relay._gate)
@@ -56,12 +62,19 @@ internal sealed class ChannelRelay
             try
             {
                 await from.WaitToReceiveAsync().ConfigureAwait(false);
+                if (to.Bytes is TunnelChannel { IsGone: true })
+                {
+                    return;
+                }
+
                 buffer = IoBuffers.RentUpTo(size);
-                var count = from.TryReceive(buffer, out var error);
+                var count = from.TryReceive(buffer.AsSpan(FrameHeader.Size), out var error);
                 if (count > 0)
                 {
-                    size = count == buffer.Length ? Math.Min(size * 4, IoBuffers.Bulk) : size;
-                    if (!await SendAsync(to, buffer.AsMemory(0, count), upward).ConfigureAwait(false))
+                    size = count == buffer.Length - FrameHeader.Size ? Math.Min(size * 4, IoBuffers.Bulk) : size;
+                    var full = buffer;
+                    buffer = null;
+                    if (!await SendAsync(to, full, count, upward).ConfigureAwait(false))
                     {
                         return;
                     }
@@ -71,11 +84,13 @@ internal sealed class ChannelRelay
                 }
                 else if (count == 0)
                 {
-                    End(from, to);
+                    to.Bytes.ShutdownSend();
                     return;
                 }
                 else if (error != SocketError.WouldBlock)
                 {
+                    // What came before it still leaves: a break takes along what waits for the end of the turn.
+                    await (turn ??= new LoopTurn()).NextAsync().ConfigureAwait(false);
                     Fail(upward ? RelayEnd.ClientFailed : RelayEnd.ServerFailed, new SocketException((int)error));
                     return;
                 }
@@ -101,12 +116,12 @@ internal sealed class ChannelRelay
         }
     }
 
-    /// <summary>False: the target takes no more.</summary>
-    private async ValueTask<bool> SendAsync(MessageChannel to, ReadOnlyMemory<byte> bytes, bool upward)
+    /// <summary>Sends a buffer and gives it away. False: the target takes no more.</summary>
+    private async ValueTask<bool> SendAsync(MessageChannel to, byte[] buffer, int count, bool upward)
     {
         try
         {
-            await to.Bytes.SendAllAsync(bytes).ConfigureAwait(false);
+            await to.Bytes.SendOwnedAsync(buffer, FrameHeader.Size, count).ConfigureAwait(false);
             return true;
         }
         catch (Exception e) when (IsEnd(e))
@@ -118,23 +133,6 @@ internal sealed class ChannelRelay
             }
 
             return false;
-        }
-    }
-
-    private static void End(MessageChannel from, MessageChannel to)
-    {
-        to.Bytes.ShutdownSend();
-        if (from.Bytes is TunnelChannel { IsGone: true })
-        {
-            // Whatever the other side still sends has nowhere to go, so nobody waits for it.
-            if (to.Bytes is SocketChannel socket)
-            {
-                socket.ShutdownReceive();
-            }
-            else
-            {
-                to.Bytes.Close();
-            }
         }
     }
 
@@ -163,4 +161,10 @@ internal sealed class ChannelRelay
     }
 
     private static bool IsEnd(Exception e) => e is IOException or SocketException or OperationCanceledException or ObjectDisposedException or InvalidOperationException;
+
+    /// <summary>Has whoever waits for one side look again when the other ends or is lost.</summary>
+    private sealed class Waker(IByteChannel other) : IHangUpWatcher
+    {
+        public void OnHangUp() => other.Wake();
+    }
 }

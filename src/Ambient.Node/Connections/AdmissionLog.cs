@@ -27,13 +27,14 @@ internal static partial class AdmissionLog
         },
     };
 
-    /// <summary>The budget of HBONE connections of a process, which is set by variables.</summary>
+    /// <summary>The budget of a process's connections from elsewhere, which is set by variables.</summary>
     /// <param name="inAll">Connections at a time.</param>
     /// <param name="perPeer">Connections from one address at a time.</param>
     /// <param name="logger">Where lines go.</param>
     /// <param name="time">Clock.</param>
-    public static ConnectionBudget OfProcess(int inAll, int perPeer, ILogger logger, TimeProvider time) =>
-        Budget("HBONE", new ConnectionLimits { MaxConnections = inAll, MaxConnectionsPerAddress = perPeer }, VariableOf, logger, time);
+    /// <param name="kind">What kind of connections.</param>
+    public static ConnectionBudget OfProcess(int inAll, int perPeer, ILogger logger, TimeProvider time, string kind = "HBONE") =>
+        Budget(kind, new ConnectionLimits { MaxConnections = inAll, MaxConnectionsPerAddress = perPeer }, VariableOf, logger, time);
 
     private static string? VariableOf(string limit) => limit switch
     {

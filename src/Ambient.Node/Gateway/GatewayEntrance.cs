@@ -4,7 +4,6 @@ using Ambient.Node.Connections;
 using Ambient.Node.Requests;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
-using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Gateway;
 
@@ -18,20 +17,17 @@ internal sealed class GatewayEntrance(RequestPlaces places, LocalWorkload self, 
     public HeaderRules Headers => GatewayHeaderRules.Instance;
 
     /// <inheritdoc/>
-    public RequestArrival Arrive(HttpContext http)
+    public RequestArrival Arrive(object? connection) => Arrive((GatewayConnection)connection!);
+
+    private RequestArrival Arrive(GatewayConnection connection) => new()
     {
-        var connection = http.Connection;
-        var remote = connection.RemoteIpAddress ?? IPAddress.None;
-        return new RequestArrival
-        {
-            Place = places.Find(""),
-            Identity = null,
-            Source = new IPEndPoint(remote.IsIPv4MappedToIPv6 ? remote.MapToIPv4() : remote, connection.RemotePort),
-            Destination = address,
-            Self = self.Current,
-            IsIngress = true,
-        };
-    }
+        Place = places.Find(""),
+        Identity = null,
+        Source = connection.RemoteEndPoint,
+        Destination = address,
+        Self = self.Current,
+        IsIngress = true,
+    };
 
     /// <inheritdoc/>
     public RequestPlace? Find(in RequestArrival arrival) => places.Find("");

@@ -1,8 +1,7 @@
 using System.Net;
-using System.Net.Http.Headers;
 using System.Net.Sockets;
+using Ambient.Http;
 using Ambient.Node.Requests;
-using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Gateway;
 
@@ -18,43 +17,37 @@ internal sealed class GatewayHeaderRules : HeaderRules
     public static GatewayHeaderRules Instance { get; } = new();
 
     /// <inheritdoc/>
-    public override bool Drops(string name, in RequestArrival arrival)
+    public override string Apply(RequestHead head, in RequestArrival arrival)
     {
-        if (!name.StartsWith("x-", StringComparison.OrdinalIgnoreCase))
-        {
-            return false;
-        }
-
-        return Is(name, ForwardedClientCert) || Is(name, ForwardedFor) || Is(name, ForwardedProto)
-            || (name.StartsWith("x-envoy-", StringComparison.OrdinalIgnoreCase) && !IsInternal(arrival.Source.Address))
-            || (Is(name, RequestId) && !IsInternal(arrival.Source.Address));
-    }
-
-    /// <inheritdoc/>
-    public override string Apply(HttpRequest request, in RequestArrival arrival, HttpRequestHeaders outgoing)
-    {
+        var fields = head.Fields;
         var peer = arrival.Source.Address.ToString();
-        var earlier = request.Headers[ForwardedFor];
-        outgoing.TryAddWithoutValidation(ForwardedFor, earlier.Count == 0 ? peer : $"{earlier},{peer}");
-        outgoing.TryAddWithoutValidation(ForwardedProto, request.IsHttps ? "https" : "http");
-        var isInternal = IsInternal(arrival.Source.Address);
-        if (!isInternal)
+        fields.Remove(ForwardedClientCert);
+        fields.Set(ForwardedFor, fields.Get(ForwardedFor) is { } earlier ? $"{earlier},{peer}" : peer);
+        fields.Set(ForwardedProto, arrival.Scheme);
+        if (IsInternal(arrival.Source.Address))
         {
-            outgoing.TryAddWithoutValidation(ExternalAddress, peer);
+            if (fields.Get(RequestId) is { Length: > 0 } told)
+            {
+                return told;
+            }
+        }
+        else
+        {
+            for (var i = fields.Count - 1; i >= 0; i--)
+            {
+                if (fields[i].Name.StartsWith("x-envoy-"u8))
+                {
+                    fields.RemoveAt(i);
+                }
+            }
+
+            fields.Add(ExternalAddress, peer);
         }
 
-        var id = isInternal ? request.Headers[RequestId].ToString() : "";
-        if (id.Length == 0)
-        {
-            id = NewRequestId();
-            outgoing.TryAddWithoutValidation(RequestId, id);
-        }
-
+        var id = NewRequestId();
+        fields.Set(RequestId, id);
         return id;
     }
-
-    private static bool Is(string name, string header) =>
-        name.Length == header.Length && name.Equals(header, StringComparison.OrdinalIgnoreCase);
 
     // Private and loopback addresses: a request from there did not come from the internet.
     private static bool IsInternal(IPAddress address)

@@ -3,23 +3,22 @@ using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests;
+using Ambient.Node.Requests.Serving;
+using Ambient.Node.Sockets;
 using Ambient.Policy.Routing.Requests;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace Ambient.Node.Gateway;
 
 /// <summary>
-/// An ingress gateway at work: one HTTP server for each listener port of the Gateway, opened and closed as the Gateway
+/// An ingress gateway at work: one server for each listener port of the Gateway, opened and closed as the Gateway
 /// changes. Listeners that share a port share its server; which of them a request belongs to is the router's decision.
 /// </summary>
 internal sealed class GatewayServer : IAsyncDisposable
 {
     private static readonly TimeSpan s_retryInterval = TimeSpan.FromSeconds(2);
 
-    private readonly Dictionary<int, RequestServer> _servers = [];
+    private readonly Dictionary<int, GatewayPort> _servers = [];
     private HashSet<string> _reported = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _changed = new(1, 1);
     private readonly IMeshSnapshotProvider _meshes;
@@ -28,11 +27,11 @@ internal sealed class GatewayServer : IAsyncDisposable
     private readonly int _portOffset;
     private readonly Func<GatewayEntrance, RequestPipeline> _pipeline;
     private readonly Action<string?> _readiness;
-    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly GatewayLog _log;
     private readonly RequestPlaces _places;
-    private readonly SocketTransportFactory _transport;
+    private readonly NodeSockets _sockets;
     private readonly IDisposable _watch;
 
     /// <summary>Creates a gateway; nothing is bound before <see cref="RunAsync"/>.</summary>
@@ -41,12 +40,13 @@ internal sealed class GatewayServer : IAsyncDisposable
     /// <param name="self">The gateway's own workload: whose address is bound.</param>
     /// <param name="portOffset">Added to the ports of listeners when binding.</param>
     /// <param name="pipeline">Makes the pipeline of one listener port.</param>
+    /// <param name="sockets">Makes listeners, and admits connections.</param>
     /// <param name="readiness">Told which listeners are not served when none is; null as soon as one is.</param>
     /// <param name="loggers">Logs.</param>
     /// <param name="time">Clock.</param>
     public GatewayServer(
         IMeshSnapshotProvider meshes, string gatewayKey, LocalWorkload self, int portOffset, Func<GatewayEntrance, RequestPipeline> pipeline,
-        Action<string?> readiness, ILoggerFactory loggers, TimeProvider time)
+        NodeSockets sockets, Action<string?> readiness, ILoggerFactory loggers, TimeProvider time)
     {
         _meshes = meshes;
         _gatewayKey = gatewayKey;
@@ -54,11 +54,11 @@ internal sealed class GatewayServer : IAsyncDisposable
         _portOffset = portOffset;
         _pipeline = pipeline;
         _readiness = readiness;
-        _loggers = loggers;
+        _logger = loggers.CreateLogger("gateway");
+        _sockets = sockets;
         _time = time;
-        _log = new GatewayLog(loggers.CreateLogger("gateway"));
+        _log = new GatewayLog(_logger);
         _places = GatewayEntrance.PlacesOf(meshes, gatewayKey);
-        _transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions { UnsafePreferInlineScheduling = true, Backlog = 1024 }), loggers);
         _watch = meshes.OnChange(_ => Wake());
     }
 
@@ -71,7 +71,7 @@ internal sealed class GatewayServer : IAsyncDisposable
         while (true)
         {
             await _changed.WaitAsync(cancellationToken).ConfigureAwait(false);
-            await SynchronizeAsync(cancellationToken).ConfigureAwait(false);
+            Synchronize(cancellationToken);
         }
     }
 
@@ -118,7 +118,7 @@ internal sealed class GatewayServer : IAsyncDisposable
         }
     }
 
-    private async Task SynchronizeAsync(CancellationToken cancellationToken)
+    private void Synchronize(CancellationToken cancellationToken)
     {
         if (!_meshes.Current.Requests.Gateways.TryGetValue(_gatewayKey, out var gateway) || _self.Current is not { } self)
         {
@@ -139,7 +139,7 @@ internal sealed class GatewayServer : IAsyncDisposable
 
         foreach (var port in wanted.Where(port => !_servers.ContainsKey(port)))
         {
-            await OpenAsync(self, port, cancellationToken).ConfigureAwait(false);
+            Open(self, port);
         }
 
         if (!wanted.All(_servers.ContainsKey))
@@ -184,27 +184,22 @@ internal sealed class GatewayServer : IAsyncDisposable
         _reported = said;
     }
 
-    private async Task OpenAsync(Workload self, int port, CancellationToken cancellationToken)
+    private void Open(Workload self, int port)
     {
         var address = new IPEndPoint(self.Addresses[0], port);
         var bound = new IPEndPoint(address.Address, port + _portOffset);
         try
         {
-            _servers[port] = await RequestServer.StartAsync(
-                _transport,
-                _pipeline(new GatewayEntrance(_places, _self, address)),
-                _loggers,
-                kestrel => kestrel.Listen(bound, listen => listen.Protocols = HttpProtocols.Http1),
-                cancellationToken).ConfigureAwait(false);
+            _servers[port] = new GatewayPort(bound, _sockets, _pipeline(new GatewayEntrance(_places, _self, address)), _time, _logger);
             _log.Opened(port, bound);
         }
-        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+        catch (IOException e)
         {
-            _log.NotOpened(port, bound, e.Message);
+            _log.NotOpened(port, bound, e.InnerException?.Message ?? e.Message);
         }
     }
 
-    private static async Task StopAsync(RequestServer server)
+    private static async Task StopAsync(GatewayPort server)
     {
         await server.StopAsync(CancellationToken.None).ConfigureAwait(false);
         await server.DisposeAsync().ConfigureAwait(false);

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.IO.Pipelines;
 using Ambient.Hbone;
 using Ambient.Hbone.AspNetCore;
 using Ambient.Hbone.Connect;
@@ -29,7 +31,7 @@ internal sealed class MemberArrival(MemberPolicyView policies, HboneTransport tr
             try
             {
                 // By the version of HTTP that is spoken inside.
-                var protocol = await ProtocolSniffer.DetectAsync(tunnel.Input, declaredHttp: true, ended.Token).ConfigureAwait(false);
+                var protocol = await DetectAsync(tunnel.Input, ended.Token).ConfigureAwait(false);
                 if (protocol != InnerProtocol.Closed)
                 {
                     var endPoint = protocol == InnerProtocol.Http2 ? MemberInbound.Http2 : MemberInbound.Http1;
@@ -44,6 +46,28 @@ internal sealed class MemberArrival(MemberPolicyView policies, HboneTransport tr
             }
 
             return open.EndedBy == ConnectionEnd.None ? ConnectionOutcome.Complete : ConnectionOutcome.EndedBy(open.EndedBy, open.EndReason);
+        }
+    }
+
+    /// <summary>Waits for the first bytes, and takes none.</summary>
+    private static async ValueTask<InnerProtocol> DetectAsync(PipeReader input, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            var buffer = result.Buffer;
+            var known = ProtocolSniffer.Judge(buffer.IsSingleSegment ? buffer.FirstSpan : buffer.Slice(0, Math.Min(buffer.Length, 64)).ToArray(), declaredHttp: true);
+            if (known is null && result.IsCompleted)
+            {
+                known = buffer.IsEmpty ? InnerProtocol.Closed : InnerProtocol.Http1;
+            }
+
+            // What was not examined is seen at once by whoever reads next.
+            input.AdvanceTo(buffer.Start, known is null ? buffer.End : buffer.Start);
+            if (known is { } protocol)
+            {
+                return protocol;
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ internal sealed partial class MemberGuard(
     private async Task AnswerAsync(HttpContext http, MemberRequest request, ConnectionFacts facts, RequestDelegate next)
     {
         var open = new OpenRequest(member.Connections, request);
-        open.Begin(http);
+        open.Begin(http.Abort);
         try
         {
             if (logger.IsEnabled(LogLevel.Debug))
@@ -104,7 +104,7 @@ internal sealed partial class MemberGuard(
             var status = decision.Reason == AuthorizationReason.UnverifiedToken ? StatusCodes.Status401Unauthorized : StatusCodes.Status403Forbidden;
             LogRefused(
                 logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", status, decision.IsAllowed ? open.EndReason ?? "policies changed" : decision.ToString());
-            await LocalReply.DenyAsync(http, decision).ConfigureAwait(false);
+            await MemberReply.DenyAsync(http, decision).ConfigureAwait(false);
         }
         finally
         {

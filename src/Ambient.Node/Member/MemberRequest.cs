@@ -32,7 +32,7 @@ internal sealed class MemberRequest : IConnectionGround
         _policies = policies;
         _connection = connection;
         _headers = [.. http.Request.Headers];
-        _method = RequestForm.MethodOf(http);
+        _method = MemberRequestForm.MethodOf(http);
         _host = http.Request.Headers.Host.ToString();
         _decodedPath = http.Request.Path.Value ?? "";
         var target = http.Features.Get<IHttpRequestFeature>()?.RawTarget;
@@ -44,7 +44,7 @@ internal sealed class MemberRequest : IConnectionGround
 
     /// <summary>Why the application would see another request than policies judge; null when it would not.</summary>
     public string? Fault =>
-        RequestForm.ChangesMethod(_method) ? $"the method {_method} differs from a known one only in its case"
+        MemberRequestForm.ChangesMethod(_method) ? $"the method {_method} differs from a known one only in its case"
         : _path is null ? "the target has no path, or characters that no path has"
         : null;
 

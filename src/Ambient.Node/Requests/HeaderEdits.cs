@@ -1,71 +1,94 @@
 using System.Collections.Immutable;
+using Ambient.Http;
 using Ambient.Mesh;
-using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Primitives;
 
 namespace Ambient.Node.Requests;
 
-/// <summary>Makes the header changes that a route asks for: remove, then set, then add (HTTPHeaderFilter of the Gateway API).</summary>
+/// <summary>
+/// Makes the header changes that a route asks for: remove, then set, then add (HTTPHeaderFilter of the Gateway API). How a message is framed and what
+/// concerns one connection are not a route's to say: such names are passed over.
+/// </summary>
 internal static class HeaderEdits
 {
-    /// <summary>Changes a request that is about to be sent on.</summary>
-    public static void Apply(HttpRequestMessage request, ImmutableArray<HeaderModification> edits)
+    /// <summary>Changes a request that is about to be sent on. A change of the host changes the authority.</summary>
+    /// <exception cref="ArgumentException">A name or value is not one that a header may have.</exception>
+    public static void Apply(RequestHead head, ImmutableArray<HeaderModification> edits)
     {
-        foreach (var edit in edits)
+        foreach (var edit in edits.AsSpan())
         {
-            foreach (var name in edit.Remove)
-            {
-                Remove(request, name);
-            }
-
-            foreach (var (name, value) in edit.Set)
-            {
-                Remove(request, name);
-                Add(request, name, value);
-            }
-
-            foreach (var (name, value) in edit.Add)
-            {
-                Add(request, name, value);
-            }
+            Apply(head.Fields, edit, head);
         }
     }
 
     /// <summary>Changes an answer.</summary>
-    public static void Apply(IHeaderDictionary headers, ImmutableArray<HeaderModification> edits)
+    /// <exception cref="ArgumentException">A name or value is not one that a header may have.</exception>
+    public static void Apply(ResponseHead head, ImmutableArray<HeaderModification> edits)
     {
-        foreach (var edit in edits)
+        foreach (var edit in edits.AsSpan())
         {
-            foreach (var name in edit.Remove)
-            {
-                headers.Remove(name);
-            }
+            Apply(head.Fields, edit, null);
+        }
+    }
 
-            foreach (var (name, value) in edit.Set)
+    private static void Apply(HttpFields fields, HeaderModification edit, RequestHead? request)
+    {
+        foreach (var name in edit.Remove.AsSpan())
+        {
+            if (!IsOfTheConnection(name) && !IsHost(name))
             {
-                headers[name] = value;
+                fields.Remove(name);
             }
+        }
 
-            foreach (var (name, value) in edit.Add)
+        foreach (var (name, value) in edit.Set.AsSpan())
+        {
+            Change(name, value, replaces: true);
+        }
+
+        foreach (var (name, value) in edit.Add.AsSpan())
+        {
+            Change(name, value, replaces: false);
+        }
+
+        void Change(string name, string value, bool replaces)
+        {
+            if (IsHost(name))
             {
-                headers[name] = StringValues.Concat(headers[name], value);
+                if (request is not null && HttpSyntaxOf(value))
+                {
+                    request.Authority = value;
+                }
+            }
+            else if (IsOfTheConnection(name))
+            {
+            }
+            else if (replaces)
+            {
+                fields.Set(name, value);
+            }
+            else
+            {
+                fields.Add(name, value);
             }
         }
     }
 
-    private static void Remove(HttpRequestMessage request, string name)
-    {
-        if (!request.Headers.Remove(name))
-        {
-            request.Content?.Headers.Remove(name);
-        }
-    }
+    private static bool HttpSyntaxOf(string value) => value.Length > 0 && !value.AsSpan().ContainsAnyExceptInRange('!', '~')
+        ? true
+        : throw new ArgumentException($"'{value}' is not a valid host", nameof(value));
 
-    private static void Add(HttpRequestMessage request, string name, string value)
+    private static bool IsHost(string name) =>
+        name.Equals("host", StringComparison.OrdinalIgnoreCase) || name.Equals(":authority", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Fields of framing and of one connection (RFC 9110 section 7.6.1), which the codecs write themselves.</summary>
+    private static bool IsOfTheConnection(string name) => name.Length switch
     {
-        if (!request.Headers.TryAddWithoutValidation(name, value))
-        {
-            request.Content?.Headers.TryAddWithoutValidation(name, value);
-        }
-    }
+        2 => name.Equals("te", StringComparison.OrdinalIgnoreCase),
+        7 => name.Equals("upgrade", StringComparison.OrdinalIgnoreCase),
+        10 => name.Equals("connection", StringComparison.OrdinalIgnoreCase) || name.Equals("keep-alive", StringComparison.OrdinalIgnoreCase),
+        14 => name.Equals("http2-settings", StringComparison.OrdinalIgnoreCase) || name.Equals("content-length", StringComparison.OrdinalIgnoreCase),
+        16 => name.Equals("proxy-connection", StringComparison.OrdinalIgnoreCase),
+        17 => name.Equals("transfer-encoding", StringComparison.OrdinalIgnoreCase),
+        _ => name.StartsWith(':'),
+    };
 }

@@ -1,9 +1,11 @@
-using System.Net.Http.Headers;
-using Microsoft.AspNetCore.Http;
+using Ambient.Http;
 
 namespace Ambient.Node.Requests;
 
-/// <summary>Which headers of a request are added, kept and removed on the way to the endpoint (https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers, and RFC 9110 section 7.6.1).</summary>
+/// <summary>
+/// Which headers a proxy takes out of a request and adds to it, on the way to the endpoint
+/// (https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers).
+/// </summary>
 internal abstract class HeaderRules
 {
     /// <summary>What <c>server</c> says in every answer, so that dashboards and tests find it.</summary>
@@ -27,24 +29,18 @@ internal abstract class HeaderRules
     /// <summary>Identity that a proxy vouches for: never believed from a client.</summary>
     protected const string ForwardedClientCert = "x-forwarded-client-cert";
 
-    /// <summary>Whether a header of the client stays behind.</summary>
-    public abstract bool Drops(string name, in RequestArrival arrival);
+    /// <summary>Edits a request that was let in. Returns the request id that is sent.</summary>
+    public abstract string Apply(RequestHead head, in RequestArrival arrival);
 
-    /// <summary>Adds what the proxy says itself, after the client's headers were copied. Returns the request id that is sent.</summary>
-    public abstract string Apply(HttpRequest request, in RequestArrival arrival, HttpRequestHeaders outgoing);
-
-    /// <summary>Whether a header concerns only one hop (RFC 9110 7.6.1).</summary>
-    public static bool IsHopByHop(string name) => name.Length switch
+    /// <summary>
+    /// A new request id: a random UUID (RFC 9562 section 5.4). It identifies and protects nothing, so it does not ask the system for randomness each time.
+    /// </summary>
+    protected static string NewRequestId()
     {
-        2 => name.Equals("TE", StringComparison.OrdinalIgnoreCase),
-        7 => name.Equals("Upgrade", StringComparison.OrdinalIgnoreCase),
-        10 => name.Equals("Connection", StringComparison.OrdinalIgnoreCase) || name.Equals("Keep-Alive", StringComparison.OrdinalIgnoreCase),
-        14 => name.Equals("HTTP2-Settings", StringComparison.OrdinalIgnoreCase),
-        16 => name.Equals("Proxy-Connection", StringComparison.OrdinalIgnoreCase),
-        17 => name.Equals("Transfer-Encoding", StringComparison.OrdinalIgnoreCase),
-        _ => false,
-    };
-
-    /// <summary>A new request id.</summary>
-    protected static string NewRequestId() => Guid.NewGuid().ToString();
+        Span<byte> bytes = stackalloc byte[16];
+        Random.Shared.NextBytes(bytes);
+        bytes[6] = (byte)((bytes[6] & 0x0F) | 0x40);
+        bytes[8] = (byte)((bytes[8] & 0x3F) | 0x80);
+        return new Guid(bytes, bigEndian: true).ToString();
+    }
 }

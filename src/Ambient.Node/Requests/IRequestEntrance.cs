@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Http;
-
 namespace Ambient.Node.Requests;
 
 /// <summary>What differs between the ways into the pipeline: waypoint and ingress gateway.</summary>
@@ -9,7 +7,8 @@ internal interface IRequestEntrance
     HeaderRules Headers { get; }
 
     /// <summary>Says who sent a request and which place it arrived at.</summary>
-    RequestArrival Arrive(HttpContext http);
+    /// <param name="connection">What the connection that it came on is served with.</param>
+    RequestArrival Arrive(object? connection);
 
     /// <summary>The place that a request came to, as the newest snapshot has it; null when it is gone.</summary>
     RequestPlace? Find(in RequestArrival arrival);

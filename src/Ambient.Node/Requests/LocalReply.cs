@@ -1,6 +1,8 @@
 using System.Globalization;
+using System.Text;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
 using Ambient.Policy.Authorization;
-using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Requests;
 
@@ -16,65 +18,101 @@ internal static class LocalReply
     /// <summary>The endpoint could not be reached, or went away before it answered.</summary>
     public const string UpstreamFailed = "upstream connect error or disconnect/reset before headers";
 
+    /// <summary>The endpoint took too long.</summary>
+    public const string UpstreamTimedOut = "upstream request timeout";
+
     /// <summary>The body where a token would have to be verified.</summary>
     public const string TokenNotVerified = "Jwt verification fails";
 
+    /// <summary>What <c>www-authenticate</c> says then.</summary>
+    public const string InvalidToken = "Bearer error=\"invalid_token\"";
+
+    /// <summary>Content type of gRPC.</summary>
+    public const string Grpc = "application/grpc";
+
+    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, TokenNotVerified }
+        .ToDictionary(text => text, Encoding.ASCII.GetBytes, StringComparer.Ordinal);
+
     /// <summary>Answers a request that is not let in: 401 where its token is the reason, else 403.</summary>
-    public static Task DenyAsync(HttpContext http, AuthorizationDecision decision) => decision.Reason == AuthorizationReason.UnverifiedToken
-        ? SendAsync(http, StatusCodes.Status401Unauthorized, TokenNotVerified, "Bearer error=\"invalid_token\"")
-        : SendAsync(http, StatusCodes.Status403Forbidden, AccessDenied);
+    public static ValueTask DenyAsync(RequestExchange exchange, AuthorizationDecision decision) => decision.Reason == AuthorizationReason.UnverifiedToken
+        ? SendAsync(exchange, 401, TokenNotVerified, InvalidToken)
+        : SendAsync(exchange, 403, AccessDenied);
 
     /// <summary>Answers with a status and a body, unless the answer has begun already.</summary>
-    public static Task SendAsync(HttpContext http, int status, string body, string? challenge = null)
+    /// <param name="exchange">The request.</param>
+    /// <param name="status">Status.</param>
+    /// <param name="body">Body; empty: none.</param>
+    /// <param name="challenge">For <c>www-authenticate</c>; null: none.</param>
+    /// <param name="location">For <c>location</c>; null: none.</param>
+    /// <exception cref="MessageException">The client is gone.</exception>
+    public static async ValueTask SendAsync(RequestExchange exchange, int status, string body, string? challenge = null, string? location = null)
     {
-        var response = http.Response;
-        if (response.HasStarted)
+        var server = exchange.Server;
+        if (server.HasStarted)
         {
-            return Task.CompletedTask;
+            return;
         }
 
-        var location = response.Headers.Location;
-        response.Clear();
-        response.Headers.Location = location;
-        response.Headers.Server = HeaderRules.Server;
+        var head = server.Response;
+        head.Clear();
+        if (location is not null)
+        {
+            head.Fields.Add("location", location);
+        }
+
         if (challenge is not null)
         {
-            response.Headers.WWWAuthenticate = challenge;
+            head.Fields.Add("www-authenticate", challenge);
         }
 
-        if (IsGrpc(http.Request))
+        var payload = ReadOnlyMemory<byte>.Empty;
+        if (exchange.IsGrpc)
         {
             // Trailers only: one HEADERS block that carries the status.
-            response.StatusCode = StatusCodes.Status200OK;
-            response.ContentType = "application/grpc";
-            response.Headers["grpc-status"] = GrpcStatus(status).ToString(CultureInfo.InvariantCulture);
+            var code = GrpcStatus(status).ToString(CultureInfo.InvariantCulture);
+            exchange.GrpcStatus = code;
+            status = 200;
+            head.Fields.Add("content-type"u8, "application/grpc"u8);
+            head.Fields.Add("grpc-status", code);
             if (body.Length > 0)
             {
-                response.Headers["grpc-message"] = body;
+                head.Fields.Add("grpc-message", body);
             }
 
-            return Task.CompletedTask;
+            head.ContentLength = exchange.Head.Version == HttpProtocolVersion.Http2 ? null : 0;
         }
-
-        response.StatusCode = status;
-        if (body.Length == 0)
+        else
         {
-            response.ContentLength = 0;
-            return Task.CompletedTask;
+            payload = body.Length == 0 ? payload : s_bodies.GetValueOrDefault(body) ?? Encoding.ASCII.GetBytes(body);
+            head.ContentLength = payload.Length;
+            if (!payload.IsEmpty)
+            {
+                head.Fields.Add("content-type"u8, "text/plain"u8);
+                head.HasBody = exchange.Method != "HEAD";
+            }
         }
 
-        response.ContentType = "text/plain";
-        response.ContentLength = body.Length;
-        return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : response.WriteAsync(body, http.RequestAborted);
+        head.Status = status;
+        head.Fields.Add("server"u8, "istio-envoy"u8);
+        exchange.Status = status;
+        await server.SendHeadAsync(head, end: !head.HasBody).ConfigureAwait(false);
+        if (head.HasBody)
+        {
+            await server.WriteAsync(payload).ConfigureAwait(false);
+            await server.EndAsync().ConfigureAwait(false);
+        }
     }
 
     /// <summary>Whether the client speaks gRPC and so cannot use an HTTP status.</summary>
-    public static bool IsGrpc(HttpRequest request) =>
-        request.ContentType is { } type && type.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase)
-        && (type.Length == 16 || type[16] is '+' or ';');
+    public static bool IsGrpc(HttpFields fields) => fields.TryGet("content-type", out var type)
+        && type.Length >= 16 && Ascii.EqualsIgnoreCase(type[..16], "application/grpc"u8) && (type.Length == 16 || type[16] is (byte)'+' or (byte)';');
 
-    // The mapping of the gRPC specification, "HTTP to gRPC status code mapping".
-    private static int GrpcStatus(int status) => status switch
+    /// <summary>Whether a content type is gRPC's.</summary>
+    public static bool IsGrpc(string? type) =>
+        type is not null && type.StartsWith(Grpc, StringComparison.OrdinalIgnoreCase) && (type.Length == 16 || type[16] is '+' or ';');
+
+    /// <summary>The mapping of the gRPC specification, "HTTP to gRPC status code mapping".</summary>
+    public static int GrpcStatus(int status) => status switch
     {
         400 => 13,
         401 => 16,

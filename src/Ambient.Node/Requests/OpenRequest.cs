@@ -1,6 +1,5 @@
 using Ambient.Mesh;
 using Ambient.Node.Connections;
-using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Requests;
 
@@ -11,16 +10,17 @@ namespace Ambient.Node.Requests;
 internal sealed class OpenRequest(ConnectionTable table, IConnectionGround ground) : OpenFlow
 {
     private readonly Lock _gate = new();
-    private HttpContext? _http;
+    private Action? _abort;
     private bool _decided;
     private bool _missedChange;
 
     /// <summary>Registers a request, before anything is decided about it.</summary>
-    public void Begin(HttpContext http)
+    /// <param name="abort">Ends the request at once. Called from any thread, at most once, and never after <see cref="Close"/>.</param>
+    public void Begin(Action abort)
     {
         lock (_gate)
         {
-            _http = http;
+            _abort = abort;
         }
 
         table.Add(this);
@@ -42,7 +42,7 @@ internal sealed class OpenRequest(ConnectionTable table, IConnectionGround groun
         table.Remove(this);
         lock (_gate)
         {
-            _http = null;
+            _abort = null;
             _decided = _missedChange = false;
             Renew();
         }
@@ -51,11 +51,11 @@ internal sealed class OpenRequest(ConnectionTable table, IConnectionGround groun
     /// <inheritdoc/>
     internal override bool Objects(MeshSnapshot mesh)
     {
-        // Under the lock the server cannot take the request's headers away for the next one.
+        // Under the lock nobody can take what the request said away for the next one.
         lock (_gate)
         {
             _missedChange |= !_decided;
-            return _http is not null && _decided && ObjectsTo(mesh);
+            return _abort is not null && _decided && ObjectsTo(mesh);
         }
     }
 
@@ -66,7 +66,7 @@ internal sealed class OpenRequest(ConnectionTable table, IConnectionGround groun
         {
             if (EndedBy != ConnectionEnd.None)
             {
-                _http?.Abort();
+                _abort?.Invoke();
             }
         }
     }

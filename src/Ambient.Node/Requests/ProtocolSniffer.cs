@@ -1,5 +1,4 @@
-using System.Buffers;
-using System.IO.Pipelines;
+using Ambient.Hbone.Messages;
 
 namespace Ambient.Node.Requests;
 
@@ -17,86 +16,76 @@ internal static class ProtocolSniffer
     /// <summary>
     /// Waits for enough bytes to tell. With <paramref name="declaredHttp"/> only the version of HTTP is in question.
     /// </summary>
-    public static async ValueTask<InnerProtocol> DetectAsync(PipeReader input, bool declaredHttp, CancellationToken cancellationToken)
+    /// <exception cref="IOException">The channel failed.</exception>
+    public static async ValueTask<InnerProtocol> DetectAsync(MessageChannel channel, bool declaredHttp, CancellationToken cancellationToken)
     {
-        while (true)
+        for (var seen = 0; ;)
         {
-            var result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
-            var buffer = result.Buffer;
-            var verdict = Judge(buffer, declaredHttp);
-            if (verdict is null && result.IsCompleted)
+            var bytes = await channel.PeekAsync(MaxRequestLine + 1, cancellationToken).ConfigureAwait(false);
+            if (Judge(bytes.Span, declaredHttp) is { } known)
             {
-                verdict = buffer.IsEmpty ? InnerProtocol.Closed : declaredHttp ? InnerProtocol.Http1 : InnerProtocol.Opaque;
-            }
-
-            if (verdict is { } known)
-            {
-                // Examined stays at the start, so that the next reader sees these bytes at once.
-                input.AdvanceTo(buffer.Start, buffer.Start);
                 return known;
             }
 
-            input.AdvanceTo(buffer.Start, buffer.End);
+            if (bytes.Length == seen)
+            {
+                return bytes.IsEmpty ? InnerProtocol.Closed : declaredHttp ? InnerProtocol.Http1 : InnerProtocol.Opaque;
+            }
+
+            seen = bytes.Length;
         }
     }
 
     /// <summary>What the bytes so far say; null when more are needed.</summary>
-    public static InnerProtocol? Judge(in ReadOnlySequence<byte> buffer, bool declaredHttp)
+    public static InnerProtocol? Judge(ReadOnlySpan<byte> bytes, bool declaredHttp)
     {
-        if (buffer.IsEmpty)
+        if (bytes.IsEmpty)
         {
             return null;
         }
 
-        Span<byte> copy = stackalloc byte[24];
-        var start = copy[..(int)Math.Min(copy.Length, buffer.Length)];
-        buffer.Slice(0, start.Length).CopyTo(start);
+        var start = bytes[..Math.Min(bytes.Length, Preface.Length)];
         if (Preface.StartsWith(start))
         {
             return start.Length == Preface.Length ? InnerProtocol.Http2 : null;
         }
 
-        return declaredHttp ? InnerProtocol.Http1 : JudgeRequestLine(buffer);
+        return declaredHttp ? InnerProtocol.Http1 : JudgeRequestLine(bytes);
     }
 
     // method SP target SP HTTP/1.x
-    private static InnerProtocol? JudgeRequestLine(in ReadOnlySequence<byte> buffer)
+    private static InnerProtocol? JudgeRequestLine(ReadOnlySpan<byte> bytes)
     {
-        var reader = new SequenceReader<byte>(buffer);
-        if (!reader.TryReadTo(out ReadOnlySequence<byte> line, (byte)'\n', advancePastDelimiter: false))
-        {
-            return buffer.Length > MaxRequestLine || !StartsLikeMethod(buffer) ? InnerProtocol.Opaque : null;
-        }
-
-        if (line.Length > MaxRequestLine)
+        if (!StartsLikeMethod(bytes))
         {
             return InnerProtocol.Opaque;
         }
 
-        var bytes = line.IsSingleSegment ? line.FirstSpan : line.ToArray();
-        bytes = bytes.EndsWith("\r"u8) ? bytes[..^1] : bytes;
-        return StartsLikeMethod(buffer) && (bytes.EndsWith(" HTTP/1.1"u8) || bytes.EndsWith(" HTTP/1.0"u8))
-            ? InnerProtocol.Http1
-            : InnerProtocol.Opaque;
+        var end = bytes.IndexOf((byte)'\n');
+        if (end < 0)
+        {
+            return bytes.Length > MaxRequestLine ? InnerProtocol.Opaque : null;
+        }
+
+        var line = bytes[..end];
+        line = line.EndsWith("\r"u8) ? line[..^1] : line;
+        return end <= MaxRequestLine && (line.EndsWith(" HTTP/1.1"u8) || line.EndsWith(" HTTP/1.0"u8)) ? InnerProtocol.Http1 : InnerProtocol.Opaque;
     }
 
-    private static bool StartsLikeMethod(in ReadOnlySequence<byte> buffer)
+    private static bool StartsLikeMethod(ReadOnlySpan<byte> bytes)
     {
-        var length = 0;
-        foreach (var segment in buffer)
+        for (var i = 0; i < bytes.Length; i++)
         {
-            foreach (var b in segment.Span)
+            var b = bytes[i];
+            if (b == ' ')
             {
-                if (b == ' ')
-                {
-                    return length > 0;
-                }
+                return i > 0;
+            }
 
-                // RFC 9110 5.6.2 tokens; methods in use are letters and dashes.
-                if (!(char.IsAsciiLetter((char)b) || b is (byte)'-' or (byte)'_') || ++length > 32)
-                {
-                    return false;
-                }
+            // RFC 9110 5.6.2 tokens; methods in use are letters and dashes.
+            if (!(char.IsAsciiLetter((char)b) || b is (byte)'-' or (byte)'_') || i >= 32)
+            {
+                return false;
             }
         }
 

@@ -5,7 +5,7 @@ using Ambient.Mesh;
 namespace Ambient.Node.Requests;
 
 /// <summary>A request as it came in: where to, from whom, and what governs it there.</summary>
-internal readonly record struct RequestArrival
+internal readonly record struct RequestArrival()
 {
     /// <summary>Policies and routes; null when the place is gone from the mesh.</summary>
     public required RequestPlace? Place { get; init; }
@@ -30,4 +30,7 @@ internal readonly record struct RequestArrival
 
     /// <summary>Whether the request came from outside the mesh: services may want such go through their waypoint.</summary>
     public bool IsIngress { get; init; }
+
+    /// <summary>Scheme that the client used.</summary>
+    public string Scheme { get; init; } = "http";
 }

@@ -1,70 +1,58 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
-using System.Net;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Net.Http.Headers;
-using Yarp.ReverseProxy.Forwarder;
 
 namespace Ambient.Node.Requests;
 
 /// <summary>
-/// One request on its way through the pipeline: what came in, what was decided, and how it ended. Pooled with Kestrel's
-/// own request object, so a kept-alive connection allocates none of it again. Also the transformer that copies headers
-/// both ways, because those need the same state.
+/// One request on its way through the pipeline: what came in, what was decided, and how it ended. State alone; what is done to it is in the stages.
+/// Kept with the server's own object and used again, so that a kept-alive connection allocates none of it anew.
 /// </summary>
-[SuppressMessage("Design", "CA1001", Justification = "Lives as long as Kestrel's request object, which is never disposed; what it holds owns nothing but memory.")]
-internal sealed class RequestExchange : HttpTransformer, IConnectionGround
+[SuppressMessage("Design", "CA1001", Justification = "Lives as long as the server's exchange, which is never disposed; the source has no timer and no link.")]
+internal sealed class RequestExchange : IConnectionGround
 {
-    // Any absolute URI will do: the upstream's connect callback knows where to dial, and Host is sent as the client wrote it.
-    private const string TargetPrefix = "http://upstream";
-    private static readonly UriCreationOptions AsWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
+    private static readonly Action<ServerExchange> s_onGone = static server => ((RequestExchange)server.HandlerState!).BreakUpstream(MessageFault.ClientGone);
 
-    private readonly DefaultHttpContext _http = new(EmptyFeatures);
     private readonly IRequestEntrance _entrance;
-    private readonly HeaderRules _rules;
-    private IHeaderDictionary _headers = new HeaderDictionary();
+    private readonly Action _abort;
+    private readonly Func<string, string?> _header;
+    private readonly Func<string, string?> _judgedHeader;
+    private readonly RequestHead _judged = new();
+    private readonly Lock _gate = new();
+    private ClientExchange? _upstream;
+    private MessageFault _brokenBy;
+    private CancellationTokenSource? _sending;
     private RequestPath _path;
-    private CountingStream? _requestBody;
-    private CountingStream? _responseBody;
-    private long? _responseLength;
 
-    private static FeatureCollection EmptyFeatures => new();
-
-    /// <summary>Creates an exchange for a server whose requests come in by <paramref name="entrance"/>.</summary>
-    public RequestExchange(IRequestEntrance entrance, UpstreamPool upstreams, ConnectionTable connections, RequestLog log, TimeProvider time)
+    /// <summary>Creates the state that goes with a server's exchange.</summary>
+    public RequestExchange(RequestServices services, ServerExchange server)
     {
-        _entrance = entrance;
-        _rules = entrance.Headers;
-        Time = time;
-        Open = new OpenRequest(connections, this);
-        Header = GetHeader;
-        Attempts = new UpstreamAttempts(this, upstreams, log, time);
-        Invoker = new HttpMessageInvoker(Attempts, disposeHandler: false);
+        Services = services;
+        Server = server;
+        _entrance = services.Entrance;
+        _abort = Abort;
+        _header = name => Server.Request.Get(name);
+        _judgedHeader = name => _judged.Get(name);
+        Open = new OpenRequest(services.Connections, this);
     }
 
-    /// <summary>The request and its answer.</summary>
-    public HttpContext Http => _http;
+    /// <summary>What it shares with others.</summary>
+    public RequestServices Services { get; }
 
-    /// <summary>Clock.</summary>
-    public TimeProvider Time { get; }
+    /// <summary>The request and the response to it, as the server sees them.</summary>
+    public ServerExchange Server { get; }
 
-    /// <summary>The value of a request header, several joined with a comma, or null.</summary>
-    public Func<string, string?> Header { get; }
+    /// <summary>The request's head: as it came until it was let in, and from there on as it is sent.</summary>
+    public RequestHead Head => Server.Request;
 
     /// <summary>The request in the table of what is open.</summary>
     public OpenRequest Open { get; }
-
-    /// <summary>Sends the request upstream, trying again where that is safe.</summary>
-    public UpstreamAttempts Attempts { get; }
-
-    /// <summary><see cref="Attempts"/> as the forwarder wants it.</summary>
-    public HttpMessageInvoker Invoker { get; }
 
     /// <summary>Where the request came in, and from whom.</summary>
     public RequestArrival Arrival { get; set; }
@@ -81,11 +69,8 @@ internal sealed class RequestExchange : HttpTransformer, IConnectionGround
     /// </summary>
     public string Host { get; set; } = "";
 
-    /// <summary>Fields that the client's <c>Connection</c> names, which are not sent on; null when there are none.</summary>
-    public string[]? Nominated { get; set; }
-
-    /// <summary>The first of <see cref="Nominated"/> that a policy or route has asked for, or null.</summary>
-    public string? ReliedOn { get; private set; }
+    /// <summary>Whether the client speaks gRPC.</summary>
+    public bool IsGrpc { get; private set; }
 
     /// <summary>What policy said, once asked.</summary>
     public AuthorizationDecision? Authorization { get; set; }
@@ -102,78 +87,94 @@ internal sealed class RequestExchange : HttpTransformer, IConnectionGround
     /// <summary>Port of <see cref="BackendService"/>.</summary>
     public int BackendPort { get; set; }
 
+    /// <summary>Where the last try went, or null before the first.</summary>
+    public UpstreamEndpoint? Endpoint { get; private set; }
+
+    /// <summary>Tries so far.</summary>
+    public int Attempts { get; private set; }
+
+    /// <summary>Workloads that could not be reached.</summary>
+    public List<Workload> Failed { get; } = [];
+
+    /// <summary>Status of the answer; 0 while there is none.</summary>
+    public int Status { get; set; }
+
     /// <summary>Short names of why it ended as it did; see <see cref="ResponseFlags"/>.</summary>
     public string Flags { get; set; } = ResponseFlags.None;
 
     /// <summary>Why it failed, in words; null when it did not.</summary>
     public string? Error { get; set; }
 
-    /// <summary>The request id that was sent on, or the client's own; null when there is none.</summary>
-    public string? RequestIdSent { get; private set; }
+    /// <summary>The request id that was sent on; null when there is none.</summary>
+    public string? RequestId { get; set; }
 
     /// <summary>gRPC status of the answer, or null.</summary>
-    public string? GrpcStatus { get; private set; }
+    public string? GrpcStatus { get; set; }
 
     /// <summary>Timestamp of the beginning.</summary>
     public long Started { get; private set; }
 
-    /// <summary>Bytes of the request's body.</summary>
-    public long RequestBytes => _requestBody?.Bytes ?? _http.Request.ContentLength ?? 0;
-
-    /// <summary>Bytes of the answer's body.</summary>
-    public long ResponseBytes => _responseBody?.Bytes ?? _responseLength ?? _http.Response.ContentLength ?? 0;
+    /// <summary>Cancelled when the request's body need not be sent any further.</summary>
+    public CancellationToken Sending => (_sending ??= new CancellationTokenSource()).Token;
 
     /// <summary>Takes up a new request.</summary>
-    public void Begin(IFeatureCollection features)
+    public void Begin()
     {
-        _http.Initialize(features);
-        Started = Time.GetTimestamp();
-        _headers = _http.Request.Headers;
-        Method = RequestForm.MethodOf(_http);
-        Open.Begin(_http);
+        Started = Services.Time.GetTimestamp();
+        Method = Head.Method;
+        IsGrpc = LocalReply.IsGrpc(Head.Fields);
+        Server.OnGone = s_onGone;
+        Open.Begin(_abort);
     }
 
     /// <summary>Lets go of the request, ready for the next.</summary>
     public void End()
     {
         Open.Close();
-        _http.Uninitialize();
-        Method = "";
+        lock (_gate)
+        {
+            _upstream = null;
+            _brokenBy = MessageFault.None;
+        }
+
+        if (_sending is { IsCancellationRequested: true })
+        {
+            _sending = null;
+        }
+
         Arrival = default;
-        Host = "";
-        Nominated = null;
-        ReliedOn = null;
+        Method = Host = "";
         _path = default;
+        IsGrpc = false;
         Authorization = null;
         PolicyNotes = [];
         Route = null;
         BackendService = null;
         BackendPort = 0;
+        Endpoint = null;
+        Attempts = 0;
+        Failed.Clear();
+        Status = 0;
         Flags = ResponseFlags.None;
         Error = null;
         GrpcStatus = null;
-        RequestIdSent = null;
-        _requestBody = null;
-        _responseBody = null;
-        _responseLength = null;
-        Attempts.Reset();
+        RequestId = null;
     }
 
     /// <summary>What policies are asked about the request.</summary>
-    public RequestFacts PolicyFacts => new()
-    {
-        Identity = Arrival.Identity,
-        Source = Arrival.Source,
-        Destination = Arrival.Destination,
-        Method = Method,
-        Host = Host,
-        Path = _path.Path,
-        Query = _path.Query,
-        Header = Header,
-    };
+    public RequestFacts PolicyFacts => Facts(_header);
 
     /// <summary>What routes are asked about the request.</summary>
-    public RouteFacts RouteFacts => new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, Header);
+    public RouteFacts RouteFacts => RouteFactsOf(_header);
+
+    /// <summary>
+    /// The request was judged: whatever asks again is asked about it as it came, while it is edited. False when the mesh has changed and objects.
+    /// </summary>
+    public bool Admit()
+    {
+        _judged.CopyFrom(Head);
+        return Open.Admit(Services.Meshes);
+    }
 
     /// <inheritdoc/>
     public ConnectionObjection? ObjectionIn(MeshSnapshot mesh)
@@ -183,20 +184,20 @@ internal sealed class RequestExchange : HttpTransformer, IConnectionGround
             return new ConnectionObjection(ConnectionEnd.Rebound, "the service or gateway is no longer in the mesh, or no longer bound to this waypoint");
         }
 
-        if (RequestAuthorizer.Authorize(place.Policies, PolicyFacts) is { IsAllowed: false } decision)
+        if (RequestAuthorizer.Authorize(place.Policies, Facts(_judgedHeader)) is { IsAllowed: false } decision)
         {
             return new ConnectionObjection(ConnectionEnd.PolicyChange, decision.ToString());
         }
 
-        return BackendService is { } service && place.Routes?.Refusal(RouteFacts, service, BackendPort) is { } refusal
+        return BackendService is { } service && place.Routes?.Refusal(RouteFactsOf(_judgedHeader), service, BackendPort) is { } refusal
             ? new ConnectionObjection(ConnectionEnd.PolicyChange, refusal)
             : null;
     }
 
     /// <summary>The endpoint for the next try, not one of those that failed while there is another; null when there is none.</summary>
-    public UpstreamEndpoint? ChooseEndpoint(IReadOnlyList<Workload> failed)
+    public UpstreamEndpoint? ChooseEndpoint()
     {
-        var http2 = HttpProtocol.IsHttp2(_http.Request.Protocol);
+        var http2 = Head.Version == HttpProtocolVersion.Http2;
         if (BackendService is not { } service)
         {
             return EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
@@ -205,104 +206,73 @@ internal sealed class RequestExchange : HttpTransformer, IConnectionGround
         var mesh = Arrival.Place!.Mesh;
         return Arrival.IsIngress && service is { IngressUseWaypoint: true, Waypoint: not null }
             ? EndpointChoice.ForWaypoint(mesh, Arrival.Self!, service, BackendPort, http2)
-            : EndpointChoice.ForService(mesh, Arrival.Self!, service, BackendPort, http2, failed);
+            : EndpointChoice.ForService(mesh, Arrival.Self!, service, BackendPort, http2, Failed);
     }
 
-    /// <summary>Counts the request's body as it is read, where its length was not announced.</summary>
-    public void CountRequestBody()
+    /// <summary>A try begins.</summary>
+    public void Try(in UpstreamEndpoint endpoint)
     {
-        if (_http.Request.ContentLength is null && _http.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
-        {
-            _requestBody = new CountingStream(_http.Request.Body);
-            _http.Request.Body = _requestBody;
-        }
+        Endpoint = endpoint;
+        Attempts++;
     }
 
-    /// <summary>Counts the answer's body as it is read, where its length was not announced.</summary>
-    public void CountResponseBody(HttpResponseMessage response)
+    /// <summary>Sends by an upstream exchange from here on. What ends the request breaks it off, at once where that has happened already.</summary>
+    public void Attach(ClientExchange upstream)
     {
-        if (response.StatusCode == HttpStatusCode.SwitchingProtocols)
+        MessageFault brokenBy;
+        lock (_gate)
         {
-            return;
+            _upstream = upstream;
+            brokenBy = _brokenBy;
         }
 
-        _responseLength = response.Content.Headers.ContentLength;
-        if (_responseLength is null)
+        if (brokenBy != MessageFault.None)
         {
-            var counted = new CountedContent(response.Content);
-            _responseBody = counted.Body;
-            response.Content = counted;
+            upstream.Abort(brokenBy);
         }
     }
 
-    /// <inheritdoc/>
-    public override ValueTask TransformRequestAsync(
-        HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+    /// <summary>The upstream exchange is about to be given back: nothing breaks it off any more.</summary>
+    public void Detach()
     {
-        var arrival = Arrival;
-        var request = httpContext.Request;
-        RequestHeaders.Copy(request, proxyRequest, _rules, arrival, Nominated);
-        RequestIdSent = _rules.Apply(request, arrival, proxyRequest.Headers);
-        proxyRequest.Headers.Host ??= Host;
-        var target = _path;
-        if (Route is { } route)
+        lock (_gate)
         {
-            HeaderEdits.Apply(proxyRequest, route.RequestHeaders);
-            proxyRequest.Headers.Host = route.Host ?? proxyRequest.Headers.Host;
-            target = route.Path is null ? target : target with { Path = route.Path };
+            _upstream = null;
         }
-
-        proxyRequest.RequestUri = new Uri(string.Concat(TargetPrefix, target.Target), in AsWritten);
-        return default;
     }
 
-    /// <inheritdoc/>
-    public override async ValueTask<bool> TransformResponseAsync(
-        HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    /// <summary>Whatever of the request's body is still to come is not sent any more.</summary>
+    public void StopSending() => _sending?.Cancel();
+
+    private void Abort()
     {
-        if (!await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken).ConfigureAwait(false))
-        {
-            return false;
-        }
-
-        var headers = httpContext.Response.Headers;
-        if (Route is { } route)
-        {
-            HeaderEdits.Apply(headers, route.ResponseHeaders);
-        }
-
-        headers[HeaderNames.Server] = HeaderRules.Server;
-        headers[HeaderRules.UpstreamServiceTime] = Attempts.ServiceTimeText;
-        if (headers.TryGetValue("grpc-status", out var status))
-        {
-            GrpcStatus = status;
-        }
-
-        return true;
+        Server.Abort(MessageFault.Aborted);
+        BreakUpstream(MessageFault.Aborted);
     }
 
-    /// <inheritdoc/>
-    public override ValueTask TransformResponseTrailersAsync(
-        HttpContext httpContext, HttpResponseMessage proxyResponse, CancellationToken cancellationToken)
+    private void BreakUpstream(MessageFault fault)
     {
-        if (proxyResponse.TrailingHeaders.NonValidated.TryGetValues("grpc-status", out var status))
+        lock (_gate)
         {
-            GrpcStatus = status.ToString();
-        }
+            _brokenBy = fault;
 
-        return base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
+            // Under the lock: once it is given back it may stand for somebody else's request.
+            _upstream?.Abort(fault);
+        }
     }
 
-    // Without the blanks around it, which HTTP/2 brings along and the endpoint's HTTP/1 parser takes away.
-    private string? GetHeader(string name)
+    private RequestFacts Facts(Func<string, string?> header) => new()
     {
-        if (Nominated is not null && RequestForm.Names(Nominated, name))
-        {
-            ReliedOn ??= name;
-        }
+        Identity = Arrival.Identity,
+        Source = Arrival.Source,
+        Destination = Arrival.Destination,
+        Method = Method,
+        Host = Host,
+        Path = _path.Path,
+        Query = _path.Query,
+        Header = header,
+    };
 
-        return _headers.TryGetValue(name, out var values)
-            ? values.Count == 1 ? values[0]?.Trim(' ', '\t') : string.Join(',', values.Select(value => value?.Trim(' ', '\t')))
-            : null;
-    }
+    private RouteFacts RouteFactsOf(Func<string, string?> header) =>
+        new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, header) { Scheme = Arrival.Scheme };
 }

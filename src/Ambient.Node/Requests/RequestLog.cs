@@ -1,13 +1,14 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Policy.Authorization;
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Requests;
@@ -103,31 +104,68 @@ internal sealed partial class RequestLog
     public void TryFailed(RequestExchange exchange, in UpstreamEndpoint endpoint, int attempt, string reason) =>
         LogTryFailed(_upstreams, exchange.BackendService?.Hostname ?? endpoint.Workload.Name, attempt, reason);
 
+    /// <summary>The server refused a request by itself: counted and logged like one that was answered, with what is known of it.</summary>
+    public void Refused(in RequestArrival arrival, in MessageRefusal refusal)
+    {
+        _metrics.Count(new RequestSummary
+        {
+            Source = SourceOf(arrival),
+            Identity = arrival.Identity,
+            Service = arrival.Place?.Service,
+            Code = refusal.Status,
+            Flags = ResponseFlags.DownstreamProtocolError,
+        });
+        if (!_access.IsEnabled(LogLevel.Error) || arrival.Place?.Mesh.Requests.LogsAccess == false)
+        {
+            return;
+        }
+
+        var line = _loggers.Begin(LogLevel.Error, Target, "request complete");
+        line.Field("src.addr"u8, arrival.Source);
+        line.Field("src.identity"u8, arrival.Identity);
+        line.Field("dst.service"u8, arrival.Place?.Service?.Hostname);
+        line.Field("status"u8, refusal.Status);
+        line.Field("flags"u8, ResponseFlags.DownstreamProtocolError);
+        line.Field("error"u8, refusal.Reason);
+        _loggers.End(LogLevel.Error, _access, line);
+    }
+
+    /// <summary>A request met a fault of ours.</summary>
+    public void Failed(Exception failure) => LogFailed(_upstreams, failure);
+
+    private Workload? SourceOf(in RequestArrival arrival) =>
+        arrival.Source is { } source ? arrival.Place?.Mesh.FindWorkload(_network, source.Address) : null;
+
+    private static string ProtocolOf(RequestHead head) => head.Version switch
+    {
+        HttpProtocolVersion.Http2 => "HTTP/2",
+        HttpProtocolVersion.Http10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    };
+
     private RequestSummary Summarize(RequestExchange exchange)
     {
         var arrival = exchange.Arrival;
-        var http = exchange.Http;
         return new RequestSummary
         {
-            Source = arrival.Source is { } source ? arrival.Place?.Mesh.FindWorkload(_network, source.Address) : null,
+            Source = SourceOf(arrival),
             Identity = arrival.Identity,
-            Destination = exchange.Attempts.Endpoint?.Workload,
+            Destination = exchange.Endpoint?.Workload,
             Service = exchange.BackendService ?? arrival.Place?.Service,
-            IsGrpc = LocalReply.IsGrpc(http.Request),
-            Code = ReferenceEquals(exchange.Flags, ResponseFlags.DownstreamConnectionTermination) ? 0 : http.Response.StatusCode,
+            IsGrpc = exchange.IsGrpc,
+            Code = ReferenceEquals(exchange.Flags, ResponseFlags.DownstreamConnectionTermination) ? 0 : exchange.Status,
             GrpcStatus = exchange.GrpcStatus,
             Flags = exchange.Flags,
-            Duration = exchange.Time.GetElapsedTime(exchange.Started),
-            RequestBytes = exchange.RequestBytes,
-            ResponseBytes = exchange.ResponseBytes,
+            Duration = exchange.Services.Time.GetElapsedTime(exchange.Started),
+            RequestBytes = exchange.Server.BytesReceived,
+            ResponseBytes = exchange.Server.BytesSent,
         };
     }
 
     private void Write(RequestExchange exchange, in RequestSummary summary, LogLevel level)
     {
-        var request = exchange.Http.Request;
         var arrival = exchange.Arrival;
-        var endpoint = exchange.Attempts.Endpoint;
+        var endpoint = exchange.Endpoint;
         var line = _loggers.Begin(level, Target, "request complete");
 
         // Who, to whom.
@@ -149,11 +187,11 @@ internal sealed partial class RequestLog
         }
 
         // What.
-        line.Field("method"u8, request.Method);
-        line.Field("authority"u8, request.Headers.Host);
+        line.Field("method"u8, exchange.Method);
+        line.Field("authority"u8, exchange.Host);
         line.Field("path"u8, exchange.Path.Path);
-        line.Field("protocol"u8, request.Protocol);
-        line.Field("request_id"u8, exchange.RequestIdSent);
+        line.Field("protocol"u8, ProtocolOf(exchange.Head));
+        line.Field("request_id"u8, exchange.RequestId);
 
         // Decisions.
         line.Field("policy"u8, DescribePolicy(exchange.Authorization));
@@ -166,7 +204,7 @@ internal sealed partial class RequestLog
         line.Field("status"u8, summary.Code);
         line.Field("grpc_status"u8, summary.GrpcStatus);
         line.Field("flags"u8, summary.Flags);
-        line.Field("attempts"u8, exchange.Attempts.Count);
+        line.Field("attempts"u8, exchange.Attempts);
         line.Field("bytes_recv"u8, summary.RequestBytes);
         line.Field("bytes_sent"u8, summary.ResponseBytes);
         line.Milliseconds("duration"u8, (long)summary.Duration.TotalMilliseconds);
@@ -200,4 +238,7 @@ internal sealed partial class RequestLog
 
     [LoggerMessage(4200, LogLevel.Warning, "{Service} was not reached (attempt {Attempt}): {Reason}")]
     private static partial void LogTryFailed(ILogger logger, string service, int attempt, string reason);
+
+    [LoggerMessage(4201, LogLevel.Error, "a request failed")]
+    private static partial void LogFailed(ILogger logger, Exception failure);
 }

@@ -9,4 +9,8 @@ namespace Ambient.Node.Requests;
 /// <param name="Service">The service that the place stands for; null for workload-addressed traffic and gateways.</param>
 /// <param name="Policies">Policies.</param>
 /// <param name="Routes">Routes, or null where none can apply.</param>
-internal sealed record RequestPlace(MeshSnapshot Mesh, MeshService? Service, RequestPolicies Policies, RequestRoutes? Routes);
+internal sealed record RequestPlace(MeshSnapshot Mesh, MeshService? Service, RequestPolicies Policies, RequestRoutes? Routes)
+{
+    /// <summary>What a request to it runs through, as its pipeline has compiled it; null before the first request.</summary>
+    public RequestStage[]? Stages { get; set; }
+}

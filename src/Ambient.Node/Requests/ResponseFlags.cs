@@ -27,6 +27,9 @@ internal static class ResponseFlags
     /// <summary>The proxy itself ended it: policies changed, its place moved, or the process drains.</summary>
     public const string LocalReset = "LR";
 
+    /// <summary>The endpoint broke the protocol.</summary>
+    public const string UpstreamProtocolError = "UPE";
+
     /// <summary>The request breaks the protocol.</summary>
     public const string DownstreamProtocolError = "DPE";
 }

@@ -1,7 +1,6 @@
-using System.Buffers;
 using System.Buffers.Binary;
-using System.IO.Pipelines;
 using System.Text;
+using Ambient.Hbone.Messages;
 
 namespace Ambient.Node.Requests;
 
@@ -16,64 +15,60 @@ internal static class ServerNameSniffer
     private const int RecordHeader = 5;
 
     /// <summary>
-    /// Waits for the hello, at most until <paramref name="cancellationToken"/>. The name in lower case; empty when the bytes are not TLS, or name no
-    /// server; null when they do not tell: the client does not speak, or its hello is malformed or too long.
+    /// Waits for the hello. The name in lower case; empty when the bytes are not TLS, or name no server; null when they do not tell: the client does
+    /// not speak, or its hello is malformed or too long.
     /// </summary>
-    public static async ValueTask<string?> DetectAsync(PipeReader input, CancellationToken cancellationToken)
+    /// <param name="channel">The client's side.</param>
+    /// <param name="patience">Ends the wait, and leaves the channel as it is.</param>
+    /// <param name="cancellationToken">Ends the channel.</param>
+    /// <exception cref="IOException">The channel failed.</exception>
+    public static async ValueTask<string?> DetectAsync(MessageChannel channel, CancellationToken patience, CancellationToken cancellationToken)
     {
-        while (true)
+        for (var seen = 0; ;)
         {
-            ReadResult result;
-            try
+            var bytes = await channel.PeekPatientlyAsync(MaxHello, patience, cancellationToken).ConfigureAwait(false);
+            if (TryRead(bytes.Span, out var name))
             {
-                result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+                return name;
             }
-            catch (OperationCanceledException)
+
+            if (bytes.Length == seen)
             {
                 return null;
             }
 
-            var buffer = result.Buffer;
-            var known = TryRead(buffer, out var name);
-            if (known || result.IsCompleted || result.IsCanceled)
-            {
-                // Examined stays at the start, so that the next reader sees these bytes at once.
-                input.AdvanceTo(buffer.Start, buffer.Start);
-                return known ? name : null;
-            }
-
-            input.AdvanceTo(buffer.Start, buffer.End);
+            seen = bytes.Length;
         }
     }
 
     /// <summary>Whether the bytes so far tell, and what.</summary>
-    public static bool TryRead(in ReadOnlySequence<byte> buffer, out string? name)
+    public static bool TryRead(ReadOnlySpan<byte> bytes, out string? name)
     {
         name = "";
-        if (buffer.IsEmpty)
+        if (bytes.IsEmpty)
         {
             return false;
         }
 
-        if (buffer.FirstSpan[0] != 0x16)
+        if (bytes[0] != 0x16)
         {
             return true; // not a handshake record: not TLS
         }
 
         name = null;
-        var bytes = buffer.Slice(0, Math.Min(buffer.Length, MaxHello)).ToArray();
+        bytes = bytes[..Math.Min(bytes.Length, MaxHello)];
         var hello = new byte[bytes.Length];
         var (read, written) = (0, 0);
         while (bytes.Length - read >= RecordHeader)
         {
-            var length = BinaryPrimitives.ReadUInt16BigEndian(bytes.AsSpan(read + 3));
+            var length = BinaryPrimitives.ReadUInt16BigEndian(bytes[(read + 3)..]);
             if (bytes[read] != 0x16 || bytes[read + 1] != 3 || length == 0)
             {
                 return true;
             }
 
             var available = Math.Min(length, bytes.Length - read - RecordHeader);
-            bytes.AsSpan(read + RecordHeader, available).CopyTo(hello.AsSpan(written));
+            bytes.Slice(read + RecordHeader, available).CopyTo(hello.AsSpan(written));
             (read, written) = (read + RecordHeader + available, written + available);
         }
 

@@ -1,5 +1,9 @@
 using Ambient.Hbone;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Messages;
+using Ambient.Hbone.Relaying;
+using Ambient.Hbone.Sockets;
+using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;
@@ -72,15 +76,12 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         inbound.Entrance.Find(connection.Target) is { Policies.AsksForServerName: true };
 
     /// <summary>Looks for the server name where a policy asks for it. A client that says nothing is not waited for: its name stays unknown.</summary>
-    private async ValueTask FindServerNameAsync(HboneTunnel tunnel, CancellationToken ended)
+    private async ValueTask FindServerNameAsync(MessageChannel client, CancellationToken ended)
     {
         if (AsksForServerName(inbound, connection))
         {
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(ended);
-            await using (inbound.Time.CreateTimer(static source => ((CancellationTokenSource)source!).Cancel(), patience, s_patience, Timeout.InfiniteTimeSpan).ConfigureAwait(false))
-            {
-                connection.ServerName = await ServerNameSniffer.DetectAsync(tunnel.Input, patience.Token).ConfigureAwait(false);
-            }
+            using var patience = new CancellationTokenSource(s_patience, inbound.Time);
+            connection.ServerName = await ServerNameSniffer.DetectAsync(client, patience.Token, ended).ConfigureAwait(false);
         }
     }
 
@@ -97,7 +98,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     private async ValueTask<ConnectionOutcome> RelayAsync(HboneConnect connect, OpenConnection open, CancellationToken ended)
     {
         Note();
-        UpstreamLink? link;
+        MessageChannel? link;
         ConnectionOutcome failure;
         using (var unanswered = CancellationTokenSource.CreateLinkedTokenSource(ended, connect.Aborted))
         {
@@ -112,10 +113,10 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
         await using (link.ConfigureAwait(false))
         {
-            var tunnel = connect.Accept();
-            await using (tunnel.ConfigureAwait(false))
+            var client = MessageChannel.Over(connect.Accept());
+            await using (client.ConfigureAwait(false))
             {
-                return await CarryAsync(tunnel, link, open, ended).ConfigureAwait(false);
+                return await CarryAsync(client, link, open, ended).ConfigureAwait(false);
             }
         }
     }
@@ -125,20 +126,19 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     {
         open.CarriesRequests = true;
         var tunnel = connect.Accept();
-        await using (tunnel.ConfigureAwait(false))
+        var client = MessageChannel.Over(tunnel);
+        await using (client.ConfigureAwait(false))
         {
             try
             {
                 var protocol = _target.Kind == PortKind.Opaque
                     ? InnerProtocol.Opaque
-                    : await ProtocolSniffer.DetectAsync(tunnel.Input, _target.Kind == PortKind.Http, ended).ConfigureAwait(false);
+                    : await ProtocolSniffer.DetectAsync(client, _target.Kind == PortKind.Http, ended).ConfigureAwait(false);
                 switch (protocol)
                 {
-                    case InnerProtocol.Http1:
-                        await inbound.Transport.ServeAsync(WaypointInbound.Http1, tunnel, connection, ended).ConfigureAwait(false);
-                        return ConnectionOutcome.Complete;
-                    case InnerProtocol.Http2:
-                        await inbound.Transport.ServeAsync(WaypointInbound.Http2, tunnel, connection, ended).ConfigureAwait(false);
+                    case InnerProtocol.Http1 or InnerProtocol.Http2:
+                        var version = protocol == InnerProtocol.Http2 ? HttpProtocolVersion.Http2 : HttpProtocolVersion.Http11;
+                        await inbound.Server.ServeAsync(client, connection, version, ended).ConfigureAwait(false);
                         return ConnectionOutcome.Complete;
                     case InnerProtocol.Closed:
                         await tunnel.Output.CompleteAsync().ConfigureAwait(false);
@@ -153,7 +153,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
             // Not HTTP: from here on it is one connection, asked about now and at every change.
             open.CarriesRequests = false;
-            await FindServerNameAsync(tunnel, ended).ConfigureAwait(false);
+            await FindServerNameAsync(client, ended).ConfigureAwait(false);
             _opaque = true;
             Note();
             if (Authorize() is { IsAllowed: false } decision)
@@ -171,18 +171,18 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
             await using (link.ConfigureAwait(false))
             {
-                return await CarryAsync(tunnel, link, open, ended).ConfigureAwait(false);
+                return await CarryAsync(client, link, open, ended).ConfigureAwait(false);
             }
         }
     }
 
-    private static async ValueTask<ConnectionOutcome> CarryAsync(HboneTunnel tunnel, UpstreamLink link, OpenConnection open, CancellationToken ended)
+    private static async ValueTask<ConnectionOutcome> CarryAsync(MessageChannel client, MessageChannel link, OpenConnection open, CancellationToken ended)
     {
-        var relayed = await OpaqueRelay.RunAsync(tunnel, link, open.Bytes, ended).ConfigureAwait(false);
+        var relayed = await Relay.RunAsync(client, link, open.Bytes, ended).ConfigureAwait(false);
         return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
     }
 
-    private async ValueTask<(UpstreamLink? Link, ConnectionOutcome Failure)> DialAsync(OpenConnection open, CancellationToken ended)
+    private async ValueTask<(MessageChannel? Link, ConnectionOutcome Failure)> DialAsync(OpenConnection open, CancellationToken ended)
     {
         List<Workload> failed = [];
         if (_target.Service is { } service
@@ -203,7 +203,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
             try
             {
-                var link = await inbound.Dialer.OpenAsync(endpoint, ended).ConfigureAwait(false);
+                var link = await inbound.Dialer.DialAsync(endpoint, HboneIo.CurrentThread, ended).ConfigureAwait(false);
                 open.Announce(Parties with
                 {
                     DestinationWorkload = endpoint.Workload,

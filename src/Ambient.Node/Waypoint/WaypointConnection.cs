@@ -1,25 +1,20 @@
 using System.Net;
-using Ambient.Hbone;
-using Ambient.Hbone.AspNetCore;
 using Ambient.Hbone.Connect;
 using Ambient.Identity;
 
 namespace Ambient.Node.Waypoint;
 
 /// <summary>What a request at a waypoint knows of the tunnel it came through.</summary>
-internal sealed class WaypointConnection(HboneConnect connect, WaypointDestination destination) : IHboneConnectionFeature
+internal sealed class WaypointConnection(HboneConnect connect, WaypointDestination destination)
 {
-    /// <inheritdoc/>
+    /// <summary>Who opened it.</summary>
     public SpiffeId PeerIdentity { get; } = connect.PeerIdentity;
 
-    /// <inheritdoc/>
+    /// <summary>What the CONNECT asked for.</summary>
     public string Authority { get; } = connect.Authority;
 
-    /// <inheritdoc/>
+    /// <summary>Where it came from.</summary>
     public IPEndPoint RemoteEndPoint { get; } = connect.RemoteEndPoint;
-
-    /// <inheritdoc/>
-    IPEndPoint? IHboneConnectionFeature.Destination => Target.Address;
 
     /// <summary>
     /// Server name in the TLS handshake that the tunnel carries: empty where it carries none, null as long as it is not known.

@@ -1,10 +1,8 @@
-using Ambient.Hbone.AspNetCore;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
-using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Waypoint;
 
@@ -17,9 +15,10 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
     public HeaderRules Headers => WaypointHeaderRules.Instance;
 
     /// <inheritdoc/>
-    public RequestArrival Arrive(HttpContext http)
+    public RequestArrival Arrive(object? connection) => Arrive((WaypointConnection)connection!);
+
+    private RequestArrival Arrive(WaypointConnection connection)
     {
-        var connection = (WaypointConnection)http.Features.Get<IHboneConnectionFeature>()!;
         return new RequestArrival
         {
             Place = Find(connection.Target),

@@ -1,6 +1,5 @@
-using System.Net.Http.Headers;
+using Ambient.Http;
 using Ambient.Node.Requests;
-using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Waypoint;
 
@@ -14,22 +13,19 @@ internal sealed class WaypointHeaderRules : HeaderRules
     public static WaypointHeaderRules Instance { get; } = new();
 
     /// <inheritdoc/>
-    public override bool Drops(string name, in RequestArrival arrival) =>
-        name.Length == ForwardedClientCert.Length && name.Equals(ForwardedClientCert, StringComparison.OrdinalIgnoreCase);
-
-    /// <inheritdoc/>
-    public override string Apply(HttpRequest request, in RequestArrival arrival, HttpRequestHeaders outgoing)
+    public override string Apply(RequestHead head, in RequestArrival arrival)
     {
-        var id = request.Headers[RequestId].ToString();
-        if (id.Length == 0)
+        var fields = head.Fields;
+        fields.Remove(ForwardedClientCert);
+        if (fields.Get(RequestId) is not { Length: > 0 } id)
         {
             id = NewRequestId();
-            outgoing.TryAddWithoutValidation(RequestId, id);
+            fields.Set(RequestId, id);
         }
 
-        if (!request.Headers.ContainsKey(ForwardedProto))
+        if (!fields.Contains(ForwardedProto))
         {
-            outgoing.TryAddWithoutValidation(ForwardedProto, "http");
+            fields.Add(ForwardedProto, arrival.Scheme);
         }
 
         return id;

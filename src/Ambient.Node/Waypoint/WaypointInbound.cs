@@ -1,6 +1,6 @@
 using Ambient.Hbone;
-using Ambient.Hbone.AspNetCore;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Messages;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;
@@ -16,17 +16,11 @@ namespace Ambient.Node.Waypoint;
 /// </summary>
 internal sealed class WaypointInbound : InboundSequence
 {
-    /// <summary>Where Kestrel serves HTTP/1 inside tunnels.</summary>
-    public static readonly HboneEndPoint Http1 = new("http1");
-
-    /// <summary>Where Kestrel serves HTTP/2 inside tunnels.</summary>
-    public static readonly HboneEndPoint Http2 = new("http2");
-
     private readonly IMeshSnapshotProvider _meshes;
 
     /// <summary>Creates the engine.</summary>
     public WaypointInbound(
-        IMeshSnapshotProvider meshes, LocalWorkload self, WaypointEntrance entrance, UpstreamDialer dialer, HboneTransport transport, WaypointLog log,
+        IMeshSnapshotProvider meshes, LocalWorkload self, WaypointEntrance entrance, UpstreamDialer dialer, MessageServer server, WaypointLog log,
         RequestLog requests, ConnectionTable connections, TimeProvider time)
         : base(connections, time)
     {
@@ -34,7 +28,7 @@ internal sealed class WaypointInbound : InboundSequence
         Self = self;
         Entrance = entrance;
         Dialer = dialer;
-        Transport = transport;
+        Server = server;
         Log = log;
         Requests = requests;
         Time = time;
@@ -49,8 +43,8 @@ internal sealed class WaypointInbound : InboundSequence
     /// <summary>Connects to endpoints.</summary>
     public UpstreamDialer Dialer { get; }
 
-    /// <summary>Hands tunnels to Kestrel.</summary>
-    public HboneTransport Transport { get; }
+    /// <summary>Serves HTTP inside tunnels.</summary>
+    public MessageServer Server { get; }
 
     /// <summary>Lines about connections.</summary>
     public WaypointLog Log { get; }

@@ -2,14 +2,13 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Hbone;
-using Ambient.Hbone.AspNetCore;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Messages;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
-using Ambient.Node.Requests;
+using Ambient.Node.Requests.Serving;
 using Ambient.Node.Requests.Upstreams;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Waypoint;
@@ -20,8 +19,8 @@ namespace Ambient.Node.Waypoint;
 /// 1 accept     an HBONE connection: mutual TLS, HTTP/2            HboneListener
 /// 2 resolve    what a CONNECT is for, or refuse it               WaypointInbound
 /// 3 detect     HTTP/1, HTTP/2 or opaque bytes inside             ProtocolSniffer
-/// 4 terminate  HTTP into Kestrel and the request pipeline        HboneTransport, RequestPipeline
-///   or relay   opaque bytes to an endpoint                       WaypointArrival, OpaqueRelay
+/// 4 terminate  HTTP into the request pipeline                    MessageServer, RequestPipeline
+///   or relay   opaque bytes to an endpoint                       WaypointArrival, Relay
 /// </code>
 /// </summary>
 internal sealed class WaypointServer : IAsyncDisposable
@@ -30,11 +29,11 @@ internal sealed class WaypointServer : IAsyncDisposable
     private readonly WaypointInbound _inbound;
     private readonly WaypointLog _log;
     private readonly ConnectionTable _connections;
-    private readonly RequestServer _requests;
+    private readonly MessageServer _requests;
     private readonly HboneListener _listener;
 
     private WaypointServer(
-        LocalWorkload self, WaypointInbound inbound, WaypointLog log, ConnectionTable connections, RequestServer requests,
+        LocalWorkload self, WaypointInbound inbound, WaypointLog log, ConnectionTable connections, MessageServer requests,
         Socket socket, HboneServerOptions options, ISvidSource svids, TimeProvider time)
     {
         _self = self;
@@ -47,23 +46,13 @@ internal sealed class WaypointServer : IAsyncDisposable
     }
 
     /// <summary>Starts to serve HBONE on a socket that listens; the server owns it from here.</summary>
-    public static async Task<WaypointServer> StartAsync(
+    public static WaypointServer Start(
         Socket socket, HboneServerOptions options, ISvidSource svids, IMeshSnapshotProvider meshes, LocalWorkload self, WaypointEntrance entrance,
-        RequestPipeline pipeline, UpstreamDialer dialer, ConnectionTable connections, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+        RequestPipeline pipeline, UpstreamDialer dialer, ConnectionTable connections, ILoggerFactory loggers, TimeProvider time)
     {
-        var transport = new HboneTransport();
-        var requests = await RequestServer.StartAsync(
-            transport,
-            pipeline,
-            loggers,
-            kestrel =>
-            {
-                kestrel.Listen(WaypointInbound.Http1, listen => listen.Protocols = HttpProtocols.Http1);
-                kestrel.Listen(WaypointInbound.Http2, listen => listen.Protocols = HttpProtocols.Http2);
-            },
-            cancellationToken).ConfigureAwait(false);
+        var requests = new MessageServer(pipeline, new MessageServerOptions(), time);
         var log = new WaypointLog(loggers.CreateLogger("waypoint"));
-        var inbound = new WaypointInbound(meshes, self, entrance, dialer, transport, log, pipeline.Log, connections, time);
+        var inbound = new WaypointInbound(meshes, self, entrance, dialer, requests, log, pipeline.Log, connections, time);
         return new WaypointServer(self, inbound, log, connections, requests, socket, options, svids, time);
     }
 
@@ -76,7 +65,7 @@ internal sealed class WaypointServer : IAsyncDisposable
         // What is still open at the deadline ends with its reason, before the listener cuts it off.
         await using (deadline.UnsafeRegister(static table => ((ConnectionTable)table!).End(ConnectionEnd.Drain, static _ => true), _connections).ConfigureAwait(false))
         {
-            // Together: kept-alive HTTP connections hold their tunnels open, and Kestrel is what closes those.
+            // Together: kept-alive HTTP connections hold their tunnels open, and the server of requests is what closes those.
             var tunnels = _listener.ShutdownAsync(deadline);
             await _requests.StopAsync(deadline).ConfigureAwait(false);
             await tunnels.ConfigureAwait(false);

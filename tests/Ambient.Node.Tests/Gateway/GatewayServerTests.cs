@@ -69,10 +69,9 @@ public sealed class GatewayServerTests : IAsyncLifetime
 
     /// <summary>What the endpoint would see otherwise than policies and routes: refused here as at a waypoint.</summary>
     [Theory]
-    [InlineData("delete / HTTP/1.1\r\nHost: web\r\n", "differs from a known one only in its case")]
     [InlineData("GET / HTTP/1.1\r\nHost: web\r\nConnection: host\r\n", "Connection names host")]
     [InlineData("GET / HTTP/1.1\r\nHost: web\r\nConnection: x-forwarded-for\r\n", "Connection names x-forwarded-for")]
-    [InlineData("GET / HTTP/1.1\r\nHost:\r\n", "names no host")]
+    [InlineData("GET / HTTP/1.1\r\nHost:\r\n", "Host is empty")]
     [InlineData("GET / HTTP/1.0\r\n", "names no host")]
     public async Task Request_ThatWouldBeSentOnOtherwiseThanItWasJudged_Is400(string head, string reason)
     {
@@ -87,6 +86,19 @@ public sealed class GatewayServerTests : IAsyncLifetime
         Assert.StartsWith("HTTP/1.1 400", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)), StringComparison.Ordinal);
         await _mesh.LoggedAsync(reason);
         Assert.Empty(pod.Requests);
+    }
+
+    [Fact]
+    public async Task Method_ThatDiffersFromAKnownOneInItsCase_ArrivesLetterForLetter()
+    {
+        _mesh.AddService("web", waypoint: null);
+        var pod = await _mesh.AddPodAsync("web-0", "web", "web");
+        Route("/", "web");
+        var client = await StartAsync(s_http);
+        using var socket = new System.Net.Sockets.TcpClient(client.BaseAddress!.Host, client.BaseAddress.Port);
+        await using var stream = socket.GetStream();
+        Assert.StartsWith("HTTP/1.1 200 ", await RawExchange.AskAsync(stream, "dElete / HTTP/1.1\nhost: web\n\n"), StringComparison.Ordinal);
+        Assert.Equal("dElete", Assert.Single(pod.Requests).Method);
     }
 
     [Fact]

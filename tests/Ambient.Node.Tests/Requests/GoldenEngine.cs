@@ -5,25 +5,20 @@ using System.Net.Sockets;
 using System.Text;
 using Ambient.Certificates;
 using Ambient.Hbone;
+using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Gateway;
 using Ambient.Node.Requests;
+using Ambient.Node.Requests.Forwarding;
+using Ambient.Node.Requests.Serving;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Node.Waypoint;
 using Ambient.Testing.Certificates;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
-using Yarp.ReverseProxy.Forwarder;
 
 namespace Ambient.Node.Tests.Requests;
 
@@ -34,12 +29,12 @@ namespace Ambient.Node.Tests.Requests;
 internal sealed class GoldenEngine : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<int, (SpiffeId? Identity, MeshService Service)> _arrivals = new();
-    private readonly List<RequestServer> _servers = [];
+    private readonly List<(MessageServer Server, Socket Listener)> _servers = [];
     private readonly Dictionary<int, IPEndPoint> _gatewayPorts = [];
     private readonly SvidCache _svids = new(new TestAuthority());
     private readonly HboneClient _client;
     private readonly UpstreamPool _upstreams;
-    private readonly IHttpForwarder _forwarder;
+    private readonly RequestForwarder _forwarder;
     private readonly LogWriter _writer = new(Stream.Null);
     private readonly HostLoggerFactory _loggers;
     private readonly RequestLog _log;
@@ -50,28 +45,25 @@ internal sealed class GoldenEngine : IAsyncDisposable
         _store = store;
         var self = LocalWorkload.ByPod(store, "app", "waypoint-0", TimeProvider.System);
         _client = new HboneClient(new HboneClientOptions(), _svids);
-        _upstreams = new UpstreamPool(store, new UpstreamDialer(_client, SocketConnector.Default, self), new UpstreamOptions());
+        _upstreams = new UpstreamPool(store, new UpstreamDialer(_client, SocketConnector.Default, self), new UpstreamOptions(), TimeProvider.System);
         _loggers = new HostLoggerFactory(_writer, LogFormat.Plain, LogFilter.Info, TimeProvider.System);
         _log = new RequestLog(_loggers, new RequestMetrics(new MetricRegistry(), "waypoint", "mutual_tls"), "");
-        var services = new ServiceCollection();
-        services.AddSingleton(typeof(ILogger<>), typeof(NullLogger<>));
-        services.AddHttpForwarder();
-        _forwarder = services.BuildServiceProvider().GetRequiredService<IHttpForwarder>();
+        _forwarder = new RequestForwarder(_upstreams, _log, TimeProvider.System);
     }
 
     public IPEndPoint Waypoint { get; private set; } = null!;
 
-    public static async Task<GoldenEngine> StartAsync(MeshStore store)
+    public static GoldenEngine Start(MeshStore store)
     {
         var engine = new GoldenEngine(store);
         var self = LocalWorkload.ByPod(store, "app", "waypoint-0", TimeProvider.System);
-        engine.Waypoint = await engine.ServeAsync(new Entrance(new WaypointEntrance(store, "app/waypoint", self), self, engine._arrivals));
+        engine.Waypoint = engine.Serve(new Entrance(new WaypointEntrance(store, "app/waypoint", self), self, engine._arrivals));
         if (store.Current.Requests.Gateways.TryGetValue("app/gw", out var gateway))
         {
             var places = GatewayEntrance.PlacesOf(store, "app/gw");
             foreach (var port in gateway.Listeners.Select(listener => listener.Port).Distinct())
             {
-                engine._gatewayPorts[port] = await engine.ServeAsync(new GatewayEntrance(places, self, new IPEndPoint(IPAddress.Parse("127.9.1.2"), port)));
+                engine._gatewayPorts[port] = engine.Serve(new GatewayEntrance(places, self, new IPEndPoint(IPAddress.Parse("127.9.1.2"), port)));
             }
         }
 
@@ -107,9 +99,9 @@ internal sealed class GoldenEngine : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var server in _servers)
+        foreach (var (server, listener) in _servers)
         {
-            await server.StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            listener.Dispose();
             await server.DisposeAsync();
         }
 
@@ -119,20 +111,34 @@ internal sealed class GoldenEngine : IAsyncDisposable
         _writer.Dispose();
     }
 
-    private async Task<IPEndPoint> ServeAsync(IRequestEntrance entrance)
+    private IPEndPoint Serve(IRequestEntrance entrance)
     {
-        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        var address = (IPEndPoint)probe.LocalEndPoint!;
-        probe.Dispose();
-        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions()), NullLoggerFactory.Instance);
-        _servers.Add(await RequestServer.StartAsync(
-            transport,
-            new RequestPipeline(_store, entrance, _forwarder, _upstreams, new ConnectionTable(new ConnectionLog(_loggers), null, null, TimeProvider.System), _log, TimeProvider.System),
-            NullLoggerFactory.Instance,
-            kestrel => kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1),
-            CancellationToken.None));
-        return address;
+        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var pipeline = new RequestPipeline(
+            new RequestServices(_store, entrance, new ConnectionTable(new ConnectionLog(_loggers), null, null, TimeProvider.System), _log, TimeProvider.System), _forwarder);
+        var server = new MessageServer(pipeline, new MessageServerOptions(), TimeProvider.System);
+        _servers.Add((server, listener));
+        _ = AcceptAsync(server, listener);
+        return (IPEndPoint)listener.LocalEndPoint!;
+    }
+
+    private static async Task AcceptAsync(MessageServer server, Socket listener)
+    {
+        try
+        {
+            while (true)
+            {
+                var socket = await listener.AcceptAsync();
+                var remote = (IPEndPoint)socket.RemoteEndPoint!;
+                _ = server.ServeAsync(MessageChannel.Over(socket, HboneIo.Default), new GatewayConnection(remote), version: null, CancellationToken.None);
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The engine is gone.
+        }
     }
 
     private sealed class Entrance(
@@ -140,15 +146,16 @@ internal sealed class GoldenEngine : IAsyncDisposable
     {
         public HeaderRules Headers => waypoint.Headers;
 
-        public RequestArrival Arrive(HttpContext http)
+        public RequestArrival Arrive(object? connection)
         {
-            var (identity, service) = arrivals[http.Connection.RemotePort];
+            var remote = ((GatewayConnection)connection!).RemoteEndPoint;
+            var (identity, service) = arrivals[remote.Port];
             var address = new IPEndPoint(service.Vips[0].Address, 8080);
             return new RequestArrival
             {
                 Place = waypoint.Find(WaypointDestination.For(service, address, PortKind.Http)),
                 Identity = identity,
-                Source = new IPEndPoint(http.Connection.RemoteIpAddress!, http.Connection.RemotePort),
+                Source = remote,
                 Destination = address,
                 Target = WaypointDestination.For(service, address, PortKind.Http),
                 Self = self.Current,

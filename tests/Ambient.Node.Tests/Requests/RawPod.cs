@@ -9,7 +9,7 @@ using Ambient.Mesh;
 
 namespace Ambient.Node.Tests.Requests;
 
-/// <summary>The pod <c>a-0</c> of service <c>a</c>, with a TCP server on port 8080, and a ztunnel's inbound side in front of it where it speaks HBONE.</summary>
+/// <summary>The pod <c>a-0</c> of service <c>a</c>, or of another one, with a TCP server on port 8080, and a ztunnel's inbound side in front of it where it speaks HBONE.</summary>
 internal sealed class RawPod : IAsyncDisposable
 {
     private readonly Socket _server;
@@ -21,9 +21,9 @@ internal sealed class RawPod : IAsyncDisposable
         _listener = listener;
     }
 
-    public static Task<RawPod> StartAsync(TestMesh mesh, TunnelProtocol protocol, Func<Socket, Task> serve)
+    public static Task<RawPod> StartAsync(TestMesh mesh, TunnelProtocol protocol, Func<Socket, Task> serve, string service = "a")
     {
-        var workload = mesh.AddWorkload("a-0", "a", protocol, "a");
+        var workload = mesh.AddWorkload($"{service}-0", service, protocol, service);
         var server = Listen(workload.Addresses[0], 8080);
         _ = AcceptAsync(server, serve);
         HboneListener? listener = null;

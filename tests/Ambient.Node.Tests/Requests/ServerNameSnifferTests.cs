@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net.Security;
 using Ambient.Node.Requests;
 
@@ -14,13 +13,13 @@ public sealed class ServerNameSnifferTests
     public async Task Hello_OfARealClient_TellsItsServer(string asked, string name)
     {
         var hello = await HelloAsync(asked);
-        Assert.True(ServerNameSniffer.TryRead(new ReadOnlySequence<byte>(hello), out var found));
+        Assert.True(ServerNameSniffer.TryRead(hello, out var found));
         Assert.Equal(name, found);
 
         // Every beginning of it asks for more.
         for (var length = 0; length < hello.Length; length++)
         {
-            Assert.False(ServerNameSniffer.TryRead(new ReadOnlySequence<byte>(hello, 0, length), out _), $"{length} of {hello.Length} bytes");
+            Assert.False(ServerNameSniffer.TryRead(hello.AsSpan(0, length), out _), $"{length} of {hello.Length} bytes");
         }
     }
 
@@ -34,14 +33,14 @@ public sealed class ServerNameSnifferTests
             cut.AddRange([0x16, 3, 1, 0, (byte)piece.Length, .. piece]);
         }
 
-        Assert.True(ServerNameSniffer.TryRead(new ReadOnlySequence<byte>(cut.ToArray()), out var found));
+        Assert.True(ServerNameSniffer.TryRead(cut.ToArray(), out var found));
         Assert.Equal("secret.example", found);
     }
 
     [Fact]
     public void Bytes_ThatAreNotTls_HaveNoServer()
     {
-        Assert.True(ServerNameSniffer.TryRead(new ReadOnlySequence<byte>("SSH-2.0"u8.ToArray()), out var name));
+        Assert.True(ServerNameSniffer.TryRead("SSH-2.0"u8, out var name));
         Assert.Equal("", name);
     }
 
@@ -55,7 +54,7 @@ public sealed class ServerNameSnifferTests
             {
                 var damaged = (byte[])hello.Clone();
                 damaged[at] = value;
-                ServerNameSniffer.TryRead(new ReadOnlySequence<byte>(damaged), out _);
+                ServerNameSniffer.TryRead(damaged, out _);
             }
         }
     }

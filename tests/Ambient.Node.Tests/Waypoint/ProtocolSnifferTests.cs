@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
+using Ambient.Hbone.Messages;
 using Ambient.Node.Requests;
 
 namespace Ambient.Node.Tests.Waypoint;
@@ -47,15 +47,22 @@ public sealed class ProtocolSnifferTests
     public async Task DetectAsync_ByteByByte_LeavesEveryByteToTheNextReader(string text, object expected)
     {
         var pipe = new Pipe();
-        var detecting = ProtocolSniffer.DetectAsync(pipe.Reader, declaredHttp: false, CancellationToken.None).AsTask();
+        await using var channel = MessageChannel.Over(pipe.Reader.AsStream());
+        var detecting = ProtocolSniffer.DetectAsync(channel, declaredHttp: false, CancellationToken.None).AsTask();
         foreach (var b in Encoding.ASCII.GetBytes(text))
         {
             await pipe.Writer.WriteAsync(new[] { b });
         }
 
         Assert.Equal((InnerProtocol)expected, await detecting.WaitAsync(TimeSpan.FromSeconds(30)));
-        Assert.True(pipe.Reader.TryRead(out var result));
-        Assert.Equal(text, Encoding.ASCII.GetString(result.Buffer));
+        await pipe.Writer.CompleteAsync();
+        var seen = ReadOnlyMemory<byte>.Empty;
+        for (var tries = 0; seen.Length < text.Length && tries < 100; tries++)
+        {
+            seen = await channel.PeekAsync(1000);
+        }
+
+        Assert.Equal(text, Encoding.ASCII.GetString(seen.Span));
     }
 
     [Fact]
@@ -63,32 +70,9 @@ public sealed class ProtocolSnifferTests
     {
         var pipe = new Pipe();
         await pipe.Writer.CompleteAsync();
-        Assert.Equal(InnerProtocol.Closed, await ProtocolSniffer.DetectAsync(pipe.Reader, declaredHttp: true, CancellationToken.None));
+        await using var channel = MessageChannel.Over(pipe.Reader.AsStream());
+        Assert.Equal(InnerProtocol.Closed, await ProtocolSniffer.DetectAsync(channel, declaredHttp: true, CancellationToken.None));
     }
 
-    // Every byte in its own segment: nothing may assume that a token is in one piece.
-    private static ReadOnlySequence<byte> Bytes(string text)
-    {
-        Segment? first = null, last = null;
-        foreach (var b in Encoding.Latin1.GetBytes(text))
-        {
-            last = new Segment(new[] { b }, last);
-            first ??= last;
-        }
-
-        return first is null ? ReadOnlySequence<byte>.Empty : new ReadOnlySequence<byte>(first, 0, last!, 1);
-    }
-
-    private sealed class Segment : ReadOnlySequenceSegment<byte>
-    {
-        public Segment(byte[] memory, Segment? previous)
-        {
-            Memory = memory;
-            if (previous is not null)
-            {
-                previous.Next = this;
-                RunningIndex = previous.RunningIndex + previous.Memory.Length;
-            }
-        }
-    }
+    private static byte[] Bytes(string text) => Encoding.Latin1.GetBytes(text);
 }

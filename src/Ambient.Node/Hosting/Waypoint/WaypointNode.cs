@@ -11,14 +11,14 @@ using Ambient.Node.Hosting.Options;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests;
+using Ambient.Node.Requests.Forwarding;
+using Ambient.Node.Requests.Serving;
 using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Sockets;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Node.Waypoint;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
-using Yarp.ReverseProxy.Forwarder;
 
 namespace Ambient.Node.Hosting.Waypoint;
 
@@ -175,8 +175,8 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         }
     }
 
-    // One listener of HBONE is open at a time.
-    private ConnectionBudget NewBudget() => AdmissionLog.OfProcess(_options.MaxConnections, _options.MaxConnectionsPerPeer, _logger, _time);
+    // One server is open at a time.
+    private ConnectionBudget NewBudget(string kind = "HBONE") => AdmissionLog.OfProcess(_options.MaxConnections, _options.MaxConnectionsPerPeer, _logger, _time, kind);
 
     private Task<Workload> WaitForSelfAsync(Mesh.Gateway gateway, CancellationToken cancellationToken) => WaitForSelfAsync(
         _options.PodName ?? (gateway.ClassName == WaypointClass ? $"{gateway.Name}-0" : $"{gateway.Name}-{gateway.ClassName}-0"), cancellationToken);
@@ -215,8 +215,8 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var dialer = CreateDialer();
         var pipeline = CreatePipeline(entrance, dialer, new RequestMetrics(_metrics, "waypoint", "mutual_tls"));
         var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
-        var server = await WaypointServer.StartAsync(
-            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation, AcceptedPeers = _runtime.AcceptedPeers, Budget = NewBudget() }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time, shutdown.Deadline).ConfigureAwait(false);
+        var server = WaypointServer.Start(
+            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation, AcceptedPeers = _runtime.AcceptedPeers, Budget = NewBudget() }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time);
         await using (server.ConfigureAwait(false))
         {
             LogServing(_logger, WaypointClass, GatewayKey, address, self.Identity.ToString());
@@ -230,7 +230,9 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     {
         var dialer = CreateDialer();
         var metrics = new RequestMetrics(_metrics, "source", "unknown");
-        var server = new GatewayServer(_meshes, GatewayKey, Self!, _options.ListenerPortOffset, entrance => CreatePipeline(entrance, dialer, metrics), Readiness.Watch(), _loggers, _time);
+        var server = new GatewayServer(
+            _meshes, GatewayKey, Self!, _options.ListenerPortOffset, entrance => CreatePipeline(entrance, dialer, metrics),
+            new NodeSockets(new NodeSocketOptions { Budget = NewBudget("HTTP") }, _logger), Readiness.Watch(), _loggers, _time);
         await using (server.ConfigureAwait(false))
         {
             var running = server.RunAsync(shutdown.Draining);
@@ -256,23 +258,15 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private UpstreamDialer CreateDialer()
     {
         var connector = new OwnAddressConnector(SocketConnector.Default, Self!);
-        _client = new HboneClient(new HboneClientOptions { Connector = connector, Revocation = _runtime.Revocation }, _runtime.Svids, _time);
+        _client = new HboneClient(new HboneClientOptions { Connector = connector, Revocation = _runtime.Revocation, StaysOnThread = true }, _runtime.Svids, _time);
         return new UpstreamDialer(_client, connector, Self!);
     }
 
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
     {
-        _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions());
-        return new RequestPipeline(_meshes, entrance, CreateForwarder(), _upstreams, Connections, new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions), _time);
-    }
-
-    // YARP makes its forwarder only through a container. Its own log is off: it would write two lines a request.
-    private static IHttpForwarder CreateForwarder()
-    {
-        var services = new ServiceCollection();
-        services.AddSingleton(typeof(ILogger<>), typeof(NullLogger<>));
-        services.AddHttpForwarder();
-        return services.BuildServiceProvider().GetRequiredService<IHttpForwarder>();
+        _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions(), _time);
+        var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);
+        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time), new RequestForwarder(_upstreams, log, _time));
     }
 
     private static Socket Listen(IPEndPoint address)

@@ -1,47 +1,53 @@
-using System.Text;
+using Ambient.Hbone.Sockets;
 
 namespace Ambient.Node.Requests.Upstreams;
 
 /// <summary>
-/// Connections to one endpoint in one protocol. Counted by the requests that use it: retired when the endpoint leaves the
-/// mesh, closed when the last of them has ended.
+/// Connections to one endpoint in one protocol, those of each thread by themselves. Counted by the requests that use it: retired when the endpoint
+/// leaves the mesh, closed when the last of them has ended.
 /// </summary>
 internal sealed class Upstream
 {
+    private readonly UpstreamConnections?[] _byThread;
+    private readonly UpstreamDialer _dialer;
+    private readonly UpstreamOptions _options;
+    private readonly TimeProvider _time;
     private int _users = 1;
 
     /// <summary>Creates the connections' pool; nothing is dialled yet.</summary>
-    public Upstream(UpstreamEndpoint endpoint, UpstreamDialer dialer, UpstreamOptions options)
+    public Upstream(UpstreamEndpoint endpoint, UpstreamDialer dialer, UpstreamOptions options, TimeProvider time)
     {
         Endpoint = endpoint;
-        var handler = new SocketsHttpHandler
-        {
-            ActivityHeadersPropagator = null,
-            AllowAutoRedirect = false,
-            AutomaticDecompression = System.Net.DecompressionMethods.None,
-            ConnectCallback = (_, cancellationToken) => dialer.ConnectAsync(endpoint, cancellationToken),
-            ConnectTimeout = options.ConnectTimeout,
-            EnableMultipleHttp2Connections = true,
-            MaxResponseHeadersLength = options.MaxResponseHeadersKilobytes,
-            PooledConnectionIdleTimeout = options.IdleTimeout,
+        _dialer = dialer;
+        _options = options;
+        _time = time;
 
-            // Headers are bytes that belong to the applications: passed through as they are.
-            RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
-            ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
-            UseCookies = false,
-            UseProxy = false,
-        };
-        Invoker = new HttpMessageInvoker(handler, disposeHandler: true);
+        // The first is for threads that are none of the loops.
+        _byThread = new UpstreamConnections?[1 + dialer.Io.Threads];
     }
 
     /// <summary>Where the connections go.</summary>
     public UpstreamEndpoint Endpoint { get; }
 
-    /// <summary>Sends a request over one of them.</summary>
-    public HttpMessageInvoker Invoker { get; }
-
     /// <summary>Whether no request uses it now, only the pool holds it.</summary>
     public bool IsUnused => Volatile.Read(ref _users) == 1;
+
+    /// <summary>Begins a request on a connection of the thread that asks, made if need be.</summary>
+    /// <param name="onNew">Whether the connection must not have been there before.</param>
+    /// <exception cref="UpstreamConnectException">There is none, and none could be made.</exception>
+    public ValueTask<UpstreamTurn> BeginAsync(bool onNew)
+    {
+        var thread = HboneIo.CurrentThread;
+        var index = thread + 1 < _byThread.Length ? thread + 1 : 0;
+        var connections = Volatile.Read(ref _byThread[index]);
+        if (connections is null)
+        {
+            var made = new UpstreamConnections(Endpoint, _dialer, _options, index - 1, _time);
+            connections = Interlocked.CompareExchange(ref _byThread[index], made, null) ?? made;
+        }
+
+        return connections.BeginAsync(onNew);
+    }
 
     /// <summary>Counts a request in; false when the upstream is closed already.</summary>
     public bool TryAcquire()
@@ -65,7 +71,19 @@ internal sealed class Upstream
     {
         if (Interlocked.Decrement(ref _users) == 0)
         {
-            Invoker.Dispose();
+            foreach (var connections in _byThread)
+            {
+                connections?.Close();
+            }
+        }
+    }
+
+    /// <summary>Lets go of connections that nobody has used for long, or that are old.</summary>
+    public void Sweep()
+    {
+        foreach (var connections in _byThread)
+        {
+            connections?.Sweep();
         }
     }
 }

@@ -6,22 +6,8 @@ namespace Ambient.Node.Requests.Upstreams;
 internal sealed class UpstreamConnectException : IOException
 {
     /// <summary>Creates the exception.</summary>
-    public UpstreamConnectException(string message, Exception innerException)
+    public UpstreamConnectException(string message, Exception? innerException = null)
         : base(message, innerException)
     {
-    }
-
-    /// <summary>The one in an exception's chain, or null.</summary>
-    public static UpstreamConnectException? In(Exception? exception)
-    {
-        for (var e = exception; e is not null; e = e.InnerException)
-        {
-            if (e is UpstreamConnectException found)
-            {
-                return found;
-            }
-        }
-
-        return null;
     }
 }

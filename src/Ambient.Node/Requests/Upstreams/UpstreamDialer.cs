@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
 using Ambient.Hbone.Connect;
+using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
@@ -15,38 +16,31 @@ namespace Ambient.Node.Requests.Upstreams;
 /// <param name="client">Opens tunnels.</param>
 /// <param name="connector">Makes plain connections.</param>
 /// <param name="self">The workload that we are: whose identity is presented.</param>
-internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connector, LocalWorkload self)
+/// <param name="io">Whose threads move the bytes; null: <see cref="HboneIo.Default"/>'s.</param>
+internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connector, LocalWorkload self, HboneIo? io = null)
 {
     /// <summary>Port that serves HBONE.</summary>
     public const int HbonePort = 15008;
 
-    /// <summary>Connects to an endpoint, for an HTTP client.</summary>
-    /// <exception cref="UpstreamConnectException">Naming the workload and the cause.</exception>
-    public async ValueTask<Stream> ConnectAsync(UpstreamEndpoint endpoint, CancellationToken cancellationToken)
-    {
-        var (tunnel, socket) = await DialAsync(endpoint, cancellationToken).ConfigureAwait(false);
-        return tunnel is not null ? tunnel.AsStream() : new NetworkStream(socket!, ownsSocket: true);
-    }
+    /// <summary>Whose threads move the bytes.</summary>
+    public HboneIo Io { get; } = io ?? HboneIo.Default;
 
-    /// <summary>Connects to an endpoint, for bytes that are passed on as they come.</summary>
+    /// <summary>Connects to an endpoint.</summary>
+    /// <param name="endpoint">Where to.</param>
+    /// <param name="thread">The thread that is to serve a plain connection, as <see cref="HboneIo.CurrentThread"/> numbers them; -1: any.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="UpstreamConnectException">Naming the workload and the cause.</exception>
-    public async ValueTask<UpstreamLink> OpenAsync(UpstreamEndpoint endpoint, CancellationToken cancellationToken)
-    {
-        var (tunnel, socket) = await DialAsync(endpoint, cancellationToken).ConfigureAwait(false);
-        return tunnel is not null ? new UpstreamLink(tunnel) : new UpstreamLink(socket!);
-    }
-
-    private async ValueTask<(HboneTunnel? Tunnel, Socket? Socket)> DialAsync(UpstreamEndpoint endpoint, CancellationToken cancellationToken)
+    public async ValueTask<MessageChannel> DialAsync(UpstreamEndpoint endpoint, int thread, CancellationToken cancellationToken)
     {
         var (workload, address) = (endpoint.Workload, endpoint.Address);
         try
         {
             if (endpoint.Waypoint is not null || workload.Protocol == TunnelProtocol.Hbone)
             {
-                return (await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false), null);
+                return MessageChannel.Over(await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false));
             }
 
-            return (null, await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false));
+            return MessageChannel.Over(await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false), Io, thread);
         }
         catch (Exception e) when (e is IOException or SocketException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))

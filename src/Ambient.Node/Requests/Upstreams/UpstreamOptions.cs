@@ -24,6 +24,11 @@ internal sealed record UpstreamOptions
     /// </summary>
     public int MaxKept { get; init; } = 2048;
 
-    /// <summary>Limit of an answer's headers, in kilobytes. Default 64.</summary>
-    public int MaxResponseHeadersKilobytes { get; init; } = 64;
+    /// <summary>
+    /// How long a connection is used for new requests. Default 1 hour, so that what stands before the endpoints (addresses, load) is looked at anew.
+    /// </summary>
+    public TimeSpan Lifetime { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>Connections to one endpoint from one thread. Default 1024, as Envoy's. Requests beyond them wait.</summary>
+    public int MaxConnections { get; init; } = 1024;
 }

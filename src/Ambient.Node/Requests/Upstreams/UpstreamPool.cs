@@ -11,14 +11,18 @@ internal sealed class UpstreamPool : IDisposable
 {
     private readonly ConcurrentDictionary<Key, Upstream> _upstreams = new();
     private readonly UpstreamDialer _dialer;
+    private readonly TimeProvider _time;
     private readonly IDisposable _watch;
+    private readonly ITimer _sweep;
 
     /// <summary>Creates a pool.</summary>
-    public UpstreamPool(IMeshSnapshotProvider meshes, UpstreamDialer dialer, UpstreamOptions options)
+    public UpstreamPool(IMeshSnapshotProvider meshes, UpstreamDialer dialer, UpstreamOptions options, TimeProvider time)
     {
         _dialer = dialer;
+        _time = time;
         Options = options;
         _watch = meshes.OnChange(RetireGone);
+        _sweep = time.CreateTimer(static pool => ((UpstreamPool)pool!).Sweep(), this, options.IdleTimeout / 4, options.IdleTimeout / 4);
     }
 
     /// <summary>Settings.</summary>
@@ -53,7 +57,7 @@ internal sealed class UpstreamPool : IDisposable
             }
 
             // Not GetOrAdd: it may make two, and the loser would never be closed.
-            var added = new Upstream(endpoint, _dialer, Options);
+            var added = new Upstream(endpoint, _dialer, Options, _time);
             if (!_upstreams.TryAdd(key, added))
             {
                 added.Release();
@@ -65,9 +69,18 @@ internal sealed class UpstreamPool : IDisposable
     public void Dispose()
     {
         _watch.Dispose();
+        _sweep.Dispose();
         foreach (var (key, upstream) in _upstreams)
         {
             Retire(key, upstream);
+        }
+    }
+
+    private void Sweep()
+    {
+        foreach (var (_, upstream) in _upstreams)
+        {
+            upstream.Sweep();
         }
     }
 

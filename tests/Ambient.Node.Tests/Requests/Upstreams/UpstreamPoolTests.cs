@@ -19,7 +19,7 @@ public sealed class UpstreamPoolTests
         await using var svids = new SvidCache(new TestAuthority());
         await using var client = new HboneClient(new HboneClientOptions(), svids);
         var dialer = new UpstreamDialer(client, SocketConnector.Default, LocalWorkload.ByUid(store, workload.Uid, TimeProvider.System));
-        using var pool = new UpstreamPool(store, dialer, new UpstreamOptions { MaxKept = 8 });
+        using var pool = new UpstreamPool(store, dialer, new UpstreamOptions { MaxKept = 8 }, TimeProvider.System);
         var busy = pool.Acquire(At(1));
         for (var port = 2; port < 100; port++)
         {

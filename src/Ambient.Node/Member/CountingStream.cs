@@ -1,4 +1,4 @@
-namespace Ambient.Node.Requests;
+namespace Ambient.Node.Member;
 
 /// <summary>A stream as it is, which counts what is read from it and says once when it is closed.</summary>
 /// <param name="inner">The stream; owned.</param>

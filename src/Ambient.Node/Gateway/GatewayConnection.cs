@@ -1,0 +1,7 @@
+using System.Net;
+
+namespace Ambient.Node.Gateway;
+
+/// <summary>What a request at a gateway knows of the connection it came on.</summary>
+/// <param name="RemoteEndPoint">Where it came from.</param>
+internal sealed record GatewayConnection(IPEndPoint RemoteEndPoint);

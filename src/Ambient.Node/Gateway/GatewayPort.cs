@@ -1,0 +1,70 @@
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
+using Ambient.Node.Requests.Serving;
+using Ambient.Node.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Gateway;
+
+/// <summary>One listener port of a gateway: its connections, admitted by the budget, speak HTTP/1.1, or HTTP/2 with prior knowledge.</summary>
+internal sealed class GatewayPort : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationTokenSource _end = new();
+    private readonly NodeSockets _sockets;
+    private readonly MessageServer _server;
+    private readonly Task _accepting;
+
+    /// <summary>Opens the port.</summary>
+    /// <param name="bound">Where to listen.</param>
+    /// <param name="sockets">Makes and admits sockets.</param>
+    /// <param name="pipeline">Answers requests.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="logger">Told of failures to accept.</param>
+    /// <exception cref="IOException">The address cannot be had.</exception>
+    public GatewayPort(IPEndPoint bound, NodeSockets sockets, RequestPipeline pipeline, TimeProvider time, ILogger logger)
+    {
+        _sockets = sockets;
+        var listener = sockets.Listen("gateway", bound, transparent: false);
+        _server = new MessageServer(pipeline, new MessageServerOptions(), time);
+        _accepting = AcceptLoop.RunAsync($"listener {bound}", listener, sockets, ServeAsync, time, logger, _stop.Token);
+    }
+
+    /// <summary>Accepts nothing more, and lets requests finish until the token is cancelled.</summary>
+    public async Task StopAsync(CancellationToken deadline)
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _accepting.ConfigureAwait(false);
+        await _server.StopAsync(deadline).ConfigureAwait(false);
+    }
+
+    /// <summary>Ends everything at once.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _end.CancelAsync().ConfigureAwait(false);
+        await _accepting.ConfigureAwait(false);
+        await _server.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task ServeAsync(Socket socket)
+    {
+        MessageChannel channel;
+        GatewayConnection connection;
+        try
+        {
+            connection = new GatewayConnection(EndPoints.Remote(socket));
+            channel = MessageChannel.Over(socket, _sockets.Io ?? HboneIo.Default);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The client left before we came to it.
+            socket.Dispose();
+            return;
+        }
+
+        await _server.ServeAsync(channel, connection, version: null, _end.Token).ConfigureAwait(false);
+    }
+}

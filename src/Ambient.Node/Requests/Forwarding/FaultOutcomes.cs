@@ -1,0 +1,47 @@
+using Ambient.Hbone.Messages;
+
+namespace Ambient.Node.Requests.Forwarding;
+
+/// <summary>What a fault of a message means: the answer, the flag in log and metrics, and whether a request may be sent again. The one place that says it.</summary>
+internal static class FaultOutcomes
+{
+    /// <summary>The answer to a request whose endpoint failed before its answer began, and the flag.</summary>
+    public static (int Status, string Body, string Flags) OfUpstream(MessageFault fault) => fault switch
+    {
+        MessageFault.NotConnected => (503, LocalReply.UpstreamFailed, ResponseFlags.UpstreamConnectionFailure),
+        MessageFault.TimedOut => (504, LocalReply.UpstreamTimedOut, ResponseFlags.UpstreamRequestTimeout),
+        MessageFault.Malformed or MessageFault.TooLarge => (502, LocalReply.UpstreamFailed, ResponseFlags.UpstreamProtocolError),
+        MessageFault.ClientGone => (0, "", ResponseFlags.DownstreamConnectionTermination),
+        MessageFault.Aborted => (500, "", ResponseFlags.LocalReset),
+        _ => (503, LocalReply.UpstreamFailed, ResponseFlags.UpstreamConnectionTermination),
+    };
+
+    /// <summary>The flag of a request whose client failed.</summary>
+    public static string OfClient(MessageFault fault) => fault switch
+    {
+        MessageFault.Malformed or MessageFault.TooLarge or MessageFault.TimedOut => ResponseFlags.DownstreamProtocolError,
+        MessageFault.Aborted => ResponseFlags.LocalReset,
+        _ => ResponseFlags.DownstreamConnectionTermination,
+    };
+
+    /// <summary>
+    /// Whether a request that failed may be sent again: elsewhere where nothing of it has reached the endpoint, or on a new connection where it met one
+    /// that was closed while it idled.
+    /// </summary>
+    /// <param name="fault">What happened.</param>
+    /// <param name="hasSent">Whether bytes of the request may have left.</param>
+    /// <param name="wasReused">Whether the connection had served another request before.</param>
+    /// <param name="method">The request's method.</param>
+    /// <param name="bodyTouched">Whether anything of the request's body was taken from the client.</param>
+    public static Retry RetryOf(MessageFault fault, bool hasSent, bool wasReused, string method, bool bodyTouched) => fault switch
+    {
+        MessageFault.NotConnected => Retry.Elsewhere,
+        _ when bodyTouched => Retry.No,
+        MessageFault.Refused => Retry.OnNewConnection,
+        MessageFault.ClosedUnanswered when wasReused && (!hasSent || IsIdempotent(method)) => Retry.OnNewConnection,
+        _ => Retry.No,
+    };
+
+    // RFC 9110 section 9.2.2.
+    private static bool IsIdempotent(string method) => method is "GET" or "HEAD" or "OPTIONS" or "PUT" or "DELETE" or "TRACE";
+}

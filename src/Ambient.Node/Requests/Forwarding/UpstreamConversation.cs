@@ -1,0 +1,194 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
+using Ambient.Node.Requests.Upstreams;
+
+namespace Ambient.Node.Requests.Forwarding;
+
+/// <summary>
+/// A request and its answer between client and endpoint: head, interim answers, bodies both ways at once, trailers, and what follows an upgrade. Bytes
+/// are flushed when nothing more is at hand, so that a small message leaves as one piece and a stream is not held up.
+/// </summary>
+internal static class UpstreamConversation
+{
+    private const int Continue = 100;
+
+    /// <summary>Runs to the end of the answer.</summary>
+    /// <exception cref="MessageException">Either side broke off.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public static async ValueTask RunAsync(RequestExchange exchange, ClientExchange client, UpstreamEndpoint endpoint, TimeProvider time)
+    {
+        var (server, head) = (exchange.Server, exchange.Head);
+        var socket = head.Upgrade is null ? default : WebSocketHandshake.Begin(head, endpoint.Http2);
+        var sent = time.GetTimestamp();
+        await client.SendHeadAsync(head, end: !head.HasBody && head.Upgrade is null).ConfigureAwait(false);
+        Task? sending = null;
+        if (head.HasBody)
+        {
+            sending = SendBodyAsync(exchange, client);
+        }
+        else if (head.Upgrade is not null)
+        {
+            await client.FlushAsync().ConfigureAwait(false);
+        }
+
+        try
+        {
+            var answer = await client.ReceiveHeadAsync().ConfigureAwait(false);
+            while (answer.IsInterim)
+            {
+                if (answer.Status != Continue || head.ExpectsContinue)
+                {
+                    await server.SendInterimAsync(answer).ConfigureAwait(false);
+                }
+
+                answer = await client.ReceiveHeadAsync().ConfigureAwait(false);
+            }
+
+            var response = Edit(exchange, answer, time.GetElapsedTime(sent));
+            if (head.Upgrade is not null && response.Upgrade is not null)
+            {
+                socket.Complete(response, head.Version);
+                await server.SendHeadAsync(response, end: false).ConfigureAwait(false);
+                await server.FlushAsync().ConfigureAwait(false);
+                sending ??= SendBodyAsync(exchange, client);
+                await ReturnBodyAsync(exchange, client).ConfigureAwait(false);
+                return;
+            }
+
+            if (head.Upgrade is not null && !head.HasBody)
+            {
+                await client.EndAsync().ConfigureAwait(false);
+            }
+
+            response.Upgrade = null;
+            await server.SendHeadAsync(response, end: !response.HasBody).ConfigureAwait(false);
+            if (response.HasBody)
+            {
+                await ReturnBodyAsync(exchange, client).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            if (sending is not null)
+            {
+                // An answer that is complete before the request is ends it: nobody reads the rest.
+                if (!sending.IsCompleted)
+                {
+                    exchange.StopSending();
+                }
+
+                await sending.ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>The head of the answer, as it goes to the client.</summary>
+    private static ResponseHead Edit(RequestExchange exchange, ResponseHead answer, TimeSpan took)
+    {
+        var head = exchange.Server.Response;
+        head.CopyFrom(answer);
+        if (head.Status == 204)
+        {
+            // RFC 9110 section 8.6: it must not announce a length, whatever the endpoint thinks.
+            head.ContentLength = null;
+        }
+
+        if (exchange.Route is { } route)
+        {
+            try
+            {
+                HeaderEdits.Apply(head, route.ResponseHeaders);
+            }
+            catch (ArgumentException e)
+            {
+                throw new MessageException(MessageFault.Aborted, $"the route cannot be followed: {e.Message}", e);
+            }
+        }
+
+        head.Fields.Set("server", HeaderRules.Server);
+        head.Fields.Set(HeaderRules.UpstreamServiceTime, Milliseconds(took));
+        if (head.Fields.TryGet("grpc-status", out _))
+        {
+            exchange.GrpcStatus = head.Fields.Get("grpc-status");
+        }
+
+        exchange.Status = head.Status;
+        return head;
+    }
+
+    /// <summary>Sends the request's body. What breaks it off breaks the exchange off; who waits for the answer is told by that.</summary>
+    private static async Task SendBodyAsync(RequestExchange exchange, ClientExchange client)
+    {
+        var server = exchange.Server;
+        var stop = exchange.Sending;
+        try
+        {
+            while (true)
+            {
+                if (!server.TryRead(out var piece))
+                {
+                    await client.FlushAsync(stop).ConfigureAwait(false);
+                    piece = await server.ReadAsync(stop).ConfigureAwait(false);
+                }
+
+                if (piece.IsEmpty)
+                {
+                    break;
+                }
+
+                await client.WriteAsync(piece, stop).ConfigureAwait(false);
+            }
+
+            await client.EndAsync(server.Trailers.Count > 0 ? server.Trailers : null, stop).ConfigureAwait(false);
+        }
+        catch (MessageException)
+        {
+            if (server.Fault != MessageFault.None)
+            {
+                client.Abort(MessageFault.ClientGone);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The answer is complete.
+        }
+    }
+
+    private static async ValueTask ReturnBodyAsync(RequestExchange exchange, ClientExchange client)
+    {
+        var server = exchange.Server;
+        while (true)
+        {
+            if (!client.TryRead(out var piece))
+            {
+                await server.FlushAsync().ConfigureAwait(false);
+                piece = await client.ReadAsync().ConfigureAwait(false);
+            }
+
+            if (piece.IsEmpty)
+            {
+                break;
+            }
+
+            await server.WriteAsync(piece).ConfigureAwait(false);
+        }
+
+        var trailers = client.Trailers;
+        if (trailers.Count > 0 && trailers.TryGet("grpc-status", out _))
+        {
+            exchange.GrpcStatus = trailers.Get("grpc-status");
+        }
+
+        await server.EndAsync(trailers.Count > 0 ? trailers : null).ConfigureAwait(false);
+    }
+
+    private static string Milliseconds(TimeSpan took)
+    {
+        var milliseconds = (long)took.TotalMilliseconds;
+        return milliseconds < s_milliseconds.Length ? s_milliseconds[milliseconds] : milliseconds.ToString(CultureInfo.InvariantCulture);
+    }
+
+    private static readonly string[] s_milliseconds = [.. Enumerable.Range(0, 256).Select(static n => n.ToString(CultureInfo.InvariantCulture))];
+}

@@ -1,0 +1,65 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Text;
+using Ambient.Http;
+
+namespace Ambient.Node.Requests.Forwarding;
+
+/// <summary>
+/// A WebSocket's handshake where client and endpoint speak different versions of HTTP: HTTP/1.1 proves with a key that the server understood (RFC 6455
+/// section 1.3), HTTP/2 has no such fields (RFC 8441 section 5).
+/// </summary>
+internal readonly record struct WebSocketHandshake
+{
+    private const string Key = "sec-websocket-key";
+    private const string Accept = "sec-websocket-accept";
+
+    private string? ClientKey { get; init; }
+
+    private bool IsTranslated { get; init; }
+
+    /// <summary>Makes of the client's request the one that the endpoint understands.</summary>
+    public static WebSocketHandshake Begin(RequestHead head, bool toHttp2)
+    {
+        var fromHttp2 = head.Version == HttpProtocolVersion.Http2;
+        if (fromHttp2 == toHttp2 || !"websocket".Equals(head.Upgrade, StringComparison.OrdinalIgnoreCase))
+        {
+            return default;
+        }
+
+        if (toHttp2)
+        {
+            var key = head.Fields.Get(Key);
+            head.Fields.Remove(Key);
+            return new WebSocketHandshake { ClientKey = key, IsTranslated = true };
+        }
+
+        Span<byte> nonce = stackalloc byte[16];
+        Random.Shared.NextBytes(nonce);
+        head.Fields.Set(Key, Convert.ToBase64String(nonce));
+        return new WebSocketHandshake { IsTranslated = true };
+    }
+
+    /// <summary>Makes of the endpoint's answer the one that the client understands.</summary>
+    public void Complete(ResponseHead response, HttpProtocolVersion client)
+    {
+        response.Status = client == HttpProtocolVersion.Http2 ? 200 : 101;
+        if (!IsTranslated)
+        {
+            return;
+        }
+
+        if (client == HttpProtocolVersion.Http2)
+        {
+            response.Fields.Remove(Accept);
+        }
+        else if (ClientKey is { } key)
+        {
+            response.Fields.Set(Accept, AcceptOf(key));
+        }
+    }
+
+    [SuppressMessage("Security", "CA5350", Justification = "RFC 6455 section 4.2.2 says so; it protects nothing.")]
+    private static string AcceptOf(string key) =>
+        Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
+}

@@ -1,0 +1,12 @@
+using Ambient.Mesh;
+using Ambient.Node.Connections;
+
+namespace Ambient.Node.Requests;
+
+/// <summary>What all requests of a pipeline share.</summary>
+/// <param name="Meshes">The mesh.</param>
+/// <param name="Entrance">How they come in.</param>
+/// <param name="Connections">What is open.</param>
+/// <param name="Log">Accounts for them.</param>
+/// <param name="Time">Clock.</param>
+internal sealed record RequestServices(IMeshSnapshotProvider Meshes, IRequestEntrance Entrance, ConnectionTable Connections, RequestLog Log, TimeProvider Time);

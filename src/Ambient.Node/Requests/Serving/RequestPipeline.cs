@@ -1,0 +1,125 @@
+using System.Runtime.CompilerServices;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
+using Ambient.Node.Connections;
+using Ambient.Node.Requests.Forwarding;
+using Ambient.Node.Requests.Stages;
+using Ambient.Policy.Routing.Requests;
+
+namespace Ambient.Node.Requests.Serving;
+
+/// <summary>
+/// What happens to a request at a waypoint or gateway, in the order that users can see:
+/// <code>
+/// 1 authenticate   who sent it, and which place it came to
+/// 2 authorize      policies of the place, on the request as it came     NoteStage, AuthorizeStage
+/// 3 route          rules of the place, to a backend                     RouteStage
+/// 4 edit           the head as it is sent                               EditStage
+/// 5 forward        to an endpoint of the backend                        ForwardStage
+/// 6 account        metrics and access log
+/// </code>
+/// The stages are a list that is compiled for each place. One request sees one snapshot from beginning to end; but it is registered before the first
+/// stage (<see cref="OpenRequest"/>), and ended when a later snapshot would not let it in any more.
+/// </summary>
+internal sealed class RequestPipeline(RequestServices services, RequestForwarder forwarder) : IMessageHandler
+{
+    private readonly ForwardStage _forward = new(forwarder);
+
+    /// <summary>Accounts for its requests.</summary>
+    public RequestLog Log => services.Log;
+
+    /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask HandleAsync(ServerExchange exchange)
+    {
+        ArgumentNullException.ThrowIfNull(exchange);
+        var request = (RequestExchange?)exchange.HandlerState;
+        if (request is null)
+        {
+            exchange.HandlerState = request = new RequestExchange(services, exchange);
+        }
+
+        request.Begin();
+        try
+        {
+            await RunAsync(request).ConfigureAwait(false);
+        }
+        catch (MessageException e)
+        {
+            // Of the client's side: what breaks on the endpoint's is the forwarder's to answer.
+            request.Error ??= e.Message;
+            request.Flags = FaultOutcomes.OfClient(exchange.Fault);
+            request.Status = exchange.HasStarted ? request.Status : 0;
+        }
+        finally
+        {
+            // 6 account
+            if (request.Open.EndedBy is var cause and not ConnectionEnd.None)
+            {
+                request.Error = ConnectionOutcome.EndedBy(cause, request.Open.EndReason).Error;
+                request.Flags = ResponseFlags.LocalReset;
+            }
+
+            Log.Completed(request);
+            request.End();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnRefused(in MessageRefusal refusal) => Log.Refused(services.Entrance.Arrive(refusal.ConnectionState), refusal);
+
+    /// <inheritdoc/>
+    public void OnFailed(ServerExchange exchange, Exception failure) => Log.Failed(failure);
+
+    private async ValueTask RunAsync(RequestExchange exchange)
+    {
+        // 1 authenticate
+        exchange.Arrival = services.Entrance.Arrive(exchange.Server.ConnectionState);
+        if (exchange.Arrival is not { Place: { } place, Self: not null })
+        {
+            exchange.Error = "the service or gateway is no longer in the mesh, or no longer bound to this waypoint";
+            exchange.Flags = ResponseFlags.NoHealthyUpstream;
+            await LocalReply.SendAsync(exchange, 503, LocalReply.NoHealthyUpstream).ConfigureAwait(false);
+            return;
+        }
+
+        if (!RequestPath.TryParse(exchange.Head.Target, out exchange.Path, place.Mesh.Requests.PathNormalization))
+        {
+            exchange.Error = "the target has no path, or characters that no path has";
+            exchange.Flags = ResponseFlags.NoRouteFound;
+            await LocalReply.SendAsync(exchange, 404, "").ConfigureAwait(false);
+            return;
+        }
+
+        if (!TakeHost(exchange, place))
+        {
+            exchange.Error = "the request names no host";
+            exchange.Flags = ResponseFlags.DownstreamProtocolError;
+            await LocalReply.SendAsync(exchange, 400, "").ConfigureAwait(false);
+            return;
+        }
+
+        // Without routes the backend is what was addressed.
+        (exchange.BackendService, exchange.BackendPort) = (place.Service, exchange.Arrival.Destination.Port);
+        foreach (var stage in place.Stages ??= RequestStages.Of(place, _forward))
+        {
+            if (!await stage.RunAsync(exchange).ConfigureAwait(false))
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Only HTTP/1.0 may leave the host out: the service is what the client meant then, and what the endpoint is told.</summary>
+    private static bool TakeHost(RequestExchange exchange, RequestPlace place)
+    {
+        var head = exchange.Head;
+        if (head.Authority.Length == 0 && place.Service is { } service && head.Version == HttpProtocolVersion.Http10)
+        {
+            head.Authority = service.Hostname;
+        }
+
+        exchange.Host = head.Authority;
+        return exchange.Host.Length > 0;
+    }
+}

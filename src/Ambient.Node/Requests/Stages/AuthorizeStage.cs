@@ -1,0 +1,23 @@
+using Ambient.Policy.Authorization;
+
+namespace Ambient.Node.Requests.Stages;
+
+/// <summary>Asks the policies of the place about the request as it came.</summary>
+internal sealed class AuthorizeStage : RequestStage
+{
+    /// <inheritdoc/>
+    public override ValueTask<bool> RunAsync(RequestExchange exchange)
+    {
+        var arrival = exchange.Arrival;
+        var decision = RequestAuthorizer.Authorize(arrival.Place!.Policies, exchange.PolicyFacts);
+        exchange.Authorization = decision;
+        exchange.Services.Log.Decided(decision, arrival.Source, arrival.Identity, arrival.Destination);
+        return decision.IsAllowed ? new(true) : DenyAsync(exchange, decision);
+    }
+
+    private static async ValueTask<bool> DenyAsync(RequestExchange exchange, AuthorizationDecision decision)
+    {
+        await LocalReply.DenyAsync(exchange, decision).ConfigureAwait(false);
+        return false;
+    }
+}

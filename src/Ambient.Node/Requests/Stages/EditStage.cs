@@ -1,0 +1,51 @@
+using Ambient.Http;
+
+namespace Ambient.Node.Requests.Stages;
+
+/// <summary>
+/// Admits what was judged, and makes of it what is sent: what the proxy says itself, then what the route changes. A change of the mesh that came
+/// meanwhile, and would not let the request in, is heeded here.
+/// </summary>
+internal sealed class EditStage : RequestStage
+{
+    /// <inheritdoc/>
+    public override ValueTask<bool> RunAsync(RequestExchange exchange)
+    {
+        if (!exchange.Admit())
+        {
+            return ReplyAsync(exchange, 403, LocalReply.AccessDenied, ResponseFlags.None);
+        }
+
+        var head = exchange.Head;
+        exchange.RequestId = exchange.Services.Entrance.Headers.Apply(head, exchange.Arrival);
+        var path = exchange.Path;
+        if (exchange.Route is { } route)
+        {
+            try
+            {
+                HeaderEdits.Apply(head, route.RequestHeaders);
+            }
+            catch (ArgumentException e)
+            {
+                return RefuseAsync(exchange, e.Message);
+            }
+
+            head.Authority = route.Host ?? head.Authority;
+            path = route.Path is null ? path : path with { Path = route.Path };
+            if (!HttpSyntax.IsAuthority(head.Authority) || !HttpSyntax.IsTarget(path.Target))
+            {
+                return RefuseAsync(exchange, "it asks for a host or path that no request may have");
+            }
+        }
+
+        // As it was judged, however it was written.
+        head.Target = path.Target;
+        return new(true);
+    }
+
+    private static ValueTask<bool> RefuseAsync(RequestExchange exchange, string reason)
+    {
+        exchange.Error = $"route {exchange.Route?.Rule} cannot be followed: {reason}";
+        return ReplyAsync(exchange, 500, "", ResponseFlags.None);
+    }
+}

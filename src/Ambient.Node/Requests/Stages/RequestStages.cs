@@ -1,0 +1,32 @@
+namespace Ambient.Node.Requests.Stages;
+
+/// <summary>Compiles the list of stages that a place needs: what its policies and routes do not ask for is not in it.</summary>
+internal static class RequestStages
+{
+    private static readonly NoteStage s_note = new();
+    private static readonly AuthorizeStage s_authorize = new();
+    private static readonly RouteStage s_route = new();
+    private static readonly EditStage s_edit = new();
+
+    /// <summary>The stages of a place, in their order.</summary>
+    /// <param name="place">The place.</param>
+    /// <param name="forward">The last stage.</param>
+    public static RequestStage[] Of(RequestPlace place, ForwardStage forward)
+    {
+        List<RequestStage> stages = [];
+        if (place.Policies.HasNotes)
+        {
+            stages.Add(s_note);
+        }
+
+        stages.Add(s_authorize);
+        if (place.Routes is not null)
+        {
+            stages.Add(s_route);
+        }
+
+        stages.Add(s_edit);
+        stages.Add(forward);
+        return [.. stages];
+    }
+}

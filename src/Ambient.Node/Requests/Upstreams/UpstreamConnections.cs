@@ -1,0 +1,291 @@
+using System.Diagnostics.CodeAnalysis;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
+
+namespace Ambient.Node.Requests.Upstreams;
+
+/// <summary>
+/// The connections to an endpoint of one thread: the one used last is used first, so that what is not needed idles and goes. Bounded; who finds all
+/// of them taken waits for one as long as for a new connection.
+/// </summary>
+[SuppressMessage("Reliability", "CA2000", Justification = "What is made here is in the pool, which closes it.")]
+internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDialer dialer, UpstreamOptions options, int thread, TimeProvider time)
+{
+    private static readonly MessageClientOptions s_settings = new();
+
+    private readonly Lock _gate = new();
+    private readonly HashSet<Entry> _all = [];
+
+    // Those that had room when they were last heard of; the last one is taken first.
+    private readonly List<Entry> _free = [];
+    private readonly Queue<TaskCompletionSource> _waiting = new();
+    private Task<UpstreamConnectException?>? _dialing;
+    private int _dials;
+    private bool _closed;
+
+    /// <summary>Begins a request.</summary>
+    /// <param name="onNew">Whether the connection must not have been there before.</param>
+    /// <exception cref="UpstreamConnectException">There is no connection, and none could be made.</exception>
+    public ValueTask<UpstreamTurn> BeginAsync(bool onNew)
+    {
+        if (!onNew)
+        {
+            lock (_gate)
+            {
+                if (TryBegin(out var turn))
+                {
+                    return new(turn);
+                }
+            }
+        }
+
+        return WaitAsync(onNew);
+    }
+
+    /// <summary>Lets go of connections that nobody has used for long, or that are old.</summary>
+    public void Sweep()
+    {
+        List<Entry>? unwanted = null;
+        lock (_gate)
+        {
+            foreach (var entry in _all)
+            {
+                if (entry.Connection.Active == 0
+                    && (!entry.Connection.IsUsable || time.GetElapsedTime(entry.Used) >= options.IdleTimeout || time.GetElapsedTime(entry.Born) >= options.Lifetime))
+                {
+                    (unwanted ??= []).Add(entry);
+                }
+            }
+
+            foreach (var entry in unwanted ?? [])
+            {
+                Remove(entry);
+            }
+        }
+
+        Dispose(unwanted);
+    }
+
+    /// <summary>Closes all; no request is under way.</summary>
+    public void Close()
+    {
+        List<Entry> all;
+        lock (_gate)
+        {
+            _closed = true;
+            all = [.. _all];
+            _all.Clear();
+            _free.Clear();
+        }
+
+        Dispose(all);
+    }
+
+    private bool TryBegin(out UpstreamTurn turn)
+    {
+        while (_free.Count > 0)
+        {
+            var entry = _free[^1];
+            if (time.GetElapsedTime(entry.Born) < options.Lifetime && entry.Connection.TryBegin(out var exchange))
+            {
+                if (!endpoint.Http2)
+                {
+                    _free.RemoveAt(_free.Count - 1);
+                    entry.IsFree = false;
+                }
+
+                turn = new UpstreamTurn(exchange, entry.Requests++ > 0);
+                return true;
+            }
+
+            // Full, or not usable any more: it says so itself when that changes, or when it is over.
+            _free.RemoveAt(_free.Count - 1);
+            entry.IsFree = false;
+        }
+
+        turn = default;
+        return false;
+    }
+
+    private async ValueTask<UpstreamTurn> WaitAsync(bool onNew)
+    {
+        var begun = time.GetTimestamp();
+        while (true)
+        {
+            Task wait;
+            TaskCompletionSource? place = null;
+            TaskCompletionSource<UpstreamConnectException?>? dialed = null;
+            lock (_gate)
+            {
+                if (!onNew && TryBegin(out var turn))
+                {
+                    return turn;
+                }
+
+                if (endpoint.Http2 && !onNew && _dialing is { } dialing)
+                {
+                    // One connection carries many: whoever comes meanwhile shares it, and its failure.
+                    wait = dialing;
+                }
+                else if (_all.Count + _dials >= options.MaxConnections)
+                {
+                    place = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                    _waiting.Enqueue(place);
+                    wait = place.Task;
+                }
+                else
+                {
+                    _dials++;
+                    wait = Task.CompletedTask;
+                    dialed = new TaskCompletionSource<UpstreamConnectException?>(TaskCreationOptions.RunContinuationsAsynchronously);
+                    _dialing = endpoint.Http2 ? dialed.Task : null;
+                }
+            }
+
+            if (dialed is not null)
+            {
+                return await DialAsync(dialed).ConfigureAwait(false);
+            }
+
+            var left = options.ConnectTimeout - time.GetElapsedTime(begun);
+            await wait.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (wait is Task<UpstreamConnectException?> { IsCompletedSuccessfully: true, Result: { } failure })
+            {
+                throw new UpstreamConnectException(failure.Message, failure);
+            }
+
+            // A place that nobody waits for any more must not be what somebody else's end wakes.
+            if (!wait.IsCompleted && place?.TrySetCanceled() != false)
+            {
+                throw new UpstreamConnectException($"{Name}: no connection became free within {options.ConnectTimeout.TotalSeconds:0.#} s");
+            }
+        }
+    }
+
+    private string Name => $"{endpoint.Workload.Namespace}/{endpoint.Workload.Name} at {endpoint.Address}";
+
+    private async ValueTask<UpstreamTurn> DialAsync(TaskCompletionSource<UpstreamConnectException?> dialed)
+    {
+        UpstreamConnectException? failure = null;
+        try
+        {
+            using var patience = new CancellationTokenSource(options.ConnectTimeout, time);
+            var channel = await dialer.DialAsync(endpoint, thread, patience.Token).ConfigureAwait(false);
+            var connection = MessageClientConnection.Open(channel, endpoint.Http2 ? HttpProtocolVersion.Http2 : HttpProtocolVersion.Http11, s_settings, time);
+            var entry = new Entry(connection, time.GetTimestamp());
+            UpstreamTurn turn;
+            lock (_gate)
+            {
+                _all.Add(entry);
+                connection.OnChanged = _ => Changed(entry);
+                if (!connection.TryBegin(out var exchange))
+                {
+                    Remove(entry);
+                    throw failure = new UpstreamConnectException($"{Name}: the connection was closed at once");
+                }
+
+                entry.Requests++;
+                turn = new UpstreamTurn(exchange, IsReused: false);
+                if (endpoint.Http2)
+                {
+                    entry.IsFree = true;
+                    _free.Add(entry);
+                }
+            }
+
+            return turn;
+        }
+        catch (UpstreamConnectException e)
+        {
+            failure = e;
+            throw;
+        }
+        catch (OperationCanceledException e)
+        {
+            throw failure = new UpstreamConnectException($"{Name}: connection timed out", e);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _dials--;
+                if (_dialing == dialed.Task)
+                {
+                    _dialing = null;
+                }
+
+                WakeOne();
+            }
+
+            dialed.SetResult(failure);
+        }
+    }
+
+    /// <summary>A connection has room again, or is over.</summary>
+    private void Changed(Entry entry)
+    {
+        var over = false;
+        lock (_gate)
+        {
+            entry.Used = time.GetTimestamp();
+            if (!entry.Connection.IsUsable || _closed)
+            {
+                over = entry.Connection.Active == 0;
+                if (over)
+                {
+                    Remove(entry);
+                }
+            }
+            else if (!entry.IsFree && _all.Contains(entry))
+            {
+                entry.IsFree = true;
+                _free.Add(entry);
+            }
+
+            WakeOne();
+        }
+
+        if (over)
+        {
+            _ = entry.Connection.DisposeAsync().AsTask();
+        }
+    }
+
+    private void WakeOne()
+    {
+        while (_waiting.TryDequeue(out var place) && !place.TrySetResult())
+        {
+        }
+    }
+
+    private void Remove(Entry entry)
+    {
+        _all.Remove(entry);
+        if (entry.IsFree)
+        {
+            entry.IsFree = false;
+            _free.Remove(entry);
+        }
+    }
+
+    private static void Dispose(List<Entry>? entries)
+    {
+        foreach (var entry in entries ?? [])
+        {
+            _ = entry.Connection.DisposeAsync().AsTask();
+        }
+    }
+
+    private sealed class Entry(MessageClientConnection connection, long born)
+    {
+        public MessageClientConnection Connection { get; } = connection;
+
+        public long Born { get; } = born;
+
+        public long Used { get; set; } = born;
+
+        public long Requests { get; set; }
+
+        public bool IsFree { get; set; }
+    }
+}

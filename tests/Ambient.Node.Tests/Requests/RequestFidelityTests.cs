@@ -1,0 +1,297 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Hbone;
+using Ambient.Hbone.Connect;
+using Ambient.Mesh;
+
+namespace Ambient.Node.Tests.Requests;
+
+/// <summary>What a client sends reaches the endpoint, and what the endpoint answers reaches the client, as it was written: at a waypoint and at a gateway.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "IAsyncLifetime disposes it.")]
+public sealed class RequestFidelityTests : IAsyncLifetime
+{
+    private const string Ok = "HTTP/1.1 200 OK\ncontent-length: 2\n\nok";
+
+    private readonly TestMesh _mesh = new();
+    private readonly ConcurrentQueue<string> _seen = new();
+    private readonly List<IAsyncDisposable> _owned = [];
+    private string _answer = Ok;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        for (var i = _owned.Count - 1; i >= 0; i--)
+        {
+            await _owned[i].DisposeAsync();
+        }
+
+        await _mesh.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData(true, "POST /b HTTP/1.1\nhost: a\ncontent-length: 0\n\n", "content-length: 0")]
+    [InlineData(false, "POST /b HTTP/1.1\nhost: a\ncontent-length: 0\n\n", "content-length: 0")]
+    [InlineData(true, "GET /b HTTP/1.1\nhost: a\ncontent-type: application/json\n\n", "content-type: application/json")]
+    [InlineData(false, "GET /b HTTP/1.1\nhost: a\ncontent-type: application/json\n\n", "content-type: application/json")]
+    [InlineData(true, "GET /b HTTP/1.1\nhost: a\nallow: GET\ncontent-language: de\nexpires: 0\nlast-modified: x\n\n", "expires: 0")]
+    public async Task Request_WithoutBody_KeepsHeadersOfContent(bool waypoint, string request, string header)
+    {
+        await using var stream = await OpenAsync(waypoint);
+        Assert.StartsWith("HTTP/1.1 200 OK\r\n", await RawExchange.AskAsync(stream, request), StringComparison.Ordinal);
+        Assert.Contains($"\r\n{header}\r\n", Assert.Single(_seen), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(80)]
+    [InlineData(90)]
+    public async Task Request_WithoutBody_OverHttp2_KeepsHeadersOfContent(int port)
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
+        await _mesh.StartWaypointAsync();
+        using var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service, port);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/b") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        request.Content = new ByteArrayContent([]);
+        request.Content.Headers.TryAddWithoutValidation("content-type", "application/json");
+        using var response = await client.SendAsync(request);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal("application/json", Assert.Single(pod.Requests).Headers["content-type"]);
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task Route_EditsHeadersOfContent_WithAndWithoutBody(bool waypoint, bool body)
+    {
+        await using var stream = await OpenAsync(waypoint, new HeaderModification
+        {
+            Set = [new NamedValue("Content-Type", "text/special")],
+            Add = [new NamedValue("Content-Language", "de")],
+            Remove = ["Content-Encoding"],
+        });
+        var request = body
+            ? "POST /b HTTP/1.1\nhost: a\ncontent-type: text/plain\ncontent-encoding: br\ncontent-length: 2\n\nhi"
+            : "GET /b HTTP/1.1\nhost: a\ncontent-encoding: br\n\n";
+        Assert.StartsWith("HTTP/1.1 200 OK\r\n", await RawExchange.AskAsync(stream, request), StringComparison.Ordinal);
+        var seen = Assert.Single(_seen);
+        Assert.Contains("\r\ncontent-type: text/special\r\n", seen, StringComparison.Ordinal);
+        Assert.Contains("\r\ncontent-language: de\r\n", seen, StringComparison.Ordinal);
+        Assert.DoesNotContain("content-encoding", seen, StringComparison.Ordinal);
+        Assert.DoesNotContain("text/plain", seen, StringComparison.Ordinal);
+        Assert.EndsWith(body ? "\r\n\r\nhi" : "\r\n\r\n", seen, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Answer_204WithALength_ArrivesWithout_AndTheConnectionGoesOn(bool waypoint)
+    {
+        await using var stream = await OpenAsync(waypoint);
+        _answer = "HTTP/1.1 204 No Content\ncontent-length: 11\n\n";
+        var answer = await RawExchange.AskAsync(stream, "GET /x HTTP/1.1\nhost: a\n\n");
+        Assert.StartsWith("HTTP/1.1 204 No Content\r\n", answer, StringComparison.Ordinal);
+        Assert.DoesNotContain("content-length", answer, StringComparison.Ordinal);
+        await _mesh.LoggedAsync("status=204");
+        _answer = Ok;
+        Assert.EndsWith("ok", await RawExchange.AskAsync(stream, "GET /y HTTP/1.1\nhost: a\n\n"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Request_WithLengthAndChunks_Is400AndClosed(bool waypoint)
+    {
+        await using var stream = await OpenAsync(waypoint);
+        var answer = await RawExchange.AskAsync(stream, "POST /x HTTP/1.1\nhost: a\ncontent-length: 3\ntransfer-encoding: chunked\n\n0\n\n");
+        Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
+        Assert.Equal("", await RawExchange.ReadAsync(stream, hasBody: true));
+        Assert.Empty(_seen);
+        await _mesh.LoggedAsync("flags=\"DPE\"");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Header_ThatIsRepeated_StaysTwoLinesInTheirOrder(bool waypoint)
+    {
+        await using var stream = await OpenAsync(waypoint);
+        _answer = "HTTP/1.1 200 OK\nset-cookie: a=1\nx-part: one\nset-cookie: b=2\nx-part: two, three\ncontent-length: 2\n\nok";
+        var answer = await RawExchange.AskAsync(stream, "GET /x HTTP/1.1\nhost: a\nx-part: one\nx-part: two, three\n\n");
+        Assert.Contains("\r\nx-part: one\r\nx-part: two, three\r\n", Assert.Single(_seen), StringComparison.Ordinal);
+        Assert.Contains("\r\nset-cookie: a=1\r\nx-part: one\r\nset-cookie: b=2\r\nx-part: two, three\r\n", answer, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Trailers_PassBothWays(bool waypoint)
+    {
+        await using var stream = await OpenAsync(waypoint);
+        _answer = "HTTP/1.1 200 OK\ntransfer-encoding: chunked\ntrailer: x-sum\n\n2\nhi\n0\nx-sum: 43\n\n";
+        var answer = await RawExchange.AskAsync(stream, "POST /x HTTP/1.1\nhost: a\nte: trailers\nconnection: te\ntransfer-encoding: chunked\ntrailer: x-sum\n\n2\nhi\n0\nx-sum: 42\n\n");
+        var seen = Assert.Single(_seen);
+        Assert.Contains("\r\ntrailer: x-sum\r\n", seen, StringComparison.Ordinal);
+        Assert.Contains("\r\nte: trailers\r\n", seen, StringComparison.Ordinal);
+        Assert.EndsWith("2\r\nhi\r\n0\r\nx-sum: 42\r\n\r\n", seen, StringComparison.Ordinal);
+        Assert.EndsWith("2\r\nhi\r\n0\r\nx-sum: 43\r\n\r\n", answer, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(TunnelProtocol.Hbone)]
+    [InlineData(TunnelProtocol.Tcp)]
+    public async Task Client_ThatLeavesWhileTheEndpointThinks_EndsItThere(TunnelProtocol protocol)
+    {
+        var service = _mesh.AddService("a");
+        var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var pod = await RawPod.StartAsync(_mesh, protocol, async socket =>
+        {
+            using var stream = new NetworkStream(socket, ownsSocket: false);
+            await RawExchange.ReadAsync(stream, hasBody: null);
+            asked.SetResult();
+            await RawExchange.ReadAsync(stream, hasBody: null);
+            gone.SetResult();
+        });
+        await _mesh.StartWaypointAsync();
+        await using var client = new HboneClient(new HboneClientOptions(), _mesh.Svids);
+        var tunnel = await TunnelAsync(client, service);
+        await tunnel.Output.WriteAsync(RawExchange.Bytes("GET /x HTTP/1.1\nhost: a\n\n"));
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await tunnel.DisposeAsync();
+        await gone.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await _mesh.LoggedAsync("flags=\"DC\"");
+    }
+
+    [Fact]
+    public async Task Client_ThatLeavesAGatewayWhileTheEndpointThinks_EndsItThere()
+    {
+        var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var stream = await OpenAsync(waypoint: false, serve: async socket =>
+        {
+            using var inner = new NetworkStream(socket, ownsSocket: false);
+            await RawExchange.ReadAsync(inner, hasBody: null);
+            asked.SetResult();
+            await RawExchange.ReadAsync(inner, hasBody: null);
+            gone.SetResult();
+        });
+        await stream.WriteAsync(RawExchange.Bytes("GET /x HTTP/1.1\nhost: a\n\n"));
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await stream.DisposeAsync();
+        await gone.Task.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task Gateway_SpeaksHttp2WithPriorKnowledge_AndHttp1()
+    {
+        _mesh.AddService("web", waypoint: null);
+        var pod = await _mesh.AddPodAsync("web-0", "web", "web");
+        Route(null);
+        await _mesh.StartGatewayAsync(new GatewayListener("http", 8080, "HTTP", null, AllowedNamespaces.Same, null));
+        var address = _mesh.Store.Current.Workloads["Kubernetes//Pod/app/gw-istio-0"].Addresses[0];
+        using var client = new HttpClient { BaseAddress = new Uri($"http://{address}:8080"), Timeout = TimeSpan.FromSeconds(60) };
+        foreach (var version in new[] { HttpVersion.Version20, HttpVersion.Version11 })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/x") { Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+            using var response = await client.SendAsync(request);
+            Assert.Equal("hello from web-0", await response.Content.ReadAsStringAsync());
+            Assert.Equal(version, response.Version);
+        }
+
+        Assert.Equal(2, pod.Requests.Count);
+    }
+
+    [Fact]
+    public async Task InterimAnswers_AndContinue_GoEndToEnd()
+    {
+        await using var stream = await OpenAsync(waypoint: true, serve: async socket =>
+        {
+            using var inner = new NetworkStream(socket, ownsSocket: false);
+            _seen.Enqueue(await RawExchange.ReadAsync(inner, hasBody: false));
+            await inner.WriteAsync(RawExchange.Bytes("HTTP/1.1 103 Early Hints\nlink: </x>\n\nHTTP/1.1 100 Continue\n\n"));
+            var body = new byte[2];
+            await inner.ReadExactlyAsync(body);
+            _seen.Enqueue(System.Text.Encoding.ASCII.GetString(body));
+            await inner.WriteAsync(RawExchange.Bytes(Ok));
+            await RawExchange.ReadAsync(inner, hasBody: false);
+        });
+        await stream.WriteAsync(RawExchange.Bytes("POST /x HTTP/1.1\nhost: a\nexpect: 100-continue\ncontent-length: 2\n\n"));
+        var hints = await RawExchange.ReadAsync(stream, hasBody: false).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.StartsWith("HTTP/1.1 103 ", hints, StringComparison.Ordinal);
+        Assert.Contains("link: </x>", hints, StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 100 ", await RawExchange.ReadAsync(stream, hasBody: false).WaitAsync(TimeSpan.FromSeconds(60)), StringComparison.Ordinal);
+        Assert.EndsWith("ok", await RawExchange.AskAsync(stream, "hi"), StringComparison.Ordinal);
+        Assert.Contains("expect: 100-continue", _seen.First(), StringComparison.Ordinal);
+        Assert.Equal("hi", _seen.Last());
+    }
+
+    private async Task<Stream> OpenAsync(bool waypoint, HeaderModification? edits = null, Func<Socket, Task>? serve = null)
+    {
+        serve ??= RawExchange.Endpoint(_seen, _ => _answer);
+        if (waypoint)
+        {
+            var service = _mesh.AddService("a");
+            _owned.Add(await RawPod.StartAsync(_mesh, TunnelProtocol.Hbone, serve));
+            if (edits is not null)
+            {
+                _mesh.SetRoute("a", ("a", 1));
+                _mesh.Configure(requests => requests with
+                {
+                    HttpRoutes = requests.HttpRoutes.SetItem("app/a", requests.HttpRoutes["app/a"] with
+                    {
+                        Rules = [requests.HttpRoutes["app/a"].Rules[0] with { RequestHeaders = edits }],
+                    }),
+                });
+            }
+
+            await _mesh.StartWaypointAsync();
+            var client = new HboneClient(new HboneClientOptions(), _mesh.Svids);
+            _owned.Add(client);
+            return (await TunnelAsync(client, service)).AsStream();
+        }
+
+        _mesh.AddService("web", waypoint: null);
+        _owned.Add(await RawPod.StartAsync(_mesh, TunnelProtocol.Hbone, serve, "web"));
+        Route(edits);
+        await _mesh.StartGatewayAsync(new GatewayListener("http", 8080, "HTTP", null, AllowedNamespaces.Same, null));
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(_mesh.Store.Current.Workloads["Kubernetes//Pod/app/gw-istio-0"].Addresses[0], 8080);
+        return new NetworkStream(socket, ownsSocket: true);
+    }
+
+    private void Route(HeaderModification? edits) => _mesh.Configure(requests => requests with
+    {
+        HttpRoutes = requests.HttpRoutes.SetItem("app/route", new HttpRoute
+        {
+            Name = "route",
+            Namespace = "app",
+            ParentRefs = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+            Rules =
+            [
+                new HttpRouteRule
+                {
+                    Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.Prefix, "/") }],
+                    Backends = [new HttpRouteBackend(new ObjectReference("", "Service", "app", "web", Port: 80), 1)],
+                    RequestHeaders = edits,
+                },
+            ],
+        }),
+    });
+
+    private ValueTask<HboneTunnel> TunnelAsync(HboneClient client, MeshService service)
+    {
+        var waypoint = _mesh.Store.Current.Workloads["Kubernetes//Pod/app/waypoint-0"];
+        return client.ConnectAsync(new HboneConnectRequest
+        {
+            NextHop = new IPEndPoint(waypoint.Addresses[0], 15008),
+            Authority = $"{service.Vips[0].Address}:80",
+            Source = TestMesh.Id("sleep"),
+            AcceptedIdentities = [waypoint.Identity],
+        });
+    }
+}
