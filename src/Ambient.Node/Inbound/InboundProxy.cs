@@ -107,6 +107,7 @@ internal sealed class InboundProxy : InboundSequence
             SourceBaggage = _options.ResponseBaggage && connect.Baggage is { } baggage ? s_parsed.GetValue(baggage, ConnectHeaders.ParseBaggage) : null,
             SourceIdentity = connect.PeerIdentity,
             Destination = connect.LocalEndPoint,
+            Upstream = route.Upstream,
             HboneAddress = connect.Authority,
             DestinationWorkload = workload,
             DestinationIdentity = workload.Identity,

@@ -270,11 +270,32 @@ public sealed class ManifestFolderSourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Mesh_Empty_IsSaid()
+    public async Task Mesh_ThatHasBecomeEmpty_IsWarnedOf()
     {
-        Write("a.yaml", "# nothing yet\n");
+        Write("a.yaml", Pod("a"));
         await StartAsync();
-        Assert.Contains("is empty", await _logger.WaitForAsync("is empty"), StringComparison.Ordinal);
+        Write("a.yaml", "# nothing any more\n");
+        Assert.StartsWith("Warning: the mesh from", await _logger.WaitForAsync("is empty now"), StringComparison.Ordinal);
+    }
+
+    /// <summary>How a folder begins that somebody is about to fill: nothing is wrong with it.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData("apiVersion: v1\nkind: Namespace\nmetadata: {name: app}\n")]
+    public async Task Mesh_NotFilledYet_SaysWhatIsWaitedFor_AndWarnsOfNothing(string? first)
+    {
+        if (first is not null)
+        {
+            Write("first.yaml", first);
+        }
+
+        await StartAsync();
+        await _logger.WaitForAsync($"Information: {_folder} has no workloads and no services yet (manifest files: {(first is null ? 0 : 1)})");
+
+        Write("a.yaml", Pod("a"));
+        await UntilAsync("a");
+
+        Assert.DoesNotContain(_logger.Lines, line => line.StartsWith("Warning", StringComparison.Ordinal) || line.Contains("is empty", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -45,7 +45,7 @@ internal static class WorkloadStateDump
         foreach (var parties in connections)
         {
             json.WriteStartObject();
-            json.WriteString("actualDst", parties.Destination.ToString());
+            json.WriteString("actualDst", (parties.Upstream ?? parties.Destination).ToString());
             json.WriteString("originalDst", parties.OriginalDestination);
             json.WriteString("protocol", protocol(parties));
             json.WriteString("src", parties.Source.ToString());

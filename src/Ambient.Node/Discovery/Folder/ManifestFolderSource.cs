@@ -29,6 +29,7 @@ internal sealed class ManifestFolderSource : IMeshSource
     private Task _run = Task.CompletedTask;
     private bool _started;
     private bool _wrong;
+    private bool _filled;
     private volatile ConfigurationErrors? _firstErrors;
 
     /// <summary>Creates the source. It does nothing before <see cref="StartAsync"/>.</summary>
@@ -169,12 +170,25 @@ internal sealed class ManifestFolderSource : IMeshSource
         ReportUnsupported(load.Unsupported);
         ReportNotices(load, mesh.Notices);
         MeshPublication.Publish(_part, mesh, _logger, _requestsOnly);
-        if (!_requestsOnly && mesh.Workloads.Count == 0 && mesh.Services.Count == 0)
-        {
-            DiscoveryLog.EmptyMesh(_logger, _folder.Path, files.Count);
-        }
-
+        ReportEmpty(mesh.Workloads.Count + mesh.Services.Count == 0, files.Count);
         return true;
+    }
+
+    /// <summary>A mesh that nobody has filled yet is how one begins; one that lost all it had may be somebody's mistake.</summary>
+    private void ReportEmpty(bool isEmpty, int files)
+    {
+        if (!isEmpty)
+        {
+            _filled = true;
+        }
+        else if (!_requestsOnly && _filled)
+        {
+            DiscoveryLog.EmptyMesh(_logger, _folder.Path, files);
+        }
+        else if (!_requestsOnly)
+        {
+            DiscoveryLog.NothingYet(_logger, _folder.Path, files);
+        }
     }
 
     /// <summary>Certificates are of the trust domain that this node was started with: another one in the mesh would match nobody.</summary>

@@ -51,6 +51,9 @@ internal static partial class DiscoveryLog
     [LoggerMessage(2015, LogLevel.Warning, "{Notice} (at {Place})")]
     public static partial void Ineffective(ILogger logger, string notice, string place);
 
-    [LoggerMessage(2014, LogLevel.Warning, "the mesh from {Source} is empty: its manifest files ({Count}) contain no workloads and no services")]
+    [LoggerMessage(2014, LogLevel.Warning, "the mesh from {Source} is empty now: its manifest files ({Count}) contain no workloads and no services any more")]
     public static partial void EmptyMesh(ILogger logger, string source, int count);
+
+    [LoggerMessage(2016, LogLevel.Information, "{Source} has no workloads and no services yet (manifest files: {Count}): they are read as soon as they are written there")]
+    public static partial void NothingYet(ILogger logger, string source, int count);
 }

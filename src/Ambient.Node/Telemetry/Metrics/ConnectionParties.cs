@@ -20,6 +20,9 @@ internal sealed record ConnectionParties
     /// <summary>Outbound: the next hop. Inbound HBONE: the workload's address and port 15008. Passthrough: the original destination.</summary>
     public required IPEndPoint Destination { get; init; }
 
+    /// <summary>Inbound HBONE: where on the workload it is delivered. Null elsewhere: it goes to <see cref="Destination"/>.</summary>
+    public IPEndPoint? Upstream { get; init; }
+
     /// <summary>The CONNECT's authority; null without HBONE.</summary>
     public string? HboneAddress { get; init; }
 
