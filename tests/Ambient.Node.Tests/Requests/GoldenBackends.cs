@@ -17,7 +17,14 @@ internal sealed class GoldenBackends : IAsyncDisposable
     /// <summary>Requests seen since the last <see cref="Clear"/>, in order.</summary>
     public ConcurrentQueue<GoldenSeen> Seen { get; } = new();
 
-    public void Clear() => Seen.Clear();
+    /// <summary>How many of the next gRPC calls fail, and with which status.</summary>
+    public (int Count, int Code) Failing { get; set; }
+
+    public void Clear()
+    {
+        Seen.Clear();
+        Failing = default;
+    }
 
     public async Task StartAsync(IPAddress address)
     {
@@ -46,6 +53,14 @@ internal sealed class GoldenBackends : IAsyncDisposable
             if (http.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) == true)
             {
                 http.Response.ContentType = "application/grpc";
+                if (Failing is { Count: > 0 } failing)
+                {
+                    Failing = (failing.Count - 1, failing.Code);
+                    http.Response.AppendTrailer("grpc-status", $"{failing.Code}");
+                    http.Response.AppendTrailer("grpc-message", "asked for");
+                    return;
+                }
+
                 await http.Response.Body.WriteAsync(new byte[5]);
                 http.Response.AppendTrailer("grpc-status", "0");
                 return;

@@ -7,6 +7,7 @@ using Ambient.Certificates;
 using Ambient.Hbone;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
+using Ambient.Http;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
@@ -28,7 +29,7 @@ namespace Ambient.Node.Tests.Requests;
 /// </summary>
 internal sealed class GoldenEngine : IAsyncDisposable
 {
-    private readonly ConcurrentDictionary<int, (SpiffeId? Identity, MeshService Service)> _arrivals = new();
+    private readonly ConcurrentDictionary<int, (SpiffeId? Identity, MeshService Service, int Port)> _arrivals = new();
     private readonly List<(MessageServer Server, Socket Listener)> _servers = [];
     private readonly Dictionary<int, IPEndPoint> _gatewayPorts = [];
     private readonly SvidCache _svids = new(new TestAuthority());
@@ -79,7 +80,7 @@ internal sealed class GoldenEngine : IAsyncDisposable
         var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         if (gatewayPort is null)
         {
-            _arrivals[port] = (identity, service!);
+            _arrivals[port] = (identity, service!, 8080);
         }
 
         await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[listener] : Waypoint);
@@ -95,6 +96,64 @@ internal sealed class GoldenEngine : IAsyncDisposable
         await stream.CopyToAsync(received).WaitAsync(TimeSpan.FromSeconds(60));
         _arrivals.TryRemove(port, out _);
         return GoldenAnswer.Parse(received.ToArray());
+    }
+
+    /// <summary>Sends a request over HTTP/2 and reads the whole answer; with <paramref name="grpc"/> an empty message, to port 9000.</summary>
+    public async Task<GoldenAnswer> AskOverHttp2Async(
+        string method, string path, string host, IReadOnlyDictionary<string, string> headers, IPAddress source, SpiffeId? identity, MeshService? service, int? gatewayPort, bool grpc = false)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(source, 0));
+        var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        if (gatewayPort is null)
+        {
+            _arrivals[port] = (identity, service!, grpc ? 9000 : 8080);
+        }
+
+        await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[listener] : Waypoint);
+        await using var connection = MessageClientConnection.Open(
+            MessageChannel.Over(socket, HboneIo.Default), HttpProtocolVersion.Http2, new MessageClientOptions(), TimeProvider.System);
+        ClientExchange? exchange;
+        while (!connection.TryBegin(out exchange))
+        {
+            await Task.Delay(1);
+        }
+
+        await using var _ = exchange;
+        var head = new RequestHead { Version = HttpProtocolVersion.Http2, Method = method, Scheme = "http", Authority = host, Target = path, HasBody = grpc, TakesTrailers = grpc };
+        foreach (var (name, value) in headers)
+        {
+            head.Fields.Add(name, value);
+        }
+
+        await exchange.SendHeadAsync(head, end: !grpc);
+        if (grpc)
+        {
+            await exchange.WriteAsync(new byte[5]);
+            await exchange.EndAsync();
+        }
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var answer = await exchange.ReceiveHeadAsync(patience.Token);
+        var body = new StringBuilder();
+        while (answer.HasBody && await exchange.ReadAsync(patience.Token) is { Length: > 0 } piece)
+        {
+            body.Append(Encoding.Latin1.GetString(piece.Span));
+        }
+
+        _arrivals.TryRemove(port, out var _);
+        return new GoldenAnswer(answer.Status, [.. Fields(answer.Fields), .. Fields(exchange.Trailers)], body.ToString());
+    }
+
+    private static IEnumerable<(string Name, string Value)> Fields(HttpFields fields)
+    {
+        var all = new List<(string, string)>();
+        for (var i = 0; i < fields.Count; i++)
+        {
+            all.Add((fields[i].NameText, fields[i].ValueText));
+        }
+
+        return all.Order();
     }
 
     public async ValueTask DisposeAsync()
@@ -142,15 +201,15 @@ internal sealed class GoldenEngine : IAsyncDisposable
     }
 
     private sealed class Entrance(
-        WaypointEntrance waypoint, LocalWorkload self, ConcurrentDictionary<int, (SpiffeId? Identity, MeshService Service)> arrivals) : IRequestEntrance
+        WaypointEntrance waypoint, LocalWorkload self, ConcurrentDictionary<int, (SpiffeId? Identity, MeshService Service, int Port)> arrivals) : IRequestEntrance
     {
         public HeaderRules Headers => waypoint.Headers;
 
         public RequestArrival Arrive(object? connection)
         {
             var remote = ((GatewayConnection)connection!).RemoteEndPoint;
-            var (identity, service) = arrivals[remote.Port];
-            var address = new IPEndPoint(service.Vips[0].Address, 8080);
+            var (identity, service, port) = arrivals[remote.Port];
+            var address = new IPEndPoint(service.Vips[0].Address, port);
             return new RequestArrival
             {
                 Place = waypoint.Find(WaypointDestination.For(service, address, PortKind.Http)),

@@ -14,7 +14,7 @@ namespace Ambient.Node.Tests.Requests;
 public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTests.Backends>
 {
     // Not hop-by-hop, yet each proxy's own business: left out of the recordings too.
-    private static readonly string[] s_ownHeaders = ["date", "server", "content-length", "content-type", "connection", "transfer-encoding", "x-request-id", "x-forwarded-proto"];
+    private static readonly string[] s_ownHeaders = ["date", "server", "content-length", "content-type", "connection", "transfer-encoding", "x-request-id", "x-forwarded-proto", "te", "grpc-status", "grpc-message"];
 
     private readonly GoldenBackends _backends;
 
@@ -51,12 +51,7 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
         for (var i = 0; i < lines.Length; i++)
         {
             using var question = JsonDocument.Parse(lines[i]);
-            if (question.RootElement.TryGetProperty("grpc", out _))
-            {
-                continue;
-            }
-
-            if (await CheckAsync(engine, store.Current, question.RootElement) is not { } difference)
+            if (await DifferenceAsync(engine, store.Current, question.RootElement) is not { } difference)
             {
                 holding.Add(i + 1);
             }
@@ -70,15 +65,59 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
         Assert.True(differences.Count == 0, $"{name}: {differences.Count} of {lines.Length} differ\n{string.Join('\n', differences.Take(10))}");
     }
 
-    private async Task<string?> CheckAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question)
+    /// <summary>What differs from the recording, over HTTP/1.1 or over HTTP/2; gRPC is asked over HTTP/2 alone.</summary>
+    private async Task<string?> DifferenceAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question)
     {
+        var grpc = question.TryGetProperty("grpc", out _);
         if (question.TryGetProperty("distribution", out var distribution))
         {
-            return await CheckDistributionAsync(engine, mesh, question, distribution);
+            return await CheckDistributionAsync(engine, mesh, question, distribution, http2: grpc);
         }
 
+        if (grpc)
+        {
+            return await CheckGrpcAsync(engine, mesh, question);
+        }
+
+        return await CheckAsync(engine, mesh, question, http2: false) is { } difference ? $"HTTP/1.1: {difference}"
+            : await CheckAsync(engine, mesh, question, http2: true) is { } other ? $"HTTP/2: {other}"
+            : null;
+    }
+
+    private async Task<string?> CheckGrpcAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question)
+    {
         _backends.Clear();
-        var answer = await AskAsync(engine, mesh, question);
+        if (question.TryGetProperty("fail", out var fail))
+        {
+            _backends.Failing = (fail.GetInt32(), question.TryGetProperty("code", out var code) ? code.GetInt32() : 14);
+        }
+
+        var answer = await AskAsync(engine, mesh, question, http2: true);
+        var (status, message) = (answer.Headers.FirstOrDefault(header => header.Name == "grpc-status").Value, answer.Headers.FirstOrDefault(header => header.Name == "grpc-message").Value ?? "");
+        if (!question.TryGetProperty("status", out var recordedStatus))
+        {
+            return "recorded without a status";
+        }
+
+        if (answer.Status != 200 || status != $"{recordedStatus.GetInt32()}")
+        {
+            return $"answered {answer.Status} with gRPC status {status}";
+        }
+
+        if (question.TryGetProperty("message", out var recordedMessage) && Uri.UnescapeDataString(message) != recordedMessage.GetString())
+        {
+            return $"message \"{message}\"";
+        }
+
+        var headers = Comparable(answer.Headers);
+        var recorded = Pairs(question.GetProperty("response").GetProperty("headers"));
+        return headers == recorded ? SeenDifference(mesh, question) : $"answer's headers {headers}, recorded {recorded}";
+    }
+
+    private async Task<string?> CheckAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question, bool http2)
+    {
+        _backends.Clear();
+        var answer = await AskAsync(engine, mesh, question, http2);
         var status = question.GetProperty("status").GetInt32();
         if (answer.Status != status)
         {
@@ -98,8 +137,14 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
             return $"answer's headers {headers}, recorded {recorded}";
         }
 
+        return SeenDifference(mesh, question);
+    }
+
+    private string? SeenDifference(MeshSnapshot mesh, JsonElement question)
+    {
         var upstream = question.GetProperty("upstream").EnumerateArray().ToArray();
         var seen = _backends.Seen.ToArray();
+        var grpc = question.TryGetProperty("grpc", out _);
         if (seen.Length != upstream.Length)
         {
             return $"{seen.Length} requests reached backends, recorded {upstream.Length}";
@@ -108,8 +153,8 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
         for (var i = 0; i < seen.Length; i++)
         {
             var pod = NameOf(mesh, seen[i].Pod);
-            var (is_, was) = ($"{seen[i].Method} {seen[i].Target} {Comparable(seen[i].Headers)}",
-                $"{upstream[i].GetProperty("method").GetString()} {upstream[i].GetProperty("path").GetString()} {Pairs(upstream[i].GetProperty("headers"))}");
+            var (is_, was) = ($"{(grpc ? "" : seen[i].Method + " ")}{seen[i].Target} {Comparable(seen[i].Headers.Where(header => !grpc || header.Name != "host"))}",
+                $"{upstream[i].GetProperty("method").GetString()} {(upstream[i].TryGetProperty("path", out var path) ? path.GetString() + " " : "")}{Pairs(upstream[i].GetProperty("headers"))}");
             if (is_ != was)
             {
                 return $"backend saw {is_}, recorded {was}";
@@ -126,15 +171,16 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
         return null;
     }
 
-    private async Task<string?> CheckDistributionAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question, JsonElement distribution)
+    private async Task<string?> CheckDistributionAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question, JsonElement distribution, bool http2)
     {
         var outcomes = new Dictionary<string, int>();
         var repeat = question.GetProperty("repeat").GetInt32();
         for (var i = 0; i < repeat; i++)
         {
             _backends.Clear();
-            var answer = await AskAsync(engine, mesh, question);
-            var outcome = $"{answer.Status} {string.Join(',', _backends.Seen.Select(seen => NameOf(mesh, seen.Pod)))}";
+            var answer = await AskAsync(engine, mesh, question, http2);
+            var status = http2 ? answer.Headers.FirstOrDefault(header => header.Name == "grpc-status").Value : $"{answer.Status}";
+            var outcome = $"{status} {string.Join(',', _backends.Seen.Select(seen => NameOf(mesh, seen.Pod)))}";
             outcomes[outcome] = outcomes.GetValueOrDefault(outcome) + 1;
         }
 
@@ -154,24 +200,31 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
         return outcomes.Count == 0 ? null : $"unrecorded outcomes {string.Join(", ", outcomes.Keys)}";
     }
 
-    private static Task<GoldenAnswer> AskAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question)
+    private static Task<GoldenAnswer> AskAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question, bool http2)
     {
         string Text(string property, string byDefault) => question.TryGetProperty(property, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : byDefault;
         var gateway = question.TryGetProperty("gateway", out var throughGateway) && throughGateway.GetBoolean();
+        var grpc = question.TryGetProperty("grpc", out _);
         var to = Text("to", "a");
         var headers = question.TryGetProperty("headers", out var given)
             ? given.EnumerateObject().ToDictionary(header => header.Name, header => header.Value.GetString()!)
             : [];
         var principal = Text("principal", "");
-        return engine.AskAsync(
-            question.GetProperty("method").GetString()!,
-            question.GetProperty("path").GetString()!,
-            Text("host", $"{to}:8080"),
-            headers,
-            IPAddress.Parse(Text("src", "127.0.0.1")),
-            principal.Length == 0 ? null : SpiffeId.Parse(principal),
-            gateway ? null : mesh.Services.Values.Single(service => service.Name == to && service.Namespace == "app"),
-            gateway ? question.GetProperty("port").GetInt32() : null);
+        var (method, path, host) = grpc
+            ? ("POST", $"/{Text("service", "")}/{Text("method", "")}", Text("host", $"{to}:9000"))
+            : (Text("method", ""), Text("path", ""), Text("host", $"{to}:8080"));
+        var source = IPAddress.Parse(Text("src", "127.0.0.1"));
+        var identity = principal.Length == 0 ? (SpiffeId?)null : SpiffeId.Parse(principal);
+        var service = gateway ? null : mesh.Services.Values.Single(service => service.Name == to && service.Namespace == "app");
+        var port = gateway ? question.GetProperty("port").GetInt32() : (int?)null;
+        if (grpc)
+        {
+            headers["content-type"] = "application/grpc";
+        }
+
+        return http2
+            ? engine.AskOverHttp2Async(method, path, host, headers, source, identity, service, port, grpc)
+            : engine.AskAsync(method, path, host, headers, source, identity, service, port);
     }
 
     private static string NameOf(MeshSnapshot mesh, IPAddress address) =>
