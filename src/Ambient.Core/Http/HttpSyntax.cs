@@ -88,7 +88,8 @@ public static class HttpSyntax
         if (text.StartsWith("["))
         {
             end = text.IndexOf(']') + 1;
-            if (end < 4 || text[1..(end - 1)].ContainsAnyExcept(s_ipv6))
+            var address = text[1..Math.Max(end - 1, 1)];
+            if (address.ContainsAnyExcept(s_ipv6) || !address.Contains(':') || !System.Net.IPAddress.IsValid(address))
             {
                 return false;
             }

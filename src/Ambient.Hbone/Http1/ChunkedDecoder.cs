@@ -15,6 +15,7 @@ internal sealed class ChunkedDecoder(int maxTrailerSize, int maxFields)
     private State _state;
     private long _left;
     private long _overhead;
+    private int _digits;
 
     private enum State
     {
@@ -74,7 +75,7 @@ internal sealed class ChunkedDecoder(int maxTrailerSize, int maxFields)
     public void Reset()
     {
         _trailer.Reset();
-        (_state, _left, _overhead) = (State.FirstDigit, 0, 0);
+        (_state, _left, _overhead, _digits) = (State.FirstDigit, 0, 0, 0);
     }
 
     private void TakeByte(byte b)
@@ -102,9 +103,10 @@ internal sealed class ChunkedDecoder(int maxTrailerSize, int maxFields)
 
     private State TakeDigit(byte b)
     {
-        if (_left > long.MaxValue >> 4)
+        // 16 digits are 64 bits. Readers with another limit take other digits of a longer number.
+        if (++_digits > 16 || _left > long.MaxValue >> 4)
         {
-            throw new Http1Exception(400, "the size of a chunk is beyond 64 bits");
+            throw new Http1Exception(400, "the size of a chunk has more than 16 digits, or is beyond 63 bits");
         }
 
         _left = (_left << 4) + (b <= (byte)'9' ? b - '0' : (b | 0x20) - 'a' + 10);
@@ -119,6 +121,7 @@ internal sealed class ChunkedDecoder(int maxTrailerSize, int maxFields)
 
     private State BeginData()
     {
+        _digits = 0;
         _overhead = Math.Max(0, _overhead - 16 - (2 * Math.Min(_left, MaxOverhead)));
         return _left == 0 ? State.Trailer : State.Data;
     }

@@ -61,6 +61,8 @@ internal static class ChunkedCases
         ("5\r\nhello!!\r\n0\r\n\r\n", "400"),
         ("5\r\nhello\n0\r\n\r\n", "400"),
         ("5\r\nhello\r0\r\n\r\n", "400"),
+        ("0000000000000005\r\nhello\r\n0000000000000000\r\n\r\n", "hello|"),
+        ("00000000000000005\r\nhello\r\n0\r\n\r\n", "400"),
         ("7FFFFFFFFFFFFFFF\r\n", "more"),
         ("8000000000000000\r\n", "400"),
         ("FFFFFFFFFFFFFFFF\r\nhello", "400"),

@@ -148,6 +148,7 @@ internal static class RequestCases
         ("GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: [g::1]\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", "None"),
+        ("GET / HTTP/1.1\r\nHost: [::]:8080\r\n\r\n", "None"),
         ("GET / HTTP/1.1\r\nHost: [::ffff:10.0.0.1]\r\n\r\n", "None"),
         ("GET / HTTP/1.1\r\nHost: 0.0.0.0=5000\r\n\r\n", "None"),
         ("GET / HTTP/1.1\r\nHost:\ta_b.Example:65535 \r\n\r\n", "None"),
@@ -215,6 +216,7 @@ internal static class RequestCases
         ($"GET / HTTP/1.1\r\n{Host}Content-Length: 5\r\n\r\n", "Length 5"),
         ($"POST / HTTP/1.1\r\n{Host}cONTENT-lENGTH:\t5  \r\n\r\n", "Length 5"),
         ($"POST / HTTP/1.0\r\n{Host}Content-Length: 5\r\n\r\n", "Length 5 close"),
+        ($"POST / HTTP/1.0\r\n{Host}\r\n", "None close"),
         ($"POST / HTTP/1.1\r\n{Host}Content-Length: 0200\r\n\r\n", "Length 200"),
         ($"POST / HTTP/1.1\r\n{Host}Content-Length: 999999999999999999\r\n\r\n", "Length 999999999999999999"),
         ($"POST / HTTP/1.1\r\n{Host}Content-Length: 1000000000000000000\r\n\r\n", "400"),
@@ -247,6 +249,7 @@ internal static class RequestCases
         ($"GET / HTTP/1.1\r\n{Host}Proxy-Connection: close\r\n\r\n", "None"),
         ($"GET / HTTP/1.0\r\n{Host}Connection: Keep-Alive\r\n\r\n", "None"),
         ($"GET / HTTP/1.0\r\n{Host}Connection: keep-alive, close\r\n\r\n", "None close"),
+        ($"GET / HTTP/1.0\r\n{Host}Connection: keep-alive,\t close\r\n\r\n", "None close"),
         ($"GET / HTTP/1.1\r\n{Host}Connection: keep\ralive\r\n\r\n", "400"),
 
         // RFC 9110 7.6.1: what Connection may name.
