@@ -55,19 +55,10 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
 
     public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => wire.FlushAsync();
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public override async ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default)
-    {
-        await wire.EndAsync(trailers).ConfigureAwait(false);
-        await wire.FlushAsync().ConfigureAwait(false);
-        if (Response.Status == 101)
-        {
-            connection.EndSending();
-        }
-    }
+    public override ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default) =>
+        Response.Status == 101 ? EndUpgradedAsync() : wire.EndAndFlushAsync(trailers);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public override async ValueTask<ResponseHead> ReceiveHeadAsync(CancellationToken cancellationToken = default)
+    public override ValueTask<ResponseHead> ReceiveHeadAsync(CancellationToken cancellationToken = default)
     {
         if (_hasHead)
         {
@@ -80,6 +71,45 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
             _isPartial = true;
         }
 
+        try
+        {
+            return TryReceiveHead() ? new ValueTask<ResponseHead>(Response) : ReceiveHeadSlowlyAsync(cancellationToken);
+        }
+        catch (MessageException e)
+        {
+            return ValueTask.FromException<ResponseHead>(e);
+        }
+    }
+
+    public override bool TryRead(out ReadOnlyMemory<byte> piece) => wire.TryRead(out piece);
+
+    public override ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken = default) => wire.ReadAsync(cancellationToken);
+
+    public override void Abort(MessageFault fault)
+    {
+        if (!Volatile.Read(ref _isOver))
+        {
+            wire.Break(fault, "the exchange was broken off");
+        }
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        if (Volatile.Read(ref _isOver))
+        {
+            return default;
+        }
+
+        Volatile.Write(ref _isOver, true);
+        wire.In.ReturnLent();
+        connection.End(reusable: wire.Fault == MessageFault.None && _hasHead && wire.HasEnded && wire.In.IsComplete && _parser.Framing.KeepAlive && Response.Status != 101);
+        return default;
+    }
+
+    /// <summary>Reads on as far as it goes. False: it goes on when more has come.</summary>
+    /// <exception cref="MessageException">The exchange was broken off.</exception>
+    private bool TryReceiveHead()
+    {
         var input = wire.In;
         try
         {
@@ -107,7 +137,7 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
                     throw Lost("it was closed", null);
                 }
 
-                await wire.WaitAsync(cancellationToken).ConfigureAwait(false);
+                return false;
             }
         }
         catch (Http1Exception e)
@@ -122,32 +152,31 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
 
         _isPartial = false;
         OnHead();
+        return true;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ResponseHead> ReceiveHeadSlowlyAsync(CancellationToken cancellationToken)
+    {
+        do
+        {
+            try
+            {
+                await wire.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is SocketException or (IOException and not MessageException))
+            {
+                throw Lost(e.Message, e);
+            }
+        }
+        while (!TryReceiveHead());
         return Response;
     }
 
-    public override bool TryRead(out ReadOnlyMemory<byte> piece) => wire.TryRead(out piece);
-
-    public override ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken = default) => wire.ReadAsync(cancellationToken);
-
-    public override void Abort(MessageFault fault)
+    private async ValueTask EndUpgradedAsync()
     {
-        if (!Volatile.Read(ref _isOver))
-        {
-            wire.Break(fault, "the exchange was broken off");
-        }
-    }
-
-    public override ValueTask DisposeAsync()
-    {
-        if (Volatile.Read(ref _isOver))
-        {
-            return default;
-        }
-
-        Volatile.Write(ref _isOver, true);
-        wire.In.ReturnLent();
-        connection.End(reusable: wire.Fault == MessageFault.None && _hasHead && wire.HasEnded && wire.In.IsComplete && _parser.Framing.KeepAlive && Response.Status != 101);
-        return default;
+        await wire.EndAndFlushAsync(null).ConfigureAwait(false);
+        connection.EndSending();
     }
 
     private void OnHead()

@@ -125,35 +125,40 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
 
     /// <summary>False: there is no further request.</summary>
     /// <exception cref="Http1Exception">The head breaks the protocol, a limit, or took too long.</exception>
+    private ValueTask<bool> ReadHeadAsync() => TryReadHead() is { } known ? new ValueTask<bool>(known) : ReadHeadSlowlyAsync();
+
+    /// <summary>Reads on as far as it goes: whether there is a request; null: it goes on when more has come.</summary>
+    private bool? TryReadHead()
+    {
+        var input = _wire.In;
+        while (true)
+        {
+            var available = input.Available;
+            if (!available.IsEmpty)
+            {
+                var complete = _parser.Parse(available, _exchange.Request, out var consumed);
+                input.Consume(consumed);
+                if (complete)
+                {
+                    return true;
+                }
+            }
+
+            if (!input.TryFill())
+            {
+                return input.HasEnded ? false : null;
+            }
+        }
+    }
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> ReadHeadAsync()
+    private async ValueTask<bool> ReadHeadSlowlyAsync()
     {
         var input = _wire.In;
         try
         {
             while (true)
             {
-                var available = input.Available;
-                if (!available.IsEmpty)
-                {
-                    var complete = _parser.Parse(available, _exchange.Request, out var consumed);
-                    input.Consume(consumed);
-                    if (complete)
-                    {
-                        return true;
-                    }
-                }
-
-                if (input.TryFill())
-                {
-                    continue;
-                }
-
-                if (input.HasEnded)
-                {
-                    return false;
-                }
-
                 var hasBegun = _parser.HasBegun || !input.Available.IsEmpty;
                 if (!hasBegun && _draining)
                 {
@@ -175,6 +180,10 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
 
                 _idle = false;
                 _wire.ThrowIfBroken();
+                if (TryReadHead() is { } known)
+                {
+                    return known;
+                }
             }
         }
         finally
@@ -199,12 +208,32 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         Volatile.Write(ref _deadline, from + (long)(span.TotalSeconds * _server.Time.TimestampFrequency));
     }
 
+    private ValueTask HandleAsync()
+    {
+        ValueTask handling;
+        try
+        {
+            handling = _server.Handler.HandleAsync(_exchange);
+        }
+        catch (Exception e)
+        {
+            handling = ValueTask.FromException(e);
+        }
+
+        if (!handling.IsCompletedSuccessfully || !_exchange.HasStarted)
+        {
+            return HandleSlowlyAsync(handling);
+        }
+
+        handling.GetAwaiter().GetResult();
+        return default;
+    }
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask HandleAsync()
+    private async ValueTask HandleSlowlyAsync(ValueTask handling)
     {
         try
         {
-            var handling = _server.Handler.HandleAsync(_exchange);
             if (_hungUp && !handling.IsCompleted)
             {
                 // It went while its request was still being read.

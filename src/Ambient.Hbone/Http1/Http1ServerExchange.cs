@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
 
@@ -123,16 +122,8 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
 
     public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => wire.FlushAsync();
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public override async ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default)
-    {
-        await wire.EndAsync(trailers).ConfigureAwait(false);
-        await wire.FlushAsync().ConfigureAwait(false);
-        if (IsUpgraded)
-        {
-            connection.EndSending();
-        }
-    }
+    public override ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default) =>
+        IsUpgraded ? EndUpgradedAsync() : wire.EndAndFlushAsync(trailers);
 
     public override void Abort(MessageFault fault)
     {
@@ -140,6 +131,12 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
         {
             wire.Break(fault, "the exchange was broken off");
         }
+    }
+
+    private async ValueTask EndUpgradedAsync()
+    {
+        await wire.EndAndFlushAsync(null).ConfigureAwait(false);
+        connection.EndSending();
     }
 
     private async ValueTask SendHeadSlowlyAsync(ValueTask reserve, ResponseHead head, bool end)

@@ -138,8 +138,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     }
 
     /// <summary>Ends the message, without a flush.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask EndAsync(HttpFields? trailers)
+    public ValueTask EndAsync(HttpFields? trailers)
     {
         if (!_started || HasEnded)
         {
@@ -154,11 +153,24 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
 
         if (_kind == Http1BodyKind.Chunked)
         {
-            await Guarded(Out.ReserveAsync(Http1Writer.MeasureTrailers(trailers))).ConfigureAwait(false);
+            var reserve = Out.ReserveAsync(Http1Writer.MeasureTrailers(trailers));
+            if (!reserve.IsCompletedSuccessfully)
+            {
+                return EndSlowlyAsync(reserve, trailers);
+            }
+
             Out.Advance(Http1Writer.WriteTrailers(trailers, Out.Space));
         }
 
         HasEnded = true;
+        return default;
+    }
+
+    /// <summary>Ends the message and sends it.</summary>
+    public ValueTask EndAndFlushAsync(HttpFields? trailers)
+    {
+        var ended = EndAsync(trailers);
+        return ended.IsCompletedSuccessfully ? FlushAsync() : FlushSlowlyAsync(ended);
     }
 
     /// <summary>Makes room in <see cref="Out"/>.</summary>
@@ -210,6 +222,21 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     }
 
     private MessageException Exception() => new(Fault, $"the {(isServer ? "client" : "endpoint")}'s connection ended: {_why}", _cause);
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask EndSlowlyAsync(ValueTask reserve, HttpFields? trailers)
+    {
+        await Guarded(reserve).ConfigureAwait(false);
+        Out.Advance(Http1Writer.WriteTrailers(trailers, Out.Space));
+        HasEnded = true;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask FlushSlowlyAsync(ValueTask before)
+    {
+        await before.ConfigureAwait(false);
+        await FlushAsync().ConfigureAwait(false);
+    }
 
     private ValueTask Guarded(ValueTask task) => task.IsCompletedSuccessfully ? task : GuardedAsync(task);
 

@@ -14,7 +14,7 @@ namespace Ambient.Hbone.Tests.Http1;
 internal sealed class MemoryChannel(byte[] bytes, long times, bool ends, bool takes = true) : IByteChannel
 {
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly SemaphoreSlim _woken = new(0);
+    private TaskCompletionSource _woken = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public EventLoop? Loop => null;
 
@@ -54,7 +54,7 @@ internal sealed class MemoryChannel(byte[] bytes, long times, bool ends, bool ta
         return -1;
     }
 
-    public ValueTask WaitToReceiveAsync() => Left > 0 || ends || _broken.Task.IsCompleted ? default : new ValueTask(_woken.WaitAsync());
+    public ValueTask WaitToReceiveAsync() => Left > 0 || ends || _broken.Task.IsCompleted ? default : new ValueTask(_woken.Task);
 
     public int TrySend(ReadOnlySpan<byte> sent, out SocketError error)
     {
@@ -72,7 +72,7 @@ internal sealed class MemoryChannel(byte[] bytes, long times, bool ends, bool ta
         throw new SocketException((int)SocketError.ConnectionAborted);
     }
 
-    public void Wake() => _woken.Release();
+    public void Wake() => Interlocked.Exchange(ref _woken, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 
     public void ShutdownSend()
     {

@@ -125,7 +125,7 @@ internal sealed class MessageKit : IAsyncDisposable
                 _serving.Add(Server.ServeAsync(MessageChannel.Over(socket, HboneIo.Default), "state", null, CancellationToken.None));
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException or InvalidOperationException)
         {
             // The end of the test.
         }

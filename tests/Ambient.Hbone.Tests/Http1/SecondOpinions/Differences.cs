@@ -8,6 +8,8 @@ internal sealed class Differences(string[] weRefuse, params (string Name, Func<R
     /// <summary>Stands for the end of a connection that we do not go on with.</summary>
     public const string WeHaveClosed = "the connection was to be closed";
 
+    private static readonly System.Buffers.SearchValues<char> s_subDelimiters = System.Buffers.SearchValues.Create(",=;!$&'()*+%~");
+
     private readonly HashSet<string> _seen = [];
 
     public static Differences Kestrel => new(
@@ -37,7 +39,7 @@ internal sealed class Differences(string[] weRefuse, params (string Name, Func<R
         ("a target in absolute form for another host", static (_, text) => text.Contains("http://", StringComparison.OrdinalIgnoreCase) || text.Contains("https://", StringComparison.OrdinalIgnoreCase)),
         ("CONNECT to where Host does not say", static (request, _) => request.Method == "CONNECT"),
         ("POST or PUT of HTTP/1.0 without a length", static (request, text) => request.Method is "POST" or "PUT" && text.Contains("HTTP/1.0", StringComparison.Ordinal)),
-        ("a host with sub-delimiters", static (request, _) => request.Authority.AsSpan().ContainsAny(",=;!$&'()*+%~")),
+        ("a host with sub-delimiters", static (request, _) => request.Authority.AsSpan().ContainsAny(s_subDelimiters)),
         ("a chunk's size with many zeros in front", static (_, text) => text.Contains("\n0000000", StringComparison.Ordinal)),
         ("the address [::]", static (request, _) => request.Authority.StartsWith("[::]", StringComparison.Ordinal)),
         ("blanks before a chunk's extension", static (_, text) => HasBlankExtension(text)));
