@@ -15,7 +15,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
     private const int MostLinger = 256 * 1024;
     private static readonly TimeSpan s_longestLinger = TimeSpan.FromSeconds(2);
 
-    private readonly MessageServer _server;
+    private readonly ServerSettings _server;
     private readonly MessageChannel _channel;
     private readonly Http1RequestParser _parser;
     private readonly Http1Wire _wire;
@@ -27,7 +27,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
     private volatile bool _idle;
     private volatile bool _hungUp;
 
-    public Http1ServerConnection(MessageServer server, MessageChannel channel, object? state)
+    public Http1ServerConnection(ServerSettings server, MessageChannel channel, object? state)
     {
         _server = server;
         _channel = channel;

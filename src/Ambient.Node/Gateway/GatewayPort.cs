@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Hbone;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 using Ambient.Node.Requests.Serving;

@@ -212,7 +212,7 @@ public sealed class Http1ClientConnectionTests
         {
             var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             await socket.ConnectAsync(_listener.LocalEndpoint);
-            return MessageClientConnection.Open(MessageChannel.Over(socket, HboneIo.Default), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
+            return MessageClient.Open(MessageChannel.Over(socket, HboneIo.Default), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
         }
 
         public async Task SendAsync(string text) => await _socket!.SendAsync(Encoding.Latin1.GetBytes(text));

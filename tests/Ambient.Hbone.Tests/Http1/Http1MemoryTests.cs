@@ -127,7 +127,7 @@ public sealed class Http1MemoryTests
         var head = new RequestHead { Method = "GET", Authority = "shop.app", Target = "/" };
         head.Fields.Add("accept", "*/*");
         var channel = new AnsweringChannel(answer);
-        await using var connection = MessageClientConnection.Open(new MessageChannel(channel), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
+        await using var connection = MessageClient.Open(new MessageChannel(channel), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
         var allocated = Allocations.InSteadyState(() =>
         {
             for (var i = 0; i < 1_000; i++)

@@ -67,7 +67,7 @@ internal sealed class MessageKit : IAsyncDisposable
 
     /// <summary>A client of the server.</summary>
     public async Task<MessageClientConnection> OpenAsync(HttpProtocolVersion version = HttpProtocolVersion.Http11, MessageClientOptions? options = null) =>
-        MessageClientConnection.Open(MessageChannel.Over(await ConnectAsync(), HboneIo.Default), version, options ?? new MessageClientOptions(), TimeProvider.System);
+        MessageClient.Open(MessageChannel.Over(await ConnectAsync(), HboneIo.Default), version, options ?? new MessageClientOptions(), TimeProvider.System);
 
     /// <summary>Says something and reads until the server closes.</summary>
     public async Task<string> SayAsync(string text)

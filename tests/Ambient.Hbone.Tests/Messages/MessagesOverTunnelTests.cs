@@ -109,6 +109,6 @@ public sealed class MessagesOverTunnelTests
     private static HbonePair Pair(MessageServer server) => new HbonePair().Start(async (connect, stop) =>
         await server.ServeAsync(MessageChannel.Over(connect.Accept()), null, null, stop));
 
-    private static async Task<MessageClientConnection> OpenAsync(HbonePair pair) => MessageClientConnection.Open(
+    private static async Task<MessageClientConnection> OpenAsync(HbonePair pair) => MessageClient.Open(
         MessageChannel.Over(await pair.Client.ConnectAsync(pair.Request(), CancellationToken.None)), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using Ambient.Hbone;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 using Ambient.Node.Connections;

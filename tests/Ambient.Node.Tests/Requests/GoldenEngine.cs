@@ -111,7 +111,7 @@ internal sealed class GoldenEngine : IAsyncDisposable
         }
 
         await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[listener] : Waypoint);
-        await using var connection = MessageClientConnection.Open(
+        await using var connection = MessageClient.Open(
             MessageChannel.Over(socket, HboneIo.Default), HttpProtocolVersion.Http2, new MessageClientOptions(), TimeProvider.System);
         ClientExchange? exchange;
         while (!connection.TryBegin(out exchange))

@@ -12,7 +12,7 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
     // Exchanges kept for the next requests; a connection that idles keeps none.
     private const int MaxKept = 32;
 
-    private readonly MessageServer _server;
+    private readonly ServerSettings _server;
     private readonly object? _state;
     private readonly MessageHeaderReader _headers;
     private readonly Http2Connection _http2;
@@ -27,7 +27,7 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
     /// <param name="server">Whose handler answers.</param>
     /// <param name="channel">What the connection travels on; owned from here.</param>
     /// <param name="state">See <see cref="ServerExchange.ConnectionState"/>.</param>
-    public Http2ServerConnection(MessageServer server, MessageChannel channel, object? state)
+    public Http2ServerConnection(ServerSettings server, MessageChannel channel, object? state)
     {
         _server = server;
         _state = state;

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Ambient.Hbone;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
 
@@ -171,7 +172,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         {
             using var patience = new CancellationTokenSource(options.ConnectTimeout, time);
             var channel = await dialer.DialAsync(endpoint, thread, patience.Token).ConfigureAwait(false);
-            var connection = MessageClientConnection.Open(channel, endpoint.Http2 ? HttpProtocolVersion.Http2 : HttpProtocolVersion.Http11, s_settings, time);
+            var connection = MessageClient.Open(channel, endpoint.Http2 ? HttpProtocolVersion.Http2 : HttpProtocolVersion.Http11, s_settings, time);
             var entry = new Entry(connection, time.GetTimestamp());
             UpstreamTurn turn;
             lock (_gate)

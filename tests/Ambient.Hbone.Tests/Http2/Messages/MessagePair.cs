@@ -37,7 +37,7 @@ internal sealed class MessagePair : IAsyncDisposable
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(EndPoint);
-        var client = MessageClientConnection.Open(MessageChannel.Over(socket, _io), HttpProtocolVersion.Http2, options ?? new MessageClientOptions(), TimeProvider.System);
+        var client = MessageClient.Open(MessageChannel.Over(socket, _io), HttpProtocolVersion.Http2, options ?? new MessageClientOptions(), TimeProvider.System);
         _clients.Add(client);
         return client;
     }

@@ -1,9 +1,10 @@
 using System.Collections.Concurrent;
 using Ambient.Hbone.Http1;
 using Ambient.Hbone.Http2.Exchanges;
+using Ambient.Hbone.Messages;
 using Ambient.Http;
 
-namespace Ambient.Hbone.Messages;
+namespace Ambient.Hbone;
 
 /// <summary>
 /// Serves HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113) over channels that somebody else accepts: each request goes to one handler, on the thread that
@@ -14,6 +15,7 @@ public sealed class MessageServer : IAsyncDisposable
     private static readonly TimeSpan s_longestTick = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<IServedConnection, byte> _connections = new();
+    private readonly ServerSettings _settings;
     private readonly ITimer _timer;
     private volatile bool _draining;
     private volatile bool _stopped;
@@ -29,19 +31,11 @@ public sealed class MessageServer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         options.Validate();
-        Handler = handler;
-        Options = options;
-        Time = time;
+        _settings = new ServerSettings(handler, options, time);
         var shortest = options.HeadTimeout < options.IdleTimeout ? options.HeadTimeout : options.IdleTimeout;
         var tick = shortest / 4 < s_longestTick ? shortest / 4 : s_longestTick;
         _timer = time.CreateTimer(static server => ((MessageServer)server!).CheckTimes(), this, tick, tick);
     }
-
-    internal IMessageHandler Handler { get; }
-
-    internal MessageServerOptions Options { get; }
-
-    internal TimeProvider Time { get; }
 
     /// <summary>Connections being served.</summary>
     public int Connections => _connections.Count;
@@ -58,8 +52,8 @@ public sealed class MessageServer : IAsyncDisposable
         {
             try
             {
-                var isHttp2 = version is null ? await Preface.IsNextAsync(channel, Time, Options, cancellationToken).ConfigureAwait(false) : version == HttpProtocolVersion.Http2;
-                IServedConnection connection = isHttp2 ? new Http2ServerConnection(this, channel, state) : new Http1ServerConnection(this, channel, state);
+                var isHttp2 = version is null ? await Preface.IsNextAsync(channel, _settings.Time, _settings.Options, cancellationToken).ConfigureAwait(false) : version == HttpProtocolVersion.Http2;
+                IServedConnection connection = isHttp2 ? new Http2ServerConnection(_settings, channel, state) : new Http1ServerConnection(_settings, channel, state);
                 await ServeAsync(connection, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception e) when (e is IOException or OperationCanceledException)
@@ -80,7 +74,7 @@ public sealed class MessageServer : IAsyncDisposable
 
         while (!_connections.IsEmpty && !deadline.IsCancellationRequested)
         {
-            await Task.Delay(TimeSpan.FromMilliseconds(20), Time, deadline).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _settings.Time, deadline).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         _stopped = true;
@@ -123,7 +117,7 @@ public sealed class MessageServer : IAsyncDisposable
 
     private void CheckTimes()
     {
-        var now = Time.GetTimestamp();
+        var now = _settings.Time.GetTimestamp();
         foreach (var (connection, _) in _connections)
         {
             connection.CheckTime(now);

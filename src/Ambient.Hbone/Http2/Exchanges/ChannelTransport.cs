@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 
-namespace Ambient.Hbone.Http2;
+namespace Ambient.Hbone.Http2.Exchanges;
 
 /// <summary>
 /// HTTP/2 over a channel of messages: a tunnel, a socket or a stream of TLS. What is written is gathered, so that the frames of a turn leave in one
