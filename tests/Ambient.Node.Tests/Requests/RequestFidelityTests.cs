@@ -206,6 +206,79 @@ public sealed class RequestFidelityTests : IAsyncLifetime
         Assert.Equal(2, pod.Requests.Count);
     }
 
+    [Theory]
+    [InlineData("GET /x HTTP/1.1\nhost: a\n\n", true)]
+    [InlineData("PUT /x HTTP/1.1\nhost: a\ncontent-length: 0\n\n", true)]
+    [InlineData("POST /x HTTP/1.1\nhost: a\ncontent-length: 0\n\n", false)]
+    [InlineData("PUT /x HTTP/1.1\nhost: a\ncontent-length: 2\n\nhi", false)]
+    public async Task Request_ThatMeetsAConnectionWhichIsClosedUnanswered_IsRepeatedWhereItMayBe(string request, bool repeated)
+    {
+        // Each connection answers once, and closes when it is asked a second time.
+        await using var stream = await OpenAsync(waypoint: true, serve: async socket =>
+        {
+            using var inner = new NetworkStream(socket, ownsSocket: false);
+            _seen.Enqueue(await RawExchange.ReadAsync(inner, hasBody: null));
+            await inner.WriteAsync(RawExchange.Bytes(Ok));
+            _seen.Enqueue(await RawExchange.ReadAsync(inner, hasBody: null));
+        });
+        Assert.EndsWith("ok", await RawExchange.AskAsync(stream, "GET /first HTTP/1.1\nhost: a\n\n"), StringComparison.Ordinal);
+        var answer = await RawExchange.AskAsync(stream, request);
+        Assert.StartsWith(repeated ? "HTTP/1.1 200 " : "HTTP/1.1 503 ", answer, StringComparison.Ordinal);
+        Assert.Equal(repeated ? 2 : 1, _seen.Count(seen => seen.Contains("/x ", StringComparison.Ordinal)));
+        await _mesh.LoggedAsync(repeated ? "attempts=2" : "flags=\"UC\"");
+    }
+
+    [Fact]
+    public async Task Answer_ThatBreaksTheProtocol_Is502AndSaidSo()
+    {
+        await using var stream = await OpenAsync(waypoint: true);
+        _answer = "HTTP/1.1 200 OK\nbad header: x\ncontent-length: 2\n\nok";
+        Assert.StartsWith("HTTP/1.1 502 ", await RawExchange.AskAsync(stream, "GET /x HTTP/1.1\nhost: a\n\n"), StringComparison.Ordinal);
+        await _mesh.LoggedAsync("flags=\"UPE\"");
+    }
+
+    [Fact]
+    public async Task Answer_ThatIsCutOff_DoesNotLookComplete()
+    {
+        await using var stream = await OpenAsync(waypoint: true, serve: async socket =>
+        {
+            using var inner = new NetworkStream(socket, ownsSocket: false);
+            await RawExchange.ReadAsync(inner, hasBody: null);
+            await inner.WriteAsync(RawExchange.Bytes("HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n2\nhi\n"));
+        });
+        await stream.WriteAsync(RawExchange.Bytes("GET /x HTTP/1.1\nhost: a\n\n"));
+        using var received = new MemoryStream();
+        try
+        {
+            await stream.CopyToAsync(received).WaitAsync(TimeSpan.FromSeconds(60));
+        }
+        catch (IOException)
+        {
+            // Reset, or closed without the last chunk.
+        }
+
+        Assert.DoesNotContain("0\r\n\r\n", System.Text.Encoding.Latin1.GetString(received.ToArray()), StringComparison.Ordinal);
+        await _mesh.LoggedAsync("flags=\"UC\"");
+    }
+
+    [Fact]
+    public async Task Gateway_ThatIsFull_AdmitsNoFurtherConnection()
+    {
+        _mesh.MaxConnectionsPerPeer = 2;
+        var first = await OpenAsync(waypoint: false);
+        Assert.EndsWith("ok", await RawExchange.AskAsync(first, "GET /x HTTP/1.1\nhost: a\n\n"), StringComparison.Ordinal);
+        var address = _mesh.Store.Current.Workloads["Kubernetes//Pod/app/gw-istio-0"].Addresses[0];
+        using var second = new TcpClient(address.ToString(), 8080);
+        using var third = new TcpClient(address.ToString(), 8080);
+        await Assert.ThrowsAnyAsync<IOException>(async () =>
+        {
+            var read = await third.GetStream().ReadAsync(new byte[1]).AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+            throw new IOException($"ended with {read}");
+        });
+        await _mesh.LoggedAsync("HTTP connections are refused");
+        await first.DisposeAsync();
+    }
+
     [Fact]
     public async Task InterimAnswers_AndContinue_GoEndToEnd()
     {

@@ -63,6 +63,9 @@ internal sealed class TestMesh : IAsyncDisposable
 
     public Shutdown Shutdown => _shutdown;
 
+    /// <summary>Connections from one address that a node admits; null: its default.</summary>
+    public int? MaxConnectionsPerPeer { get; set; }
+
     /// <summary>The waypoint or gateway started last, ready or not.</summary>
     public WaypointNode? Node { get; private set; }
 
@@ -296,8 +299,10 @@ internal sealed class TestMesh : IAsyncDisposable
             new MeshRuntimeOptions { Discovery = new DiscoveryOptions(), Authority = new AuthorityOptions(), Source = static _ => new Published(), OwnSvids = _svids },
             Store, Loggers, Metrics, TimeProvider.System, CancellationToken.None);
         _owned.Add(runtime);
+        var options = new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" };
+        options.MaxConnectionsPerPeer = MaxConnectionsPerPeer ?? options.MaxConnectionsPerPeer;
         var node = new WaypointNode(
-            new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" }, runtime, Loggers, Metrics, TimeProvider.System);
+            options, runtime, Loggers, Metrics, TimeProvider.System);
         _owned.Add(node);
         Node = node;
         var running = node.RunAsync(_shutdown);

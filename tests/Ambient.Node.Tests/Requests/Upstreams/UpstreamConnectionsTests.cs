@@ -1,0 +1,185 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Net.Sockets;
+using Ambient.Certificates;
+using Ambient.Hbone;
+using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
+using Ambient.Http;
+using Ambient.Mesh;
+using Ambient.Node.Connections;
+using Ambient.Node.Requests.Upstreams;
+using Ambient.Testing.Certificates;
+
+namespace Ambient.Node.Tests.Requests.Upstreams;
+
+/// <summary>Connections to an endpoint: used again, bounded, let go when idle or retired.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "IAsyncLifetime disposes it.")]
+public sealed class UpstreamConnectionsTests : IAsyncLifetime
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private readonly SvidCache _svids = new(new TestAuthority());
+    private readonly MeshStore _store = new();
+    private HboneClient _client = null!;
+    private int _accepted;
+    private int _open;
+
+    public Task InitializeAsync()
+    {
+        _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        _listener.Listen();
+        _ = AcceptAsync();
+        _client = new HboneClient(new HboneClientOptions(), _svids);
+        return Task.CompletedTask;
+    }
+
+    public async Task DisposeAsync()
+    {
+        _listener.Dispose();
+        await _client.DisposeAsync();
+        await _svids.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Connection_IsUsedAgain_AndLetGoWhenItIdles()
+    {
+        using var pool = Pool(new UpstreamOptions { IdleTimeout = TimeSpan.FromMilliseconds(400) });
+        for (var i = 0; i < 5; i++)
+        {
+            await AskAsync(pool);
+        }
+
+        Assert.Equal(1, _accepted);
+        await UntilAsync(() => Volatile.Read(ref _open) == 0);
+        await AskAsync(pool);
+        Assert.Equal(2, _accepted);
+    }
+
+    [Fact]
+    public async Task Connection_BeyondItsLifetime_TakesNoNewRequest()
+    {
+        using var pool = Pool(new UpstreamOptions { Lifetime = TimeSpan.FromMilliseconds(50) });
+        await AskAsync(pool);
+        await Task.Delay(100);
+        await AskAsync(pool);
+        Assert.Equal(2, _accepted);
+    }
+
+    [Fact]
+    public async Task Requests_BeyondTheBound_WaitForTheirTurn_AndNoLongerThanForAConnection()
+    {
+        using var pool = Pool(new UpstreamOptions { MaxConnections = 1, ConnectTimeout = TimeSpan.FromMilliseconds(300) });
+        var upstream = pool.Acquire(Endpoint);
+        var first = await Task.Run(async () => await upstream.BeginAsync(onNew: false));
+        await Assert.ThrowsAsync<UpstreamConnectException>(() => Task.Run(async () => await upstream.BeginAsync(onNew: false)));
+
+        var waiting = Task.Run(async () => await upstream.BeginAsync(onNew: false));
+        await EndAsync(first.Exchange);
+        var second = await waiting.WaitAsync(s_patience);
+        Assert.True(second.IsReused);
+        await EndAsync(second.Exchange);
+        upstream.Release();
+        Assert.Equal(1, _accepted);
+    }
+
+    [Fact]
+    public async Task Endpoint_ThatIsGone_LosesItsConnections()
+    {
+        using var pool = Pool(new UpstreamOptions());
+        await AskAsync(pool);
+        Assert.Equal(1, Volatile.Read(ref _open));
+        _store.Publish(new MeshSnapshotBuilder(_store.Current).RemoveWorkload("a").Build());
+        await UntilAsync(() => Volatile.Read(ref _open) == 0);
+        Assert.Equal(0, pool.Count);
+    }
+
+    [Fact]
+    public async Task Nobody_AtTheEndpoint_IsSaidWithItsName()
+    {
+        using var pool = Pool(new UpstreamOptions());
+        _listener.Dispose();
+        var upstream = pool.Acquire(Endpoint);
+        var failure = await Assert.ThrowsAsync<UpstreamConnectException>(async () => await upstream.BeginAsync(onNew: false));
+        Assert.Contains("app/a-0 at ", failure.Message, StringComparison.Ordinal);
+        upstream.Release();
+    }
+
+    private UpstreamEndpoint Endpoint { get; set; }
+
+    private UpstreamPool Pool(UpstreamOptions options)
+    {
+        var workload = new Workload { Uid = "a", Name = "a-0", Namespace = "app", ServiceAccount = "a", Addresses = [IPAddress.Loopback], Protocol = TunnelProtocol.Tcp };
+        _store.Publish(new MeshSnapshotBuilder(_store.Current).Set(workload).Build());
+        Endpoint = new UpstreamEndpoint(workload, (IPEndPoint)_listener.LocalEndPoint!, Http2: false);
+        return new UpstreamPool(_store, new UpstreamDialer(_client, SocketConnector.Default, LocalWorkload.ByUid(_store, "a", TimeProvider.System)), options, TimeProvider.System);
+    }
+
+    // From the thread pool, as each thread that moves bytes has connections of its own.
+    private Task AskAsync(UpstreamPool pool) => Task.Run(() => AskHereAsync(pool));
+
+    private async Task AskHereAsync(UpstreamPool pool)
+    {
+        var upstream = pool.Acquire(Endpoint);
+        var turn = await upstream.BeginAsync(onNew: false).AsTask().WaitAsync(s_patience);
+        await EndAsync(turn.Exchange);
+        upstream.Release();
+    }
+
+    private static async Task EndAsync(ClientExchange exchange)
+    {
+        await exchange.SendHeadAsync(new RequestHead { Method = "GET", Target = "/", Authority = "a" }, end: true);
+        Assert.Equal(200, (await exchange.ReceiveHeadAsync().AsTask().WaitAsync(s_patience)).Status);
+        while (!(await exchange.ReadAsync().AsTask().WaitAsync(s_patience)).IsEmpty)
+        {
+        }
+
+        await exchange.DisposeAsync();
+    }
+
+    private async Task AcceptAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var socket = await _listener.AcceptAsync();
+                Interlocked.Increment(ref _accepted);
+                Interlocked.Increment(ref _open);
+                _ = ServeAsync(socket);
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The test is over.
+        }
+    }
+
+    private async Task ServeAsync(Socket socket)
+    {
+        using var stream = new NetworkStream(socket, ownsSocket: true);
+        try
+        {
+            while (await RawExchange.ReadAsync(stream, hasBody: null) is { Length: > 0 })
+            {
+                await stream.WriteAsync(RawExchange.Bytes("HTTP/1.1 200 OK\ncontent-length: 2\n\nok"));
+            }
+        }
+        catch (IOException)
+        {
+            // The client went away.
+        }
+
+        Interlocked.Decrement(ref _open);
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        using var deadline = new CancellationTokenSource(s_patience);
+        while (!condition())
+        {
+            await Task.Delay(20, deadline.Token);
+        }
+    }
+}
