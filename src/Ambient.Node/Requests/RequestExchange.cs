@@ -96,6 +96,15 @@ internal sealed class RequestExchange : IConnectionGround
     /// <summary>Workloads that could not be reached.</summary>
     public List<Workload> Failed { get; } = [];
 
+    /// <summary>What an embedder's filters see; null before the first request that they look at.</summary>
+    public MeshRequestContext? Context { get; set; }
+
+    /// <summary>What filters hold of the request's body; null: nothing.</summary>
+    public HeldBody? HeldRequest { get; set; }
+
+    /// <summary>What filters hold of the answer's body; null: nothing.</summary>
+    public HeldBody? HeldResponse { get; set; }
+
     /// <summary>Status of the answer; 0 while there is none.</summary>
     public int Status { get; set; }
 
@@ -154,6 +163,8 @@ internal sealed class RequestExchange : IConnectionGround
         Endpoint = null;
         Attempts = 0;
         Failed.Clear();
+        Context?.End();
+        HeldRequest = HeldResponse = null;
         Status = 0;
         Flags = ResponseFlags.None;
         Error = null;

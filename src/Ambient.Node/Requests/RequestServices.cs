@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 
@@ -9,4 +10,8 @@ namespace Ambient.Node.Requests;
 /// <param name="Connections">What is open.</param>
 /// <param name="Log">Accounts for them.</param>
 /// <param name="Time">Clock.</param>
-internal sealed record RequestServices(IMeshSnapshotProvider Meshes, IRequestEntrance Entrance, ConnectionTable Connections, RequestLog Log, TimeProvider Time);
+internal sealed record RequestServices(IMeshSnapshotProvider Meshes, IRequestEntrance Entrance, ConnectionTable Connections, RequestLog Log, TimeProvider Time)
+{
+    /// <summary>An embedder's own stages.</summary>
+    public ImmutableArray<MeshRequestFilter> Filters { get; init; } = [];
+}

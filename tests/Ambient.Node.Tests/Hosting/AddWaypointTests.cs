@@ -1,5 +1,8 @@
+using Ambient.Node.Hosting.Options;
+using Ambient.Node.Requests;
 using Ambient.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
@@ -18,6 +21,18 @@ public sealed class AddWaypointTests
 
         Assert.Contains(failure.Failures, text => text.Contains("no certificate authority", StringComparison.Ordinal));
         Assert.Contains(failure.Failures, text => text.StartsWith("GatewayName", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void RequestFilters_AreTheWaypoints_InTheirOrder()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        var (first, second) = (new Filter(), new Filter());
+        builder.AddAmbientMesh().FromManifests(".").AsWaypoint().AddRequestFilter(first).AddRequestFilter(second);
+        builder.Services.RemoveAll<IValidateOptions<WaypointOptions>>();
+        using var host = builder.Build();
+
+        Assert.Equal([first, second], host.Services.GetRequiredService<IOptions<WaypointOptions>>().Value.Filters);
     }
 
     [Fact]
@@ -82,4 +97,6 @@ public sealed class AddWaypointTests
             return false;
         }
     }
+
+    private sealed class Filter : MeshRequestFilter;
 }

@@ -63,6 +63,9 @@ internal sealed class TestMesh : IAsyncDisposable
 
     public Shutdown Shutdown => _shutdown;
 
+    /// <summary>Stages of an embedder's own.</summary>
+    public List<Ambient.Node.Requests.MeshRequestFilter> Filters { get; } = [];
+
     /// <summary>Connections from one address that a node admits; null: its default.</summary>
     public int? MaxConnectionsPerPeer { get; set; }
 
@@ -301,6 +304,7 @@ internal sealed class TestMesh : IAsyncDisposable
         _owned.Add(runtime);
         var options = new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" };
         options.MaxConnectionsPerPeer = MaxConnectionsPerPeer ?? options.MaxConnectionsPerPeer;
+        options.Filters.AddRange(Filters);
         var node = new WaypointNode(
             options, runtime, Loggers, Metrics, TimeProvider.System);
         _owned.Add(node);

@@ -4,6 +4,7 @@ using Ambient.Node.Hosting.Waypoint;
 using Ambient.Node.Hosting.Ztunnel;
 using Ambient.Node.Member;
 using Ambient.Node.Membership;
+using Ambient.Node.Requests;
 using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -104,6 +105,19 @@ public static class AmbientMeshBuilderExtensions
 
         options.ValidateOnStart();
         builder.Services.AddSingleton<IValidateOptions<WaypointOptions>, NodeOptionsValidator>();
+        return builder;
+    }
+
+    /// <summary>
+    /// Adds a stage of the application's own to the way of requests through its waypoint or gateway. Filters are asked in the order in which they are added.
+    /// </summary>
+    /// <param name="builder">The mesh.</param>
+    /// <param name="filter">The filter: one object for all requests.</param>
+    public static IAmbientMeshBuilder AddRequestFilter(this IAmbientMeshBuilder builder, MeshRequestFilter filter)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(filter);
+        builder.Services.Configure<WaypointOptions>(options => options.Filters.Add(filter));
         return builder;
     }
 

@@ -1,4 +1,5 @@
 using Ambient.Node.Membership;
+using Ambient.Node.Requests;
 
 namespace Ambient.Node.Hosting.Options;
 
@@ -34,6 +35,9 @@ public sealed class WaypointOptions
 
     /// <summary>HBONE connections that are accepted from one address at a time (<c>AMBIENT_MAX_CONNECTIONS_PER_PEER</c>): 1 to 10,000,000; 1,024 by default.</summary>
     public int MaxConnectionsPerPeer { get; set; } = 1_024;
+
+    /// <summary>An embedder's own stages, in their order.</summary>
+    internal List<MeshRequestFilter> Filters { get; } = [];
 
     /// <summary>Whether the decisions of policies are logged at info rather than debug (<c>AUTHZ_POLICY_INFO_LOGGING</c>). Default false.</summary>
     public bool LogPolicyDecisions { get; set; }

@@ -47,6 +47,11 @@ internal static class UpstreamConversation
             }
 
             var response = Edit(exchange, answer, time.GetElapsedTime(sent));
+            if (!exchange.Services.Filters.IsEmpty && !await RequestFilters.RunOnResponseAsync(exchange, client, exchange.Services.Filters).ConfigureAwait(false))
+            {
+                return;
+            }
+
             if (head.Upgrade is not null && response.Upgrade is not null)
             {
                 socket.Complete(response, head.Version);
@@ -125,7 +130,12 @@ internal static class UpstreamConversation
         var stop = exchange.Sending;
         try
         {
-            while (true)
+            if (exchange.HeldRequest is { Bytes.IsEmpty: false } held)
+            {
+                await client.WriteAsync(held.Bytes, stop).ConfigureAwait(false);
+            }
+
+            while (exchange.HeldRequest is not { IsWhole: true })
             {
                 if (!server.TryRead(out var piece))
                 {
@@ -159,7 +169,12 @@ internal static class UpstreamConversation
     private static async ValueTask ReturnBodyAsync(RequestExchange exchange, ClientExchange client)
     {
         var server = exchange.Server;
-        while (true)
+        if (exchange.HeldResponse is { Bytes.IsEmpty: false } held)
+        {
+            await server.WriteAsync(held.Bytes).ConfigureAwait(false);
+        }
+
+        while (exchange.HeldResponse is not { IsWhole: true })
         {
             if (!client.TryRead(out var piece))
             {

@@ -15,6 +15,7 @@ namespace Ambient.Node.Requests.Serving;
 /// 2 authorize      policies of the place, on the request as it came     NoteStage, AuthorizeStage
 /// 3 route          rules of the place, to a backend                     RouteStage
 /// 4 edit           the head as it is sent                               EditStage
+///                  an embedder's own                                    FilterStage
 /// 5 forward        to an endpoint of the backend                        ForwardStage
 /// 6 account        metrics and access log
 /// </code>
@@ -101,7 +102,7 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
 
         // Without routes the backend is what was addressed.
         (exchange.BackendService, exchange.BackendPort) = (place.Service, exchange.Arrival.Destination.Port);
-        foreach (var stage in place.Stages ??= RequestStages.Of(place, _forward))
+        foreach (var stage in place.Stages ??= RequestStages.Of(place, !services.Filters.IsEmpty, _forward))
         {
             if (!await stage.RunAsync(exchange).ConfigureAwait(false))
             {

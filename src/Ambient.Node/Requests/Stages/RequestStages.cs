@@ -7,11 +7,13 @@ internal static class RequestStages
     private static readonly AuthorizeStage s_authorize = new();
     private static readonly RouteStage s_route = new();
     private static readonly EditStage s_edit = new();
+    private static readonly FilterStage s_filter = new();
 
     /// <summary>The stages of a place, in their order.</summary>
     /// <param name="place">The place.</param>
+    /// <param name="filtered">Whether there are filters of an embedder's.</param>
     /// <param name="forward">The last stage.</param>
-    public static RequestStage[] Of(RequestPlace place, ForwardStage forward)
+    public static RequestStage[] Of(RequestPlace place, bool filtered, ForwardStage forward)
     {
         List<RequestStage> stages = [];
         if (place.Policies.HasNotes)
@@ -26,6 +28,11 @@ internal static class RequestStages
         }
 
         stages.Add(s_edit);
+        if (filtered)
+        {
+            stages.Add(s_filter);
+        }
+
         stages.Add(forward);
         return [.. stages];
     }
