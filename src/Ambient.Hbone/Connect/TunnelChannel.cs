@@ -120,6 +120,33 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
         return count;
     }
 
+    public bool TryLend(out ReadOnlyMemory<byte> bytes)
+    {
+        lock (_gate)
+        {
+            // What comes meanwhile is appended behind it.
+            bytes = _received is { Length: > 0 } received ? received.Head : default;
+        }
+
+        return !bytes.IsEmpty;
+    }
+
+    public void Return(int count)
+    {
+        lock (_gate)
+        {
+            if (_closed)
+            {
+                // All of it was given back then.
+                return;
+            }
+
+            _received!.Consume(count);
+        }
+
+        _stream.Consumed(count);
+    }
+
     public ValueTask WaitToReceiveAsync()
     {
         lock (_gate)

@@ -17,6 +17,7 @@ internal sealed class Http1Receiver(MessageChannel channel, int maxTrailerSize, 
     private int _start;
     private int _end;
     private int _lent;
+    private bool _lentByChannel;
     private int _size = IoBuffers.Small;
     private bool _ended;
     private Http1BodyKind _kind;
@@ -148,6 +149,11 @@ internal sealed class Http1Receiver(MessageChannel channel, int maxTrailerSize, 
     /// <summary>Gives everything back. Nothing is read from here on.</summary>
     public void Release()
     {
+        if (_lentByChannel)
+        {
+            ReturnLent();
+        }
+
         _lent = 0;
         _start = _end = 0;
         GiveBack();
@@ -160,7 +166,15 @@ internal sealed class Http1Receiver(MessageChannel channel, int maxTrailerSize, 
         {
             var lent = _lent;
             _lent = 0;
-            Consume(lent);
+            if (_lentByChannel)
+            {
+                _lentByChannel = false;
+                channel.Return(lent);
+            }
+            else
+            {
+                Consume(lent);
+            }
         }
     }
 
@@ -170,7 +184,7 @@ internal sealed class Http1Receiver(MessageChannel channel, int maxTrailerSize, 
         var available = _end - _start;
         if (available == 0)
         {
-            return false;
+            return _kind != Http1BodyKind.Chunked && TryLend(out piece);
         }
 
         if (_kind == Http1BodyKind.Chunked)
@@ -199,6 +213,26 @@ internal sealed class Http1Receiver(MessageChannel channel, int maxTrailerSize, 
             return true;
         }
 
+        piece = _buffer.AsMemory(_start, Take(available));
+        return true;
+    }
+
+    /// <summary>A body whose bytes need no decoding goes on from where the channel keeps it.</summary>
+    private bool TryLend(out ReadOnlyMemory<byte> piece)
+    {
+        if (!channel.TryLend(out piece))
+        {
+            return false;
+        }
+
+        _lentByChannel = true;
+        piece = piece[..Take(piece.Length)];
+        return true;
+    }
+
+    /// <summary>So many bytes are there: those of them that belong to the body are lent.</summary>
+    private int Take(int available)
+    {
         if (_kind == Http1BodyKind.Length)
         {
             available = (int)Math.Min(available, _left);
@@ -206,10 +240,9 @@ internal sealed class Http1Receiver(MessageChannel channel, int maxTrailerSize, 
             IsComplete = _left == 0;
         }
 
-        piece = _buffer.AsMemory(_start, available);
         _lent = available;
         BodyBytes += available;
-        return true;
+        return available;
     }
 
     private void MakeSpace()

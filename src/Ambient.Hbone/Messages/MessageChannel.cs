@@ -153,6 +153,16 @@ public sealed class MessageChannel : IAsyncDisposable
         return _peekedEnd ? 0 : Bytes.TryReceive(buffer, out error);
     }
 
+    /// <summary>As <see cref="IByteChannel.TryLend"/>, once what was looked at has been received.</summary>
+    internal bool TryLend(out ReadOnlyMemory<byte> bytes)
+    {
+        bytes = default;
+        return _start == _end && !_peekedEnd && Bytes.TryLend(out bytes);
+    }
+
+    /// <summary>As <see cref="IByteChannel.Return"/>.</summary>
+    internal void Return(int count) => Bytes.Return(count);
+
     /// <summary>As <see cref="IByteChannel.WaitToReceiveAsync"/>.</summary>
     internal ValueTask WaitToReceiveAsync() => _start < _end || _peekedEnd ? default : WaitForMoreAsync();
 

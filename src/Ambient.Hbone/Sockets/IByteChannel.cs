@@ -16,6 +16,15 @@ internal interface IByteChannel
     /// <param name="error"><see cref="SocketError.WouldBlock"/> when nothing is there; else why it failed.</param>
     int TryReceive(Span<byte> buffer, out SocketError error);
 
+    /// <summary>
+    /// Lends what is there, where it lies already in this channel's own memory, until it is given back by <see cref="Return"/>. False: nothing can be
+    /// lent, and <see cref="TryReceive"/> has to be asked.
+    /// </summary>
+    bool TryLend(out ReadOnlyMemory<byte> bytes);
+
+    /// <summary>Gives back what <see cref="TryLend"/> lent, of which so many bytes are done with.</summary>
+    void Return(int count);
+
     /// <summary>Waits until there is something to receive, be it the end or a failure. May complete for nothing.</summary>
     ValueTask WaitToReceiveAsync();
 

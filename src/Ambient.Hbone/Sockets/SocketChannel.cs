@@ -114,6 +114,16 @@ internal sealed class SocketChannel : IByteChannel
         return -1;
     }
 
+    /// <inheritdoc/>
+    public bool TryLend(out ReadOnlyMemory<byte> bytes)
+    {
+        bytes = default;
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public void Return(int count) => throw new InvalidOperationException("nothing was lent");
+
     /// <summary>Waits until there is something to receive, be it the end or a failure. May complete for nothing.</summary>
     public ValueTask WaitToReceiveAsync() => _readable is null ? PeekAsync() : _hungUp ? default : _readable.WaitAsync();
 

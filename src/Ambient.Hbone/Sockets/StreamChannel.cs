@@ -59,6 +59,14 @@ internal sealed class StreamChannel : IByteChannel
         return buffer.Length;
     }
 
+    public bool TryLend(out ReadOnlyMemory<byte> bytes)
+    {
+        bytes = default;
+        return false;
+    }
+
+    public void Return(int count) => throw new InvalidOperationException("nothing was lent");
+
     public ValueTask WaitToReceiveAsync()
     {
         lock (_gate)

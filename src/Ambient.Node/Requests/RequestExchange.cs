@@ -120,6 +120,9 @@ internal sealed class RequestExchange : IConnectionGround
     /// <summary>gRPC status of the answer, or null.</summary>
     public string? GrpcStatus { get; set; }
 
+    /// <summary>What the last access line said of those who are still the same.</summary>
+    public RequestLogParts LogParts { get; } = new();
+
     /// <summary>Timestamp of the beginning.</summary>
     public long Started { get; private set; }
 

@@ -169,21 +169,29 @@ internal sealed partial class RequestLog
         var line = _loggers.Begin(level, Target, "request complete");
 
         // Who, to whom.
-        if (arrival.Source is { } source)
+        var parts = exchange.LogParts;
+        if (parts.Who(arrival.Source, summary.Source, arrival.Identity, summary.Service) is { } who)
         {
-            line.Field("src.addr"u8, source);
+            line.Fields(who);
+        }
+        else
+        {
+            var begin = line.Length;
+            if (arrival.Source is { } source)
+            {
+                line.Field("src.addr"u8, source);
+            }
+
+            line.Field("src.workload"u8, summary.Source?.Name);
+            line.Field("src.namespace"u8, summary.Source?.Namespace);
+            line.Field("src.identity"u8, arrival.Identity);
+            line.Field("dst.service"u8, summary.Service?.Hostname);
+            parts.KeepWho(line.Since(begin));
         }
 
-        line.Field("src.workload"u8, summary.Source?.Name);
-        line.Field("src.namespace"u8, summary.Source?.Namespace);
-        line.Field("src.identity"u8, arrival.Identity);
-        line.Field("dst.service"u8, summary.Service?.Hostname);
         if (endpoint is { } reached)
         {
-            line.Field("dst.addr"u8, reached.Address);
-            line.Field("dst.workload"u8, reached.Workload.Name);
-            line.Field("dst.namespace"u8, reached.Workload.Namespace);
-            line.Field("dst.identity"u8, reached.Workload.Protocol == TunnelProtocol.Hbone ? reached.Workload.Identity : null);
+            Write(line, reached, parts);
         }
 
         // What.
@@ -194,11 +202,23 @@ internal sealed partial class RequestLog
         line.Field("request_id"u8, exchange.RequestId);
 
         // Decisions.
-        line.Field("policy"u8, DescribePolicy(exchange.Authorization));
-        line.Field("audit"u8, PolicyOf(exchange.PolicyNotes, PolicyNoteKind.Audit));
-        line.Field("dry_run_deny"u8, PolicyOf(exchange.PolicyNotes, PolicyNoteKind.DryRunDenies));
-        line.Field("dry_run_allow"u8, PolicyOf(exchange.PolicyNotes, PolicyNoteKind.DryRunAllows));
-        line.Field("route"u8, exchange.Route?.Rule);
+        if (!exchange.PolicyNotes.IsEmpty || parts.Rules(exchange.Authorization, exchange.Route?.Rule) is not { } rules)
+        {
+            var begin = line.Length;
+            line.Field("policy"u8, DescribePolicy(exchange.Authorization));
+            line.Field("audit"u8, PolicyOf(exchange.PolicyNotes, PolicyNoteKind.Audit));
+            line.Field("dry_run_deny"u8, PolicyOf(exchange.PolicyNotes, PolicyNoteKind.DryRunDenies));
+            line.Field("dry_run_allow"u8, PolicyOf(exchange.PolicyNotes, PolicyNoteKind.DryRunAllows));
+            line.Field("route"u8, exchange.Route?.Rule);
+            if (exchange.PolicyNotes.IsEmpty)
+            {
+                parts.KeepRules(line.Since(begin));
+            }
+        }
+        else
+        {
+            line.Fields(rules);
+        }
 
         // Outcome.
         line.Field("status"u8, summary.Code);
@@ -210,6 +230,22 @@ internal sealed partial class RequestLog
         line.Milliseconds("duration"u8, (long)summary.Duration.TotalMilliseconds);
         line.Field("error"u8, exchange.Error);
         _loggers.End(level, _access, line);
+    }
+
+    private static void Write(AccessLogLine line, in UpstreamEndpoint endpoint, RequestLogParts parts)
+    {
+        if (parts.Whom(endpoint.Address, endpoint.Workload) is { } whom)
+        {
+            line.Fields(whom);
+            return;
+        }
+
+        var begin = line.Length;
+        line.Field("dst.addr"u8, endpoint.Address);
+        line.Field("dst.workload"u8, endpoint.Workload.Name);
+        line.Field("dst.namespace"u8, endpoint.Workload.Namespace);
+        line.Field("dst.identity"u8, endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null);
+        parts.KeepWhom(line.Since(begin));
     }
 
     // An operator asks "which policy": silent only where none applies.

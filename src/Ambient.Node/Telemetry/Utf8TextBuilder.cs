@@ -18,6 +18,9 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
     [ThreadStatic]
     private static Utf8TextBuilder? t_cached;
 
+    // Many lines are written within one second: all of a moment but its fraction is formatted once for them.
+    private readonly byte[] _secondText = new byte[20];
+    private long _second = -1;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1024);
     private int _length;
 
@@ -106,8 +109,25 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
     /// <summary>Appends a moment as RFC 3339 in UTC with microseconds.</summary>
     public Utf8TextBuilder Append(DateTimeOffset time)
     {
-        time.UtcDateTime.TryFormat(GetSpan(40), out var written, "yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture);
-        _length += written;
+        var ticks = time.UtcTicks;
+        var second = ticks / TimeSpan.TicksPerSecond;
+        if (second != _second)
+        {
+            time.UtcDateTime.TryFormat(_secondText, out _, "yyyy-MM-ddTHH:mm:ss.", CultureInfo.InvariantCulture);
+            _second = second;
+        }
+
+        Append(_secondText);
+        var fraction = GetSpan(7);
+        var microseconds = (int)(ticks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond);
+        for (var i = 5; i >= 0; i--)
+        {
+            (microseconds, var digit) = Math.DivRem(microseconds, 10);
+            fraction[i] = (byte)('0' + digit);
+        }
+
+        fraction[6] = (byte)'Z';
+        _length += 7;
         return this;
     }
 

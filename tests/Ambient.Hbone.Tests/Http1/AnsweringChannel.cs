@@ -24,6 +24,14 @@ internal sealed class AnsweringChannel(byte[] answer) : IByteChannel
         return count;
     }
 
+    public bool TryLend(out ReadOnlyMemory<byte> bytes)
+    {
+        bytes = default;
+        return false;
+    }
+
+    public void Return(int count) => throw new InvalidOperationException("nothing was lent");
+
     public ValueTask WaitToReceiveAsync() => default;
 
     public int TrySend(ReadOnlySpan<byte> bytes, out SocketError error)

@@ -54,6 +54,14 @@ internal sealed class MemoryChannel(byte[] bytes, long times, bool ends, bool ta
         return -1;
     }
 
+    public bool TryLend(out ReadOnlyMemory<byte> bytes)
+    {
+        bytes = default;
+        return false;
+    }
+
+    public void Return(int count) => throw new InvalidOperationException("nothing was lent");
+
     public ValueTask WaitToReceiveAsync() => Left > 0 || ends || _broken.Task.IsCompleted ? default : new ValueTask(_woken.Task);
 
     public int TrySend(ReadOnlySpan<byte> sent, out SocketError error)

@@ -64,6 +64,14 @@ internal sealed class ScriptedChannel : IByteChannel
         return count;
     }
 
+    public bool TryLend(out ReadOnlyMemory<byte> bytes)
+    {
+        bytes = default;
+        return false;
+    }
+
+    public void Return(int count) => throw new InvalidOperationException("nothing was lent");
+
     public ValueTask WaitToReceiveAsync()
     {
         Waits++;

@@ -166,6 +166,7 @@ internal static class UpstreamConversation
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private static async ValueTask ReturnBodyAsync(RequestExchange exchange, ClientExchange client)
     {
         var server = exchange.Server;

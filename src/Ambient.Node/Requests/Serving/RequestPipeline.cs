@@ -72,6 +72,7 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
     /// <inheritdoc/>
     public void OnFailed(ServerExchange exchange, Exception failure) => Log.Failed(failure);
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask RunAsync(RequestExchange exchange)
     {
         // 1 authenticate

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 using Ambient.Node.Requests.Forwarding;
 
 namespace Ambient.Node.Requests.Stages;
@@ -7,6 +9,7 @@ namespace Ambient.Node.Requests.Stages;
 internal sealed class ForwardStage(RequestForwarder forwarder) : RequestStage
 {
     /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<bool> RunAsync(RequestExchange exchange)
     {
         await forwarder.ForwardAsync(exchange).ConfigureAwait(false);

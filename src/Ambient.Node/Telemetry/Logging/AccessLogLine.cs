@@ -45,6 +45,15 @@ internal readonly ref struct AccessLogLine
     /// <summary>The builder; whoever rented it returns it.</summary>
     public Utf8TextBuilder Text { get; }
 
+    /// <summary>Adds fields that were written to an earlier line at the same place, as bytes: what <see cref="Since"/> gave then.</summary>
+    public void Fields(ReadOnlySpan<byte> written) => Text.Append(written);
+
+    /// <summary>Where the next field begins, for <see cref="Since"/>.</summary>
+    public int Length => Text.Written.Length;
+
+    /// <summary>The fields written since <paramref name="length"/>, for <see cref="Fields"/> of another line.</summary>
+    public byte[] Since(int length) => Text.Written[length..].ToArray();
+
     /// <summary>Adds who the connection is between.</summary>
     public void Parties(ConnectionParties parties)
     {

@@ -111,9 +111,9 @@ internal sealed class LogWriter : IDisposable
     {
         while (WaitForLines())
         {
-            // Under load, one write takes all lines of a millisecond, and nothing wakes this thread in between.
+            // Under load, one write takes all lines of some milliseconds, and nothing wakes this thread in between.
 #pragma warning disable RS0030 // A thread of its own that has nothing else to do.
-            Thread.Sleep(1);
+            Thread.Sleep(4);
 #pragma warning restore RS0030
             var (batch, length) = Take();
             try
