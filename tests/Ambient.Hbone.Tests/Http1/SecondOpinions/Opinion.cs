@@ -10,9 +10,6 @@ namespace Ambient.Hbone.Tests.Http1.SecondOpinions;
 /// <param name="Reason">Why it has refused the next one, where it says so; empty: it has not.</param>
 internal sealed record Opinion(IReadOnlyList<ReadMessage> Requests, string Reason)
 {
-    // How long a server may think before the end of what we say is ended for it: it waits for more, or has cut the connection by then.
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(40);
-
     /// <summary>Ours, of the codec alone.</summary>
     public static Opinion Ours(ReadOnlySpan<byte> bytes)
     {
@@ -62,7 +59,10 @@ internal sealed record Opinion(IReadOnlyList<ReadMessage> Requests, string Reaso
     }
 
     /// <summary>That of a server which answers each request with what it has read.</summary>
-    public static async Task<Opinion> AskAsync(IPEndPoint server, byte[] bytes)
+    /// <param name="server">Server.</param>
+    /// <param name="bytes">What is said to it.</param>
+    /// <param name="pause">How long it may think before the end of what we say is ended for it: by then it waits for more.</param>
+    public static async Task<Opinion> AskAsync(IPEndPoint server, byte[] bytes, TimeSpan pause)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(server);
@@ -74,7 +74,7 @@ internal sealed record Opinion(IReadOnlyList<ReadMessage> Requests, string Reaso
             while (true)
             {
                 var receiving = socket.ReceiveAsync(buffer);
-                if (await Task.WhenAny(receiving, Task.Delay(s_pause)) != receiving)
+                if (await Task.WhenAny(receiving, Task.Delay(pause)) != receiving)
                 {
                     socket.Shutdown(SocketShutdown.Send);
                 }

@@ -83,8 +83,15 @@ public sealed class SecondOpinionTests
 
     private static async Task<string[]> CompareAsync(IPEndPoint server, string text, Differences differences)
     {
+        // On a busy machine a server may not have come round to what it was asked: then it is asked again, and given time.
         var bytes = Heads.Bytes(text + Next);
-        var (ours, theirs) = (Opinion.Ours(bytes), await Opinion.AskAsync(server, bytes));
+        var wrong = Compare(await Opinion.AskAsync(server, bytes, TimeSpan.FromMilliseconds(40)), text, differences);
+        return wrong.Length == 0 ? wrong : Compare(await Opinion.AskAsync(server, bytes, TimeSpan.FromSeconds(2)), text, differences);
+    }
+
+    private static string[] Compare(Opinion theirs, string text, Differences differences)
+    {
+        var ours = Opinion.Ours(Heads.Bytes(text + Next));
         var shown = string.Concat(text.Select(static c => c is '\r' ? "\\r" : c is '\n' ? "\\n" : c is < ' ' or > '~' ? $"\\x{(int)c:x2}" : c.ToString()));
         for (var i = 0; i < Math.Min(ours.Requests.Count, theirs.Requests.Count); i++)
         {
