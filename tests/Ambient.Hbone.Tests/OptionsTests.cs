@@ -95,7 +95,7 @@ public sealed class OptionsTests
             {
                 Window = TimeSpan.Zero, ResetsBeforeAnswer = -1, Resets = -1, StreamErrors = -1, ContinuationsPerBlock = -1, Settings = -1, Pings = -1, EmptyFrames = -1,
                 TinyData = 16_385, Splinters = -1, LateFrames = -1, InterimResponses = -1, WindowUpdates = -1, BytesPerWindowUpdate = 0, TinyWindowUpdate = -1,
-                TinyWindowUpdates = -1, TinyWindowUpdatesPerData = -1, IgnoredFrames = -1, QueuedControlFrames = 0,
+                TinyWindowUpdates = -1, TinyWindowUpdatesPerData = -1, IgnoredFrames = -1, QueuedControlFrames = 0, QueuedControlBytes = 0,
             },
         };
         await using var transport = new StreamTransport(Stream.Null);

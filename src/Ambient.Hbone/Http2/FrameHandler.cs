@@ -46,7 +46,7 @@ internal sealed class FrameHandler(
         {
             if (!connection.IsClosed)
             {
-                Guard.CheckControlQueue(_sender.ControlFrames);
+                Guard.CheckControlQueue(_sender.ControlFrames, _sender.Control.Length);
             }
         }
     }

@@ -55,15 +55,31 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
         if (head.Upgrade is null || _connection.Http2.SettingsReceived.IsCompleted)
         {
-            SendHead(head, end);
-            return default;
+            try
+            {
+                SendHead(head, end);
+                return default;
+            }
+            catch (MessageException e)
+            {
+                return ValueTask.FromException(e);
+            }
         }
 
         return SendUpgradeAsync(head, end, cancellationToken);
     }
 
-    public override ValueTask<ResponseHead> ReceiveHeadAsync(CancellationToken cancellationToken = default) =>
-        TryTakeHead() ? new ValueTask<ResponseHead>(Response) : WaitForHeadAsync(cancellationToken);
+    public override ValueTask<ResponseHead> ReceiveHeadAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return TryTakeHead() ? new ValueTask<ResponseHead>(Response) : WaitForHeadAsync(cancellationToken);
+        }
+        catch (MessageException e)
+        {
+            return ValueTask.FromException<ResponseHead>(e);
+        }
+    }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => _bodies.WriteAsync(bytes, cancellationToken);
 

@@ -136,8 +136,17 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         return failure is null ? there : throw failure;
     }
 
-    public ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken) =>
-        TryRead(out var piece) ? new ValueTask<ReadOnlyMemory<byte>>(piece) : WaitToReadAsync(cancellationToken);
+    public ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return TryRead(out var piece) ? new ValueTask<ReadOnlyMemory<byte>>(piece) : WaitToReadAsync(cancellationToken);
+        }
+        catch (MessageException e)
+        {
+            return ValueTask.FromException<ReadOnlyMemory<byte>>(e);
+        }
+    }
 
     /// <summary>Nobody reads any more: what is there, and what is still to come, gives its credit back.</summary>
     public void StopReading()
@@ -250,7 +259,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
             }
             else
             {
-                _isWhole = true;
+                _isWhole = _fault == MessageFault.None;
             }
         }
 

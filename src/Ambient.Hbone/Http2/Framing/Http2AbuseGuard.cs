@@ -139,8 +139,15 @@ internal sealed class Http2AbuseGuard
     }
 
     /// <summary>Control frames (answers that the peer provokes) wait to be sent.</summary>
-    public void CheckControlQueue(int queued)
+    /// <param name="queued">How many.</param>
+    /// <param name="bytes">Bytes of them.</param>
+    public void CheckControlQueue(int queued, int bytes = 0)
     {
+        if (bytes > _limits.QueuedControlBytes)
+        {
+            throw Breach(Http2Abuse.ControlQueueFull, $"more than {_limits.QueuedControlBytes} bytes of answers that the peer does not read");
+        }
+
         if (queued > _limits.QueuedControlFrames)
         {
             throw Breach(Http2Abuse.ControlQueueFull, $"more than {_limits.QueuedControlFrames} answers that the peer does not read");

@@ -75,6 +75,9 @@ internal sealed record Http2AbuseLimits
     /// <summary>Control frames that wait to be sent at one time: at least 1.</summary>
     public int QueuedControlFrames { get; init; } = 4096;
 
+    /// <summary>Bytes of control frames and heads that wait to be sent at one time: at least 1. A turn of the read loop can cause half of it honestly.</summary>
+    public int QueuedControlBytes { get; init; } = 4 * 1024 * 1024;
+
     /// <summary>Notes every value that is out of its range.</summary>
     public void AddFaults(OptionFaults faults)
     {
@@ -97,5 +100,6 @@ internal sealed record Http2AbuseLimits
         faults.Range(nameof(TinyWindowUpdatesPerData), TinyWindowUpdatesPerData, 0, int.MaxValue);
         faults.Range(nameof(IgnoredFrames), IgnoredFrames, 0, int.MaxValue);
         faults.Range(nameof(QueuedControlFrames), QueuedControlFrames, 1, int.MaxValue);
+        faults.Range(nameof(QueuedControlBytes), QueuedControlBytes, 1, int.MaxValue);
     }
 }

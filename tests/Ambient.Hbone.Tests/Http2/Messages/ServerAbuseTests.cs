@@ -1,0 +1,182 @@
+using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Messages;
+using Ambient.Testing.Http2;
+
+namespace Ambient.Hbone.Tests.Http2.Messages;
+
+/// <summary>Clients that make a server of messages work for nothing, and what they make it hold.</summary>
+public class ServerAbuseTests
+{
+    [Fact]
+    public async Task RapidReset_WithBodies_EndsTheConnection()
+    {
+        await using var harness = await ServerHarness.StartAsync(handle: static async exchange =>
+        {
+            await exchange.ReadToEndAsync();
+            await exchange.AnswerAsync("never");
+        });
+        await harness.Peer.FloodAsync(3000, i =>
+        [
+            .. RudePeer.Frame(FrameType.Headers, FrameFlags.EndHeaders, (2 * i) + 1, harness.Peer.Block(ServerHarness.Post())),
+            .. RudePeer.Frame(FrameType.Data, FrameFlags.None, (2 * i) + 1, new byte[100]),
+            .. RudePeer.Frame(FrameType.RstStream, FrameFlags.None, (2 * i) + 1, RudePeer.Number(8)),
+        ]);
+        await harness.ExpectGoAwayAsync(Http2ErrorCode.EnhanceYourCalm);
+    }
+
+    [Fact]
+    public async Task Continuations_WithoutEnd_EndTheConnection()
+    {
+        await using var harness = await ServerHarness.StartAsync();
+        await harness.Peer.SendAsync(FrameType.Headers, FrameFlags.None, 1, harness.Peer.Block(ServerHarness.Get()));
+        await harness.Peer.FloodAsync(100, static _ => RudePeer.Frame(FrameType.Continuation, FrameFlags.None, 1));
+        await harness.ExpectGoAwayAsync(Http2ErrorCode.EnhanceYourCalm);
+    }
+
+    [Fact]
+    public async Task Trailers_AgainAndAgain_EndTheConnection()
+    {
+        await using var harness = await ServerHarness.StartAsync(new MessageServerOptions { MaxConcurrentStreams = 10_000 });
+        await harness.Peer.FloodAsync(1500, i =>
+        [
+            .. RudePeer.Frame(FrameType.Headers, FrameFlags.EndHeaders, (2 * i) + 1, harness.Peer.Block(ServerHarness.Post())),
+            .. RudePeer.Frame(FrameType.Headers, FrameFlags.EndHeaders, (2 * i) + 1, harness.Peer.Block(("x-trailer", "1"))),
+        ]);
+        await harness.ExpectGoAwayAsync(Http2ErrorCode.EnhanceYourCalm);
+    }
+
+    [Fact]
+    public async Task EmptyData_WithoutEnd_EndsTheConnection()
+    {
+        await using var harness = await ServerHarness.StartAsync();
+        await harness.Peer.SendHeadersAsync(1, false, ServerHarness.Post());
+        await harness.Peer.FloodAsync(600, static _ => RudePeer.Frame(FrameType.Data, FrameFlags.None, 1));
+        await harness.ExpectGoAwayAsync(Http2ErrorCode.EnhanceYourCalm);
+    }
+
+    [Fact]
+    public async Task Requests_OfWhichNoAnswerIsRead_EndTheConnection()
+    {
+        var answered = 0;
+        await using var harness = ServerHarness.Start(
+            handle: exchange =>
+            {
+                Interlocked.Increment(ref answered);
+                exchange.Response.Status = 200;
+                exchange.Response.Fields.Add("x-large", new string('a', 30_000));
+                return exchange.SendHeadAsync(exchange.Response, end: true);
+            },
+            capacity: 64 * 1024);
+        await harness.Peer.HandshakeAsync();
+        await harness.Peer.FloodAsync(1000, i => RudePeer.Frame(FrameType.Headers, FrameFlags.EndHeaders | FrameFlags.EndStream, (2 * i) + 1, harness.Peer.Block(ServerHarness.Get())));
+
+        // 18 MB of heads were asked for and none is read: no more than 4 MB and a turn's worth are held, and then the client is done with.
+        await harness.EndAsync();
+        Assert.InRange(answered, 200, 320);
+    }
+
+    [Fact]
+    public async Task Streams_OverTheLimit_AreRefused()
+    {
+        await using var harness = await ServerHarness.StartAsync(new MessageServerOptions { MaxConcurrentStreams = 2 });
+        for (var id = 1; id < 7; id += 2)
+        {
+            await harness.Peer.SendHeadersAsync(id, false, ServerHarness.Post());
+        }
+
+        await harness.Peer.ExpectResetAsync(5, Http2ErrorCode.RefusedStream);
+        var first = await harness.NextAsync();
+        await harness.NextAsync();
+        Assert.False(harness.HasCall);
+        await first.Exchange.AnswerAsync("done");
+        first.Done();
+        await harness.Peer.ExpectResetAsync(1, Http2ErrorCode.NoError);
+        await harness.Peer.SendHeadersAsync(7, true, ServerHarness.Get());
+        await harness.NextAsync();
+    }
+
+    // Section 6.9: a reader that does not read holds a window, and not a byte more.
+    [Fact]
+    public async Task SlowReader_HoldsAWindow()
+    {
+        var options = new MessageServerOptions { StreamWindowSize = 65_535, ConnectionWindowSize = 200_000 };
+        await using var harness = await ServerHarness.StartAsync(options);
+        await harness.Peer.SendHeadersAsync(1, false, ServerHarness.Post());
+        var call = await harness.NextAsync();
+        await harness.Peer.SendDataAsync(1, new byte[60_000]);
+        Assert.DoesNotContain(await harness.Peer.SettleAsync(), static frame => frame.Type == FrameType.WindowUpdate);
+        await harness.Peer.SendDataAsync(1, new byte[5_535]);
+        var read = 0;
+        while (read < 65_535)
+        {
+            read += (await call.Exchange.ReadAsync()).Length;
+        }
+
+        // The piece that is lent last is given back by the next read.
+        Assert.False(call.Exchange.TryRead(out _));
+        var update = await harness.Peer.ExpectAsync(FrameType.WindowUpdate, 1);
+        Assert.InRange(update.Increment, 32_767, 65_535);
+        await harness.Peer.SendDataAsync(1, new byte[update.Increment]);
+        await harness.Peer.SendDataAsync(1, new byte[65_536]);
+        await harness.Peer.ExpectResetAsync(1, Http2ErrorCode.FlowControlError);
+    }
+
+    // What nobody reads gives its credit back, or the connection's window would be used up by requests that were answered early.
+    [Fact]
+    public async Task UnreadBodies_GiveTheConnectionsCreditBack()
+    {
+        var options = new MessageServerOptions { StreamWindowSize = 65_535, ConnectionWindowSize = 65_535 };
+        await using var harness = await ServerHarness.StartAsync(options, static exchange => exchange.AnswerAsync("no"));
+        var credit = 65_535;
+        for (var id = 1; id < 41; id += 2)
+        {
+            await harness.Peer.SendHeadersAsync(id, false, ServerHarness.Post());
+            while (credit < 20_000)
+            {
+                credit += (await harness.Peer.ExpectAsync(FrameType.WindowUpdate, 0)).Increment;
+            }
+
+            await harness.Peer.SendDataAsync(id, new byte[20_000], endStream: true);
+            credit -= 20_000;
+        }
+    }
+
+    // A client that opens no window: one buffer for each stream waits, and the writer with it.
+    [Fact]
+    public async Task ZeroWindow_HoldsOneBufferAStream()
+    {
+        var written = 0L;
+        await using var harness = await ServerHarness.StartAsync(
+            handle: async exchange =>
+            {
+                exchange.Response.Status = 200;
+                exchange.Response.HasBody = true;
+                await exchange.SendHeadAsync(exchange.Response, end: false);
+                try
+                {
+                    while (true)
+                    {
+                        await exchange.WriteAsync(new byte[16_000]);
+                        await exchange.FlushAsync();
+                        Interlocked.Add(ref written, 16_000);
+                    }
+                }
+                catch (MessageException e)
+                {
+                    Assert.Equal(MessageFault.ClientGone, e.Fault);
+                }
+            },
+            settings: (SettingId.InitialWindowSize, 0));
+        for (var id = 1; id < 101; id += 2)
+        {
+            await harness.Peer.SendHeadersAsync(id, true, ServerHarness.Get());
+            await harness.Peer.ExpectHeadersAsync(id);
+        }
+
+        await harness.Peer.SettleAsync();
+        Assert.Equal(0, Interlocked.Read(ref written));
+        await harness.Peer.SendWindowUpdateAsync(1, 100_000);
+        await harness.Peer.ExpectDataAsync(1, 65_535 - 16_000);
+        Assert.InRange(Interlocked.Read(ref written), 48_000, 400_000);
+    }
+}
