@@ -42,7 +42,7 @@ public sealed class OptionsTests
 
         var fault = Assert.Throws<ArgumentException>(() => new HboneClient(options, new HbonePair.Svids(new TestAuthority())));
 
-        string[] free = [nameof(HboneClientOptions.Revocation), nameof(HboneClientOptions.Io)];
+        string[] free = [nameof(HboneClientOptions.Revocation), nameof(HboneClientOptions.Io), nameof(HboneClientOptions.StaysOnThread)];
         foreach (var property in typeof(HboneClientOptions).GetProperties().Where(property => !free.Contains(property.Name)))
         {
             Assert.Contains(property.Name, fault.Message, StringComparison.Ordinal);

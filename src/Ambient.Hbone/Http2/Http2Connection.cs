@@ -466,8 +466,10 @@ internal sealed partial class Http2Connection : IAsyncDisposable
 
         _settingsReceived.TrySetException(cause ?? new IOException("the connection was closed before the peer's SETTINGS came"));
         _ = _settingsReceived.Task.Exception;
-        FailStreams(new StreamFault(StreamFaultOrigin.Connection, Http2ErrorCode.NoError, cause), cause);
+
+        // First, so that whoever tries again because a stream failed does not try here.
         _use.OnRoomChanged();
+        FailStreams(new StreamFault(StreamFaultOrigin.Connection, Http2ErrorCode.NoError, cause), cause);
         bool kick;
         lock (Gate)
         {
