@@ -14,7 +14,7 @@ internal sealed class ClientHarness : IAsyncDisposable
         var (ours, theirs) = MemoryDuplexStream.Create(capacity);
         Wire = theirs;
         Peer = new RudePeer(theirs, isClient: false);
-        Client = MessageClientConnection.Open(MessageChannel.Over(wrap?.Invoke(ours) ?? ours), HttpProtocolVersion.Http2, options ?? new MessageClientOptions(), Time);
+        Client = MessageClient.Open(MessageChannel.Over(wrap?.Invoke(ours) ?? ours), HttpProtocolVersion.Http2, options ?? new MessageClientOptions(), Time);
         Client.OnChanged = _ => Interlocked.Increment(ref _changes);
     }
 
@@ -72,7 +72,7 @@ internal sealed class ClientHarness : IAsyncDisposable
         // The clock stands still: the connection ends when the peer hangs up, not after its last words' moment.
         var closing = Client.DisposeAsync().AsTask();
         await Peer.DisposeAsync();
-        for (var i = 0; i < 100 && !closing.IsCompleted; i++)
+        for (var i = 0; i < 3000 && !closing.IsCompleted; i++)
         {
             await Task.Delay(5);
             Time.Advance(TimeSpan.FromSeconds(1));

@@ -201,6 +201,6 @@ public class OtherServersTests
         var uri = new Uri(url);
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(IPAddress.Parse(uri.Host), uri.Port);
-        return MessageClientConnection.Open(MessageChannel.Over(socket, io), HttpProtocolVersion.Http2, new MessageClientOptions(), TimeProvider.System);
+        return MessageClient.Open(MessageChannel.Over(socket, io), HttpProtocolVersion.Http2, new MessageClientOptions(), TimeProvider.System);
     }
 }

@@ -73,7 +73,7 @@ internal sealed class ServerHarness : IAsyncDisposable
     /// <summary>The connection ends, once its last words have had their moment.</summary>
     public async Task EndAsync()
     {
-        for (var i = 0; i < 100 && !Serving.IsCompleted; i++)
+        for (var i = 0; i < 3000 && !Serving.IsCompleted; i++)
         {
             await Task.Delay(10);
             Time.Advance(TimeSpan.FromSeconds(1));
