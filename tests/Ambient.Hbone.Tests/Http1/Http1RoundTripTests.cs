@@ -6,6 +6,7 @@ using Ambient.Testing.Fuzzing;
 namespace Ambient.Hbone.Tests.Http1;
 
 /// <summary>What the writer makes of any head, the strict parsers read as that head and nothing else; what they are given of anything, they survive.</summary>
+[Trait("Category", "Fuzz")]
 public sealed class Http1RoundTripTests
 {
     private const string TokenCharacters = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";

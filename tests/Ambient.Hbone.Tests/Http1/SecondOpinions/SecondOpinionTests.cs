@@ -8,6 +8,7 @@ namespace Ambient.Hbone.Tests.Http1.SecondOpinions;
 /// Our codec beside Kestrel and Node's parser: what two of them take, they read as the same requests. Where one takes what another refuses, the table
 /// in <c>docs/protocol.md</c> has a row for it, as <see cref="Differences"/> has here.
 /// </summary>
+[Trait("Category", "Fuzz")]
 public sealed class SecondOpinionTests
 {
     // Behind each case: where its reader thinks that the next request begins shows in how this one is read.
