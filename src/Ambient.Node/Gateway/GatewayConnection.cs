@@ -4,4 +4,5 @@ namespace Ambient.Node.Gateway;
 
 /// <summary>What a request at a gateway knows of the connection it came on.</summary>
 /// <param name="RemoteEndPoint">Where it came from.</param>
-internal sealed record GatewayConnection(IPEndPoint RemoteEndPoint);
+/// <param name="IsTls">Whether it was protected by TLS.</param>
+internal sealed record GatewayConnection(IPEndPoint RemoteEndPoint, bool IsTls = false);

@@ -27,6 +27,7 @@ internal sealed class GatewayEntrance(RequestPlaces places, LocalWorkload self, 
         Destination = address,
         Self = self.Current,
         IsIngress = true,
+        Scheme = connection.IsTls ? "https" : "http",
     };
 
     /// <inheritdoc/>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
+using Ambient.Node.Gateway.Tls;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.Serving;
 using Ambient.Node.Sockets;
@@ -19,6 +20,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     private static readonly TimeSpan s_retryInterval = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<int, GatewayPort> _servers = [];
+    private readonly Dictionary<int, GatewayTls> _tls = [];
     private HashSet<string> _reported = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _changed = new(1, 1);
     private readonly IMeshSnapshotProvider _meshes;
@@ -32,6 +34,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     private readonly GatewayLog _log;
     private readonly RequestPlaces _places;
     private readonly NodeSockets _sockets;
+    private readonly GatewayCertificates _certificates;
     private readonly IDisposable _watch;
 
     /// <summary>Creates a gateway; nothing is bound before <see cref="RunAsync"/>.</summary>
@@ -41,12 +44,13 @@ internal sealed class GatewayServer : IAsyncDisposable
     /// <param name="portOffset">Added to the ports of listeners when binding.</param>
     /// <param name="pipeline">Makes the pipeline of one listener port.</param>
     /// <param name="sockets">Makes listeners, and admits connections.</param>
+    /// <param name="certificates">What TLS listeners show; owned.</param>
     /// <param name="readiness">Told which listeners are not served when none is; null as soon as one is.</param>
     /// <param name="loggers">Logs.</param>
     /// <param name="time">Clock.</param>
     public GatewayServer(
         IMeshSnapshotProvider meshes, string gatewayKey, LocalWorkload self, int portOffset, Func<GatewayEntrance, RequestPipeline> pipeline,
-        NodeSockets sockets, Action<string?> readiness, ILoggerFactory loggers, TimeProvider time)
+        NodeSockets sockets, GatewayCertificates certificates, Action<string?> readiness, ILoggerFactory loggers, TimeProvider time)
     {
         _meshes = meshes;
         _gatewayKey = gatewayKey;
@@ -56,6 +60,8 @@ internal sealed class GatewayServer : IAsyncDisposable
         _readiness = readiness;
         _logger = loggers.CreateLogger("gateway");
         _sockets = sockets;
+        _certificates = certificates;
+        certificates.Changed = Wake;
         _time = time;
         _log = new GatewayLog(_logger);
         _places = GatewayEntrance.PlacesOf(meshes, gatewayKey);
@@ -86,6 +92,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _watch.Dispose();
+        _certificates.Dispose();
         foreach (var server in _servers.Values)
         {
             await server.DisposeAsync().ConfigureAwait(false);
@@ -128,7 +135,8 @@ internal sealed class GatewayServer : IAsyncDisposable
         var statuses = ListenerStatus.Of(gateway);
         Report(gateway, statuses);
         var wanted = statuses.Where(status => status.IsServed).Select(status => status.Listener.Port).ToHashSet();
-        foreach (var port in _servers.Keys.Where(port => !wanted.Contains(port)).ToArray())
+        var inTls = statuses.Where(status => status is { IsServed: true, Listener.TerminatesTls: true }).Select(status => status.Listener.Port).ToHashSet();
+        foreach (var port in _servers.Where(open => !wanted.Contains(open.Key) || open.Value.IsTls != inTls.Contains(open.Key)).Select(open => open.Key).ToArray())
         {
             _servers.Remove(port, out var server);
             _log.Closed(port);
@@ -137,9 +145,13 @@ internal sealed class GatewayServer : IAsyncDisposable
             _ = StopAsync(server!);
         }
 
-        foreach (var port in wanted.Where(port => !_servers.ContainsKey(port)))
+        foreach (var port in wanted)
         {
-            Open(self, port);
+            var listeners = statuses.Where(status => status.IsServed && status.Listener.Port == port).Select(status => status.Listener).ToArray();
+            if (Show(port, listeners) && !_servers.ContainsKey(port))
+            {
+                Open(self, port);
+            }
         }
 
         if (!wanted.All(_servers.ContainsKey))
@@ -172,6 +184,15 @@ internal sealed class GatewayServer : IAsyncDisposable
             }
         }
 
+        foreach (var listener in statuses.Where(status => status is { IsServed: true, Listener.TerminatesTls: true }).Select(status => status.Listener))
+        {
+            const string problem = "no certificate of it could be read";
+            if (_certificates.Of([listener]).IsEmpty && said.Add($"{listener.Name} {problem}") && !_reported.Contains($"{listener.Name} {problem}"))
+            {
+                _log.NotServed(_gatewayKey, listener.Name, problem);
+            }
+        }
+
         foreach (var refused in RouteAttachment.Refused(_meshes.Current, gateway))
         {
             if (said.Add($"{refused.Route} {refused.Problem}") && !_reported.Contains($"{refused.Route} {refused.Problem}"))
@@ -184,13 +205,37 @@ internal sealed class GatewayServer : IAsyncDisposable
         _reported = said;
     }
 
+    /// <summary>Shows the certificates of the port's listeners. False: they speak TLS, and there is none yet.</summary>
+    private bool Show(int port, GatewayListener[] listeners)
+    {
+        if (!Array.Exists(listeners, static listener => listener.TerminatesTls))
+        {
+            _tls.Remove(port);
+            return true;
+        }
+
+        var shown = _certificates.Of(listeners);
+        if (shown.IsEmpty)
+        {
+            return false;
+        }
+
+        if (!_tls.TryGetValue(port, out var tls))
+        {
+            _tls[port] = tls = new GatewayTls(_time);
+        }
+
+        tls.Show(shown);
+        return true;
+    }
+
     private void Open(Workload self, int port)
     {
         var address = new IPEndPoint(self.Addresses[0], port);
         var bound = new IPEndPoint(address.Address, port + _portOffset);
         try
         {
-            _servers[port] = new GatewayPort(bound, _sockets, _pipeline(new GatewayEntrance(_places, _self, address)), _time, _logger);
+            _servers[port] = new GatewayPort(bound, _sockets, _pipeline(new GatewayEntrance(_places, _self, address)), _tls.GetValueOrDefault(port), _time, _logger);
             _log.Opened(port, bound);
         }
         catch (IOException e)

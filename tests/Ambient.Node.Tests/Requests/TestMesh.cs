@@ -66,6 +66,9 @@ internal sealed class TestMesh : IAsyncDisposable
     /// <summary>Stages of an embedder's own.</summary>
     public List<Ambient.Node.Requests.MeshRequestFilter> Filters { get; } = [];
 
+    /// <summary>Certificates of TLS listeners.</summary>
+    public List<Ambient.Node.Gateway.Tls.GatewayCertificate> Certificates { get; } = [];
+
     /// <summary>Connections from one address that a node admits; null: its default.</summary>
     public int? MaxConnectionsPerPeer { get; set; }
 
@@ -305,6 +308,7 @@ internal sealed class TestMesh : IAsyncDisposable
         var options = new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" };
         options.MaxConnectionsPerPeer = MaxConnectionsPerPeer ?? options.MaxConnectionsPerPeer;
         options.Filters.AddRange(Filters);
+        Certificates.ForEach(options.Certificates.Add);
         var node = new WaypointNode(
             options, runtime, Loggers, Metrics, TimeProvider.System);
         _owned.Add(node);

@@ -70,6 +70,9 @@ public sealed record GatewayListener(
     /// <summary>Kinds of routes that may attach; empty: those that fit the protocol.</summary>
     public ImmutableArray<RouteKind> AllowedKinds { get; init; } = [];
 
+    /// <summary>Whether the gateway ends TLS for it, with a certificate that it has: an HTTPS listener is served then.</summary>
+    public bool TerminatesTls { get; init; }
+
     /// <summary>Whether every field is equal, labels by content.</summary>
     public bool Equals(GatewayListener? other) =>
         other is not null
@@ -78,6 +81,7 @@ public sealed record GatewayListener(
         && Protocol == other.Protocol
         && Hostname == other.Hostname
         && AllowedRouteNamespaces == other.AllowedRouteNamespaces
+        && TerminatesTls == other.TerminatesTls
         && StructuralEquality.Same(AllowedKinds, other.AllowedKinds)
         && StructuralEquality.Same(NamespaceSelector, other.NamespaceSelector);
 

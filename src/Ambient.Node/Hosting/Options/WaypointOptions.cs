@@ -1,3 +1,4 @@
+using Ambient.Node.Gateway.Tls;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests;
 
@@ -35,6 +36,9 @@ public sealed class WaypointOptions
 
     /// <summary>HBONE connections that are accepted from one address at a time (<c>AMBIENT_MAX_CONNECTIONS_PER_PEER</c>): 1 to 10,000,000; 1,024 by default.</summary>
     public int MaxConnectionsPerPeer { get; set; } = 1_024;
+
+    /// <summary>Certificates of a gateway's TLS listeners; a listener that has none is not served.</summary>
+    public IList<GatewayCertificate> Certificates { get; } = [];
 
     /// <summary>An embedder's own stages, in their order.</summary>
     internal List<MeshRequestFilter> Filters { get; } = [];

@@ -7,6 +7,7 @@ using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Gateway;
+using Ambient.Node.Gateway.Tls;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Membership;
@@ -232,7 +233,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var metrics = new RequestMetrics(_metrics, "source", "unknown");
         var server = new GatewayServer(
             _meshes, GatewayKey, Self!, _options.ListenerPortOffset, entrance => CreatePipeline(entrance, dialer, metrics),
-            new NodeSockets(new NodeSocketOptions { Budget = NewBudget("HTTP") }, _logger), Readiness.Watch(), _loggers, _time);
+            new NodeSockets(new NodeSocketOptions { Budget = NewBudget("HTTP") }, _logger), new GatewayCertificates(_options.Certificates, _logger, _time), Readiness.Watch(), _loggers, _time);
         await using (server.ConfigureAwait(false))
         {
             var running = server.RunAsync(shutdown.Draining);

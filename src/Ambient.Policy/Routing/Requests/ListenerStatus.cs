@@ -27,11 +27,13 @@ public sealed record ListenerStatus(GatewayListener Listener, string? Problem)
 
     private static string? ProblemOf(Gateway gateway, GatewayListener listener, Dictionary<(int Port, string Hostname), GatewayListener> seen)
     {
-        if (listener.Protocol != "HTTP")
+        var isHttps = listener is { Protocol: "HTTPS", TerminatesTls: true };
+        if (listener.Protocol != "HTTP" && (!isHttps || gateway.Listeners.Any(other => other.Port == listener.Port && other.Protocol == "HTTP")))
         {
             var others = gateway.Listeners.Where(other => other.Port == listener.Port && other.Protocol == "HTTP").Select(other => other.Name).ToArray();
             return others.Length == 0
                 ? $"protocol {listener.Protocol} is not supported"
+                : isHttps ? $"protocol HTTPS conflicts on port {listener.Port} with HTTP of {string.Join(", ", others)}; requests for its hosts are answered with 404"
                 : $"protocol {listener.Protocol} is not supported, and conflicts on port {listener.Port} with HTTP of {string.Join(", ", others)}; "
                     + "requests for its hosts are answered with 404";
         }
