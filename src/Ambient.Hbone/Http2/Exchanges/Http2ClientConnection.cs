@@ -117,19 +117,26 @@ internal sealed class Http2ClientConnection : MessageClientConnection, IStreamUs
     public void OnRoomChanged() => OnChanged?.Invoke(this);
 
     /// <summary>An exchange has ended: its place is free.</summary>
-    /// <param name="exchange">The exchange where nothing refers to it any more; else null.</param>
-    public void GiveBack(Http2ClientExchange? exchange)
+    public void Release()
     {
         lock (_gate)
         {
             _active--;
-            if (exchange is not null && _kept.Count < MaxKept)
+        }
+
+        OnChanged?.Invoke(this);
+    }
+
+    /// <summary>An exchange has ended in order, and nothing refers to it any more.</summary>
+    public void Keep(Http2ClientExchange exchange)
+    {
+        lock (_gate)
+        {
+            if (_kept.Count < MaxKept)
             {
                 _kept.Push(exchange);
             }
         }
-
-        OnChanged?.Invoke(this);
     }
 
     private void Tick()

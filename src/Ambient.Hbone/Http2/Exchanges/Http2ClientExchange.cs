@@ -24,6 +24,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
     private int _interimSize;
     private bool _answered;
     private bool _disposed;
+    private bool _left;
 
     public Http2ClientExchange(Http2ClientConnection connection)
     {
@@ -112,14 +113,18 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
             _bodies.Stream.Reset(_bodies.IsWhole ? Http2ErrorCode.NoError : Http2ErrorCode.Cancel);
         }
 
-        if (_bodies.IsReusable || !_bodies.IsOpen)
+        // Whoever reads the end goes on before the connection has told that the stream is over: then it is kept when that is told.
+        var isOpen = _bodies.IsOpen;
+        Volatile.Write(ref _left, isOpen);
+        _connection.Release();
+        if (isOpen)
         {
-            Clear();
-            _connection.GiveBack(this);
+            TryKeep();
         }
         else
         {
-            _connection.GiveBack(null);
+            Clear();
+            _connection.Keep(this);
         }
 
         return default;
@@ -207,8 +212,15 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
     void IMessageStreamOwner.OnFault(StreamFault fault) => _heads.Signal();
 
-    void IMessageStreamOwner.OnOver()
+    void IMessageStreamOwner.OnOver() => TryKeep();
+
+    private void TryKeep()
     {
+        if (Volatile.Read(ref _left) && _bodies.IsReusable && Interlocked.Exchange(ref _left, false))
+        {
+            Clear();
+            _connection.Keep(this);
+        }
     }
 
     private void SendHead(RequestHead head, bool end)

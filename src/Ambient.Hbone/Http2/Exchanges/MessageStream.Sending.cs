@@ -21,6 +21,7 @@ internal sealed partial class MessageStream
     private bool _isOver;
     private bool _endedEarly;
     private HttpFields? _trailersToSend;
+    private HttpFields? _trailerCopy;
 
     // The wait for room that a cancelled write has left behind, or null.
     private Task<bool>? _room;
@@ -174,9 +175,9 @@ internal sealed partial class MessageStream
         }
 
         // They are the caller's, and data may be queued before them for long.
-        var copy = new HttpFields();
-        copy.CopyFrom(trailers);
-        Volatile.Write(ref _trailersToSend, copy);
+        _trailerCopy ??= new HttpFields();
+        _trailerCopy.CopyFrom(trailers);
+        Volatile.Write(ref _trailersToSend, _trailerCopy);
         Stream.EndWrite();
     }
 

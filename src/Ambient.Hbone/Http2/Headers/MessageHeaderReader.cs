@@ -116,6 +116,11 @@ internal sealed class MessageHeaderReader(int maxHeadSize, int maxFields)
             {
                 Fields.SetFault("a pseudo-header in trailers");
             }
+            else if (name.SequenceEqual("content-length"u8) || name.SequenceEqual("host"u8) || name.SequenceEqual("te"u8))
+            {
+                // RFC 9110 section 6.5.1: what frames or routes a message is not for trailers.
+                Fields.SetFault("a field in trailers that belongs to the head");
+            }
             else
             {
                 Fields.Add(name, value);

@@ -59,6 +59,9 @@ public class ServerBodyTests
     [InlineData(":path", "/")]
     [InlineData("X", "/")]
     [InlineData("connection", "x")]
+    [InlineData("content-length", "3")]
+    [InlineData("host", "b")]
+    [InlineData("te", "trailers")]
     public async Task Trailers_Malformed_ResetTheStream(string name, string value)
     {
         await using var harness = await ServerHarness.StartAsync();
