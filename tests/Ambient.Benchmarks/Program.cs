@@ -17,6 +17,8 @@ internal static class Program
                 return await SideBySideRun.MainAsync(rest);
             case [IdleClient.Verb, var host, var port, var count, var requests]:
                 return await IdleClient.HoldAsync(host, int.Parse(port), int.Parse(count), int.Parse(requests));
+            case [IdleTlsSection.Verb, var folder, var host, var count]:
+                return await IdleTlsSection.HoldAsync(folder, host, int.Parse(count));
             case [SlowReader.Verb, var host, var port]:
                 return await SlowReader.HoldAsync(host, int.Parse(port));
             case [MeshServer.Verb, var port, var root, var workloads, var services]:

@@ -52,6 +52,11 @@ internal sealed class BenchProcess : IAsyncDisposable
     /// <summary>Resident memory in bytes.</summary>
     internal double Resident => Status("VmRSS:");
 
+    /// <summary>Private memory in bytes: what it has written, which nobody shares.</summary>
+    internal double Private => 1024 * double.Parse(
+        File.ReadLines($"/proc/{Id}/smaps_rollup").First(static line => line.StartsWith("Private_Dirty:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+        CultureInfo.InvariantCulture);
+
     /// <summary>The most that was ever resident, in bytes.</summary>
     internal double ResidentPeak => Status("VmHWM:");
 

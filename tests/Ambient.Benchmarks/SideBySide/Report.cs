@@ -31,6 +31,7 @@ internal sealed class Report(Figures figures)
         MeshSection.Report(this, figures);
         StartSection.Report(this, figures);
         TunnelsSection.Report(this, figures);
+        IdleTlsSection.Report(this, figures);
         _text.Append(CultureInfo.InvariantCulture, $"\nTargets missed: {_under}.\n");
         return _text.ToString();
     }

@@ -12,7 +12,7 @@ internal sealed class SideBySideOptions
           --rounds N            turns that each contender takes (default 2)
           --seconds N           length of one measurement (default 4)
           --sections A,B        of throughput,requests,connections,storm,slow,idle,waypoint,hop,inpod,mesh,start,
-                                tunnels (default all)
+                                tunnels,tls (default all)
           --contenders A,B      of haproxy,ztunnel (default both; haproxy alone proves the harness)
           --idle N              idle connections held (default 10000)
           --workloads N         workloads of section mesh (default 100000)
@@ -21,7 +21,7 @@ internal sealed class SideBySideOptions
         AMBIENT_BENCH_BASELINE names a ztunnel of another version, which sections start and tunnels measure by turns with ours.
         """;
 
-    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh", "start", "tunnels"];
+    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh", "start", "tunnels", "tls"];
     private static readonly string[] AllContenders = ["haproxy", "ztunnel"];
 
     internal string Root { get; private set; } = Directory.GetCurrentDirectory();

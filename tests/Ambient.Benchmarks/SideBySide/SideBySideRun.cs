@@ -87,6 +87,12 @@ internal static class SideBySideRun
                         Console.WriteLine("tunnels");
                         await TryAsync("tunnels", failures, new TunnelsSection(options, network, figures, folder, cancellationToken).RunAsync);
                     }
+
+                    if (options.Has("tls"))
+                    {
+                        Console.WriteLine("tls");
+                        await TryAsync("tls", failures, new IdleTlsSection(options, network, figures, folder, cancellationToken).RunAsync);
+                    }
                 }
             }
             finally

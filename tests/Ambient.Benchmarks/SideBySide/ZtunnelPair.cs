@@ -7,7 +7,9 @@ internal static class ZtunnelPair
 
     /// <summary>The pair alone: two workloads in ztunnel's local format.</summary>
     /// <param name="binary">Of both sides; null: ours.</param>
-    internal static async Task<Contender> StartAsync(BenchNetwork network, string folder, string root, CancellationToken cancellationToken, string? binary = null)
+    /// <param name="more">Further variables of both sides.</param>
+    internal static async Task<Contender> StartAsync(
+        BenchNetwork network, string folder, string root, CancellationToken cancellationToken, string? binary = null, Dictionary<string, string>? more = null)
     {
         var local = Path.Combine(folder, "local.yaml");
         await File.WriteAllTextAsync(local, $$"""
@@ -15,7 +17,7 @@ internal static class ZtunnelPair
             {{Workload("client", BenchNetwork.ClientAddress)}}
             {{Workload("server", BenchNetwork.ServerAddress)}}
             """, cancellationToken);
-        return await StartAsync(network, folder, root, "bench", new() { ["LOCAL_XDS_PATH"] = local }, cancellationToken, binary: binary);
+        return await StartAsync(network, folder, root, "bench", new(more ?? []) { ["LOCAL_XDS_PATH"] = local }, cancellationToken, binary: binary);
     }
 
     /// <summary>The pair with a mesh from any source.</summary>
