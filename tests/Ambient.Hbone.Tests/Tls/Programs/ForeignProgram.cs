@@ -36,12 +36,11 @@ internal sealed class ForeignProgram : IDisposable
         }
     }
 
-    /// <summary>Types something. A command is one only at the beginning of what the program reads at once, so this waits a moment.</summary>
+    /// <summary>Types something. A command is one only at the beginning of what the program reads at once: what is typed behind one has to wait for its effect.</summary>
     public async Task SayAsync(string text)
     {
         await _process.StandardInput.WriteAsync(text);
         await _process.StandardInput.FlushAsync();
-        await Task.Delay(100);
     }
 
     /// <summary>Ends what is typed.</summary>

@@ -24,9 +24,9 @@ public sealed class GnuTlsProgramTests
         await ProgramPeer.ConverseAsync(program, "hello one");
 
         // The first changes the program's key; the second asks for a new one of ours too, which comes with the next data.
-        await program.SayAsync("^rekey1^\n");
+        await peer.UpdateAsync(program, "^rekey1^", times: 1);
         await ProgramPeer.ConverseAsync(program, "hello two");
-        await program.SayAsync("^rekey^\n");
+        await peer.UpdateAsync(program, "^rekey^", times: 2);
         await ProgramPeer.ConverseAsync(program, "hello three");
         Assert.Equal((2, 1), peer.Transport.KeyUpdates);
 

@@ -42,9 +42,9 @@ public sealed class OpenSslProgramTests
         await ProgramPeer.ConverseAsync(program, "hello one");
 
         // 'k' changes the program's key; 'K' asks for a new one of ours too, which comes with the next data.
-        await program.SayAsync("k\n");
+        await peer.UpdateAsync(program, "k", times: 1);
         await ProgramPeer.ConverseAsync(program, "hello two");
-        await program.SayAsync("K\n");
+        await peer.UpdateAsync(program, "K", times: 2);
         await ProgramPeer.ConverseAsync(program, "hello three");
         Assert.Equal((2, 1), peer.Transport.KeyUpdates);
 

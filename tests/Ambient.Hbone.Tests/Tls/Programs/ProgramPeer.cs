@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone.Sockets;
@@ -63,7 +64,17 @@ internal sealed class ProgramPeer : IAsyncDisposable
         await program.WaitForAsync(Echo + line);
     }
 
-    /// <summary>The same with a long line, under keys of ours that we change by ourselves.</summary>
+    /// <summary>Tells the program to change its key, and waits until it has: so many times by now.</summary>
+    public async Task UpdateAsync(ForeignProgram program, string command, int times)
+    {
+        await program.SayAsync(command + "\n");
+        for (var waited = Stopwatch.StartNew(); Transport.KeyUpdates.Theirs < times; await Task.Delay(10))
+        {
+            Assert.True(waited.Elapsed < ForeignProgram.Patience, $"\"{command}\" had no effect: {Transport.KeyUpdates}");
+        }
+    }
+
+    /// <summary>A conversation with a long line, under keys of ours that we change by ourselves.</summary>
     public async Task ConverseUnderNewKeysAsync(ForeignProgram program, int length = 3000)
     {
         var before = Transport.KeyUpdates.Ours;
