@@ -109,7 +109,6 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
         if (_bodies.IsOpen)
         {
             _bodies.StopReading();
-            _bodies.Discard();
             _bodies.Stream.Reset(_bodies.IsWhole ? Http2ErrorCode.NoError : Http2ErrorCode.Cancel);
         }
 

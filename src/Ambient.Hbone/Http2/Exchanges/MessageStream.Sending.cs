@@ -135,8 +135,8 @@ internal sealed partial class MessageStream
     public bool WriteHead(ResponseHead head, bool answers, bool endStream, bool later) =>
         Stream.Connection.WriteBlock(Stream, new ResponseBlock(head), answers, endStream, later);
 
-    /// <summary>Gives back what was gathered.</summary>
-    public void Discard()
+    /// <summary>Gives back what was gathered. The writer's: who leaves while it writes leaves its buffer to it, and to the collector.</summary>
+    private void Discard()
     {
         if (_out is { } buffer)
         {

@@ -156,8 +156,16 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         {
             _unread = true;
             unread = _received?.Length ?? 0;
-            _received?.Clear();
-            _lent = 0;
+            if (_lent > 0)
+            {
+                // Somebody may still look at what was lent to him last: the collector takes it, and nobody else gets it before.
+                _received = null;
+                _lent = 0;
+            }
+            else
+            {
+                _received?.Clear();
+            }
         }
 
         if (unread > 0)

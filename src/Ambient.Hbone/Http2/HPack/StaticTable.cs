@@ -5,11 +5,17 @@ internal static class StaticTable
 {
     public const int Count = 61;
 
-    // First filter of Find: most names differ in length already.
-    private static ReadOnlySpan<byte> NameLengths =>
+    // The first entry whose name has so many bytes; 0: none. Find looks at no others.
+    private static ReadOnlySpan<byte> FirstOfLength =>
     [
-        10, 7, 7, 5, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 14, 15, 15, 13, 6, 27, 3, 5, 13, 13, 19, 16, 16, 14, 16, 13, 12, 6, 4, 4, 6, 7,
-        4, 4, 8, 17, 13, 8, 19, 13, 4, 8, 12, 18, 19, 5, 7, 7, 11, 6, 10, 25, 17, 10, 4, 3, 16,
+        0, 0, 0, 21, 33, 4, 19, 2, 39, 0, 1, 53, 31, 18, 15, 16, 26, 40, 48, 25, 0, 0, 0, 0, 0, 56, 0, 20,
+    ];
+
+    // By index from 0: the next entry whose name is as long; 0: none.
+    private static ReadOnlySpan<byte> NextOfLength =>
+    [
+        0, 55, 3, 6, 5, 22, 7, 8, 9, 10, 11, 12, 13, 14, 36, 28, 17, 0, 23, 32, 0, 60, 50, 24, 30, 43, 27, 29, 0, 61, 41, 47, 35, 34, 37, 54,
+        51, 38, 45, 42, 57, 44, 46, 49, 0, 59, 0, 0, 0, 0, 0, 52, 0, 0, 0, 58, 0, 0, 0, 0, 0, 0,
     ];
 
     public static ReadOnlySpan<byte> Name(int index) => index switch
@@ -92,9 +98,9 @@ internal static class StaticTable
     public static int Find(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, out int nameIndex)
     {
         nameIndex = 0;
-        for (var index = 1; index <= Count; index++)
+        for (int index = name.Length < FirstOfLength.Length ? FirstOfLength[name.Length] : 0; index != 0; index = NextOfLength[index])
         {
-            if (NameLengths[index - 1] != name.Length || !Name(index).SequenceEqual(name))
+            if (!Name(index).SequenceEqual(name))
             {
                 continue;
             }
