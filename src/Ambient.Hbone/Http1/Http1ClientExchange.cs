@@ -87,7 +87,17 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
 
     public override void Abort(MessageFault fault)
     {
-        if (!Volatile.Read(ref _isOver))
+        if (Volatile.Read(ref _isOver))
+        {
+            return;
+        }
+
+        // Another protocol has no frame that shows what is missing.
+        if (fault == MessageFault.ClientGone && Response.Status != 101)
+        {
+            wire.Leave(fault, "the exchange was broken off");
+        }
+        else
         {
             wire.Break(fault, "the exchange was broken off");
         }

@@ -18,6 +18,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     private Http1BodyKind _kind;
     private long _left;
     private bool _started;
+    private bool _isSending;
 
     public Http1Receiver In { get; } = new(channel, maxHeadSize, maxFields);
 
@@ -180,6 +181,26 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         return Guarded(Out.ReserveAsync(size));
     }
 
+    /// <summary>
+    /// Ends the connection for a peer that has been sent a whole message, whose answer nobody waits for any more: in order, since nothing was cut off
+    /// (RFC 9112 section 9.6). Else, or where the message is still on its way, breaks it. Any thread.
+    /// </summary>
+    /// <param name="fault">What it is.</param>
+    /// <param name="why">For a person.</param>
+    public void Leave(MessageFault fault, string why)
+    {
+        if (!HasEnded || Volatile.Read(ref _isSending) || Out.HasPending)
+        {
+            Break(fault, why);
+        }
+        else if (Interlocked.CompareExchange(ref _fault, (int)fault, (int)MessageFault.None) == (int)MessageFault.None)
+        {
+            _why = why;
+            channel.Bytes.ShutdownSend();
+            channel.Bytes.Wake();
+        }
+    }
+
     /// <summary>Breaks the connection. The first one counts. Any thread.</summary>
     /// <param name="fault">What it is.</param>
     /// <param name="why">For a person.</param>
@@ -243,6 +264,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask GuardedAsync(ValueTask task)
     {
+        Volatile.Write(ref _isSending, true);
         try
         {
             await task.ConfigureAwait(false);
@@ -250,6 +272,10 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException or OperationCanceledException)
         {
             throw Break(e);
+        }
+        finally
+        {
+            Volatile.Write(ref _isSending, false);
         }
     }
 

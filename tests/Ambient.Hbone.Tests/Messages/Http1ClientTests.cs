@@ -1,5 +1,8 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Http;
 
 namespace Ambient.Hbone.Tests.Messages;
@@ -149,6 +152,47 @@ public sealed class Http1ClientTests
 
             Assert.Equal(200, (await exchange.ReceiveHeadAsync()).Status);
             Assert.Equal("late", await MessageKit.ReadAllAsync(exchange));
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task ExchangeOfAClientThatWent_EndsInOrder_OnceTheRequestIsWhole(bool isWhole)
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(listener.LocalEndPoint!);
+        using var endpoint = await listener.AcceptAsync();
+        await using var connection = MessageClient.Open(MessageChannel.Over(socket, HboneIo.Default), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
+        Assert.True(connection.TryBegin(out var exchange));
+        var head = new RequestHead { Method = "POST", Authority = "a", Target = "/", HasBody = true, ContentLength = 6 };
+        await exchange.SendHeadAsync(head, end: false);
+        await exchange.WriteAsync("half"u8.ToArray());
+        await exchange.FlushAsync();
+        if (isWhole)
+        {
+            await exchange.WriteAsync("+2"u8.ToArray());
+            await exchange.EndAsync();
+        }
+
+        var waiting = exchange.ReceiveHeadAsync().AsTask();
+        await MessageKit.ReadUntilAsync(endpoint, isWhole ? "half+2" : "half");
+
+        exchange.Abort(MessageFault.ClientGone);
+
+        Assert.Equal(MessageFault.ClientGone, (await Assert.ThrowsAsync<MessageException>(() => waiting)).Fault);
+        await exchange.DisposeAsync();
+        Assert.False(connection.IsUsable);
+        if (isWhole)
+        {
+            Assert.Equal("", await MessageKit.ReadToEndAsync(endpoint));
+        }
+        else
+        {
+            await Assert.ThrowsAsync<SocketException>(() => MessageKit.ReadToEndAsync(endpoint));
         }
     }
 }
