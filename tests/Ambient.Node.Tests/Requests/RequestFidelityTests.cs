@@ -303,6 +303,47 @@ public sealed class RequestFidelityTests : IAsyncLifetime
         Assert.Equal("hi", _seen.Last());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Answer_ThatComesBeforeTheRequestIsWhole_EndsIt_ThoughTheEndpointTakesNoMore(bool waypoint)
+    {
+        var over = new TaskCompletionSource();
+        await using var stream = await OpenAsync(waypoint, serve: async socket =>
+        {
+            var buffer = new byte[4096];
+            await socket.ReceiveAsync(buffer);
+            await socket.SendAsync(RawExchange.Bytes(Ok));
+
+            // Reads nothing more, until it is told that nobody sends any more.
+            while (!socket.Poll(0, SelectMode.SelectError) && !over.Task.IsCompleted)
+            {
+                await Task.Delay(20);
+            }
+        });
+        await stream.WriteAsync(RawExchange.Bytes("POST /b HTTP/1.1\nhost: a\ncontent-length: 100000000\n\n"));
+        var uploading = Task.Run(async () =>
+        {
+            try
+            {
+                for (var i = 0; i < 1000; i++)
+                {
+                    await stream.WriteAsync(new byte[100_000]);
+                }
+            }
+            catch (IOException)
+            {
+                // It was answered, and nobody listens any more.
+            }
+        });
+
+        Assert.StartsWith("HTTP/1.1 200 OK\r\n", await RawExchange.ReadAsync(stream, hasBody: true), StringComparison.Ordinal);
+
+        await _mesh.LoggedAsync("request complete");
+        over.SetResult();
+        await uploading.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
     private async Task<Stream> OpenAsync(bool waypoint, HeaderModification? edits = null, Func<Socket, Task>? serve = null)
     {
         serve ??= RawExchange.Endpoint(_seen, _ => _answer);

@@ -78,10 +78,12 @@ internal static class UpstreamConversation
         {
             if (sending is not null)
             {
-                // An answer that is complete before the request is ends it: nobody reads the rest.
+                // An answer that is complete before the request is ends it: nobody reads the rest, and an endpoint that takes no more of it must not be
+                // waited for.
                 if (!sending.IsCompleted)
                 {
                     exchange.StopSending();
+                    client.Abort(MessageFault.Aborted);
                 }
 
                 await sending.ConfigureAwait(false);
