@@ -212,6 +212,49 @@ public sealed class AdminServerTests
     }
 
     [Fact]
+    public async Task RequestThatNobodyHasReadYet_KeepsItsPlace_BeforeConnectionsThatSayNothing()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var places = new AdminPlaces(TimeProvider.System);
+        var sockets = new List<Socket>();
+        try
+        {
+            // The probe came first, and a burst behind it before anybody has looked at what it says.
+            var probe = await EnterAsync();
+            await probe.Far.SendAsync("GET / HTTP/1.1\r\n\r\n"u8.ToArray());
+            while (probe.Near.Available == 0)
+            {
+                await Task.Delay(5);
+            }
+
+            var first = await EnterAsync();
+            for (var i = 0; i < AdminPlaces.MostOfAnAddress; i++)
+            {
+                await EnterAsync();
+            }
+
+            Assert.Equal(0, await first.Far.ReceiveAsync(new byte[1]));
+            Assert.True(probe.Near.Available > 0);
+        }
+        finally
+        {
+            sockets.ForEach(socket => socket.Dispose());
+        }
+
+        async Task<(Socket Far, Socket Near)> EnterAsync()
+        {
+            var far = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await far.ConnectAsync(listener.LocalEndPoint!);
+            var near = await listener.AcceptAsync();
+            sockets.AddRange([far, near]);
+            Assert.NotNull(places.Enter(near));
+            return (far, near);
+        }
+    }
+
+    [Fact]
     public async Task SilentConnections_OfOneAddress_LeaveThoseOfOthersAlone()
     {
         await using var server = Start((_, _) => ValueTask.FromResult(AdminResponse.Text(200, "ok\n")));

@@ -6,7 +6,8 @@ namespace Ambient.Node.Admin.Server;
 /// <summary>
 /// The connections to an <see cref="AdminServer"/>. Their number is limited, in all and for each client address, and idle ones give way to
 /// new ones: first those that have sent no request or already have their answer, the oldest first, then those that have
-/// stopped reading. So silent connections never keep a probe out, however many there are.
+/// stopped reading. One whose request has come and was not looked at yet goes after the silent ones. So silent connections never keep a probe out,
+/// however many there are, and however many come at once.
 /// </summary>
 internal sealed class AdminPlaces(TimeProvider time)
 {
@@ -75,11 +76,24 @@ internal sealed class AdminPlaces(TimeProvider time)
     private Place? Idlest_NeedsLock(IPAddress? address)
     {
         Place? idlest = null;
+        var hasSpoken = false;
         foreach (var place in _places)
         {
-            if ((address is null || place.Address.Equals(address)) && place.MayGo(Stalled) && (idlest is null || place.Precedes(idlest)))
+            if ((address is not null && !place.Address.Equals(address)) || !place.MayGo(Stalled))
             {
-                idlest = place;
+                continue;
+            }
+
+            if (idlest is not null && !hasSpoken && !place.Precedes(idlest))
+            {
+                continue;
+            }
+
+            // The kernel is asked only about who would go.
+            var speaks = place.HasUnread();
+            if (idlest is null || (hasSpoken && !speaks) || (hasSpoken == speaks && place.Precedes(idlest)))
+            {
+                (idlest, hasSpoken) = (place, speaks);
             }
         }
 
@@ -125,6 +139,19 @@ internal sealed class AdminPlaces(TimeProvider time)
         {
             Volatile.Write(ref _since, time.GetTimestamp());
             Volatile.Write(ref _serving, 0);
+        }
+
+        /// <summary>Whether it has said something that nobody has read yet.</summary>
+        public bool HasUnread()
+        {
+            try
+            {
+                return !IsServing && Client.Available > 0;
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                return false;
+            }
         }
 
         /// <summary>Whether it can be asked to leave.</summary>
