@@ -488,6 +488,51 @@ public sealed class WaypointServerTests : IAsyncLifetime
         await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
     }
 
+    /// <summary>Client and endpoint may each speak either version: the handshake of one is made into that of the other.</summary>
+    [Theory]
+    [InlineData("1.1", 80)]
+    [InlineData("1.1", 90)]
+    [InlineData("2.0", 80)]
+    [InlineData("2.0", 90)]
+    public async Task WebSocket_BetweenAllVersions_EchoesBothWays(string version, int port)
+    {
+        var service = _mesh.AddService("a");
+        var pod = await _mesh.AddPodAsync("a-0", "a", "a", map: app =>
+        {
+            app.UseWebSockets();
+            app.Map("/ws", async http =>
+            {
+                using var socket = await http.WebSockets.AcceptWebSocketAsync("chat");
+                var buffer = new byte[64];
+                while (await socket.ReceiveAsync(buffer, CancellationToken.None) is { MessageType: not WebSocketMessageType.Close } received)
+                {
+                    await socket.SendAsync(buffer.AsMemory(0, received.Count), WebSocketMessageType.Text, true, CancellationToken.None);
+                }
+
+                await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
+            });
+        });
+        await _mesh.StartWaypointAsync();
+        using var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service, port);
+        using var socket = new ClientWebSocket();
+        socket.Options.HttpVersion = Version.Parse(version);
+        socket.Options.HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact;
+        socket.Options.AddSubProtocol("chat");
+        await socket.ConnectAsync(new Uri($"ws://a:{port}/ws"), client, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal("chat", socket.SubProtocol);
+        foreach (var text in new[] { "first", "second" })
+        {
+            await socket.SendAsync(Encoding.ASCII.GetBytes(text), WebSocketMessageType.Text, true, CancellationToken.None);
+            var buffer = new byte[64];
+            var received = await socket.ReceiveAsync(buffer, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60));
+            Assert.Equal(text, Encoding.ASCII.GetString(buffer, 0, received.Count));
+        }
+
+        await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal(port == 90 ? "HTTP/2" : "HTTP/1.1", Assert.Single(pod.Requests).Protocol);
+        await _mesh.LoggedAsync($"status={(version == "2.0" ? 200 : 101)}");
+    }
+
     [Fact]
     public async Task Http10_ClientThatWaitsForTheClose_IsClosedAtOnce()
     {

@@ -55,6 +55,7 @@ internal static class UpstreamConversation
             if (head.Upgrade is not null && response.Upgrade is not null)
             {
                 socket.Complete(response, head.Version);
+                exchange.Status = response.Status;
                 await server.SendHeadAsync(response, end: false).ConfigureAwait(false);
                 await server.FlushAsync().ConfigureAwait(false);
                 sending ??= SendBodyAsync(exchange, client);
