@@ -51,8 +51,24 @@ internal sealed class ProgramPeer : IAsyncDisposable
     /// <summary>Connects to the program, which listens, and echoes if that is wanted.</summary>
     public async Task ConnectAsync(int port, bool echoes = true)
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(IPAddress.Loopback, port);
+        // GnuTLS's server says that it listens before it does.
+        using var patience = new CancellationTokenSource(ForeignProgram.Patience);
+        Socket socket;
+        while (true)
+        {
+            socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                await socket.ConnectAsync(IPAddress.Loopback, port, patience.Token);
+                break;
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
+            {
+                socket.Dispose();
+                await Task.Delay(20, patience.Token);
+            }
+        }
+
         await AuthenticateAsync(socket, isServer: false);
         _echoing = echoes ? EchoAsync() : Task.CompletedTask;
     }
