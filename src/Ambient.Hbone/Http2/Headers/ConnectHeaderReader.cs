@@ -1,6 +1,7 @@
 using System.Text;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Http2.HPack;
+using Ambient.Http;
 
 namespace Ambient.Hbone.Http2.Headers;
 
@@ -124,26 +125,7 @@ internal sealed class ConnectHeaderReader(HPackDecoder decoder, int maxHeaderLis
                 return false;
             }
 
-            if (!HeaderRules.IsValue(value))
-            {
-                SetFault("a value with white space around it or control characters in it");
-            }
-            else if (pseudo)
-            {
-                if (_regular)
-                {
-                    SetFault("a pseudo-header after a header");
-                }
-            }
-            else if (!HeaderRules.IsName(name))
-            {
-                SetFault("a name that is not a lower-case token");
-            }
-            else if (HeaderRules.IsConnectionSpecific(name, value))
-            {
-                SetFault($"connection-specific header {Encoding.ASCII.GetString(name)}");
-            }
-
+            Fault = HeaderRules.FaultOf(name, value, pseudo, afterRegular: _regular);
             _regular |= !pseudo;
             return Fault is null;
         }
@@ -241,7 +223,7 @@ internal sealed class ConnectHeaderReader(HPackDecoder decoder, int maxHeaderLis
             switch (name.Length)
             {
                 case 7 when name.SequenceEqual(":method"u8):
-                    Once(ref _method, HeaderRules.IsToken(value), ":method");
+                    Once(ref _method, HttpSyntax.IsToken(value), ":method");
                     IsConnect = value.SequenceEqual("CONNECT"u8);
                     Method = IsConnect ? null : Encoding.ASCII.GetString(value);
                     break;

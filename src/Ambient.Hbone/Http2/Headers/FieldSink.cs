@@ -28,26 +28,7 @@ internal struct FieldSink(HttpFields fields, int maxSize, int maxFields)
             return false;
         }
 
-        if (!HeaderRules.IsValue(value))
-        {
-            SetFault("a value with white space around it or control characters in it");
-        }
-        else if (pseudo)
-        {
-            if (_regular)
-            {
-                SetFault("a pseudo-header after a header");
-            }
-        }
-        else if (!HeaderRules.IsName(name))
-        {
-            SetFault("a name that is not a lower-case token");
-        }
-        else if (HeaderRules.IsConnectionSpecific(name, value))
-        {
-            SetFault($"connection-specific header {Encoding.ASCII.GetString(name)}");
-        }
-
+        Fault = HeaderRules.FaultOf(name, value, pseudo, afterRegular: _regular);
         _regular |= !pseudo;
         return Fault is null;
     }

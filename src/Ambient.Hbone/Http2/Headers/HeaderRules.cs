@@ -1,26 +1,22 @@
 using System.Buffers;
+using System.Text;
+using Ambient.Http;
 
 namespace Ambient.Hbone.Http2.Headers;
 
 /// <summary>What names, values and authorities may be made of (RFC 9113 section 8.2, RFC 9110 section 5, RFC 3986 section 3.2).</summary>
 internal static class HeaderRules
 {
-    private static readonly SearchValues<byte> s_token = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
     private static readonly SearchValues<byte> s_lowerToken = SearchValues.Create("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"u8);
     private static readonly SearchValues<byte> s_authority = SearchValues.Create("!$&'()*+,-.:;=[]_~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
     private static readonly SearchValues<byte> s_scheme = SearchValues.Create("+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
-    private static readonly SearchValues<byte> s_control = SearchValues.Create(
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 127]);
 
     /// <summary>A name as HTTP/2 wants it: a token in lower case.</summary>
     public static bool IsName(ReadOnlySpan<byte> name) => !name.IsEmpty && !name.ContainsAnyExcept(s_lowerToken);
 
-    /// <summary>A token, such as a method.</summary>
-    public static bool IsToken(ReadOnlySpan<byte> text) => !text.IsEmpty && !text.ContainsAnyExcept(s_token);
-
     /// <summary>A value: no control characters but tab, no white space around it.</summary>
     public static bool IsValue(ReadOnlySpan<byte> value) =>
-        value.IsEmpty || (value[0] is not ((byte)' ' or (byte)'\t') && value[^1] is not ((byte)' ' or (byte)'\t') && !value.ContainsAny(s_control));
+        value.IsEmpty || (value[0] is not ((byte)' ' or (byte)'\t') && value[^1] is not ((byte)' ' or (byte)'\t') && HttpSyntax.IsFieldValue(value));
 
     /// <summary>
     /// Whether this can be an authority: the characters of host and port, brackets once and around all colons but the
@@ -64,4 +60,26 @@ internal static class HeaderRules
         17 => name.SequenceEqual("transfer-encoding"u8),
         _ => false,
     };
+
+    /// <summary>What makes one field of a block malformed (RFC 9113 sections 8.2 and 8.3), or null.</summary>
+    /// <param name="name">Name.</param>
+    /// <param name="value">Value.</param>
+    /// <param name="pseudo">Whether the name begins with a colon.</param>
+    /// <param name="afterRegular">Whether a field that is not a pseudo-header came before it.</param>
+    public static string? FaultOf(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, bool pseudo, bool afterRegular)
+    {
+        if (!IsValue(value))
+        {
+            return "a value with white space around it or control characters in it";
+        }
+
+        if (pseudo)
+        {
+            return afterRegular ? "a pseudo-header after a header" : null;
+        }
+
+        return !IsName(name) ? "a name that is not a lower-case token"
+            : IsConnectionSpecific(name, value) ? $"connection-specific header {Encoding.ASCII.GetString(name)}"
+            : null;
+    }
 }

@@ -132,7 +132,7 @@ internal struct RequestSink(RequestHead head, KnownText texts) : IHeaderSink
         switch (name.Length)
         {
             case 7 when name.SequenceEqual(":method"u8):
-                Once(HasMethod, HeaderRules.IsToken(value), ":method");
+                Once(HasMethod, HttpSyntax.IsToken(value), ":method");
                 HasMethod = true;
                 head.Method = KnownText.Method(value);
                 break;
@@ -155,7 +155,7 @@ internal struct RequestSink(RequestHead head, KnownText texts) : IHeaderSink
                 Refuse(!HttpSyntax.IsAuthority(value), ":authority is not a host with or without a port");
                 break;
             case 9 when name.SequenceEqual(":protocol"u8):
-                Once(_protocol is not null, HeaderRules.IsToken(value), ":protocol");
+                Once(_protocol is not null, HttpSyntax.IsToken(value), ":protocol");
                 _protocol = Ascii.EqualsIgnoreCase(value, "websocket"u8) ? "websocket" : Encoding.ASCII.GetString(value);
                 break;
             default:
