@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Http;
 
 namespace Ambient.Hbone.Http1;
@@ -22,7 +23,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
 
     public Http1Receiver In { get; } = new(channel, maxHeadSize, maxFields);
 
-    public Http1Sender Out { get; } = new(channel);
+    public ChannelSender Out { get; } = new(channel.Bytes);
 
     /// <summary>What broke it; none while nothing has.</summary>
     public MessageFault Fault => (MessageFault)Volatile.Read(ref _fault);

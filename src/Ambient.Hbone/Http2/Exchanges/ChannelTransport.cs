@@ -11,8 +11,7 @@ namespace Ambient.Hbone.Http2.Exchanges;
 /// </summary>
 internal sealed class ChannelTransport(MessageChannel channel) : Http2Transport
 {
-    private byte[]? _out;
-    private int _outEnd;
+    private readonly ChannelSender _sender = new(channel.Bytes);
     private bool _drained;
 
     public override EventLoop? Loop => channel.Loop;
@@ -42,44 +41,9 @@ internal sealed class ChannelTransport(MessageChannel channel) : Http2Transport
         return count == 0 ? -1 : count;
     }
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
-    {
-        if (_out is null || _out.Length - _outEnd < bytes.Length)
-        {
-            if (_outEnd > 0 && _outEnd + bytes.Length > IoBuffers.Large)
-            {
-                return WriteAfterFlushAsync(bytes);
-            }
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes) => Checked(_sender.WriteAsync(bytes));
 
-            if (_outEnd + bytes.Length > IoBuffers.Bulk)
-            {
-                return SendAsync(bytes);
-            }
-
-            Grow(bytes.Length);
-        }
-
-        bytes.Span.CopyTo(_out.AsSpan(_outEnd));
-        _outEnd += bytes.Length;
-        return default;
-    }
-
-    public override ValueTask FlushAsync()
-    {
-        if (_out is null)
-        {
-            return default;
-        }
-
-        var sent = channel.Bytes.TrySend(_out.AsSpan(0, _outEnd), out var error);
-        if (sent == _outEnd)
-        {
-            GiveBack();
-            return default;
-        }
-
-        return sent < 0 && error != SocketError.WouldBlock ? ValueTask.FromException(Failure(error)) : FlushRestAsync(Math.Max(sent, 0));
-    }
+    public override ValueTask FlushAsync() => Checked(_sender.FlushAsync());
 
     public override async ValueTask CloseWriteAsync()
     {
@@ -91,58 +55,24 @@ internal sealed class ChannelTransport(MessageChannel channel) : Http2Transport
 
     public override ValueTask DisposeAsync()
     {
-        GiveBack();
+        _sender.Release();
         return channel.DisposeAsync();
     }
 
     private static IOException Failure(SocketError error) => new($"the connection failed: {error}", new SocketException((int)error));
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask WriteAfterFlushAsync(ReadOnlyMemory<byte> bytes)
-    {
-        await FlushAsync().ConfigureAwait(false);
-        await WriteAsync(bytes).ConfigureAwait(false);
-    }
+    private static ValueTask Checked(ValueTask sending) => sending.IsCompletedSuccessfully ? sending : CheckAsync(sending);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask FlushRestAsync(int sent)
-    {
-        await SendAsync(_out.AsMemory(sent, _outEnd - sent)).ConfigureAwait(false);
-        GiveBack();
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendAsync(ReadOnlyMemory<byte> bytes)
+    private static async ValueTask CheckAsync(ValueTask sending)
     {
         try
         {
-            await channel.Bytes.SendAllAsync(bytes).ConfigureAwait(false);
+            await sending.ConfigureAwait(false);
         }
         catch (SocketException e)
         {
             throw Failure(e.SocketErrorCode);
-        }
-    }
-
-    private void Grow(int more)
-    {
-        var larger = IoBuffers.Rent(_outEnd + more);
-        if (_out is { } old)
-        {
-            old.AsSpan(0, _outEnd).CopyTo(larger);
-            IoBuffers.Return(old);
-        }
-
-        _out = larger;
-    }
-
-    private void GiveBack()
-    {
-        if (_out is { } buffer)
-        {
-            _out = null;
-            _outEnd = 0;
-            IoBuffers.Return(buffer);
         }
     }
 }

@@ -1,16 +1,14 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Http2.Framing;
-using Ambient.Hbone.Messages;
-using Ambient.Hbone.Sockets;
 
-namespace Ambient.Hbone.Http1;
+namespace Ambient.Hbone.Sockets;
 
 /// <summary>
-/// Gathers what is sent on a connection, so that a head and the first of its body leave together, in one buffer that is given back with each flush.
-/// One writer at a time.
+/// Gathers what is sent on a channel, so that a head and the first of its body, or the frames of a turn, leave together, in one buffer that is given
+/// back with each flush. One writer at a time.
 /// </summary>
-internal sealed class Http1Sender(MessageChannel channel)
+internal sealed class ChannelSender(IByteChannel channel)
 {
     // In front of the bytes there is room for the frame header of a tunnel, which then takes the buffer as it is.
     private const int Start = FrameHeader.Size;
@@ -79,7 +77,7 @@ internal sealed class Http1Sender(MessageChannel channel)
         }
 
         var (buffer, count) = (_buffer!, _end - Start);
-        var sent = channel.Bytes.TrySend(buffer.AsSpan(Start, count), out var error);
+        var sent = channel.TrySend(buffer.AsSpan(Start, count), out var error);
         if (sent < 0 && error != SocketError.WouldBlock)
         {
             Release();
@@ -94,7 +92,7 @@ internal sealed class Http1Sender(MessageChannel channel)
         }
 
         (_buffer, _end) = (null, Start);
-        return channel.Bytes.SendOwnedAsync(buffer, Start + sent, count - sent);
+        return channel.SendOwnedAsync(buffer, Start + sent, count - sent);
     }
 
     /// <summary>Drops what was not sent.</summary>
