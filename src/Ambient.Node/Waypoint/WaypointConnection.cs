@@ -23,7 +23,4 @@ internal sealed class WaypointConnection(HboneConnect connect, WaypointDestinati
 
     /// <summary>What the tunnel is for, as resolved when it was opened.</summary>
     public WaypointDestination Target { get; } = destination;
-
-    /// <summary>Key of the place whose policies and routes apply: the service's, or empty for a workload.</summary>
-    public string PlaceKey { get; } = destination.Service?.Key ?? "";
 }

@@ -92,21 +92,7 @@ public sealed class Http1OverTunnelTests
     [Fact]
     public async Task After_an_upgrade_bytes_go_both_ways_and_each_end_is_handed_on()
     {
-        await using var server = Server(static async exchange =>
-        {
-            exchange.Response.Status = 101;
-            exchange.Response.Upgrade = exchange.Request.Upgrade;
-            await exchange.SendHeadAsync(exchange.Response, end: false);
-            await exchange.FlushAsync();
-            while (await exchange.ReadAsync() is { IsEmpty: false } piece)
-            {
-                await exchange.WriteAsync(piece);
-                await exchange.FlushAsync();
-            }
-
-            await exchange.WriteAsync("bye"u8.ToArray());
-            await exchange.EndAsync();
-        });
+        await using var server = Server(static exchange => MessageKit.EchoUpgradedAsync(exchange, 101));
         await using var pair = Pair(server);
         await using var connection = await OpenAsync(pair);
         Assert.True(connection.TryBegin(out var exchange));

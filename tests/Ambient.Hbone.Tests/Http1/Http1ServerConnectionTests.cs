@@ -181,21 +181,7 @@ public sealed class Http1ServerConnectionTests
     [InlineData("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 200, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")]
     public async Task After_an_upgrade_or_connect_bytes_go_both_ways_until_each_side_ends(string text, int status, string head)
     {
-        await using var kit = new MessageKit(async exchange =>
-        {
-            exchange.Response.Status = status;
-            exchange.Response.Upgrade = exchange.Request.Upgrade;
-            await exchange.SendHeadAsync(exchange.Response, end: false);
-            await exchange.FlushAsync();
-            while (await exchange.ReadAsync() is { IsEmpty: false } piece)
-            {
-                await exchange.WriteAsync(piece);
-                await exchange.FlushAsync();
-            }
-
-            await exchange.WriteAsync("bye"u8.ToArray());
-            await exchange.EndAsync();
-        });
+        await using var kit = new MessageKit(exchange => MessageKit.EchoUpgradedAsync(exchange, status));
         using var socket = await kit.ConnectAsync();
 
         // What a client sends too early belongs to the other protocol, whatever it looks like.

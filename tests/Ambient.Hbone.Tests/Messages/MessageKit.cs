@@ -42,6 +42,23 @@ internal sealed class MessageKit : IAsyncDisposable
         await exchange.EndAsync();
     }
 
+    /// <summary>Changes the protocol, or lets a CONNECT through, and says again what is said, until the client ends; then says goodbye.</summary>
+    public static async ValueTask EchoUpgradedAsync(ServerExchange exchange, int status)
+    {
+        exchange.Response.Status = status;
+        exchange.Response.Upgrade = exchange.Request.Upgrade;
+        await exchange.SendHeadAsync(exchange.Response, end: false);
+        await exchange.FlushAsync();
+        while (await exchange.ReadAsync() is { IsEmpty: false } piece)
+        {
+            await exchange.WriteAsync(piece);
+            await exchange.FlushAsync();
+        }
+
+        await exchange.WriteAsync("bye"u8.ToArray());
+        await exchange.EndAsync();
+    }
+
     /// <summary>All of a body, as text.</summary>
     public static async ValueTask<string> ReadAllAsync(MessageExchange exchange)
     {

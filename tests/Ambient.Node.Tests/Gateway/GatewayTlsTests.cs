@@ -132,7 +132,7 @@ public sealed class GatewayTlsTests : IAsyncLifetime
     public async Task Listener_WithoutACertificate_IsNotServed_NeitherInClear()
     {
         _mesh.AddService("web", waypoint: null);
-        Route();
+        _mesh.SetGatewayRoute();
         var starting = _mesh.StartGatewayAsync(Listener("one", null));
         await _mesh.LoggedAsync("listener one of Gateway app/gw is not served: no certificate of it could be read");
         Assert.False(starting.IsCompleted);
@@ -160,7 +160,7 @@ public sealed class GatewayTlsTests : IAsyncLifetime
         if (!_mesh.Store.Current.Services.ContainsKey("app/web.app.svc.cluster.local"))
         {
             _mesh.AddService("web", waypoint: null);
-            Route();
+            _mesh.SetGatewayRoute();
         }
 
         foreach (var listener in listeners)
@@ -187,27 +187,9 @@ public sealed class GatewayTlsTests : IAsyncLifetime
     {
         _mesh.AddService("web", waypoint: null);
         var pod = await _mesh.AddPodAsync("web-0", "web", "web");
-        Route();
+        _mesh.SetGatewayRoute();
         return pod;
     }
-
-    private void Route() => _mesh.Configure(requests => requests with
-    {
-        HttpRoutes = requests.HttpRoutes.SetItem("app/route", new HttpRoute
-        {
-            Name = "route",
-            Namespace = "app",
-            ParentRefs = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
-            Rules =
-            [
-                new HttpRouteRule
-                {
-                    Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.Prefix, "/") }],
-                    Backends = [new HttpRouteBackend(new ObjectReference("", "Service", "app", "web", Port: 80), 1)],
-                },
-            ],
-        }),
-    });
 
     private static async Task<string> SubjectAsync(IPAddress address, string serverName)
     {

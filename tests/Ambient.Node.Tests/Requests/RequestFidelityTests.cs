@@ -191,7 +191,7 @@ public sealed class RequestFidelityTests : IAsyncLifetime
     {
         _mesh.AddService("web", waypoint: null);
         var pod = await _mesh.AddPodAsync("web-0", "web", "web");
-        Route(null);
+        _mesh.SetGatewayRoute();
         await _mesh.StartGatewayAsync(new GatewayListener("http", 8080, "HTTP", null, AllowedNamespaces.Same, null));
         var address = _mesh.Store.Current.Workloads["Kubernetes//Pod/app/gw-istio-0"].Addresses[0];
         using var client = new HttpClient { BaseAddress = new Uri($"http://{address}:8080"), Timeout = TimeSpan.FromSeconds(60) };
@@ -371,31 +371,12 @@ public sealed class RequestFidelityTests : IAsyncLifetime
 
         _mesh.AddService("web", waypoint: null);
         _owned.Add(await RawPod.StartAsync(_mesh, TunnelProtocol.Hbone, serve, "web"));
-        Route(edits);
+        _mesh.SetGatewayRoute(edits);
         await _mesh.StartGatewayAsync(new GatewayListener("http", 8080, "HTTP", null, AllowedNamespaces.Same, null));
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(_mesh.Store.Current.Workloads["Kubernetes//Pod/app/gw-istio-0"].Addresses[0], 8080);
         return new NetworkStream(socket, ownsSocket: true);
     }
-
-    private void Route(HeaderModification? edits) => _mesh.Configure(requests => requests with
-    {
-        HttpRoutes = requests.HttpRoutes.SetItem("app/route", new HttpRoute
-        {
-            Name = "route",
-            Namespace = "app",
-            ParentRefs = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
-            Rules =
-            [
-                new HttpRouteRule
-                {
-                    Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.Prefix, "/") }],
-                    Backends = [new HttpRouteBackend(new ObjectReference("", "Service", "app", "web", Port: 80), 1)],
-                    RequestHeaders = edits,
-                },
-            ],
-        }),
-    });
 
     private ValueTask<HboneTunnel> TunnelAsync(HboneClient client, MeshService service)
     {

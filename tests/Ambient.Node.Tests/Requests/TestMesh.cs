@@ -198,6 +198,26 @@ internal sealed class TestMesh : IAsyncDisposable
             }),
     });
 
+    /// <summary>Sends what comes to the gateway <c>gw</c> to the service <c>web</c>, with its request headers edited or as they are.</summary>
+    public void SetGatewayRoute(HeaderModification? edits = null) => Configure(requests => requests with
+    {
+        HttpRoutes = requests.HttpRoutes.SetItem("app/route", new HttpRoute
+        {
+            Name = "route",
+            Namespace = "app",
+            ParentRefs = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+            Rules =
+            [
+                new HttpRouteRule
+                {
+                    Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.Prefix, "/") }],
+                    Backends = [new HttpRouteBackend(new ObjectReference("", "Service", "app", "web", Port: 80), 1)],
+                    RequestHeaders = edits,
+                },
+            ],
+        }),
+    });
+
     /// <summary>Lets only given principals and methods through to a service.</summary>
     public void SetPolicy(string name, string service, string[] principals, string[] methods) => Configure(requests => requests with
     {
