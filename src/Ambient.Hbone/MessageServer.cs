@@ -40,7 +40,7 @@ public sealed class MessageServer : IAsyncDisposable
     /// <summary>Connections being served.</summary>
     public int Connections => _connections.Count;
 
-    /// <summary>Serves a connection to its end, which is ordinary whatever it is; the channel is disposed of then.</summary>
+    /// <summary>Serves a connection until it ends, and disposes of the channel. That the connection fails is not an error here: the task completes all the same.</summary>
     /// <param name="channel">Channel of which nothing was received, but perhaps looked at.</param>
     /// <param name="state">For the handler; see <see cref="ServerExchange.ConnectionState"/>.</param>
     /// <param name="version">HTTP/1.1 or HTTP/2, as TLS has agreed; null: the first bytes tell, for HTTP/2 by prior knowledge (RFC 9113 section 3.3).</param>

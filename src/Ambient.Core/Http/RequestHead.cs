@@ -33,7 +33,7 @@ public sealed class RequestHead
     /// <summary>All other fields, in their order.</summary>
     public HttpFields Fields { get; } = new();
 
-    /// <summary>Whether a body follows, be it an empty one of unknown length.</summary>
+    /// <summary>Whether a body follows. One of unknown length may turn out to be empty.</summary>
     public bool HasBody { get; set; }
 
     /// <summary>Bytes of the body where the request says them; null: it does not.</summary>

@@ -15,7 +15,7 @@ public sealed class ResponseHead
     /// <summary>Fields, in their order, without those of one connection and of framing.</summary>
     public HttpFields Fields { get; } = new();
 
-    /// <summary>Whether a body follows, be it an empty one of unknown length. Never after HEAD, and with 1xx, 204 and 304.</summary>
+    /// <summary>Whether a body follows. One of unknown length may turn out to be empty. Never after HEAD, and with 1xx, 204 and 304.</summary>
     public bool HasBody { get; set; }
 
     /// <summary>Bytes of the body where the response says them, after HEAD and with 304 those that a GET would have brought; null: it does not.</summary>

@@ -3,7 +3,7 @@ namespace Ambient.Hbone.Messages;
 /// <summary>A connection as its server sees it.</summary>
 internal interface IServedConnection
 {
-    /// <summary>Serves it to its end, which is ordinary whatever it is.</summary>
+    /// <summary>Serves it until it ends. That it fails is not an error here: the task completes all the same.</summary>
     Task RunAsync();
 
     /// <summary>No further requests: what is under way goes on, and then the connection ends. Any thread, any number of times.</summary>

@@ -38,7 +38,7 @@ internal interface IByteChannel
 
     /// <summary>
     /// Sends all of a buffer's bytes, waiting as often as it must, and takes the buffer over: it comes from <see cref="IoBuffers"/> and goes back there,
-    /// be it sent or not.
+    /// whether it was sent or not.
     /// </summary>
     /// <param name="buffer">Buffer.</param>
     /// <param name="offset">Where the bytes begin: at least <see cref="Http2.Framing.FrameHeader.Size"/>, for a tunnel's frame header in front.</param>
@@ -55,14 +55,14 @@ internal interface IByteChannel
     void ShutdownBoth();
 
     /// <summary>
-    /// Ends both directions, which wakes whoever waits, so that what was cut off does not look complete to the peer; who learns of it with
-    /// <see cref="Close"/> at the latest. Any thread, any time.
+    /// Ends both directions, which wakes whoever waits, so that what was cut off does not look complete to the peer, which may learn of it
+    /// only with <see cref="Close"/>. Any thread, any time.
     /// </summary>
     void Break();
 
     /// <summary>
-    /// Tells a watcher when the peer ends its direction, or the channel fails, be it before it is read to there; at once where that has happened
-    /// already. Null: nobody is told any more.
+    /// Tells a watcher when the peer ends its direction or the channel fails, even while bytes from before are unread; at once if that has already
+    /// happened. Null: nobody is told any more.
     /// </summary>
     void Watch(IHangUpWatcher? watcher);
 
