@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
+using Ambient.Http;
 
 namespace Ambient.Hbone.Http1;
 
@@ -13,6 +14,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
 {
     // What a client may still have under way when its answer is complete. Beyond it the connection is cut: it would go on for ever.
     private const int MostLinger = 256 * 1024;
+    private const int UpgradeRequired = 426;
     private static readonly TimeSpan s_longestLinger = TimeSpan.FromSeconds(2);
 
     private readonly ServerSettings _server;
@@ -49,6 +51,11 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         {
             while (await ReadHeadAsync().ConfigureAwait(false))
             {
+                if (_exchange.Request.Version == HttpProtocolVersion.Http10 && !_server.Options.AcceptHttp10)
+                {
+                    throw new Http1Exception(UpgradeRequired, "HTTP/1.0 is not served here");
+                }
+
                 _exchange.Begin(_parser.Framing);
                 await HandleAsync().ConfigureAwait(false);
                 if (_wire.TakeRefusal() is { } refusal)
@@ -267,6 +274,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
             var head = _exchange.Response;
             head.Clear();
             head.Status = status;
+            head.Upgrade = status == UpgradeRequired ? "HTTP/1.1" : null;
             await _exchange.SendHeadAsync(head, end: true).ConfigureAwait(false);
         }
         catch (MessageException)
@@ -281,7 +289,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         _server.Handler.OnRefused(new MessageRefusal(_exchange.ConnectionState, status, reason));
         try
         {
-            _exchange.Request.Version = Http.HttpProtocolVersion.Http11;
+            _exchange.Request.Version = HttpProtocolVersion.Http11;
             _exchange.Request.Method = "";
             _exchange.Begin(new Http1Framing(Http1BodyKind.None, 0, KeepAlive: false));
             await AnswerAsync(status).ConfigureAwait(false);

@@ -104,6 +104,13 @@ internal static class Http1Writer
                 writer.WriteFraming(body, head.ContentLength);
             }
 
+            if (head.Status == 426 && head.Upgrade is { } required)
+            {
+                // RFC 9110 section 15.5.22: it says what is required; section 7.8: and names it as an option of the connection.
+                writer.WriteUpgrade(required);
+                writer.Write("connection: upgrade\r\n"u8);
+            }
+
             writer.Write(!keepAlive || body == Http1BodyKind.UntilClose ? "connection: close\r\n"u8
                 : clientVersion == HttpProtocolVersion.Http10 ? "connection: keep-alive\r\n"u8 : default);
         }

@@ -17,6 +17,11 @@ public sealed class MessageServerOptions
     /// <summary>How long a connection may idle between requests: 10 ms to 1 day; 1 hour by default, as Envoy's.</summary>
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromHours(1);
 
+    /// <summary>
+    /// Whether requests of HTTP/1.0 are served; false by default, as Envoy's. Where they are not: 426 (RFC 9110 section 15.5.22), and the connection is closed.
+    /// </summary>
+    public bool AcceptHttp10 { get; set; }
+
     /// <summary>Requests that a client may have open on a connection of HTTP/2: 1 to 10,000; 100 by default.</summary>
     public int MaxConcurrentStreams { get; set; } = 100;
 

@@ -64,8 +64,7 @@ internal sealed class RequestExchange : IConnectionGround
     public string Method { get; private set; } = "";
 
     /// <summary>
-    /// The host that policies and routes are asked about, and that is sent on: the client's, or the service's where a client of HTTP/1.0
-    /// sent none. Empty: there is none.
+    /// The host that policies and routes are asked about, and that is sent on. Empty: there is none.
     /// </summary>
     public string Host { get; set; } = "";
 

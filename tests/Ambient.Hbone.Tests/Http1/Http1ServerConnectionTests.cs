@@ -152,7 +152,7 @@ public sealed class Http1ServerConnectionTests
             await final.WaitAsync();
             await MessageKit.AnswerAsync(exchange, 200, "x");
             await Assert.ThrowsAsync<InvalidOperationException>(async () => await exchange.SendInterimAsync(hints));
-        });
+        }, new MessageServerOptions { AcceptHttp10 = true });
         using var socket = await kit.ConnectAsync();
         await socket.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
         Assert.Equal("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n", await MessageKit.ReadUntilAsync(socket, "\r\n\r\n"));

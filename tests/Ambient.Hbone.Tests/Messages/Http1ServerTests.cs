@@ -77,12 +77,25 @@ public sealed class Http1ServerTests
             await exchange.SendHeadAsync(exchange.Response, end: false);
             await exchange.WriteAsync("all of it"u8.ToArray());
             await exchange.EndAsync();
-        });
+        }, new MessageServerOptions { AcceptHttp10 = true });
 
         var answer = await kit.SayAsync("GET / HTTP/1.0\r\n\r\n");
 
         Assert.DoesNotContain("transfer-encoding", answer, StringComparison.Ordinal);
         Assert.EndsWith("\r\n\r\nall of it", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Http10_IsAskedToUpgrade_UnlessItIsAccepted()
+    {
+        await using var kit = new MessageKit(static exchange => MessageKit.AnswerAsync(exchange, 200, "x"));
+        using var socket = await kit.ConnectAsync();
+        await socket.SendAsync("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.0\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc"u8.ToArray());
+
+        var answer = await MessageKit.ReadToEndAsync(socket);
+
+        Assert.EndsWith("\r\n\r\nxHTTP/1.1 426 Upgrade Required\r\ncontent-length: 0\r\nupgrade: HTTP/1.1\r\nconnection: upgrade\r\nconnection: close\r\n\r\n", answer, StringComparison.Ordinal);
+        Assert.Equal(426, Assert.Single(kit.Handler.Refusals).Status);
     }
 
     [Fact]

@@ -72,8 +72,9 @@ public sealed class GatewayServerTests : IAsyncLifetime
     [InlineData("GET / HTTP/1.1\r\nHost: web\r\nConnection: host\r\n", "Connection names host")]
     [InlineData("GET / HTTP/1.1\r\nHost: web\r\nConnection: x-forwarded-for\r\n", "Connection names x-forwarded-for")]
     [InlineData("GET / HTTP/1.1\r\nHost:\r\n", "Host is empty")]
-    [InlineData("GET / HTTP/1.0\r\n", "names no host")]
-    public async Task Request_ThatWouldBeSentOnOtherwiseThanItWasJudged_Is400(string head, string reason)
+    [InlineData("GET / HTTP/1.0\r\n", "HTTP/1.0 is not served here", 426)]
+    [InlineData("GET / HTTP/1.0\r\nHost: web\r\n", "HTTP/1.0 is not served here", 426)]
+    public async Task Request_ThatWouldBeSentOnOtherwiseThanItWasJudged_IsRefused(string head, string reason, int status = 400)
     {
         _mesh.AddService("web", waypoint: null);
         var pod = await _mesh.AddPodAsync("web-0", "web", "web");
@@ -83,7 +84,7 @@ public sealed class GatewayServerTests : IAsyncLifetime
         await using var stream = socket.GetStream();
         await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes($"{head}\r\n"));
         using var reader = new StreamReader(stream);
-        Assert.StartsWith("HTTP/1.1 400", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)), StringComparison.Ordinal);
+        Assert.StartsWith($"HTTP/1.1 {status} ", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)), StringComparison.Ordinal);
         await _mesh.LoggedAsync(reason);
         Assert.Empty(pod.Requests);
     }

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
-using Ambient.Http;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests.Forwarding;
 using Ambient.Node.Requests.Stages;
@@ -93,7 +92,8 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
             return;
         }
 
-        if (!TakeHost(exchange, place))
+        exchange.Host = exchange.Head.Authority;
+        if (exchange.Host.Length == 0)
         {
             exchange.Error = "the request names no host";
             exchange.Flags = ResponseFlags.DownstreamProtocolError;
@@ -110,18 +110,5 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
                 return;
             }
         }
-    }
-
-    /// <summary>Only HTTP/1.0 may leave the host out: the service is what the client meant then, and what the endpoint is told.</summary>
-    private static bool TakeHost(RequestExchange exchange, RequestPlace place)
-    {
-        var head = exchange.Head;
-        if (head.Authority.Length == 0 && place.Service is { } service && head.Version == HttpProtocolVersion.Http10)
-        {
-            head.Authority = service.Hostname;
-        }
-
-        exchange.Host = head.Authority;
-        return exchange.Host.Length > 0;
     }
 }
