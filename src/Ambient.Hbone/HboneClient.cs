@@ -16,8 +16,6 @@ namespace Ambient.Hbone;
 /// <summary>Opens tunnels, sharing pooled HTTP/2 connections over mutual TLS.</summary>
 public sealed partial class HboneClient : IAsyncDisposable
 {
-    // A connection may stop taking streams between the reservation and the answer; a pool full of such is hard to imagine.
-    private const int MaxStale = 10;
     private readonly HboneClientOptions _options;
     private readonly HandshakeLimits _limits;
     private readonly HboneIo _io;
@@ -58,7 +56,7 @@ public sealed partial class HboneClient : IAsyncDisposable
         _svids = svids;
         _time = timeProvider ?? TimeProvider.System;
         _pool = new ConnectionPool<HboneKey, ClientConnection>(DialAsync, options.UnusedReleaseTimeout, _time);
-        _release = slot => _pool.Release(new((ConnectionPool<HboneKey, ClientConnection>.Slot)slot));
+        _release = slot => _pool.Release((ConnectionPool<HboneKey, ClientConnection>.Slot)slot);
         _endInner = http2 => _inner.End((Http2Connection)http2);
         _heartbeat = new Heartbeat(Tick, _time, options.UnusedReleaseTimeout, options.PingInterval, options.PingTimeout);
     }
@@ -74,10 +72,13 @@ public sealed partial class HboneClient : IAsyncDisposable
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
         var key = new HboneKey(request.Source, request.AcceptedIdentities, request.NextHop, request.SourceAddress, _options.StaysOnThread ? _io.LoopHere() : null);
         var headers = HeadersOf(request);
-        for (var stale = 0; ; stale++)
+        for (var useless = 0; ; useless++)
         {
-            // 1. A place on a connection, 2. a stream on it, 3. the answer.
-            var place = await ReserveAsync(key, cancellationToken).ConfigureAwait(false);
+            // 1. A place on a connection, 2. a stream on it, 3. the answer. A connection may stop taking streams before, between and after
+            // these, so all that gave nothing are counted together: a peer that does it now here, now there is given up as soon as any other.
+            var place = await ReserveAsync(key, useless, cancellationToken).ConfigureAwait(false);
+            useless = place.Useless;
+            var mayRetry = useless < ConnectionPool<HboneKey, ClientConnection>.MaxUseless;
             var sent = new SentConnect(_release, place.Slot, _io.RunsInline);
             Http2Stream stream;
             try
@@ -86,8 +87,8 @@ public sealed partial class HboneClient : IAsyncDisposable
             }
             catch (IOException e)
             {
-                _pool.Release(place);
-                if (stale < MaxStale)
+                _pool.Release(place.Slot);
+                if (mayRetry)
                 {
                     continue;
                 }
@@ -96,7 +97,7 @@ public sealed partial class HboneClient : IAsyncDisposable
             }
             catch
             {
-                _pool.Release(place);
+                _pool.Release(place.Slot);
                 throw;
             }
 
@@ -106,7 +107,7 @@ public sealed partial class HboneClient : IAsyncDisposable
                 sent.ForgetAnswer();
                 return new StreamTunnel(stream, place.Connection.Peer, request.Authority, answer.Baggage);
             }
-            catch (HboneException e) when (e.InnerException is UnprocessedException && !place.Connection.CanOpen && stale < MaxStale)
+            catch (HboneException e) when (e.InnerException is UnprocessedException && !place.Connection.CanOpen && mayRetry)
             {
                 // The peer went away while the CONNECT was on its way, and has not looked at it: another connection may have it.
             }
@@ -166,11 +167,11 @@ public sealed partial class HboneClient : IAsyncDisposable
             HboneFailure.Refused, $"the tunnel to {where} was refused: http status: {StatusPhrase.Of(answer.Status)}", statusCode: answer.Status);
     }
 
-    private async ValueTask<ConnectionPool<HboneKey, ClientConnection>.Place> ReserveAsync(HboneKey key, CancellationToken cancellationToken)
+    private async ValueTask<ConnectionPool<HboneKey, ClientConnection>.Place> ReserveAsync(HboneKey key, int useless, CancellationToken cancellationToken)
     {
         try
         {
-            return await _pool.ReserveAsync(key, cancellationToken).ConfigureAwait(false);
+            return await _pool.ReserveAsync(key, useless, cancellationToken).ConfigureAwait(false);
         }
         catch (HboneException e)
         {

@@ -13,8 +13,8 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
     where TKey : notnull
     where TConnection : class, IPooledConnection
 {
-    // Dials in a row that gave nothing, before whoever waits for a place gives up.
-    private const int MaxUseless = 10;
+    /// <summary>Connections that gave a caller nothing, before it gives up.</summary>
+    public const int MaxUseless = 10;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<TKey, Shelf> _shelves = [];
@@ -48,16 +48,19 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
     }
 
     /// <summary>Reserves a place for one stream, on a connection that is there or on a new one.</summary>
-    public ValueTask<Place> ReserveAsync(TKey key, CancellationToken cancellationToken) =>
-        TryReserve(key, out var place, out var dialing) ? new ValueTask<Place>(place) : WaitAsync(key, dialing!, cancellationToken);
+    /// <param name="key">What the connection is for.</param>
+    /// <param name="useless">Connections that have given the caller nothing so far: they count against <see cref="MaxUseless"/>.</param>
+    /// <param name="cancellationToken">Ends the wait, not the dial.</param>
+    /// <exception cref="HboneException">The dial failed, or too many connections in a row took no stream.</exception>
+    public ValueTask<Place> ReserveAsync(TKey key, int useless, CancellationToken cancellationToken) =>
+        TryReserve(key, out var slot, out var dialing) ? new ValueTask<Place>(new Place(slot!, useless)) : WaitAsync(key, useless, dialing!, cancellationToken);
 
     /// <summary>The stream on a reserved place has ended, or never began.</summary>
-    public void Release(in Place place)
+    public void Release(Slot slot)
     {
         TConnection? unwanted = null;
         lock (_gate)
         {
-            var slot = place.Slot;
             slot.InUse--;
             slot.UnusedSince = _time.GetTimestamp();
             if (slot.InUse == 0 && !slot.Connection.CanOpen)
@@ -118,37 +121,53 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
         _disposed.Dispose();
     }
 
-    private async ValueTask<Place> WaitAsync(TKey key, Task<TConnection> dialing, CancellationToken cancellationToken)
+    private async ValueTask<Place> WaitAsync(TKey key, int useless, Task<TConnection> dialing, CancellationToken cancellationToken)
     {
-        for (var useless = 0; ;)
+        while (true)
         {
             // Not bound to this caller's token: others wait for the same dial.
             ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
             var dialed = await dialing.WaitAsync(cancellationToken).ConfigureAwait(false);
 
             // One that others have filled meanwhile is progress; one that takes no streams at all would be dialed for ever.
-            if (!IsUseful(dialed) && ++useless > MaxUseless)
+            var useful = IsUseful(dialed);
+            if (!useful)
             {
-                throw new HboneException(HboneFailure.Http2Failed, $"none of {useless} new connections takes a stream: the peer goes away, or allows none");
+                GiveUpAfterTooMany(++useless);
             }
 
             ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
-            if (TryReserve(key, out var place, out var next))
+            if (TryReserve(key, out var slot, out var next))
             {
-                return place;
+                return new Place(slot!, useless);
+            }
+
+            if (useful && !IsUseful(dialed))
+            {
+                // It went away between the two looks at it.
+                GiveUpAfterTooMany(++useless);
             }
 
             dialing = next!;
         }
     }
 
+    private static void GiveUpAfterTooMany(int useless)
+    {
+        if (useless > MaxUseless)
+        {
+            throw new HboneException(HboneFailure.Http2Failed, $"none of {useless} connections takes a stream: the peer goes away, or allows none");
+        }
+    }
+
     private static bool IsUseful(TConnection connection) => connection.CanOpen && connection.StreamLimit > 0;
 
-    private bool TryReserve(TKey key, out Place place, out Task<TConnection>? dialing)
+    private bool TryReserve(TKey key, out Slot? place, out Task<TConnection>? dialing)
     {
         TaskCompletionSource<TConnection> dial;
         lock (_gate)
         {
+            place = null;
             dialing = null;
             if (!_shelves.TryGetValue(key, out var shelf))
             {
@@ -160,12 +179,11 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
                 if (slot.Connection.CanOpen && slot.InUse < slot.Connection.StreamLimit)
                 {
                     slot.InUse++;
-                    place = new Place(slot);
+                    place = slot;
                     return true;
                 }
             }
 
-            place = default;
             if (shelf.Dialing is not null)
             {
                 dialing = shelf.Dialing.Task;
@@ -238,9 +256,16 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
     /// <summary>A reserved place on a connection.</summary>
     internal readonly struct Place
     {
-        internal Place(Slot slot) => Slot = slot;
+        internal Place(Slot slot, int useless)
+        {
+            Slot = slot;
+            Useless = useless;
+        }
 
         internal Slot Slot { get; }
+
+        /// <summary>Connections that gave the caller nothing before this one.</summary>
+        public int Useless { get; }
 
         public TConnection Connection => Slot.Connection;
     }

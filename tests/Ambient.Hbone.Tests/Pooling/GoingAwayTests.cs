@@ -115,6 +115,41 @@ public sealed class GoingAwayTests
         }
     }
 
+    [Fact]
+    public async Task Connect_SomeTakeNoStreamsAndOthersGoAwayLater_GivesUpAsSoon()
+    {
+        using var listener = Listen();
+        await using var client = new HboneClient(new HboneClientOptions(), new HbonePair.Svids(_authority));
+        var connecting = client.ConnectAsync(Request(listener)).AsTask();
+        var tries = 0;
+        while (!connecting.IsCompleted && tries < 50)
+        {
+            if (!listener.Pending())
+            {
+                await Task.Delay(5);
+                continue;
+            }
+
+            // Whether a GOAWAY is there before the CONNECT is on its way is a matter of luck, so one peer may do both, over and over.
+            if (tries++ % 4 == 3)
+            {
+                await using var leaving = await AcceptAsync(listener);
+                await leaving.ExpectHeadersAsync(1);
+                await leaving.SendGoAwayAsync(0, Http2ErrorCode.NoError);
+                continue;
+            }
+
+            await using var useless = await AuthenticateAsync(listener);
+            await useless.ExpectPrefaceAsync();
+            await useless.SendSettingsAsync((SettingId.MaxConcurrentStreams, 0));
+            await useless.ExpectAsync(FrameType.GoAway);
+        }
+
+        var failure = await Assert.ThrowsAsync<HboneException>(() => connecting.WaitAsync(HbonePair.Patience));
+        Assert.Equal(HboneFailure.Http2Failed, failure.Failure);
+        Assert.InRange(tries, 2, 20);
+    }
+
     private static TcpListener Listen()
     {
         var listener = new TcpListener(IPAddress.Loopback, 0);
