@@ -32,7 +32,7 @@ public sealed class MessageServer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(time);
         options.Validate();
         _settings = new ServerSettings(handler, options, time);
-        var shortest = options.HeadTimeout < options.IdleTimeout ? options.HeadTimeout : options.IdleTimeout;
+        var shortest = TimeSpan.FromTicks(Math.Min(options.HeadTimeout.Ticks, Math.Min(options.IdleTimeout.Ticks, options.ExchangeIdleTimeout.Ticks)));
         var tick = shortest / 4 < s_longestTick ? shortest / 4 : s_longestTick;
         _timer = time.CreateTimer(static server => ((MessageServer)server!).CheckTimes(), this, tick, tick);
     }

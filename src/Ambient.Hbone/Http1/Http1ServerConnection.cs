@@ -105,6 +105,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
 
     public void CheckTime(long now)
     {
+        _exchange.CheckStall(now, _server);
         if (now < Volatile.Read(ref _deadline))
         {
             return;
@@ -250,12 +251,16 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
             await handling.ConfigureAwait(false);
             if (!_exchange.HasStarted && _wire.Fault == MessageFault.None)
             {
-                await AnswerAsync(500).ConfigureAwait(false);
+                await AnswerAsync(_exchange.StatusWithoutAnswer).ConfigureAwait(false);
             }
         }
-        catch (MessageException) when (_wire.Fault != MessageFault.None)
+        catch (MessageException e) when (_wire.Fault != MessageFault.None || (e.Fault == MessageFault.TimedOut && _exchange.IsStalled))
         {
-            // The connection is over, which the handler need not catch.
+            // The exchange is over, which the handler need not catch.
+            if (!_exchange.HasStarted && _wire.Fault == MessageFault.None)
+            {
+                await AnswerAsync(_exchange.StatusWithoutAnswer).ConfigureAwait(false);
+            }
         }
         catch (Exception e)
         {

@@ -6,7 +6,8 @@ namespace Ambient.Hbone.Http1;
 /// <summary>A request of HTTP/1.1 and its response. One object serves all requests of a connection.</summary>
 internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http1Wire wire) : ServerExchange
 {
-    private bool _hasStarted;
+    private volatile bool _hasStarted;
+    private int _heads;
     private bool _continued;
     private bool _isRead;
     private bool _isOver = true;
@@ -20,6 +21,12 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
     public override MessageFault Fault => wire.Fault;
 
     public override bool HasStarted => _hasStarted;
+
+    public override bool IsRequestWhole => wire.In.IsComplete;
+
+    internal override long Moved => wire.In.BodyBytes + wire.BytesSent + Volatile.Read(ref _heads) + (wire.In.IsComplete ? 1 : 0);
+
+    internal override bool CanBeAnswered => !_hasStarted && wire.Fault == MessageFault.None && !wire.IsSending;
 
     /// <summary>Whether both sides speak another protocol by now.</summary>
     public bool IsUpgraded { get; private set; }
@@ -35,6 +42,8 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
     {
         Response.Clear();
         OnGone = null;
+        OnStalled = null;
+        BeginWatch();
         (_hasStarted, IsUpgraded, _continued, _isRead, KeepAlive) = (false, false, false, false, framing.KeepAlive);
         wire.In.BeginBody(framing);
         wire.BeginMessage();
@@ -54,6 +63,7 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
     public bool Finish()
     {
         Volatile.Write(ref _isOver, true);
+        EndWatch();
         OnGone = null;
         if (!wire.HasEnded)
         {
@@ -90,6 +100,7 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
         }
 
         _continued |= head.Status == 100;
+        Volatile.Write(ref _heads, _heads + 1);
         await wire.ReserveAsync(Http1Writer.MeasureResponse(head)).ConfigureAwait(false);
         wire.Out.Advance(Http1Writer.WriteResponse(head, Http1BodyKind.None, keepAlive: true, Request.Version, wire.Out.Space));
         await wire.FlushAsync().ConfigureAwait(false);
@@ -133,6 +144,10 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
         }
     }
 
+    internal override void StopWaiting(string reason) => wire.StopWaiting(reason);
+
+    internal override void BreakStalled(string reason) => wire.Break(MessageFault.TimedOut, reason);
+
     private async ValueTask EndUpgradedAsync()
     {
         await wire.EndAndFlushAsync(null).ConfigureAwait(false);
@@ -157,8 +172,9 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
         }
 
         _hasStarted = true;
+        Volatile.Write(ref _heads, _heads + 1);
         var kind = KindOf(head, end);
-        KeepAlive &= kind != Http1BodyKind.UntilClose && !connection.IsDraining && !WaitsToContinue && (wire.In.IsComplete || MayYetComplete(kind, end));
+        KeepAlive &= kind != Http1BodyKind.UntilClose && !connection.IsDraining && !WaitsToContinue && (wire.In.IsComplete || (!IsStalled && MayYetComplete(kind, end)));
         wire.Out.Advance(Http1Writer.WriteResponse(head, kind, KeepAlive, Request.Version, wire.Out.Space));
         wire.BeginBody(kind, kind == Http1BodyKind.Length ? head.ContentLength!.Value : 0);
         if (IsTunnel(head))

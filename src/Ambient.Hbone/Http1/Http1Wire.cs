@@ -20,6 +20,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     private long _left;
     private bool _started;
     private bool _isSending;
+    private volatile string? _noMore;
 
     public Http1Receiver In { get; } = new(channel, maxHeadSize, maxFields);
 
@@ -27,6 +28,9 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
 
     /// <summary>What broke it; none while nothing has.</summary>
     public MessageFault Fault => (MessageFault)Volatile.Read(ref _fault);
+
+    /// <summary>Whether bytes are on their way and the peer does not take them. Any thread.</summary>
+    public bool IsSending => Volatile.Read(ref _isSending);
 
     /// <summary>Whether the message that is sent has ended.</summary>
     public bool HasEnded { get; private set; } = true;
@@ -40,7 +44,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     /// <summary>A message is about to be sent.</summary>
     public void BeginMessage()
     {
-        (HasEnded, HasSent, _started, BytesSent) = (false, false, false, 0);
+        (HasEnded, HasSent, _started, BytesSent, _noMore) = (false, false, false, 0, null);
     }
 
     /// <summary>The head is in <see cref="Out"/>, and this follows it.</summary>
@@ -57,7 +61,12 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         ThrowIfBroken();
         try
         {
-            return In.TryRead(out piece);
+            if (In.TryRead(out piece))
+            {
+                return true;
+            }
+
+            return _noMore is { } reason ? throw new MessageException(MessageFault.TimedOut, $"the client has not sent the rest of its request: {reason}") : false;
         }
         catch (Http1Exception e) when (isServer && !_started)
         {
@@ -69,10 +78,18 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
 
             throw Exception();
         }
-        catch (Exception e) when (e is Http1Exception or SocketException or IOException)
+        catch (Exception e) when (e is Http1Exception or SocketException or (IOException and not MessageException))
         {
             throw Break(e);
         }
+    }
+
+    /// <summary>Nobody waits for more of the message that is received: who does, and who is about to, fails. Any thread.</summary>
+    /// <param name="reason">For a person.</param>
+    public void StopWaiting(string reason)
+    {
+        _noMore = reason;
+        channel.Bytes.Wake();
     }
 
     /// <summary>

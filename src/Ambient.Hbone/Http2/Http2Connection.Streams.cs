@@ -301,6 +301,15 @@ internal sealed partial class Http2Connection
         ResetStream(stream, code);
     }
 
+    /// <summary>Adds the streams that are open to a list.</summary>
+    internal void CopyStreams(List<Http2Stream> streams)
+    {
+        lock (Gate)
+        {
+            streams.AddRange(Streams.Open);
+        }
+    }
+
     /// <summary>Under the lock: a stream begins.</summary>
     internal Http2Stream AddStream(int id, IHttp2StreamOwner? owner)
     {

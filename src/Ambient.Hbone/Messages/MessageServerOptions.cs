@@ -18,6 +18,12 @@ public sealed class MessageServerOptions
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>
+    /// How long an exchange may go on while nothing of it moves either way, upgraded ones too: 10 ms to 365 days; 1 hour by default. Beyond it, see
+    /// <see cref="ServerExchange.OnStalled"/>.
+    /// </summary>
+    public TimeSpan ExchangeIdleTimeout { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>
     /// Whether requests of HTTP/1.0 are served; false by default, as Envoy's. Where they are not: 426 (RFC 9110 section 15.5.22), and the connection is closed.
     /// </summary>
     public bool AcceptHttp10 { get; set; }
@@ -40,6 +46,7 @@ public sealed class MessageServerOptions
         faults.Range(nameof(MaxFields), MaxFields, 1, 10_000);
         faults.Range(nameof(HeadTimeout), HeadTimeout, OptionFaults.Shortest, TimeSpan.FromHours(1));
         faults.Range(nameof(IdleTimeout), IdleTimeout, OptionFaults.Shortest, TimeSpan.FromDays(1));
+        faults.Range(nameof(ExchangeIdleTimeout), ExchangeIdleTimeout, OptionFaults.Shortest, TimeSpan.FromDays(365));
         faults.Range(nameof(MaxConcurrentStreams), MaxConcurrentStreams, 1, 10_000);
         faults.Range(nameof(StreamWindowSize), StreamWindowSize, 65_535, 16 * 1024 * 1024);
         faults.Range(nameof(ConnectionWindowSize), ConnectionWindowSize, 65_535, 256 * 1024 * 1024);

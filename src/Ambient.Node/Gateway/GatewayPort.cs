@@ -36,7 +36,7 @@ internal sealed class GatewayPort : IAsyncDisposable
         _sockets = sockets;
         _tls = tls;
         var listener = sockets.Listen("gateway", bound, transparent: false);
-        _server = new MessageServer(pipeline, new MessageServerOptions(), time);
+        _server = new MessageServer(pipeline, pipeline.ServerOptions, time);
         _accepting = AcceptLoop.RunAsync($"listener {bound}", listener, sockets, ServeAsync, time, logger, _stop.Token);
     }
 

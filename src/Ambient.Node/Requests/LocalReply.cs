@@ -21,6 +21,9 @@ internal static class LocalReply
     /// <summary>The endpoint took too long.</summary>
     public const string UpstreamTimedOut = "upstream request timeout";
 
+    /// <summary>Nothing of the request or its answer moved for too long.</summary>
+    public const string StreamTimedOut = "stream timeout";
+
     /// <summary>The body where a token would have to be verified.</summary>
     public const string TokenNotVerified = "Jwt verification fails";
 
@@ -30,7 +33,7 @@ internal static class LocalReply
     /// <summary>Content type of gRPC.</summary>
     public const string Grpc = "application/grpc";
 
-    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, TokenNotVerified }
+    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, StreamTimedOut, TokenNotVerified }
         .ToDictionary(text => text, Encoding.ASCII.GetBytes, StringComparer.Ordinal);
 
     /// <summary>Answers a request that is not let in: 401 where its token is the reason, else 403.</summary>

@@ -19,6 +19,8 @@ internal sealed class RequestExchange : IConnectionGround
 {
     private static readonly Action<ServerExchange> s_onGone = static server => ((RequestExchange)server.HandlerState!).BreakUpstream(MessageFault.ClientGone);
 
+    private static readonly Action<ServerExchange> s_onStalled = static server => ((RequestExchange)server.HandlerState!).BreakUpstream(MessageFault.TimedOut);
+
     private readonly IRequestEntrance _entrance;
     private readonly Action _abort;
     private readonly Func<string, string?> _header;
@@ -135,6 +137,7 @@ internal sealed class RequestExchange : IConnectionGround
         Method = Head.Method;
         IsGrpc = LocalReply.IsGrpc(Head.Fields);
         Server.OnGone = s_onGone;
+        Server.OnStalled = s_onStalled;
         Open.Begin(_abort);
     }
 

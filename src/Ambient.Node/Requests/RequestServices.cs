@@ -14,4 +14,7 @@ internal sealed record RequestServices(IMeshSnapshotProvider Meshes, IRequestEnt
 {
     /// <summary>An embedder's own stages.</summary>
     public ImmutableArray<MeshRequestFilter> Filters { get; init; } = [];
+
+    /// <summary>How long a request may go on while nothing of it or its answer moves. Default 1 hour.</summary>
+    public TimeSpan StreamIdleTimeout { get; init; } = TimeSpan.FromHours(1);
 }

@@ -24,6 +24,9 @@ internal static class ResponseFlags
     /// <summary>The client went away.</summary>
     public const string DownstreamConnectionTermination = "DC";
 
+    /// <summary>Nothing of the request or its answer moved for too long.</summary>
+    public const string StreamIdleTimeout = "SI";
+
     /// <summary>The proxy itself ended it: policies changed, its place moved, or the process drains.</summary>
     public const string LocalReset = "LR";
 

@@ -50,7 +50,7 @@ internal sealed class WaypointServer : IAsyncDisposable
         Socket socket, HboneServerOptions options, ISvidSource svids, IMeshSnapshotProvider meshes, LocalWorkload self, WaypointEntrance entrance,
         RequestPipeline pipeline, UpstreamDialer dialer, ConnectionTable connections, ILoggerFactory loggers, TimeProvider time)
     {
-        var requests = new MessageServer(pipeline, new MessageServerOptions(), time);
+        var requests = new MessageServer(pipeline, pipeline.ServerOptions, time);
         var log = new WaypointLog(loggers.CreateLogger("waypoint"));
         var inbound = new WaypointInbound(meshes, self, entrance, dialer, requests, log, pipeline.Log, connections, time);
         return new WaypointServer(self, inbound, log, connections, requests, socket, options, svids, time);

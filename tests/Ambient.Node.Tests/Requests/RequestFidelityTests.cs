@@ -261,6 +261,73 @@ public sealed class RequestFidelityTests : IAsyncLifetime
         await _mesh.LoggedAsync("flags=\"UC\"");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Client_ThatNeverSendsItsBody_Is408(bool waypoint)
+    {
+        _mesh.StreamIdleTimeout = TimeSpan.FromSeconds(1);
+        var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var stream = await OpenAsync(waypoint, serve: async socket =>
+        {
+            // The endpoint is not left waiting for the rest either.
+            using var inner = new NetworkStream(socket, ownsSocket: false);
+            await RawExchange.ReadAsync(inner, hasBody: false);
+            await Record.ExceptionAsync(async () => await inner.CopyToAsync(Stream.Null));
+            over.SetResult();
+        });
+        var answer = await RawExchange.AskAsync(stream, "POST /x HTTP/1.1\nhost: a\ncontent-length: 10\n\nabc");
+        Assert.StartsWith("HTTP/1.1 408 Request Timeout\r\n", answer, StringComparison.Ordinal);
+        Assert.EndsWith("\r\n\r\nstream timeout", answer, StringComparison.Ordinal);
+        Assert.Equal(0, await stream.ReadAsync(new byte[1]).AsTask().WaitAsync(TimeSpan.FromSeconds(60)));
+        await over.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await _mesh.LoggedAsync("flags=\"SI\"");
+    }
+
+    [Theory]
+    [InlineData("GET /x HTTP/1.1\nhost: a\n\n", "HTTP/1.1 504 Gateway Timeout\r\n", "stream timeout")]
+    [InlineData("POST /x HTTP/1.1\nhost: a\ncontent-length: 3\n\nabc", "HTTP/1.1 504 Gateway Timeout\r\n", "stream timeout")]
+    [InlineData("POST /x HTTP/1.1\nhost: a\ncontent-length: 0\ncontent-type: application/grpc\n\n", "HTTP/1.1 200 OK\r\n", "grpc-status: 14\r\n")]
+    public async Task Endpoint_ThatNeverAnswers_Is504(string request, string status, string text)
+    {
+        _mesh.StreamIdleTimeout = TimeSpan.FromSeconds(1);
+        await using var stream = await OpenAsync(waypoint: true, serve: static async socket =>
+        {
+            using var inner = new NetworkStream(socket, ownsSocket: false);
+            await Record.ExceptionAsync(async () => await inner.CopyToAsync(Stream.Null));
+        });
+
+        // The client has done its part: its connection goes on.
+        for (var i = 0; i < 2; i++)
+        {
+            var answer = await RawExchange.AskAsync(stream, request);
+            Assert.StartsWith(status, answer, StringComparison.Ordinal);
+            Assert.Contains(text, answer, StringComparison.Ordinal);
+        }
+
+        await _mesh.LoggedAsync("flags=\"SI\"");
+    }
+
+    [Fact]
+    public async Task Endpoint_ThatFallsSilentInItsAnswer_DoesNotLeaveItLookComplete()
+    {
+        _mesh.StreamIdleTimeout = TimeSpan.FromSeconds(1);
+        await using var stream = await OpenAsync(waypoint: true, serve: static async socket =>
+        {
+            using var inner = new NetworkStream(socket, ownsSocket: false);
+            await RawExchange.ReadAsync(inner, hasBody: null);
+            await inner.WriteAsync(RawExchange.Bytes("HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n2\nhi\n"));
+            await Record.ExceptionAsync(async () => await inner.CopyToAsync(Stream.Null));
+        });
+        await stream.WriteAsync(RawExchange.Bytes("GET /x HTTP/1.1\nhost: a\n\n"));
+        using var received = new MemoryStream();
+        await Record.ExceptionAsync(async () => await stream.CopyToAsync(received).WaitAsync(TimeSpan.FromSeconds(60)));
+        var text = System.Text.Encoding.Latin1.GetString(received.ToArray());
+        Assert.Contains("hi", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("0\r\n\r\n", text, StringComparison.Ordinal);
+        await _mesh.LoggedAsync("flags=\"SI\"");
+    }
+
     [Fact]
     public async Task Gateway_ThatIsFull_AdmitsNoFurtherConnection()
     {

@@ -72,6 +72,9 @@ internal sealed class TestMesh : IAsyncDisposable
     /// <summary>Connections from one address that a node admits; null: its default.</summary>
     public int? MaxConnectionsPerPeer { get; set; }
 
+    /// <summary>How long a request may stand still; null: the node's default.</summary>
+    public TimeSpan? StreamIdleTimeout { get; set; }
+
     /// <summary>The waypoint or gateway started last, ready or not.</summary>
     public WaypointNode? Node { get; private set; }
 
@@ -326,6 +329,7 @@ internal sealed class TestMesh : IAsyncDisposable
             Store, Loggers, Metrics, TimeProvider.System, CancellationToken.None);
         _owned.Add(runtime);
         var options = new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" };
+        options.StreamIdleTimeout = StreamIdleTimeout ?? options.StreamIdleTimeout;
         options.MaxConnectionsPerPeer = MaxConnectionsPerPeer ?? options.MaxConnectionsPerPeer;
         options.Filters.AddRange(Filters);
         Certificates.ForEach(options.Certificates.Add);

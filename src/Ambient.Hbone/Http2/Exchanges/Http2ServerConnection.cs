@@ -19,6 +19,7 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
     private readonly Lock _gate = new();
     private readonly Stack<Http2ServerExchange> _kept = new();
     private readonly long _begun;
+    private readonly List<Http2Stream> _checked = [];
     private Http2ServerExchange? _next;
     private long _requests;
     private long _requestsSeen;
@@ -67,7 +68,13 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
         }
 
         var requests = Interlocked.Read(ref _requests);
-        if (_http2.OpenStreams > 0 || requests != _requestsSeen)
+        var isOpen = _http2.OpenStreams > 0;
+        if (isOpen)
+        {
+            CheckStalls(now);
+        }
+
+        if (isOpen || requests != _requestsSeen)
         {
             _requestsSeen = requests;
             _idleSince = now;
@@ -137,6 +144,24 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
             {
                 _kept.Push(exchange);
             }
+        }
+    }
+
+    /// <summary>From the server's timer, which may call again before the last call is done.</summary>
+    private void CheckStalls(long now)
+    {
+        lock (_checked)
+        {
+            _http2.CopyStreams(_checked);
+            foreach (var stream in _checked)
+            {
+                if (stream.Owner is MessageStream { Owner: Http2ServerExchange exchange })
+                {
+                    exchange.CheckStall(now, _server);
+                }
+            }
+
+            _checked.Clear();
         }
     }
 

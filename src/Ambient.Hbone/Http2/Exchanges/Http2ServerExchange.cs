@@ -13,6 +13,7 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
     private readonly Action _onHandled;
     private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _handling;
     private int _handled;
+    private int _heads;
 
     public Http2ServerExchange(Http2ServerConnection connection)
     {
@@ -31,11 +32,19 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
 
     public override bool HasStarted => _bodies.HasSentHead;
 
+    public override bool IsRequestWhole => _bodies.IsWhole;
+
+    internal override long Moved =>
+        _bodies.BytesReceived + _bodies.BytesSent - _bodies.Stream.Queued + Volatile.Read(ref _heads) + (_bodies.IsWhole ? 1 : 0);
+
+    internal override bool CanBeAnswered => !_bodies.HasSentHead && Volatile.Read(ref _handled) == 0;
+
     /// <summary>On the read loop: the stream of the request that was read begins.</summary>
     public void Begin(Http2Stream stream)
     {
         _bodies.Begin(stream);
         _bodies.Announce(Request.ContentLength ?? -1);
+        BeginWatch();
 #pragma warning disable CA2012 // Asked for its result once, when it is completed, by OnHandled: an async method would cost an object for each request.
         _handling = _connection.Handler.HandleAsync(this).ConfigureAwait(false).GetAwaiter();
 #pragma warning restore CA2012
@@ -52,9 +61,10 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
     /// <summary>Ready for another request.</summary>
     public void Clear()
     {
+        EndWatch();
         Request.Clear();
         Response.Clear();
-        OnGone = null;
+        OnGone = OnStalled = null;
         _bodies.Clear();
     }
 
@@ -70,6 +80,7 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
             throw new InvalidOperationException(HasStarted ? "the final head was sent" : $"status {head.Status} is not that of an interim head");
         }
 
+        Volatile.Write(ref _heads, _heads + 1);
         return Sent(_bodies.WriteHead(head, answers: false, endStream: false, later: false));
     }
 
@@ -85,6 +96,8 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
         {
             throw new ArgumentException($"{head.Status} is not a status", nameof(head));
         }
+
+        Volatile.Write(ref _heads, _heads + 1);
 
         // Headers alone, whatever the head announces (RFC 9110 sections 9.3.2, 15.3.5 and 15.4.5).
         var bodyless = head.Upgrade is null && (Request.Method == "HEAD" || head.Status is 204 or 304);
@@ -117,12 +130,17 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
 
     void IMessageStreamOwner.OnOver() => TryGiveBack();
 
+    internal override void StopWaiting(string reason) => _bodies.StopWaiting(reason);
+
+    internal override void BreakStalled(string reason) => _bodies.Abort(MessageFault.TimedOut, reason, ResetCodes.ToClient(MessageFault.TimedOut));
+
     private ValueTask Sent(bool sent) => sent ? default : ValueTask.FromException(_bodies.Failure());
 
     /// <summary>The handler is done: whatever it left open ends.</summary>
     private void OnHandled()
     {
         Exception? failure = null;
+        EndHandling();
         try
         {
             _handling.GetResult();
@@ -135,7 +153,7 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
         _handling = default;
         try
         {
-            if (failure is not null)
+            if (failure is not null && !(failure is MessageException { Fault: MessageFault.TimedOut } && IsStalled && !HasStarted))
             {
                 Abort(MessageFault.Aborted);
                 _connection.Handler.OnFailed(this, failure);
@@ -143,7 +161,7 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
             else if (!HasStarted)
             {
                 Response.Clear();
-                Response.Status = 500;
+                Response.Status = StatusWithoutAnswer;
                 _ = SendHeadAsync(Response, end: true).AsTask().Exception;
             }
             else if (!_bodies.HasSentEnd)

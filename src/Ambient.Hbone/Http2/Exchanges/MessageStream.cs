@@ -30,6 +30,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
     private MessageFault _fault;
     private string? _reason;
     private Exception? _cause;
+    private string? _noMore;
 
     public MessageStream(IMessageStreamOwner owner) => _owner = owner;
 
@@ -100,7 +101,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
     public void Clear()
     {
         (_stream, _lent, _bytesReceived, _announced, _isWhole, _unread) = (null, 0, 0, -1, false, false);
-        (_fault, _reason, _cause) = (MessageFault.None, null, null);
+        (_fault, _reason, _cause, _noMore) = (MessageFault.None, null, null, null);
         Trailers.Clear();
         ClearWriting();
     }
@@ -123,7 +124,9 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
             _lent = piece.Length;
             if (_lent == 0 && !_isWhole)
             {
-                failure = _fault == MessageFault.None ? null : Failure();
+                failure = _fault != MessageFault.None ? Failure()
+                    : _noMore is null ? null
+                    : new MessageException(MessageFault.TimedOut, $"the peer has not sent the rest of its message: {_noMore}");
                 there = false;
             }
         }
@@ -146,6 +149,18 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         {
             return ValueTask.FromException<ReadOnlyMemory<byte>>(e);
         }
+    }
+
+    /// <summary>Nobody waits for more: who does, and who is about to, fails. Any thread.</summary>
+    /// <param name="reason">For a person.</param>
+    public void StopWaiting(string reason)
+    {
+        lock (_gate)
+        {
+            _noMore = reason;
+        }
+
+        _readable.Signal();
     }
 
     /// <summary>Nobody reads any more: what is there, and what is still to come, gives its credit back.</summary>

@@ -37,6 +37,12 @@ public sealed class WaypointOptions
     /// <summary>HBONE connections that are accepted from one address at a time (<c>AMBIENT_MAX_CONNECTIONS_PER_PEER</c>): 1 to 10,000,000; 1,024 by default.</summary>
     public int MaxConnectionsPerPeer { get; set; } = 1_024;
 
+    /// <summary>
+    /// How long a request may go on while nothing of it or its answer moves, WebSockets and streams too (<c>AMBIENT_STREAM_IDLE_TIMEOUT</c>): 1 second to 365 days;
+    /// 1 hour by default. Then it is answered with 408 where the client is silent and 504 where the endpoint is, or broken off where the answer has begun.
+    /// </summary>
+    public TimeSpan StreamIdleTimeout { get; set; } = TimeSpan.FromHours(1);
+
     /// <summary>Certificates of a gateway's TLS listeners; a listener that has none is not served.</summary>
     public IList<GatewayCertificate> Certificates { get; } = [];
 

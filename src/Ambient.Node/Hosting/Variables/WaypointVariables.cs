@@ -54,10 +54,23 @@ internal static class WaypointVariables
             IsGateway = kind == XdsNodeKind.Router,
             MaxConnections = variables.Integer("AMBIENT_MAX_CONNECTIONS", 16_384, 1, 10_000_000, "HBONE connections that are accepted at a time"),
             MaxConnectionsPerPeer = variables.Integer("AMBIENT_MAX_CONNECTIONS_PER_PEER", 1_024, 1, 10_000_000, "HBONE connections that are accepted from one address at a time"),
+            StreamIdleTimeout = StreamIdleTimeout(variables),
             LogPolicyDecisions = variables.Switch("AUTHZ_POLICY_INFO_LOGGING", "log what policies decide, dry-run ones too, at info instead of debug"),
             ListenerPortOffset = variables.Integer(
                 "AMBIENT_LISTENER_PORT_OFFSET", 0, 0, 60000, "added to an ingress gateway's listener ports when binding, for users who may not bind ports below 1024"),
         };
+    }
+
+    private static TimeSpan StreamIdleTimeout(VariableReader variables)
+    {
+        var value = variables.Duration("AMBIENT_STREAM_IDLE_TIMEOUT", "1h", "how long a request may go on while nothing of it or its answer moves");
+        if (value >= TimeSpan.FromSeconds(1) && value <= TimeSpan.FromDays(365))
+        {
+            return value;
+        }
+
+        variables.Fail("AMBIENT_STREAM_IDLE_TIMEOUT: must be from 1 second to 365 days");
+        return TimeSpan.FromHours(1);
     }
 
     /// <summary>Of <c>proxy waypoint --domain NAMESPACE.svc.DOMAIN ...</c>, what is needed: the rest is for Envoy.</summary>

@@ -267,7 +267,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     {
         _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions(), _time);
         var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);
-        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Filters = [.. _options.Filters] }, new RequestForwarder(_upstreams, log, _time));
+        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout }, new RequestForwarder(_upstreams, log, _time));
     }
 
     private static Socket Listen(IPEndPoint address)

@@ -16,10 +16,15 @@ internal static class FaultOutcomes
         _ => (503, LocalReply.UpstreamFailed, ResponseFlags.UpstreamConnectionTermination),
     };
 
+    /// <summary>The answer to a request of which nothing moved any more, and the flag, as Envoy's for <c>stream_idle_timeout</c>.</summary>
+    /// <param name="isWhole">Whether the request had come to its end, so that it is the endpoint who is silent.</param>
+    public static (int Status, string Body, string Flags) OfStall(bool isWhole) => (isWhole ? 504 : 408, LocalReply.StreamTimedOut, ResponseFlags.StreamIdleTimeout);
+
     /// <summary>The flag of a request whose client failed.</summary>
     public static string OfClient(MessageFault fault) => fault switch
     {
-        MessageFault.Malformed or MessageFault.TooLarge or MessageFault.TimedOut => ResponseFlags.DownstreamProtocolError,
+        MessageFault.Malformed or MessageFault.TooLarge => ResponseFlags.DownstreamProtocolError,
+        MessageFault.TimedOut => ResponseFlags.StreamIdleTimeout,
         MessageFault.Aborted => ResponseFlags.LocalReset,
         _ => ResponseFlags.DownstreamConnectionTermination,
     };

@@ -100,7 +100,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
         }
 
         exchange.Error = reason;
-        var (status, body, flags) = FaultOutcomes.OfUpstream(fault);
+        var (status, body, flags) = exchange.Server.IsStalled ? FaultOutcomes.OfStall(exchange.Server.IsRequestWhole) : FaultOutcomes.OfUpstream(fault);
         exchange.Flags = flags;
         if (exchange.Server.HasStarted)
         {

@@ -25,6 +25,9 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
 {
     private readonly ForwardStage _forward = new(forwarder);
 
+    /// <summary>Settings of the server whose requests it answers.</summary>
+    public MessageServerOptions ServerOptions => new() { ExchangeIdleTimeout = services.StreamIdleTimeout };
+
     /// <summary>Accounts for its requests.</summary>
     public RequestLog Log => services.Log;
 
@@ -48,8 +51,16 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
         {
             // Of the client's side: what breaks on the endpoint's is the forwarder's to answer.
             request.Error ??= e.Message;
-            request.Flags = FaultOutcomes.OfClient(exchange.Fault);
-            request.Status = exchange.HasStarted ? request.Status : 0;
+            if (exchange.IsStalled && !exchange.HasStarted && exchange.Fault == MessageFault.None)
+            {
+                // The server answers, as for every handler that leaves without an answer.
+                (request.Status, _, request.Flags) = FaultOutcomes.OfStall(exchange.IsRequestWhole);
+            }
+            else
+            {
+                request.Flags = FaultOutcomes.OfClient(exchange.Fault);
+                request.Status = exchange.HasStarted ? request.Status : 0;
+            }
         }
         finally
         {

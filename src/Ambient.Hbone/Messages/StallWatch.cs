@@ -1,0 +1,91 @@
+namespace Ambient.Hbone.Messages;
+
+/// <summary>
+/// Notices that nothing of an exchange moves. Whoever moves bytes does nothing for it: a timer looks at how far the exchange has come. The lock keeps the
+/// timer away from an exchange that is just being used again.
+/// </summary>
+internal sealed class StallWatch
+{
+    private readonly Lock _gate = new();
+    private long _moved;
+    private long _since;
+    private int _ordinal;
+    private int _seen;
+    private bool _isOpen;
+    private volatile bool _isStalled;
+
+    /// <summary>Whether nothing has moved for too long.</summary>
+    public bool IsStalled => _isStalled;
+
+    /// <summary>A request begins. The timer does not look at it before.</summary>
+    public void Begin()
+    {
+        _isStalled = false;
+        _ordinal++;
+        Volatile.Write(ref _isOpen, true);
+    }
+
+    /// <summary>The handler has left: nothing is told to it any more.</summary>
+    public void EndHandling(ServerExchange exchange)
+    {
+        lock (_gate)
+        {
+            exchange.OnStalled = null;
+        }
+    }
+
+    /// <summary>The exchange is over.</summary>
+    public void End()
+    {
+        lock (_gate)
+        {
+            _isOpen = false;
+        }
+    }
+
+    /// <summary>Looks at an exchange.</summary>
+    public void Check(ServerExchange exchange, long now, ServerSettings server)
+    {
+        if (!Volatile.Read(ref _isOpen))
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            if (!_isOpen)
+            {
+                return;
+            }
+
+            var moved = exchange.Moved;
+            if (moved != _moved || _seen != _ordinal)
+            {
+                (_moved, _seen, _since) = (moved, _ordinal, now);
+                return;
+            }
+
+            var limit = server.Options.ExchangeIdleTimeout;
+            if (server.Time.GetElapsedTime(_since, now) < limit)
+            {
+                return;
+            }
+
+            // Whoever is told has as long again to do something about it.
+            _since = now;
+            var reason = $"nothing of it moved for {limit.TotalSeconds:0.###} s";
+            if (!_isStalled && exchange.CanBeAnswered)
+            {
+                _isStalled = true;
+                exchange.StopWaiting(reason);
+            }
+            else
+            {
+                _isStalled = true;
+                exchange.BreakStalled(reason);
+            }
+
+            exchange.OnStalled?.Invoke(exchange);
+        }
+    }
+}
