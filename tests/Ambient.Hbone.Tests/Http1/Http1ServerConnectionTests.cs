@@ -197,7 +197,7 @@ public sealed class Http1ServerConnectionTests
     [Fact]
     public async Task A_head_that_comes_byte_by_byte_is_read_and_its_time_counts_from_the_first_one()
     {
-        var options = new MessageServerOptions { HeadTimeout = TimeSpan.FromMilliseconds(1_000), IdleTimeout = TimeSpan.FromSeconds(30) };
+        var options = new MessageServerOptions { HeadTimeout = TimeSpan.FromSeconds(3), IdleTimeout = TimeSpan.FromSeconds(30) };
         await using var kit = new MessageKit(static exchange => MessageKit.AnswerAsync(exchange, 200, "read"), options);
         using var socket = await kit.ConnectAsync();
         foreach (var b in "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray())

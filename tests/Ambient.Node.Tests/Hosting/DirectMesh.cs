@@ -49,14 +49,16 @@ internal sealed class DirectMesh : IAsyncDisposable
     /// <param name="clientProtocol">HBONE for a client in the mesh.</param>
     /// <param name="istiod">Who issues certificates; null: an authority in a folder.</param>
     /// <param name="ownTrustDomain"><c>TRUST_DOMAIN</c>.</param>
+    /// <param name="grace">How long open connections may go on after a shutdown has begun; 5 s when null.</param>
     public static async Task<DirectMesh> StartAsync(
-        string? node = null, string? trustDomain = "cluster.local", string clientProtocol = "TCP", ControlPlaneServer? istiod = null, string ownTrustDomain = "cluster.local")
+        string? node = null, string? trustDomain = "cluster.local", string clientProtocol = "TCP", ControlPlaneServer? istiod = null, string ownTrustDomain = "cluster.local",
+        TimeSpan? grace = null)
     {
         var mesh = new DirectMesh(trustDomain, clientProtocol);
         var loggers = new HostLoggerFactory(mesh._writer, LogFormat.Plain, LogFilter.Info, TimeProvider.System);
         for (var tries = 0; ; tries++)
         {
-            mesh.Shutdown = new Shutdown(TimeSpan.FromSeconds(5), TimeProvider.System, NullLogger.Instance);
+            mesh.Shutdown = new Shutdown(grace ?? TimeSpan.FromSeconds(5), TimeProvider.System, NullLogger.Instance);
             try
             {
                 var options = new ZtunnelOptions

@@ -117,23 +117,24 @@ public sealed class DirectTests
     [Trait("Reference", "test_shutdown_lifecycle")]
     public async Task Shutdown_WithNothingOpen_EndsAtOnce()
     {
-        await using var mesh = await DirectMesh.StartAsync();
+        // At once is long before the grace period is over, on a slow machine too.
+        await using var mesh = await DirectMesh.StartAsync(grace: TimeSpan.FromMinutes(5));
 
         mesh.Shutdown.Begin("test");
 
-        await mesh.Running.WaitAsync(TimeSpan.FromSeconds(5));
+        await mesh.Running.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     [Fact]
     [Trait("Reference", "test_quit_lifecycle")]
     public async Task QuitQuitQuit_EndsIt()
     {
-        await using var mesh = await DirectMesh.StartAsync();
+        await using var mesh = await DirectMesh.StartAsync(grace: TimeSpan.FromMinutes(5));
         using var http = new HttpClient();
 
         var answer = await http.PostAsync(new Uri($"http://127.0.0.1:{mesh.Ztunnel.AdminEndPoint!.Port}/quitquitquit"), null);
 
         Assert.Equal("shutdown now\n", await answer.Content.ReadAsStringAsync());
-        await mesh.Running.WaitAsync(TimeSpan.FromSeconds(5));
+        await mesh.Running.WaitAsync(TimeSpan.FromSeconds(60));
     }
 }

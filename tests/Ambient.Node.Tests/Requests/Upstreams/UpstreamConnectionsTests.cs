@@ -10,6 +10,7 @@ using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Testing.Certificates;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Ambient.Node.Tests.Requests.Upstreams;
 
@@ -22,6 +23,9 @@ public sealed class UpstreamConnectionsTests : IAsyncLifetime
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly SvidCache _svids = new(new TestAuthority());
     private readonly MeshStore _store = new();
+
+    // The pool's own: what a busy machine takes is not what it measures.
+    private readonly FakeTimeProvider _time = new();
     private HboneClient _client = null!;
     private int _accepted;
     private int _open;
@@ -45,14 +49,19 @@ public sealed class UpstreamConnectionsTests : IAsyncLifetime
     [Fact]
     public async Task Connection_IsUsedAgain_AndLetGoWhenItIdles()
     {
-        using var pool = Pool(new UpstreamOptions { IdleTimeout = TimeSpan.FromMilliseconds(400) });
+        var options = new UpstreamOptions();
+        using var pool = Pool(options);
         for (var i = 0; i < 5; i++)
         {
             await AskAsync(pool);
         }
 
         Assert.Equal(1, _accepted);
-        await UntilAsync(() => Volatile.Read(ref _open) == 0);
+        await UntilAsync(() =>
+        {
+            _time.Advance(options.IdleTimeout / 4);
+            return Volatile.Read(ref _open) == 0;
+        });
         await AskAsync(pool);
         Assert.Equal(2, _accepted);
     }
@@ -60,9 +69,10 @@ public sealed class UpstreamConnectionsTests : IAsyncLifetime
     [Fact]
     public async Task Connection_BeyondItsLifetime_TakesNoNewRequest()
     {
-        using var pool = Pool(new UpstreamOptions { Lifetime = TimeSpan.FromMilliseconds(50) });
+        var options = new UpstreamOptions { Lifetime = TimeSpan.FromSeconds(1) };
+        using var pool = Pool(options);
         await AskAsync(pool);
-        await Task.Delay(100);
+        _time.Advance(options.Lifetime);
         await AskAsync(pool);
         Assert.Equal(2, _accepted);
     }
@@ -70,10 +80,17 @@ public sealed class UpstreamConnectionsTests : IAsyncLifetime
     [Fact]
     public async Task Requests_BeyondTheBound_WaitForTheirTurn_AndNoLongerThanForAConnection()
     {
-        using var pool = Pool(new UpstreamOptions { MaxConnections = 1, ConnectTimeout = TimeSpan.FromMilliseconds(300) });
+        var options = new UpstreamOptions { MaxConnections = 1 };
+        using var pool = Pool(options);
         var upstream = pool.Acquire(Endpoint);
         var first = await Task.Run(async () => await upstream.BeginAsync(onNew: false));
-        await Assert.ThrowsAsync<UpstreamConnectException>(() => Task.Run(async () => await upstream.BeginAsync(onNew: false)));
+        var inVain = Task.Run(async () => await upstream.BeginAsync(onNew: false));
+        await UntilAsync(() =>
+        {
+            _time.Advance(options.ConnectTimeout / 8);
+            return inVain.IsCompleted;
+        });
+        await Assert.ThrowsAsync<UpstreamConnectException>(() => inVain);
 
         var waiting = Task.Run(async () => await upstream.BeginAsync(onNew: false));
         await EndAsync(first.Exchange);
@@ -113,7 +130,7 @@ public sealed class UpstreamConnectionsTests : IAsyncLifetime
         var workload = new Workload { Uid = "a", Name = "a-0", Namespace = "app", ServiceAccount = "a", Addresses = [IPAddress.Loopback], Protocol = TunnelProtocol.Tcp };
         _store.Publish(new MeshSnapshotBuilder(_store.Current).Set(workload).Build());
         Endpoint = new UpstreamEndpoint(workload, (IPEndPoint)_listener.LocalEndPoint!, Http2: false);
-        return new UpstreamPool(_store, new UpstreamDialer(_client, SocketConnector.Default, LocalWorkload.ByUid(_store, "a", TimeProvider.System)), options, TimeProvider.System);
+        return new UpstreamPool(_store, new UpstreamDialer(_client, SocketConnector.Default, LocalWorkload.ByUid(_store, "a", TimeProvider.System)), options, _time);
     }
 
     // From the thread pool, as each thread that moves bytes has connections of its own.
