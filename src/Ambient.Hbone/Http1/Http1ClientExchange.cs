@@ -41,22 +41,22 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
     public override ValueTask SendHeadAsync(RequestHead head, bool end, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(head);
-        var reserve = wire.ReserveAsync(Http1Writer.MeasureRequest(head));
+        var reserve = wire.ReserveAsync(Http1Writer.MeasureRequest(head), cancellationToken);
         if (!reserve.IsCompletedSuccessfully)
         {
-            return SendHeadSlowlyAsync(reserve, head, end);
+            return SendHeadSlowlyAsync(reserve, head, end, cancellationToken);
         }
 
         WriteHead(head, end);
         return end ? EndAsync(null, cancellationToken) : default;
     }
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => wire.WriteAsync(bytes);
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => wire.WriteAsync(bytes, cancellationToken);
 
-    public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => wire.FlushAsync();
+    public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => wire.FlushAsync(cancellationToken);
 
     public override ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default) =>
-        Response.Status == 101 ? EndUpgradedAsync() : wire.EndAndFlushAsync(trailers);
+        Response.Status == 101 ? EndUpgradedAsync(cancellationToken) : wire.EndAndFlushAsync(trailers, cancellationToken);
 
     public override ValueTask<ResponseHead> ReceiveHeadAsync(CancellationToken cancellationToken = default)
     {
@@ -183,9 +183,9 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         return Response;
     }
 
-    private async ValueTask EndUpgradedAsync()
+    private async ValueTask EndUpgradedAsync(CancellationToken cancellationToken)
     {
-        await wire.EndAndFlushAsync(null).ConfigureAwait(false);
+        await wire.EndAndFlushAsync(null, cancellationToken).ConfigureAwait(false);
         connection.EndSending();
     }
 
@@ -247,13 +247,13 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         return new MessageException(wire.Fault, $"the endpoint's connection ended before its answer was there: {why}", cause);
     }
 
-    private async ValueTask SendHeadSlowlyAsync(ValueTask reserve, RequestHead head, bool end)
+    private async ValueTask SendHeadSlowlyAsync(ValueTask reserve, RequestHead head, bool end, CancellationToken cancellationToken)
     {
         await reserve.ConfigureAwait(false);
         WriteHead(head, end);
         if (end)
         {
-            await EndAsync(null).ConfigureAwait(false);
+            await EndAsync(null, cancellationToken).ConfigureAwait(false);
         }
     }
 

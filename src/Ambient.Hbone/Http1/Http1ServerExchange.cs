@@ -101,9 +101,9 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
 
         _continued |= head.Status == 100;
         Volatile.Write(ref _heads, _heads + 1);
-        await wire.ReserveAsync(Http1Writer.MeasureResponse(head)).ConfigureAwait(false);
+        await wire.ReserveAsync(Http1Writer.MeasureResponse(head), cancellationToken).ConfigureAwait(false);
         wire.Out.Advance(Http1Writer.WriteResponse(head, Http1BodyKind.None, keepAlive: true, Request.Version, wire.Out.Space));
-        await wire.FlushAsync().ConfigureAwait(false);
+        await wire.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public override ValueTask SendHeadAsync(ResponseHead head, bool end, CancellationToken cancellationToken = default)
@@ -119,22 +119,22 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
             throw new ArgumentException($"{head.Status} is not a final status", nameof(head));
         }
 
-        var reserve = wire.ReserveAsync(Http1Writer.MeasureResponse(head));
+        var reserve = wire.ReserveAsync(Http1Writer.MeasureResponse(head), cancellationToken);
         if (!reserve.IsCompletedSuccessfully)
         {
-            return SendHeadSlowlyAsync(reserve, head, end);
+            return SendHeadSlowlyAsync(reserve, head, end, cancellationToken);
         }
 
         WriteHead(head, end);
         return end ? EndAsync(null, cancellationToken) : default;
     }
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => wire.WriteAsync(bytes);
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => wire.WriteAsync(bytes, cancellationToken);
 
-    public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => wire.FlushAsync();
+    public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => wire.FlushAsync(cancellationToken);
 
     public override ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default) =>
-        IsUpgraded ? EndUpgradedAsync() : wire.EndAndFlushAsync(trailers);
+        IsUpgraded ? EndUpgradedAsync(cancellationToken) : wire.EndAndFlushAsync(trailers, cancellationToken);
 
     public override void Abort(MessageFault fault)
     {
@@ -148,19 +148,19 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
 
     internal override void BreakStalled(string reason) => wire.Break(MessageFault.TimedOut, reason);
 
-    private async ValueTask EndUpgradedAsync()
+    private async ValueTask EndUpgradedAsync(CancellationToken cancellationToken)
     {
-        await wire.EndAndFlushAsync(null).ConfigureAwait(false);
+        await wire.EndAndFlushAsync(null, cancellationToken).ConfigureAwait(false);
         connection.EndSending();
     }
 
-    private async ValueTask SendHeadSlowlyAsync(ValueTask reserve, ResponseHead head, bool end)
+    private async ValueTask SendHeadSlowlyAsync(ValueTask reserve, ResponseHead head, bool end, CancellationToken cancellationToken)
     {
         await reserve.ConfigureAwait(false);
         WriteHead(head, end);
         if (end)
         {
-            await EndAsync(null).ConfigureAwait(false);
+            await EndAsync(null, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -12,6 +12,8 @@ namespace Ambient.Hbone.Http1;
 /// </summary>
 internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int maxFields, bool isServer)
 {
+    private const string Cancelled = "a write was cancelled";
+
     private int _fault;
     private string _why = "";
     private Exception? _cause;
@@ -116,8 +118,13 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     public ValueTask WaitAsync(CancellationToken cancellationToken) => cancellationToken.CanBeCanceled ? WaitCancellablyAsync(cancellationToken) : In.WaitAsync();
 
     /// <summary>As <see cref="MessageExchange.WriteAsync"/>.</summary>
-    public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled(cancellationToken);
+        }
+
         if (!_started || HasEnded)
         {
             throw new InvalidOperationException(HasEnded ? "the message has ended" : "the head was not sent");
@@ -140,12 +147,17 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         _left -= bytes.Length;
         BytesSent += bytes.Length;
         HasSent = true;
-        return Guarded(_kind == Http1BodyKind.Chunked ? WriteChunkAsync(bytes) : Out.WriteAsync(bytes));
+        return Guarded(_kind == Http1BodyKind.Chunked ? WriteChunkAsync(bytes) : Out.WriteAsync(bytes), cancellationToken);
     }
 
     /// <summary>As <see cref="MessageExchange.FlushAsync"/>.</summary>
-    public ValueTask FlushAsync()
+    public ValueTask FlushAsync(CancellationToken cancellationToken = default)
     {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled(cancellationToken);
+        }
+
         if (!Out.HasPending)
         {
             return default;
@@ -153,12 +165,17 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
 
         ThrowIfBroken();
         HasSent = true;
-        return Guarded(Out.FlushAsync());
+        return Guarded(Out.FlushAsync(), cancellationToken);
     }
 
     /// <summary>Ends the message, without a flush.</summary>
-    public ValueTask EndAsync(HttpFields? trailers)
+    private ValueTask EndAsync(HttpFields? trailers, CancellationToken cancellationToken)
     {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled(cancellationToken);
+        }
+
         if (!_started || HasEnded)
         {
             throw new InvalidOperationException(HasEnded ? "the message has ended" : "the head was not sent");
@@ -175,7 +192,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
             var reserve = Out.ReserveAsync(Http1Writer.MeasureTrailers(trailers));
             if (!reserve.IsCompletedSuccessfully)
             {
-                return EndSlowlyAsync(reserve, trailers);
+                return EndSlowlyAsync(reserve, trailers, cancellationToken);
             }
 
             Out.Advance(Http1Writer.WriteTrailers(trailers, Out.Space));
@@ -186,17 +203,22 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     }
 
     /// <summary>Ends the message and sends it.</summary>
-    public ValueTask EndAndFlushAsync(HttpFields? trailers)
+    public ValueTask EndAndFlushAsync(HttpFields? trailers, CancellationToken cancellationToken)
     {
-        var ended = EndAsync(trailers);
-        return ended.IsCompletedSuccessfully ? FlushAsync() : FlushSlowlyAsync(ended);
+        var ended = EndAsync(trailers, cancellationToken);
+        return ended.IsCompletedSuccessfully ? FlushAsync(cancellationToken) : FlushSlowlyAsync(ended, cancellationToken);
     }
 
     /// <summary>Makes room in <see cref="Out"/>.</summary>
-    public ValueTask ReserveAsync(int size)
+    public ValueTask ReserveAsync(int size, CancellationToken cancellationToken)
     {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled(cancellationToken);
+        }
+
         ThrowIfBroken();
-        return Guarded(Out.ReserveAsync(size));
+        return Guarded(Out.ReserveAsync(size), cancellationToken);
     }
 
     /// <summary>
@@ -263,21 +285,44 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
     private MessageException Exception() => new(Fault, $"the {(isServer ? "client" : "endpoint")}'s connection ended: {_why}", _cause);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask EndSlowlyAsync(ValueTask reserve, HttpFields? trailers)
+    private async ValueTask EndSlowlyAsync(ValueTask reserve, HttpFields? trailers, CancellationToken cancellationToken)
     {
-        await Guarded(reserve).ConfigureAwait(false);
+        await Guarded(reserve, cancellationToken).ConfigureAwait(false);
         Out.Advance(Http1Writer.WriteTrailers(trailers, Out.Space));
         HasEnded = true;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask FlushSlowlyAsync(ValueTask before)
+    private async ValueTask FlushSlowlyAsync(ValueTask before, CancellationToken cancellationToken)
     {
         await before.ConfigureAwait(false);
-        await FlushAsync().ConfigureAwait(false);
+        await FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private ValueTask Guarded(ValueTask task) => task.IsCompletedSuccessfully ? task : GuardedAsync(task);
+    private ValueTask Guarded(ValueTask task, CancellationToken cancellationToken) =>
+        task.IsCompletedSuccessfully ? task : cancellationToken.CanBeCanceled ? CancellablyAsync(task, cancellationToken) : GuardedAsync(task);
+
+    /// <summary>Part of a message is on its way when a wait is cancelled, and cannot be taken back: so the connection is broken.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask CancellablyAsync(ValueTask task, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using (cancellationToken.UnsafeRegister(static wire => ((Http1Wire)wire!).Break(MessageFault.Aborted, Cancelled), this).ConfigureAwait(false))
+            {
+                await GuardedAsync(task).ConfigureAwait(false);
+            }
+        }
+        catch (MessageException) when (cancellationToken.IsCancellationRequested && Fault == MessageFault.Aborted)
+        {
+            // Told below.
+        }
+
+        if (Fault == MessageFault.Aborted)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask GuardedAsync(ValueTask task)

@@ -6,6 +6,12 @@ namespace Ambient.Hbone.Messages;
 /// The bodies of one request and its response, as one side sees them: what comes is lent piece by piece, what goes is taken by copying. After an
 /// upgrade they are the bytes of the other protocol. One reader and one writer at a time, which may be different ones; only <see cref="Abort"/> may
 /// be called at any time and from any thread.
+/// <para>
+/// A token that is cancelled before a write takes anything cancels that write alone. One that is cancelled while a write, flush or end waits for room ends
+/// the wait: over HTTP/1.1 part of a message is out by then and cannot be taken back, so the exchange is broken off with
+/// <see cref="MessageFault.Aborted"/>; over HTTP/2 that happens where bytes of a write were not taken yet, else they leave all the same and the exchange
+/// goes on.
+/// </para>
 /// </summary>
 public abstract class MessageExchange
 {
@@ -40,17 +46,20 @@ public abstract class MessageExchange
     /// the next <see cref="FlushAsync"/> or <see cref="EndAsync"/> at the latest.
     /// </summary>
     /// <exception cref="MessageException">The exchange was broken off.</exception>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
     /// <exception cref="InvalidOperationException">The head was not sent, or the message has ended, or has announced fewer bytes.</exception>
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default);
 
     /// <summary>Sends what was taken.</summary>
     /// <exception cref="MessageException">The exchange was broken off.</exception>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
     public abstract ValueTask FlushAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Ends the message that is sent. Where the protocol has no place for trailers they are left out.</summary>
     /// <param name="trailers">Trailers, or null.</param>
     /// <param name="cancellationToken">Cancels the wait for room.</param>
     /// <exception cref="MessageException">The exchange was broken off.</exception>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
     /// <exception cref="InvalidOperationException">The head was not sent, or more bytes were announced than written.</exception>
     public abstract ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default);
 

@@ -90,7 +90,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
     public override void Abort(MessageFault fault)
     {
-        _bodies.Abort(fault, "the exchange was broken off on this side", ResetCodes.ToServer(fault));
+        _bodies.Abort(fault, "the exchange was broken off on this side");
         _heads.Signal();
     }
 
@@ -208,6 +208,8 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
             var cause => (_answered ? MessageFault.Closed : MessageFault.ClosedUnanswered, $"the server's connection has ended: {cause?.Message ?? "closed"}", cause),
         };
     }
+
+    Http2ErrorCode IMessageStreamOwner.CodeOf(MessageFault fault) => ResetCodes.ToServer(fault);
 
     void IMessageStreamOwner.OnFault(StreamFault fault) => _heads.Signal();
 

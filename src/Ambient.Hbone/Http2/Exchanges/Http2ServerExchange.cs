@@ -111,13 +111,15 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
 
     public override ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default) => _bodies.EndAsync(trailers);
 
-    public override void Abort(MessageFault fault) => _bodies.Abort(fault, "the exchange was broken off on this side", ResetCodes.ToClient(fault));
+    public override void Abort(MessageFault fault) => _bodies.Abort(fault, "the exchange was broken off on this side");
 
     (MessageFault Fault, string Reason, Exception? Cause) IMessageStreamOwner.Explain(StreamFault fault, bool isWhole) => fault.Cause is Http2StreamException broken
         ? (broken.Code == Http2ErrorCode.EnhanceYourCalm ? MessageFault.TooLarge : MessageFault.Malformed, broken.Message, broken)
         : fault.Origin == StreamFaultOrigin.Peer
             ? (MessageFault.ClientGone, $"the client reset the request: {fault.Code}", null)
             : (MessageFault.ClientGone, $"the client's connection has ended: {fault.Cause?.Message ?? "closed"}", fault.Cause);
+
+    Http2ErrorCode IMessageStreamOwner.CodeOf(MessageFault fault) => ResetCodes.ToClient(fault);
 
     void IMessageStreamOwner.OnFault(StreamFault fault)
     {
@@ -132,7 +134,7 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
 
     internal override void StopWaiting(string reason) => _bodies.StopWaiting(reason);
 
-    internal override void BreakStalled(string reason) => _bodies.Abort(MessageFault.TimedOut, reason, ResetCodes.ToClient(MessageFault.TimedOut));
+    internal override void BreakStalled(string reason) => _bodies.Abort(MessageFault.TimedOut, reason);
 
     private ValueTask Sent(bool sent) => sent ? default : ValueTask.FromException(_bodies.Failure());
 

@@ -1,3 +1,4 @@
+using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Messages;
 
 namespace Ambient.Hbone.Http2.Exchanges;
@@ -9,6 +10,9 @@ internal interface IMessageStreamOwner
     /// <param name="fault">What ended it.</param>
     /// <param name="isWhole">Whether the peer's message had come to its end.</param>
     (MessageFault Fault, string Reason, Exception? Cause) Explain(StreamFault fault, bool isWhole);
+
+    /// <summary>The code of the RST_STREAM that breaks the exchange off on this side.</summary>
+    Http2ErrorCode CodeOf(MessageFault fault);
 
     /// <summary>The stream ended before its time. From any thread.</summary>
     void OnFault(StreamFault fault);

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Http2.Headers;
 using Ambient.Hbone.Http2.HPack;
+using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 using Ambient.Http;
 
@@ -247,7 +248,16 @@ internal sealed partial class MessageStream
             bytes = bytes[count..];
             if (!bytes.IsEmpty)
             {
-                await SendGatheredAsync(cancellationToken).ConfigureAwait(false);
+                try
+                {
+                    await SendGatheredAsync(cancellationToken).ConfigureAwait(false);
+                }
+                catch (OperationCanceledException)
+                {
+                    // Half of what was to be written is queued, the other half nobody has: what follows would not fit to it.
+                    Abort(MessageFault.Aborted, "a write was cancelled");
+                    throw;
+                }
             }
         }
     }

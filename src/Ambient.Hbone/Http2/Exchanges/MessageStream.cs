@@ -190,10 +190,10 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
     }
 
     /// <summary>Breaks the exchange off. Nothing happens when it is over.</summary>
-    public void Abort(MessageFault fault, string reason, Http2ErrorCode code)
+    public void Abort(MessageFault fault, string reason)
     {
         Fail(fault, reason, null);
-        _stream?.Reset(code);
+        _stream?.Reset(_owner.CodeOf(fault));
     }
 
     /// <summary>The peer broke the protocol within the stream. On the read loop.</summary>

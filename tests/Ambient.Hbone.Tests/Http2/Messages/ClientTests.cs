@@ -416,6 +416,18 @@ public class ClientTests
     }
 
     [Fact]
+    public async Task Write_CancelledWithHalfOfItTaken_BreaksTheExchangeOff()
+    {
+        await using var harness = await ClientHarness.StartAsync(null, (SettingId.InitialWindowSize, 100));
+        await using var exchange = await harness.PostAsync(1);
+        using var impatient = new CancellationTokenSource(50);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => exchange.WriteAsync(new byte[200_000], impatient.Token).AsTask());
+        Assert.Equal(MessageFault.Aborted, exchange.Fault);
+        await harness.Peer.ExpectResetAsync(1, Http2ErrorCode.Cancel);
+        Assert.Equal(MessageFault.Aborted, (await exchange.WriteAsync(new byte[10]).AsTask().FailureAsync()).Fault);
+    }
+
+    [Fact]
     public async Task Read_Cancelled_GoesOnLater()
     {
         await using var harness = await ClientHarness.StartAsync();
