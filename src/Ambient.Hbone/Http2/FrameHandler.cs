@@ -319,6 +319,7 @@ internal sealed class FrameHandler(
     }
 
     /// <summary>One stream is at fault: an answer if the fault has one, then a reset.</summary>
+    /// <exception cref="Http2ConnectionException">The stream is idle.</exception>
     public void OnStreamFault(Http2StreamException fault)
     {
         Guard.OnStreamError();
@@ -326,6 +327,12 @@ internal sealed class FrameHandler(
         lock (_gate)
         {
             stream = _streams.Find(fault.StreamId);
+            if (stream is null && _streams.IsIdle(fault.StreamId))
+            {
+                // There is nothing that could be reset (RFC 9113 section 6.4).
+                throw new Http2ConnectionException(fault.Code, fault.Message);
+            }
+
             if (stream is null && fault.StatusCode is { } status)
             {
                 connection.WriteResponse(fault.StreamId, status, null);

@@ -94,9 +94,12 @@ internal sealed class StreamTable(bool isServer)
     /// <exception cref="Http2ConnectionException">The stream is idle (RFC 9113 section 5.1).</exception>
     public void CheckNotIdle(int id)
     {
-        if ((id & 1) == 0 || (isServer ? id > LastPeerId : id >= NextId))
+        if (IsIdle(id))
         {
             throw new Http2ConnectionException(Http2ErrorCode.ProtocolError, $"a frame for stream {id}, which is idle");
         }
     }
+
+    /// <summary>Whether nobody has opened a stream yet, or ever can.</summary>
+    public bool IsIdle(int id) => (id & 1) == 0 || (isServer ? id > LastPeerId : id >= NextId);
 }
