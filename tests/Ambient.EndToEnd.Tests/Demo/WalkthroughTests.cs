@@ -45,7 +45,7 @@ public sealed class WalkthroughTests : IDisposable
             []);
         Assert.True(await Stage.UntilAsync(() => Task.FromResult(walkthrough.HasExited), TimeSpan.FromMinutes(4), CancellationToken.None), Report());
 
-        await Stage.UntilAsync(() => Task.FromResult(walkthrough.Since(0).Count > 0), TimeSpan.FromSeconds(5), CancellationToken.None);
+        await Stage.UntilAsync(() => Task.FromResult(walkthrough.Since(0).Count > 0), TimeSpan.FromSeconds(30), CancellationToken.None);
         Skip.If(walkthrough.Since(0).Any(line => line.Contains("another walkthrough is running", StringComparison.Ordinal)), "another walkthrough is running on this machine");
 
         Assert.True(walkthrough.DescribeExit() == "exit code 0", Report());

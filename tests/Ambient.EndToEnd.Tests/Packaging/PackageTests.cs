@@ -178,7 +178,7 @@ public sealed class PackageTests(PackageTests.Packed packed) : IClassFixture<Pac
             Assert.Fail($"{program} {string.Join(' ', arguments)} took longer than {limit}:\n{said}");
         }
 
-        await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(5)));
+        await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(30)));
         lock (said)
         {
             Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}:\n{said}");

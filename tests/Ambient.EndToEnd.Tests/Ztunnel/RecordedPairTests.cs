@@ -65,7 +65,7 @@ public sealed partial class RecordedPairTests
     {
         for (var tries = 0; !await condition(); tries++)
         {
-            Assert.True(tries < 200, "it did not happen");
+            Assert.True(tries < 1500, "it did not happen");
             await Task.Delay(20);
         }
     }

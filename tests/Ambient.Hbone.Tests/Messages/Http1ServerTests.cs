@@ -128,15 +128,16 @@ public sealed class Http1ServerTests
     [Fact]
     public async Task ClientThatGoes_WhileTheHandlerWaits_IsNoticed()
     {
-        var gone = new TaskCompletionSource<MessageFault>();
+        var (waits, gone) = (new TaskCompletionSource(), new TaskCompletionSource<MessageFault>());
         await using var kit = new MessageKit(async exchange =>
         {
             exchange.OnGone = e => gone.TrySetResult(e.Fault);
+            waits.SetResult();
             await gone.Task;
         });
         var socket = await kit.ConnectAsync();
         await socket.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
-        await Task.Delay(50);
+        await waits.Task.WaitAsync(MessageKit.Patience);
 
         socket.Dispose();
 
@@ -165,11 +166,12 @@ public sealed class Http1ServerTests
     [Fact]
     public async Task Drain_ClosesWhatIdles_AndLetsTheRestFinish()
     {
-        var release = new TaskCompletionSource();
+        var (began, release) = (new TaskCompletionSource(), new TaskCompletionSource());
         await using var kit = new MessageKit(async exchange =>
         {
             if (exchange.Request.Target == "/slow")
             {
+                began.SetResult();
                 await release.Task;
             }
 
@@ -180,7 +182,7 @@ public sealed class Http1ServerTests
         await MessageKit.ReadUntilAsync(idle, "done");
         using var busy = await kit.ConnectAsync();
         await busy.SendAsync("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
-        await Task.Delay(50);
+        await began.Task.WaitAsync(MessageKit.Patience);
 
         var stopping = kit.Server.StopAsync(CancellationToken.None);
 

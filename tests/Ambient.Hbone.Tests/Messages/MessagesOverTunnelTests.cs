@@ -58,16 +58,17 @@ public sealed class MessagesOverTunnelTests
     [Fact]
     public async Task TunnelThatEnds_WhileTheHandlerWaits_IsNoticed()
     {
-        var gone = new TaskCompletionSource<MessageFault>();
+        var (waits, gone) = (new TaskCompletionSource(), new TaskCompletionSource<MessageFault>());
         await using var server = Server(async exchange =>
         {
             exchange.OnGone = e => gone.TrySetResult(e.Fault);
+            waits.SetResult();
             await gone.Task;
         });
         await using var pair = Pair(server);
         var tunnel = await pair.Client.ConnectAsync(pair.Request(), CancellationToken.None);
         await tunnel.Output.WriteAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
-        await Task.Delay(50);
+        await waits.Task.WaitAsync(MessageKit.Patience);
 
         await tunnel.Output.CompleteAsync();
 

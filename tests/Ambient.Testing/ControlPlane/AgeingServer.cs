@@ -114,7 +114,7 @@ internal sealed class AgeingServer : IAsyncDisposable
     {
         private readonly SemaphoreSlim _writing = new(1);
         private readonly CancellationTokenSource _enough = new();
-        private readonly TaskCompletionSource _pinged = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly SemaphoreSlim _acknowledged = new(0);
         private int _stream;
 
         public int Stream => Volatile.Read(ref _stream);
@@ -143,7 +143,7 @@ internal sealed class AgeingServer : IAsyncDisposable
                             await SendAsync(Ping, Ack, 0, payload);
                             break;
                         case Ping:
-                            _pinged.TrySetResult();
+                            _acknowledged.Release();
                             break;
                         case Headers:
                             await SendAsync(Headers, EndHeaders, stream, s_answer);
@@ -170,12 +170,11 @@ internal sealed class AgeingServer : IAsyncDisposable
         public async Task SayGoodbyeAsync(bool reset)
         {
             await SendAsync(GoAway, 0, 0, Leaving(LargestStream));
-            await SendAsync(Ping, 0, 0, new byte[8]);
-            await _pinged.Task.WaitAsync(TimeSpan.FromSeconds(30));
+            await PingAsync();
             await SendAsync(GoAway, 0, 0, Leaving(Stream));
 
             // So that the client has read the goodbye before the connection ends: a reset discards what was not read.
-            await Task.Delay(50);
+            await PingAsync();
             await CloseAsync(reset);
         }
 
@@ -216,7 +215,18 @@ internal sealed class AgeingServer : IAsyncDisposable
         {
             tls.Dispose();
             _writing.Dispose();
+            _acknowledged.Dispose();
             _enough.Dispose();
+        }
+
+        /// <summary>When it returns, the client has read everything that was sent before.</summary>
+        private async Task PingAsync()
+        {
+            await SendAsync(Ping, 0, 0, new byte[8]);
+            if (!await _acknowledged.WaitAsync(TimeSpan.FromSeconds(30)))
+            {
+                throw new TimeoutException("a PING was not acknowledged");
+            }
         }
 
         private static byte[] Message(string type)

@@ -208,7 +208,7 @@ public class Http2ConnectionAbuseTests
         var options = new Http2ConnectionOptions { AbuseLimits = new Http2AbuseLimits { Pings = int.MaxValue, QueuedControlFrames = 500 } };
         await using var harness = ConnectionHarness.StartServer(options, capacity: 4096);
         await harness.Peer.HandshakeAsync();
-        harness.Peer.Patience = TimeSpan.FromSeconds(3); // the flood itself will be stuck
+        harness.Peer.Patience = TimeSpan.FromSeconds(10); // the flood itself will be stuck
         var flood = harness.Peer.FloodAsync(5000, _ => RudePeer.Frame(FrameType.Ping, 0, 0, new byte[8]));
         await WaitUntilAsync(() => harness.Connection.Error is not null);
         Assert.Equal(Http2Abuse.ControlQueueFull, Assert.IsType<Http2ConnectionException>(harness.Connection.Error).Abuse);

@@ -181,7 +181,11 @@ public sealed class AddressDemandTests
         mesh.Book.Answers = false;
         var waiting = mesh.AskAsync("net/10.0.0.2", s_short);
         await mesh.Server.Discovery.WaitAsync(request => request.ResourceNamesSubscribe.Contains("net/10.0.0.2"));
-        mesh.Time.Advance(TimeSpan.FromSeconds(1));
+        await XdsKit.UntilAsync(() =>
+        {
+            mesh.Time.Advance(TimeSpan.FromSeconds(1));
+            return waiting.IsCompleted;
+        });
         Assert.Equal(DemandAnswer.Unanswered, await waiting);
 
         mesh.Book.Answers = true;
