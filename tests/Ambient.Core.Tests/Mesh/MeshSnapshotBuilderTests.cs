@@ -4,6 +4,9 @@ using Ambient.Mesh;
 
 namespace Ambient.Core.Tests.Mesh;
 
+/// <summary>Snapshots and what they cost. Alone in its collection: it looks at the memory of the whole process.</summary>
+[CollectionDefinition(nameof(MeshSnapshotBuilderTests), DisableParallelization = true)]
+[Collection(nameof(MeshSnapshotBuilderTests))]
 public sealed class MeshSnapshotBuilderTests
 {
     private static readonly MeshService Reviews = new()

@@ -10,8 +10,10 @@ namespace Ambient.Hbone.Tests.Http1;
 
 /// <summary>
 /// What a connection of HTTP/1.1 holds for a peer that does not do its part: at most one buffer of 64 KB each way, and none while nothing is under way;
-/// and what a request allocates: nothing.
+/// and what a request allocates: nothing. Alone in its collection: it looks at the memory of the whole process.
 /// </summary>
+[CollectionDefinition(nameof(Http1MemoryTests), DisableParallelization = true)]
+[Collection(nameof(Http1MemoryTests))]
 public sealed class Http1MemoryTests
 {
     private static readonly byte[] s_get = "GET /a/path?with=query HTTP/1.1\r\nHost: shop.app.svc.cluster.local\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n"u8.ToArray();
