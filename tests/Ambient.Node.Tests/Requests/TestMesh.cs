@@ -18,6 +18,7 @@ using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Testing.Certificates;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.Node.Tests.Requests;
@@ -145,9 +146,10 @@ internal sealed class TestMesh : IAsyncDisposable
     }
 
     /// <summary>Adds a workload and runs it.</summary>
-    public async Task<TestPod> AddPodAsync(string name, string serviceAccount, string service, TunnelProtocol protocol = TunnelProtocol.Hbone, Action<WebApplication>? map = null)
+    public async Task<TestPod> AddPodAsync(
+        string name, string serviceAccount, string service, TunnelProtocol protocol = TunnelProtocol.Hbone, Action<WebApplication>? map = null, Action<IServiceCollection>? services = null)
     {
-        var pod = await TestPod.StartAsync(AddWorkload(name, serviceAccount, protocol, service), _svids, map);
+        var pod = await TestPod.StartAsync(AddWorkload(name, serviceAccount, protocol, service), _svids, map, services);
         _owned.Add(pod);
         return pod;
     }
@@ -202,7 +204,7 @@ internal sealed class TestMesh : IAsyncDisposable
     });
 
     /// <summary>Sends what comes to the gateway <c>gw</c> to the service <c>web</c>, with its request headers edited or as they are.</summary>
-    public void SetGatewayRoute(HeaderModification? edits = null) => Configure(requests => requests with
+    public void SetGatewayRoute(HeaderModification? edits = null, int port = 80) => Configure(requests => requests with
     {
         HttpRoutes = requests.HttpRoutes.SetItem("app/route", new HttpRoute
         {
@@ -214,7 +216,7 @@ internal sealed class TestMesh : IAsyncDisposable
                 new HttpRouteRule
                 {
                     Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.Prefix, "/") }],
-                    Backends = [new HttpRouteBackend(new ObjectReference("", "Service", "app", "web", Port: 80), 1)],
+                    Backends = [new HttpRouteBackend(new ObjectReference("", "Service", "app", "web", Port: port), 1)],
                     RequestHeaders = edits,
                 },
             ],

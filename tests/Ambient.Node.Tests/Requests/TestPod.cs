@@ -12,6 +12,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Tests.Requests;
@@ -41,10 +42,11 @@ internal sealed class TestPod : IAsyncDisposable
     /// <summary>Who opened tunnels to this pod, and what for.</summary>
     public ConcurrentQueue<(SpiffeId Identity, string Authority, IPAddress Source)> Tunnels { get; } = new();
 
-    public static async Task<TestPod> StartAsync(Workload workload, ISvidSource svids, Action<WebApplication>? map = null)
+    public static async Task<TestPod> StartAsync(Workload workload, ISvidSource svids, Action<WebApplication>? map = null, Action<IServiceCollection>? services = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        services?.Invoke(builder.Services);
         var address = workload.Addresses[0];
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
