@@ -172,7 +172,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
     {
         while (!bytes.IsEmpty)
         {
-            var count = Math.Min(bytes.Length, IoBuffers.Bulk - FrameHeader.Size);
+            var count = Math.Min(bytes.Length, IoBuffers.Piece - FrameHeader.Size);
             var buffer = IoBuffers.Rent(FrameHeader.Size + count);
             bytes.Span[..count].CopyTo(buffer.AsSpan(FrameHeader.Size));
             bytes = bytes[count..];

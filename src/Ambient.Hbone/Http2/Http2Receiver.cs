@@ -16,8 +16,7 @@ namespace Ambient.Hbone.Http2;
 internal sealed class Http2Receiver(
     Http2Transport transport, FrameReader frames, FrameHandler handler, Http2Sender sender, Headers.HeaderBlockAssembler? watched = null, TimeProvider? time = null)
 {
-    private const int ReadSize = 32 * 1024;
-    private const int BulkReadSize = 128 * 1024;
+    private const int ReadSize = IoBuffers.Large;
 
     // What a turn may cost. A frame costs something whatever is in it, and so does a read, which is a record of TLS at least.
     private const int TurnBudget = 512 * 1024;
@@ -31,7 +30,6 @@ internal sealed class Http2Receiver(
     private byte[]? _buffer;
     private int _start;
     private int _end;
-    private int _size = ReadSize;
     private int _spent;
     private long _partialSince;
 
@@ -73,7 +71,6 @@ internal sealed class Http2Receiver(
 
                 _end += count;
                 _spent += ReadCost + count;
-                _size = _end == _buffer!.Length || _end > BulkReadSize / 4 ? BulkReadSize : _size;
                 while (count > 0 && Process() && !handler.IsClosed)
                 {
                     _spent = 0;
@@ -163,7 +160,7 @@ internal sealed class Http2Receiver(
     {
         if (_buffer is null)
         {
-            _buffer = IoBuffers.Rent(_size);
+            _buffer = IoBuffers.Rent(ReadSize);
             _start = _end = 0;
             return;
         }
@@ -171,10 +168,7 @@ internal sealed class Http2Receiver(
         if (_start == _end)
         {
             _start = _end = 0;
-            if (_buffer.Length >= _size)
-            {
-                return;
-            }
+            return;
         }
 
         if (_buffer.Length - _end >= Http2Transport.MinReadSpace)
@@ -184,9 +178,9 @@ internal sealed class Http2Receiver(
 
         var left = _end - _start;
         var old = _buffer;
-        if (old.Length - left < Http2Transport.MinReadSpace || old.Length < _size)
+        if (old.Length - left < Http2Transport.MinReadSpace)
         {
-            _buffer = IoBuffers.Rent(Math.Max(_size, left + Http2Transport.MinReadSpace));
+            _buffer = IoBuffers.Rent(left + Http2Transport.MinReadSpace);
         }
 
         old.AsSpan(_start, left).CopyTo(_buffer);

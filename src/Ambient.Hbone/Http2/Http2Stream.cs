@@ -10,10 +10,8 @@ namespace Ambient.Hbone.Http2;
 /// </summary>
 internal sealed partial class Http2Stream : IValueTaskSource<bool>
 {
-    /// <summary>Bytes that a writer may have waiting before it has to wait itself, while the windows are open.</summary>
-    public const int SendQueueLimit = 256 * 1024;
-
-    // What a user of pipes may have waiting behind a closed window: writers do not expect the first flush to wait for the reader.
+    // What a user of pipes may have waiting, and behind a closed window: writers do not expect the first flush to wait for the reader.
+    private const int PipeSendLimit = 256 * 1024;
     private const int PipeSendAhead = 64 * 1024;
 
     private IStreamSink? _sink;
@@ -61,6 +59,9 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
             }
         }
     }
+
+    /// <summary>Bytes from which on a writer has to wait until some have left, while the windows are open. 1: it has one buffer at a time.</summary>
+    public int SendLimit { get; set; } = PipeSendLimit;
 
     /// <summary>
     /// Bytes that a writer may have waiting behind a closed window before it has to wait. 0 for one that has a source to leave

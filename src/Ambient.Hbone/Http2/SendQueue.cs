@@ -18,11 +18,11 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
     /// </summary>
     public const int Budget = 1024 * 1024;
 
-    /// <summary>Bytes of one batch: with the records' overhead they fit one bulk buffer.</summary>
-    public const int BatchBudget = 240 * 1024;
+    /// <summary>Bytes of one batch.</summary>
+    public const int BatchBudget = IoBuffers.Piece;
 
-    // Bytes that a stream may send in its turn while others wait: with the frame's header, two whole records.
-    private const int Quantum = (2 * Record) - FrameHeader.Size;
+    // Bytes that a stream may send in its turn while others wait, which is what one read brought it.
+    private const int Quantum = IoBuffers.Piece - FrameHeader.Size;
     private const int Record = 16 * 1024;
     private const int MaxSegments = 64;
 
@@ -62,12 +62,11 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
 
     /// <summary>
     /// Bytes worth reading from a stream's source now, behind a frame header's place; 0 when the source has to wait for room. No
-    /// more than may be sent, except for one small buffer. A whole number of turns, so that no crumbs are left for a record of
-    /// their own: one large piece for a stream alone, small ones where many take turns. Any thread: a guess that is out of date
-    /// costs one buffer.
+    /// more than may be sent, except for one small buffer, and less where many streams take turns. Any thread: a guess that is out of
+    /// date costs one buffer.
     /// </summary>
     /// <param name="stream">Stream.</param>
-    /// <param name="size">One of the sizes of <see cref="IoBuffers"/>: what the source is likely to have.</param>
+    /// <param name="size">Small, medium or large, as <see cref="IoBuffers"/> has them: what the source is likely to have.</param>
     public int ReadAhead(Http2Stream stream, int size)
     {
         if (!HasRoom(stream))
@@ -81,9 +80,7 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
         }
 
         var waiting = _ready.Count;
-        var piece = size <= IoBuffers.Medium ? size - FrameHeader.Size
-            : waiting > Crowd ? IoBuffers.Medium - FrameHeader.Size
-            : (waiting > 1 ? Math.Min(size, IoBuffers.Large) : size) / (2 * Record) * Quantum;
+        var piece = size <= IoBuffers.Medium ? size - FrameHeader.Size : waiting > Crowd ? IoBuffers.Medium - FrameHeader.Size : Quantum;
         var open = Math.Min(stream.SendWindow - (long)stream.Queued, windows.Send - Volatile.Read(ref _queued));
         return (int)Math.Min(piece, Math.Max(open, IoBuffers.Small - FrameHeader.Size));
     }
@@ -100,7 +97,7 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
         }
 
         var open = stream.SendWindow > stream.Queued && windows.Send > Volatile.Read(ref _queued);
-        return !IsFull && stream.Queued < (open ? Http2Stream.SendQueueLimit : stream.SendAhead);
+        return !IsFull && stream.Queued < (open ? stream.SendLimit : stream.SendAhead);
     }
 
     /// <summary>Completes with true when the stream's writer may go on.</summary>
@@ -168,7 +165,8 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
     /// <summary>Puts data into the batch, as much as windows, turns and the budget allow.</summary>
     public void TakeData(int budget)
     {
-        while (budget > 0 && _segmentCount < MaxSegments && windows.Send > 0 && _ready.TryPeek(out var stream))
+        var before = _segmentCount;
+        while (budget > FrameHeader.Size && _segmentCount < MaxSegments && windows.Send > 0 && _ready.TryPeek(out var stream))
         {
             ref var chunk = ref stream.Chunk;
             if (chunk.Buffer is null || stream.SendWindow <= 0)
@@ -178,13 +176,14 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
                 continue;
             }
 
-            // A last quantum beyond the budget would need a buffer larger than any that is kept, and a collection for each batch.
-            if (_ready.Count > 1 && budget < Quantum && _segmentCount > 0)
+            // What does not fit behind other data is not cut in two, but begins the next batch.
+            budget -= FrameHeader.Size;
+            if (chunk.Count > budget && _segmentCount > before)
             {
                 break;
             }
 
-            var limit = Math.Min(_ready.Count > 1 ? Quantum : budget, Math.Min(peer.MaxFrameSize, Math.Min(stream.SendWindow, windows.Send)));
+            var limit = Math.Min(Math.Min(Quantum, budget), Math.Min(peer.MaxFrameSize, Math.Min(stream.SendWindow, windows.Send)));
             var count = chunk.Count <= limit ? chunk.Count : WholeRecords(limit);
             var segment = new Segment { Buffer = chunk.Buffer, Offset = chunk.Offset, Count = count, Stream = stream };
             chunk.Offset += count;

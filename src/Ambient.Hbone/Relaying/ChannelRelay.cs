@@ -68,10 +68,10 @@ internal sealed class ChannelRelay
                 }
 
                 buffer = IoBuffers.RentUpTo(size);
-                var count = from.TryReceive(buffer.AsSpan(FrameHeader.Size), out var error);
+                var count = from.TryReceive(buffer.AsSpan(FrameHeader.Size, Math.Min(buffer.Length, IoBuffers.Piece) - FrameHeader.Size), out var error);
                 if (count > 0)
                 {
-                    size = count == buffer.Length - FrameHeader.Size ? Math.Min(size * 4, IoBuffers.Bulk) : size;
+                    size = count == buffer.Length - FrameHeader.Size ? IoBuffers.Large : size;
                     var full = buffer;
                     buffer = null;
                     if (!await SendAsync(to, full, count, upward).ConfigureAwait(false))

@@ -90,7 +90,7 @@ internal sealed class SocketRelay
                 }
 
                 more = count == buffer.Length;
-                size = more ? Math.Min(size * 4, IoBuffers.Bulk) : size;
+                size = more ? IoBuffers.Large : size;
             }
             while (more);
         }

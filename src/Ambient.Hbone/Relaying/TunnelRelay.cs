@@ -54,8 +54,9 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
         // Whatever the caller does next, it does not do it on a thread that moves other people's bytes unless the host says so.
         _over.RunContinuationsAsynchronously = !connection.Io.RunsInline;
 
-        // What may not be sent stays in the socket, where it slows the application down.
+        // What may not be sent yet stays in the socket, where it slows the application down, and is read when what was read before has left.
         _stream.SendAhead = 0;
+        _stream.SendLimit = 1;
     }
 
     public static ValueTask<RelayOutcome> RunAsync(StreamTunnel tunnel, Socket socket, RelayCounters counters, bool tunnelIsClient, CancellationToken abort)
@@ -263,7 +264,7 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
                         return;
                     }
 
-                    size = full ? Math.Min(size * 4, IoBuffers.Bulk) : size;
+                    size = full ? IoBuffers.Large : size;
                     if (!full)
                     {
                         read = 0;

@@ -13,7 +13,7 @@ internal sealed class ChannelSender(IByteChannel channel)
     // In front of the bytes there is room for the frame header of a tunnel, which then takes the buffer as it is.
     private const int Start = FrameHeader.Size;
 
-    private const int LargestGathered = IoBuffers.Large - Start;
+    private const int LargestGathered = IoBuffers.Piece - Start;
 
     private byte[]? _buffer;
     private int _end = Start;

@@ -23,7 +23,6 @@ internal sealed class RecordBuffers(IByteChannel channel) : IDisposable
     private byte[]? _in;
     private int _inStart;
     private int _inEnd;
-    private int _inSize = IoBuffers.Medium * 2;
     private int _recordLeft;
     private bool _ended;
     private int _handshakeBytes;
@@ -72,7 +71,6 @@ internal sealed class RecordBuffers(IByteChannel channel) : IDisposable
         _ended = count == 0;
         drained &= !_ended;
         _inEnd += count;
-        _inSize = count == space.Length ? IoBuffers.Bulk : _inSize;
         return true;
     }
 
@@ -233,7 +231,7 @@ internal sealed class RecordBuffers(IByteChannel channel) : IDisposable
     private void Grow(int more)
     {
         var needed = _outEnd + more;
-        var larger = IoBuffers.Rent(needed <= IoBuffers.Medium ? needed : Math.Max(needed, IoBuffers.Bulk));
+        var larger = IoBuffers.Rent(needed);
         if (_out is { } old)
         {
             old.AsSpan(0, _outEnd).CopyTo(larger);
@@ -247,7 +245,7 @@ internal sealed class RecordBuffers(IByteChannel channel) : IDisposable
     {
         if (_in is null)
         {
-            _in = IoBuffers.Rent(_inSize);
+            _in = IoBuffers.Rent(IoBuffers.Large);
             _inStart = _inEnd = 0;
         }
         else if (_inStart == _inEnd)

@@ -186,7 +186,7 @@ internal sealed partial class MessageStream
     {
         if (_out is null)
         {
-            if (FrameHeader.Size + bytes.Length > IoBuffers.Large)
+            if (FrameHeader.Size + bytes.Length > IoBuffers.Piece)
             {
                 return false;
             }
@@ -236,7 +236,7 @@ internal sealed partial class MessageStream
             if (_out is null)
             {
                 // Halves rather than a whole and a crumb.
-                const int Most = IoBuffers.Large - FrameHeader.Size;
+                const int Most = IoBuffers.Piece - FrameHeader.Size;
                 var size = bytes.Length <= Most ? bytes.Length : bytes.Length <= 2 * Most ? (bytes.Length + 1) / 2 : Most;
                 _out = IoBuffers.Rent(FrameHeader.Size + size);
                 _outEnd = FrameHeader.Size;
