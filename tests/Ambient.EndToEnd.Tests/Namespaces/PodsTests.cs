@@ -174,7 +174,7 @@ public sealed class PodsTests(PodsTests.Mesh mesh) : IClassFixture<PodsTests.Mes
     private async Task<Counts> CountAsync(string pod, string reporter, string server)
     {
         var counts = await ReadAsync(pod, reporter, server);
-        for (var tries = 0; counts.Opened != counts.Closed && tries < 500; tries++)
+        for (var tries = 0; counts.Opened != counts.Closed && tries < 1500; tries++)
         {
             await Task.Delay(20);
             counts = await ReadAsync(pod, reporter, server);

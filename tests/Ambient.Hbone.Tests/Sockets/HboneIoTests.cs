@@ -67,7 +67,7 @@ public sealed class HboneIoTests
 
         for (var tries = 0; loops.Any(loop => !loop.HasEnded); tries++)
         {
-            Assert.True(tries < 500, "the threads go on");
+            Assert.True(tries < 1500, "the threads go on");
             await Task.Delay(20);
         }
     }
@@ -120,7 +120,7 @@ public sealed class HboneIoTests
         Assert.Equal(RelayEnd.Complete, (await relay.WaitAsync(HbonePair.Patience)).End);
         for (var tries = 0; !only.HasEnded; tries++)
         {
-            Assert.True(tries < 500, "the thread goes on");
+            Assert.True(tries < 1500, "the thread goes on");
             await Task.Delay(20);
         }
     }

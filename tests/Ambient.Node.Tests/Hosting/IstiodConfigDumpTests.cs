@@ -169,7 +169,7 @@ public sealed class IstiodConfigDumpTests : IAsyncLifetime
             {
                 await socket.ConnectAsync(new IPEndPoint(At(2), 15080));
             }
-            catch (SocketException) when (tries < 100)
+            catch (SocketException) when (tries < 600)
             {
                 await Task.Delay(50);
             }

@@ -219,7 +219,7 @@ public sealed class OnDemandZtunnelTests : IAsyncLifetime, IDisposable
                 await socket.ConnectAsync(new IPEndPoint(At(2), 15080));
                 break;
             }
-            catch (SocketException) when (tries < 100)
+            catch (SocketException) when (tries < 600)
             {
                 await Task.Delay(50);
             }

@@ -69,7 +69,7 @@ public sealed class ProxyProtocolPeerTests
                 await probe.ConnectAsync(IPAddress.Loopback, port);
                 return;
             }
-            catch (SocketException) when (tries < 200)
+            catch (SocketException) when (tries < 600)
             {
                 await Task.Delay(50);
             }
