@@ -37,7 +37,7 @@ internal struct FieldSink(HttpFields fields, int maxSize, int maxFields)
 
     public void SetFault(string fault) => Fault ??= fault;
 
-    /// <summary>Reads a <c>content-length</c>: digits alone, and the same each time it comes (RFC 9110 section 8.6).</summary>
+    /// <summary>Reads a <c>content-length</c>: digits alone, and once, as over HTTP/1.1 (RFC 9110 section 8.6).</summary>
     public void ReadLength(scoped ReadOnlySpan<byte> value, ref long? length)
     {
         var read = 0L;
@@ -58,9 +58,9 @@ internal struct FieldSink(HttpFields fields, int maxSize, int maxFields)
             read = (read * 10) + (digit - '0');
         }
 
-        if (length is { } before && before != read)
+        if (length is not null)
         {
-            SetFault("two content-lengths that differ");
+            SetFault("content-length twice");
         }
 
         length = read;

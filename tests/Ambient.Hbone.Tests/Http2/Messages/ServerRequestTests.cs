@@ -102,7 +102,7 @@ public class ServerRequestTests
         { "CONNECT with a content-length", [(":method", "CONNECT"), (":authority", "a:1"), ("content-length", "1")] },
         { ":protocol in a request", [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/"), (":protocol", "websocket")] },
         { "no :scheme or no :path", [(":method", "CONNECT"), (":authority", "a:1"), (":protocol", "websocket")] },
-        { "two content-lengths", [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/"), ("content-length", "1"), ("content-length", "2")] },
+        { "content-length twice", [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/"), ("content-length", "1"), ("content-length", "2")] },
     };
 
     [Theory]
