@@ -25,8 +25,8 @@ usage: ./build.sh VERB [arguments]
                     docs/compatibility.md from the tables that manifests are read by
   bench [arguments] side by side with other proxies (root, Linux); installs what it compares with
   attack [SECONDS [NUMBER...]]
-                    attacks a native ztunnel in five ways, each for that long (20), and prints its memory, its
-                    processor and a neighbour's latency with their bounds; NUMBER picks attacks (1 to 5)
+                    attacks a native ztunnel (1 to 5), gateway and waypoint (6 to 17), each for that long (20), and prints
+                    the host's memory and processor and a neighbour's latency with their bounds; NUMBER picks attacks
   help              this text
 
 Needs the .NET SDK (global.json says which). What else a verb needs it installs with apt-get when
@@ -263,7 +263,7 @@ verb_bench() {
 }
 
 verb_attack() {
-  verb_hosts ztunnel
+  verb_hosts ztunnel waypoint
   local seconds=${1:-20}; [ $# -eq 0 ] || shift
   [[ $seconds =~ ^[1-9][0-9]{0,3}$ ]] || fail "attack: \"$seconds\" is not a number of seconds"
   need REQUIRED "attack" taskset=util-linux

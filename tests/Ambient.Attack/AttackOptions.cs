@@ -8,6 +8,9 @@ namespace Ambient.Attack;
 /// <param name="Pin">Whether the host gets a processor of its own and everything else the others.</param>
 public sealed record AttackOptions(string Host, int Seconds, int QuietSeconds, int MaxResidentMegabytes, bool Pin)
 {
+    /// <summary>The waypoint to attack, which is a gateway too: as a rule it lies beside the ztunnel.</summary>
+    public string EngineHost { get; init; } = Path.Combine(Path.GetDirectoryName(Host) ?? "", "waypoint");
+
     /// <summary>Time in which the memory has to be back.</summary>
     public TimeSpan Recovery { get; init; } = TimeSpan.FromSeconds(30);
 

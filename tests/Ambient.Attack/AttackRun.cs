@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 
 namespace Ambient.Attack;
 
@@ -10,15 +11,19 @@ public static class AttackRun
     public static IReadOnlyList<string> Names { get; } = [.. Attacks.All.Select(attack => attack.Name)];
 
     /// <summary>One attack on a host of its own.</summary>
-    /// <param name="number">1 to 5.</param>
+    /// <param name="number">1 to as many as there are names.</param>
     /// <param name="options">How.</param>
     public static async Task<AttackResult> RunAsync(int number, AttackOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        using var endpoints = Endpoints.OfNeighbour();
-        await using var host = await TargetHost.StartAsync(options);
+        var target = Attacks.All[number - 1].Target;
+        using var endpoints = target == AttackTarget.Ztunnel ? Endpoints.OfNeighbour() : null;
+        using var web = target == AttackTarget.Ztunnel ? null : new EngineEndpoint(EngineHost.Web);
+        await using var host = target == AttackTarget.Ztunnel ? await TargetHost.StartAsync(options) : await EngineHost.StartAsync(options, target);
         using var attacker = await AttackerProcess.StartAsync(number, host, options);
-        var neighbour = new Neighbour(host.Authority);
+        await using var client = host.Target is null ? null
+            : new EngineClient(host.Target, target, host.Authority.Issue("default", "neighbour"), IPAddress.Parse(TargetHost.Neighbour));
+        INeighbour neighbour = client is null ? new Neighbour(host.Authority) : new EngineNeighbour(client);
 
         // The first requests warm up both sides; then what is quiet.
         await MeasureAsync(neighbour, TimeSpan.FromSeconds(2), []);
@@ -98,7 +103,7 @@ public static class AttackRun
         }
     }
 
-    private static async Task<Dictionary<string, List<double>>> MeasureAsync(Neighbour neighbour, TimeSpan time, List<string> failures)
+    private static async Task<Dictionary<string, List<double>>> MeasureAsync(INeighbour neighbour, TimeSpan time, List<string> failures)
     {
         using var stop = new CancellationTokenSource(time);
         return await neighbour.MeasureAsync(failures, stop.Token);

@@ -17,7 +17,7 @@ internal sealed class AttackerProcess : IDisposable
     }
 
     /// <summary>Starts one that waits to be told to begin.</summary>
-    /// <param name="number">1 to 5.</param>
+    /// <param name="number">Counted from 1.</param>
     /// <param name="host">Who is attacked.</param>
     /// <param name="options">How long, and on which processors.</param>
     public static async Task<AttackerProcess> StartAsync(int number, TargetHost host, AttackOptions options)
@@ -27,6 +27,7 @@ internal sealed class AttackerProcess : IDisposable
             .. options.Pin ? (string[])["taskset", "-c", $"1-{Environment.ProcessorCount - 1}"] : [],
             "dotnet", Path.Combine(AppContext.BaseDirectory, "Ambient.Attack.dll"), Attacker.Verb,
             number.ToString(CultureInfo.InvariantCulture), host.AuthorityFolder, options.Seconds.ToString(CultureInfo.InvariantCulture),
+            .. host.Target is { } target ? (string[])[target.ToString()] : [],
         ];
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true };
         var attacker = new AttackerProcess(Process.Start(start)!, TimeSpan.FromSeconds(options.Seconds));

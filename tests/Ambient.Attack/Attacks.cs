@@ -16,13 +16,15 @@ namespace Ambient.Attack;
 internal static class Attacks
 {
     /// <summary>All of them, in order: the first is number 1.</summary>
-    public static IReadOnlyList<(string Name, Func<Attacker, CancellationToken, Task> Run)> All { get; } =
+    public static IReadOnlyList<(string Name, AttackTarget Target, Func<Attacker, CancellationToken, Task> Run)> All { get; } =
     [
-        ("1: 1,000 refused CONNECTs with 60 KB of baggage each, then a scrape", BaggageAsync),
-        ("2: certificates under 49 intermediates with P-521 keys, 230 KB/s", CertificatesAsync),
-        ("3: INITIAL_WINDOW_SIZE 0, 200 tunnels on each of 8 connections", ClosedWindowAsync),
-        ("4: DATA frames of one byte, 5 MB/s", TinyFramesAsync),
-        ("5: silent connections to readiness, metrics and admin", SilenceAsync),
+        ("1: 1,000 refused CONNECTs with 60 KB of baggage each, then a scrape", AttackTarget.Ztunnel, BaggageAsync),
+        ("2: certificates under 49 intermediates with P-521 keys, 230 KB/s", AttackTarget.Ztunnel, CertificatesAsync),
+        ("3: INITIAL_WINDOW_SIZE 0, 200 tunnels on each of 8 connections", AttackTarget.Ztunnel, ClosedWindowAsync),
+        ("4: DATA frames of one byte, 5 MB/s", AttackTarget.Ztunnel, TinyFramesAsync),
+        ("5: silent connections to readiness, metrics and admin", AttackTarget.Ztunnel, SilenceAsync),
+        .. EngineAttacks.All.SelectMany(static attack => attack.Targets, static (attack, target) => (attack.Name, Target: target, attack.Run)).Select(
+            static (attack, i) => ($"{i + 6}: {attack.Name}, at a {attack.Target}", attack.Target, attack.Run)),
     ];
 
     /// <summary>A thousand CONNECTs that a policy refuses, each with 60 KB of baggage of its own, and then somebody reads the metrics.</summary>

@@ -14,7 +14,7 @@ namespace Ambient.Attack;
 /// An honest client: echoes over an open tunnel, new connections with a handshake, probes of readiness, and echoes that the host has no part in.
 /// One at a time of each.
 /// </summary>
-internal sealed class Neighbour(TestAuthority authority)
+internal sealed class Neighbour(TestAuthority authority) : INeighbour
 {
     /// <summary>An echo that the host has no part in: how busy the machine is by itself. It has no bound.</summary>
     public const string Control = "echo past the host, for comparison";
@@ -55,16 +55,16 @@ internal sealed class Neighbour(TestAuthority authority)
         }
     }
 
-    private static Task ProbeAsync(CancellationToken cancellationToken) => GetAsync(15021, "/healthz/ready", cancellationToken);
+    public static Task ProbeAsync(CancellationToken cancellationToken) => GetAsync(15021, "/healthz/ready", cancellationToken);
 
-    private static async Task TimeAsync(List<double> times, Func<Task> action)
+    public static async Task TimeAsync(List<double> times, Func<Task> action)
     {
         var from = Stopwatch.GetTimestamp();
         await action();
         times.Add(Stopwatch.GetElapsedTime(from).TotalMilliseconds);
     }
 
-    private static async Task RepeatAsync(
+    public static async Task RepeatAsync(
         string what, int pause, List<double> times, List<string> failures, Func<List<double>, CancellationToken, Task> action, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)

@@ -6,7 +6,7 @@ using Ambient.Testing.Certificates;
 namespace Ambient.Attack;
 
 /// <summary>A ztunnel process in loopback mode, with three workloads: one that serves, one that a policy locks, and a neighbour.</summary>
-internal sealed class TargetHost : IAsyncDisposable
+internal class TargetHost : IAsyncDisposable
 {
     public const string Server = "127.91.0.2";
     public const string Locked = "127.91.0.3";
@@ -19,7 +19,7 @@ internal sealed class TargetHost : IAsyncDisposable
     private readonly string _folder;
     private readonly ConcurrentQueue<string> _lines = new();
 
-    private TargetHost(Process process, string folder, TestAuthority authority)
+    protected TargetHost(Process process, string folder, TestAuthority authority)
     {
         _process = process;
         _folder = folder;
@@ -27,6 +27,9 @@ internal sealed class TargetHost : IAsyncDisposable
     }
 
     public TestAuthority Authority { get; }
+
+    /// <summary>Where a waypoint or gateway listens; null for a ztunnel.</summary>
+    public System.Net.IPEndPoint? Target { get; protected set; }
 
     /// <summary>Where the root of the mesh is, for whoever issues under it.</summary>
     public string AuthorityFolder => AuthorityIn(_folder);
@@ -58,6 +61,14 @@ internal sealed class TargetHost : IAsyncDisposable
         start.Environment["LOCAL_XDS_PATH"] = Path.Combine(folder, "mesh.yaml");
         start.Environment["AMBIENT_CA_DIR"] = ca;
         var host = new TargetHost(Process.Start(start)!, folder, authority);
+        await host.StartedAsync("started after");
+        return host;
+    }
+
+    /// <summary>Waits until the host says something; it ends where the host does not. What of the line follows.</summary>
+    protected async Task<string> StartedAsync(string text)
+    {
+        var host = this;
         host._process.ErrorDataReceived += (_, line) => host.Keep(line.Data);
         host._process.OutputDataReceived += (_, line) => host.Keep(line.Data);
         host._process.BeginErrorReadLine();
@@ -65,8 +76,13 @@ internal sealed class TargetHost : IAsyncDisposable
         try
         {
             var from = Stopwatch.GetTimestamp();
-            while (!host._lines.Any(line => line.Contains("started after", StringComparison.Ordinal)))
+            while (true)
             {
+                if (host._lines.FirstOrDefault(line => line.Contains(text, StringComparison.Ordinal)) is { } found)
+                {
+                    return found[(found.IndexOf(text, StringComparison.Ordinal) + text.Length)..];
+                }
+
                 if (host._process.HasExited || Stopwatch.GetElapsedTime(from) > s_patience)
                 {
                     throw new InvalidOperationException($"the host did not start:\n{string.Join('\n', host._lines)}");
@@ -80,8 +96,6 @@ internal sealed class TargetHost : IAsyncDisposable
             await host.DisposeAsync();
             throw;
         }
-
-        return host;
     }
 
     public async ValueTask DisposeAsync()
@@ -96,7 +110,7 @@ internal sealed class TargetHost : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private static string AuthorityIn(string folder) => Path.Combine(folder, "ca");
+    protected static string AuthorityIn(string folder) => Path.Combine(folder, "ca");
 
     private static string Workload(string name, string address, string more = "") => $"""
         - uid: Kubernetes//Pod/default/{name}

@@ -9,6 +9,9 @@ namespace Ambient.Hbone.Http2;
 /// </summary>
 internal sealed class FrameReader(FrameHandler handler, HeaderBlockAssembler blocks, Http2ConnectionOptions options, bool isServer)
 {
+    // A byte of a block may be a whole field of the dynamic table, so it costs far more than a byte of DATA: 16 of them count as a frame.
+    private const int BlockBytesPerFrame = 16;
+
     private readonly DataGatherer _gatherer = new();
     private readonly Http2AbuseGuard _guard = handler.Guard;
     private bool _prefaceRead = !isServer;
@@ -25,7 +28,7 @@ internal sealed class FrameReader(FrameHandler handler, HeaderBlockAssembler blo
     /// <param name="input">What was read and is not consumed yet. Data in it may be moved.</param>
     /// <param name="frames">
     /// How many frames at most; on return how many there were. A frame that opens or ends a stream counts as many (<see cref="IStreamUse.StreamWork"/>),
-    /// so there may be more than were asked for.
+    /// and so do the bytes of a header block, so there may be more than were asked for.
     /// </param>
     /// <returns>The bytes consumed.</returns>
     /// <exception cref="Http2ConnectionException">The peer has broken the connection.</exception>
@@ -107,7 +110,7 @@ internal sealed class FrameReader(FrameHandler handler, HeaderBlockAssembler blo
             }
 
             position += FrameHeader.Size + header.Length;
-            frames++;
+            frames += header.Type is FrameType.Headers or FrameType.Continuation ? 1 + (header.Length / BlockBytesPerFrame) : 1;
             OnFrame(input, header, rest.Slice(FrameHeader.Size, header.Length));
             return true;
         }

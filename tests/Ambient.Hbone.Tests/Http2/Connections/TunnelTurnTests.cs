@@ -45,6 +45,21 @@ public sealed class TunnelTurnTests
             server => server.Ended);
 
     [Fact]
+    public void HeaderBlock_TakesOfATurnByItsBytes_ForEachMayBeAFieldOfTheTable()
+    {
+        var reader = ReaderOf(new CountingServer());
+        Assert.Empty(Process(reader, [.. Http2Constants.ClientPreface, .. RudePeer.Frame(FrameType.Settings, FrameFlags.None, 0)], int.MaxValue));
+        byte[] block =
+        [
+            .. RudePeer.Frame(FrameType.Headers, FrameFlags.None, 1, [.. Enumerable.Repeat((byte)0x82, 160)]),
+            .. RudePeer.Frame(FrameType.Continuation, FrameFlags.None, 1, [.. Enumerable.Repeat((byte)0x82, 800)]),
+        ];
+        var frames = Turn;
+        Assert.Equal(block.Length, reader.Process(block, ref frames));
+        Assert.Equal(2 + (960 / 16), frames);
+    }
+
+    [Fact]
     public void TunnelsOfAConnectionThatIsOver_EndAFewInEachTurn()
     {
         if (!EventLoop.IsSupported)
