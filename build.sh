@@ -177,7 +177,7 @@ verb_demo() {
 
 verb_test() {
   need_dotnet
-  need OPTIONAL "the tests" node=nodejs ip=iproute2 iptables=iptables nft=nftables curl=curl nghttp=nghttp2-client openssl=openssl nc=netcat-openbsd gnutls-cli=gnutls-bin go=golang-go
+  need OPTIONAL "the tests" node=nodejs ip=iproute2 iptables=iptables nft=nftables curl=curl nghttp=nghttp2-client nghttpd=nghttp2-server openssl=openssl nc=netcat-openbsd gnutls-cli=gnutls-bin go=golang-go
   say "building the solution"
   build Ambient.sln || fail "the solution does not build"
 

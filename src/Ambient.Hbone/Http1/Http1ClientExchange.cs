@@ -13,6 +13,7 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
     private string? _upgrade;
     private bool _isPartial;
     private int _interim;
+    private int _interimSize;
     private bool _hasHead;
     private bool _hasBytes;
     private bool _isOver = true;
@@ -30,7 +31,7 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
     /// <summary>The connection is ours until we are disposed of.</summary>
     public void Begin()
     {
-        (_interim, _hasHead, _hasBytes, _isPartial, _method, _upgrade) = (0, false, false, false, "", null);
+        (_interim, _interimSize, _hasHead, _hasBytes, _isPartial, _method, _upgrade) = (0, 0, false, false, false, "", null);
         Response.Clear();
         _parser.Reset();
         wire.BeginMessage();
@@ -194,9 +195,10 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         if (Response.IsInterim)
         {
             _parser.Reset();
-            if (++_interim > options.MaxInterimHeads)
+            _interimSize += Response.Fields.Size;
+            if (++_interim > options.MaxInterimHeads || _interimSize > options.MaxHeadSize)
             {
-                wire.Break(MessageFault.TooLarge, $"it sent more than {options.MaxInterimHeads} interim heads");
+                wire.Break(MessageFault.TooLarge, $"it sent more than {options.MaxInterimHeads} interim heads, or {options.MaxHeadSize} bytes of them");
                 wire.ThrowIfBroken();
             }
 

@@ -11,7 +11,7 @@ public sealed class MessageClientOptions
     /// <summary>Fields of a response's head, and of its trailers: 1 to 10,000; 100 by default, as Envoy's.</summary>
     public int MaxFields { get; set; } = 100;
 
-    /// <summary>Interim heads before the final one: 1 to 1,000; 20 by default.</summary>
+    /// <summary>Interim heads before the final one, together no larger than <see cref="MaxHeadSize"/>: 1 to 1,000; 20 by default.</summary>
     public int MaxInterimHeads { get; set; } = 20;
 
     /// <summary>Flow-control window of a stream of HTTP/2 in bytes: 65,535 to 16,777,216; 262,144 by default.</summary>

@@ -72,6 +72,85 @@ public sealed class Http1MemoryTests
     }
 
     [Fact]
+    public async Task For_a_server_that_does_not_read_64_KB_are_held_by_a_client()
+    {
+        var channel = new MemoryChannel(s_get, 0, ends: false, takes: false);
+        await using var connection = MessageClient.Open(new MessageChannel(channel), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
+        Assert.True(connection.TryBegin(out var exchange));
+        await exchange.SendHeadAsync(new RequestHead { Method = "POST", Authority = "a", Target = "/", HasBody = true }, end: false);
+        ValueTask writing = default;
+        while (writing.IsCompleted)
+        {
+            await writing;
+            writing = exchange.WriteAsync(new byte[1000]);
+        }
+
+        Assert.InRange(exchange.BytesSent, 1, IoBuffers.Large + 1000);
+        exchange.Abort(MessageFault.Aborted);
+        await Assert.ThrowsAsync<MessageException>(async () => await writing);
+        await exchange.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Of_an_answer_that_nobody_reads_no_more_than_64_KB_are_taken_by_a_client()
+    {
+        byte[] answer = [.. "HTTP/1.1 200 OK\r\ncontent-length: 900000000\r\n\r\n"u8, .. new byte[50_000_000]];
+        var channel = new MemoryChannel(answer, 1, ends: false);
+        await using var connection = MessageClient.Open(new MessageChannel(channel), HttpProtocolVersion.Http11, new MessageClientOptions { MaxHeadSize = 1024 }, TimeProvider.System);
+        Assert.False(connection.TryBegin(out _), "an answer before its request is nobody's");
+
+        // The request is sent first, and the answer comes then.
+        var late = new MemoryChannel(answer, 0, ends: false);
+        await using var second = MessageClient.Open(new MessageChannel(late), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
+        Assert.True(second.TryBegin(out var exchange));
+        await exchange.SendHeadAsync(new RequestHead { Method = "GET", Authority = "a", Target = "/" }, end: true);
+        late.Bring(1);
+        Assert.Equal(200, (await exchange.ReceiveHeadAsync()).Status);
+        while (exchange.BytesReceived < 1_000_000)
+        {
+            await exchange.ReadAsync();
+        }
+
+        Assert.InRange(late.Received, 1_000_000, 1_000_000 + (2 * IoBuffers.Large));
+        exchange.Abort(MessageFault.Aborted);
+        await exchange.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")]
+    [InlineData("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")]
+    public async Task For_a_client_that_falls_silent_in_its_body_no_buffer_is_held(string begun)
+    {
+        const int count = 300;
+        await using var server = Server(static async exchange =>
+        {
+            while (!(await exchange.ReadAsync()).IsEmpty)
+            {
+            }
+        });
+        var bytes = Encoding.ASCII.GetBytes(begun);
+        var serving = new List<Task>(count + 50);
+        void Open(int connections)
+        {
+            for (var i = 0; i < connections; i++)
+            {
+                serving.Add(server.ServeAsync(new MessageChannel(new MemoryChannel(bytes, 1, ends: false)), null, HttpProtocolVersion.Http11, CancellationToken.None));
+            }
+        }
+
+        Open(50);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        Open(count);
+        var each = (GC.GetTotalMemory(forceFullCollection: true) - before) / count;
+
+        // Objects, the waits among them. A buffer alone would be 4,096 bytes more.
+        Assert.True(each <= 7_500, $"{each} bytes for each connection");
+        Assert.Equal(count + 50, server.Connections);
+        await server.DisposeAsync();
+        await Task.WhenAll(serving).WaitAsync(MessageKit.Patience);
+    }
+
+    [Fact]
     public async Task A_connection_that_idles_holds_no_buffer()
     {
         const int count = 500;

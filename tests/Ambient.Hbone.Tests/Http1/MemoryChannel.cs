@@ -13,6 +13,7 @@ namespace Ambient.Hbone.Tests.Http1;
 /// <param name="takes">Whether it takes what is sent.</param>
 internal sealed class MemoryChannel(byte[] bytes, long times, bool ends, bool takes = true) : IByteChannel
 {
+    private long _times = times;
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource _woken = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -24,7 +25,14 @@ internal sealed class MemoryChannel(byte[] bytes, long times, bool ends, bool ta
     /// <summary>Bytes that were sent to it.</summary>
     public long Sent { get; private set; }
 
-    private long Left => (bytes.Length * times) - Received;
+    private long Left => (bytes.Length * Volatile.Read(ref _times)) - Received;
+
+    /// <summary>Brings its bytes so many times more.</summary>
+    public void Bring(long more)
+    {
+        Volatile.Write(ref _times, _times + more);
+        Wake();
+    }
 
     public int TryReceive(Span<byte> buffer, out SocketError error)
     {

@@ -51,6 +51,44 @@ public sealed class MessageCostTests
         Assert.Equal(1, wire.Writes - before);
     }
 
+    // A body that has begun and does not go on: what came was read, and no buffer waits for more.
+    [Fact]
+    public async Task Client_ThatFallsSilentInItsBodies_HoldsNoBuffer()
+    {
+        const int count = 1500;
+        var reading = 0;
+        await using var harness = await ServerHarness.StartAsync(new MessageServerOptions { MaxConcurrentStreams = 5_000 }, async exchange =>
+        {
+            while (!(await exchange.ReadAsync()).IsEmpty)
+            {
+                Interlocked.Increment(ref reading);
+            }
+        });
+        var next = 1;
+        async Task OpenAsync(int streams)
+        {
+            var expected = Volatile.Read(ref reading) + streams;
+            for (var i = 0; i < streams; i++, next += 2)
+            {
+                await harness.Peer.SendHeadersAsync(next, false, ServerHarness.Post());
+                await harness.Peer.SendDataAsync(next, "abc"u8.ToArray());
+            }
+
+            while (Volatile.Read(ref reading) < expected)
+            {
+                await Task.Delay(10).WaitAsync(MessageText.Patience);
+            }
+        }
+
+        await OpenAsync(100);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        await OpenAsync(count);
+        var each = (GC.GetTotalMemory(forceFullCollection: true) - before) / count;
+
+        // Objects and the handler's wait. The smallest buffer would be 4,096 bytes more.
+        Assert.True(each <= 4_000, $"{each} bytes for each stream");
+    }
+
     private static ValueTask AnswerAsync(ServerExchange exchange)
     {
         exchange.Response.Status = 200;

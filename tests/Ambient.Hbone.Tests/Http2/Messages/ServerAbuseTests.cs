@@ -1,5 +1,6 @@
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Tests.Http2.HPack;
 using Ambient.Testing.Http2;
 
 namespace Ambient.Hbone.Tests.Http2.Messages;
@@ -43,6 +44,70 @@ public class ServerAbuseTests
             .. RudePeer.Frame(FrameType.Headers, FrameFlags.EndHeaders, (2 * i) + 1, harness.Peer.Block(("x-trailer", "1"))),
         ]);
         await harness.ExpectGoAwayAsync(Http2ErrorCode.EnhanceYourCalm);
+    }
+
+    [Fact]
+    public async Task HeaderBomb_Is431_AndTheConnectionGoesOn()
+    {
+        // One field of 3,000 bytes goes into the table; then one byte each brings it back, 15,000 times: 45 MB.
+        await using var harness = await ServerHarness.StartAsync();
+        await harness.Peer.SendAsync(FrameType.Headers, FrameFlags.EndHeaders | FrameFlags.EndStream, 1, Bomb(ServerHarness.Get(), 15_000));
+        Assert.Contains((":status", "431"), (await harness.Peer.ExpectHeadersAsync(1)).Headers);
+
+        // Both tables are equal all the same: once it is a field like any other.
+        await harness.Peer.SendAsync(FrameType.Headers, FrameFlags.EndHeaders | FrameFlags.EndStream, 3, [.. HPackBlocks.Plain(ServerHarness.Get("/next")), Known]);
+        var call = await harness.NextAsync();
+        Assert.Equal(("/next", 3000), (call.Request.Target, call.Request.Fields.Get("x-bomb")!.Length));
+        call.Done();
+    }
+
+    /// <summary>The field that came into the table last.</summary>
+    internal const byte Known = 0x80 | 62;
+
+    /// <summary>A block in which one large field is said once in full, and then again by a byte each.</summary>
+    internal static byte[] Bomb((string Name, string Value)[] head, int times)
+    {
+        // A literal that goes into the table (RFC 7541 section 6.2.1), where a plain one says that it does not.
+        var field = HPackBlocks.Plain(("x-bomb", new string('b', 3000)));
+        field[0] = 0x40;
+        return [.. HPackBlocks.Plain(head), .. field, .. Enumerable.Repeat(Known, times)];
+    }
+
+    [Fact]
+    public async Task EmptyData_InMessagesThatEnd_EndsTheConnection()
+    {
+        // Each message is whole and small; the frames that say nothing are counted over all of them.
+        await using var harness = await ServerHarness.StartAsync(handle: static async exchange =>
+        {
+            await exchange.ReadToEndAsync();
+            await exchange.AnswerAsync("ok");
+        });
+        await harness.Peer.FloodAsync(60, i =>
+        [
+            .. RudePeer.Frame(FrameType.Headers, FrameFlags.EndHeaders, (2 * i) + 1, harness.Peer.Block(ServerHarness.Post())),
+            .. Enumerable.Range(0, 10).SelectMany(_ => RudePeer.Frame(FrameType.Data, FrameFlags.None, (2 * i) + 1)),
+            .. RudePeer.Frame(FrameType.Data, FrameFlags.EndStream, (2 * i) + 1, new byte[1]),
+        ]);
+        await harness.ExpectGoAwayAsync(Http2ErrorCode.EnhanceYourCalm);
+    }
+
+    [Fact]
+    public async Task Upgrades_OverTheLimitOfStreams_AreRefused()
+    {
+        // A WebSocket holds its stream for as long as it lasts, and so counts like any request.
+        await using var harness = await ServerHarness.StartAsync(new MessageServerOptions { MaxConcurrentStreams = 20 }, static exchange => Ambient.Hbone.Tests.Messages.MessageKit.EchoUpgradedAsync(exchange, 200));
+        for (var id = 1; id < 41; id += 2)
+        {
+            await harness.Peer.SendHeadersAsync(id, false, Chat());
+            Assert.Contains((":status", "200"), (await harness.Peer.ExpectHeadersAsync(id)).Headers);
+        }
+
+        await harness.Peer.SendHeadersAsync(41, false, Chat());
+        await harness.Peer.ExpectResetAsync(41, Http2ErrorCode.RefusedStream);
+        await harness.Peer.SendDataAsync(1, "x"u8.ToArray());
+        Assert.Equal("x"u8.ToArray(), await harness.Peer.ExpectDataAsync(1, 1));
+
+        static (string, string)[] Chat() => [(":method", "CONNECT"), (":scheme", "http"), (":authority", "a"), (":path", "/"), (":protocol", "websocket")];
     }
 
     [Fact]
