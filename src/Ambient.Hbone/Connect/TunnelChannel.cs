@@ -120,6 +120,17 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
         return count;
     }
 
+    public bool IsDrained
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _received is not { Length: > 0 } && !_ended && !_closed;
+            }
+        }
+    }
+
     public bool TryLend(out ReadOnlyMemory<byte> bytes)
     {
         lock (_gate)

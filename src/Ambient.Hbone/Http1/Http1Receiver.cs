@@ -56,7 +56,7 @@ internal sealed class Http1Receiver(MessageChannel channel, int maxTrailerSize, 
     /// <exception cref="IOException">The channel failed.</exception>
     public bool TryFill()
     {
-        if (_ended)
+        if (_ended || channel.IsDrained)
         {
             return false;
         }

@@ -153,6 +153,9 @@ public sealed class MessageChannel : IAsyncDisposable
         return _peekedEnd ? 0 : Bytes.TryReceive(buffer, out error);
     }
 
+    /// <summary>As <see cref="IByteChannel.IsDrained"/>, once what was looked at has been received.</summary>
+    internal bool IsDrained => _start == _end && !_peekedEnd && Bytes.IsDrained;
+
     /// <summary>As <see cref="IByteChannel.TryLend"/>, once what was looked at has been received.</summary>
     internal bool TryLend(out ReadOnlyMemory<byte> bytes)
     {

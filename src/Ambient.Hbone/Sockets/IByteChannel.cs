@@ -17,6 +17,11 @@ internal interface IByteChannel
     int TryReceive(Span<byte> buffer, out SocketError error);
 
     /// <summary>
+    /// Whether <see cref="TryReceive"/> would surely find nothing now, so that no buffer need be taken to ask it. False: it may, or may not.
+    /// </summary>
+    bool IsDrained { get; }
+
+    /// <summary>
     /// Lends what is there, where it lies already in this channel's own memory, until it is given back by <see cref="Return"/>. False: nothing can be
     /// lent, and <see cref="TryReceive"/> has to be asked.
     /// </summary>

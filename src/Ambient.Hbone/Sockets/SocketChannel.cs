@@ -18,6 +18,9 @@ internal sealed class SocketChannel : IByteChannel
     private readonly long _token;
     private volatile bool _hungUp;
     private volatile int _detached;
+
+    // The kernel has nothing, and will tell when it has. Only touched by the loop's thread.
+    private bool _drained;
     private volatile IHangUpWatcher? _watcher;
 
     /// <param name="socket">Connected socket.</param>
@@ -63,10 +66,17 @@ internal sealed class SocketChannel : IByteChannel
             {
                 while (_detached == 0)
                 {
+                    if (IsDrained)
+                    {
+                        error = SocketError.WouldBlock;
+                        return -1;
+                    }
+
                     var count = (int)Libc.Receive(_handle, start, buffer.Length, Libc.DoNotWait);
                     error = count >= 0 ? SocketError.Success : Libc.ToSocketError(Marshal.GetLastPInvokeError());
                     if (error != SocketError.Interrupted)
                     {
+                        Notice(count, buffer.Length, error);
                         return count;
                     }
                 }
@@ -79,6 +89,9 @@ internal sealed class SocketChannel : IByteChannel
         error = SocketError.OperationAborted;
         return -1;
     }
+
+    /// <inheritdoc/>
+    public bool IsDrained => _drained && EventLoop.Current == Loop;
 
     /// <summary>Sends what fits: bytes, or -1 when nothing fits or on failure.</summary>
     /// <param name="bytes">Not empty.</param>
@@ -297,7 +310,20 @@ internal sealed class SocketChannel : IByteChannel
 
         if ((events & ~Libc.EpollOut) != 0)
         {
+            _drained = false;
             _readable!.Signal();
+        }
+    }
+
+    /// <summary>
+    /// What a receive says of those that follow: bytes that come after one which found less than it had room for are a new event, so that until then
+    /// the kernel need not be asked (epoll(7), on edge-triggered streams). After the end no event comes any more.
+    /// </summary>
+    private void Notice(int count, int wanted, SocketError error)
+    {
+        if (EventLoop.Current == Loop && !_hungUp)
+        {
+            _drained = count > 0 ? count < wanted : error == SocketError.WouldBlock;
         }
     }
 

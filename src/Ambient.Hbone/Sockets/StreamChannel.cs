@@ -59,6 +59,17 @@ internal sealed class StreamChannel : IByteChannel
         return buffer.Length;
     }
 
+    public bool IsDrained
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _buffer is null && !_ended && !_closed;
+            }
+        }
+    }
+
     public bool TryLend(out ReadOnlyMemory<byte> bytes)
     {
         bytes = default;

@@ -24,6 +24,8 @@ internal sealed class AnsweringChannel(byte[] answer) : IByteChannel
         return count;
     }
 
+    public bool IsDrained => false;
+
     public bool TryLend(out ReadOnlyMemory<byte> bytes)
     {
         bytes = default;

@@ -62,6 +62,8 @@ internal sealed class MemoryChannel(byte[] bytes, long times, bool ends, bool ta
         return -1;
     }
 
+    public bool IsDrained => false;
+
     public bool TryLend(out ReadOnlyMemory<byte> bytes)
     {
         bytes = default;

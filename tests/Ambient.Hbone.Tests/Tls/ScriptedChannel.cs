@@ -64,6 +64,8 @@ internal sealed class ScriptedChannel : IByteChannel
         return count;
     }
 
+    public bool IsDrained => false;
+
     public bool TryLend(out ReadOnlyMemory<byte> bytes)
     {
         bytes = default;
