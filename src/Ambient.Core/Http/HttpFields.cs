@@ -41,22 +41,10 @@ public sealed class HttpFields
     /// </summary>
     public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
-        var length = name.Length + value.Length;
-        if (_bytes.Length - _used < length)
-        {
-            Array.Resize(ref _bytes, Math.Max(_used + length, Math.Max(512, _bytes.Length * 2)));
-        }
-
-        if (Count == _entries.Length)
-        {
-            Array.Resize(ref _entries, Math.Max(16, Count * 2));
-        }
-
-        Ascii.ToLower(name, _bytes.AsSpan(_used), out _);
-        value.CopyTo(_bytes.AsSpan(_used + name.Length));
-        _entries[Count++] = new Entry(_used, name.Length, value.Length);
-        _used += length;
-        Size += length;
+        var bytes = Reserve(name.Length + value.Length);
+        Ascii.ToLower(name, bytes, out _);
+        value.CopyTo(bytes[name.Length..]);
+        Take(name.Length, value.Length);
     }
 
     /// <summary>Adds a field, its name in lower case, its value without the blanks around it.</summary>
@@ -66,18 +54,17 @@ public sealed class HttpFields
         ArgumentNullException.ThrowIfNull(name);
         ArgumentNullException.ThrowIfNull(value);
         var trimmed = value.AsSpan().Trim(" \t");
-        var length = name.Length + trimmed.Length;
-        var bytes = length <= 512 ? stackalloc byte[length] : new byte[length];
+        if (name.Length == 0)
+        {
+            throw new ArgumentException("a field name must not be empty", nameof(name));
+        }
+
+        var bytes = Reserve(name.Length + trimmed.Length);
         for (var i = 0; i < name.Length; i++)
         {
             bytes[i] = HttpSyntax.IsToken(name[i])
                 ? (byte)char.ToLowerInvariant(name[i])
                 : throw new ArgumentException($"'{name}' is not a valid field name", nameof(name));
-        }
-
-        if (name.Length == 0)
-        {
-            throw new ArgumentException("a field name must not be empty", nameof(name));
         }
 
         for (var i = 0; i < trimmed.Length; i++)
@@ -87,7 +74,7 @@ public sealed class HttpFields
                 : throw new ArgumentException($"the value of {name} has a character that no field value may have", nameof(value));
         }
 
-        Add(bytes[..name.Length], bytes[name.Length..]);
+        Take(name.Length, trimmed.Length);
     }
 
     /// <summary>Replaces every field of a name by one, which stands where the first stood, or at the end where there was none.</summary>
@@ -153,10 +140,18 @@ public sealed class HttpFields
     public int IndexOf(string name, int from = 0)
     {
         ArgumentNullException.ThrowIfNull(name);
+        if (name.Length == 0)
+        {
+            return -1;
+        }
+
+        var bytes = _bytes;
+        var first = name[0] | 0x20;
         for (var i = from; i < Count; i++)
         {
+            // Names are short, and most differ in length or in how they begin: the comparison itself costs more than the list.
             var entry = _entries[i];
-            if (entry.NameLength == name.Length && Ascii.EqualsIgnoreCase(_bytes.AsSpan(entry.Start, entry.NameLength), name))
+            if (entry.NameLength == name.Length && (bytes[entry.Start] | 0x20) == first && Ascii.EqualsIgnoreCase(bytes.AsSpan(entry.Start, entry.NameLength), name))
             {
                 return i;
             }
@@ -195,12 +190,37 @@ public sealed class HttpFields
     public void CopyFrom(HttpFields other)
     {
         ArgumentNullException.ThrowIfNull(other);
-        Clear();
-        for (var i = 0; i < other.Count; i++)
+        if (ReferenceEquals(this, other))
         {
-            var field = other[i];
-            Add(field.Name, field.Value);
+            return;
         }
+
+        Clear();
+        if (other._used > 2 * other.Size)
+        {
+            // What was removed and replaced would be most of what is copied.
+            for (var i = 0; i < other.Count; i++)
+            {
+                var field = other[i];
+                Add(field.Name, field.Value);
+            }
+
+            return;
+        }
+
+        if (_bytes.Length < other._used)
+        {
+            _bytes = new byte[Math.Max(512, other._bytes.Length)];
+        }
+
+        if (_entries.Length < other.Count)
+        {
+            _entries = new Entry[Math.Max(16, other._entries.Length)];
+        }
+
+        other._bytes.AsSpan(0, other._used).CopyTo(_bytes);
+        other._entries.AsSpan(0, other.Count).CopyTo(_entries);
+        (Count, Size, _used) = (other.Count, other.Size, other._used);
     }
 
     /// <summary>Removes all, and gives up memory beyond what an ordinary head needs.</summary>
@@ -216,6 +236,29 @@ public sealed class HttpFields
         {
             _entries = [];
         }
+    }
+
+    /// <summary>Room for the bytes of another field, which is not there before <see cref="Take"/>.</summary>
+    private Span<byte> Reserve(int length)
+    {
+        if (_bytes.Length - _used < length)
+        {
+            Array.Resize(ref _bytes, Math.Max(_used + length, Math.Max(512, _bytes.Length * 2)));
+        }
+
+        if (Count == _entries.Length)
+        {
+            Array.Resize(ref _entries, Math.Max(16, Count * 2));
+        }
+
+        return _bytes.AsSpan(_used, length);
+    }
+
+    private void Take(int nameLength, int valueLength)
+    {
+        _entries[Count++] = new Entry(_used, nameLength, valueLength);
+        _used += nameLength + valueLength;
+        Size += nameLength + valueLength;
     }
 
     private readonly record struct Entry(int Start, int NameLength, int ValueLength);

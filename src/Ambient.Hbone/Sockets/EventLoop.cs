@@ -31,8 +31,7 @@ internal sealed unsafe class EventLoop
     private readonly int _eventSize;
     private readonly int _dataOffset;
     private readonly Lock _tableGate = new();
-    private SocketChannel?[] _table = new SocketChannel?[64];
-    private uint[] _generations = new uint[64];
+    private Slot?[] _table = new Slot?[64];
     private readonly Stack<int> _free = new();
     private int _used;
     private bool _ending;
@@ -93,13 +92,17 @@ internal sealed unsafe class EventLoop
                 index = _used++;
                 if (index == _table.Length)
                 {
-                    Array.Resize(ref _generations, index * 2);
-                    Array.Resize(ref _table, index * 2);
+                    var larger = new Slot?[index * 2];
+                    _table.CopyTo(larger, 0);
+                    Volatile.Write(ref _table, larger);
                 }
+
+                _table[index] = new Slot();
             }
 
-            _table[index] = channel;
-            token = ((long)_generations[index] << 32) | (uint)index;
+            var slot = _table[index]!;
+            Volatile.Write(ref slot.Channel, channel);
+            token = ((long)slot.Generation << 32) | (uint)index;
         }
 
         var epollEvent = stackalloc byte[16];
@@ -203,13 +206,14 @@ internal sealed unsafe class EventLoop
         lock (_tableGate)
         {
             var index = (int)(uint)token;
-            if (_generations[index] != (uint)(token >> 32))
+            var slot = _table[index]!;
+            if (slot.Generation != (uint)(token >> 32))
             {
                 return;
             }
 
-            _table[index] = null;
-            _generations[index]++;
+            slot.Channel = null;
+            Volatile.Write(ref slot.Generation, slot.Generation + 1);
             _free.Push(index);
             if (!_ending || t_current == this)
             {
@@ -221,13 +225,15 @@ internal sealed unsafe class EventLoop
         Wake();
     }
 
+    /// <summary>
+    /// The channel that an event is for; null: it is gone. Takes no lock, once for each event: a slot's generation is looked at after its channel, so
+    /// that one which moved in meanwhile is not taken for the one before it.
+    /// </summary>
     private SocketChannel? Find(long token)
     {
-        lock (_tableGate)
-        {
-            var index = (int)(uint)token;
-            return _generations[index] == (uint)(token >> 32) ? _table[index] : null;
-        }
+        var slot = Volatile.Read(ref _table)[(int)(uint)token]!;
+        var channel = Volatile.Read(ref slot.Channel);
+        return Volatile.Read(ref slot.Generation) == (uint)(token >> 32) ? channel : null;
     }
 
     private void Run()
@@ -275,5 +281,12 @@ internal sealed unsafe class EventLoop
         }
 
         work.Clear();
+    }
+
+    /// <summary>A place for a channel. Used again, with another generation, so that a late event of one that was there before is known.</summary>
+    private sealed class Slot
+    {
+        public SocketChannel? Channel;
+        public uint Generation;
     }
 }

@@ -5,4 +5,8 @@ namespace Ambient.Node.Gateway;
 /// <summary>What a request at a gateway knows of the connection it came on.</summary>
 /// <param name="RemoteEndPoint">Where it came from.</param>
 /// <param name="IsTls">Whether it was protected by TLS.</param>
-internal sealed record GatewayConnection(IPEndPoint RemoteEndPoint, bool IsTls = false);
+internal sealed record GatewayConnection(IPEndPoint RemoteEndPoint, bool IsTls = false)
+{
+    /// <summary>The peer's IP address, as every one of its requests is told to the endpoint.</summary>
+    public string SourceText { get; } = RemoteEndPoint.Address.ToString();
+}

@@ -20,7 +20,7 @@ internal sealed class GatewayHeaderRules : HeaderRules
     public override string Apply(RequestHead head, in RequestArrival arrival)
     {
         var fields = head.Fields;
-        var peer = arrival.Source.Address.ToString();
+        var peer = arrival.SourceText ?? arrival.Source.Address.ToString();
         fields.Remove(ForwardedClientCert);
         fields.Set(ForwardedFor, fields.Get(ForwardedFor) is { } earlier ? $"{earlier},{peer}" : peer);
         fields.Set(ForwardedProto, arrival.Scheme);

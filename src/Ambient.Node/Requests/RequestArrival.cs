@@ -16,6 +16,9 @@ internal readonly record struct RequestArrival()
     /// <summary>Address of the peer.</summary>
     public required IPEndPoint Source { get; init; }
 
+    /// <summary>The peer's IP address as text, where the entrance keeps it with the connection; null: it does not.</summary>
+    public string? SourceText { get; init; }
+
     /// <summary>Address that the request was sent to: service address and port at a waypoint, the listener at a gateway.</summary>
     public required IPEndPoint Destination { get; init; }
 

@@ -6,8 +6,8 @@ internal abstract class RequestStage
     /// <summary>Takes a request through. False: it was answered, and no later stage sees it.</summary>
     public abstract ValueTask<bool> RunAsync(RequestExchange exchange);
 
-    /// <summary>Answers it.</summary>
-    protected static async ValueTask<bool> ReplyAsync(RequestExchange exchange, int status, string body, string flags, string? location = null)
+    /// <summary>Answers a request here, so that no later stage sees it.</summary>
+    internal static async ValueTask<bool> ReplyAsync(RequestExchange exchange, int status, string body, string flags, string? location = null)
     {
         exchange.Flags = flags;
         await LocalReply.SendAsync(exchange, status, body, location: location).ConfigureAwait(false);

@@ -11,10 +11,10 @@ namespace Ambient.Node.Requests.Forwarding;
 /// </summary>
 internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, TimeProvider time)
 {
-    /// <summary>Sends a request, and its answer back; where that cannot be done, answers it.</summary>
+    /// <summary>Sends a request, and its answer back; where that cannot be done, answers it. False, as a last stage says it, once it was answered.</summary>
     /// <exception cref="MessageException">The client is gone.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask ForwardAsync(RequestExchange exchange)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<bool> ForwardAsync(RequestExchange exchange)
     {
         var retry = Retry.Elsewhere;
         while (exchange.ChooseEndpoint() is { } endpoint)
@@ -24,7 +24,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             retry = await TryAsync(exchange, endpoint, onNew: retry == Retry.OnNewConnection).ConfigureAwait(false);
             if (retry == Retry.No)
             {
-                return;
+                return false;
             }
 
             if (retry == Retry.Elsewhere)
@@ -38,6 +38,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
         exchange.Error ??= $"no healthy endpoint for {exchange.BackendService?.Hostname}:{exchange.BackendPort}";
         exchange.Flags = ResponseFlags.NoHealthyUpstream;
         await LocalReply.SendAsync(exchange, 503, LocalReply.NoHealthyUpstream).ConfigureAwait(false);
+        return false;
     }
 
     private static readonly string[] s_counts = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];

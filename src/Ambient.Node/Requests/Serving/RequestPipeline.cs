@@ -82,44 +82,55 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
     /// <inheritdoc/>
     public void OnFailed(ServerExchange exchange, Exception failure) => Log.Failed(failure);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask RunAsync(RequestExchange exchange)
+    /// <summary>All stages, or an answer. A stage that need not wait costs a call; the last one is what is waited for.</summary>
+    private ValueTask<bool> RunAsync(RequestExchange exchange)
     {
         // 1 authenticate
         exchange.Arrival = services.Entrance.Arrive(exchange.Server.ConnectionState);
         if (exchange.Arrival is not { Place: { } place, Self: not null })
         {
             exchange.Error = "the service or gateway is no longer in the mesh, or no longer bound to this waypoint";
-            exchange.Flags = ResponseFlags.NoHealthyUpstream;
-            await LocalReply.SendAsync(exchange, 503, LocalReply.NoHealthyUpstream).ConfigureAwait(false);
-            return;
+            return RequestStage.ReplyAsync(exchange, 503, LocalReply.NoHealthyUpstream, ResponseFlags.NoHealthyUpstream);
         }
 
         if (!RequestPath.TryParse(exchange.Head.Target, out exchange.Path, place.Mesh.Requests.PathNormalization))
         {
             exchange.Error = "the target has no path, or characters that no path has";
-            exchange.Flags = ResponseFlags.NoRouteFound;
-            await LocalReply.SendAsync(exchange, 404, "").ConfigureAwait(false);
-            return;
+            return RequestStage.ReplyAsync(exchange, 404, "", ResponseFlags.NoRouteFound);
         }
 
         exchange.Host = exchange.Head.Authority;
         if (exchange.Host.Length == 0)
         {
             exchange.Error = "the request names no host";
-            exchange.Flags = ResponseFlags.DownstreamProtocolError;
-            await LocalReply.SendAsync(exchange, 400, "").ConfigureAwait(false);
-            return;
+            return RequestStage.ReplyAsync(exchange, 400, "", ResponseFlags.DownstreamProtocolError);
         }
 
         // Without routes the backend is what was addressed.
         (exchange.BackendService, exchange.BackendPort) = (place.Service, exchange.Arrival.Destination.Port);
-        foreach (var stage in place.Stages ??= RequestStages.Of(place, !services.Filters.IsEmpty, _forward))
+        return RunStagesAsync(exchange, place.Stages ??= RequestStages.Of(place, !services.Filters.IsEmpty, _forward), 0);
+    }
+
+    private static ValueTask<bool> RunStagesAsync(RequestExchange exchange, RequestStage[] stages, int next)
+    {
+        for (; next < stages.Length - 1; next++)
         {
-            if (!await stage.RunAsync(exchange).ConfigureAwait(false))
+            var stage = stages[next].RunAsync(exchange);
+            if (!stage.IsCompletedSuccessfully)
             {
-                return;
+                return RunRestAsync(stage, exchange, stages, next + 1);
+            }
+
+            if (!stage.Result)
+            {
+                return new(false);
             }
         }
+
+        return stages[next].RunAsync(exchange);
     }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<bool> RunRestAsync(ValueTask<bool> stage, RequestExchange exchange, RequestStage[] stages, int next) =>
+        await stage.ConfigureAwait(false) && await RunStagesAsync(exchange, stages, next).ConfigureAwait(false);
 }

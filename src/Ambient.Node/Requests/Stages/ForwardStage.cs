@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 using Ambient.Node.Requests.Forwarding;
 
 namespace Ambient.Node.Requests.Stages;
@@ -9,10 +7,5 @@ namespace Ambient.Node.Requests.Stages;
 internal sealed class ForwardStage(RequestForwarder forwarder) : RequestStage
 {
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public override async ValueTask<bool> RunAsync(RequestExchange exchange)
-    {
-        await forwarder.ForwardAsync(exchange).ConfigureAwait(false);
-        return false;
-    }
+    public override ValueTask<bool> RunAsync(RequestExchange exchange) => forwarder.ForwardAsync(exchange);
 }
