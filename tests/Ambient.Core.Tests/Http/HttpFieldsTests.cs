@@ -87,4 +87,75 @@ public sealed class HttpFieldsTests
     }
 
     private static string Lines(HttpFields fields) => string.Concat(Enumerable.Range(0, fields.Count).Select(i => $"{fields[i].NameText}: {fields[i].ValueText}|"));
+
+    [Fact]
+    public void A_list_does_what_a_plain_list_of_pairs_does_whatever_is_done_to_it()
+    {
+        string[] names = ["a", "b", "accept", "Accept", "cookie", "x-a", "x-b", "X-A"];
+        var random = new Random(4711);
+        var fields = new HttpFields();
+        var other = new HttpFields();
+        List<(string Name, string Value)> expected = [];
+        for (var round = 0; round < 20_000; round++)
+        {
+            var name = names[random.Next(names.Length)];
+            var lower = name.ToLowerInvariant();
+            var value = new string('v', random.Next(random.Next(20) == 0 ? 5000 : 12));
+            switch (random.Next(8))
+            {
+                case 0 or 1:
+                    fields.Add(name, value);
+                    expected.Add((lower, value));
+                    break;
+                case 2:
+                    fields.Add(System.Text.Encoding.ASCII.GetBytes(name), System.Text.Encoding.ASCII.GetBytes(value));
+                    expected.Add((lower, value));
+                    break;
+                case 3 or 4:
+                    fields.Set(name, value);
+                    var at = expected.FindIndex(pair => pair.Name == lower);
+                    expected.RemoveAll(pair => pair.Name == lower);
+                    expected.Insert(at < 0 ? expected.Count : at, (lower, value));
+                    break;
+                case 5:
+                    Assert.Equal(expected.RemoveAll(pair => pair.Name == lower) > 0, fields.Remove(name));
+                    break;
+                case 6:
+                    // What is copied stands by itself, with whatever the list had removed before.
+                    other.CopyFrom(fields);
+                    fields.Clear();
+                    (fields, other) = (other, fields);
+                    break;
+                default:
+                    if (expected.Count > 20)
+                    {
+                        fields.Clear();
+                        expected.Clear();
+                    }
+
+                    break;
+            }
+
+            Assert.Equal(expected.Count, fields.Count);
+            Assert.Equal(expected.Sum(static pair => pair.Name.Length + pair.Value.Length), fields.Size);
+            Assert.Equal(expected.FindIndex(pair => pair.Name == lower), fields.IndexOf(name));
+            for (var i = 0; i < expected.Count; i++)
+            {
+                Assert.Equal(expected[i], (System.Text.Encoding.ASCII.GetString(fields[i].Name), fields[i].ValueText));
+            }
+        }
+    }
+
+    [Fact]
+    public void A_field_that_is_refused_leaves_the_list_as_it_was()
+    {
+        var fields = new HttpFields();
+        fields.Add("a", "1");
+        Assert.Throws<ArgumentException>(() => fields.Add("b", "x\n"));
+        Assert.Throws<ArgumentException>(() => fields.Add("b c", "x"));
+        fields.Add("d", "2");
+        Assert.Equal(2, fields.Count);
+        Assert.Equal(4, fields.Size);
+        Assert.Equal("2", fields.Get("d"));
+    }
 }
