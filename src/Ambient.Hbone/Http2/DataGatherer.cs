@@ -1,3 +1,4 @@
+using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Http2;
@@ -10,8 +11,9 @@ namespace Ambient.Hbone.Http2;
 /// </summary>
 internal sealed class DataGatherer
 {
-    // What is moved together; larger pieces are worth a system call of their own.
-    private const int CopyLimit = 4 * 1024;
+    // What is moved together: frames of the size that most peers send (RFC 9113 section 6.5.2). To move one costs a fraction of the system call and the
+    // packets that it would be on its own; larger ones are worth theirs.
+    private const int CopyLimit = Http2Constants.MinMaxFrameSize;
 
     // Bytes put aside for one stream, and streams that have a place.
     private const int Slot = 256;

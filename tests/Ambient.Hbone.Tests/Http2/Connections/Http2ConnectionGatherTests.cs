@@ -25,6 +25,27 @@ public class Http2ConnectionGatherTests
     }
 
     [Fact]
+    public async Task FramesOfTheUsualSize_OfOneRead_ArriveAsOnePiece()
+    {
+        const int frame = Http2Constants.MinMaxFrameSize;
+        await using var harness = await ConnectionHarness.ServerAsync();
+        var tunnel = await harness.AcceptAsync(1);
+        var sink = Attach(tunnel);
+        var data = RandomBytes(3 * frame);
+        var read = data.Chunk(frame).SelectMany(piece => RudePeer.Frame(FrameType.Data, FrameFlags.None, 1, piece)).ToArray();
+
+        var gatherer = new DataGatherer();
+        for (var start = FrameHeader.Size; start < read.Length; start += frame + FrameHeader.Size)
+        {
+            gatherer.Add(read, ((StreamTunnel)tunnel).Stream, start, frame);
+        }
+
+        gatherer.Flush(read);
+        Assert.Equal(data, sink.Bytes);
+        Assert.Equal(1, sink.Pieces);
+    }
+
+    [Fact]
     public async Task TinyFramesOfManyStreamsInTurns_ArriveInFewPieces()
     {
         await using var harness = await ConnectionHarness.ServerAsync();
