@@ -22,6 +22,7 @@ public class ServerStallTests
         });
         await harness.Peer.SendHeadersAsync(1, false, ServerHarness.Post());
         await harness.Peer.SendDataAsync(1, new byte[3], endStream: false);
+        await harness.Peer.SettleAsync();
         var (headers, end) = await PassUntilAsync(harness, harness.Peer.ExpectHeadersAsync(1));
         Assert.Equal([(":status", "408")], headers);
         Assert.True(end);
@@ -34,15 +35,18 @@ public class ServerStallTests
     [Fact]
     public async Task Handler_ThatIsTold_AnswersItself()
     {
-        await using var harness = await ServerHarness.StartAsync(s_options, static async exchange =>
+        var begun = new TaskCompletionSource();
+        await using var harness = await ServerHarness.StartAsync(s_options, async exchange =>
         {
             var stalled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             exchange.OnStalled = _ => stalled.SetResult();
+            begun.SetResult();
             await stalled.Task;
             exchange.Response.Status = exchange.IsRequestWhole ? 504 : 408;
             await exchange.SendHeadAsync(exchange.Response, end: true);
         });
         await harness.Peer.SendHeadersAsync(1, true, ServerHarness.Get());
+        await begun.Task.WaitAsync(MessageText.Patience);
         Assert.Equal([(":status", "504")], (await PassUntilAsync(harness, harness.Peer.ExpectHeadersAsync(1))).Headers);
     }
 
