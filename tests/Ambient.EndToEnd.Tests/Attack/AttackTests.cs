@@ -6,12 +6,12 @@ namespace Ambient.EndToEnd.Tests.Attack;
 
 /// <summary>
 /// The attacks of <c>./build.sh attack</c> in a short form, on the native host where there is one. The ports are a real ztunnel's, so only one
-/// runs at a time; a machine that is busy with other things gets three tries, since what is measured is a ratio of times.
+/// runs at a time; a machine that is busy with other things gets five tries, since what is measured is a ratio of times.
 /// </summary>
 [Collection("ztunnel's own ports")]
 public sealed class AttackTests(ITestOutputHelper output)
 {
-    private const int Tries = 3;
+    private const int Tries = 5;
 
     [SkippableTheory]
     [InlineData(1)]
