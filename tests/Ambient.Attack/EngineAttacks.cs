@@ -8,7 +8,10 @@ using Ambient.Testing.Http2;
 
 namespace Ambient.Attack;
 
-/// <summary>What is done to the HTTP engine of a waypoint or gateway, by its clients and by an endpoint that is in league with them.</summary>
+/// <summary>
+/// What is done to the HTTP engine of a waypoint or gateway, by its clients and by an endpoint that is in league with them. What floods does so at a
+/// rate: whoever attacks must not take the processor of the neighbour that is measured.
+/// </summary>
 internal static class EngineAttacks
 {
     private const string Path = "/hostile";
@@ -17,9 +20,9 @@ internal static class EngineAttacks
     public static IReadOnlyList<(string Name, AttackTarget[] Targets, Func<Attacker, CancellationToken, Task> Run)> All { get; } =
     [
         ("heads that come a byte at a time, 200 of HTTP/1.1 and 100 of HTTP/2", Both, Run(SlowHeadsAsync)),
-        ("heads of 100 KB, and header blocks that unpack to 60 MB", Both, Run(HeaderBombsAsync)),
-        ("requests with bodies that are reset at once", Both, Run(RapidResetAsync)),
-        ("trailers of 50 KB after each request", [AttackTarget.Gateway], Run(TrailersAsync)),
+        ("heads of 100 KB, and header blocks that unpack to 60 MB, 6 MB/s", Both, Run(HeaderBombsAsync)),
+        ("requests with bodies that are reset at once, 8,000 a second", Both, Run(RapidResetAsync)),
+        ("trailers of 50 KB after each request, 10 MB/s", [AttackTarget.Gateway], Run(TrailersAsync)),
         ("interim responses without end", Both, Run(InterimAsync)),
         ("upgrades, 200 held and others that come and go", [AttackTarget.Gateway], Run(UpgradesAsync)),
         ("200 answers without end that nobody reads", Both, Run(SlowReadersAsync)),
@@ -51,6 +54,7 @@ internal static class EngineAttacks
             await using var stream = await client.OpenAsync("hostile", stop);
             await stream.WriteAsync(Text($"GET {Path} HTTP/1.1\r\nhost: a\r\n{string.Concat(Enumerable.Range(0, 99).Select(i => $"x-{i}: {new string('v', 1000)}\r\n"))}\r\n"), stop);
             await DrainAsync(stream, stop);
+            await Task.Delay(20, stop);
         }),
         Many(4, stop, async () =>
         {
@@ -64,6 +68,7 @@ internal static class EngineAttacks
             for (var id = 3; id < 2001 && !reading.IsCompleted; id += 2)
             {
                 await peer.SendAsync(FrameType.Headers, FrameFlags.EndHeaders | FrameFlags.EndStream, id, bomb);
+                await Task.Delay(10, stop);
             }
 
             await stream.DisposeAsync();
@@ -83,6 +88,10 @@ internal static class EngineAttacks
             await peer.SendHeadersAsync(id, endStream: false, (":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", Path));
             await peer.SendDataAsync(id, body);
             await peer.SendResetAsync(id, Http2ErrorCode.Cancel);
+            if (id % 20 == 1)
+            {
+                await Task.Delay(5, stop);
+            }
         }
 
         await stream.DisposeAsync();
@@ -102,6 +111,8 @@ internal static class EngineAttacks
             {
                 return;
             }
+
+            await Task.Delay(40, stop);
         }
     });
 
@@ -111,6 +122,7 @@ internal static class EngineAttacks
         await using var stream = await client.OpenAsync("hostile", stop);
         await stream.WriteAsync(Text($"GET {Path}/interim HTTP/1.1\r\nhost: a\r\n\r\n"), stop);
         await DrainAsync(stream, stop);
+        await Task.Delay(20, stop);
     });
 
     /// <summary>Changes of protocol that stay, and such that end at once.</summary>
@@ -122,7 +134,11 @@ internal static class EngineAttacks
                 await using var stream = await UpgradeAsync();
                 await DripAsync(() => stream.WriteAsync("x"u8.ToArray(), stop).AsTask(), stream, stop);
             }),
-            Many(8, stop, async () => await (await UpgradeAsync()).DisposeAsync()));
+            Many(8, stop, async () =>
+            {
+                await (await UpgradeAsync()).DisposeAsync();
+                await Task.Delay(20, stop);
+            }));
 
         async Task<Stream> UpgradeAsync()
         {

@@ -1,6 +1,8 @@
+using System.Net.Sockets;
+
 namespace Ambient.Attack;
 
-/// <summary>An honest client of a waypoint or gateway: requests on a connection that stays, requests on new ones, and probes of readiness.</summary>
+/// <summary>An honest client of a waypoint or gateway: requests on a connection that stays, requests on new ones, probes of readiness, and requests that the host has no part in.</summary>
 internal sealed class EngineNeighbour(EngineClient client) : INeighbour
 {
     private static readonly byte[] s_request = "GET /page HTTP/1.1\r\nhost: web\r\n\r\n"u8.ToArray();
@@ -11,16 +13,25 @@ internal sealed class EngineNeighbour(EngineClient client) : INeighbour
         var kept = new List<double>();
         var fresh = new List<double>();
         var probes = new List<double>();
+        var direct = new List<double>();
         await Task.WhenAll(
-            Neighbour.RepeatAsync("a request", 4, kept, failures, (times, token) => ManyAsync(times, 200, token), stop),
-            Neighbour.RepeatAsync("a request on a new connection", 40, fresh, failures, (times, token) => Neighbour.TimeAsync(times, () => ManyAsync([], 1, token)), stop),
+            Neighbour.RepeatAsync("a request past the host", 4, direct, failures, (times, token) => ManyAsync(times, 200, past: true, token), stop),
+            Neighbour.RepeatAsync("a request", 4, kept, failures, (times, token) => ManyAsync(times, 200, past: false, token), stop),
+            Neighbour.RepeatAsync("a request on a new connection", 40, fresh, failures, (times, token) => Neighbour.TimeAsync(times, () => ManyAsync([], 1, past: false, token)), stop),
             Neighbour.RepeatAsync("a readiness probe", 100, probes, failures, (times, token) => Neighbour.TimeAsync(times, () => Neighbour.ProbeAsync(token)), stop));
-        return new() { ["request"] = kept, ["request on a new connection"] = fresh, ["readiness probe"] = probes };
+        return new() { ["request"] = kept, ["request on a new connection"] = fresh, ["readiness probe"] = probes, [Neighbour.Control] = direct };
     }
 
-    private async Task ManyAsync(List<double> times, int count, CancellationToken cancellationToken)
+    private static async Task<Stream> DirectAsync(CancellationToken cancellationToken)
     {
-        await using var stream = await client.OpenAsync("web", cancellationToken);
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await socket.ConnectAsync(EngineHost.Web, 8080, cancellationToken);
+        return new NetworkStream(socket, ownsSocket: true);
+    }
+
+    private async Task ManyAsync(List<double> times, int count, bool past, CancellationToken cancellationToken)
+    {
+        await using var stream = past ? await DirectAsync(cancellationToken) : await client.OpenAsync("web", cancellationToken);
         var buffer = new byte[4096];
         for (var i = 0; i < count; i++)
         {

@@ -17,7 +17,7 @@ namespace Ambient.Attack;
 internal sealed class Neighbour(TestAuthority authority) : INeighbour
 {
     /// <summary>An echo that the host has no part in: how busy the machine is by itself. It has no bound.</summary>
-    public const string Control = "echo past the host, for comparison";
+    public const string Control = "the same past the host, for comparison";
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
     private readonly SpiffeId _id = SpiffeId.ForServiceAccount("cluster.local", "default", "neighbour");

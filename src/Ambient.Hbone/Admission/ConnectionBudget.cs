@@ -84,6 +84,19 @@ public sealed class ConnectionBudget
         return null;
     }
 
+    /// <summary>
+    /// Begins a TLS handshake on a connection that was admitted. Where too many are under way, the oldest of this address, or of the one that has the
+    /// most, is ended in favour of it (<see cref="ConnectionLimits.MaxHandshakes"/>, <see cref="ConnectionLimits.MaxHandshakesPerAddress"/>).
+    /// </summary>
+    /// <param name="address">The peer's address.</param>
+    /// <param name="giveWay">Ends this handshake in favour of another one; must be quick and not throw. Any thread.</param>
+    public HandshakePlace BeginHandshake(IPAddress address, Action giveWay)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        ArgumentNullException.ThrowIfNull(giveWay);
+        return new HandshakePlace(Handshakes.Begin(address, giveWay));
+    }
+
     internal IdentityBudget? TryIdentify(SpiffeId identity)
     {
         lock (_gate)

@@ -5,7 +5,8 @@ namespace Ambient.Node.Gateway;
 /// <summary>What a request at a gateway knows of the connection it came on.</summary>
 /// <param name="RemoteEndPoint">Where it came from.</param>
 /// <param name="IsTls">Whether it was protected by TLS.</param>
-internal sealed record GatewayConnection(IPEndPoint RemoteEndPoint, bool IsTls = false)
+/// <param name="ClientCertificate">What endpoints are told of the client's certificate, which was verified; null: there was none.</param>
+internal sealed record GatewayConnection(IPEndPoint RemoteEndPoint, bool IsTls = false, string? ClientCertificate = null)
 {
     /// <summary>The peer's IP address, as every one of its requests is told to the endpoint.</summary>
     public string SourceText { get; } = RemoteEndPoint.Address.ToString();

@@ -29,6 +29,7 @@ internal sealed class GatewayEntrance(RequestPlaces places, LocalWorkload self, 
         Self = self.Current,
         IsIngress = true,
         Scheme = connection.IsTls ? "https" : "http",
+        ClientCertificate = connection.ClientCertificate,
     };
 
     /// <inheritdoc/>

@@ -22,6 +22,11 @@ internal sealed class GatewayHeaderRules : HeaderRules
         var fields = head.Fields;
         var peer = arrival.SourceText ?? arrival.Source.Address.ToString();
         fields.Remove(ForwardedClientCert);
+        if (arrival.ClientCertificate is { } certificate)
+        {
+            fields.Set(ForwardedClientCert, certificate);
+        }
+
         fields.Set(ForwardedFor, fields.Get(ForwardedFor) is { } earlier ? $"{earlier},{peer}" : peer);
         fields.Set(ForwardedProto, arrival.Scheme);
         if (IsInternal(arrival.Source.Address))

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Ambient.Hbone;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
@@ -67,15 +68,17 @@ internal sealed class GatewayPort : IAsyncDisposable
         HttpProtocolVersion? version = null;
         try
         {
-            connection = new GatewayConnection(EndPoints.Remote(socket), _tls is not null);
+            var remote = EndPoints.Remote(socket);
+            connection = new GatewayConnection(remote, _tls is not null);
             if (_tls is null)
             {
                 channel = MessageChannel.Over(socket, _sockets.Io ?? HboneIo.Default);
             }
-            else if (await _tls.AcceptAsync(new NetworkStream(socket, ownsSocket: true), _end.Token).ConfigureAwait(false) is { } stream)
+            else if (await _tls.AcceptAsync(socket, _sockets.Budget, remote.Address, _end.Token).ConfigureAwait(false) is { } stream)
             {
                 // A client that names no protocol speaks HTTP/1.1.
                 version = stream.NegotiatedApplicationProtocol == SslApplicationProtocol.Http2 ? HttpProtocolVersion.Http2 : HttpProtocolVersion.Http11;
+                connection = connection with { ClientCertificate = stream.RemoteCertificate is X509Certificate2 certificate ? ForwardedCertificate.Of(certificate) : null };
                 channel = MessageChannel.Over(stream);
             }
             else

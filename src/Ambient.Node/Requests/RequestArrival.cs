@@ -36,4 +36,7 @@ internal readonly record struct RequestArrival()
 
     /// <summary>Scheme that the client used.</summary>
     public string Scheme { get; init; } = "http";
+
+    /// <summary>What the endpoint is told of the client's certificate, which was verified; null: there was none.</summary>
+    public string? ClientCertificate { get; init; }
 }

@@ -153,6 +153,146 @@ public sealed class GatewayTlsTests : IAsyncLifetime
         Assert.DoesNotContain("HTTP", await RawExchange.ReadAsync(rude.GetStream(), hasBody: true).WaitAsync(TimeSpan.FromSeconds(60)), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task CertificateOfAClient_IsToldToTheEndpoint_AndWhatTheClientClaimsIsNot()
+    {
+        using var client = Leaf("client, \"of\" ours", _authority, names =>
+        {
+            names.AddUri(new Uri("spiffe://elsewhere/ns/a;URI=x"));
+            names.AddDnsName("client.example");
+        });
+        var pod = await AddPodAsync();
+        await File.WriteAllTextAsync(Path.Combine(_folder, "clients.crt"), _authority.ExportCertificatePem());
+        Write("one", "one");
+        _mesh.Certificates.Add(new GatewayCertificate
+        {
+            Listener = "one",
+            CertificateFile = Path.Combine(_folder, "one.crt"),
+            KeyFile = Path.Combine(_folder, "one.key"),
+            ClientAuthorityFile = Path.Combine(_folder, "clients.crt"),
+            ClientCertificateOptional = true,
+        });
+        var address = await OpenAsync(Listener("one", null));
+        foreach (var certificate in new[] { client, null })
+        {
+            await using var tls = await ConnectAsync(address, "any.example", certificate);
+            Assert.StartsWith("HTTP/1.1 200 ", await RawExchange.AskAsync(tls, "GET / HTTP/1.1\nhost: a\nx-forwarded-client-cert: URI=spiffe://cluster.local/ns/app/sa/admin\n\n"), StringComparison.Ordinal);
+        }
+
+        var seen = pod.Requests.ToArray();
+        Assert.DoesNotContain("x-forwarded-client-cert", seen[1].Headers.Keys);
+        var told = seen[0].Headers["x-forwarded-client-cert"];
+        Assert.DoesNotContain("admin", told, StringComparison.Ordinal);
+        Assert.StartsWith($"Hash={Convert.ToHexStringLower(SHA256.HashData(client.RawData))};Cert=\"-----BEGIN%20CERTIFICATE-----%0A", told, StringComparison.Ordinal);
+        Assert.EndsWith("\";Subject=\"CN=client\\, \\\"of\\\" ours\";URI=\"spiffe://elsewhere/ns/a;URI=x\";DNS=client.example", told, StringComparison.Ordinal);
+        var pem = Uri.UnescapeDataString(told[(told.IndexOf("Cert=\"", StringComparison.Ordinal) + 6)..told.IndexOf("\";Subject", StringComparison.Ordinal)]);
+        Assert.Equal(client.RawData, X509Certificate2.CreateFromPem(pem).RawData);
+    }
+
+    [Fact]
+    public async Task Handshakes_OfOneAddress_AreSoManyAtOnce_AndTheOldestGivesWay()
+    {
+        var address = await StartAsync(Listener("one", null));
+        var silent = new List<TcpClient>();
+        try
+        {
+            for (var i = 0; i < 140; i++)
+            {
+                var socket = new TcpClient();
+                await socket.ConnectAsync(address, 8443);
+                silent.Add(socket);
+            }
+
+            // Long before a handshake would have run out of time.
+            Assert.Equal(0, await EndOfAsync(silent[0]).WaitAsync(TimeSpan.FromSeconds(8)));
+            Assert.Equal("CN=one", await SubjectAsync(address, "any.example"));
+            await _mesh.LoggedAsync("TLS handshakes in flight, the limit for one address");
+
+            // The others are let wait, but not for ever.
+            Assert.Equal(0, await EndOfAsync(silent[^1]).WaitAsync(TimeSpan.FromSeconds(60)));
+        }
+        finally
+        {
+            silent.ForEach(socket => socket.Dispose());
+        }
+    }
+
+    [Fact]
+    public async Task Hello_ThatNeverEnds_IsCutOffByItsBytes()
+    {
+        var address = await StartAsync(Listener("one", null));
+        using var client = new TcpClient(address.ToString(), 8443);
+
+        // A ClientHello that says it has 60,000 bytes, in records of 4,000.
+        var record = new byte[4005];
+        (record[0], record[1], record[2], record[3], record[4]) = (22, 3, 1, 4000 >> 8, 4000 & 0xff);
+        (record[5], record[7], record[8]) = (1, 60_000 >> 8, 60_000 & 0xff);
+        (record[9], record[10]) = (3, 3);
+        var from = TimeProvider.System.GetTimestamp();
+        for (var i = 0; i < 5; i++)
+        {
+            await client.GetStream().WriteAsync(record);
+        }
+
+        await EndOfAsync(client).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.True(TimeProvider.System.GetElapsedTime(from) < TimeSpan.FromSeconds(8));
+        Assert.Equal("CN=one", await SubjectAsync(address, "any.example"));
+    }
+
+    [Fact]
+    public async Task Tls11_IsRefused()
+    {
+        var address = await StartAsync(Listener("one", null));
+        using var client = new TcpClient(address.ToString(), 8443);
+        byte[] extensions = [0, 10, 0, 4, 0, 2, 0, 23, 0, 11, 0, 2, 1, 0];
+        byte[] hello = [3, 2, .. new byte[32], 0, 0, 4, 0xc0, 0x09, 0xc0, 0x0a, 1, 0, 0, (byte)extensions.Length, .. extensions];
+        await client.GetStream().WriteAsync((byte[])[22, 3, 1, 0, (byte)(hello.Length + 4), 1, 0, 0, (byte)hello.Length, .. hello]);
+        var answer = new byte[7];
+        var read = await client.GetStream().ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false).AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+
+        // An alert, or the end; never a ServerHello.
+        Assert.True(read == 0 || answer[0] == 21, Convert.ToHexString(answer, 0, read));
+    }
+
+    [SkippableTheory]
+    [InlineData("--tls-max", "1.2", "--http2", "2")]
+    [InlineData("--tlsv1.3", null, "--http2", "2")]
+    [InlineData("--tlsv1.3", null, "--http1.1", "1.1")]
+    public async Task Curl_IsServed_AndVerifiesTheCertificate(string tls, string? version, string http, string spoken)
+    {
+        Skip.IfNot(File.Exists("/usr/bin/curl"), "curl is missing");
+        await AddPodAsync();
+        Write("one", "one", names => names.AddDnsName("one.example"));
+        _mesh.Certificates.Add(new GatewayCertificate { Listener = "one", CertificateFile = Path.Combine(_folder, "one.crt"), KeyFile = Path.Combine(_folder, "one.key") });
+        var address = await OpenAsync(Listener("one", "*.example"));
+        var root = Path.Combine(_folder, "root.crt");
+        await File.WriteAllTextAsync(root, _authority.ExportCertificatePem());
+        string[] arguments =
+        [
+            "-s", "-S", "--noproxy", "*", "--max-time", "30", "--cacert", root, "--resolve", $"one.example:8443:{address}", tls, .. version is null ? (string[])[] : [version], http,
+            "-w", " over %{http_version}", "https://one.example:8443/x", "--next", "-s", "--noproxy", "*", "--cacert", root, "--resolve", $"one.example:8443:{address}", http, "https://one.example:8443/y",
+        ];
+        using var curl = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/usr/bin/curl", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var said = await curl.StandardOutput.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal($"hello from web-0 over {spoken}hello from web-0", said + await curl.StandardError.ReadToEndAsync());
+    }
+
+    private static async Task<int> EndOfAsync(TcpClient client)
+    {
+        try
+        {
+            var buffer = new byte[1024];
+            while (await client.GetStream().ReadAsync(buffer) > 0)
+            {
+            }
+        }
+        catch (IOException)
+        {
+        }
+
+        return 0;
+    }
+
     private static GatewayListener Listener(string name, string? hostname) => new(name, 8443, "HTTPS", hostname, AllowedNamespaces.Same, null) { TerminatesTls = true };
 
     private async Task<IPAddress> StartAsync(params GatewayListener[] listeners)
@@ -211,9 +351,9 @@ public sealed class GatewayTlsTests : IAsyncLifetime
         return tls;
     }
 
-    private void Write(string name, string subject)
+    private void Write(string name, string subject, Action<SubjectAlternativeNameBuilder>? names = null)
     {
-        using var leaf = Leaf(subject, _authority);
+        using var leaf = Leaf(subject, _authority, names);
         File.WriteAllText(Path.Combine(_folder, name + ".key"), leaf.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
         File.WriteAllText(Path.Combine(_folder, name + ".crt"), leaf.ExportCertificatePem());
     }
@@ -226,10 +366,19 @@ public sealed class GatewayTlsTests : IAsyncLifetime
         return request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddMinutes(-5), TimeProvider.System.GetUtcNow().AddDays(1));
     }
 
-    private static X509Certificate2 Leaf(string name, X509Certificate2 authority)
+    private static X509Certificate2 Leaf(string name, X509Certificate2 authority, Action<SubjectAlternativeNameBuilder>? names = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
+        var subject = new X500DistinguishedNameBuilder();
+        subject.AddCommonName(name);
+        var request = new CertificateRequest(subject.Build(), key, HashAlgorithmName.SHA256);
+        if (names is not null)
+        {
+            var all = new SubjectAlternativeNameBuilder();
+            names(all);
+            request.CertificateExtensions.Add(all.Build());
+        }
+
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], false));
         using var signed = request.Create(authority, authority.NotBefore, authority.NotAfter, RandomNumberGenerator.GetBytes(8));
         using var withKey = signed.CopyWithPrivateKey(key);

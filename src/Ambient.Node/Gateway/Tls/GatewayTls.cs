@@ -1,6 +1,9 @@
 using System.Collections.Immutable;
+using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Security.Authentication;
+using Ambient.Hbone.Admission;
 
 namespace Ambient.Node.Gateway.Tls;
 
@@ -10,6 +13,8 @@ namespace Ambient.Node.Gateway.Tls;
 /// </summary>
 internal sealed class GatewayTls
 {
+    // What a client may take before it has shaken hands: as inside the mesh.
+    private const int MaxHandshakeSize = 16 * 1024;
     private static readonly TimeSpan s_handshakeTimeout = TimeSpan.FromSeconds(10);
 
     private readonly TimeProvider _time;
@@ -24,22 +29,39 @@ internal sealed class GatewayTls
         ImmutableInterlocked.InterlockedExchange(ref _listeners, listeners);
 
     /// <summary>Shakes hands. Null: the client did not get through, and its connection is closed.</summary>
-    /// <param name="transport">The connection; owned from here.</param>
+    /// <param name="socket">The connection; owned from here.</param>
+    /// <param name="budget">Bounds the handshakes that are under way.</param>
+    /// <param name="address">The client's address.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public async Task<SslStream?> AcceptAsync(Stream transport, CancellationToken cancellationToken)
+    public async Task<SslStream?> AcceptAsync(Socket socket, ConnectionBudget budget, IPAddress address, CancellationToken cancellationToken)
     {
+        using var place = budget.BeginHandshake(address, () => ShutDown(socket));
+        var transport = new HandshakeStream(socket, place, MaxHandshakeSize);
         var tls = new SslStream(transport, leaveInnerStreamOpen: false);
         try
         {
             using var patience = new CancellationTokenSource(s_handshakeTimeout, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
             await tls.AuthenticateAsServerAsync(Choose, null, either.Token).ConfigureAwait(false);
+            transport.Establish();
             return tls;
         }
         catch (Exception e) when (e is AuthenticationException or IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException)
         {
             await tls.DisposeAsync().ConfigureAwait(false);
             return null;
+        }
+    }
+
+    private static void ShutDown(Socket socket)
+    {
+        try
+        {
+            socket.Shutdown(SocketShutdown.Both);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It has ended by itself.
         }
     }
 
