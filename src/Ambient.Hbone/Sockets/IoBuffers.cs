@@ -21,8 +21,8 @@ internal static class IoBuffers
 
     /// <summary>
     /// Bytes of a bulk transfer that travel together, their frame header included. As TLS records they fit one large buffer on either side, and leave as one
-    /// packet of segmentation offload (44 segments of 1,448 bytes), not as a packet and a crumb. Longer pieces cost more CPU a byte, as what one
-    /// step has written has left the processor's cache when the next one reads it, and leave the peers on both sides without work for longer.
+    /// packet of segmentation offload (44 segments of 1,448 bytes), not as a packet and a crumb. Longer pieces were measured to cost more CPU a
+    /// byte, and leave the peers on both sides without work for longer.
     /// </summary>
     public const int Piece = 62 * 1024;
 
