@@ -1,11 +1,10 @@
-using System.Net.Sockets;
 using Ambient.Hbone.Connect;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Http2.Headers;
 using Ambient.Hbone.Http2.HPack;
 using Ambient.Hbone.Sockets;
-using Ambient.Hbone.Tests.Relaying;
+using Ambient.Hbone.Tests.Sockets;
 using Ambient.Testing.Http2;
 using Microsoft.Extensions.Time.Testing;
 
@@ -77,7 +76,7 @@ public sealed class TunnelTurnTests
             }
 
             // From here on in the turns of one loop, as a connection's read loop is.
-            using var pair = new LoopPlace();
+            using var pair = new LoopPlace(HboneIo.Default.NextLoop());
             await pair.EnterAsync().ConfigureAwait(false);
             Assert.NotNull(EventLoop.Current);
             harness.Connection.EndFaulted(streams, _ => new StreamFault(StreamFaultOrigin.Connection, Http2ErrorCode.NoError));
@@ -181,44 +180,6 @@ public sealed class TunnelTurnTests
             {
                 stream.EndWrite();
             }
-        }
-    }
-
-    /// <summary>A way onto an event loop: what waits for a socket goes on there.</summary>
-    private sealed class LoopPlace : IDisposable
-    {
-        private readonly TcpPeer _listener = TcpPeer.Listen();
-        private readonly Socket _client;
-        private readonly Socket _server;
-        private readonly SocketChannel _channel;
-
-        public LoopPlace()
-        {
-            _client = TcpPeer.Connect(_listener.EndPoint);
-            _server = _listener.Accept();
-            _channel = new SocketChannel(_server, HboneIo.Default.NextLoop());
-        }
-
-        public async ValueTask EnterAsync()
-        {
-            var wait = _channel.WaitToReceiveAsync();
-            while (wait.IsCompleted)
-            {
-                // Told of something else, such as room to send.
-                await wait.ConfigureAwait(false);
-                wait = _channel.WaitToReceiveAsync();
-            }
-
-            _ = Task.Delay(50).ContinueWith(_ => _client.Send(new byte[1]), TaskScheduler.Default);
-            await wait.ConfigureAwait(false);
-        }
-
-        public void Dispose()
-        {
-            _channel.DetachToClose();
-            _client.Dispose();
-            _server.Dispose();
-            _listener.Dispose();
         }
     }
 }
