@@ -16,14 +16,18 @@ public sealed class AllocationTests
         using var server = app.Accept();
         Exchange(client, server, 2000);
 
+        // The quietest of a few rounds: what else lives in the process makes some noise, which a frame that allocates would not be, for it does so in each.
         const int requests = 5000;
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-        Exchange(client, server, requests);
-        var each = (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)requests;
+        var least = double.MaxValue;
+        for (var round = 0; round < 5 && least > 24; round++)
+        {
+            var before = GC.GetTotalAllocatedBytes(precise: true);
+            Exchange(client, server, requests);
+            least = Math.Min(least, (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)requests);
+        }
 
-        // Four hops through two proxies. Timers and the test's own runner make some noise; a frame that allocated would
-        // cost at least 24 bytes on each hop.
-        Assert.InRange(each, 0, 24);
+        // Four hops through two proxies: a frame that allocated would cost at least 24 bytes on each of them.
+        Assert.InRange(least, 0, 24);
     }
 
     [Fact]
