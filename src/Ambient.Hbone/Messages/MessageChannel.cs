@@ -22,9 +22,6 @@ public sealed class MessageChannel : IAsyncDisposable
 
     internal IByteChannel Bytes { get; }
 
-    /// <summary>Whether bytes that were looked at are to be received before any others.</summary>
-    internal bool HoldsBytes => _start < _end;
-
     /// <summary>The loop that serves it, or null.</summary>
     internal EventLoop? Loop => Bytes.Loop;
 

@@ -1,7 +1,8 @@
-using System.Net;
 using System.Net.Sockets;
+using System.Net;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
+using Ambient.Hbone.Tests.Relaying;
 using Ambient.Http;
 
 namespace Ambient.Hbone.Tests.Messages;
@@ -50,11 +51,9 @@ public sealed class Http1CancellationTests
     [InlineData(true)]
     public async Task Client_WriteOrFlush_BreaksTheExchangeOff_AndItsConnection(bool flush)
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(listener.LocalEndpoint);
-        using var peer = await listener.AcceptSocketAsync();
+        using var listener = TcpPeer.Listen();
+        var socket = await TcpPeer.ConnectAsync(listener.EndPoint);
+        using var peer = await listener.AcceptAsync();
         await using var connection = MessageClient.Open(MessageChannel.Over(socket, HboneIo.Default), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
         Assert.True(connection.TryBegin(out var exchange));
         await using (exchange)

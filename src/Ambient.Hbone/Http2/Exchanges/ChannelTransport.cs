@@ -12,32 +12,19 @@ namespace Ambient.Hbone.Http2.Exchanges;
 internal sealed class ChannelTransport(MessageChannel channel) : Http2Transport
 {
     private readonly ChannelSender _sender = new(channel.Bytes);
-    private bool _drained;
 
     public override EventLoop? Loop => channel.Loop;
 
-    public override ValueTask WaitToReadAsync()
-    {
-        _drained = false;
-        return channel.WaitToReceiveAsync();
-    }
+    public override ValueTask WaitToReadAsync() => channel.WaitToReceiveAsync();
 
     public override int TryRead(Memory<byte> buffer)
     {
-        if (_drained)
-        {
-            return 0;
-        }
-
-        var wasPeeked = channel.HoldsBytes;
         var count = channel.TryReceive(buffer.Span, out var error);
         if (count < 0)
         {
             return error == SocketError.WouldBlock ? 0 : throw Failure(error);
         }
 
-        // Less than there was room for: there is no more, and asking again would cost a system call.
-        _drained = count < buffer.Length && count > 0 && !wasPeeked;
         return count == 0 ? -1 : count;
     }
 

@@ -4,82 +4,34 @@ using Ambient.Hbone.Admission;
 namespace Ambient.Node.Gateway.Tls;
 
 /// <summary>
-/// What <see cref="System.Net.Security.SslStream"/> reads from and writes to. Until the handshake is over, a client may send so many bytes, and
-/// what comes of them is computed in turns with the handshakes of others. Owns the socket.
+/// What <see cref="System.Net.Security.SslStream"/> reads from and writes to. Until the handshake is over it limits how many bytes the client may send,
+/// and lets the computing that they cause take turns with other handshakes. Owns the socket.
 /// </summary>
 /// <param name="socket">The connection.</param>
 /// <param name="place">Its place among the handshakes.</param>
 /// <param name="mostBytes">Bytes that the client may send before it has shaken hands.</param>
-internal sealed class HandshakeStream(Socket socket, HandshakePlace place, int mostBytes) : Stream
+internal sealed class HandshakeStream(Socket socket, HandshakePlace place, int mostBytes) : NetworkStream(socket, ownsSocket: true)
 {
-    private readonly NetworkStream _stream = new(socket, ownsSocket: true);
     private bool _established;
     private int _received;
-
-    /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>The handshake is over: from here on nothing is counted.</summary>
     public void Establish() => _established = true;
 
     /// <inheritdoc/>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        _established ? _stream.ReadAsync(buffer, cancellationToken) : ReadInTurnAsync(buffer, cancellationToken);
-
-    /// <inheritdoc/>
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => _stream.WriteAsync(buffer, cancellationToken);
-
-    /// <inheritdoc/>
-    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-    }
+        _established ? base.ReadAsync(buffer, cancellationToken) : ReadInTurnAsync(buffer, cancellationToken);
 
     /// <inheritdoc/>
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            _stream.Dispose();
-        }
-
-        base.Dispose(disposing);
-    }
+    public override int Read(Span<byte> buffer) => throw new NotSupportedException();
 
     private async ValueTask<int> ReadInTurnAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         place.Leave();
-        var read = await _stream.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+        var read = await base.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
         if ((_received += read) > mostBytes)
         {
             throw new IOException($"the client sent more than {mostBytes} bytes before the TLS handshake was done");
