@@ -1,9 +1,9 @@
 namespace Ambient.Hbone.Admission;
 
 /// <summary>
-/// A TLS handshake of plain TCP among those that are under way at a host, which <see cref="ConnectionBudget"/> bounds in number, in all and for each
-/// address. Between <see cref="EnterAsync"/> and <see cref="Leave"/> it computes, by turns with others: as many at once as there are processors,
-/// and each address that waits gets a turn before any gets a second one. Dispose of it when the handshake is over. One user at a time.
+/// One of the TLS handshakes under way at a host, whose number <see cref="ConnectionBudget"/> bounds in total and per address. Between
+/// <see cref="EnterAsync"/> and <see cref="Leave"/> it may compute, in turn with the others: as many at once as there are processors, and every
+/// waiting address gets a turn before any gets a second one. Dispose of it when the handshake is over. One user at a time.
 /// </summary>
 public sealed class HandshakePlace : IDisposable
 {
@@ -12,10 +12,10 @@ public sealed class HandshakePlace : IDisposable
 
     internal HandshakePlace(HandshakeTurns turns) => _turns = turns;
 
-    /// <summary>Waits for a turn to compute; harmless for who has one.</summary>
+    /// <summary>Waits for a turn to compute. Returns at once if it already has one.</summary>
     public ValueTask EnterAsync() => _over ? default : _turns.EnterAsync();
 
-    /// <summary>Gives the turn back, as before every wait for the peer; harmless without one.</summary>
+    /// <summary>Gives the turn back; call it before every wait for the peer. Does nothing without a turn.</summary>
     public void Leave()
     {
         if (!_over)
@@ -24,7 +24,7 @@ public sealed class HandshakePlace : IDisposable
         }
     }
 
-    /// <summary>The handshake is over, well or badly. An address is not made to wait for those that failed: many clients may share it.</summary>
+    /// <summary>The handshake is over, whether it succeeded or not. A failure is not held against the address, which many clients may share.</summary>
     public void Dispose()
     {
         if (!_over)

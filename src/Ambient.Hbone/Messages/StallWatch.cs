@@ -1,8 +1,8 @@
 namespace Ambient.Hbone.Messages;
 
 /// <summary>
-/// Notices that nothing of an exchange moves. Whoever moves bytes does nothing for it: a timer looks at how far the exchange has come. The lock keeps the
-/// timer away from an exchange that is just being used again.
+/// Notices when an exchange makes no progress. The code that moves bytes is not involved: a timer compares how far the exchange has come. The lock keeps
+/// the timer away from an exchange that is being reused.
 /// </summary>
 internal sealed class StallWatch
 {

@@ -226,8 +226,8 @@ internal sealed unsafe class EventLoop
     }
 
     /// <summary>
-    /// The channel that an event is for; null: it is gone. Takes no lock, once for each event: a slot's generation is looked at after its channel, so
-    /// that one which moved in meanwhile is not taken for the one before it.
+    /// The channel that an event is for; null if it is gone. Runs once per event, so it takes no lock: it reads the slot's generation after its channel,
+    /// and so never takes a channel that has just moved in for the one the event is for.
     /// </summary>
     private SocketChannel? Find(long token)
     {
@@ -283,7 +283,7 @@ internal sealed unsafe class EventLoop
         work.Clear();
     }
 
-    /// <summary>A place for a channel. Used again, with another generation, so that a late event of one that was there before is known.</summary>
+    /// <summary>A place for a channel. Each reuse has a new generation, by which a late event for an earlier channel is recognised.</summary>
     private sealed class Slot
     {
         public SocketChannel? Channel;

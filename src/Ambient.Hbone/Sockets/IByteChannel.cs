@@ -17,7 +17,7 @@ internal interface IByteChannel
     int TryReceive(Span<byte> buffer, out SocketError error);
 
     /// <summary>
-    /// Whether <see cref="TryReceive"/> would surely find nothing now, so that no buffer need be taken to ask it. False: it may, or may not.
+    /// True if <see cref="TryReceive"/> is certain to find nothing now, so that no buffer need be rented to call it. False says nothing either way.
     /// </summary>
     bool IsDrained { get; }
 

@@ -19,7 +19,7 @@ internal sealed class SocketChannel : IByteChannel
     private volatile bool _hungUp;
     private volatile int _detached;
 
-    // The kernel has nothing, and will tell when it has. Only touched by the loop's thread.
+    // The kernel has nothing more to give and signals when that changes. Only the loop's thread touches it.
     private bool _drained;
     private volatile IHangUpWatcher? _watcher;
 
@@ -62,16 +62,16 @@ internal sealed class SocketChannel : IByteChannel
                 return error == SocketError.Success ? received : -1;
             }
 
+            if (_detached == 0 && IsDrained)
+            {
+                error = SocketError.WouldBlock;
+                return -1;
+            }
+
             fixed (byte* start = buffer)
             {
                 while (_detached == 0)
                 {
-                    if (IsDrained)
-                    {
-                        error = SocketError.WouldBlock;
-                        return -1;
-                    }
-
                     var count = (int)Libc.Receive(_handle, start, buffer.Length, Libc.DoNotWait);
                     error = count >= 0 ? SocketError.Success : Libc.ToSocketError(Marshal.GetLastPInvokeError());
                     if (error != SocketError.Interrupted)
@@ -316,8 +316,8 @@ internal sealed class SocketChannel : IByteChannel
     }
 
     /// <summary>
-    /// What a receive says of those that follow: bytes that come after one which found less than it had room for are a new event, so that until then
-    /// the kernel need not be asked (epoll(7), on edge-triggered streams). After the end no event comes any more.
+    /// Decides from one receive whether the next can be skipped. After a receive that did not fill its buffer, further bytes raise a new event, so the
+    /// kernel need not be asked before that (epoll(7), edge-triggered streams). Once the peer has hung up no more events come, and nothing is skipped.
     /// </summary>
     private void Notice(int count, int wanted, SocketError error)
     {

@@ -8,6 +8,6 @@ namespace Ambient.Node.Gateway;
 /// <param name="ClientCertificate">What endpoints are told of the client's certificate, which was verified; null: there was none.</param>
 internal sealed record GatewayConnection(IPEndPoint RemoteEndPoint, bool IsTls = false, string? ClientCertificate = null)
 {
-    /// <summary>The peer's IP address, as every one of its requests is told to the endpoint.</summary>
+    /// <summary>The peer's IP address as text, sent to the endpoint with every request.</summary>
     public string SourceText { get; } = RemoteEndPoint.Address.ToString();
 }

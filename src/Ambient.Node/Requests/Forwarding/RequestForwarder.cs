@@ -11,7 +11,7 @@ namespace Ambient.Node.Requests.Forwarding;
 /// </summary>
 internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, TimeProvider time)
 {
-    /// <summary>Sends a request, and its answer back; where that cannot be done, answers it. False, as a last stage says it, once it was answered.</summary>
+    /// <summary>Sends a request on and its answer back, or answers it when that cannot be done. Always false, as a last stage has it: no stage follows.</summary>
     /// <exception cref="MessageException">The client is gone.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> ForwardAsync(RequestExchange exchange)

@@ -82,7 +82,7 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
     /// <inheritdoc/>
     public void OnFailed(ServerExchange exchange, Exception failure) => Log.Failed(failure);
 
-    /// <summary>All stages, or an answer. A stage that need not wait costs a call; the last one is what is waited for.</summary>
+    /// <summary>Runs the stages, or answers. A stage that completes at once costs one call; the last stage's task is returned as it is.</summary>
     private ValueTask<bool> RunAsync(RequestExchange exchange)
     {
         // 1 authenticate
