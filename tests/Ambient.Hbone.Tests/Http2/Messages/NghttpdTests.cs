@@ -41,7 +41,13 @@ public sealed class NghttpdTests : IDisposable
     public async Task ManyRequests_AtATime_WithTrailersAndPadding()
     {
         await using var client = await StartAsync("--trailer", "x-sum: 42", "-b", "200", "-m", "20");
-        var asking = Enumerable.Range(0, 200).Select(async i =>
+
+        // Once an answer is here the server's SETTINGS are, too: before that it may refuse streams beyond a limit that we cannot know of.
+        await AskAsync(0);
+        await Task.WhenAll(Enumerable.Range(1, 199).Select(AskAsync)).WaitAsync(MessageText.Patience);
+        Assert.True(client.IsUsable);
+
+        async Task AskAsync(int i)
         {
             var exchange = await BeginAsync(client);
             await using (exchange)
@@ -52,9 +58,7 @@ public sealed class NghttpdTests : IDisposable
                 Assert.True(i % 10 == 9 || body == "hello", body);
                 Assert.Equal("42", exchange.Trailers.Get("x-sum"));
             }
-        });
-        await Task.WhenAll(asking).WaitAsync(MessageText.Patience);
-        Assert.True(client.IsUsable);
+        }
     }
 
     [SkippableTheory]
