@@ -43,11 +43,11 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
         Response.Clear();
         OnGone = null;
         OnStalled = null;
-        BeginWatch();
         (_hasStarted, IsUpgraded, _continued, _isRead, KeepAlive) = (false, false, false, false, framing.KeepAlive);
         wire.In.BeginBody(framing);
         wire.BeginMessage();
         Volatile.Write(ref _isOver, false);
+        BeginWatch();
     }
 
     /// <summary>The client has gone. Any thread.</summary>
@@ -145,6 +145,8 @@ internal sealed class Http1ServerExchange(Http1ServerConnection connection, Http
     }
 
     internal override void StopWaiting(string reason) => wire.StopWaiting(reason);
+
+    internal override void WakeReader() => wire.WakeReader();
 
     internal override void BreakStalled(string reason) => wire.Break(MessageFault.TimedOut, reason);
 

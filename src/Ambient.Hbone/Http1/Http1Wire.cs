@@ -86,13 +86,12 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         }
     }
 
-    /// <summary>Nobody waits for more of the message that is received: who does, and who is about to, fails. Any thread.</summary>
+    /// <summary>Nobody waits for more of the message that is received: who is about to fails, and who does when it is woken. Any thread.</summary>
     /// <param name="reason">For a person.</param>
-    public void StopWaiting(string reason)
-    {
-        _noMore = reason;
-        channel.Bytes.Wake();
-    }
+    public void StopWaiting(string reason) => _noMore = reason;
+
+    /// <summary>Whoever waits to receive looks again, there and then. Any thread.</summary>
+    public void WakeReader() => channel.Bytes.Wake();
 
     /// <summary>
     /// The fault of a body that broke the protocol before its response had begun, which is still to be answered: nothing is broken by it any more.

@@ -84,9 +84,14 @@ public abstract class ServerExchange : MessageExchange
     /// <summary>Whether it can still be answered. Any thread.</summary>
     internal abstract bool CanBeAnswered { get; }
 
-    /// <summary>Whoever reads, or is about to wait for more of the request, fails with <see cref="MessageFault.TimedOut"/>.</summary>
+    /// <summary>
+    /// Whoever is about to wait for more of the request fails with <see cref="MessageFault.TimedOut"/>; who waits already, after <see cref="WakeReader"/>.
+    /// </summary>
     /// <param name="reason">For a person.</param>
     internal abstract void StopWaiting(string reason);
+
+    /// <summary>Has whoever waits for more of the request look again. For nothing where nobody does, be it that the exchange is over.</summary>
+    internal abstract void WakeReader();
 
     /// <summary>As <see cref="MessageExchange.Abort"/> with <see cref="MessageFault.TimedOut"/>.</summary>
     /// <param name="reason">For a person.</param>

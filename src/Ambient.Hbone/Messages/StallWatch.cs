@@ -61,7 +61,8 @@ internal sealed class StallWatch
             var moved = exchange.Moved;
             if (moved != _moved || _seen != _ordinal)
             {
-                (_moved, _seen, _since) = (moved, _ordinal, now);
+                // From here, not from when the timer began its round: the thread may have stood still in between.
+                (_moved, _seen, _since) = (moved, _ordinal, server.Time.GetTimestamp());
                 return;
             }
 
@@ -74,18 +75,20 @@ internal sealed class StallWatch
             // Whoever is told has as long again to do something about it.
             _since = now;
             var reason = $"nothing of it moved for {limit.TotalSeconds:0.###} s";
-            if (!_isStalled && exchange.CanBeAnswered)
-            {
-                _isStalled = true;
-                exchange.StopWaiting(reason);
-            }
-            else
+            if (_isStalled || !exchange.CanBeAnswered)
             {
                 _isStalled = true;
                 exchange.BreakStalled(reason);
+                exchange.OnStalled?.Invoke(exchange);
+                return;
             }
 
+            _isStalled = true;
+            exchange.StopWaiting(reason);
             exchange.OnStalled?.Invoke(exchange);
         }
+
+        // Last, and without the lock: a reader goes on at once on this thread, answers, leaves, and may begin with the connection's next request.
+        exchange.WakeReader();
     }
 }

@@ -147,8 +147,11 @@ public sealed class Http1ClientConnectionTests
         await using var connection = await server.OpenAsync();
         await using var exchange = Begin(connection);
         await exchange.SendHeadAsync(Get, end: true);
-        using var impatience = new CancellationTokenSource(200);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await exchange.ReceiveHeadAsync(impatience.Token));
+        using var impatience = new CancellationTokenSource();
+        var receiving = exchange.ReceiveHeadAsync(impatience.Token).AsTask();
+        await server.AnswerTakenAsync();
+        await impatience.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => receiving.WaitAsync(MessageKit.Patience));
         await server.SendAsync("o: 2\r\ncontent-length: 0\r\n\r\n");
         var head = await exchange.ReceiveHeadAsync();
         Assert.Equal((201, "x-one: 1\nx-two: 2\n"), (head.Status, Heads.Lines(head.Fields)));
@@ -184,7 +187,7 @@ public sealed class Http1ClientConnectionTests
 
         Assert.True(connection.IsUsable);
         await server.SendAsync("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\npoisoned");
-        await Task.Delay(100);
+        await server.ArrivalAsync();
         Assert.False(connection.TryBegin(out _));
         Assert.False(connection.IsUsable);
     }
@@ -201,6 +204,7 @@ public sealed class Http1ClientConnectionTests
         private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
         private readonly Task _serving;
         private Socket? _socket;
+        private Socket? _client;
 
         public Scripted(string answer, bool closes = false)
         {
@@ -210,12 +214,35 @@ public sealed class Http1ClientConnectionTests
 
         public async Task<MessageClientConnection> OpenAsync()
         {
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            await socket.ConnectAsync(_listener.LocalEndpoint);
-            return MessageClient.Open(MessageChannel.Over(socket, HboneIo.Default), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
+            _client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await _client.ConnectAsync(_listener.LocalEndpoint);
+            return MessageClient.Open(MessageChannel.Over(_client, HboneIo.Default), HttpProtocolVersion.Http11, new MessageClientOptions(), TimeProvider.System);
         }
 
         public async Task SendAsync(string text) => await _socket!.SendAsync(Encoding.Latin1.GetBytes(text));
+
+        /// <summary>All that the server had to say was sent, and read by the client.</summary>
+        public async Task AnswerTakenAsync()
+        {
+            await _serving.WaitAsync(MessageKit.Patience);
+            using var patience = new CancellationTokenSource(MessageKit.Patience);
+            do
+            {
+                await Task.Delay(5, patience.Token);
+            }
+            while (_client!.Available > 0);
+        }
+
+        /// <summary>Bytes are there for the client that it has not read. Not on the client's loop, which is told of them at its next turn only.</summary>
+        public async Task ArrivalAsync()
+        {
+            using var patience = new CancellationTokenSource(MessageKit.Patience);
+            do
+            {
+                await Task.Delay(5, patience.Token).ConfigureAwait(false);
+            }
+            while (_client!.Available == 0);
+        }
 
         public async ValueTask DisposeAsync()
         {

@@ -3,6 +3,7 @@ using System.Text;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Tests.Messages;
 using Ambient.Http;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Ambient.Hbone.Tests.Http1;
 
@@ -198,7 +199,8 @@ public sealed class Http1ServerConnectionTests
     public async Task A_head_that_comes_byte_by_byte_is_read_and_its_time_counts_from_the_first_one()
     {
         var options = new MessageServerOptions { HeadTimeout = TimeSpan.FromSeconds(3), IdleTimeout = TimeSpan.FromSeconds(30) };
-        await using var kit = new MessageKit(static exchange => MessageKit.AnswerAsync(exchange, 200, "read"), options);
+        var time = new FakeTimeProvider();
+        await using var kit = new MessageKit(static exchange => MessageKit.AnswerAsync(exchange, 200, "read"), options, time);
         using var socket = await kit.ConnectAsync();
         foreach (var b in "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray())
         {
@@ -214,7 +216,8 @@ public sealed class Http1ServerConnectionTests
         for (var i = 0; !answer.IsCompleted && watch.Elapsed < MessageKit.Patience; i++)
         {
             await socket.SendAsync(i == 0 ? "GET / HTTP/1.1\r\nX: "u8.ToArray() : "a"u8.ToArray()).ContinueWith(static _ => { }, TaskScheduler.Default);
-            await Task.Delay(50);
+            await Task.Delay(20);
+            time.Advance(TimeSpan.FromSeconds(0.5));
         }
 
         Assert.StartsWith("HTTP/1.1 408 ", await answer, StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Threading.Channels;
 using Ambient.Hbone.Messages;
 using Microsoft.Extensions.Time.Testing;
 
@@ -11,44 +12,65 @@ public sealed class StalledExchangeTests
     private static readonly MessageServerOptions s_options = new() { ExchangeIdleTimeout = s_limit };
 
     [Theory]
-    [InlineData("Content-Length: 10\r\n\r\nabc")]
-    [InlineData("Content-Length: 10\r\n\r\n")]
-    [InlineData("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")]
-    public async Task Body_ThatNeverComes_Is408_AndTheConnectionCloses(string rest)
+    [InlineData("Content-Length: 10\r\n\r\nabc", 3)]
+    [InlineData("Content-Length: 10\r\n\r\n", 0)]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 3)]
+    public async Task Body_ThatNeverComes_Is408_AndTheConnectionCloses(string rest, int received)
     {
         MessageException? failure = null;
         var told = 0;
+        var toldBefore = 0;
+        var begun = new TaskCompletionSource<ServerExchange>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var time = new FakeTimeProvider();
         await using var kit = new MessageKit(async exchange =>
         {
             exchange.OnStalled = _ => told++;
-            failure = await Assert.ThrowsAsync<MessageException>(async () => await MessageKit.ReadAllAsync(exchange));
+            begun.SetResult(exchange);
+            failure = await Assert.ThrowsAsync<MessageException>(async () =>
+            {
+                try
+                {
+                    await MessageKit.ReadAllAsync(exchange);
+                }
+                finally
+                {
+                    toldBefore = told;
+                }
+            });
             throw failure;
-        }, s_options);
+        }, s_options, time);
 
-        var answer = await kit.SayAsync($"POST / HTTP/1.1\r\nHost: a\r\n{rest}");
+        var answer = kit.SayAsync($"POST / HTTP/1.1\r\nHost: a\r\n{rest}");
+        var handled = await begun.Task.WaitAsync(MessageKit.Patience);
+        await UntilAsync(() => handled.BytesReceived == received);
+        Stall(time, handled);
 
-        Assert.Equal("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", answer);
-        Assert.Equal((MessageFault.TimedOut, 1), (failure!.Fault, told));
+        Assert.Equal("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", await answer);
+        Assert.Equal((MessageFault.TimedOut, 1, 1), (failure!.Fault, told, toldBefore));
         Assert.Empty(kit.Handler.Failures);
     }
 
     [Fact]
     public async Task Handler_ThatIsToldInTime_AnswersItself()
     {
-        await using var kit = new MessageKit(static async exchange =>
+        var begun = Channel.CreateUnbounded<ServerExchange>();
+        var time = new FakeTimeProvider();
+        await using var kit = new MessageKit(async exchange =>
         {
             var stalled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             exchange.OnStalled = _ => stalled.SetResult();
+            await begun.Writer.WriteAsync(exchange);
             await stalled.Task;
             Assert.True(exchange.IsStalled && exchange.IsRequestWhole && exchange.Fault == MessageFault.None);
             await MessageKit.AnswerAsync(exchange, 504, "stream timeout");
-        }, s_options);
+        }, s_options, time);
         using var socket = await kit.ConnectAsync();
 
         // The request is whole, so the connection goes on.
         for (var i = 0; i < 2; i++)
         {
             await socket.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
+            Stall(time, await begun.Reader.ReadAsync().AsTask().WaitAsync(MessageKit.Patience));
             var answer = await MessageKit.ReadUntilAsync(socket, "stream timeout");
             Assert.StartsWith("HTTP/1.1 504 Gateway Timeout\r\n", answer, StringComparison.Ordinal);
             Assert.DoesNotContain("connection: close", answer, StringComparison.Ordinal);
@@ -58,16 +80,20 @@ public sealed class StalledExchangeTests
     [Fact]
     public async Task Handler_ThatLeavesWithoutAnAnswer_Is504()
     {
-        await using var kit = new MessageKit(static async exchange =>
+        var begun = new TaskCompletionSource<ServerExchange>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var time = new FakeTimeProvider();
+        await using var kit = new MessageKit(async exchange =>
         {
             var stalled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             exchange.OnStalled = _ => stalled.SetResult();
+            begun.SetResult(exchange);
             await stalled.Task;
-        }, s_options);
+        }, s_options, time);
 
-        var answer = await kit.SayAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        var answer = kit.SayAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        Stall(time, await begun.Task.WaitAsync(MessageKit.Patience));
 
-        Assert.StartsWith("HTTP/1.1 504 Gateway Timeout\r\n", answer, StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 504 Gateway Timeout\r\n", await answer, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -99,6 +125,7 @@ public sealed class StalledExchangeTests
     {
         var broken = new TaskCompletionSource<MessageFault>(TaskCreationOptions.RunContinuationsAsynchronously);
         var piece = new byte[50_000];
+        var time = new FakeTimeProvider();
         await using var kit = new MessageKit(async exchange =>
         {
             try
@@ -121,23 +148,32 @@ public sealed class StalledExchangeTests
             {
                 broken.SetResult(e.Fault);
             }
-        }, s_options);
+        }, s_options, time);
         using var socket = await kit.ConnectAsync();
         await socket.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
 
-        Assert.Equal(MessageFault.TimedOut, await broken.Task.WaitAsync(MessageKit.Patience));
+        // However much fits into the socket: at some time nothing moves any more.
+        await UntilAsync(() =>
+        {
+            time.Advance(s_limit / 4);
+            return broken.Task.IsCompleted;
+        });
+        Assert.Equal(MessageFault.TimedOut, await broken.Task);
         await UntilAsync(() => kit.Server.Connections == 0);
     }
 
     [Fact]
     public async Task OtherProtocol_ThatFallsSilent_IsBrokenOff()
     {
-        await using var kit = new MessageKit(static exchange => MessageKit.EchoUpgradedAsync(exchange, 101), s_options);
+        ServerExchange? handled = null;
+        var time = new FakeTimeProvider();
+        await using var kit = new MessageKit(exchange => MessageKit.EchoUpgradedAsync(handled = exchange, 101), s_options, time);
         using var socket = await kit.ConnectAsync();
         await socket.SendAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n"u8.ToArray());
         await MessageKit.ReadUntilAsync(socket, "\r\n\r\n");
         await socket.SendAsync("hello"u8.ToArray());
         await MessageKit.ReadUntilAsync(socket, "hello");
+        Stall(time, handled!);
 
         // Not in order: no goodbye, and the end does not look like one.
         var failure = await Record.ExceptionAsync(async () => Assert.Equal("", await MessageKit.ReadToEndAsync(socket)));
@@ -170,6 +206,17 @@ public sealed class StalledExchangeTests
         }
 
         Assert.Equal(0, told);
+    }
+
+    /// <summary>Time passes, as the server's timer is due, until it has noticed that nothing moves, and no longer: the handler has as much again to answer.</summary>
+    private static void Stall(FakeTimeProvider time, ServerExchange exchange)
+    {
+        for (var i = 0; i < 8 && !exchange.IsStalled; i++)
+        {
+            time.Advance(s_limit / 4);
+        }
+
+        Assert.True(exchange.IsStalled);
     }
 
     private static async Task UntilAsync(Func<bool> condition)

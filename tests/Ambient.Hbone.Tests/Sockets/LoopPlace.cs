@@ -22,16 +22,25 @@ internal sealed class LoopPlace : IDisposable
 
     public async ValueTask EnterAsync()
     {
-        var wait = _channel.WaitToReceiveAsync();
-        while (wait.IsCompleted)
+        var buffer = new byte[1];
+        do
         {
-            // Told of something else, such as room to send.
-            await wait.ConfigureAwait(false);
-            wait = _channel.WaitToReceiveAsync();
-        }
+            while (_channel.TryReceive(buffer, out _) > 0)
+            {
+            }
 
-        _ = Task.Delay(50).ContinueWith(_ => _client.Send(new byte[1]), TaskScheduler.Default);
-        await wait.ConfigureAwait(false);
+            var wait = _channel.WaitToReceiveAsync();
+            while (wait.IsCompleted)
+            {
+                // Told of something else, such as room to send.
+                await wait.ConfigureAwait(false);
+                wait = _channel.WaitToReceiveAsync();
+            }
+
+            _ = Task.Delay(50).ContinueWith(_ => _client.Send(new byte[1]), TaskScheduler.Default);
+            await wait.ConfigureAwait(false);
+        }
+        while (EventLoop.Current is null); // The byte came before anybody waited for it.
     }
 
     public void Dispose()

@@ -143,19 +143,29 @@ public sealed class ConnectionLogTests
     public async Task Writer_WhoseReaderIsStuck_IsNotWaitedFor_ByAThreadThatMovesBytes()
     {
         var stuck = new StuckStream();
-        using var writer = new LogWriter(stuck);
+        var writers = new List<LogWriter>();
         var line = new byte[64 * 1024];
         var took = new TaskCompletionSource<(int Thread, TimeSpan Time)>();
         await using var server = new MessageServer(
             new OneRequest(() =>
             {
-                var begun = Stopwatch.GetTimestamp();
-                for (var i = 0; i < 2 + (2 * LogWriter.Capacity / line.Length); i++)
+                // A wait takes a second whenever it is tried; a machine that is busy with other things does not.
+                var quickest = TimeSpan.MaxValue;
+                for (var tries = 0; tries < 10 && quickest >= TimeSpan.FromSeconds(1); tries++)
                 {
-                    writer.Append(line);
+                    var writer = new LogWriter(stuck);
+                    writers.Add(writer);
+                    var begun = Stopwatch.GetTimestamp();
+                    for (var i = 0; i < 2 + (2 * LogWriter.Capacity / line.Length); i++)
+                    {
+                        writer.Append(line);
+                    }
+
+                    var elapsed = Stopwatch.GetElapsedTime(begun);
+                    quickest = elapsed < quickest ? elapsed : quickest;
                 }
 
-                took.SetResult((HboneIo.CurrentThread, Stopwatch.GetElapsedTime(begun)));
+                took.SetResult((HboneIo.CurrentThread, quickest));
             }),
             new MessageServerOptions(),
             TimeProvider.System);
@@ -172,11 +182,12 @@ public sealed class ConnectionLogTests
 
         var (thread, time) = await took.Task.WaitAsync(TimeSpan.FromSeconds(30));
         Assert.Equal(0, thread);
-        Assert.True(writer.Dropped > 0);
+        Assert.All(writers, writer => Assert.True(writer.Dropped > 0));
         Assert.True(time < TimeSpan.FromSeconds(1), $"it waited {time}");
         client.Close();
         stuck.Release();
         await serving;
+        writers.ForEach(writer => writer.Dispose());
     }
 
     [Theory]

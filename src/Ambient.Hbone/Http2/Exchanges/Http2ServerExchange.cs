@@ -134,6 +134,8 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
 
     internal override void StopWaiting(string reason) => _bodies.StopWaiting(reason);
 
+    internal override void WakeReader() => _bodies.WakeReader();
+
     internal override void BreakStalled(string reason) => _bodies.Abort(MessageFault.TimedOut, reason);
 
     private ValueTask Sent(bool sent) => sent ? default : ValueTask.FromException(_bodies.Failure());

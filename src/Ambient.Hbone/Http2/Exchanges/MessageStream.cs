@@ -151,7 +151,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         }
     }
 
-    /// <summary>Nobody waits for more: who does, and who is about to, fails. Any thread.</summary>
+    /// <summary>Nobody waits for more: who is about to fails, and who does when it is woken. Any thread.</summary>
     /// <param name="reason">For a person.</param>
     public void StopWaiting(string reason)
     {
@@ -159,9 +159,10 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         {
             _noMore = reason;
         }
-
-        _readable.Signal();
     }
+
+    /// <summary>Whoever waits for more looks again, there and then. Any thread.</summary>
+    public void WakeReader() => _readable.Signal();
 
     /// <summary>Nobody reads any more: what is there, and what is still to come, gives its credit back.</summary>
     public void StopReading()

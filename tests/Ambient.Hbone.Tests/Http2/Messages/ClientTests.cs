@@ -398,14 +398,14 @@ public class ClientTests
         Assert.Equal(100, (await harness.Peer.ExpectDataAsync(1, 100)).Length);
         await harness.Peer.SettleAsync();
         Assert.False(writing.IsCompleted);
-        using var impatient = new CancellationTokenSource(50);
+        using var impatient = new CancellationTokenSource();
         await harness.Peer.SendWindowUpdateAsync(1, 50);
         await writing.WaitAsync(MessageText.Patience);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
-        {
-            await exchange.WriteAsync(new byte[10]);
-            await exchange.FlushAsync(impatient.Token);
-        });
+        await exchange.WriteAsync(new byte[10]);
+        var flushing = exchange.FlushAsync(impatient.Token).AsTask();
+        Assert.False(flushing.IsCompleted);
+        await impatient.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => flushing.WaitAsync(MessageText.Patience));
 
         // The cancelled flush has taken its bytes, and the exchange goes on.
         var more = WriteAsync(exchange, 20);
@@ -420,8 +420,11 @@ public class ClientTests
     {
         await using var harness = await ClientHarness.StartAsync(null, (SettingId.InitialWindowSize, 100));
         await using var exchange = await harness.PostAsync(1);
-        using var impatient = new CancellationTokenSource(50);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => exchange.WriteAsync(new byte[200_000], impatient.Token).AsTask());
+        using var impatient = new CancellationTokenSource();
+        var writing = exchange.WriteAsync(new byte[200_000], impatient.Token).AsTask();
+        Assert.False(writing.IsCompleted);
+        await impatient.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => writing.WaitAsync(MessageText.Patience));
         Assert.Equal(MessageFault.Aborted, exchange.Fault);
         await harness.Peer.ExpectResetAsync(1, Http2ErrorCode.Cancel);
         Assert.Equal(MessageFault.Aborted, (await exchange.WriteAsync(new byte[10]).AsTask().FailureAsync()).Fault);

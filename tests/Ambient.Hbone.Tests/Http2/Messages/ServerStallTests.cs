@@ -11,10 +11,14 @@ public class ServerStallTests
     [Fact]
     public async Task Body_ThatNeverComes_Is408_AndTheOthersGoOn()
     {
-        await using var harness = await ServerHarness.StartAsync(s_options, static async exchange =>
+        var told = 0;
+        var begun = new TaskCompletionSource<ServerExchange>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var harness = await ServerHarness.StartAsync(s_options, async exchange =>
         {
             if (exchange.Request.Method == "POST")
             {
+                exchange.OnStalled = _ => told++;
+                begun.SetResult(exchange);
                 await exchange.ReadToEndAsync();
             }
 
@@ -22,8 +26,11 @@ public class ServerStallTests
         });
         await harness.Peer.SendHeadersAsync(1, false, ServerHarness.Post());
         await harness.Peer.SendDataAsync(1, new byte[3], endStream: false);
+        var handled = await begun.Task.WaitAsync(MessageText.Patience);
         await harness.Peer.SettleAsync();
-        var (headers, end) = await PassUntilAsync(harness, harness.Peer.ExpectHeadersAsync(1));
+        Stall(harness, handled);
+        var (headers, end) = await harness.Peer.ExpectHeadersAsync(1);
+        Assert.Equal(1, told);
         Assert.Equal([(":status", "408")], headers);
         Assert.True(end);
         Assert.Equal(Http2ErrorCode.NoError, (await harness.Peer.ExpectAsync(FrameType.RstStream)).Code);
@@ -35,19 +42,19 @@ public class ServerStallTests
     [Fact]
     public async Task Handler_ThatIsTold_AnswersItself()
     {
-        var begun = new TaskCompletionSource();
+        var begun = new TaskCompletionSource<ServerExchange>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var harness = await ServerHarness.StartAsync(s_options, async exchange =>
         {
             var stalled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             exchange.OnStalled = _ => stalled.SetResult();
-            begun.SetResult();
+            begun.SetResult(exchange);
             await stalled.Task;
             exchange.Response.Status = exchange.IsRequestWhole ? 504 : 408;
             await exchange.SendHeadAsync(exchange.Response, end: true);
         });
         await harness.Peer.SendHeadersAsync(1, true, ServerHarness.Get());
-        await begun.Task.WaitAsync(MessageText.Patience);
-        Assert.Equal([(":status", "504")], (await PassUntilAsync(harness, harness.Peer.ExpectHeadersAsync(1))).Headers);
+        Stall(harness, await begun.Task.WaitAsync(MessageText.Patience));
+        Assert.Equal([(":status", "504")], (await harness.Peer.ExpectHeadersAsync(1)).Headers);
     }
 
     [Fact]
@@ -74,6 +81,7 @@ public class ServerStallTests
             await PassAsync(harness, 5);
             await call.Exchange.WriteAsync(new byte[1]);
             await call.Exchange.FlushAsync();
+            await harness.Peer.ExpectDataAsync(1, 1);
         }
 
         Assert.Equal(MessageFault.None, call.Exchange.Fault);
@@ -130,10 +138,21 @@ public class ServerStallTests
         }
     }
 
-    /// <summary>Time passes until something has come, up to twice what an exchange may idle: the server may be a moment late to read what that begins with.</summary>
+    /// <summary>Time passes until the server has noticed that nothing moves, and no longer: the handler has as much again to answer.</summary>
+    private static void Stall(ServerHarness harness, ServerExchange exchange)
+    {
+        for (var i = 0; i < 16 && !exchange.IsStalled; i++)
+        {
+            harness.Time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.True(exchange.IsStalled);
+    }
+
+    /// <summary>Time passes until something has come that comes however much of it passes.</summary>
     private static async Task<T> PassUntilAsync<T>(ServerHarness harness, Task<T> something)
     {
-        for (var i = 0; i < 16 && !something.IsCompleted; i++)
+        while (!something.IsCompleted)
         {
             await PassAsync(harness, 1);
         }
