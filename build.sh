@@ -16,7 +16,8 @@ usage: ./build.sh VERB [arguments]
                     --keep holds the mesh up afterwards so that you can try things yourself;
                     --netns gives each pod a network namespace and captures its traffic (root, Linux)
   test [arguments]  builds and runs every test project; ends with "N passed, N failed, N skipped"
-                    (arguments go to `dotnet test`, for example: --filter Category=Golden)
+                    (arguments go to `dotnet test`, for example: --filter Category=Golden); without arguments up to
+                    three tests that failed run once more, alone, and are named as unsteady when they pass then
   fuzz [SECONDS]    the fuzz and property tests, each for that long (30) and from new seeds; a failure names
                     its seed, and AMBIENT_FUZZ_SEED=N ./build.sh fuzz runs that round alone
   hosts [NAME...]   native binaries: artifacts/hosts/ztunnel and artifacts/hosts/waypoint
@@ -181,7 +182,7 @@ verb_test() {
   say "building the solution"
   build Ambient.sln || fail "the solution does not build"
 
-  local results=$artifacts/test-results project name crashed=0
+  local results=$artifacts/test-results project name crashed=0 unsteady=()
   rm -rf "$results"; mkdir -p "$results"
   for project in ${projects:-tests/*.Tests/*.Tests.csproj}; do
     name=$(basename "$project" .csproj)
@@ -196,13 +197,66 @@ verb_test() {
   passed=$(outcomes Passed "$results"/*.trx)
   failed=$(($(outcomes Failed "$results"/*.trx) + crashed))
   skipped=$(outcomes NotExecuted "$results"/*.trx)
+  # A machine that is busy with other things fails a test now and then; what fails alone as well, when the machine has come to rest, fails.
+  if [ $# -eq 0 ] && [ "$crashed" -eq 0 ] && [ "$failed" -ge 1 ] && [ "$failed" -le 3 ]; then
+    run_failed_again
+    passed=$((passed + ${#unsteady[@]}))
+    failed=$((failed - ${#unsteady[@]}))
+  fi
+  if [ ${#unsteady[@]} -gt 0 ]; then
+    say "unsteady (failed once, passed alone):"
+    printf '%s\n' "${unsteady[@]}" | name_results
+  fi
   if [ "$failed" -gt 0 ]; then
     say "failed:"
-    { grep -ho '<UnitTestResult [^>]*outcome="Failed"' "$results"/*.trx || true; } | sed -E 's/.* testName="([^"]*)".*/    \1/' | sort
+    results_of Failed "$results"/*.trx | { grep -vxF -f <(printf '%s\n' "${unsteady[@]}") || true; } | name_results
   fi
   say "all of it took $((SECONDS - started)) s; details: $results"
   echo "$passed passed, $failed failed, $skipped skipped"
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+# Runs what failed once more, one test method after the other, as part of verb_test, whose variables it shares. What passes is put into unsteady.
+run_failed_again() {
+  local run method name line again=$results/again number=0
+  while IFS=$'\t' read -r -u 3 run method; do
+    say "once more, alone: $method"
+    number=$((number + 1))
+    name=${run%.managed}
+    local environment=(env)
+    [ "$name" = "$run" ] || environment+=(AMBIENT_TLS=managed)
+    # All of a theory, by its method's name: its arguments may have characters that mean something to a filter.
+    "${environment[@]}" dotnet test "tests/$name" --no-build --logger "trx;LogFileName=$number.trx" --results-directory "$again" \
+      --blame-hang --blame-hang-timeout 300s --blame-hang-dump-type none -v quiet --nologo --filter "FullyQualifiedName=$method" || continue
+    [ -f "$again/$number.trx" ] || continue
+    while IFS= read -r line; do
+      if results_of Passed "$again/$number.trx" | cut -f2- | grep -xF -e "${line#*$'\t'}" >/dev/null; then
+        unsteady+=("$line")
+      fi
+    done < <(results_of Failed "$results/$run.trx" | awk -F'\t' -v method="$method" '$2 == method')
+  done 3< <(results_of Failed "$results"/*.trx | cut -f1,2 | sort -u)
+}
+
+# results_of OUTCOME FILE...: a line for each test in trx files with that outcome: the run, the method's full name, and the test's name, as XML has it.
+results_of() {
+  local outcome=$1; shift
+  awk -v RS='<' -v outcome="$outcome" '
+    function attribute(name) {
+      return match($0, " " name "=\"[^\"]*\"") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4) : ""
+    }
+    /^UnitTestResult / && attribute("outcome") == outcome { results[FILENAME, attribute("testId")] = attribute("testName") }
+    /^UnitTest / { id = attribute("id") }
+    /^TestMethod / && (FILENAME, id) in results {
+      run = FILENAME
+      gsub(/^.*\/|\.trx$/, "", run)
+      print run "\t" attribute("className") "." attribute("name") "\t" results[FILENAME, id]
+    }
+  ' "$@"
+}
+
+# Tests for a person to read, from lines of results_of.
+name_results() {
+  awk -F'\t' '{ print "    " $3 ($1 ~ /\.managed$/ ? " (AMBIENT_TLS=managed)" : "") }' | sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g' | sort
 }
 
 # test_project NAME PROJECT ARGUMENT...: one run of a test project, as part of verb_test, whose variables it shares.
@@ -214,7 +268,8 @@ test_project() {
   if [ ! -f "$results/$name.trx" ]; then
     say "$name left no results: counted as one failure"
     crashed=$((crashed + 1))
-  elif [ $status -ne 0 ] && [ "$(outcomes Failed "$results/$name.trx")" -eq 0 ]; then
+  # What ended before its last test leaves a sequence: the order of tests up to there. A failed test may be in the results all the same.
+  elif [ $status -ne 0 ] && { [ "$(outcomes Failed "$results/$name.trx")" -eq 0 ] || grep -q 'Sequence_[0-9a-f]*\.xml' "$results/$name.trx"; }; then
     say "$name ended early (exit code $status): counted as one failure"
     crashed=$((crashed + 1))
   fi
