@@ -30,6 +30,19 @@ internal static class HeaderEdits
         }
     }
 
+    /// <summary>Changes an answer of our own; what is not a header that may be is left out.</summary>
+    public static void TryApply(ResponseHead head, ImmutableArray<HeaderModification> edits)
+    {
+        try
+        {
+            Apply(head, edits);
+        }
+        catch (ArgumentException)
+        {
+            // Said where routes are compiled; a redirect is worth more than the header that goes with it.
+        }
+    }
+
     private static void Apply(HttpFields fields, HeaderModification edit, RequestHead? request)
     {
         foreach (var name in edit.Remove.AsSpan())

@@ -24,7 +24,7 @@ internal abstract class HeaderRules
     protected const string ForwardedProto = "x-forwarded-proto";
 
     /// <summary>Clients and proxies that a request has passed.</summary>
-    protected const string ForwardedFor = "x-forwarded-for";
+    public const string ForwardedFor = "x-forwarded-for";
 
     /// <summary>Identity that a proxy vouches for: never believed from a client.</summary>
     protected const string ForwardedClientCert = "x-forwarded-client-cert";

@@ -3,6 +3,7 @@ using System.Text;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
 using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests;
 
@@ -24,6 +25,9 @@ internal static class LocalReply
     /// <summary>Nothing of the request or its answer moved for too long.</summary>
     public const string StreamTimedOut = "stream timeout";
 
+    /// <summary>A route asks for the fault.</summary>
+    public const string FaultAbort = "fault filter abort";
+
     /// <summary>The body where a token would have to be verified.</summary>
     public const string TokenNotVerified = "Jwt verification fails";
 
@@ -33,7 +37,7 @@ internal static class LocalReply
     /// <summary>Content type of gRPC.</summary>
     public const string Grpc = "application/grpc";
 
-    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, StreamTimedOut, TokenNotVerified }
+    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, StreamTimedOut, FaultAbort, TokenNotVerified }
         .ToDictionary(text => text, Encoding.ASCII.GetBytes, StringComparer.Ordinal);
 
     /// <summary>Answers a request that is not let in: 401 where its token is the reason, else 403.</summary>
@@ -47,8 +51,11 @@ internal static class LocalReply
     /// <param name="body">Body; empty: none.</param>
     /// <param name="challenge">For <c>www-authenticate</c>; null: none.</param>
     /// <param name="location">For <c>location</c>; null: none.</param>
+    /// <param name="grpcStatus">Status for a client of gRPC; null: the one that stands for <paramref name="status"/>.</param>
+    /// <param name="preflight">What a preflight is answered with; null: it is none.</param>
     /// <exception cref="MessageException">The client is gone.</exception>
-    public static async ValueTask SendAsync(RequestExchange exchange, int status, string body, string? challenge = null, string? location = null)
+    public static async ValueTask SendAsync(
+        RequestExchange exchange, int status, string body, string? challenge = null, string? location = null, int? grpcStatus = null, CorsPolicy? preflight = null)
     {
         var server = exchange.Server;
         if (server.HasStarted)
@@ -68,11 +75,29 @@ internal static class LocalReply
             head.Fields.Add("www-authenticate", challenge);
         }
 
+        if (location is not null && exchange.Route is { ResponseHeaders: { IsDefaultOrEmpty: false } edits })
+        {
+            HeaderEdits.TryApply(head, edits);
+        }
+
+        exchange.Cors?.Apply(head.Fields);
+        if (preflight is not null)
+        {
+            if (preflight.AllowsCredentials)
+            {
+                head.Fields.Set("access-control-allow-credentials", "true");
+            }
+
+            AddIfSaid(head, "access-control-allow-methods", preflight.MethodsFor(exchange.Head.Get("access-control-request-method")));
+            AddIfSaid(head, "access-control-allow-headers", preflight.HeadersFor(exchange.Head.Get("access-control-request-headers")));
+            AddIfSaid(head, "access-control-max-age", preflight.MaxAge);
+        }
+
         var payload = ReadOnlyMemory<byte>.Empty;
         if (exchange.IsGrpc)
         {
             // Trailers only: one HEADERS block that carries the status.
-            var code = GrpcStatus(status).ToString(CultureInfo.InvariantCulture);
+            var code = (grpcStatus ?? GrpcStatus(status)).ToString(CultureInfo.InvariantCulture);
             exchange.GrpcStatus = code;
             status = 200;
             head.Fields.Add("content-type"u8, "application/grpc"u8);
@@ -103,6 +128,31 @@ internal static class LocalReply
         {
             await server.WriteAsync(payload).ConfigureAwait(false);
             await server.EndAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The HTTP status that stands for a gRPC status, for clients that do not speak gRPC.</summary>
+    public static int HttpStatus(int grpcStatus) => grpcStatus switch
+    {
+        0 => 200,
+        1 => 499,
+        3 or 9 or 11 => 400,
+        4 => 504,
+        5 => 404,
+        6 or 10 => 409,
+        7 => 403,
+        8 => 429,
+        12 => 501,
+        14 => 503,
+        16 => 401,
+        _ => 500,
+    };
+
+    private static void AddIfSaid(ResponseHead head, string name, string? value)
+    {
+        if (value is not null)
+        {
+            head.Fields.Add(name, value);
         }
     }
 

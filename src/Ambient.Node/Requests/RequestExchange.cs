@@ -29,6 +29,8 @@ internal sealed class RequestExchange : IConnectionGround
     private readonly Lock _gate = new();
     private ClientExchange? _upstream;
     private MessageFault _brokenBy;
+    private CancellationTokenSource? _waiting;
+    private TaskCompletionSource<UpstreamTurn>? _beginning;
     private CancellationTokenSource? _sending;
     private RequestPath _path;
 
@@ -100,6 +102,12 @@ internal sealed class RequestExchange : IConnectionGround
     /// <summary>What an embedder's filters see; null before the first request that they look at.</summary>
     public MeshRequestContext? Context { get; set; }
 
+    /// <summary>The permission of the page's origin to read the answer; null: nothing is said about it.</summary>
+    public CorsGrant? Cors { get; set; }
+
+    /// <summary>What has been sent of the request's body; null: it is not kept.</summary>
+    public BodyRecord? Sent { get; set; }
+
     /// <summary>What filters hold of the request's body; null: nothing.</summary>
     public HeldBody? HeldRequest { get; set; }
 
@@ -126,6 +134,18 @@ internal sealed class RequestExchange : IConnectionGround
 
     /// <summary>Timestamp of the beginning.</summary>
     public long Started { get; private set; }
+
+    /// <summary>What its rule asks besides.</summary>
+    public RoutePlan Plan => Route?.Plan ?? RoutePlan.Default;
+
+    /// <summary>Who gets a copy of it.</summary>
+    public ReadOnlySpan<RouteMirror> Mirrors => Route is { } route ? route.Mirrors.AsSpan() : default;
+
+    /// <summary>Whether its copies are on their way.</summary>
+    public bool IsMirrored { get; set; }
+
+    /// <summary>Whether something of its body was taken from the client, and is not kept to be sent again.</summary>
+    public bool IsBodyLost => Sent is { } sent ? sent.IsLost : Server.BytesReceived > 0 && Head.HasBody && HeldRequest is not { IsWhole: true };
 
     /// <summary>Cancelled when the request's body need not be sent any further.</summary>
     public CancellationToken Sending => (_sending ??= new CancellationTokenSource()).Token;
@@ -170,6 +190,9 @@ internal sealed class RequestExchange : IConnectionGround
         Failed.Clear();
         Context?.End();
         HeldRequest = HeldResponse = null;
+        Cors = null;
+        IsMirrored = false;
+        Sent = null;
         Status = 0;
         Flags = ResponseFlags.None;
         Error = null;
@@ -260,6 +283,107 @@ internal sealed class RequestExchange : IConnectionGround
     /// <summary>Whatever of the request's body is still to come is not sent any more.</summary>
     public void StopSending() => _sending?.Cancel();
 
+    /// <summary>A try is over: the next one sends anew.</summary>
+    public void ResumeSending()
+    {
+        if (_sending is { IsCancellationRequested: true })
+        {
+            _sending = null;
+        }
+    }
+
+    /// <summary>Waits; not any longer when the client leaves, or the request is ended.</summary>
+    /// <exception cref="MessageException">The request is over.</exception>
+    public async ValueTask WaitAsync(TimeSpan time)
+    {
+        using var waiting = new CancellationTokenSource();
+        lock (_gate)
+        {
+            _waiting = waiting;
+            if (_brokenBy != MessageFault.None)
+            {
+                throw new MessageException(_brokenBy, "the request is over");
+            }
+        }
+
+        try
+        {
+            await Task.Delay(time, Services.Time, waiting.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new MessageException(_brokenBy, "the request ended while it was held back", e);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _waiting = null;
+            }
+        }
+    }
+
+    /// <summary>Breaks off what is under way of the request, which may be tried again unless <paramref name="isLast"/>.</summary>
+    public void EndTry(MessageFault fault, bool isLast)
+    {
+        lock (_gate)
+        {
+            if (isLast && _brokenBy == MessageFault.None)
+            {
+                _brokenBy = fault;
+            }
+
+            _upstream?.Abort(fault);
+            if (isLast)
+            {
+                _waiting?.Cancel();
+            }
+
+            _beginning?.TrySetException(new MessageException(fault, "the time for it ran out"));
+        }
+    }
+
+    /// <summary>Waits for a turn on a connection; not any longer when the try is ended.</summary>
+    /// <exception cref="MessageException">It was.</exception>
+    public async ValueTask<UpstreamTurn> BeginWithinAsync(ValueTask<UpstreamTurn> begun)
+    {
+        if (begun.IsCompleted)
+        {
+            return await begun.ConfigureAwait(false);
+        }
+
+        var turn = begun.AsTask();
+        var beginning = new TaskCompletionSource<UpstreamTurn>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            _beginning = beginning;
+            if (_brokenBy != MessageFault.None)
+            {
+                beginning.TrySetException(new MessageException(_brokenBy, "the request is over"));
+            }
+        }
+
+        try
+        {
+            var first = await Task.WhenAny(turn, beginning.Task).ConfigureAwait(false);
+            if (first != turn)
+            {
+                // Whoever comes too late is given back.
+                _ = turn.ContinueWith(
+                    static late => late.IsCompletedSuccessfully ? late.Result.Exchange.DisposeAsync().AsTask() : Task.FromResult(late.Exception), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            }
+
+            return await first.ConfigureAwait(false);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _beginning = null;
+            }
+        }
+    }
+
     private void Abort()
     {
         Server.Abort(MessageFault.Aborted);
@@ -274,6 +398,8 @@ internal sealed class RequestExchange : IConnectionGround
 
             // Under the lock: once it is given back it may stand for somebody else's request.
             _upstream?.Abort(fault);
+            _waiting?.Cancel();
+            _beginning?.TrySetException(new MessageException(fault, "the request is over"));
         }
     }
 

@@ -21,6 +21,15 @@ internal static class ResponseFlags
     /// <summary>No route matches.</summary>
     public const string NoRouteFound = "NR";
 
+    /// <summary>A route held it back on purpose.</summary>
+    public const string DelayInjected = "DI";
+
+    /// <summary>A route aborted it on purpose.</summary>
+    public const string FaultInjected = "FI";
+
+    /// <summary>No try succeeded, and there are no more.</summary>
+    public const string RetryLimitExceeded = "URX";
+
     /// <summary>The client went away.</summary>
     public const string DownstreamConnectionTermination = "DC";
 

@@ -193,7 +193,7 @@ public sealed class ControllerExpansionTests
         var mesh = ManifestText.Translate(string.Join("\n---\n", files.Select(file => File.ReadAllText(Path.Combine(folder, file)))));
         Assert.Equal(10, mesh.Workloads.Count);
         Assert.Equal(8, mesh.Workloads.Count(w => w.Protocol == TunnelProtocol.Hbone && !w.NativeTunnel));
-        Assert.Equal([90, 10], mesh.Requests.HttpRoutes["default/reviews"].Rules[0].Backends.Select(b => b.Weight));
+        Assert.Equal([90, 10], Assert.IsType<ForwardAction>(mesh.Requests.HttpRoutes["default/reviews"].Rules[0].Action).Backends.Select(b => b.Weight));
         Assert.Empty(mesh.Policies);
     }
 

@@ -228,10 +228,10 @@ public sealed class GatewayServerTests : IAsyncLifetime
                 ParentRefs = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
                 Rules =
                 [
-                    new HttpRouteRule
+                    new TrafficRule
                     {
-                        Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.Prefix, prefix) }],
-                        Backends = [new HttpRouteBackend(new ObjectReference("", "Service", "app", service, Port: 80), 1)],
+                        Matches = [new TrafficMatch { Path = new PathMatch(PathMatchKind.Prefix, prefix) }],
+                        Action = new ForwardAction { Backends = [new TrafficBackend(new ObjectReference("", "Service", "app", service, Port: 80), 1)] },
                     },
                 ],
             }),

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -47,7 +48,7 @@ internal sealed class GoldenBackends : IAsyncDisposable
                 address,
                 http.Request.Method,
                 http.Features.Get<IHttpRequestFeature>()!.RawTarget,
-                [.. http.Request.Headers.Select(header => (header.Key.ToLowerInvariant(), header.Value.ToString())).Order()]);
+                [.. http.Request.Headers.SelectMany(header => header.Value.Select(value => (header.Key.ToLowerInvariant(), value ?? ""))).Order()]);
             Seen.Enqueue(seen);
             http.Response.Headers["x-echo"] = "1";
             if (http.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) == true)
@@ -64,6 +65,17 @@ internal sealed class GoldenBackends : IAsyncDisposable
                 await http.Response.Body.WriteAsync(new byte[5]);
                 http.Response.AppendTrailer("grpc-status", "0");
                 return;
+            }
+
+            if (double.TryParse(http.Request.Query["delay"], CultureInfo.InvariantCulture, out var seconds))
+            {
+                await Task.Delay(TimeSpan.FromSeconds(seconds), http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+
+            // The first tries of a request fail, as its query asks.
+            if (int.TryParse(http.Request.Query["fail"], CultureInfo.InvariantCulture, out var failures) && Seen.Count <= failures)
+            {
+                http.Response.StatusCode = int.Parse(http.Request.Query["code"]!, CultureInfo.InvariantCulture);
             }
 
             await http.Response.WriteAsync(address.ToString());

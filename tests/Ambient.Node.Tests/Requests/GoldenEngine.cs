@@ -29,6 +29,9 @@ namespace Ambient.Node.Tests.Requests;
 /// </summary>
 internal sealed class GoldenEngine : IAsyncDisposable
 {
+    /// <summary>Address of the waypoint's own workload in every recorded mesh.</summary>
+    public const string Address = "127.9.0.1";
+
     private readonly ConcurrentDictionary<int, (SpiffeId? Identity, MeshService Service, int Port)> _arrivals = new();
     private readonly List<(MessageServer Server, Socket Listener)> _servers = [];
     private readonly Dictionary<int, IPEndPoint> _gatewayPorts = [];

@@ -16,6 +16,8 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
     // Not hop-by-hop, yet each proxy's own business: left out of the recordings too.
     private static readonly string[] s_ownHeaders = ["date", "server", "content-length", "content-type", "connection", "transfer-encoding", "x-request-id", "x-forwarded-proto", "te", "grpc-status", "grpc-message"];
 
+    private const string RecordedProxy = "x-forwarded-for=127.0.0.1";
+
     private readonly GoldenBackends _backends;
 
     public GoldenRequestTests(Backends fixture) => _backends = fixture.Value;
@@ -111,7 +113,7 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
 
         var headers = Comparable(answer.Headers);
         var recorded = Pairs(question.GetProperty("response").GetProperty("headers"));
-        return headers == recorded ? SeenDifference(mesh, question) : $"answer's headers {headers}, recorded {recorded}";
+        return headers == recorded ? await SeenDifferenceAsync(mesh, question) : $"answer's headers {headers}, recorded {recorded}";
     }
 
     private async Task<string?> CheckAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question, bool http2)
@@ -125,7 +127,7 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
         }
 
         var response = question.GetProperty("response");
-        if (response.TryGetProperty("body", out var body) && body.GetString() != answer.Body && question.GetProperty("method").GetString() != "HEAD")
+        if (response.TryGetProperty("body", out var body) && body.GetString()!.StartsWith("{\"pod\"", StringComparison.Ordinal) is false && body.GetString() != answer.Body && question.GetProperty("method").GetString() != "HEAD")
         {
             return $"body \"{answer.Body}\"";
         }
@@ -137,13 +139,22 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
             return $"answer's headers {headers}, recorded {recorded}";
         }
 
-        return SeenDifference(mesh, question);
+        return await SeenDifferenceAsync(mesh, question);
     }
 
-    private string? SeenDifference(MeshSnapshot mesh, JsonElement question)
+    private async Task<string?> SeenDifferenceAsync(MeshSnapshot mesh, JsonElement question)
     {
-        var upstream = question.GetProperty("upstream").EnumerateArray().ToArray();
-        var seen = _backends.Seen.ToArray();
+        // A copy may still be on its way when the request itself is answered.
+        var expected = question.GetProperty("upstream").GetArrayLength();
+        for (var i = 0; i < 200 && _backends.Seen.Count < expected; i++)
+        {
+            await Task.Delay(10);
+        }
+
+        // Copies come after what they are copies of, whichever was recorded first, and say by whom they were sent: here another address than there.
+        var upstream = question.GetProperty("upstream").EnumerateArray().OrderBy(was => Pairs(was.GetProperty("headers")).Contains(RecordedProxy, StringComparison.Ordinal)).ToArray();
+        var seen = _backends.Seen.Select(seen => seen with { Headers = [.. seen.Headers.Select(header => (header.Name, header.Name == "x-forwarded-for" && header.Value == GoldenEngine.Address ? "127.0.0.1" : header.Value))] })
+            .OrderBy(seen => seen.Headers.Any(header => RecordedProxy == $"{header.Name}={header.Value}")).ToArray();
         var grpc = question.TryGetProperty("grpc", out _);
         if (seen.Length != upstream.Length)
         {
@@ -237,7 +248,7 @@ public sealed partial class GoldenRequestTests : IClassFixture<GoldenRequestTest
     private static string Pairs(JsonElement headers) => string.Join(' ', headers.EnumerateArray()
         .Select(pair => $"{pair[0].GetString()}={pair[1].GetString()}").Order(StringComparer.Ordinal));
 
-    [GeneratedRegex(@"^[\s-]*(?:kind: (?<what>RequestAuthentication|GRPCRoute|VirtualService|DestinationRule)|type: (?<what>RequestMirror|CORS)|(?<what>timeouts|retry):)", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^[\s-]*(?:kind: (?<what>RequestAuthentication|VirtualService|DestinationRule))", RegexOptions.Multiline)]
     private static partial Regex Unsupported();
 
     /// <summary>Backends that outlive a case.</summary>

@@ -194,10 +194,10 @@ internal sealed class TestMesh : IAsyncDisposable
                 ParentRefs = [new ObjectReference("", "Service", "app", service)],
                 Rules =
                 [
-                    new HttpRouteRule
+                    new TrafficRule
                     {
-                        Matches = [new HttpRouteMatch()],
-                        Backends = [.. backends.Select(backend => new HttpRouteBackend(new ObjectReference("", "Service", "app", backend.Backend, Port: 80), backend.Weight))],
+                        Matches = [new TrafficMatch()],
+                        Action = new ForwardAction { Backends = [.. backends.Select(backend => new TrafficBackend(new ObjectReference("", "Service", "app", backend.Backend, Port: 80), backend.Weight))] },
                     },
                 ],
             }),
@@ -213,10 +213,10 @@ internal sealed class TestMesh : IAsyncDisposable
             ParentRefs = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
             Rules =
             [
-                new HttpRouteRule
+                new TrafficRule
                 {
-                    Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.Prefix, "/") }],
-                    Backends = [new HttpRouteBackend(new ObjectReference("", "Service", "app", "web", Port: port), 1)],
+                    Matches = [new TrafficMatch { Path = new PathMatch(PathMatchKind.Prefix, "/") }],
+                    Action = new ForwardAction { Backends = [new TrafficBackend(new ObjectReference("", "Service", "app", "web", Port: port), 1)] },
                     RequestHeaders = edits,
                 },
             ],

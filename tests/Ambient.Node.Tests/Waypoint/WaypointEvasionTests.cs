@@ -218,7 +218,7 @@ public sealed class WaypointEvasionTests : IAsyncLifetime
             {
                 HttpRoutes = requests.HttpRoutes.SetItem("app/a", requests.HttpRoutes["app/a"] with
                 {
-                    Rules = [requests.HttpRoutes["app/a"].Rules[0] with { Matches = [new HttpRouteMatch { Headers = [new NamedValueMatch("x-tenant", "guest", false)] }] }],
+                    Rules = [requests.HttpRoutes["app/a"].Rules[0] with { Matches = [new TrafficMatch { Headers = [new NamedValueMatch("x-tenant", TextMatch.Exact("guest"))] }] }],
                 }),
             });
         }

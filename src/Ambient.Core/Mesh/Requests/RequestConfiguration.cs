@@ -33,7 +33,7 @@ public sealed record RequestConfiguration
     /// <summary>Gateways by <c>namespace/name</c>.</summary>
     public ImmutableDictionary<string, Gateway> Gateways { get; init; } = ImmutableDictionary<string, Gateway>.Empty;
 
-    /// <summary>HTTPRoutes by <c>namespace/name</c>.</summary>
+    /// <summary>HTTPRoutes and GRPCRoutes by <see cref="HttpRoute.Key"/>.</summary>
     public ImmutableDictionary<string, HttpRoute> HttpRoutes { get; init; } = ImmutableDictionary<string, HttpRoute>.Empty;
 
     /// <summary>Permissions to refer across namespaces, by <c>namespace/name</c>.</summary>

@@ -132,15 +132,25 @@ internal sealed class FieldReader
             return null;
         }
 
-        if (node is YamlScalar { IsPlain: true } scalar
-            && int.TryParse(scalar.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
-            && value >= min && value <= max)
+        return AsInteger(node, field, min, max);
+    }
+
+    /// <summary>A list of integers within bounds; empty when absent.</summary>
+    public List<int> Integers(string field, int min, int max)
+    {
+        var values = new List<int>();
+        if (List(field) is { } list)
         {
-            return value;
+            for (var i = 0; i < list.Items.Count; i++)
+            {
+                if (AsInteger(list.Items[i], $"{field}[{i}]", min, max) is { } value)
+                {
+                    values.Add(value);
+                }
+            }
         }
 
-        Error(field, $"expected a whole number from {min} to {max}, found {node.Describe()}");
-        return null;
+        return values;
     }
 
     /// <summary>An integer field that must be there; <paramref name="min"/> after an error.</summary>
@@ -299,6 +309,19 @@ internal sealed class FieldReader
         }
 
         Error(field, $"expected a list, found {node.Describe()}");
+        return null;
+    }
+
+    private int? AsInteger(YamlNode node, string field, int min, int max)
+    {
+        if (node is YamlScalar { IsPlain: true } scalar
+            && int.TryParse(scalar.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
+            && value >= min && value <= max)
+        {
+            return value;
+        }
+
+        Error(field, $"expected a whole number from {min} to {max}, found {node.Describe()}");
         return null;
     }
 

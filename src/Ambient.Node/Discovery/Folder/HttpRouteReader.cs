@@ -8,73 +8,72 @@ namespace Ambient.Node.Discovery.Folder;
 /// <summary>Reads HTTPRoutes, with the defaults of the Gateway API (https://gateway-api.sigs.k8s.io/reference/spec/).</summary>
 internal static class HttpRouteReader
 {
-    private const string GatewayGroup = "gateway.networking.k8s.io";
-    private const int MaxWeight = 1_000_000;
+    private const int MaxAttempts = 100;
 
     public static HttpRouteObject ReadHttpRoute(ObjectMeta meta, FieldReader fields)
     {
         var spec = fields.ObjectOrEmpty("spec");
-        var rules = spec.Objects("rules").Select(rule => ReadRule(meta, rule)).ToImmutableArray();
         return new HttpRouteObject(meta, new HttpRoute
         {
             Name = meta.Name,
             Namespace = meta.Namespace,
-            ParentRefs = [.. spec.Objects("parentRefs").Select(parent => ReadReference(meta, parent, GatewayGroup, "Gateway"))],
+            ParentRefs = [.. spec.Objects("parentRefs").Select(parent => RouteReferences.Parent(meta, parent))],
             Hostnames = [.. spec.Strings("hostnames")],
-            Rules = spec.Has("rules") ? rules : [new HttpRouteRule { Matches = [new HttpRouteMatch()] }],
+            Rules = spec.Has("rules") ? [.. spec.Objects("rules").Select(rule => ReadRule(meta, rule))] : [new TrafficRule { Matches = [new TrafficMatch()] }],
             CreationTime = meta.CreationTime,
         });
     }
 
-    private static HttpRouteRule ReadRule(ObjectMeta meta, FieldReader rule)
+    private static TrafficRule ReadRule(ObjectMeta meta, FieldReader rule)
     {
         var unsupported = ImmutableArray.CreateBuilder<string>();
         foreach (var name in rule.Names)
         {
-            if (name.Value is not ("name" or "matches" or "backendRefs" or "filters") && rule.Has(name.Value))
+            if (name.Value is not ("name" or "matches" or "backendRefs" or "filters" or "timeouts" or "retry") && rule.Has(name.Value))
             {
                 unsupported.Add(name.Value);
             }
         }
 
-        var filters = HttpRouteFilterReader.Read(rule);
+        var filters = RouteFilterReader.Read(meta, rule);
         unsupported.AddRange(filters.Unsupported);
         var matches = rule.Objects("matches").Select(ReadMatch).ToImmutableArray();
-        return new HttpRouteRule
+        return filters.ToRule(ReadForward(meta, rule)) with
         {
-            Matches = matches.Length > 0 ? matches : [new HttpRouteMatch()],
-            Backends = [.. rule.Objects("backendRefs").Select(backend => ReadBackend(meta, backend))],
-            RequestHeaders = filters.RequestHeaders,
-            ResponseHeaders = filters.ResponseHeaders,
-            Redirect = filters.Redirect,
-            Rewrite = filters.Rewrite,
+            Name = rule.String("name"),
+            Matches = matches.Length > 0 ? matches : [new TrafficMatch()],
             Unsupported = unsupported.ToImmutable(),
         };
     }
 
-    private static HttpRouteBackend ReadBackend(ObjectMeta meta, FieldReader backend)
+    private static ForwardAction ReadForward(ObjectMeta meta, FieldReader rule)
     {
-        var filters = HttpRouteFilterReader.Read(backend);
-        var unsupported = filters.Unsupported.ToList();
-        if (filters.Redirect is not null)
+        var timeouts = rule.ObjectOrEmpty("timeouts");
+        var (request, backend) = (Durations.Read(timeouts, "request"), Durations.Read(timeouts, "backendRequest"));
+        if (backend > request && request > TimeSpan.Zero)
         {
-            unsupported.Add("RequestRedirect");
+            timeouts.Error("backendRequest", "is longer than \"request\", which ends it earlier");
         }
 
-        if (filters.Rewrite is not null)
+        return new ForwardAction
         {
-            unsupported.Add("URLRewrite");
-        }
-
-        return new HttpRouteBackend(ReadReference(meta, backend, "", "Service"), backend.Integer("weight", 0, MaxWeight) ?? 1)
-        {
-            RequestHeaders = filters.RequestHeaders,
-            ResponseHeaders = filters.ResponseHeaders,
-            Unsupported = [.. unsupported],
+            Backends = [.. rule.Objects("backendRefs").Select(backendRef => RouteReferences.WeightedBackend(meta, backendRef))],
+            Timeout = request,
+            TryTimeout = backend,
+            Retry = ReadRetry(rule),
         };
     }
 
-    private static HttpRouteMatch ReadMatch(FieldReader match)
+    // Whoever asks for retries means failures without an answer as well (HTTPRouteRetry of the Gateway API).
+    private static RetryRule? ReadRetry(FieldReader rule) => rule.Object("retry") is not { } retry ? null : RetryRule.Default with
+    {
+        Attempts = retry.Integer("attempts", 0, MaxAttempts) ?? RetryRule.Default.Attempts,
+        Conditions = RetryRule.Default.Conditions | RetryConditions.Reset,
+        StatusCodes = [.. retry.Integers("codes", 400, 599)],
+        Backoff = Durations.Read(retry, "backoff") ?? RetryRule.Default.Backoff,
+    };
+
+    private static TrafficMatch ReadMatch(FieldReader match)
     {
         var path = match.ObjectOrEmpty("path");
         var kind = path.OneOf("type", "PathPrefix", "Exact", "RegularExpression") switch
@@ -89,16 +88,16 @@ internal static class HttpRouteReader
             path.Error("value", $"\"{value}\" does not begin with '/'");
         }
 
-        return new HttpRouteMatch
+        return new TrafficMatch
         {
             Path = new PathMatch(kind, value),
-            Method = match.String("method"),
+            Method = match.String("method") is { } method ? TextMatch.Exact(method) : null,
             Headers = ReadNamedValues(match, "headers", StringComparer.OrdinalIgnoreCase),
             QueryParams = ReadNamedValues(match, "queryParams", StringComparer.Ordinal),
         };
     }
 
-    private static ImmutableArray<NamedValueMatch> ReadNamedValues(FieldReader match, string field, StringComparer names)
+    internal static ImmutableArray<NamedValueMatch> ReadNamedValues(FieldReader match, string field, StringComparer names)
     {
         var values = ImmutableArray.CreateBuilder<NamedValueMatch>();
         var seen = new HashSet<string>(names);
@@ -111,22 +110,10 @@ internal static class HttpRouteReader
             // Of repeated names the first counts, by the Gateway API.
             if (seen.Add(name))
             {
-                values.Add(new NamedValueMatch(name, value, isRegex));
+                values.Add(new NamedValueMatch(name, new TextMatch(isRegex ? TextMatchKind.RegularExpression : TextMatchKind.Exact, value)));
             }
         }
 
         return values.ToImmutable();
-    }
-
-    private static ObjectReference ReadReference(ObjectMeta meta, FieldReader reference, string defaultGroup, string defaultKind)
-    {
-        var ns = reference.String("namespace");
-        return new ObjectReference(
-            reference.String("group") ?? defaultGroup,
-            reference.String("kind") ?? defaultKind,
-            string.IsNullOrEmpty(ns) ? meta.Namespace : ns,
-            reference.RequiredString("name"),
-            reference.String("sectionName"),
-            reference.Integer("port", 1, 65535));
     }
 }

@@ -42,7 +42,7 @@ internal sealed class KubernetesObjects
     /// <summary>Gateways by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, GatewayObject> Gateways { get; } = Sorted<GatewayObject>();
 
-    /// <summary>HTTP routes by <c>namespace/name</c>.</summary>
+    /// <summary>HTTPRoutes and GRPCRoutes by <see cref="Ambient.Mesh.HttpRoute.Key"/>.</summary>
     public SortedDictionary<string, HttpRouteObject> HttpRoutes { get; } = Sorted<HttpRouteObject>();
 
     /// <summary>Reference grants by <c>namespace/name</c>.</summary>
@@ -91,7 +91,7 @@ internal sealed class KubernetesObjects
         WorkloadEntryObject o => Add(WorkloadEntries, o),
         GatewayClassObject o => Add(GatewayClasses, o),
         GatewayObject o => Add(Gateways, o),
-        HttpRouteObject o => Add(HttpRoutes, o),
+        HttpRouteObject o => Add(HttpRoutes, o.Route.Key, o),
         ReferenceGrantObject o => Add(ReferenceGrants, o),
         AuthorizationPolicyObject o => Add(AuthorizationPolicies, o),
         PeerAuthenticationObject o => Add(PeerAuthentications, o),

@@ -23,7 +23,7 @@ internal static class RequestTranslation
             Namespaces = Table("namespaces", labels, memory),
             ReferenceGrants = Table("grants", objects.ReferenceGrants.Values.Select(grant => KeyValuePair.Create(grant.Meta.Key, grant.Grant)), memory),
             Gateways = Table("gateways", gateways, memory),
-            HttpRoutes = Table("routes", objects.HttpRoutes.Values.Select(route => KeyValuePair.Create(route.Meta.Key, route.Route)), memory),
+            HttpRoutes = Table("routes", objects.HttpRoutes.Values.Select(route => KeyValuePair.Create(route.Route.Key, route.Route)), memory),
             AuthorizationPolicies = Table(
                 "policies", objects.AuthorizationPolicies.Values.Select(policy => KeyValuePair.Create(policy.Meta.Key, policy.Policy)), memory),
             RequestAuthentications = Table(

@@ -1,4 +1,6 @@
 using Ambient.Hbone.Messages;
+using Ambient.Mesh;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests.Forwarding;
 
@@ -30,20 +32,23 @@ internal static class FaultOutcomes
     };
 
     /// <summary>
-    /// Whether a request that failed may be sent again: elsewhere where nothing of it has reached the endpoint, or on a new connection where it met one
-    /// that was closed while it idled.
+    /// Whether a request that failed without an answer is sent again: elsewhere where the rule says so, or on a new connection where it met one that was
+    /// closed while it idled.
     /// </summary>
+    /// <param name="rule">When requests are sent again.</param>
     /// <param name="fault">What happened.</param>
     /// <param name="hasSent">Whether bytes of the request may have left.</param>
     /// <param name="wasReused">Whether the connection had served another request before.</param>
     /// <param name="method">The request's method.</param>
-    /// <param name="bodyTouched">Whether anything of the request's body was taken from the client.</param>
-    public static Retry RetryOf(MessageFault fault, bool hasSent, bool wasReused, string method, bool bodyTouched) => fault switch
+    /// <param name="bodyIsLost">Whether something of the request's body was taken from the client that is not kept.</param>
+    public static Retry RetryOf(RetryRule rule, MessageFault fault, bool hasSent, bool wasReused, string method, bool bodyIsLost) => fault switch
     {
-        MessageFault.NotConnected => Retry.Elsewhere,
-        _ when bodyTouched => Retry.No,
+        MessageFault.NotConnected => RetryDecision.OnFailure(rule, RetryConditions.ConnectFailure) ? Retry.Elsewhere : Retry.No,
+        _ when bodyIsLost => Retry.No,
         MessageFault.Refused => Retry.OnNewConnection,
         MessageFault.ClosedUnanswered when wasReused && (!hasSent || IsIdempotent(method)) => Retry.OnNewConnection,
+        MessageFault.ClosedUnanswered or MessageFault.Closed or MessageFault.Reset or MessageFault.TimedOut =>
+            RetryDecision.OnFailure(rule, hasSent ? RetryConditions.Reset : RetryConditions.ResetBeforeRequest) ? Retry.Elsewhere : Retry.No,
         _ => Retry.No,
     };
 

@@ -1,51 +1,89 @@
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
+using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests.Forwarding;
 
 /// <summary>
-/// Sends a request to an endpoint of its backend, and to another one when no connection could be made (Istio's default: two more tries, other
-/// endpoints first). A request of which anything may have arrived is not sent again, save for one that met a connection which was closed while it
-/// idled, and may be repeated.
+/// Sends a request to an endpoint of its backend, and again as its rule has it (<see cref="RetryRule"/>), other endpoints first. A request whose body is
+/// gone is not sent again, nor is one whose answer has begun. One that met a connection which was closed while it idled is, if it may be repeated.
 /// </summary>
 internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, TimeProvider time)
 {
+    private const int LongestBackoff = 10;
+
+    private static readonly string[] s_counts = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
+
+    private readonly MirrorSender _mirrors = new(upstreams, time);
+
     /// <summary>Sends a request on and its answer back, or answers it when that cannot be done. Always false, as a last stage has it: no stage follows.</summary>
     /// <exception cref="MessageException">The client is gone.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> ForwardAsync(RequestExchange exchange)
     {
-        var retry = Retry.Elsewhere;
-        while (exchange.ChooseEndpoint() is { } endpoint)
+        var plan = exchange.Plan;
+        var clock = TryClock.Of(exchange, plan, time);
+        try
         {
-            exchange.Try(endpoint);
-            exchange.Head.Fields.Set(HeaderRules.AttemptCount, s_counts[Math.Min(exchange.Attempts, s_counts.Length - 1)]);
-            retry = await TryAsync(exchange, endpoint, onNew: retry == Retry.OnNewConnection).ConfigureAwait(false);
-            if (retry == Retry.No)
+            // Kept before anything of it is sent, for whoever may need it again.
+            exchange.Sent = exchange.Head.HasBody && (exchange.Mirrors.Length > 0 || RetryDecision.MayFollowBody(plan.Retry, exchange.IsGrpc)) ? new BodyRecord() : null;
+            var retry = Retry.Elsewhere;
+            while (exchange.ChooseEndpoint() is { } endpoint)
             {
-                return false;
+                exchange.Try(endpoint);
+                exchange.Head.Fields.Set(HeaderRules.AttemptCount, exchange.Attempts < s_counts.Length ? s_counts[exchange.Attempts] : $"{exchange.Attempts}");
+                retry = await TryAsync(exchange, endpoint, clock, onNew: retry == Retry.OnNewConnection).ConfigureAwait(false);
+                if (retry == Retry.No)
+                {
+                    return false;
+                }
+
+                if (retry == Retry.Elsewhere)
+                {
+                    if (plan.Retry.AvoidsFailedEndpoints)
+                    {
+                        exchange.Failed.Add(endpoint.Workload);
+                    }
+
+                    if (!await BackOffAsync(exchange, plan.Retry, clock).ConfigureAwait(false))
+                    {
+                        return false;
+                    }
+                }
             }
 
-            if (retry == Retry.Elsewhere)
-            {
-                exchange.Failed.Add(endpoint.Workload);
-                var longest = upstreams.Options.RetryBackoff * (1 << (exchange.Attempts - 1));
-                await Task.Delay(longest * Random.Shared.NextDouble(), time).ConfigureAwait(false);
-            }
+            exchange.Error ??= $"no healthy endpoint for {exchange.BackendService?.Hostname}:{exchange.BackendPort}{(exchange.Route?.Subset is { } subset ? $" in subset {subset}" : "")}";
+            exchange.Flags = ResponseFlags.NoHealthyUpstream;
+            await LocalReply.SendAsync(exchange, 503, LocalReply.NoHealthyUpstream).ConfigureAwait(false);
+            return false;
         }
-
-        exchange.Error ??= $"no healthy endpoint for {exchange.BackendService?.Hostname}:{exchange.BackendPort}";
-        exchange.Flags = ResponseFlags.NoHealthyUpstream;
-        await LocalReply.SendAsync(exchange, 503, LocalReply.NoHealthyUpstream).ConfigureAwait(false);
-        return false;
+        finally
+        {
+            clock?.Dispose();
+        }
     }
 
-    private static readonly string[] s_counts = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
+    /// <summary>Waits before the next try. False: the time for the request ran out, and it was answered.</summary>
+    private async ValueTask<bool> BackOffAsync(RequestExchange exchange, RetryRule rule, TryClock? clock)
+    {
+        var longest = rule.Backoff * Math.Min(LongestBackoff, 1 << Math.Min(exchange.Attempts - 1, LongestBackoff));
+        try
+        {
+            await exchange.WaitAsync(longest * Random.Shared.NextDouble()).ConfigureAwait(false);
+            return true;
+        }
+        catch (MessageException) when (clock is { IsOver: true } && exchange.Server.Fault == MessageFault.None)
+        {
+            await FailedAsync(exchange, default, MessageFault.TimedOut, "the request's time ran out", Retry.No).ConfigureAwait(false);
+            return false;
+        }
+    }
 
     /// <summary>One try.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Retry> TryAsync(RequestExchange exchange, UpstreamEndpoint endpoint, bool onNew)
+    private async ValueTask<Retry> TryAsync(RequestExchange exchange, UpstreamEndpoint endpoint, TryClock? clock, bool onNew)
     {
         var upstream = upstreams.Acquire(endpoint);
         try
@@ -53,28 +91,46 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             UpstreamTurn turn;
             try
             {
-                turn = await upstream.BeginAsync(onNew).ConfigureAwait(false);
+                if (!exchange.Head.HasBody || exchange.Sent is { IsWhole: true })
+                {
+                    clock?.Start();
+                }
+
+                turn = clock is null
+                    ? await upstream.BeginAsync(onNew).ConfigureAwait(false)
+                    : await exchange.BeginWithinAsync(upstream.BeginAsync(onNew)).ConfigureAwait(false);
             }
             catch (UpstreamConnectException e)
             {
-                return await FailedAsync(exchange, endpoint, MessageFault.NotConnected, e.Message, Retry.Elsewhere).ConfigureAwait(false);
+                var again = FaultOutcomes.RetryOf(exchange.Plan.Retry, MessageFault.NotConnected, hasSent: false, wasReused: false, exchange.Method, bodyIsLost: false);
+                return await FailedAsync(exchange, endpoint, MessageFault.NotConnected, e.Message, again).ConfigureAwait(false);
+            }
+            catch (MessageException e) when (exchange.Server.Fault == MessageFault.None)
+            {
+                return await FailedAsync(exchange, endpoint, e.Fault, e.Message, RetryOf(exchange, e, hasSent: false, wasReused: false, clock)).ConfigureAwait(false);
             }
 
             var client = turn.Exchange;
             exchange.Attach(client);
             try
             {
-                await UpstreamConversation.RunAsync(exchange, client, endpoint, time).ConfigureAwait(false);
+                var isLast = exchange.Attempts > exchange.Plan.Retry.Attempts;
+                if (!await UpstreamConversation.RunAsync(exchange, client, endpoint, clock, isLast ? null : exchange.Plan.Retry, _mirrors, time).ConfigureAwait(false))
+                {
+                    log.TryFailed(exchange, endpoint, exchange.Attempts, $"answered {client.Response.Status}");
+                    return Retry.Elsewhere;
+                }
+
                 return Retry.No;
             }
             catch (MessageException e) when (exchange.Server.Fault == MessageFault.None)
             {
-                var retry = FaultOutcomes.RetryOf(e.Fault, client.HasSent, turn.IsReused, exchange.Method, exchange.Server.BytesReceived > 0);
-                return await FailedAsync(exchange, endpoint, e.Fault, e.Message, retry).ConfigureAwait(false);
+                return await FailedAsync(exchange, endpoint, e.Fault, e.Message, RetryOf(exchange, e, client.HasSent, turn.IsReused, clock)).ConfigureAwait(false);
             }
             finally
             {
                 exchange.Detach();
+                clock?.Pause();
                 await client.DisposeAsync().ConfigureAwait(false);
             }
         }
@@ -83,6 +139,10 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             upstream.Release();
         }
     }
+
+    private static Retry RetryOf(RequestExchange exchange, MessageException failure, bool hasSent, bool wasReused, TryClock? clock) => clock is { IsOver: true }
+        ? Retry.No
+        : FaultOutcomes.RetryOf(exchange.Plan.Retry, failure.Fault, hasSent, wasReused, exchange.Method, exchange.IsBodyLost);
 
     /// <summary>Says whether it is tried again; where not, answers it, or breaks off what has begun.</summary>
     private async ValueTask<Retry> FailedAsync(RequestExchange exchange, UpstreamEndpoint endpoint, MessageFault fault, string reason, Retry retry)
@@ -94,7 +154,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
         else if (retry != Retry.No)
         {
             log.TryFailed(exchange, endpoint, exchange.Attempts, reason);
-            if (exchange.Attempts < upstreams.Options.MaxAttempts)
+            if (exchange.Attempts <= exchange.Plan.Retry.Attempts || (retry == Retry.OnNewConnection && exchange.Attempts < upstreams.Options.MaxAttempts))
             {
                 return retry;
             }
@@ -102,7 +162,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
 
         exchange.Error = reason;
         var (status, body, flags) = exchange.Server.IsStalled ? FaultOutcomes.OfStall(exchange.Server.IsRequestWhole) : FaultOutcomes.OfUpstream(fault);
-        exchange.Flags = flags;
+        exchange.Flags = retry == Retry.Elsewhere ? $"{flags},{ResponseFlags.RetryLimitExceeded}" : flags;
         if (exchange.Server.HasStarted)
         {
             // What was cut off must not look complete.

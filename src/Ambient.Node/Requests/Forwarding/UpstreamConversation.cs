@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
+using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests.Forwarding;
 
@@ -13,11 +15,20 @@ namespace Ambient.Node.Requests.Forwarding;
 internal static class UpstreamConversation
 {
     private const int Continue = 100;
+    private const int WorthDraining = 16 * 1024;
 
-    /// <summary>Runs to the end of the answer.</summary>
+    /// <summary>Runs to the end of the answer. False: it is one that the request is sent again for, and the client has seen nothing of it.</summary>
+    /// <param name="exchange">The request.</param>
+    /// <param name="client">Its turn on a connection.</param>
+    /// <param name="endpoint">Where that goes.</param>
+    /// <param name="clock">Its time limits, or null.</param>
+    /// <param name="retry">Which answers are tried again; null: none, as there is no try left.</param>
+    /// <param name="mirrors">Sends copies once it is sent.</param>
+    /// <param name="time">Clock.</param>
     /// <exception cref="MessageException">Either side broke off.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public static async ValueTask RunAsync(RequestExchange exchange, ClientExchange client, UpstreamEndpoint endpoint, TimeProvider time)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public static async ValueTask<bool> RunAsync(
+        RequestExchange exchange, ClientExchange client, UpstreamEndpoint endpoint, TryClock? clock, RetryRule? retry, MirrorSender mirrors, TimeProvider time)
     {
         var (server, head) = (exchange.Server, exchange.Head);
         var socket = head.Upgrade is null ? default : WebSocketHandshake.Begin(head, endpoint.Http2);
@@ -26,11 +37,15 @@ internal static class UpstreamConversation
         Task? sending = null;
         if (head.HasBody)
         {
-            sending = SendBodyAsync(exchange, client);
+            sending = SendBodyAsync(exchange, client, clock, mirrors);
         }
         else if (head.Upgrade is not null)
         {
             await client.FlushAsync().ConfigureAwait(false);
+        }
+        else if (exchange is { IsMirrored: false, Mirrors.Length: > 0 })
+        {
+            mirrors.Send(exchange);
         }
 
         try
@@ -46,10 +61,16 @@ internal static class UpstreamConversation
                 answer = await client.ReceiveHeadAsync().ConfigureAwait(false);
             }
 
+            if (retry is not null && !exchange.IsBodyLost && RetryDecision.OnAnswer(retry, answer.Status, GrpcStatusOf(answer)))
+            {
+                await DrainAsync(client, answer).ConfigureAwait(false);
+                return false;
+            }
+
             var response = Edit(exchange, answer, time.GetElapsedTime(sent));
             if (!exchange.Services.Filters.IsEmpty && !await RequestFilters.RunOnResponseAsync(exchange, client, exchange.Services.Filters).ConfigureAwait(false))
             {
-                return;
+                return true;
             }
 
             if (head.Upgrade is not null && response.Upgrade is not null)
@@ -58,9 +79,9 @@ internal static class UpstreamConversation
                 exchange.Status = response.Status;
                 await server.SendHeadAsync(response, end: false).ConfigureAwait(false);
                 await server.FlushAsync().ConfigureAwait(false);
-                sending ??= SendBodyAsync(exchange, client);
+                sending ??= SendBodyAsync(exchange, client, null, mirrors);
                 await ReturnBodyAsync(exchange, client).ConfigureAwait(false);
-                return;
+                return true;
             }
 
             if (head.Upgrade is not null && !head.HasBody)
@@ -74,6 +95,8 @@ internal static class UpstreamConversation
             {
                 await ReturnBodyAsync(exchange, client).ConfigureAwait(false);
             }
+
+            return true;
         }
         finally
         {
@@ -88,9 +111,24 @@ internal static class UpstreamConversation
                 }
 
                 await sending.ConfigureAwait(false);
+                exchange.ResumeSending();
             }
         }
     }
+
+    /// <summary>Reads what is left of a small answer that nobody gets, so that its connection serves on.</summary>
+    private static async ValueTask DrainAsync(ClientExchange client, ResponseHead answer)
+    {
+        if (answer is { HasBody: true, ContentLength: <= WorthDraining })
+        {
+            while (!(await client.ReadAsync().ConfigureAwait(false)).IsEmpty)
+            {
+            }
+        }
+    }
+
+    private static int? GrpcStatusOf(ResponseHead answer) =>
+        answer.Fields.TryGet("grpc-status", out var status) && int.TryParse(status, NumberStyles.None, CultureInfo.InvariantCulture, out var code) ? code : null;
 
     /// <summary>The head of the answer, as it goes to the client.</summary>
     private static ResponseHead Edit(RequestExchange exchange, ResponseHead answer, TimeSpan took)
@@ -115,6 +153,7 @@ internal static class UpstreamConversation
             }
         }
 
+        exchange.Cors?.Apply(head.Fields);
         head.Fields.Set("server", HeaderRules.Server);
         head.Fields.Set(HeaderRules.UpstreamServiceTime, Milliseconds(took));
         if (head.Fields.TryGet("grpc-status", out _))
@@ -127,7 +166,7 @@ internal static class UpstreamConversation
     }
 
     /// <summary>Sends the request's body. What breaks it off breaks the exchange off; who waits for the answer is told by that.</summary>
-    private static async Task SendBodyAsync(RequestExchange exchange, ClientExchange client)
+    private static async Task SendBodyAsync(RequestExchange exchange, ClientExchange client, TryClock? clock, MirrorSender mirrors)
     {
         var server = exchange.Server;
         var stop = exchange.Sending;
@@ -138,7 +177,14 @@ internal static class UpstreamConversation
                 await client.WriteAsync(held.Bytes, stop).ConfigureAwait(false);
             }
 
-            while (exchange.HeldRequest is not { IsWhole: true })
+            var record = exchange.Sent;
+            if (record is { Bytes.IsEmpty: false })
+            {
+                // The tries before this one had it from the client.
+                await client.WriteAsync(record.Bytes, stop).ConfigureAwait(false);
+            }
+
+            while (exchange.HeldRequest is not { IsWhole: true } && record is not { IsWhole: true })
             {
                 if (!server.TryRead(out var piece))
                 {
@@ -151,10 +197,21 @@ internal static class UpstreamConversation
                     break;
                 }
 
+                record?.Append(piece);
                 await client.WriteAsync(piece, stop).ConfigureAwait(false);
             }
 
+            if (record is { IsLost: false })
+            {
+                record.IsWhole = true;
+            }
+
+            clock?.Start();
             await client.EndAsync(server.Trailers.Count > 0 ? server.Trailers : null, stop).ConfigureAwait(false);
+            if (exchange is { IsMirrored: false, Mirrors.Length: > 0 })
+            {
+                mirrors.Send(exchange);
+            }
         }
         catch (MessageException)
         {

@@ -6,6 +6,9 @@ internal static class RequestStages
     private static readonly NoteStage s_note = new();
     private static readonly AuthorizeStage s_authorize = new();
     private static readonly RouteStage s_route = new();
+    private static readonly FaultStage s_fault = new();
+    private static readonly CorsStage s_cors = new();
+    private static readonly RespondStage s_respond = new();
     private static readonly EditStage s_edit = new();
     private static readonly FilterStage s_filter = new();
 
@@ -22,9 +25,20 @@ internal static class RequestStages
         }
 
         stages.Add(s_authorize);
-        if (place.Routes is not null)
+        if (place.Routes is { } routes)
         {
             stages.Add(s_route);
+            if (routes.HasFaults)
+            {
+                stages.Add(s_fault);
+            }
+
+            if (routes.HasCors)
+            {
+                stages.Add(s_cors);
+            }
+
+            stages.Add(s_respond);
         }
 
         stages.Add(s_edit);

@@ -49,4 +49,31 @@ internal sealed class BoundedRegex
             return false;
         }
     }
+
+    /// <summary>
+    /// A text in which each find of a pattern is replaced; <c>\1</c> to <c>\9</c> stand for its groups (RE2's way of writing). The text as it was where
+    /// the pattern cannot be used.
+    /// </summary>
+    internal static string Replace(string pattern, string value, string replacement)
+    {
+        if (pattern.Length > MaxPatternLength || value.Length > MaxValueLength)
+        {
+            return value;
+        }
+
+        try
+        {
+            var written = replacement.Replace("$", "$$", StringComparison.Ordinal);
+            for (var group = 0; group <= 9; group++)
+            {
+                written = written.Replace($"\\{group}", $"${{{group}}}", StringComparison.Ordinal);
+            }
+
+            return Regex.Replace(value, pattern, written, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, TimeLimit);
+        }
+        catch (Exception fault) when (fault is ArgumentException or NotSupportedException or RegexMatchTimeoutException)
+        {
+            return value;
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Ambient.Mesh;
 
 namespace Ambient.Policy.Routing.Requests;
@@ -10,47 +11,59 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
     /// <summary>What was referred to, where it must not be asked; null where it may.</summary>
     internal ObjectReference? Refused { get; private init; }
 
+    /// <summary>Change of host and path for this backend's share; null: none.</summary>
+    internal UrlRewrite? Rewrite { get; private init; }
+
+    /// <summary>A redirect that answers this backend's share; null: none.</summary>
+    internal RequestRedirect? Redirect { get; private init; }
+
     internal static CompiledBackend Compile(
-        MeshSnapshot mesh, HttpRoute route, HttpRouteRule rule, HttpRouteBackend backend, string name, bool enforceGrants)
+        MeshSnapshot mesh, HttpRoute route, TrafficRule rule, ForwardAction forward, TrafficBackend backend, string name, RoutePlan plan, bool enforceGrants)
     {
         var target = backend.Reference;
-        var shown = $"{target.Kind} {target.Namespace}/{target.Name}";
+        var weight = Math.Max(0, backend.Weight);
         if (!backend.Unsupported.IsDefaultOrEmpty)
         {
-            return Broken($"backend {shown} needs {string.Join(", ", backend.Unsupported)}, which is not supported");
+            return Broken(500, $"backend {Shown(target)} needs {string.Join(", ", backend.Unsupported)}, which is not supported");
         }
 
-        if (FindService(mesh, route, target, out var isKnownKind) is not { } service)
+        if (backend.Redirect is not null)
         {
-            return Broken(isKnownKind ? $"backend {shown} does not exist" : $"backend {shown} is of an unknown kind");
+            return new CompiledBackend(weight, new RequestRoute
+            {
+                Kind = RequestRouteKind.Respond,
+                Rule = name,
+                Plan = plan,
+                ResponseHeaders = Both(rule.ResponseHeaders, backend.ResponseHeaders),
+            })
+            { Redirect = backend.Redirect };
         }
 
-        if (enforceGrants && target.Namespace != route.Namespace && !IsGranted(mesh.Requests, route, target))
+        if (Find(mesh, route, target, enforceGrants, out var service, out var port) is { } problem)
         {
-            return Broken($"backend {shown} is in another namespace, and no ReferenceGrant there allows it");
+            return Broken(service is null ? forward.MissingBackendStatus : 500, problem);
         }
 
-        if (target.Port is not { } port || !service.Ports.Any(declared => declared.Port == port))
+        if (mesh.Requests.FindUnmetProtection(service!.Hostname, port) is { } askedBy)
         {
-            return Broken(target.Port is null ? $"backend {shown} names no port" : $"backend {shown} has no port {target.Port}");
+            return new(weight, RequestRoute.Unprotected(name, service.Hostname, askedBy));
         }
 
-        if (mesh.Requests.FindUnmetProtection(service.Hostname, port) is { } askedBy)
-        {
-            return new(Math.Max(0, backend.Weight), RequestRoute.Unprotected(name, service.Hostname, askedBy));
-        }
-
-        return new CompiledBackend(Math.Max(0, backend.Weight), new RequestRoute
+        return new CompiledBackend(weight, new RequestRoute
         {
             Kind = RequestRouteKind.Forward,
             Service = service,
             Port = port,
+            Subset = backend.Subset,
             Rule = name,
+            Plan = plan,
+            Mirrors = Mirrors(mesh, route, [.. forward.Mirrors, .. backend.Mirrors], enforceGrants),
             RequestHeaders = Both(rule.RequestHeaders, backend.RequestHeaders),
             ResponseHeaders = Both(rule.ResponseHeaders, backend.ResponseHeaders),
-        });
+        })
+        { Rewrite = backend.Rewrite ?? forward.Rewrite };
 
-        CompiledBackend Broken(string error) => new(Math.Max(0, backend.Weight), RequestRoute.Broken(name, error)) { Refused = target };
+        CompiledBackend Broken(int status, string error) => new(weight, RequestRoute.Broken(name, error, status)) { Refused = target };
     }
 
     internal static MeshService? FindService(MeshSnapshot mesh, HttpRoute route, ObjectReference target, out bool isKnownKind)
@@ -69,13 +82,59 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
         }
     }
 
+    /// <summary>The service and port of a reference. Why it must not be asked, or null; without a service where there is none of that name.</summary>
+    private static string? Find(
+        MeshSnapshot mesh, HttpRoute route, ObjectReference target, bool enforceGrants, out MeshService? service, out int port)
+    {
+        var shown = Shown(target);
+        port = 0;
+        service = FindService(mesh, route, target, out var isKnownKind);
+        if (service is null)
+        {
+            return isKnownKind ? $"backend {shown} does not exist" : $"backend {shown} is of an unknown kind";
+        }
+
+        if (enforceGrants && target.Namespace != route.Namespace && !IsGranted(mesh.Requests, route, target))
+        {
+            return $"backend {shown} is in another namespace, and no ReferenceGrant there allows it";
+        }
+
+        if (target.Port is { } asked)
+        {
+            port = asked;
+            return service.Ports.Any(declared => declared.Port == asked) ? null : $"backend {shown} has no port {asked}";
+        }
+
+        return $"backend {shown} names no port";
+    }
+
+    private static ImmutableArray<RouteMirror> Mirrors(
+        MeshSnapshot mesh, HttpRoute route, ImmutableArray<TrafficMirror> mirrors, bool enforceGrants)
+    {
+        var found = ImmutableArray.CreateBuilder<RouteMirror>();
+        foreach (var mirror in mirrors)
+        {
+            // A copy that cannot be sent is no reason to refuse the request.
+            if (mirror.PartsPerMillion > 0
+                && Find(mesh, route, mirror.Reference, enforceGrants, out var service, out var port) is null
+                && mesh.Requests.FindUnmetProtection(service!.Hostname, port) is null)
+            {
+                found.Add(new RouteMirror(service, port, mirror.Subset, mirror.PartsPerMillion));
+            }
+        }
+
+        return found.ToImmutable();
+    }
+
+    private static string Shown(ObjectReference target) => $"{target.Kind} {target.Namespace}/{target.Name}";
+
     private static bool IsGranted(RequestConfiguration configuration, HttpRoute route, ObjectReference target) =>
         configuration.ReferenceGrants.Values.Any(grant =>
             grant.Namespace == target.Namespace
-            && grant.From.Any(from => from is { Group: "gateway.networking.k8s.io", Kind: "HTTPRoute" } && from.Namespace == route.Namespace)
+            && grant.From.Any(from => from.Group == "gateway.networking.k8s.io" && from.Kind == route.Kind && from.Namespace == route.Namespace)
             && grant.To.Any(to => to.Group == target.Group && to.Kind == target.Kind && (to.Name is null || to.Name == target.Name)));
 
-    private static System.Collections.Immutable.ImmutableArray<HeaderModification> Both(HeaderModification? rule, HeaderModification? backend) =>
+    private static ImmutableArray<HeaderModification> Both(HeaderModification? rule, HeaderModification? backend) =>
         (rule, backend) switch
         {
             (null, null) => [],

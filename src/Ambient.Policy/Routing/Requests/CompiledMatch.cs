@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Ambient.Mesh;
 
 namespace Ambient.Policy.Routing.Requests;
@@ -5,47 +6,64 @@ namespace Ambient.Policy.Routing.Requests;
 /// <summary>One match of a rule, ready to be asked.</summary>
 internal sealed class CompiledMatch
 {
-    private readonly PathMatchKind _pathKind;
+    private readonly TrafficMatch _match;
     private readonly string _path;
-    private readonly string? _method;
     private readonly BoundedRegex? _pathRegex;
-    private readonly NamedValue[] _headers;
-    private readonly NamedValue[] _query;
+    private readonly CompiledText? _method;
+    private readonly CompiledText? _scheme;
+    private readonly CompiledText? _authority;
+    private readonly NamedText[] _headers;
+    private readonly NamedText[] _query;
     private readonly bool _isBroken;
 
-    internal CompiledMatch(HttpRouteMatch match)
+    internal CompiledMatch(TrafficMatch match)
     {
-        _pathKind = match.Path.Kind;
-        _path = _pathKind == PathMatchKind.Prefix ? match.Path.Value.TrimEnd('/') : match.Path.Value;
-        _method = match.Method;
-        _isBroken = _pathKind == PathMatchKind.RegularExpression && !BoundedRegex.TryParse(_path, out _pathRegex);
+        _match = match;
+        _path = match.Path.Kind == PathMatchKind.Prefix ? match.Path.Value.TrimEnd('/') : match.Path.Value;
+        _isBroken = match.Path.Kind == PathMatchKind.RegularExpression && !BoundedRegex.TryParse(_path, out _pathRegex);
+        (_method, _scheme, _authority) = (Of(match.Method), Of(match.Scheme), Of(match.Authority));
 
         // Of several comparisons of one name only the first counts.
-        _headers = [.. match.Headers.DistinctBy(header => header.Name, StringComparer.OrdinalIgnoreCase).Select(Compile)];
-        _query = [.. match.QueryParams.DistinctBy(parameter => parameter.Name).Select(Compile)];
-        _isBroken |= _headers.Concat(_query).Any(value => value.IsBroken);
+        _headers = [.. match.Headers.DistinctBy(header => (header.Name.ToUpperInvariant(), header.IsInverted)).Select(NamedText.Of)];
+        _query = [.. match.QueryParams.DistinctBy(parameter => parameter.Name).Select(NamedText.Of)];
+        _isBroken |= _method is { IsBroken: true } || _scheme is { IsBroken: true } || _authority is { IsBroken: true }
+            || _headers.Concat(_query).Any(value => value.Text.IsBroken);
     }
 
-    internal int PathLength => _path.Length;
+    /// <summary>How the path is compared.</summary>
+    internal PathMatchKind PathKind => _match.Path.Kind;
+
+    /// <summary>Whether letters of the path are compared without case.</summary>
+    internal bool IgnoresCase => _match.Path.IgnoresCase;
+
+    /// <summary>With what; without slashes at the end where it is a prefix of whole segments.</summary>
+    internal string Path => _path;
 
     internal int HeaderCount => _headers.Length;
 
     internal int QueryCount => _query.Length;
 
-    /// <summary>What the request's path has beyond the prefix; null when the match is not by prefix.</summary>
-    internal string? BeyondPrefix(string path) => _pathKind == PathMatchKind.Prefix ? path[Math.Min(_path.Length, path.Length)..] : null;
+    internal bool HasMethod => _method is not null;
+
+    /// <summary>Length of the prefix that it compares; null when it compares none.</summary>
+    internal int? PrefixLength => PathKind is PathMatchKind.Prefix or PathMatchKind.TextPrefix ? _path.Length : null;
 
     /// <summary>Whether a request matches. A match with a broken regular expression matches nothing.</summary>
     internal bool Matches(in RouteFacts request)
     {
-        if (_isBroken || (_method is not null && _method != request.Method) || !MatchesPath(request.Path))
+        if (_isBroken
+            || (_match.Port is { } port && port != request.Port)
+            || (_method is { } method && !method.Matches(request.Method))
+            || !MatchesPath(request.Path)
+            || (_scheme is { } scheme && !scheme.Matches(request.Scheme))
+            || (_authority is { } authority && !authority.Matches(request.Host)))
         {
             return false;
         }
 
         foreach (var header in _headers)
         {
-            if (request.Header(header.Name) is not { } value || !header.Matches(value))
+            if (!header.Accepts(request.Header(header.Name)))
             {
                 return false;
             }
@@ -53,7 +71,7 @@ internal sealed class CompiledMatch
 
         foreach (var parameter in _query)
         {
-            if (FirstParameter(request.Query, parameter.Name) is not { } value || !parameter.Matches(value))
+            if (!parameter.Accepts(FirstParameter(request.Query, parameter.Name)))
             {
                 return false;
             }
@@ -62,12 +80,17 @@ internal sealed class CompiledMatch
         return true;
     }
 
-    private bool MatchesPath(string path) => _pathKind switch
+    private bool MatchesPath(string path)
     {
-        PathMatchKind.Exact => path == _path,
-        PathMatchKind.Prefix => path.StartsWith(_path, StringComparison.Ordinal) && (path.Length == _path.Length || path[_path.Length] == '/'),
-        _ => _pathRegex!.IsMatch(path),
-    };
+        var comparison = IgnoresCase ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal;
+        return PathKind switch
+        {
+            PathMatchKind.Exact => path.Equals(_path, comparison),
+            PathMatchKind.Prefix => path.StartsWith(_path, comparison) && (path.Length == _path.Length || path[_path.Length] == '/'),
+            PathMatchKind.TextPrefix => path.StartsWith(_path, comparison),
+            _ => _pathRegex!.IsMatch(path),
+        };
+    }
 
     private static string? FirstParameter(string query, string name)
     {
@@ -84,15 +107,14 @@ internal sealed class CompiledMatch
         return null;
     }
 
-    private static NamedValue Compile(NamedValueMatch match)
-    {
-        BoundedRegex? regex = null;
-        var isBroken = match.IsRegularExpression && !BoundedRegex.TryParse(match.Value, out regex);
-        return new NamedValue(match.Name, match.Value, regex, isBroken);
-    }
+    private static CompiledText? Of(TextMatch? match) => match is { } text ? CompiledText.Of(text) : null;
 
-    private sealed record NamedValue(string Name, string Value, BoundedRegex? Regex, bool IsBroken)
+    private sealed record NamedText(string Name, CompiledText Text, bool IsInverted)
     {
-        internal bool Matches(string value) => Regex is null ? value == Value : Regex.IsMatch(value);
+        internal static NamedText Of(NamedValueMatch match) => new(match.Name, CompiledText.Of(match.Value), match.IsInverted);
+
+        internal bool Accepts(string? value) => IsInverted
+            ? !(Text.IsPresence ? value is not null : Text.Matches(value ?? ""))
+            : value is not null && Text.Matches(value);
     }
 }

@@ -38,7 +38,12 @@ internal sealed class CompiledRoute
         && _services.AsSpan().SequenceEqual(ServicesOf(mesh, Route).ToArray(), ReferenceEqualityComparer.Instance);
 
     private static IEnumerable<MeshService?> ServicesOf(MeshSnapshot mesh, HttpRoute route) =>
-        route.Rules.SelectMany(rule => rule.Backends).Select(backend => CompiledBackend.FindService(mesh, route, backend.Reference, out _));
+        route.Rules.SelectMany(rule => rule.Action is ForwardAction forward ? References(forward) : [])
+            .Select(reference => CompiledBackend.FindService(mesh, route, reference, out _));
+
+    private static IEnumerable<ObjectReference> References(ForwardAction forward) =>
+        forward.Backends.Select(backend => backend.Reference)
+            .Concat(forward.Backends.SelectMany(backend => backend.Mirrors).Concat(forward.Mirrors).Select(mirror => mirror.Reference));
 
     /// <summary>Compiles routes for one place, and takes over from an earlier compilation what still holds.</summary>
     internal sealed class Compiler

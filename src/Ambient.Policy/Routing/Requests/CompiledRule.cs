@@ -6,31 +6,24 @@ namespace Ambient.Policy.Routing.Requests;
 /// <summary>A match of a rule with what becomes of requests that match: a redirect, an error, or a draw among backends.</summary>
 internal sealed class CompiledRule
 {
-    private readonly CompiledMatch _match;
-    private readonly HttpRouteRule _rule;
+    private readonly RedirectAction? _redirect;
     private readonly ImmutableArray<CompiledBackend> _backends;
     private readonly long _totalWeight;
-    private readonly RequestRoute? _fixed;
-    private readonly string _name;
+    private readonly RequestRoute _fixed;
+    private readonly bool _draws;
 
-    private CompiledRule(
-        HttpRoute route, int ruleIndex, int matchIndex, int? port, HttpRouteMatch match, ImmutableArray<CompiledBackend> backends)
+    private CompiledRule(HttpRoute route, int ruleIndex, int matchIndex, int? port, CompiledMatch match, RequestRoute @fixed, ImmutableArray<CompiledBackend> backends)
     {
         Route = route;
         RuleIndex = ruleIndex;
         MatchIndex = matchIndex;
         Port = port;
         Match = match;
-        _rule = route.Rules[ruleIndex];
-        _match = new CompiledMatch(match);
+        _fixed = @fixed;
+        _redirect = route.Rules[ruleIndex].Action as RedirectAction;
         _backends = backends;
         _totalWeight = backends.Sum(backend => (long)backend.Weight);
-        _name = NameOf(route, ruleIndex);
-        _fixed = !_rule.Unsupported.IsDefaultOrEmpty
-            ? RequestRoute.Broken(_name, $"the rule needs {string.Join(", ", _rule.Unsupported)}, which is not supported")
-            : _rule.Redirect is null && _totalWeight == 0
-                ? RequestRoute.Broken(_name, backends.IsEmpty ? "the rule has no backends" : "every backend has weight 0")
-                : null;
+        _draws = _totalWeight > 0;
     }
 
     internal HttpRoute Route { get; }
@@ -41,13 +34,10 @@ internal sealed class CompiledRule
 
     internal int? Port { get; }
 
-    internal HttpRouteMatch Match { get; }
+    internal CompiledMatch Match { get; }
 
-    internal int PathLength => _match.PathLength;
-
-    internal int HeaderCount => _match.HeaderCount;
-
-    internal int QueryCount => _match.QueryCount;
+    /// <summary>What the rule asks besides.</summary>
+    internal RoutePlan Plan => _fixed.Plan;
 
     /// <summary>Every match of every rule of a route, for one parent.</summary>
     internal static IEnumerable<CompiledRule> Compile(MeshSnapshot mesh, HttpRoute route, int? port, bool enforceGrants)
@@ -56,44 +46,66 @@ internal sealed class CompiledRule
         {
             var rule = route.Rules[i];
             var name = NameOf(route, i);
-            ImmutableArray<CompiledBackend> backends = [.. rule.Backends.Select(
-                backend => CompiledBackend.Compile(mesh, route, rule, backend, name, enforceGrants))];
-            var matches = rule.Matches.IsDefaultOrEmpty ? [new HttpRouteMatch()] : rule.Matches;
+            var plan = RoutePlan.Of(rule);
+            ImmutableArray<CompiledBackend> backends = [];
+            RequestRoute @fixed;
+            switch (rule.Action)
+            {
+                case var _ when !rule.Unsupported.IsDefaultOrEmpty:
+                    @fixed = RequestRoute.Broken(name, $"the rule needs {string.Join(", ", rule.Unsupported)}, which is not supported");
+                    break;
+                case RespondAction respond:
+                    @fixed = Respond(respond.StatusCode) with { Body = respond.Body };
+                    break;
+                case RedirectAction redirect:
+                    @fixed = Respond(redirect.Redirect.StatusCode);
+                    break;
+                case ForwardAction forward:
+                    backends = [.. forward.Backends.Select(backend => CompiledBackend.Compile(mesh, route, rule, forward, backend, name, plan, enforceGrants))];
+                    @fixed = RequestRoute.Broken(name, backends.IsEmpty ? "the rule has no backends" : "every backend has weight 0") with { Plan = plan };
+                    break;
+                default:
+                    throw new ArgumentException($"{name}: {rule.Action.GetType().Name} is not known", nameof(route));
+            }
+
+            var matches = rule.Matches.IsDefaultOrEmpty ? [new TrafficMatch()] : rule.Matches;
             for (var j = 0; j < matches.Length; j++)
             {
-                yield return new CompiledRule(route, i, j, port, matches[j], backends);
+                yield return new CompiledRule(route, i, j, port, new CompiledMatch(matches[j]), @fixed, backends);
             }
+
+            RequestRoute Respond(int status) => new()
+            {
+                Kind = RequestRouteKind.Respond,
+                StatusCode = status,
+                Rule = name,
+                Plan = plan,
+                ResponseHeaders = rule.ResponseHeaders is { } changes ? [changes] : [],
+            };
         }
     }
 
-    internal bool Matches(in RouteFacts request) => _match.Matches(request);
+    internal bool Matches(in RouteFacts request) => (Port is null || Port == request.Port) && Match.Matches(request);
 
     internal RequestRoute Decide(in RouteFacts request, Random random)
     {
-        if (_fixed is not null)
+        if (!_draws)
         {
-            return _fixed;
-        }
-
-        if (_rule.Redirect is { } redirect)
-        {
-            return new RequestRoute
-            {
-                Kind = RequestRouteKind.Respond,
-                StatusCode = redirect.StatusCode,
-                Rule = _name,
-                Location = PathRewriting.Location(redirect, request, _match.BeyondPrefix(request.Path)),
-                ResponseHeaders = _rule.ResponseHeaders is { } changes ? [changes] : [],
-            };
+            return _redirect is { Redirect: var redirect } && _fixed.Error is null ? Redirected(_fixed, redirect, request) : _fixed;
         }
 
         var chosen = Draw(random);
-        return _rule.Rewrite is not { } rewrite || chosen.Kind != RequestRouteKind.Forward
-            ? chosen
-            : chosen with
+        if (chosen.Redirect is { } elsewhere)
+        {
+            return Redirected(chosen.Route, elsewhere, request);
+        }
+
+        return chosen.Rewrite is not { } rewrite || chosen.Route.Kind != RequestRouteKind.Forward
+            ? chosen.Route
+            : chosen.Route with
             {
                 Host = rewrite.Hostname,
-                Path = rewrite.Path is { } path ? PathRewriting.Apply(path, _match.BeyondPrefix(request.Path)) : null,
+                Path = rewrite.Path is { } path ? PathRewriting.Apply(path, request.Path, Match) : null,
             };
     }
 
@@ -111,13 +123,20 @@ internal sealed class CompiledRule
         return null;
     }
 
-    private static string NameOf(HttpRoute route, int ruleIndex) => $"{route.Key} rule {ruleIndex}";
+    private static string NameOf(HttpRoute route, int ruleIndex) =>
+        route.Rules[ruleIndex].Name is { } name ? $"{route.Key} rule {name}" : $"{route.Key} rule {ruleIndex}";
 
-    private RequestRoute Draw(Random random)
+    private RequestRoute Redirected(RequestRoute route, RequestRedirect redirect, in RouteFacts request) => route with
+    {
+        StatusCode = redirect.StatusCode,
+        Location = PathRewriting.Location(redirect, request, Match),
+    };
+
+    private CompiledBackend Draw(Random random)
     {
         if (_backends is [var only])
         {
-            return only.Route;
+            return only;
         }
 
         var draw = random.NextInt64(_totalWeight);
@@ -125,12 +144,12 @@ internal sealed class CompiledRule
         {
             if (draw < backend.Weight)
             {
-                return backend.Route;
+                return backend;
             }
 
             draw -= backend.Weight;
         }
 
-        return _backends[^1].Route;
+        return _backends[^1];
     }
 }

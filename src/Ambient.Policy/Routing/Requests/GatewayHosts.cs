@@ -41,7 +41,7 @@ internal sealed class GatewayHosts
         && Compiled.All(route => route.HoldsFor(mesh));
 
     /// <summary>The rules that may answer for a host at a port, or null when there are none.</summary>
-    internal ImmutableArray<CompiledRule>? Find(int port, string host)
+    internal RuleIndex? Find(int port, string host)
     {
         host = HostName.WithoutPort(host);
         foreach (var listener in _listeners)
@@ -94,10 +94,10 @@ internal sealed class GatewayHosts
 
         return [.. byPattern
             .OrderByDescending(entry => HostName.Specificity(entry.Key))
-            .Select(entry => new Host(entry.Key, RequestRoutes.Sorted(entry.Value)))];
+            .Select(entry => new Host(entry.Key, new RuleIndex(RequestRoutes.Sorted(entry.Value))))];
     }
 
     private sealed record Listener(int Port, string? Hostname, ImmutableArray<Host> Hosts);
 
-    private sealed record Host(string Pattern, ImmutableArray<CompiledRule> Rules);
+    private sealed record Host(string Pattern, RuleIndex Rules);
 }

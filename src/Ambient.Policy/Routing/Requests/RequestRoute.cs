@@ -28,6 +28,18 @@ public sealed record RequestRoute
     /// <summary>Port of that service.</summary>
     public int Port { get; init; }
 
+    /// <summary>Subset of that service's endpoints; null: all of them.</summary>
+    public string? Subset { get; init; }
+
+    /// <summary>What the rule asks besides.</summary>
+    public RoutePlan Plan { get; init; } = RoutePlan.Default;
+
+    /// <summary>Who gets a copy.</summary>
+    public ImmutableArray<RouteMirror> Mirrors { get; init; } = [];
+
+    /// <summary>Body to answer; empty: none.</summary>
+    public string Body { get; init; } = "";
+
     /// <summary>Status to answer: 404 when nothing matches, 500 for an invalid backend, 503 for one whose protection is not supported, 3xx for a redirect.</summary>
     public int StatusCode { get; init; }
 
@@ -65,6 +77,6 @@ public sealed record RequestRoute
         Error = $"{askedBy} asks for TLS to {hostname}, which is not supported; nothing is sent to it in clear",
     };
 
-    internal static RequestRoute Broken(string? rule, string error) =>
-        new() { Kind = RequestRouteKind.Respond, StatusCode = 500, Rule = rule, Error = error };
+    internal static RequestRoute Broken(string? rule, string error, int status = 500) =>
+        new() { Kind = RequestRouteKind.Respond, StatusCode = status, Rule = rule, Error = error };
 }

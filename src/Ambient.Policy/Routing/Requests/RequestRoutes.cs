@@ -9,13 +9,15 @@ namespace Ambient.Policy.Routing.Requests;
 /// </summary>
 public sealed class RequestRoutes
 {
-    private readonly ImmutableArray<CompiledRule> _serviceRules;
+    private static readonly RuleIndex s_none = new([]);
+
+    private readonly RuleIndex _serviceRules;
     private readonly GatewayHosts? _gateway;
     private readonly ImmutableArray<UnmetProtection> _protections;
     private readonly MeshService? _service;
 
     private RequestRoutes(
-        ImmutableArray<CompiledRoute> routes, ImmutableArray<CompiledRule> serviceRules, ImmutableArray<UnmetProtection> protections, MeshService service)
+        ImmutableArray<CompiledRoute> routes, RuleIndex serviceRules, ImmutableArray<UnmetProtection> protections, MeshService service)
     {
         Compiled = routes;
         _serviceRules = serviceRules;
@@ -26,9 +28,15 @@ public sealed class RequestRoutes
     private RequestRoutes(GatewayHosts gateway)
     {
         Compiled = gateway.Compiled;
-        _serviceRules = [];
+        _serviceRules = s_none;
         _gateway = gateway;
     }
+
+    /// <summary>Whether a rule says what browsers of other origins may do.</summary>
+    public bool HasCors => Any(static plan => plan.Cors is not null);
+
+    /// <summary>Whether a rule asks for faults.</summary>
+    public bool HasFaults => Any(static plan => plan.Fault is not null);
 
     /// <summary>The routes that it is made of.</summary>
     internal ImmutableArray<CompiledRoute> Compiled { get; }
@@ -61,9 +69,9 @@ public sealed class RequestRoutes
 
         var protections = mesh.Requests.UnmetProtections;
         return earlier is { _gateway: null } && ReferenceEquals(earlier._service, service) && compiler.AllAsEarlier
-            && rules.Count == earlier._serviceRules.Length && earlier._protections.AsSpan().SequenceEqual(protections.AsSpan())
+            && rules.Count == earlier._serviceRules.Rules.Length && earlier._protections.AsSpan().SequenceEqual(protections.AsSpan())
                 ? earlier
-                : new RequestRoutes(compiler.All, Sorted(rules), protections, service);
+                : new RequestRoutes(compiler.All, new RuleIndex(Sorted(rules)), protections, service);
     }
 
     /// <summary>Routes attached to listeners of an ingress gateway.</summary>
@@ -88,18 +96,18 @@ public sealed class RequestRoutes
         ArgumentNullException.ThrowIfNull(random);
         if (_gateway is not null)
         {
-            return _gateway.Find(request.Port, request.Host) is { } rules && FirstMatch(rules, request, out _) is { } matched
+            return _gateway.Find(request.Port, request.Host) is { } rules && rules.FirstMatch(request) is { } matched
                 ? matched.Decide(request, random)
                 : RequestRoute.NotFound;
         }
 
-        if (FirstMatch(_serviceRules, request, out var anyForPort) is { } rule)
+        if (_serviceRules.FirstMatch(request) is { } rule)
         {
             return rule.Decide(request, random);
         }
 
         // A service with routes for this port has nothing but its routes.
-        return anyForPort ? RequestRoute.NotFound
+        return _serviceRules.HasRulesFor(request.Port) ? RequestRoute.NotFound
             : _service is { } service && UnmetProtection.Find(_protections, service.Hostname, request.Port) is { } askedBy
                 ? RequestRoute.Unprotected(null, service.Hostname, askedBy)
                 : RequestRoute.Default;
@@ -112,29 +120,13 @@ public sealed class RequestRoutes
     public string? Refusal(in RouteFacts request, MeshService service, int port)
     {
         ArgumentNullException.ThrowIfNull(service);
-        var rules = _gateway is null ? _serviceRules : _gateway.Find(request.Port, request.Host) ?? [];
-        return FirstMatch(rules, request, out _)?.Refusal(service, port);
+        var rules = _gateway is null ? _serviceRules : _gateway.Find(request.Port, request.Host);
+        return rules?.FirstMatch(request)?.Refusal(service, port);
     }
 
     internal static ImmutableArray<CompiledRule> Sorted(IEnumerable<CompiledRule> rules) => [.. rules.Order(RulePrecedence.Instance)];
 
-    private static CompiledRule? FirstMatch(ImmutableArray<CompiledRule> rules, in RouteFacts request, out bool anyForPort)
-    {
-        anyForPort = false;
-        foreach (var rule in rules.AsSpan())
-        {
-            if (rule.Port is null || rule.Port == request.Port)
-            {
-                anyForPort = true;
-                if (rule.Matches(request))
-                {
-                    return rule;
-                }
-            }
-        }
-
-        return null;
-    }
+    private bool Any(Func<RoutePlan, bool> asks) => Compiled.Any(route => route.Rules.Any(rule => asks(rule.Plan)));
 
     private static bool IsParent(ObjectReference parent, MeshService service)
     {

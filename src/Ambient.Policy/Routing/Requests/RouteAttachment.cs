@@ -57,7 +57,7 @@ public sealed record RouteAttachment(string Route, string Problem)
 
     private static string? Refusal(MeshSnapshot mesh, Gateway gateway, GatewayListener listener, HttpRoute route)
     {
-        if (!listener.AllowedKinds.IsDefaultOrEmpty && !listener.AllowedKinds.Contains(new RouteKind(GatewayGroup, "HTTPRoute")))
+        if (!listener.AllowedKinds.IsDefaultOrEmpty && !listener.AllowedKinds.Contains(new RouteKind(GatewayGroup, route.Kind)))
         {
             return $"takes only {string.Join(", ", listener.AllowedKinds.Select(kind => kind.Kind))} (allowedRoutes.kinds)";
         }

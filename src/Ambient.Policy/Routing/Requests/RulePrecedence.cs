@@ -19,10 +19,10 @@ internal sealed class RulePrecedence : IComparer<CompiledRule>
         }
 
         var order = KindRank(x).CompareTo(KindRank(y));
-        order = order != 0 ? order : y.PathLength.CompareTo(x.PathLength);
-        order = order != 0 ? order : (y.Match.Method is not null).CompareTo(x.Match.Method is not null);
-        order = order != 0 ? order : y.HeaderCount.CompareTo(x.HeaderCount);
-        order = order != 0 ? order : y.QueryCount.CompareTo(x.QueryCount);
+        order = order != 0 ? order : y.Match.Path.Length.CompareTo(x.Match.Path.Length);
+        order = order != 0 ? order : y.Match.HasMethod.CompareTo(x.Match.HasMethod);
+        order = order != 0 ? order : y.Match.HeaderCount.CompareTo(x.Match.HeaderCount);
+        order = order != 0 ? order : y.Match.QueryCount.CompareTo(x.Match.QueryCount);
         order = order != 0 ? order : x.Route.CreationTime.CompareTo(y.Route.CreationTime);
         order = order != 0 ? order : string.CompareOrdinal(x.Route.Namespace, y.Route.Namespace);
         order = order != 0 ? order : string.CompareOrdinal(x.Route.Name, y.Route.Name);
@@ -30,7 +30,7 @@ internal sealed class RulePrecedence : IComparer<CompiledRule>
         return order != 0 ? order : x.MatchIndex.CompareTo(y.MatchIndex);
     }
 
-    private static int KindRank(CompiledRule rule) => rule.Match.Path.Kind switch
+    private static int KindRank(CompiledRule rule) => rule.Match.PathKind switch
     {
         PathMatchKind.Exact => 0,
         PathMatchKind.Prefix => 1,

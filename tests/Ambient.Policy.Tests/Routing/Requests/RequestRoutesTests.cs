@@ -23,10 +23,12 @@ public sealed class RequestRoutesTests
 
     private static ObjectReference ToGateway => new("gateway.networking.k8s.io", "Gateway", "ns", "gw");
 
-    private static HttpRouteBackend Backend(MeshService service, int weight = 1) =>
+    private static TrafficBackend Backend(MeshService service, int weight = 1) =>
         new(new ObjectReference("", "Service", service.Namespace, service.Name, Port: 80), weight);
 
-    private static HttpRoute Route(params HttpRouteRule[] rules) => new()
+    private static ForwardAction To(params TrafficBackend[] backends) => new() { Backends = [.. backends] };
+
+    private static HttpRoute Route(params TrafficRule[] rules) => new()
     {
         Name = "r",
         Namespace = "ns",
@@ -34,10 +36,10 @@ public sealed class RequestRoutesTests
         Rules = [.. rules],
     };
 
-    private static HttpRouteRule Rule(string prefix = "/") => new()
+    private static TrafficRule Rule(string prefix = "/") => new()
     {
-        Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.Prefix, prefix) }],
-        Backends = [Backend(Web)],
+        Matches = [new TrafficMatch { Path = new PathMatch(PathMatchKind.Prefix, prefix) }],
+        Action = To(Backend(Web)),
     };
 
     private static RouteFacts Request(string path = "/", string host = "web", string query = "", int port = 80) =>
@@ -66,7 +68,7 @@ public sealed class RequestRoutesTests
     [Fact]
     public void CrossNamespaceBackend_AtGateway_NeedsAGrant()
     {
-        var route = Route(Rule() with { Backends = [Backend(Other)] });
+        var route = Route(Rule() with { Action = To(Backend(Other)) });
         var grant = new ReferenceGrant
         {
             Name = "g",
@@ -101,7 +103,7 @@ public sealed class RequestRoutesTests
     [InlineData("(a)\\1")]
     public void RegularExpression_BrokenOrNotLinear_MatchesNothing(string pattern)
     {
-        var rule = Rule() with { Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.RegularExpression, pattern) }] };
+        var rule = Rule() with { Matches = [new TrafficMatch { Path = new PathMatch(PathMatchKind.RegularExpression, pattern) }] };
 
         Assert.Equal(404, AtService(Request("/y"), Route(rule)).StatusCode);
     }
@@ -109,7 +111,7 @@ public sealed class RequestRoutesTests
     [Fact]
     public void RegularExpression_OfBadManners_IsLinear()
     {
-        var rule = Rule() with { Matches = [new HttpRouteMatch { Path = new PathMatch(PathMatchKind.RegularExpression, "(a+)+b") }] };
+        var rule = Rule() with { Matches = [new TrafficMatch { Path = new PathMatch(PathMatchKind.RegularExpression, "(a+)+b") }] };
 
         Assert.Equal(404, AtService(Request(new string('a', 8000)), Route(rule)).StatusCode);
     }
@@ -125,7 +127,7 @@ public sealed class RequestRoutesTests
     [InlineData("/", "/new", "/x", "/new/x")]
     public void Rewrite_Prefix_JoinsWithOneSlash(string prefix, string by, string path, string expected)
     {
-        var rule = Rule(prefix) with { Rewrite = new UrlRewrite("h.example", new PathRewrite(PathRewriteKind.ReplacePrefixMatch, by)) };
+        var rule = Rule(prefix) with { Action = To(Backend(Web)) with { Rewrite = new UrlRewrite("h.example", new PathRewrite(PathRewriteKind.ReplacePrefixMatch, by)) } };
 
         var route = AtService(Request(path), Route(rule));
 
@@ -140,7 +142,7 @@ public sealed class RequestRoutesTests
     [InlineData(null, "x.example", 8443, "http://x.example:8443/p?q=1")]
     public void Redirect_Location_FollowsThePortRules(string? scheme, string? hostname, int? port, string expected)
     {
-        var rule = Rule() with { Backends = [], Redirect = new RequestRedirect(scheme, hostname, null, port, 301) };
+        var rule = Rule() with { Action = new RedirectAction(new RequestRedirect(scheme, hostname, null, port, 301)) };
 
         var route = AtService(Request("/p", "web:80", "q=1"), Route(rule));
 
@@ -150,7 +152,7 @@ public sealed class RequestRoutesTests
     [Fact]
     public void Weights_OfBackends_AreTheShares()
     {
-        var routes = RequestRoutes.ForService(Mesh(null, Route(Rule() with { Backends = [Backend(Web, 90), Backend(Other, 10)] })), Web);
+        var routes = RequestRoutes.ForService(Mesh(null, Route(Rule() with { Action = To(Backend(Web, 90), Backend(Other, 10)) })), Web);
 
         var share = Enumerable.Range(0, 10_000).Count(_ => routes.Route(Request(), _random).Service == Other);
 
@@ -160,7 +162,7 @@ public sealed class RequestRoutesTests
     [Fact]
     public void Route_WithoutRewrite_AllocatesNothing()
     {
-        var routes = RequestRoutes.ForService(Mesh(null, Route(Rule() with { Backends = [Backend(Web, 90), Backend(Other, 10)] })), Web);
+        var routes = RequestRoutes.ForService(Mesh(null, Route(Rule() with { Action = To(Backend(Web, 90), Backend(Other, 10)) })), Web);
         var request = Request("/p");
         routes.Route(request, _random);
 
@@ -178,7 +180,7 @@ public sealed class RequestRoutesTests
     {
         var labels = ImmutableDictionary<string, string>.Empty;
         var gateway = Ingress with { Listeners = [Ingress.Listeners[0] with { AllowedRouteNamespaces = AllowedNamespaces.Selector, NamespaceSelector = labels.Add("team", "x") }] };
-        var route = Route(Rule() with { Backends = [Backend(Other)] }) with { Namespace = "other" };
+        var route = Route(Rule() with { Action = To(Backend(Other)) }) with { Namespace = "other" };
         var configuration = new RequestConfiguration
         {
             HttpRoutes = ImmutableDictionary<string, HttpRoute>.Empty.Add(route.Key, route),

@@ -1,12 +1,16 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
 
 /// <summary>Filters of a rule or of a backend, as far as requests are changed by them; the rest is named in <see cref="Unsupported"/>.</summary>
-internal sealed class HttpRouteFilterReader
+internal sealed class RouteFilterReader
 {
+    // Seconds, by the Gateway API.
+    private const int DefaultMaxAge = 5;
+
     /// <summary>RequestHeaderModifier, or null.</summary>
     public HeaderModification? RequestHeaders { get; private set; }
 
@@ -19,22 +23,37 @@ internal sealed class HttpRouteFilterReader
     /// <summary>URLRewrite, or null.</summary>
     public UrlRewrite? Rewrite { get; private set; }
 
+    /// <summary>RequestMirror, of which there may be several.</summary>
+    public List<TrafficMirror> Mirrors { get; } = [];
+
+    /// <summary>CORS, or null.</summary>
+    public CorsRule? Cors { get; private set; }
+
     /// <summary>Types of filters that nothing acts on.</summary>
     public List<string> Unsupported { get; } = [];
 
     /// <summary>Reads the <c>filters</c> of <paramref name="owner"/>.</summary>
-    public static HttpRouteFilterReader Read(FieldReader owner)
+    public static RouteFilterReader Read(ObjectMeta meta, FieldReader owner)
     {
-        var filters = new HttpRouteFilterReader();
+        var filters = new RouteFilterReader();
         foreach (var filter in owner.Objects("filters"))
         {
-            filters.Add(filter);
+            filters.Add(meta, filter);
         }
 
         return filters;
     }
 
-    private void Add(FieldReader filter)
+    /// <summary>A rule with these filters, which forwards as given unless it redirects.</summary>
+    public TrafficRule ToRule(ForwardAction forward) => new()
+    {
+        Action = Redirect is not null ? new RedirectAction(Redirect) : forward with { Rewrite = Rewrite, Mirrors = [.. Mirrors] },
+        RequestHeaders = RequestHeaders,
+        ResponseHeaders = ResponseHeaders,
+        Cors = Cors,
+    };
+
+    private void Add(ObjectMeta meta, FieldReader filter)
     {
         switch (filter.RequiredString("type"))
         {
@@ -51,6 +70,12 @@ internal sealed class HttpRouteFilterReader
                 // Recorded: without its field the filter changes nothing, and the route stands.
                 var rewrite = filter.ObjectOrEmpty("urlRewrite");
                 Rewrite = new UrlRewrite(rewrite.String("hostname"), ReadPath(rewrite));
+                break;
+            case "RequestMirror":
+                Mirrors.Add(ReadMirror(meta, Required(filter, "requestMirror")));
+                break;
+            case "CORS" when Cors is null:
+                Cors = ReadCors(Required(filter, "cors"));
                 break;
             case var type:
                 Unsupported.Add(type);
@@ -84,6 +109,39 @@ internal sealed class HttpRouteFilterReader
         ReadPath(redirect),
         redirect.Integer("port", 1, 65535),
         redirect.Integer("statusCode", 300, 399) ?? 302);
+
+    private static TrafficMirror ReadMirror(ObjectMeta meta, FieldReader mirror)
+    {
+        var share = TrafficMirror.All;
+        if (mirror.Integer("percent", 0, 100) is { } percent)
+        {
+            share = percent * (TrafficMirror.All / 100);
+        }
+        else if (mirror.Object("fraction") is { } fraction)
+        {
+            var denominator = fraction.Integer("denominator", 1, int.MaxValue) ?? 100;
+            var numerator = fraction.RequiredInteger("numerator", 0, int.MaxValue);
+            if (numerator > denominator)
+            {
+                fraction.Error("numerator", $"{numerator} is more than the denominator, {denominator}");
+            }
+
+            share = (int)Math.Min((double)TrafficMirror.All * numerator / denominator, TrafficMirror.All);
+        }
+
+        return new TrafficMirror(RouteReferences.Backend(meta, mirror.ObjectOrEmpty("backendRef")), share);
+    }
+
+    private static CorsRule ReadCors(FieldReader cors) => new()
+    {
+        AllowOrigins = [.. cors.Strings("allowOrigins").Select(origin => new OriginMatch(
+            origin == "*" ? OriginMatchKind.Any : origin.Contains('*', StringComparison.Ordinal) ? OriginMatchKind.Wildcard : OriginMatchKind.Exact, origin))],
+        AllowMethods = [.. cors.Strings("allowMethods")],
+        AllowHeaders = [.. cors.Strings("allowHeaders")],
+        ExposeHeaders = [.. cors.Strings("exposeHeaders")],
+        MaxAge = TimeSpan.FromSeconds(cors.Integer("maxAge", 1, int.MaxValue) ?? DefaultMaxAge),
+        AllowsCredentials = cors.Boolean("allowCredentials") ?? false,
+    };
 
     private static PathRewrite? ReadPath(FieldReader owner)
     {

@@ -36,7 +36,14 @@ public readonly record struct NamedValue(string Name, string Value);
 /// <param name="Path">Path.</param>
 /// <param name="Port">Port; null: the scheme's own when <paramref name="Scheme"/> is given, else the listener's.</param>
 /// <param name="StatusCode">Status, normally 302.</param>
-public sealed record RequestRedirect(string? Scheme, string? Hostname, PathRewrite? Path, int? Port, int StatusCode = 302);
+public sealed record RequestRedirect(string? Scheme, string? Hostname, PathRewrite? Path, int? Port, int StatusCode = 302)
+{
+    /// <summary>
+    /// Whether a <see cref="Hostname"/> that is null means the request's with the port that it was sent with, as Istio's own routes have it where they
+    /// name no port.
+    /// </summary>
+    public bool KeepsRequestPort { get; init; }
+}
 
 /// <summary>A change of the request before it is forwarded. Null fields stay as the request has them.</summary>
 /// <param name="Hostname">Host.</param>
@@ -46,7 +53,11 @@ public sealed record UrlRewrite(string? Hostname, PathRewrite? Path);
 /// <summary>A change of path: the whole, or the prefix that the rule matched.</summary>
 /// <param name="Kind">Which part is replaced.</param>
 /// <param name="Value">By what.</param>
-public sealed record PathRewrite(PathRewriteKind Kind, string Value);
+public sealed record PathRewrite(PathRewriteKind Kind, string Value)
+{
+    /// <summary>The regular expression of <see cref="PathRewriteKind.ReplacePattern"/>; else null.</summary>
+    public string? Pattern { get; init; }
+}
 
 /// <summary>Which part of a path is replaced.</summary>
 public enum PathRewriteKind
@@ -54,6 +65,12 @@ public enum PathRewriteKind
     /// <summary>The whole path.</summary>
     ReplaceFullPath,
 
-    /// <summary>The prefix that matched.</summary>
+    /// <summary>The prefix that matched, in whole segments.</summary>
     ReplacePrefixMatch,
+
+    /// <summary>The characters that matched a prefix; the whole path where none did.</summary>
+    ReplaceTextPrefix,
+
+    /// <summary>What a regular expression finds: <see cref="PathRewrite.Pattern"/> says what, <see cref="PathRewrite.Value"/> by what, with <c>\1</c> to <c>\9</c> for its groups.</summary>
+    ReplacePattern,
 }

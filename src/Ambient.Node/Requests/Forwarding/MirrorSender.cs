@@ -1,0 +1,87 @@
+using Ambient.Hbone.Messages;
+using Ambient.Http;
+using Ambient.Mesh;
+using Ambient.Node.Requests.Upstreams;
+using Ambient.Policy.Routing.Requests;
+
+namespace Ambient.Node.Requests.Forwarding;
+
+/// <summary>
+/// Sends copies of requests to the mirrors of their rules, and throws the answers away. Nobody waits for a copy: what fails, hangs or is too much is let
+/// go. A request whose body is longer than what is kept of it (<see cref="BodyRecord.Most"/>) is not copied.
+/// </summary>
+internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
+{
+    private const int Million = 1_000_000;
+    private const int MostAtOnce = 1024;
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(15);
+
+    private int _underWay;
+
+    /// <summary>Sends the copies of a request that has been sent whole.</summary>
+    public void Send(RequestExchange exchange)
+    {
+        exchange.IsMirrored = true;
+        foreach (var mirror in exchange.Mirrors)
+        {
+            if (Random.Shared.Next(Million) >= mirror.PartsPerMillion || exchange is { Head.HasBody: true, Sent: not { IsWhole: true } } || exchange.Head.Upgrade is not null)
+            {
+                continue;
+            }
+
+            if (Interlocked.Increment(ref _underWay) > MostAtOnce)
+            {
+                Interlocked.Decrement(ref _underWay);
+                return;
+            }
+
+            if (exchange.Arrival is not { Self: { } self, Place.Mesh: var mesh }
+                || EndpointChoice.ForService(mesh, self, mirror.Service, mirror.Port, exchange.Head.Version == HttpProtocolVersion.Http2, []) is not { } endpoint)
+            {
+                Interlocked.Decrement(ref _underWay);
+                continue;
+            }
+
+            var head = new RequestHead();
+            head.CopyFrom(exchange.Head);
+            head.Fields.Set(HeaderRules.ForwardedFor, head.Fields.Get(HeaderRules.ForwardedFor) is { } earlier ? $"{earlier},{self.Addresses[0]}" : $"{self.Addresses[0]}");
+            _ = SendAsync(endpoint, head, exchange.Sent?.Bytes ?? default);
+        }
+    }
+
+    private async Task SendAsync(UpstreamEndpoint endpoint, RequestHead head, ReadOnlyMemory<byte> body)
+    {
+        using var limit = new CancellationTokenSource(s_limit, time);
+        var upstream = upstreams.Acquire(endpoint);
+        try
+        {
+            var client = (await upstream.BeginAsync(onNew: false).ConfigureAwait(false)).Exchange;
+            await using (client.ConfigureAwait(false))
+            {
+                await client.SendHeadAsync(head, end: !head.HasBody, limit.Token).ConfigureAwait(false);
+                if (head.HasBody)
+                {
+                    await client.WriteAsync(body, limit.Token).ConfigureAwait(false);
+                    await client.EndAsync(cancellationToken: limit.Token).ConfigureAwait(false);
+                }
+
+                while ((await client.ReceiveHeadAsync(limit.Token).ConfigureAwait(false)).IsInterim)
+                {
+                }
+
+                while (!(await client.ReadAsync(limit.Token).ConfigureAwait(false)).IsEmpty)
+                {
+                }
+            }
+        }
+        catch (Exception e) when (e is MessageException or UpstreamConnectException or OperationCanceledException)
+        {
+            // The request itself has its own answer.
+        }
+        finally
+        {
+            upstream.Release();
+            Interlocked.Decrement(ref _underWay);
+        }
+    }
+}
