@@ -35,7 +35,7 @@ public sealed class KeepAliveTests
         using var silence = new Silence(pair.EndPoint);
         await using var tunnel = await pair.ConnectAsync(pair.Request() with { NextHop = silence.EndPoint });
         silence.Fall();
-        for (var i = 0; i < 40 && !tunnel.Closed.IsCancellationRequested; i++)
+        for (var i = 0; i < 3000 && !tunnel.Closed.IsCancellationRequested; i++)
         {
             time.Advance(TimeSpan.FromSeconds(1));
             await Task.Delay(5);

@@ -451,7 +451,7 @@ public class ClientTests
     {
         await using var harness = await ClientHarness.StartAsync();
         await using var exchange = await harness.GetAsync(1);
-        for (var i = 0; i < 8 && exchange.Fault == MessageFault.None; i++)
+        for (var i = 0; i < 3000 && exchange.Fault == MessageFault.None; i++)
         {
             harness.Time.Advance(TimeSpan.FromSeconds(10));
             await Task.Delay(10);
