@@ -62,7 +62,7 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
 
         return mesh.Services.TryGetValue(serviceKey, out var service) && WaypointResolver.IsBound(mesh, own, service)
             ? CompiledPlace.Of(mesh, service, earlier, (policies, routes) =>
-                (RequestPolicies.ForWaypoint(mesh, gateway, service, policies), RequestRoutes.ForService(mesh, service, routes)))
+                (RequestPolicies.ForWaypoint(mesh, gateway, service, policies), RequestRoutes.ForService(mesh, service, gateway.Namespace, routes)))
             : null;
     }
 }

@@ -202,7 +202,7 @@ public sealed class IncrementalTranslationTests : IDisposable
                 _places[service.Namespace] = places = new RequestPlaces(_folder.Store, (mesh, key, earlier) => CompiledPlace.Of(
                     mesh, mesh.Services[key], earlier, (policies, routes) => (
                         RequestPolicies.ForWaypoint(mesh, mesh.Requests.Gateways[$"{mesh.Services[key].Namespace}/waypoint"], mesh.Services[key], policies),
-                        RequestRoutes.ForService(mesh, mesh.Services[key], routes))));
+                        RequestRoutes.ForService(mesh, mesh.Services[key], null, routes))));
             }
 
             var place = places.Find(service.Key)!;

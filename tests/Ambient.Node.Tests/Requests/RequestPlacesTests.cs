@@ -23,7 +23,7 @@ public sealed class RequestPlacesTests
             ? CompiledPlace.Of(mesh, service, earlier, (policies, routes) =>
             {
                 _compiled++;
-                return (RequestPolicies.ForWaypoint(mesh, s_gateway, service, policies), RequestRoutes.ForService(mesh, service, routes));
+                return (RequestPolicies.ForWaypoint(mesh, s_gateway, service, policies), RequestRoutes.ForService(mesh, service, null, routes));
             })
             : null);
         Change(mesh => mesh.Set(s_service));

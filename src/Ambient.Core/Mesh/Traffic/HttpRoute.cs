@@ -2,23 +2,38 @@ using System.Collections.Immutable;
 
 namespace Ambient.Mesh;
 
-/// <summary>An HTTPRoute or GRPCRoute of the Gateway API, defaults applied: where it is attached, and the rules that it brings there.</summary>
+/// <summary>
+/// An HTTPRoute or GRPCRoute of the Gateway API, or the HTTP part of a VirtualService of Istio's own, defaults applied: where it is attached, and the
+/// rules that it brings there.
+/// </summary>
 public sealed record HttpRoute
 {
+    /// <summary><see cref="Kind"/> of a VirtualService, whose rules are tried in written order.</summary>
+    public const string VirtualService = "VirtualService";
+
+    /// <summary>What a VirtualService calls the requests of the mesh, in place of a gateway's name.</summary>
+    public const string Mesh = "mesh";
+
     /// <summary>Name.</summary>
     public required string Name { get; init; }
 
     /// <summary>Namespace.</summary>
     public required string Namespace { get; init; }
 
-    /// <summary><c>HTTPRoute</c> or <c>GRPCRoute</c>; what listeners and ReferenceGrants ask.</summary>
+    /// <summary><c>HTTPRoute</c>, <c>GRPCRoute</c> or <c>VirtualService</c>; what listeners and ReferenceGrants ask.</summary>
     public string Kind { get; init; } = "HTTPRoute";
 
     /// <summary>What the route attaches to.</summary>
     public ImmutableArray<ObjectReference> ParentRefs { get; init; } = [];
 
-    /// <summary>Hostnames; empty is any.</summary>
+    /// <summary>
+    /// Hostnames. By the Gateway API empty is any. Of a VirtualService they are as written, short ones standing for services of its namespace, and one
+    /// without is for others to delegate to.
+    /// </summary>
     public ImmutableArray<string> Hostnames { get; init; } = [];
+
+    /// <summary>Namespaces for whose proxies a VirtualService is, <c>*</c> for all; empty: all.</summary>
+    public ImmutableArray<string> ExportTo { get; init; } = [];
 
     /// <summary>Rules in written order.</summary>
     public ImmutableArray<TrafficRule> Rules { get; init; } = [];
@@ -39,6 +54,7 @@ public sealed record HttpRoute
             && CreationTime == other.CreationTime
             && StructuralEquality.Same(ParentRefs, other.ParentRefs)
             && StructuralEquality.Same(Hostnames, other.Hostnames)
+            && StructuralEquality.Same(ExportTo, other.ExportTo)
             && StructuralEquality.Same(Rules, other.Rules));
 
     /// <inheritdoc/>

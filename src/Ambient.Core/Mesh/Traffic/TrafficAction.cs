@@ -2,7 +2,10 @@ using System.Collections.Immutable;
 
 namespace Ambient.Mesh;
 
-/// <summary>What is done with a request: one of <see cref="ForwardAction"/>, <see cref="RedirectAction"/> and <see cref="RespondAction"/>.</summary>
+/// <summary>
+/// What is done with a request: one of <see cref="ForwardAction"/>, <see cref="RedirectAction"/>, <see cref="RespondAction"/> and
+/// <see cref="DelegateAction"/>.
+/// </summary>
 public abstract record TrafficAction
 {
     private protected TrafficAction()
@@ -58,6 +61,11 @@ public sealed record RedirectAction(RequestRedirect Redirect) : TrafficAction;
 /// <param name="StatusCode">Status, 200 to 599.</param>
 /// <param name="Body">Body; empty: none.</param>
 public sealed record RespondAction(int StatusCode, string Body) : TrafficAction;
+
+/// <summary>The rules of another VirtualService decide, where both match. Rules with this action are replaced by those before anything acts on them.</summary>
+/// <param name="Namespace">Namespace of the VirtualService.</param>
+/// <param name="Name">Its name.</param>
+public sealed record DelegateAction(string Namespace, string Name) : TrafficAction;
 
 /// <summary>A backend of a rule.</summary>
 /// <param name="Reference">What it refers to. Without a port it means the one that the request arrived at, or the only one that the service has.</param>

@@ -43,6 +43,9 @@ public sealed record RequestRedirect(string? Scheme, string? Hostname, PathRewri
     /// name no port.
     /// </summary>
     public bool KeepsRequestPort { get; init; }
+
+    /// <summary>Whether the port is the one that the request arrived at, whatever the scheme.</summary>
+    public bool UsesArrivalPort { get; init; }
 }
 
 /// <summary>A change of the request before it is forwarded. Null fields stay as the request has them.</summary>

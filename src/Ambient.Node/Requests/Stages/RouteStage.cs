@@ -12,7 +12,7 @@ internal sealed class RouteStage : RequestStage
         var route = place.Routes!.Route(exchange.RouteFacts, Random.Shared);
         exchange.Route = route;
         (exchange.BackendService, exchange.BackendPort) = route.Kind == RequestRouteKind.Forward
-            ? (route.Service, route.Port)
+            ? (route.Service, route.Port == RequestRoute.ArrivalPort ? exchange.Arrival.Destination.Port : route.Port)
             : (place.Service, exchange.Arrival.Destination.Port);
         return new(true);
     }

@@ -75,7 +75,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
                 var hostname = $"{target.Name}.{target.Namespace}.svc.{mesh.Requests.ClusterDomain}";
                 return mesh.Services.GetValueOrDefault($"{target.Namespace}/{hostname}");
             case { Group: "networking.istio.io", Kind: "Hostname" }:
-                return mesh.FindServiceByHostname(target.Name, route.Namespace);
+                return mesh.FindServiceByHostname(HostName.InFull(target.Name, target.Namespace, mesh.Requests.ClusterDomain), route.Namespace);
             default:
                 isKnownKind = false;
                 return null;
@@ -94,7 +94,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
             return isKnownKind ? $"backend {shown} does not exist" : $"backend {shown} is of an unknown kind";
         }
 
-        if (enforceGrants && target.Namespace != route.Namespace && !IsGranted(mesh.Requests, route, target))
+        if (enforceGrants && route.Kind != HttpRoute.VirtualService && target.Namespace != route.Namespace && !IsGranted(mesh.Requests, route, target))
         {
             return $"backend {shown} is in another namespace, and no ReferenceGrant there allows it";
         }
@@ -103,6 +103,13 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
         {
             port = asked;
             return service.Ports.Any(declared => declared.Port == asked) ? null : $"backend {shown} has no port {asked}";
+        }
+
+        if (route.Kind == HttpRoute.VirtualService)
+        {
+            // The only one it has, or else the one that was asked for, which the request knows.
+            port = service.Ports is [var only] ? only.Port : RequestRoute.ArrivalPort;
+            return null;
         }
 
         return $"backend {shown} names no port";

@@ -75,7 +75,7 @@ internal sealed class CompiledRoute
             if (!_compiled.TryGetValue((route.Key, port), out var compiled))
             {
                 var earlier = _earlier.GetValueOrDefault((route.Key, port));
-                compiled = earlier is not null && ReferenceEquals(earlier.Route, route) && earlier.HoldsFor(_mesh)
+                compiled = earlier is not null && IsSame(earlier.Route, route) && earlier.HoldsFor(_mesh)
                     ? earlier
                     : new CompiledRoute(_mesh, route, port, _enforceGrants);
                 _compiled.Add((route.Key, port), compiled);
@@ -83,5 +83,9 @@ internal sealed class CompiledRoute
 
             return compiled.Rules;
         }
+
+        // The rules of a VirtualService are put together anew each time, those that it delegates to among them.
+        private static bool IsSame(HttpRoute earlier, HttpRoute route) =>
+            ReferenceEquals(earlier, route) || (route.Kind == HttpRoute.VirtualService && earlier.Equals(route));
     }
 }

@@ -3,6 +3,10 @@ namespace Ambient.Policy.Routing.Requests;
 /// <summary>Host names of listeners and routes, where <c>*.x</c> stands for any labels before <c>x</c> but not for <c>x</c>.</summary>
 internal static class HostName
 {
+    /// <summary>The host name that a short one stands for in Istio's own kinds: a service of <paramref name="ns"/>. Others are in full already.</summary>
+    internal static string InFull(string host, string ns, string clusterDomain) =>
+        host.Contains('.', StringComparison.Ordinal) || host.Contains('*', StringComparison.Ordinal) ? host : $"{host}.{ns}.svc.{clusterDomain}";
+
     /// <summary>A Host header without its port, brackets of an IPv6 address kept.</summary>
     internal static string WithoutPort(string host)
     {

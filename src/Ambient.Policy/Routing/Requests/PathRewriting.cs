@@ -37,7 +37,7 @@ internal static class PathRewriting
 
         var host = redirect.Hostname ?? HostName.WithoutPort(request.Host);
         var usual = scheme == "https" ? 443 : 80;
-        var port = redirect.Port ?? (redirect.Scheme is null ? request.Port : usual);
+        var port = redirect.Port ?? (redirect.Scheme is null || redirect.UsesArrivalPort ? request.Port : usual);
         var shownPort = port == usual ? "" : string.Create(CultureInfo.InvariantCulture, $":{port}");
         return $"{scheme}://{host}{shownPort}{PathOf(redirect, request, match)}";
     }

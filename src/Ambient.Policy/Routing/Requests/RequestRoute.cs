@@ -19,13 +19,16 @@ public enum RequestRouteKind
 /// <summary>The answer, with the route that gave it.</summary>
 public sealed record RequestRoute
 {
+    /// <summary><see cref="Port"/> of a route that goes to the port which the request arrived at.</summary>
+    public const int ArrivalPort = 0;
+
     /// <summary>What to do.</summary>
     public required RequestRouteKind Kind { get; init; }
 
     /// <summary>Service to forward to.</summary>
     public MeshService? Service { get; init; }
 
-    /// <summary>Port of that service.</summary>
+    /// <summary>Port of that service, or <see cref="ArrivalPort"/>.</summary>
     public int Port { get; init; }
 
     /// <summary>Subset of that service's endpoints; null: all of them.</summary>

@@ -47,8 +47,9 @@ public sealed class RequestRoutes
     /// </summary>
     /// <param name="mesh">The mesh.</param>
     /// <param name="service">The service.</param>
+    /// <param name="proxyNamespace">Namespace of the waypoint, whose VirtualServices are looked at besides those of the service's; null: it has none of its own.</param>
     /// <param name="earlier">What this returned for an earlier mesh; returned again when nothing about it has changed, and else a source of what is compiled already.</param>
-    public static RequestRoutes ForService(MeshSnapshot mesh, MeshService service, RequestRoutes? earlier = null)
+    public static RequestRoutes ForService(MeshSnapshot mesh, MeshService service, string? proxyNamespace = null, RequestRoutes? earlier = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(service);
@@ -56,7 +57,7 @@ public sealed class RequestRoutes
         var compiler = new CompiledRoute.Compiler(mesh, enforceGrants: false, earlier?.Compiled ?? default);
         foreach (var route in mesh.Requests.HttpRoutes.Values)
         {
-            if (route.Namespace != service.Namespace)
+            if (route.Namespace != service.Namespace || route.Kind == HttpRoute.VirtualService)
             {
                 continue;
             }
@@ -67,11 +68,23 @@ public sealed class RequestRoutes
             }
         }
 
+        // A service has routes of the Gateway API, or VirtualServices.
+        var sorted = rules.Count > 0 ? Sorted(rules) : default;
+        if (rules.Count == 0)
+        {
+            foreach (var route in VirtualServices.Of(mesh, service, proxyNamespace))
+            {
+                rules.AddRange(compiler.Rules(route, port: null));
+            }
+
+            sorted = [.. rules];
+        }
+
         var protections = mesh.Requests.UnmetProtections;
         return earlier is { _gateway: null } && ReferenceEquals(earlier._service, service) && compiler.AllAsEarlier
             && rules.Count == earlier._serviceRules.Rules.Length && earlier._protections.AsSpan().SequenceEqual(protections.AsSpan())
                 ? earlier
-                : new RequestRoutes(compiler.All, new RuleIndex(Sorted(rules)), protections, service);
+                : new RequestRoutes(compiler.All, new RuleIndex(sorted), protections, service);
     }
 
     /// <summary>Routes attached to listeners of an ingress gateway.</summary>
