@@ -3,6 +3,7 @@ using Ambient.Hbone.AspNetCore;
 using Ambient.Node.Connections;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests;
+using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
@@ -86,6 +87,13 @@ internal sealed partial class MemberGuard(
         open.Begin(http.Abort);
         try
         {
+            if (await AuthenticateAsync(http, request).ConfigureAwait(false) is { IsAllowed: false } refused)
+            {
+                LogRefused(logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", refused.Status.HttpStatus(), refused.ToString());
+                await MemberReply.RefuseAsync(http, refused).ConfigureAwait(false);
+                return;
+            }
+
             if (logger.IsEnabled(LogLevel.Debug))
             {
                 foreach (var note in request.Notes())
@@ -101,10 +109,9 @@ internal sealed partial class MemberGuard(
                 return;
             }
 
-            var status = decision.Reason == AuthorizationReason.UnverifiedToken ? StatusCodes.Status401Unauthorized : StatusCodes.Status403Forbidden;
             LogRefused(
-                logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", status, decision.IsAllowed ? open.EndReason ?? "policies changed" : decision.ToString());
-            await MemberReply.DenyAsync(http, decision).ConfigureAwait(false);
+                logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", StatusCodes.Status403Forbidden, decision.IsAllowed ? open.EndReason ?? "policies changed" : decision.ToString());
+            await MemberReply.DenyAsync(http).ConfigureAwait(false);
         }
         finally
         {
@@ -115,6 +122,35 @@ internal sealed partial class MemberGuard(
 
             open.Close();
         }
+    }
+
+    /// <summary>As a waypoint does it: what rules write is taken out, tokens are verified, and what a valid one says goes into headers.</summary>
+    private async ValueTask<AuthenticationDecision> AuthenticateAsync(HttpContext http, MemberRequest request)
+    {
+        var rules = member.Policies.Current?.Tokens ?? TokenRules.None;
+        if (rules.IsEmpty)
+        {
+            return AuthenticationDecision.NoToken;
+        }
+
+        foreach (var header in rules.OutputHeaders)
+        {
+            http.Request.Headers.Remove(header);
+        }
+
+        var decision = AuthenticationDecision.NoToken;
+        var found = request.FindTokens(rules);
+        if (!found.IsEmpty && !member.Tokens.TryDecide(rules, found, out decision))
+        {
+            decision = await member.Tokens.DecideAsync(rules, found).ConfigureAwait(false);
+        }
+
+        if (decision.IsAllowed)
+        {
+            request.Admit(http, rules, found, decision);
+        }
+
+        return decision;
     }
 
     private static IPEndPoint EndPoint(IPAddress? address, int port) => address switch

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Ambient.Node.Requests;
-using Ambient.Policy.Authorization;
+using Ambient.Policy.Authentication;
 using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Member;
@@ -8,8 +8,18 @@ namespace Ambient.Node.Member;
 /// <summary>How a member answers a request that it does not let in: as a waypoint does, through ASP.NET Core.</summary>
 internal static class MemberReply
 {
-    /// <summary>Answers 401 where a token is the reason, else 403; gRPC by a status of its own. Nothing where the answer has begun.</summary>
-    public static Task DenyAsync(HttpContext http, AuthorizationDecision decision)
+    /// <summary>Answers 403; gRPC by a status of its own. Nothing where the answer has begun.</summary>
+    public static Task DenyAsync(HttpContext http) => AnswerAsync(http, StatusCodes.Status403Forbidden, LocalReply.AccessDenied, null);
+
+    /// <summary>Answers a request whose token is not valid.</summary>
+    public static Task RefuseAsync(HttpContext http, in AuthenticationDecision decision)
+    {
+        var isGrpc = LocalReply.IsGrpc(http.Request.ContentType);
+        var target = $"{http.Request.Path.ToUriComponent()}{http.Request.QueryString.ToUriComponent()}";
+        return AnswerAsync(http, decision.Status.HttpStatus(), decision.Status.Text(), LocalReply.ChallengeOf(decision, isGrpc, http.Request.Scheme, http.Request.Host.ToUriComponent(), target));
+    }
+
+    private static Task AnswerAsync(HttpContext http, int status, string body, string? challenge)
     {
         var response = http.Response;
         if (response.HasStarted)
@@ -17,15 +27,11 @@ internal static class MemberReply
             return Task.CompletedTask;
         }
 
-        var unverified = decision.Reason == AuthorizationReason.UnverifiedToken;
-        var (status, body) = unverified
-            ? (StatusCodes.Status401Unauthorized, LocalReply.TokenNotVerified)
-            : (StatusCodes.Status403Forbidden, LocalReply.AccessDenied);
         response.Clear();
         response.Headers.Server = HeaderRules.Server;
-        if (unverified)
+        if (challenge is not null)
         {
-            response.Headers.WWWAuthenticate = LocalReply.InvalidToken;
+            response.Headers.WWWAuthenticate = challenge;
         }
 
         if (LocalReply.IsGrpc(http.Request.ContentType))

@@ -2,7 +2,8 @@ using System.Collections.Immutable;
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
-using Ambient.Node.Requests;
+using Ambient.Node.Requests.Tokens;
+using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
 using Microsoft.AspNetCore.Http;
@@ -19,12 +20,13 @@ internal sealed class MemberRequest : IConnectionGround
 {
     private readonly MemberPolicyView _policies;
     private readonly ConnectionFacts _connection;
-    private readonly KeyValuePair<string, StringValues>[] _headers;
+    private KeyValuePair<string, StringValues>[] _headers;
     private readonly string _method;
     private readonly string _host;
     private readonly string? _path;
-    private readonly string _query = "";
     private readonly string _decodedPath;
+    private string _query = "";
+    private TokenClaims? _claims;
 
     /// <summary>Takes down what a request says.</summary>
     public MemberRequest(MemberPolicyView policies, HttpContext http, in ConnectionFacts connection)
@@ -48,6 +50,34 @@ internal sealed class MemberRequest : IConnectionGround
         : _path is null ? "the target has no path, or characters that no path has"
         : null;
 
+    /// <summary>Its tokens, where the rules look for them.</summary>
+    public FoundTokens FindTokens(TokenRules rules) => rules.Find(_method, _query, Header);
+
+    /// <summary>Its tokens pass: makes the changes that their rules ask for, and takes down what it says now.</summary>
+    public void Admit(HttpContext http, TokenRules rules, FoundTokens found, AuthenticationDecision decision)
+    {
+        foreach (var (header, value) in TokenEdits.Outputs(decision))
+        {
+            http.Request.Headers.Append(header, value);
+        }
+
+        foreach (var location in TokenEdits.Removed(rules, found, decision))
+        {
+            if (location.Part == TokenPart.Header)
+            {
+                http.Request.Headers.Remove(location.Name);
+            }
+            else
+            {
+                _query = TokenSearch.WithoutParameter(_query, location.Name);
+                http.Request.QueryString = _query.Length == 0 ? QueryString.Empty : new QueryString($"?{_query}");
+            }
+        }
+
+        _headers = [.. http.Request.Headers];
+        _claims = decision.Claims;
+    }
+
     /// <summary>May the connection that it came on be here?</summary>
     public AuthorizationDecision AuthorizeConnection() => _policies.Current?.Authorize(_connection) ?? default;
 
@@ -59,8 +89,10 @@ internal sealed class MemberRequest : IConnectionGround
             return default;
         }
 
-        var decision = policies.Authorize(Facts(_path!));
-        return decision.IsAllowed && _path != _decodedPath ? policies.Authorize(Facts(_decodedPath)) : decision;
+        // What a token says counts as long as the rule that vouched for it.
+        var claims = _claims is { } said && policies.Tokens.Has(said.Rule) ? said : null;
+        var decision = policies.Authorize(Facts(_path!) with { Claims = claims });
+        return decision.IsAllowed && _path != _decodedPath ? policies.Authorize(Facts(_decodedPath) with { Claims = claims }) : decision;
     }
 
     /// <summary>What policies that decide nothing say of it.</summary>
@@ -82,6 +114,7 @@ internal sealed class MemberRequest : IConnectionGround
         Path = path,
         Query = _query,
         Header = Header,
+        Claims = _claims,
     };
 
     private string? Header(string name)

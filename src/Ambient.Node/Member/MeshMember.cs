@@ -10,6 +10,7 @@ using Ambient.Node.Connections;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Membership;
+using Ambient.Node.Requests.Tokens;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
@@ -62,6 +63,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         Policies = new MemberPolicyView(_store, Self);
         Connections = new ConnectionTable(new ConnectionLog(HostLoggerFactory.Over(loggers, time), () => _store!.Current.Requests.LogsAccess), new TcpMetrics(Metrics, loggers), Metrics, time);
         _watch = new PolicyWatch(_store, Connections, _logger);
+        Tokens = new TokenVerifier(new KeyFetcher(SystemRoots.FindFile(), time), new TokenMetrics(Metrics), loggers.CreateLogger("jwt"), time);
     }
 
     /// <summary>The mesh.</summary>
@@ -72,6 +74,9 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
 
     /// <summary>The member's own policies.</summary>
     public MemberPolicyView Policies { get; }
+
+    /// <summary>Verifies the tokens of requests.</summary>
+    public TokenVerifier Tokens { get; }
 
     /// <summary>Connections and requests under way.</summary>
     public ConnectionTable Connections { get; }
@@ -161,6 +166,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     public async ValueTask DisposeAsync()
     {
         _watch.Dispose();
+        Tokens.Dispose();
         while (_owned.TryPop(out var owned))
         {
             await owned.DisposeAsync().ConfigureAwait(false);

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
-using Ambient.Policy.Authorization;
+using Ambient.Policy.Authentication;
 using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests;
@@ -28,22 +28,31 @@ internal static class LocalReply
     /// <summary>A route asks for the fault.</summary>
     public const string FaultAbort = "fault filter abort";
 
-    /// <summary>The body where a token would have to be verified.</summary>
-    public const string TokenNotVerified = "Jwt verification fails";
-
-    /// <summary>What <c>www-authenticate</c> says then.</summary>
-    public const string InvalidToken = "Bearer error=\"invalid_token\"";
-
     /// <summary>Content type of gRPC.</summary>
     public const string Grpc = "application/grpc";
 
-    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, StreamTimedOut, FaultAbort, TokenNotVerified }
+    private const int MaxRealmPath = 256;
+
+    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, StreamTimedOut, FaultAbort }
         .ToDictionary(text => text, Encoding.ASCII.GetBytes, StringComparer.Ordinal);
 
-    /// <summary>Answers a request that is not let in: 401 where its token is the reason, else 403.</summary>
-    public static ValueTask DenyAsync(RequestExchange exchange, AuthorizationDecision decision) => decision.Reason == AuthorizationReason.UnverifiedToken
-        ? SendAsync(exchange, 401, TokenNotVerified, InvalidToken)
-        : SendAsync(exchange, 403, AccessDenied);
+    /// <summary>Answers a request that is not let in.</summary>
+    public static ValueTask DenyAsync(RequestExchange exchange) => SendAsync(exchange, 403, AccessDenied);
+
+    /// <summary>Answers a request whose token is not valid.</summary>
+    public static ValueTask RefuseAsync(RequestExchange exchange, in AuthenticationDecision decision) => SendAsync(
+        exchange, decision.Status.HttpStatus(), decision.Status.Text(), ChallengeOf(decision, exchange.IsGrpc, exchange.Arrival.Scheme, exchange.Host, exchange.Path.Target));
+
+    /// <summary>
+    /// What <c>www-authenticate</c> says of a token that is not valid (RFC 6750 section 3): the URL that was asked for as the realm, of its path as much as
+    /// Envoy shows. Null: nothing, for an answer to gRPC has the HTTP status 200.
+    /// </summary>
+    public static string? ChallengeOf(in AuthenticationDecision decision, bool isGrpc, string scheme, string host, string target) =>
+        isGrpc || decision.Status == TokenStatus.Busy ? null
+            : $"Bearer realm=\"{Quoted(scheme)}://{Quoted(host)}{Quoted(target.Length > MaxRealmPath ? target[..MaxRealmPath] : target)}\", error=\"invalid_token\"";
+
+    // Of a quoted string (RFC 9110 section 5.6.4), so that a path cannot end it.
+    private static string Quoted(string text) => text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
 
     /// <summary>Answers with a status and a body, unless the answer has begun already.</summary>
     /// <param name="exchange">The request.</param>

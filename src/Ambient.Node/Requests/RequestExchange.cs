@@ -5,6 +5,7 @@ using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests.Upstreams;
+using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
 
@@ -74,6 +75,12 @@ internal sealed class RequestExchange : IConnectionGround
 
     /// <summary>Whether the client speaks gRPC.</summary>
     public bool IsGrpc { get; private set; }
+
+    /// <summary>What came of the request's tokens, once asked; null where nobody asks, or it has none.</summary>
+    public AuthenticationDecision? Authentication { get; set; }
+
+    /// <summary>What the request's token says; null where it has none that was verified.</summary>
+    public TokenClaims? Claims => Authentication?.Claims;
 
     /// <summary>What policy said, once asked.</summary>
     public AuthorizationDecision? Authorization { get; set; }
@@ -180,6 +187,7 @@ internal sealed class RequestExchange : IConnectionGround
         Method = Host = "";
         _path = default;
         IsGrpc = false;
+        Authentication = null;
         Authorization = null;
         PolicyNotes = [];
         Route = null;
@@ -199,6 +207,9 @@ internal sealed class RequestExchange : IConnectionGround
         GrpcStatus = null;
         RequestId = null;
     }
+
+    /// <summary>The value of a header of the request, as policies and routes ask for it.</summary>
+    public Func<string, string?> Header => _header;
 
     /// <summary>What policies are asked about the request.</summary>
     public RequestFacts PolicyFacts => Facts(_header);
@@ -223,7 +234,9 @@ internal sealed class RequestExchange : IConnectionGround
             return new ConnectionObjection(ConnectionEnd.Rebound, "the service or gateway is no longer in the mesh, or no longer bound to this waypoint");
         }
 
-        if (RequestAuthorizer.Authorize(place.Policies, Facts(_judgedHeader)) is { IsAllowed: false } decision)
+        // What a token says counts as long as the rule that vouched for it.
+        var claims = Claims is { } said && place.Policies.Tokens.Has(said.Rule) ? said : null;
+        if (RequestAuthorizer.Authorize(place.Policies, Facts(_judgedHeader) with { Claims = claims }) is { IsAllowed: false } decision)
         {
             return new ConnectionObjection(ConnectionEnd.PolicyChange, decision.ToString());
         }
@@ -413,6 +426,7 @@ internal sealed class RequestExchange : IConnectionGround
         Path = _path.Path,
         Query = _path.Query,
         Header = header,
+        Claims = Claims,
     };
 
     private RouteFacts RouteFactsOf(Func<string, string?> header) =>

@@ -8,6 +8,7 @@ using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry;
 using Ambient.Node.Telemetry.Logging;
+using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
 using Microsoft.Extensions.Logging;
 
@@ -22,6 +23,7 @@ internal sealed partial class RequestLog
     private const string Target = "access";
     private static readonly EventId s_noted = new(4210, "PolicyNoted");
     private static readonly EventId s_decided = new(4211, "RequestDecided");
+    private static readonly EventId s_authenticated = new(4212, "RequestAuthenticated");
 
     private readonly HostLoggerFactory _loggers;
     private readonly RequestMetrics _metrics;
@@ -76,6 +78,16 @@ internal sealed partial class RequestLog
             var named = note.Policy is null ? "" : $" policy={note.Policy}";
             var line = $"{note.Text}{named} src={source} identity={identity?.ToString() ?? "none"} dst={destination}";
             _policies.Log(_policyLevel, s_noted, line, null, static (text, _) => text);
+        }
+    }
+
+    /// <summary>What came of a request's tokens: a line, at the level of what policies decide. It names the object and its issuer, and never the token.</summary>
+    public void Authenticated(in AuthenticationDecision decision, IPEndPoint source, SpiffeId? identity, IPEndPoint destination)
+    {
+        if (_policies.IsEnabled(_policyLevel))
+        {
+            var line = $"{(decision.IsAllowed ? "token accepted" : "token refused")}: {decision} src={source} identity={identity?.ToString() ?? "none"} dst={destination}";
+            _policies.Log(_policyLevel, s_authenticated, line, null, static (text, _) => text);
         }
     }
 
@@ -202,6 +214,7 @@ internal sealed partial class RequestLog
         line.Field("request_id"u8, exchange.RequestId);
 
         // Decisions.
+        line.Field("jwt"u8, exchange.Authentication is { IsAllowed: false } refused ? refused.ToString() : null);
         if (!exchange.PolicyNotes.IsEmpty || parts.Rules(exchange.Authorization, exchange.Route?.Rule) is not { } rules)
         {
             var begin = line.Length;

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
+using Ambient.Node.Requests.Tokens;
 
 namespace Ambient.Node.Requests;
 
@@ -12,6 +13,9 @@ namespace Ambient.Node.Requests;
 /// <param name="Time">Clock.</param>
 internal sealed record RequestServices(IMeshSnapshotProvider Meshes, IRequestEntrance Entrance, ConnectionTable Connections, RequestLog Log, TimeProvider Time)
 {
+    /// <summary>Verifies tokens.</summary>
+    public required TokenVerifier Tokens { get; init; }
+
     /// <summary>An embedder's own stages.</summary>
     public ImmutableArray<MeshRequestFilter> Filters { get; init; } = [];
 

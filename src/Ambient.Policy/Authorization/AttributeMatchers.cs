@@ -112,3 +112,37 @@ internal sealed class HeaderMatcher(string name, StringMatch match) : IRequestMa
         return (value is not null && (match.Kind == StringMatchKind.Presence || match.IsMatch(value))).ToVerdict();
     }
 }
+
+/// <summary>Issuer and subject of the request's token. A token without a subject is nobody's.</summary>
+internal sealed class RequestPrincipalMatcher(StringMatch issuer, StringMatch subject) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request) => !request.IsHttp ? Verdict.Maybe
+        : (request.Claims is { } claims && issuer.IsMatch(claims.Issuer) && subject.IsMatch(claims.Subject)).ToVerdict();
+}
+
+/// <summary>A claim of the request's token: its text, or one of a list. One that is missing matches nothing.</summary>
+internal sealed class ClaimMatcher(string[] path, StringMatch match) : IRequestMatcher
+{
+    /// <inheritdoc/>
+    public Verdict Match(in RequestContext request)
+    {
+        if (!request.IsHttp)
+        {
+            return Verdict.Maybe;
+        }
+
+        if (request.Claims is { } claims)
+        {
+            foreach (var text in claims.Find(path).AsSpan())
+            {
+                if (match.IsMatch(text))
+                {
+                    return Verdict.Yes;
+                }
+            }
+        }
+
+        return Verdict.No;
+    }
+}

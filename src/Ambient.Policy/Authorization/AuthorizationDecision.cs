@@ -20,9 +20,6 @@ public enum AuthorizationReason
 
     /// <summary>A CUSTOM policy matched, and there is no external authorizer to ask.</summary>
     NoExternalAuthorizer,
-
-    /// <summary>The request has a token where a RequestAuthentication looks for one, and tokens are not verified here. Answered with 401.</summary>
-    UnverifiedToken,
 }
 
 /// <summary>
@@ -74,16 +71,12 @@ public readonly record struct AuthorizationDecision
     /// <summary>Kept out because a CUSTOM policy matched that nobody can be asked about.</summary>
     public static AuthorizationDecision NobodyToAsk(string policy, int rule) => new(AuthorizationReason.NoExternalAuthorizer, policy, rule);
 
-    /// <summary>Kept out because of a token that a RequestAuthentication asks to be verified, and that nothing verifies.</summary>
-    public static AuthorizationDecision Unverified(string authentication) => new(AuthorizationReason.UnverifiedToken, authentication, -1);
-
     /// <summary>The reference's words for a denial, with the policy named.</summary>
     public override string ToString() => Reason switch
     {
         AuthorizationReason.DeniedByPolicy => $"explicitly denied by: {Policy}",
         AuthorizationReason.NoAllowMatched => $"allow policies exist, but none allowed (for example {Policy})",
         AuthorizationReason.NoExternalAuthorizer => $"no external authorizer for: {Policy}",
-        AuthorizationReason.UnverifiedToken => $"the request has a token, and RequestAuthentication {Policy} asks for it to be verified, which is not supported here",
         AuthorizationReason.AllowedByPolicy => $"allowed by: {Policy}",
         AuthorizationReason.NoPolicy => "no policy applies",
         _ => "undecided",

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
+using Ambient.Policy.Authentication;
 
 namespace Ambient.Policy.Authorization;
 
@@ -22,6 +23,9 @@ public sealed class MemberPolicies
         _ofRequests = ofRequests;
         _requestsMayBeAllowed = requestsMayBeAllowed;
     }
+
+    /// <summary>Rules of the tokens that requests may carry.</summary>
+    public TokenRules Tokens => _ofRequests.Tokens;
 
     /// <summary>The policies of <paramref name="workload"/>: global ones, those of its namespace, and those that select it.</summary>
     /// <param name="mesh">The mesh.</param>
@@ -70,7 +74,7 @@ public sealed class MemberPolicies
     public AuthorizationDecision Authorize(in RequestFacts request)
     {
         var decision = RequestAuthorizer.Authorize(_ofRequests, request);
-        if (_onlyOfConnections.IsEmpty || decision.Reason is AuthorizationReason.DeniedByPolicy or AuthorizationReason.NoExternalAuthorizer or AuthorizationReason.UnverifiedToken)
+        if (_onlyOfConnections.IsEmpty || decision.Reason is AuthorizationReason.DeniedByPolicy or AuthorizationReason.NoExternalAuthorizer)
         {
             return decision;
         }

@@ -7,7 +7,7 @@ public static class RequestAuthorizer
 {
     /// <summary>
     /// Decides over the policies that apply at one place: a CUSTOM that matches keeps out, for there is no external
-    /// authorizer yet; so does a token that nothing verifies; a DENY that matches keeps out; else, if there are ALLOW policies, one of them must match. A rule
+    /// authorizer yet; a DENY that matches keeps out; else, if there are ALLOW policies, one of them must match. A rule
     /// that asks what this version cannot answer never allows, and denies what it might have denied.
     /// </summary>
     public static AuthorizationDecision Authorize(RequestPolicies policies, in RequestFacts request)
@@ -80,11 +80,6 @@ public static class RequestAuthorizer
         if (Find(policies.Custom, request, Verdict.Maybe, out var policy, out var rule))
         {
             return AuthorizationDecision.NobodyToAsk(policy.Key, rule);
-        }
-
-        if (request.IsHttp && TokenSearch.Find(policies.Authentications, request.Request) is { } authentication)
-        {
-            return AuthorizationDecision.Unverified(authentication);
         }
 
         if (Find(policies.Deny, request, Verdict.Maybe, out policy, out rule))

@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Identity;
+using Ambient.Policy.Authentication;
 
 namespace Ambient.Policy.Authorization;
 
@@ -54,7 +55,8 @@ internal readonly ref struct RequestContext
 
     internal string Path => _request.Path;
 
-    internal ref readonly RequestFacts Request => ref _request;
+    /// <summary>What a verified token says; null where there is none.</summary>
+    internal TokenClaims? Claims => _request.Claims;
 
     /// <summary>
     /// The client's address: at a waypoint, whose peers are the mesh's own, the last one in X-Forwarded-For; else the

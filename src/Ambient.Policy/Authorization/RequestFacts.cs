@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Identity;
+using Ambient.Policy.Authentication;
 
 namespace Ambient.Policy.Authorization;
 
@@ -29,6 +30,9 @@ public readonly record struct RequestFacts()
 
     /// <summary>The value of a header, several joined with a comma, or null. The name is compared without case.</summary>
     public required Func<string, string?> Header { get; init; }
+
+    /// <summary>What the request's token says, once it was verified; null where it has none.</summary>
+    public TokenClaims? Claims { get; init; }
 
     /// <summary>Server name of the client's own TLS, where the proxy terminated it; null otherwise.</summary>
     public string? ServerName { get; init; }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
+using Ambient.Policy.Authentication;
 
 namespace Ambient.Policy.Authorization;
 
@@ -14,8 +15,9 @@ public sealed class RequestPolicies
     private readonly ImmutableArray<string> _trustDomainAliases;
 
     private RequestPolicies(
-        RequestConfiguration configuration, bool trustsForwardedFor, CompiledPolicy[] ordered, ImmutableArray<RequestAuthentication> authentications)
+        RequestConfiguration configuration, bool trustsForwardedFor, CompiledPolicy[] ordered, ImmutableArray<RequestAuthentication> authentications, TokenRules tokens)
     {
+        Tokens = tokens;
         Authentications = authentications;
         _all = ordered;
         _trustDomain = configuration.TrustDomain;
@@ -33,7 +35,7 @@ public sealed class RequestPolicies
     }
 
     /// <summary>Whether no policy applies at all, not even one that decides nothing.</summary>
-    public bool IsEmpty => Authentications.IsEmpty && Custom.IsEmpty && Deny.IsEmpty && Allow.IsEmpty && !HasNotes;
+    public bool IsEmpty => Tokens.IsEmpty && Custom.IsEmpty && Deny.IsEmpty && Allow.IsEmpty && !HasNotes;
 
     /// <summary>Whether policies that decide nothing (AUDIT, dry run) have anything to say.</summary>
     public bool HasNotes => !Audit.IsEmpty || !DryRunDeny.IsEmpty || !DryRunAllow.IsEmpty;
@@ -43,8 +45,11 @@ public sealed class RequestPolicies
 
     internal bool TrustsForwardedFor { get; }
 
-    /// <summary>Where tokens are looked for, and whatever has one is refused.</summary>
-    internal ImmutableArray<RequestAuthentication> Authentications { get; }
+    /// <summary>Rules of the tokens that requests may carry.</summary>
+    public TokenRules Tokens { get; }
+
+    /// <summary>What <see cref="Tokens"/> was compiled from.</summary>
+    private ImmutableArray<RequestAuthentication> Authentications { get; }
 
     /// <summary>Every policy, the oldest first.</summary>
     internal ReadOnlySpan<CompiledPolicy> All => _all;
@@ -157,10 +162,11 @@ public sealed class RequestPolicies
             .Select(policy => compiled.GetValueOrDefault(policy) ?? new CompiledPolicy(policy, configuration))];
         ImmutableArray<RequestAuthentication> authentications = configuration.RequestAuthentications.IsEmpty
             ? []
-            : [.. configuration.RequestAuthentications.Values.Where(authentication => !authentication.Locations.IsEmpty && looks(authentication)).OrderBy(authentication => authentication.Key, StringComparer.Ordinal)];
-        return ReferenceEquals(known, earlier?._all) && ordered.AsSpan().SequenceEqual(known) && authentications.AsSpan().SequenceEqual(earlier!.Authentications.AsSpan())
-            ? earlier
-            : new RequestPolicies(configuration, trustsForwardedFor, ordered, authentications);
+            : [.. configuration.RequestAuthentications.Values.Where(authentication => !authentication.Rules.IsEmpty && looks(authentication)).OrderBy(authentication => authentication.Key, StringComparer.Ordinal)];
+        var sameTokens = earlier is not null && authentications.AsSpan().SequenceEqual(earlier.Authentications.AsSpan());
+        return ReferenceEquals(known, earlier?._all) && ordered.AsSpan().SequenceEqual(known) && sameTokens
+            ? earlier!
+            : new RequestPolicies(configuration, trustsForwardedFor, ordered, authentications, sameTokens ? earlier!.Tokens : TokenRules.Of(authentications));
     }
 
     private static bool Selects(ImmutableDictionary<string, string>? selector, Gateway gateway) =>

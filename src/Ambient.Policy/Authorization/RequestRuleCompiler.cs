@@ -10,6 +10,7 @@ namespace Ambient.Policy.Authorization;
 internal sealed class RequestRuleCompiler(RequestConfiguration configuration, string policyNamespace)
 {
     private const string HeaderKey = "request.headers[";
+    private const string ClaimKey = "request.auth.claims[";
 
     internal IRequestMatcher Compile(RequestRule rule)
     {
@@ -39,7 +40,7 @@ internal sealed class RequestRuleCompiler(RequestConfiguration configuration, st
 
     private AllOf Source(RequestSource source) => Fields(
         Field(source.Principals, Principal),
-        Field(source.RequestPrincipals, _ => Undecidable.Instance),
+        Field(source.RequestPrincipals, RequestPrincipal),
         Field(source.Namespaces, Namespace),
         Field(source.ServiceAccounts, ServiceAccount),
         Field(source.TrustDomains, value => new TrustDomainMatcher(StringMatch.Parse(value))),
@@ -65,6 +66,10 @@ internal sealed class RequestRuleCompiler(RequestConfiguration configuration, st
             "destination.ip" => value => Range(value, range => new DestinationAddressMatcher(range)),
             "destination.port" => Port,
             "connection.sni" => value => new ServerNameMatcher(StringMatch.Parse(value)),
+            "request.auth.principal" => RequestPrincipal,
+            "request.auth.audiences" => value => new ClaimMatcher(["aud"], StringMatch.Parse(value)),
+            "request.auth.presenter" => value => new ClaimMatcher(["azp"], StringMatch.Parse(value)),
+            _ when ClaimPath(condition.Key) is { } path => value => new ClaimMatcher(path, StringMatch.Parse(value)),
             _ when HeaderName(condition.Key) is { } name => value => new HeaderMatcher(name, StringMatch.Parse(value)),
             _ => null,
         };
@@ -77,6 +82,43 @@ internal sealed class RequestRuleCompiler(RequestConfiguration configuration, st
         && (key[HeaderKey.Length] != ':' || key[HeaderKey.Length..^1] is ":authority" or ":method")
             ? key[HeaderKey.Length..^1]
             : null;
+
+    /// <summary>Names in brackets, one after the other, from the outside in; null: it is no claim, or not written as one.</summary>
+    private static string[]? ClaimPath(string key)
+    {
+        if (!key.StartsWith(ClaimKey, StringComparison.Ordinal) || !key.EndsWith(']'))
+        {
+            return null;
+        }
+
+        var path = key[ClaimKey.Length..^1].Split("][");
+        return path.Any(static name => name.Length == 0 || name.AsSpan().ContainsAny('[', ']')) ? null : path;
+    }
+
+    /// <summary>
+    /// Issuer and subject with a slash between, the last one, for issuers are URLs. A star at the beginning stands in the issuer, one at the end in the
+    /// subject; without a slash it stands for all of the other.
+    /// </summary>
+    private static RequestPrincipalMatcher RequestPrincipal(string value)
+    {
+        var slash = value.LastIndexOf('/');
+        var (issuer, subject) = slash < 0 ? (value, "") : (value[..slash], value[(slash + 1)..]);
+        if (value == "*")
+        {
+            return new RequestPrincipalMatcher(StringMatch.Parse("*"), StringMatch.Parse("*"));
+        }
+
+        if (value.StartsWith('*'))
+        {
+            return slash < 0
+                ? new RequestPrincipalMatcher(StringMatch.Parse("*"), StringMatch.Parse(value))
+                : new RequestPrincipalMatcher(StringMatch.Parse(issuer), new StringMatch(StringMatchKind.Exact, subject));
+        }
+
+        return value.EndsWith('*') && slash < 0
+            ? new RequestPrincipalMatcher(StringMatch.Parse(value), StringMatch.Parse("*"))
+            : new RequestPrincipalMatcher(new StringMatch(StringMatchKind.Exact, issuer), StringMatch.Parse(subject));
+    }
 
     /// <summary>A source or operation that asks nothing is not valid, so nothing is known of it.</summary>
     private static AllOf Fields(params ReadOnlySpan<IRequestMatcher?> fields)

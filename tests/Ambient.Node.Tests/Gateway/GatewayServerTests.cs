@@ -43,7 +43,7 @@ public sealed class GatewayServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Token_WhereARequestAuthenticationLooksForOne_Is401()
+    public async Task Token_ThatIsNone_WhereARequestAuthenticationLooksForOne_Is401()
     {
         _mesh.AddService("web", waypoint: null);
         var pod = await _mesh.AddPodAsync("web-0", "web", "web");
@@ -55,7 +55,7 @@ public sealed class GatewayServerTests : IAsyncLifetime
                 Name = "jwt",
                 Namespace = "app",
                 Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
-                Locations = [new TokenLocation(TokenPart.Header, "authorization", "Bearer ")],
+                Rules = [new JwtRule { Issuer = "https://issuer.example", Jwks = "{}" }],
             }),
         });
         var client = await StartAsync(s_http);

@@ -15,11 +15,13 @@ using Ambient.Node.Gateway;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.Forwarding;
 using Ambient.Node.Requests.Serving;
+using Ambient.Node.Requests.Tokens;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Node.Waypoint;
 using Ambient.Testing.Certificates;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.Node.Tests.Requests;
 
@@ -43,6 +45,7 @@ internal sealed class GoldenEngine : IAsyncDisposable
     private readonly HostLoggerFactory _loggers;
     private readonly RequestLog _log;
     private readonly MeshStore _store;
+    private readonly TokenVerifier _tokens;
 
     private GoldenEngine(MeshStore store)
     {
@@ -53,6 +56,9 @@ internal sealed class GoldenEngine : IAsyncDisposable
         _loggers = new HostLoggerFactory(_writer, LogFormat.Plain, LogFilter.Info, TimeProvider.System);
         _log = new RequestLog(_loggers, new RequestMetrics(new MetricRegistry(), "waypoint", "mutual_tls"), "");
         _forwarder = new RequestForwarder(_upstreams, _log, TimeProvider.System);
+
+        // The recordings' tokens are good until 2100, or were until 2001.
+        _tokens = new TokenVerifier(new KeyFetcher(null, TimeProvider.System), new TokenMetrics(new MetricRegistry()), NullLogger.Instance, TimeProvider.System);
     }
 
     public IPEndPoint Waypoint { get; private set; } = null!;
@@ -168,6 +174,7 @@ internal sealed class GoldenEngine : IAsyncDisposable
         }
 
         _upstreams.Dispose();
+        _tokens.Dispose();
         await _client.DisposeAsync();
         await _svids.DisposeAsync();
         _writer.Dispose();
@@ -179,7 +186,7 @@ internal sealed class GoldenEngine : IAsyncDisposable
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
         var pipeline = new RequestPipeline(
-            new RequestServices(_store, entrance, new ConnectionTable(new ConnectionLog(_loggers), null, null, TimeProvider.System), _log, TimeProvider.System), _forwarder);
+            new RequestServices(_store, entrance, new ConnectionTable(new ConnectionLog(_loggers), null, null, TimeProvider.System), _log, TimeProvider.System) { Tokens = _tokens }, _forwarder);
         var server = new MessageServer(pipeline, new MessageServerOptions(), TimeProvider.System);
         _servers.Add((server, listener));
         _ = AcceptAsync(server, listener);

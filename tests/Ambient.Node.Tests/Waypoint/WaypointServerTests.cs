@@ -102,7 +102,7 @@ public sealed class WaypointServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Token_WhereARequestAuthenticationLooksForOne_Is401_AndTheLogNamesIt()
+    public async Task Token_ThatIsNone_WhereARequestAuthenticationLooksForOne_Is401_AndTheLogNamesIt()
     {
         var service = _mesh.AddService("a");
         var pod = await _mesh.AddPodAsync("a-0", "a", "a");
@@ -113,7 +113,7 @@ public sealed class WaypointServerTests : IAsyncLifetime
                 Name = "jwt",
                 Namespace = "app",
                 Targets = [new ObjectReference("", "Service", "app", "a")],
-                Locations = [new TokenLocation(TokenPart.Header, "authorization", "Bearer "), new TokenLocation(TokenPart.Parameter, "access_token")],
+                Rules = [new JwtRule { Issuer = "https://issuer.example", Jwks = "{}" }],
             }),
         });
         await _mesh.StartWaypointAsync();
@@ -124,11 +124,11 @@ public sealed class WaypointServerTests : IAsyncLifetime
         request.Headers.TryAddWithoutValidation("authorization", "Bearer a.b.c");
         using var header = await client.SendAsync(request);
         using var parameter = await client.GetAsync(new Uri("/?access_token=a.b.c", UriKind.Relative));
-        foreach (var refused in new[] { header, parameter })
+        foreach (var (refused, target) in new[] { (header, "/"), (parameter, "/?access_token=a.b.c") })
         {
             Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
-            Assert.Equal("Bearer error=\"invalid_token\"", refused.Headers.WwwAuthenticate.ToString());
-            Assert.Equal("Jwt verification fails", await refused.Content.ReadAsStringAsync());
+            Assert.EndsWith($"{target}\", error=\"invalid_token\"", refused.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+            Assert.Equal("Jwt header is an invalid Base64url encoded", await refused.Content.ReadAsStringAsync());
         }
 
         Assert.Single(pod.Requests);

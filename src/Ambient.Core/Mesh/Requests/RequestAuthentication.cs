@@ -2,10 +2,7 @@ using System.Collections.Immutable;
 
 namespace Ambient.Mesh;
 
-/// <summary>
-/// A RequestAuthentication, as far as where it looks for tokens. Tokens are not verified yet, so a request that has one in such a place is
-/// refused: whether it is valid, nobody can tell.
-/// </summary>
+/// <summary>A RequestAuthentication: which tokens requests may carry. A request without one passes; one whose token is not valid does not.</summary>
 public sealed record RequestAuthentication
 {
     /// <summary>Name.</summary>
@@ -20,8 +17,8 @@ public sealed record RequestAuthentication
     /// <summary>Pod labels that it selects; null when it has no selector.</summary>
     public ImmutableDictionary<string, string>? Selector { get; init; }
 
-    /// <summary>Where its rules look for tokens; empty when it has no rules, and asks nothing.</summary>
-    public ImmutableArray<TokenLocation> Locations { get; init; } = [];
+    /// <summary>Its issuers; empty when it asks nothing.</summary>
+    public ImmutableArray<JwtRule> Rules { get; init; } = [];
 
     /// <summary>Key: <c>namespace/name</c>.</summary>
     public string Key => $"{Namespace}/{Name}";
@@ -34,10 +31,10 @@ public sealed record RequestAuthentication
             && Namespace == other.Namespace
             && StructuralEquality.Same(Targets, other.Targets)
             && StructuralEquality.Same(Selector, other.Selector)
-            && StructuralEquality.Same(Locations, other.Locations));
+            && StructuralEquality.Same(Rules, other.Rules));
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Name, Namespace, Targets.Length, Locations.Length);
+    public override int GetHashCode() => HashCode.Combine(Name, Namespace, Targets.Length, Rules.Length);
 }
 
 /// <summary>A part of a request that may have a token.</summary>

@@ -46,7 +46,7 @@ public sealed record RequestConfiguration
     public ImmutableDictionary<string, RequestAuthorizationPolicy> AuthorizationPolicies { get; init; } =
         ImmutableDictionary<string, RequestAuthorizationPolicy>.Empty;
 
-    /// <summary>Where tokens are looked for, by <c>namespace/name</c> of the RequestAuthentication that says so.</summary>
+    /// <summary>Which tokens requests may carry, by <c>namespace/name</c> of the RequestAuthentication that says so.</summary>
     public ImmutableDictionary<string, RequestAuthentication> RequestAuthentications { get; init; } =
         ImmutableDictionary<string, RequestAuthentication>.Empty;
 

@@ -5,7 +5,7 @@ namespace Ambient.Node.Discovery.Objects;
 /// <summary>An AuthorizationPolicy, in the form that requests are evaluated on.</summary>
 internal sealed record AuthorizationPolicyObject(ObjectMeta Meta, RequestAuthorizationPolicy Policy) : KubernetesObject(Meta);
 
-/// <summary>A RequestAuthentication, as far as where it looks for tokens.</summary>
+/// <summary>A RequestAuthentication.</summary>
 internal sealed record RequestAuthenticationObject(ObjectMeta Meta, RequestAuthentication Authentication) : KubernetesObject(Meta);
 
 /// <summary>Mutual TLS mode of a PeerAuthentication.</summary>

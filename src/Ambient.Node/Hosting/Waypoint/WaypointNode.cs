@@ -14,6 +14,7 @@ using Ambient.Node.Membership;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.Forwarding;
 using Ambient.Node.Requests.Serving;
+using Ambient.Node.Requests.Tokens;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Sockets;
 using Ambient.Node.Telemetry.Logging;
@@ -46,6 +47,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private readonly Action _certificateSeen;
     private readonly Action _serving;
     private readonly PolicyWatch _watch;
+    private readonly TokenVerifier _tokens;
     private UpstreamPool? _upstreams;
     private HboneClient? _client;
 
@@ -62,6 +64,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         _logger = loggers.CreateLogger("waypoint");
         Connections = new ConnectionTable(new ConnectionLog(loggers, () => runtime.Mesh.Current.Requests.LogsAccess), new TcpMetrics(metrics, loggers), metrics, time);
         _watch = new PolicyWatch(_meshes, Connections, _logger);
+        _tokens = new TokenVerifier(new KeyFetcher(SystemRoots.FindFile(), time), new TokenMetrics(metrics), loggers.CreateLogger("jwt"), time);
         _meshSeen = Readiness.Require("gateway");
         _certificateSeen = Readiness.Require("certificate");
         _serving = Readiness.Require("listener");
@@ -117,6 +120,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _watch.Dispose();
+        _tokens.Dispose();
         _upstreams?.Dispose();
         if (_client is not null)
         {
@@ -267,7 +271,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     {
         _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions(), _time);
         var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);
-        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout }, new RequestForwarder(_upstreams, log, _time));
+        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout }, new RequestForwarder(_upstreams, log, _time));
     }
 
     private static Socket Listen(IPEndPoint address)

@@ -10,7 +10,7 @@ namespace Ambient.Node.Requests.Serving;
 /// <summary>
 /// What happens to a request at a waypoint or gateway, in the order that users can see:
 /// <code>
-/// 1 authenticate   who sent it, and which place it came to
+/// 1 authenticate   who sent it, and which place it came to; its tokens    AuthenticateStage
 /// 2 authorize      policies of the place, on the request as it came     NoteStage, AuthorizeStage
 /// 3 route          rules of the place, to a backend                     RouteStage
 /// 4 edit           the head as it is sent                               EditStage

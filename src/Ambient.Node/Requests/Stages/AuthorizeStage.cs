@@ -12,12 +12,12 @@ internal sealed class AuthorizeStage : RequestStage
         var decision = RequestAuthorizer.Authorize(arrival.Place!.Policies, exchange.PolicyFacts);
         exchange.Authorization = decision;
         exchange.Services.Log.Decided(decision, arrival.Source, arrival.Identity, arrival.Destination);
-        return decision.IsAllowed ? new(true) : DenyAsync(exchange, decision);
+        return decision.IsAllowed ? new(true) : DenyAsync(exchange);
     }
 
-    private static async ValueTask<bool> DenyAsync(RequestExchange exchange, AuthorizationDecision decision)
+    private static async ValueTask<bool> DenyAsync(RequestExchange exchange)
     {
-        await LocalReply.DenyAsync(exchange, decision).ConfigureAwait(false);
+        await LocalReply.DenyAsync(exchange).ConfigureAwait(false);
         return false;
     }
 }

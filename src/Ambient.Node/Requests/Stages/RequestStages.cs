@@ -3,6 +3,7 @@ namespace Ambient.Node.Requests.Stages;
 /// <summary>Compiles the list of stages that a place needs: what its policies and routes do not ask for is not in it.</summary>
 internal static class RequestStages
 {
+    private static readonly AuthenticateStage s_authenticate = new();
     private static readonly NoteStage s_note = new();
     private static readonly AuthorizeStage s_authorize = new();
     private static readonly RouteStage s_route = new();
@@ -19,6 +20,11 @@ internal static class RequestStages
     public static RequestStage[] Of(RequestPlace place, bool filtered, ForwardStage forward)
     {
         List<RequestStage> stages = [];
+        if (!place.Policies.Tokens.IsEmpty)
+        {
+            stages.Add(s_authenticate);
+        }
+
         if (place.Policies.HasNotes)
         {
             stages.Add(s_note);
