@@ -92,6 +92,12 @@ public sealed class GoldenHttpTests
                 return "the path cannot be read";
             }
 
+            if (!Policies.Tokens.Find(Method, path.Query, _headers.GetValueOrDefault).IsEmpty)
+            {
+                unsupported.Add("tokens, which an engine verifies");
+                return null;
+            }
+
             if (Authorize(path) is { IsAllowed: false } denied)
             {
                 var isDenied = _question.TryGetProperty("distribution", out var rows)
@@ -117,10 +123,11 @@ public sealed class GoldenHttpTests
             return CheckOnce(route, path);
         }
 
+        private RequestPolicies Policies => _service is null ? RequestPolicies.ForGateway(_mesh, _gateway) : RequestPolicies.ForWaypoint(_mesh, _gateway, _service);
+
         private AuthorizationDecision Authorize(RequestPath path)
         {
-            var policies = _service is null ? RequestPolicies.ForGateway(_mesh, _gateway) : RequestPolicies.ForWaypoint(_mesh, _gateway, _service);
-            return RequestAuthorizer.Authorize(policies, new RequestFacts
+            return RequestAuthorizer.Authorize(Policies, new RequestFacts
             {
                 Identity = Text("principal") is { } principal ? SpiffeId.Parse(principal) : null,
                 Source = new IPEndPoint(IPAddress.Parse(Text("src") ?? "127.0.0.1"), 40000),
