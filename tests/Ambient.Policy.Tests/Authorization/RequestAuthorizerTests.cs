@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Identity;
 using Ambient.Mesh;
+using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
 using static Ambient.Policy.Tests.MeshFixture;
 
@@ -78,9 +79,9 @@ public sealed class RequestAuthorizerTests
 
     public static TheoryData<string, RequestRule> Undecidable => new()
     {
-        { "request principals", From(new RequestSource { RequestPrincipals = Values("*") }) },
-        { "no request principals", From(new RequestSource { RequestPrincipals = Not("*") }) },
-        { "claim", When("request.auth.claims[group]", Values("x")) },
+        { "claim without a name", When("request.auth.claims[]", Values("x")) },
+        { "claim not closed", When("request.auth.claims[a][b", Values("x")) },
+        { "claim with a gap", When("request.auth.claims[a].[b]", Values("x")) },
         { "unknown attribute", When("no.such.attribute", Values("x")) },
         { "header without a name", When("request.headers[]", Values("x")) },
         { "path as a header", When("request.headers[:path]", Values("x")) },
@@ -103,6 +104,64 @@ public sealed class RequestAuthorizerTests
     }
 
     [Theory]
+    [InlineData("*", true)]
+    [InlineData("https://i.example/alice", true)]
+    [InlineData("https://i.example/*", true)]
+    [InlineData("https://i.example/al*", true)]
+    [InlineData("https://i.example/bob", false)]
+    [InlineData("https://i.example*", false)] // the last slash is the one before i.example
+    [InlineData("https://i.example", false)]
+    [InlineData("*/alice", true)]
+    [InlineData("*.example/alice", true)]
+    [InlineData("*.example/ali", false)]
+    [InlineData("*ice", true)]
+    [InlineData("https://other.example/*", false)]
+    public void RequestPrincipals_IssuerAndSubjectOfTheToken(string value, bool matches)
+    {
+        var request = Get with { Claims = Claims("""{"iss":"https://i.example","sub":"alice"}""") };
+        foreach (var rule in new[] { From(new RequestSource { RequestPrincipals = Values(value) }), When("request.auth.principal", Values(value)) })
+        {
+            Assert.Equal(matches, Allows(request, Policy(PolicyAction.Allow, rule)));
+            Assert.Equal(!matches, Allows(request, Policy(PolicyAction.Deny, rule)));
+            Assert.False(Allows(Get, Policy(PolicyAction.Allow, rule)));
+            Assert.False(Allows(Get with { Claims = Claims("""{"iss":"https://i.example"}""") }, Policy(PolicyAction.Allow, rule)));
+        }
+
+        Assert.Equal(!matches, Allows(request, Policy(PolicyAction.Allow, From(new RequestSource { RequestPrincipals = Not(value) }))));
+        Assert.False(Allows(Get, Policy(PolicyAction.Deny, From(new RequestSource { RequestPrincipals = Not("*") }))));
+    }
+
+    [Theory]
+    [InlineData("request.auth.claims[groups]", "admin", true)]
+    [InlineData("request.auth.claims[groups]", "adm*", true)]
+    [InlineData("request.auth.claims[groups]", "x", false)]
+    [InlineData("request.auth.claims[nested][team]", "red", true)]
+    [InlineData("request.auth.claims[https://x.example/y]", "z", true)]
+    [InlineData("request.auth.claims[scope]", "write", true)]
+    [InlineData("request.auth.claims[scope]", "read write", false)]
+    [InlineData("request.auth.claims[num]", "7", false)]
+    [InlineData("request.auth.claims[none]", "*", false)]
+    [InlineData("request.auth.audiences", "two", true)]
+    [InlineData("request.auth.presenter", "app", true)]
+    public void Claims_TextOrOneOfAList(string key, string value, bool matches)
+    {
+        var request = Get with
+        {
+            Claims = Claims("""{"iss":"i","groups":["dev","admin"],"nested":{"team":"red"},"https://x.example/y":"z","scope":"read write","num":7,"aud":["one","two"],"azp":"app"}"""),
+        };
+        Assert.Equal(matches, Allows(request, Policy(PolicyAction.Allow, When(key, Values(value)))));
+        Assert.False(Allows(Get, Policy(PolicyAction.Allow, When(key, Values(value)))));
+        Assert.Equal(!matches, Allows(request, Policy(PolicyAction.Allow, When(key, Not(value)))));
+        Assert.True(Allows(Get, Policy(PolicyAction.Allow, When(key, Not(value)))));
+
+        // A connection has no token: it may be anybody's.
+        Assert.False(AllowsTcp(Policy(PolicyAction.Deny, When(key, Values(value)))));
+        Assert.False(AllowsTcp(Policy(PolicyAction.Allow, When(key, Values(value)))));
+    }
+
+    private static TokenClaims Claims(string payload) => new(new JwtRule { Issuer = "i" }, Authentication.TokenText.Read(payload));
+
+    [Theory]
     [InlineData(":authority", "web")]
     [InlineData(":method", "GET")]
     public void PseudoHeader_MeansTheSameInEitherVersionOfHttp(string name, string value)
@@ -115,7 +174,7 @@ public sealed class RequestAuthorizerTests
     [Fact]
     public void UndecidableDeny_SparesWhatItsOtherFieldsExclude()
     {
-        var rule = From(new RequestSource { RequestPrincipals = Values("*") }) with { To = [new RequestOperation { Methods = Values("PUT") }] };
+        var rule = When("no.such.attribute", Values("x")) with { To = [new RequestOperation { Methods = Values("PUT") }] };
 
         Assert.True(Allows(Get, Policy(PolicyAction.Deny, rule)));
         Assert.False(Allows(Get with { Method = "PUT" }, Policy(PolicyAction.Deny, rule)));
