@@ -21,19 +21,31 @@ internal sealed class GatewayHeaderRules : HeaderRules
     {
         var fields = head.Fields;
         var peer = arrival.SourceText ?? arrival.Source.Address.ToString();
-        fields.Remove(ForwardedClientCert);
         if (arrival.ClientCertificate is { } certificate)
         {
             fields.Set(ForwardedClientCert, certificate);
         }
 
-        fields.Set(ForwardedFor, fields.Get(ForwardedFor) is { } earlier ? $"{earlier},{peer}" : peer);
-        fields.Set(ForwardedProto, arrival.Scheme);
-        if (IsInternal(arrival.Source.Address))
+        // What proxies in front of us say counts where they are trusted: who the client is, and which scheme it used.
+        var client = arrival.Source.Address;
+        var trusted = arrival.Place?.Policies.ForwardedHops ?? 0;
+        var earlier = fields.Get(ForwardedFor);
+        if (trusted > 0 && Policy.Authorization.ForwardedFor.Find(earlier, trusted) is { } told)
         {
-            if (fields.Get(RequestId) is { Length: > 0 } told)
+            client = told;
+        }
+
+        fields.Set(ForwardedFor, earlier is not null ? $"{earlier},{peer}" : peer);
+        if (trusted == 0 || fields.Get(ForwardedProto) is not ("http" or "https"))
+        {
+            fields.Set(ForwardedProto, arrival.Scheme);
+        }
+
+        if (IsInternal(client))
+        {
+            if (fields.Get(RequestId) is { Length: > 0 } known)
             {
-                return told;
+                return known;
             }
         }
         else
@@ -46,7 +58,7 @@ internal sealed class GatewayHeaderRules : HeaderRules
                 }
             }
 
-            fields.Add(ExternalAddress, peer);
+            fields.Add(ExternalAddress, ReferenceEquals(client, arrival.Source.Address) ? peer : client.ToString());
         }
 
         var id = NewRequestId();

@@ -29,6 +29,9 @@ internal abstract class HeaderRules
     /// <summary>Identity that a proxy vouches for: never believed from a client.</summary>
     protected const string ForwardedClientCert = "x-forwarded-client-cert";
 
+    /// <summary>Takes out of a request what nobody may believe of its client, before policies and authorizers look at it.</summary>
+    public static void Sanitize(RequestHead head) => head.Fields.Remove(ForwardedClientCert);
+
     /// <summary>Edits a request that was let in. Returns the request id that is sent.</summary>
     public abstract string Apply(RequestHead head, in RequestArrival arrival);
 

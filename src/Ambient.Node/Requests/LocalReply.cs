@@ -1,7 +1,9 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Policy.Authentication;
 using Ambient.Policy.Routing.Requests;
 
@@ -28,12 +30,15 @@ internal static class LocalReply
     /// <summary>A route asks for the fault.</summary>
     public const string FaultAbort = "fault filter abort";
 
+    /// <summary>The body is larger than what may be held of it for an external authorizer.</summary>
+    public const string PayloadTooLarge = "Payload Too Large";
+
     /// <summary>Content type of gRPC.</summary>
     public const string Grpc = "application/grpc";
 
     private const int MaxRealmPath = 256;
 
-    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, StreamTimedOut, FaultAbort }
+    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, StreamTimedOut, FaultAbort, PayloadTooLarge }
         .ToDictionary(text => text, Encoding.ASCII.GetBytes, StringComparer.Ordinal);
 
     /// <summary>Answers a request that is not let in.</summary>
@@ -129,6 +134,7 @@ internal static class LocalReply
             }
         }
 
+        HeaderMutations.Apply(head.Fields, exchange.ResponseEdits);
         head.Status = status;
         head.Fields.Add("server"u8, "istio-envoy"u8);
         exchange.Status = status;
@@ -163,6 +169,79 @@ internal static class LocalReply
         {
             head.Fields.Add(name, value);
         }
+    }
+
+    /// <summary>Answers for somebody else, who has said what: with a status, a body and headers. A client of gRPC gets the status that stands for it, and the body as its message.</summary>
+    /// <exception cref="MessageException">The client is gone.</exception>
+    public static async ValueTask SendAsync(RequestExchange exchange, int status, ReadOnlyMemory<byte> body, ImmutableArray<HeaderEdit> headers)
+    {
+        var server = exchange.Server;
+        if (server.HasStarted)
+        {
+            return;
+        }
+
+        var head = server.Response;
+        head.Clear();
+        if (exchange.IsGrpc || !body.IsEmpty)
+        {
+            head.Fields.Add("content-type"u8, "text/plain"u8);
+        }
+
+        try
+        {
+            HeaderMutations.Answer(head.Fields, headers);
+        }
+        catch (ArgumentException e)
+        {
+            exchange.Error = $"the answer that was asked for cannot be given: {e.Message}";
+            head.Clear();
+        }
+
+        if (exchange.IsGrpc)
+        {
+            var code = GrpcStatus(status).ToString(CultureInfo.InvariantCulture);
+            exchange.GrpcStatus = code;
+            status = 200;
+            head.Fields.Set("content-type", Grpc);
+            head.Fields.Set("grpc-status", code);
+            if (!body.IsEmpty)
+            {
+                head.Fields.Set("grpc-message", PercentEncoded(body.Span));
+            }
+
+            body = default;
+            head.ContentLength = exchange.Head.Version == HttpProtocolVersion.Http2 ? null : 0;
+        }
+        else
+        {
+            // RFC 9110 sections 15.3.5 and 15.4.5: these have none.
+            body = status is 204 or 304 ? default : body;
+            head.ContentLength = status is 204 or 304 ? null : body.Length;
+            head.HasBody = !body.IsEmpty && exchange.Method != "HEAD";
+        }
+
+        head.Status = status;
+        head.Fields.Set("server", HeaderRules.Server);
+        exchange.Status = status;
+        await server.SendHeadAsync(head, end: !head.HasBody).ConfigureAwait(false);
+        if (head.HasBody)
+        {
+            await server.WriteAsync(body).ConfigureAwait(false);
+            await server.EndAsync().ConfigureAwait(false);
+        }
+    }
+
+    // As a message of gRPC stands in a header (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Status-Message).
+    private static string PercentEncoded(ReadOnlySpan<byte> text)
+    {
+        var encoded = new StringBuilder();
+        foreach (var b in text)
+        {
+            _ = b is >= 0x20 and <= 0x7E and not (byte)'%' ? encoded.Append((char)b) : encoded.Append(CultureInfo.InvariantCulture, $"%{b:X2}");
+        }
+
+        return encoded.ToString();
     }
 
     /// <summary>Whether the client speaks gRPC and so cannot use an HTTP status.</summary>

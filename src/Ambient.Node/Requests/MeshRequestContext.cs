@@ -109,7 +109,7 @@ public sealed class MeshRequestContext
     internal void Begin(MessageExchange source)
     {
         _source = source;
-        Held = null;
+        Held = source is ClientExchange ? null : _exchange.HeldRequest;
         (Status, Body) = (0, null);
     }
 

@@ -4,6 +4,7 @@ using Ambient.Hbone.Messages;
 using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
@@ -16,7 +17,7 @@ namespace Ambient.Node.Requests;
 /// Kept with the server's own object and used again, so that a kept-alive connection allocates none of it anew.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "Lives as long as the server's exchange, which is never disposed; the source has no timer and no link.")]
-internal sealed class RequestExchange : IConnectionGround
+internal sealed class RequestExchange : IConnectionGround, ICheckOwner
 {
     private static readonly Action<ServerExchange> s_onGone = static server => ((RequestExchange)server.HandlerState!).BreakUpstream(MessageFault.ClientGone);
 
@@ -34,6 +35,9 @@ internal sealed class RequestExchange : IConnectionGround
     private TaskCompletionSource<UpstreamTurn>? _beginning;
     private CancellationTokenSource? _sending;
     private RequestPath _path;
+    private RequestHead? _question;
+    private RequestHead? _asItCame;
+    private RouteFacts? _routedAsItCame;
 
     /// <summary>Creates the state that goes with a server's exchange.</summary>
     public RequestExchange(RequestServices services, ServerExchange server)
@@ -87,6 +91,15 @@ internal sealed class RequestExchange : IConnectionGround
 
     /// <summary>What policies that decide nothing said, once asked.</summary>
     public ImmutableArray<PolicyNote> PolicyNotes { get; set; } = [];
+
+    /// <summary>The external authorizer that has let the request in; null: none was asked.</summary>
+    public ExternalAuthorizer? LetInBy { get; set; }
+
+    /// <summary>What the external authorizer changes of the answer.</summary>
+    public ImmutableArray<HeaderEdit> ResponseEdits { get; set; } = [];
+
+    /// <inheritdoc/>
+    public RequestHead QuestionHead => _question ??= new RequestHead();
 
     /// <summary>Which route was taken, once known.</summary>
     public RequestRoute? Route { get; set; }
@@ -190,6 +203,9 @@ internal sealed class RequestExchange : IConnectionGround
         Authentication = null;
         Authorization = null;
         PolicyNotes = [];
+        LetInBy = null;
+        ResponseEdits = [];
+        _routedAsItCame = null;
         Route = null;
         BackendService = null;
         BackendPort = 0;
@@ -215,7 +231,15 @@ internal sealed class RequestExchange : IConnectionGround
     public RequestFacts PolicyFacts => Facts(_header);
 
     /// <summary>What routes are asked about the request.</summary>
-    public RouteFacts RouteFacts => RouteFactsOf(_header);
+    public RouteFacts RouteFacts => _routedAsItCame ?? RouteFactsOf(_header);
+
+    /// <summary>Routes are asked about the request as it is now, whatever is changed of it later.</summary>
+    public void RouteAsItIs()
+    {
+        var head = _asItCame ??= new RequestHead();
+        head.CopyFrom(Head);
+        _routedAsItCame = RouteFactsOf(head.Get);
+    }
 
     /// <summary>
     /// The request was judged: whatever asks again is asked about it as it came, while it is edited. False when the mesh has changed and objects.
@@ -241,7 +265,7 @@ internal sealed class RequestExchange : IConnectionGround
             return new ConnectionObjection(ConnectionEnd.PolicyChange, decision.ToString());
         }
 
-        return BackendService is { } service && place.Routes?.Refusal(RouteFactsOf(_judgedHeader), service, BackendPort) is { } refusal
+        return BackendService is { } service && place.Routes?.Refusal(_routedAsItCame ?? RouteFactsOf(_judgedHeader), service, BackendPort) is { } refusal
             ? new ConnectionObjection(ConnectionEnd.PolicyChange, refusal)
             : null;
     }
@@ -423,10 +447,12 @@ internal sealed class RequestExchange : IConnectionGround
         Destination = Arrival.Destination,
         Method = Method,
         Host = Host,
+        Scheme = Arrival.Scheme,
         Path = _path.Path,
         Query = _path.Query,
         Header = header,
         Claims = Claims,
+        LetInBy = LetInBy,
     };
 
     private RouteFacts RouteFactsOf(Func<string, string?> header) =>

@@ -67,7 +67,7 @@ internal sealed partial class RequestLog
     /// </summary>
     public void Noted(ImmutableArray<PolicyNote> notes, IPEndPoint source, SpiffeId? identity, IPEndPoint destination)
     {
-        _metrics.PolicyNotes.Count(notes);
+        _metrics.Policies.Count(notes);
         if (!_policies.IsEnabled(_policyLevel))
         {
             return;
@@ -94,6 +94,7 @@ internal sealed partial class RequestLog
     /// <summary>What policies decided about a request or connection: a line, at the level and in the words of those at layer 4.</summary>
     public void Decided(AuthorizationDecision decision, IPEndPoint source, SpiffeId? identity, IPEndPoint destination)
     {
+        _metrics.Policies.Count(decision);
         if (!_policies.IsEnabled(_policyLevel))
         {
             return;
@@ -111,6 +112,12 @@ internal sealed partial class RequestLog
         var line = $"{what}{named} src={source} identity={identity?.ToString() ?? "none"} dst={destination}";
         _policies.Log(_policyLevel, s_decided, line, null, static (text, _) => text);
     }
+
+    /// <summary>An external authorizer failed, and what that means for the request.</summary>
+    public void AuthorizerFailed(string authorizer, bool letsIn, string reason) => LogAuthorizerFailed(_policies, authorizer, reason, letsIn ? "let in all the same (failOpen)" : "refused");
+
+    /// <summary>Counts what policies decide.</summary>
+    public PolicyMetrics Policies => _metrics.Policies;
 
     /// <summary>A try could not be made.</summary>
     public void TryFailed(RequestExchange exchange, in UpstreamEndpoint endpoint, int attempt, string reason) =>
@@ -287,6 +294,9 @@ internal sealed partial class RequestLog
 
     [LoggerMessage(4200, LogLevel.Warning, "{Service} was not reached (attempt {Attempt}): {Reason}")]
     private static partial void LogTryFailed(ILogger logger, string service, int attempt, string reason);
+
+    [LoggerMessage(4202, LogLevel.Warning, "external authorizer {Authorizer} failed: {Reason}; the request is {Outcome}")]
+    private static partial void LogAuthorizerFailed(ILogger logger, string authorizer, string reason, string outcome);
 
     [LoggerMessage(4201, LogLevel.Error, "a request failed")]
     private static partial void LogFailed(ILogger logger, Exception failure);

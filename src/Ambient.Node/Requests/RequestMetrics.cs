@@ -43,15 +43,15 @@ internal sealed class RequestMetrics
         _budget = registry.Budget;
         _reporter = reporter;
         _security = security;
-        PolicyNotes = new PolicyNoteMetrics(registry);
+        Policies = new PolicyMetrics(registry);
         _requests = registry.Add(new CounterFamily("istio_requests", "Requests that were answered."));
         _duration = registry.Add(new HistogramFamily("istio_request_duration_milliseconds", "Time from the head of a request to the end of its answer.", Buckets));
         _requestBytes = registry.Add(new HistogramFamily("istio_request_bytes", "Size of request bodies.", Buckets));
         _responseBytes = registry.Add(new HistogramFamily("istio_response_bytes", "Size of answer bodies.", Buckets));
     }
 
-    /// <summary>Counts of what policies say that decide nothing.</summary>
-    public PolicyNoteMetrics PolicyNotes { get; }
+    /// <summary>Counts of what policies say.</summary>
+    public PolicyMetrics Policies { get; }
 
     /// <summary>Counts a request that has ended.</summary>
     public void Count(in RequestSummary summary)

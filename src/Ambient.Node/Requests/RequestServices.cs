@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Tokens;
 
 namespace Ambient.Node.Requests;
@@ -18,6 +19,9 @@ internal sealed record RequestServices(IMeshSnapshotProvider Meshes, IRequestEnt
 
     /// <summary>An embedder's own stages.</summary>
     public ImmutableArray<MeshRequestFilter> Filters { get; init; } = [];
+
+    /// <summary>Asks external authorizers; null: nobody can be asked, and CUSTOM policies deny what they match.</summary>
+    public AuthorizerClient? Authorizers { get; init; }
 
     /// <summary>How long a request may go on while nothing of it or its answer moves. Default 1 hour.</summary>
     public TimeSpan StreamIdleTimeout { get; init; } = TimeSpan.FromHours(1);

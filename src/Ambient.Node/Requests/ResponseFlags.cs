@@ -6,6 +6,9 @@ internal static class ResponseFlags
     /// <summary>Nothing special.</summary>
     public const string None = "-";
 
+    /// <summary>The external authorizer refused, or failed.</summary>
+    public const string UnauthorizedExternalService = "UAEX";
+
     /// <summary>No endpoint that could take the request.</summary>
     public const string NoHealthyUpstream = "UH";
 

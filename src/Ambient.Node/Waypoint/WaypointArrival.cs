@@ -8,6 +8,7 @@ using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;
 using Ambient.Node.Requests;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Authorization;
@@ -18,7 +19,7 @@ namespace Ambient.Node.Waypoint;
 /// A CONNECT at a waypoint. Of HTTP each request is authorized and accounted for by itself; opaque bytes are one connection, to which
 /// policies are applied as a whole.
 /// </summary>
-internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnection connection) : InboundArrival
+internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnection connection) : InboundArrival, ICheckOwner
 {
     private const int MaxAttempts = 3;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
@@ -29,14 +30,29 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     // Where a policy asks for the server name of TLS, it is looked for before anything is decided, also on ports that are declared opaque.
     private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque && !AsksForServerName(inbound, connection);
     private RequestPolicies? _asked;
+    private readonly Lock _gate = new();
+    private ClientExchange? _check;
+    private bool _isOver;
+    private volatile bool _isQuestioned;
+    private volatile ExternalAuthorizer? _letInBy;
+
+    /// <inheritdoc/>
+    public RequestHead QuestionHead { get; } = new();
 
     /// <inheritdoc/>
     public override bool IsKnown => false;
 
     /// <inheritdoc/>
-    public override AuthorizationDecision Authorize() => !_opaque ? AuthorizationDecision.NoPolicy
-        : inbound.Entrance.Find(_target) is { } place ? Decide(place)
-        : default;
+    public override AuthorizationDecision Authorize()
+    {
+        var decision = !_opaque ? AuthorizationDecision.NoPolicy : inbound.Entrance.Find(_target) is { } place ? Decide(place) : default;
+        if (!decision.IsAllowed)
+        {
+            inbound.Requests.Decided(decision, connection.RemoteEndPoint, connection.PeerIdentity, _target.Address);
+        }
+
+        return decision;
+    }
 
     /// <inheritdoc/>
     public override ConnectionObjection? ObjectionIn(MeshSnapshot mesh)
@@ -69,8 +85,93 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             : await TerminateAsync(connect, open, ended.Token).ConfigureAwait(false);
     }
 
-    private AuthorizationDecision Decide(RequestPlace place) => RequestAuthorizer.Authorize(
-        place.Policies, new ConnectionFacts(connection.RemoteEndPoint, _target.Address, connection.PeerIdentity), connection.ServerName);
+    /// <inheritdoc/>
+    public void Attach(ClientExchange check)
+    {
+        lock (_gate)
+        {
+            _check = check;
+            if (_isOver)
+            {
+                check.Abort(MessageFault.Aborted);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Detach()
+    {
+        lock (_gate)
+        {
+            _check = null;
+        }
+    }
+
+    private ConnectionFacts Facts => new(connection.RemoteEndPoint, _target.Address, connection.PeerIdentity) { LetInBy = _letInBy };
+
+    /// <summary>What policies say; nothing while the external authorizer that they name is still to be asked, which comes before the connection is delivered.</summary>
+    private AuthorizationDecision Decide(RequestPlace place)
+    {
+        var decision = RequestAuthorizer.Authorize(place.Policies, Facts, connection.ServerName);
+        return decision.Reason == AuthorizationReason.AsksExternalAuthorizer && !_isQuestioned && inbound.Authorizers is not null ? AuthorizationDecision.NoPolicy : decision;
+    }
+
+    /// <summary>Asks the external authorizer where a CUSTOM policy matches, and then all policies again. What keeps the connection out, or null.</summary>
+    private async ValueTask<string?> QuestionAsync(CancellationToken ended)
+    {
+        if (inbound.Entrance.Find(_target) is { Policies.HasCustom: true } place
+            && RequestAuthorizer.Question(place.Policies, Facts, connection.ServerName) is { Reason: AuthorizationReason.AsksExternalAuthorizer } question
+            && place.Policies.Authorizer is { } authorizer && inbound.Authorizers is { } authorizers && inbound.Self.Current is { } self)
+        {
+            CheckVerdict verdict;
+            using (ended.UnsafeRegister(static arrival => ((WaypointArrival)arrival!).BreakCheck(), this))
+            {
+                verdict = await authorizers.CheckAsync(
+                    authorizer,
+                    place.Mesh,
+                    self,
+                    new CheckFacts
+                    {
+                        Source = connection.RemoteEndPoint,
+                        Destination = _target.Address,
+                        Identity = connection.PeerIdentity,
+                        Self = self.Identity,
+                        ServerName = connection.ServerName,
+                        Time = inbound.Time.GetUtcNow(),
+                    },
+                    this).ConfigureAwait(false);
+            }
+
+            if (verdict.Outcome == CheckOutcome.Failed)
+            {
+                inbound.Requests.AuthorizerFailed(authorizer.Name, authorizer.FailOpen, verdict.Reason!);
+            }
+
+            if (verdict.Outcome == CheckOutcome.Denied || (verdict.Outcome == CheckOutcome.Failed && !authorizer.FailOpen))
+            {
+                var denied = verdict.Outcome == CheckOutcome.Denied
+                    ? AuthorizationDecision.DeniedExternally(question.Policy!, question.Rule ?? 0)
+                    : AuthorizationDecision.FailedExternally(question.Policy!, question.Rule ?? 0);
+                inbound.Requests.Decided(denied, connection.RemoteEndPoint, connection.PeerIdentity, _target.Address);
+                return denied.ToString();
+            }
+
+            inbound.Requests.Policies.LetIn(question.Policy!, asFailed: verdict.Outcome == CheckOutcome.Failed);
+            _letInBy = authorizer;
+        }
+
+        _isQuestioned = true;
+        return Authorize() is { IsAllowed: false } decision ? decision.ToString() : null;
+    }
+
+    private void BreakCheck()
+    {
+        lock (_gate)
+        {
+            _isOver = true;
+            _check?.Abort(MessageFault.Aborted);
+        }
+    }
 
     private static bool AsksForServerName(WaypointInbound inbound, WaypointConnection connection) =>
         inbound.Entrance.Find(connection.Target) is { Policies.AsksForServerName: true };
@@ -89,19 +190,24 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     {
         if (inbound.Entrance.Find(_target) is { Policies: { HasNotes: true } policies })
         {
-            var facts = new ConnectionFacts(connection.RemoteEndPoint, _target.Address, connection.PeerIdentity);
-            inbound.Requests.Noted(RequestAuthorizer.Notes(policies, facts, connection.ServerName), connection.RemoteEndPoint, connection.PeerIdentity, _target.Address);
+            inbound.Requests.Noted(RequestAuthorizer.Notes(policies, Facts, connection.ServerName), connection.RemoteEndPoint, connection.PeerIdentity, _target.Address);
         }
     }
 
     /// <summary>A port that is declared opaque: the CONNECT is answered only once the endpoint is reached.</summary>
     private async ValueTask<ConnectionOutcome> RelayAsync(HboneConnect connect, OpenConnection open, CancellationToken ended)
     {
-        Note();
         MessageChannel? link;
         ConnectionOutcome failure;
         using (var unanswered = CancellationTokenSource.CreateLinkedTokenSource(ended, connect.Aborted))
         {
+            if (await QuestionAsync(unanswered.Token).ConfigureAwait(false) is { } denied)
+            {
+                connect.Reject(401);
+                return ConnectionOutcome.Denied(denied);
+            }
+
+            Note();
             (link, failure) = await DialAsync(open, unanswered.Token).ConfigureAwait(false);
         }
 
@@ -155,12 +261,13 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             open.CarriesRequests = false;
             await FindServerNameAsync(client, ended).ConfigureAwait(false);
             _opaque = true;
-            Note();
-            if (Authorize() is { IsAllowed: false } decision)
+            if (await QuestionAsync(ended).ConfigureAwait(false) is { } denied)
             {
                 tunnel.Break();
-                return ConnectionOutcome.Denied(decision.ToString());
+                return ConnectionOutcome.Denied(denied);
             }
+
+            Note();
 
             var (link, failure) = await DialAsync(open, ended).ConfigureAwait(false);
             if (link is null)

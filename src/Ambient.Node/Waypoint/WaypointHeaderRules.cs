@@ -16,7 +16,6 @@ internal sealed class WaypointHeaderRules : HeaderRules
     public override string Apply(RequestHead head, in RequestArrival arrival)
     {
         var fields = head.Fields;
-        fields.Remove(ForwardedClientCert);
         if (fields.Get(RequestId) is not { Length: > 0 } id)
         {
             id = NewRequestId();

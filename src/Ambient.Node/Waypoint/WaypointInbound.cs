@@ -5,6 +5,7 @@ using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;
 using Ambient.Node.Requests;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Metrics;
 
@@ -54,6 +55,9 @@ internal sealed class WaypointInbound : InboundSequence
 
     /// <summary>Clock.</summary>
     public TimeProvider Time { get; }
+
+    /// <summary>Asks external authorizers; null: nobody can be asked.</summary>
+    public AuthorizerClient? Authorizers { get; init; }
 
     /// <inheritdoc/>
     protected override ValueTask<InboundResolution> ResolveAsync(HboneConnect connect, LocalWorkload local, CancellationToken cancellationToken)

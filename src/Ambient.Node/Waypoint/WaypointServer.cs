@@ -52,7 +52,7 @@ internal sealed class WaypointServer : IAsyncDisposable
     {
         var requests = new MessageServer(pipeline, pipeline.ServerOptions, time);
         var log = new WaypointLog(loggers.CreateLogger("waypoint"));
-        var inbound = new WaypointInbound(meshes, self, entrance, dialer, requests, log, pipeline.Log, connections, time);
+        var inbound = new WaypointInbound(meshes, self, entrance, dialer, requests, log, pipeline.Log, connections, time) { Authorizers = pipeline.Authorizers };
         return new WaypointServer(self, inbound, log, connections, requests, socket, options, svids, time);
     }
 

@@ -7,12 +7,18 @@ namespace Ambient.Policy.Authorization;
 internal sealed class PrincipalMatcher(StringMatch match) : IRequestMatcher
 {
     /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.Principal, match);
+
+    /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => (request.Identity is { } id && match.IsMatch(id.Principal)).ToVerdict();
 }
 
 /// <summary>The namespace of the peer.</summary>
 internal sealed class NamespaceMatcher(StringMatch match) : IRequestMatcher
 {
+    /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.Namespace, match);
+
     /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => match.IsMatch(request.Identity?.Namespace).ToVerdict();
 }
@@ -21,12 +27,18 @@ internal sealed class NamespaceMatcher(StringMatch match) : IRequestMatcher
 internal sealed class TrustDomainMatcher(StringMatch match) : IRequestMatcher
 {
     /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.TrustDomain, match);
+
+    /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => match.IsMatch(request.Identity?.TrustDomain.Name).ToVerdict();
 }
 
 /// <summary>The service account of the peer, whatever its trust domain.</summary>
 internal sealed class ServiceAccountMatcher(ServiceAccountMatch account) : IRequestMatcher
 {
+    /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.ServiceAccount, new(StringMatchKind.Exact, $"/ns/{account.Namespace}/sa/{account.ServiceAccount}"));
+
     /// <inheritdoc/>
     public Verdict Match(in RequestContext request) =>
         (request.Identity is { } id && id.ServiceAccount == account.ServiceAccount && id.Namespace == account.Namespace).ToVerdict();
@@ -36,12 +48,18 @@ internal sealed class ServiceAccountMatcher(ServiceAccountMatch account) : IRequ
 internal sealed class SourceAddressMatcher(IPNetwork range) : IRequestMatcher
 {
     /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Address(RuleAttribute.Source, range);
+
+    /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => range.Contains(request.Source).ToVerdict();
 }
 
 /// <summary>The address of the client, as far as it is known behind the peer.</summary>
 internal sealed class RemoteAddressMatcher(IPNetwork range) : IRequestMatcher
 {
+    /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Address(RuleAttribute.Remote, range);
+
     /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => range.Contains(request.Remote).ToVerdict();
 }
@@ -50,12 +68,18 @@ internal sealed class RemoteAddressMatcher(IPNetwork range) : IRequestMatcher
 internal sealed class DestinationAddressMatcher(IPNetwork range) : IRequestMatcher
 {
     /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Address(RuleAttribute.Destination, range);
+
+    /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => range.Contains(request.Destination).ToVerdict();
 }
 
 /// <summary>The port that was connected to.</summary>
 internal sealed class DestinationPortMatcher(int port) : IRequestMatcher
 {
+    /// <inheritdoc/>
+    public RuleKey? Key => new RuleKey(RuleAttribute.Port, default, Port: port);
+
     /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => (request.Port == port).ToVerdict();
 }
@@ -72,6 +96,9 @@ internal sealed class ServerNameMatcher(StringMatch match) : IRequestMatcher
 internal sealed class HostMatcher(StringMatch match) : IRequestMatcher
 {
     /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.Host, match);
+
+    /// <inheritdoc/>
     public Verdict Match(in RequestContext request) =>
         request.IsHttp ? match.IsMatch(request.Host, StringComparison.OrdinalIgnoreCase).ToVerdict() : Verdict.Maybe;
 }
@@ -80,12 +107,18 @@ internal sealed class HostMatcher(StringMatch match) : IRequestMatcher
 internal sealed class MethodMatcher(StringMatch match) : IRequestMatcher
 {
     /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.Method, match);
+
+    /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => request.IsHttp ? match.IsMatch(request.Method).ToVerdict() : Verdict.Maybe;
 }
 
 /// <summary>The path.</summary>
 internal sealed class PathMatcher(StringMatch match) : IRequestMatcher
 {
+    /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.Path, match);
+
     /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => request.IsHttp ? match.IsMatch(request.Path).ToVerdict() : Verdict.Maybe;
 }
@@ -94,12 +127,18 @@ internal sealed class PathMatcher(StringMatch match) : IRequestMatcher
 internal sealed class PathTemplateMatcher(PathTemplate template) : IRequestMatcher
 {
     /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.Path, new(StringMatchKind.Prefix, template.Beginning));
+
+    /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => request.IsHttp ? template.IsMatch(request.Path).ToVerdict() : Verdict.Maybe;
 }
 
 /// <summary>A header. <c>*</c> asks whether it is there, be it empty; a missing one matches nothing.</summary>
 internal sealed class HeaderMatcher(string name, StringMatch match) : IRequestMatcher
 {
+    /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.Header, match, name);
+
     /// <inheritdoc/>
     public Verdict Match(in RequestContext request)
     {

@@ -18,8 +18,17 @@ public enum AuthorizationReason
     /// <summary>ALLOW policies apply, but none matched.</summary>
     NoAllowMatched,
 
-    /// <summary>A CUSTOM policy matched, and there is no external authorizer to ask.</summary>
+    /// <summary>A CUSTOM policy matched, and there is no external authorizer to ask: the one that it names is not configured, or others name another one.</summary>
     NoExternalAuthorizer,
+
+    /// <summary>A CUSTOM policy matched, and its external authorizer has not been asked.</summary>
+    AsksExternalAuthorizer,
+
+    /// <summary>The external authorizer refused.</summary>
+    DeniedByExternalAuthorizer,
+
+    /// <summary>The external authorizer failed: it could not be reached, or gave no answer that can be used.</summary>
+    ExternalAuthorizerFailed,
 }
 
 /// <summary>
@@ -71,12 +80,24 @@ public readonly record struct AuthorizationDecision
     /// <summary>Kept out because a CUSTOM policy matched that nobody can be asked about.</summary>
     public static AuthorizationDecision NobodyToAsk(string policy, int rule) => new(AuthorizationReason.NoExternalAuthorizer, policy, rule);
 
+    /// <summary>Kept out unless the external authorizer of a CUSTOM policy that matched says otherwise.</summary>
+    public static AuthorizationDecision Ask(string policy, int rule) => new(AuthorizationReason.AsksExternalAuthorizer, policy, rule);
+
+    /// <summary>Kept out by the external authorizer of a CUSTOM policy.</summary>
+    public static AuthorizationDecision DeniedExternally(string policy, int rule) => new(AuthorizationReason.DeniedByExternalAuthorizer, policy, rule);
+
+    /// <summary>Kept out because the external authorizer of a CUSTOM policy failed.</summary>
+    public static AuthorizationDecision FailedExternally(string policy, int rule) => new(AuthorizationReason.ExternalAuthorizerFailed, policy, rule);
+
     /// <summary>The reference's words for a denial, with the policy named.</summary>
     public override string ToString() => Reason switch
     {
         AuthorizationReason.DeniedByPolicy => $"explicitly denied by: {Policy}",
         AuthorizationReason.NoAllowMatched => $"allow policies exist, but none allowed (for example {Policy})",
         AuthorizationReason.NoExternalAuthorizer => $"no external authorizer for: {Policy}",
+        AuthorizationReason.AsksExternalAuthorizer => $"the external authorizer was not asked for: {Policy}",
+        AuthorizationReason.DeniedByExternalAuthorizer => $"the external authorizer denied for: {Policy}",
+        AuthorizationReason.ExternalAuthorizerFailed => $"the external authorizer failed for: {Policy}",
         AuthorizationReason.AllowedByPolicy => $"allowed by: {Policy}",
         AuthorizationReason.NoPolicy => "no policy applies",
         _ => "undecided",

@@ -27,6 +27,9 @@ internal sealed class CompiledPolicy
 
     internal bool DryRun { get; }
 
+    /// <summary>The rules, in their order.</summary>
+    internal ImmutableArray<IRequestMatcher> Rules => _rules;
+
     /// <summary>Index of the first rule whose verdict is at least <paramref name="enough"/>, or -1.</summary>
     internal int MatchingRule(in RequestContext request, Verdict enough)
     {

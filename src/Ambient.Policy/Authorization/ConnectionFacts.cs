@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Identity;
+using Ambient.Mesh;
 
 namespace Ambient.Policy.Authorization;
 
@@ -7,4 +8,8 @@ namespace Ambient.Policy.Authorization;
 /// <param name="Source">Address of the peer.</param>
 /// <param name="Destination">Address and port on the workload, after port resolution.</param>
 /// <param name="Identity">Authenticated identity of the peer, or null.</param>
-public readonly record struct ConnectionFacts(IPEndPoint Source, IPEndPoint Destination, SpiffeId? Identity);
+public readonly record struct ConnectionFacts(IPEndPoint Source, IPEndPoint Destination, SpiffeId? Identity)
+{
+    /// <summary>The external authorizer that was asked about the connection and has let it in; null: none.</summary>
+    public ExternalAuthorizer? LetInBy { get; init; }
+}

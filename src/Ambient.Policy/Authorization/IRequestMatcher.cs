@@ -7,11 +7,17 @@ internal interface IRequestMatcher
 {
     /// <summary>The answer.</summary>
     Verdict Match(in RequestContext request);
+
+    /// <summary>What a request must have for the answer to be another than no; null where that cannot be said in one word.</summary>
+    RuleKey? Key => null;
 }
 
 /// <summary>Every one of these must match; none at all matches.</summary>
 internal sealed class AllOf(ImmutableArray<IRequestMatcher> matchers) : IRequestMatcher
 {
+    /// <summary>The parts.</summary>
+    internal ImmutableArray<IRequestMatcher> Parts => matchers;
+
     /// <inheritdoc/>
     public Verdict Match(in RequestContext request)
     {
@@ -32,6 +38,9 @@ internal sealed class AllOf(ImmutableArray<IRequestMatcher> matchers) : IRequest
 /// <summary>One of these must match; none at all does not.</summary>
 internal sealed class AnyOf(ImmutableArray<IRequestMatcher> matchers) : IRequestMatcher
 {
+    /// <summary>The parts.</summary>
+    internal ImmutableArray<IRequestMatcher> Parts => matchers;
+
     /// <inheritdoc/>
     public Verdict Match(in RequestContext request)
     {

@@ -70,11 +70,17 @@ public sealed class MemberPolicies
         return decision.Reason == AuthorizationReason.NoAllowMatched && _requestsMayBeAllowed ? AuthorizationDecision.NoPolicy : decision;
     }
 
+    /// <summary>The external authorizer that CUSTOM policies name; null: there is none to ask.</summary>
+    public ExternalAuthorizer? Authorizer => _ofRequests.Authorizer;
+
+    /// <summary>What the CUSTOM policies say of a request, before anything else is asked (<see cref="RequestAuthorizer.Question(RequestPolicies, in RequestFacts)"/>).</summary>
+    public AuthorizationDecision Question(in RequestFacts request) => RequestAuthorizer.Question(_ofRequests, request);
+
     /// <summary>May a request be answered, on a connection that was let in?</summary>
     public AuthorizationDecision Authorize(in RequestFacts request)
     {
         var decision = RequestAuthorizer.Authorize(_ofRequests, request);
-        if (_onlyOfConnections.IsEmpty || decision.Reason is AuthorizationReason.DeniedByPolicy or AuthorizationReason.NoExternalAuthorizer)
+        if (_onlyOfConnections.IsEmpty || decision.Reason is AuthorizationReason.DeniedByPolicy or AuthorizationReason.NoExternalAuthorizer or AuthorizationReason.AsksExternalAuthorizer)
         {
             return decision;
         }

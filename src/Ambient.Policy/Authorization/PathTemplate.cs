@@ -21,6 +21,9 @@ internal sealed class PathTemplate
         _suffix = suffix;
     }
 
+    /// <summary>What every path that fits begins with.</summary>
+    internal string Beginning => _literals[0];
+
     /// <summary>Whether a policy value is a template rather than a plain string.</summary>
     internal static bool IsTemplate(string value) =>
         value.Contains(Segment, StringComparison.Ordinal) || value.Contains(Rest, StringComparison.Ordinal);

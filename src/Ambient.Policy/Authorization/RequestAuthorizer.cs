@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Ambient.Mesh;
 
 namespace Ambient.Policy.Authorization;
 
@@ -6,14 +7,31 @@ namespace Ambient.Policy.Authorization;
 public static class RequestAuthorizer
 {
     /// <summary>
-    /// Decides over the policies that apply at one place: a CUSTOM that matches keeps out, for there is no external
-    /// authorizer yet; a DENY that matches keeps out; else, if there are ALLOW policies, one of them must match. A rule
+    /// Decides over the policies that apply at one place: a CUSTOM that matches keeps out unless its external authorizer has let in; a DENY that
+    /// matches keeps out; else, if there are ALLOW policies, one of them must match. A rule
     /// that asks what this version cannot answer never allows, and denies what it might have denied.
     /// </summary>
     public static AuthorizationDecision Authorize(RequestPolicies policies, in RequestFacts request)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        return Decide(policies, new RequestContext(request, policies.TrustsForwardedFor));
+        return Decide(policies, new RequestContext(request, policies.ForwardedHops), request.LetInBy);
+    }
+
+    /// <summary>
+    /// What the CUSTOM policies say of a request, before anything else is asked: nothing, that their external authorizer
+    /// (<see cref="RequestPolicies.Authorizer"/>) is to be asked, or that there is none.
+    /// </summary>
+    public static AuthorizationDecision Question(RequestPolicies policies, in RequestFacts request)
+    {
+        ArgumentNullException.ThrowIfNull(policies);
+        return policies.Custom.IsEmpty ? AuthorizationDecision.NoPolicy : Question(policies, new RequestContext(request, policies.ForwardedHops), null);
+    }
+
+    /// <summary>What the CUSTOM policies say of an opaque connection. One whose external authorizer speaks HTTP says nothing of connections.</summary>
+    public static AuthorizationDecision Question(RequestPolicies policies, in ConnectionFacts connection, string? serverName = null)
+    {
+        ArgumentNullException.ThrowIfNull(policies);
+        return policies.Custom.IsEmpty ? AuthorizationDecision.NoPolicy : Question(policies, new RequestContext(connection, serverName), null);
     }
 
     /// <summary>
@@ -29,14 +47,14 @@ public static class RequestAuthorizer
     public static AuthorizationDecision Authorize(RequestPolicies policies, in ConnectionFacts connection, string? serverName = null)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        return Decide(policies, new RequestContext(connection, serverName));
+        return Decide(policies, new RequestContext(connection, serverName), connection.LetInBy);
     }
 
     /// <summary>What the policies that decide nothing have to say of a request, for logs and metrics.</summary>
     public static ImmutableArray<PolicyNote> Notes(RequestPolicies policies, in RequestFacts request)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        return policies.HasNotes ? Notes(policies, new RequestContext(request, policies.TrustsForwardedFor)) : [];
+        return policies.HasNotes ? Notes(policies, new RequestContext(request, policies.ForwardedHops)) : [];
     }
 
     /// <summary>What the policies that decide nothing have to say of an opaque connection.</summary>
@@ -49,25 +67,25 @@ public static class RequestAuthorizer
     private static ImmutableArray<PolicyNote> Notes(RequestPolicies policies, in RequestContext context)
     {
         var notes = ImmutableArray.CreateBuilder<PolicyNote>();
-        foreach (var audit in policies.Audit.AsSpan())
+        if (!policies.Audit.IsEmpty)
         {
             // Something that cannot be known may be what the audit is about.
-            if (audit.MatchingRule(context, Verdict.Maybe) is var rule and >= 0)
+            foreach (var (audit, matching) in policies.Audit.FindAll(context, Verdict.Maybe))
             {
-                notes.Add(new PolicyNote(PolicyNoteKind.Audit, audit.Key, rule));
+                notes.Add(new PolicyNote(PolicyNoteKind.Audit, audit.Key, matching));
             }
         }
 
         if (!policies.DryRunDeny.IsEmpty)
         {
-            notes.Add(Find(policies.DryRunDeny, context, Verdict.Maybe, out var policy, out var rule)
+            notes.Add(policies.DryRunDeny.Find(context, Verdict.Maybe, out var policy, out var rule)
                 ? new PolicyNote(PolicyNoteKind.DryRunDenies, policy.Key, rule)
                 : new PolicyNote(PolicyNoteKind.DryRunDoesNotDeny, null, null));
         }
 
         if (!policies.DryRunAllow.IsEmpty)
         {
-            notes.Add(Find(policies.DryRunAllow, context, Verdict.Yes, out var policy, out var rule)
+            notes.Add(policies.DryRunAllow.Find(context, Verdict.Yes, out var policy, out var rule)
                 ? new PolicyNote(PolicyNoteKind.DryRunAllows, policy.Key, rule)
                 : new PolicyNote(PolicyNoteKind.DryRunAllowsNot, null, null));
         }
@@ -75,14 +93,27 @@ public static class RequestAuthorizer
         return notes.ToImmutable();
     }
 
-    private static AuthorizationDecision Decide(RequestPolicies policies, in RequestContext request)
+    private static AuthorizationDecision Question(RequestPolicies policies, in RequestContext request, ExternalAuthorizer? asked)
     {
-        if (Find(policies.Custom, request, Verdict.Maybe, out var policy, out var rule))
+        if ((!request.IsHttp && policies.Authorizer?.Protocol == ExternalAuthorizerProtocol.Http)
+            || !policies.Custom.Find(request, Verdict.Maybe, out var policy, out var rule))
         {
-            return AuthorizationDecision.NobodyToAsk(policy.Key, rule);
+            return AuthorizationDecision.NoPolicy;
         }
 
-        if (Find(policies.Deny, request, Verdict.Maybe, out policy, out rule))
+        return policies.Authorizer is null ? AuthorizationDecision.NobodyToAsk(policy.Key, rule)
+            : !policies.Authorizer.Equals(asked) ? AuthorizationDecision.Ask(policy.Key, rule)
+            : AuthorizationDecision.NoPolicy;
+    }
+
+    private static AuthorizationDecision Decide(RequestPolicies policies, in RequestContext request, ExternalAuthorizer? asked)
+    {
+        if (!policies.Custom.IsEmpty && Question(policies, request, asked) is { IsAllowed: false } question)
+        {
+            return question;
+        }
+
+        if (policies.Deny.Find(request, Verdict.Maybe, out var policy, out var rule))
         {
             return AuthorizationDecision.DeniedBy(policy.Key, rule);
         }
@@ -92,25 +123,8 @@ public static class RequestAuthorizer
             return AuthorizationDecision.NoPolicy;
         }
 
-        return Find(policies.Allow, request, Verdict.Yes, out policy, out rule)
+        return policies.Allow.Find(request, Verdict.Yes, out policy, out rule)
             ? AuthorizationDecision.AllowedBy(policy.Key, rule)
-            : AuthorizationDecision.NoneAllowed(policies.Allow[0].Key);
-    }
-
-    private static bool Find(
-        ImmutableArray<CompiledPolicy> policies, in RequestContext request, Verdict enough, out CompiledPolicy policy, out int rule)
-    {
-        foreach (var candidate in policies.AsSpan())
-        {
-            rule = candidate.MatchingRule(request, enough);
-            if (rule >= 0)
-            {
-                policy = candidate;
-                return true;
-            }
-        }
-
-        (policy, rule) = (null!, -1);
-        return false;
+            : AuthorizationDecision.NoneAllowed(policies.Allow.Policies[0].Key);
     }
 }

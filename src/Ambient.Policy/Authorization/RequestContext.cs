@@ -10,8 +10,9 @@ namespace Ambient.Policy.Authorization;
 internal readonly ref struct RequestContext
 {
     private readonly ref readonly RequestFacts _request;
+    private readonly int _forwardedHops;
 
-    internal RequestContext(in RequestFacts request, bool trustsForwardedFor)
+    internal RequestContext(in RequestFacts request, int forwardedHops)
     {
         _request = ref request;
         IsHttp = true;
@@ -22,7 +23,7 @@ internal readonly ref struct RequestContext
 
         // A request that can be read was not inside TLS of the client's own, unless the proxy ended it and says so.
         ServerName = request.ServerName ?? "";
-        TrustsForwardedFor = trustsForwardedFor;
+        _forwardedHops = forwardedHops;
     }
 
     internal RequestContext(in ConnectionFacts connection, string? serverName)
@@ -35,8 +36,6 @@ internal readonly ref struct RequestContext
     }
 
     internal bool IsHttp { get; }
-
-    internal bool TrustsForwardedFor { get; }
 
     internal SpiffeId? Identity { get; }
 
@@ -58,32 +57,18 @@ internal readonly ref struct RequestContext
     /// <summary>What a verified token says; null where there is none.</summary>
     internal TokenClaims? Claims => _request.Claims;
 
-    /// <summary>
-    /// The client's address: at a waypoint, whose peers are the mesh's own, the last one in X-Forwarded-For; else the
-    /// peer's.
-    /// </summary>
-    internal IPAddress Remote
-    {
-        get
-        {
-            if (IsHttp && TrustsForwardedFor && _request.Header("x-forwarded-for") is { } forwarded)
-            {
-                var last = forwarded.AsSpan(forwarded.LastIndexOf(',') + 1).Trim();
-                if (IPAddress.TryParse(last, out var address))
-                {
-                    return Canonical(address);
-                }
-            }
-
-            return Source;
-        }
-    }
+    /// <summary>The client's address: the peer's, or the one that the proxies in front of us, as many as are trusted, have put into X-Forwarded-For.</summary>
+    internal IPAddress Remote => IsHttp && _forwardedHops > 0 && ForwardedFor.Find(_request.Header("x-forwarded-for"), _forwardedHops) is { } address
+        ? Canonical(address)
+        : Source;
 
     /// <summary>The value of a header; HTTP/2's names of host and method mean these in either version.</summary>
     internal string? Header(string name) => name switch
     {
         ":authority" => _request.Host,
         ":method" => _request.Method,
+        ":scheme" => _request.Scheme,
+        ":path" => _request.Query.Length == 0 ? _request.Path : string.Concat(_request.Path, "?", _request.Query),
         _ => _request.Header(name),
     };
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Identity;
+using Ambient.Mesh;
 using Ambient.Policy.Authentication;
 
 namespace Ambient.Policy.Authorization;
@@ -25,6 +26,9 @@ public readonly record struct RequestFacts()
     /// <summary>Normalised path, without query.</summary>
     public required string Path { get; init; }
 
+    /// <summary>Scheme that the client used: <c>http</c> or <c>https</c>.</summary>
+    public string Scheme { get; init; } = "http";
+
     /// <summary>Query as sent, without the question mark; empty when there is none.</summary>
     public string Query { get; init; } = "";
 
@@ -36,4 +40,7 @@ public readonly record struct RequestFacts()
 
     /// <summary>Server name of the client's own TLS, where the proxy terminated it; null otherwise.</summary>
     public string? ServerName { get; init; }
+
+    /// <summary>The external authorizer that was asked about the request and has let it in; null: none. The word of another one than policies name does not count.</summary>
+    public ExternalAuthorizer? LetInBy { get; init; }
 }

@@ -15,23 +15,24 @@ public sealed class RequestPolicies
     private readonly ImmutableArray<string> _trustDomainAliases;
 
     private RequestPolicies(
-        RequestConfiguration configuration, bool trustsForwardedFor, CompiledPolicy[] ordered, ImmutableArray<RequestAuthentication> authentications, TokenRules tokens)
+        MeshSnapshot mesh, int forwardedHops, CompiledPolicy[] ordered, ImmutableArray<RequestAuthentication> authentications, TokenRules tokens)
     {
         Tokens = tokens;
         Authentications = authentications;
         _all = ordered;
-        _trustDomain = configuration.TrustDomain;
-        _trustDomainAliases = configuration.TrustDomainAliases;
-        TrustsForwardedFor = trustsForwardedFor;
+        _trustDomain = mesh.Requests.TrustDomain;
+        _trustDomainAliases = mesh.Requests.TrustDomainAliases;
+        ForwardedHops = forwardedHops;
         AsksForServerName = ordered.Any(policy => policy.Source.Rules.Any(rule => rule.When.Any(condition => condition.Key == "connection.sni")));
 
         // A CUSTOM policy is asked even when it is marked as dry run: its authorizer may count on being asked.
-        Custom = [.. ordered.Where(policy => policy.Action == PolicyAction.Custom)];
-        Deny = [.. ordered.Where(policy => policy is { Action: PolicyAction.Deny, DryRun: false })];
-        Allow = [.. ordered.Where(policy => policy is { Action: PolicyAction.Allow, DryRun: false })];
-        Audit = [.. ordered.Where(policy => policy.Action == PolicyAction.Audit)];
-        DryRunDeny = [.. ordered.Where(policy => policy is { Action: PolicyAction.Deny, DryRun: true })];
-        DryRunAllow = [.. ordered.Where(policy => policy is { Action: PolicyAction.Allow, DryRun: true })];
+        Custom = new([.. ordered.Where(policy => policy.Action == PolicyAction.Custom)]);
+        Authorizer = AuthorizerOf(Custom, mesh);
+        Deny = new([.. ordered.Where(policy => policy is { Action: PolicyAction.Deny, DryRun: false })]);
+        Allow = new([.. ordered.Where(policy => policy is { Action: PolicyAction.Allow, DryRun: false })]);
+        Audit = new([.. ordered.Where(policy => policy.Action == PolicyAction.Audit)]);
+        DryRunDeny = new([.. ordered.Where(policy => policy is { Action: PolicyAction.Deny, DryRun: true })]);
+        DryRunAllow = new([.. ordered.Where(policy => policy is { Action: PolicyAction.Allow, DryRun: true })]);
     }
 
     /// <summary>Whether no policy applies at all, not even one that decides nothing.</summary>
@@ -43,7 +44,17 @@ public sealed class RequestPolicies
     /// <summary>Whether any policy asks for the server name of the client's TLS (<c>connection.sni</c>).</summary>
     public bool AsksForServerName { get; }
 
-    internal bool TrustsForwardedFor { get; }
+    /// <summary>Whether any CUSTOM policy applies.</summary>
+    public bool HasCustom => !Custom.IsEmpty;
+
+    /// <summary>
+    /// The external authorizer that CUSTOM policies name; null: there are none, it is not configured, its service is not in the mesh, or they name
+    /// different ones, which Istio refuses too.
+    /// </summary>
+    public ExternalAuthorizer? Authorizer { get; }
+
+    /// <summary>Which of the addresses in X-Forwarded-For is the client's, from the right; 0: none, the peer is the client.</summary>
+    public int ForwardedHops { get; }
 
     /// <summary>Rules of the tokens that requests may carry.</summary>
     public TokenRules Tokens { get; }
@@ -54,17 +65,17 @@ public sealed class RequestPolicies
     /// <summary>Every policy, the oldest first.</summary>
     internal ReadOnlySpan<CompiledPolicy> All => _all;
 
-    internal ImmutableArray<CompiledPolicy> Custom { get; }
+    internal PolicyList Custom { get; }
 
-    internal ImmutableArray<CompiledPolicy> Deny { get; }
+    internal PolicyList Deny { get; }
 
-    internal ImmutableArray<CompiledPolicy> Allow { get; }
+    internal PolicyList Allow { get; }
 
-    internal ImmutableArray<CompiledPolicy> Audit { get; }
+    internal PolicyList Audit { get; }
 
-    internal ImmutableArray<CompiledPolicy> DryRunDeny { get; }
+    internal PolicyList DryRunDeny { get; }
 
-    internal ImmutableArray<CompiledPolicy> DryRunAllow { get; }
+    internal PolicyList DryRunAllow { get; }
 
     /// <summary>
     /// Policies for requests through the waypoint <paramref name="gateway"/>: its own, those of its class, and those of
@@ -80,7 +91,7 @@ public sealed class RequestPolicies
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
         return Compile(
-            mesh.Requests, trustsForwardedFor: true, earlier, policy => Applies(policy.Namespace, policy.Targets), authentication => Applies(authentication.Namespace, authentication.Targets));
+            mesh, forwardedHops: 1, earlier, policy => Applies(policy.Namespace, policy.Targets), authentication => Applies(authentication.Namespace, authentication.Targets));
 
         bool Applies(string ns, ImmutableArray<ObjectReference> targets) => targets.Any(target =>
             IsGateway(ns, target, gateway) || IsClassOf(mesh.Requests, ns, target, gateway) || IsService(ns, target, service));
@@ -98,8 +109,8 @@ public sealed class RequestPolicies
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
         return Compile(
-            mesh.Requests,
-            trustsForwardedFor: false,
+            mesh,
+            gateway.NumTrustedProxies,
             earlier,
             policy => Applies(policy.Namespace, policy.Targets, policy.Selector),
             authentication => Applies(authentication.Namespace, authentication.Targets, authentication.Selector));
@@ -125,8 +136,8 @@ public sealed class RequestPolicies
 
         // Where the labels of the workload are not known, what restricts counts as selecting it.
         return Compile(
-            requests,
-            trustsForwardedFor: false,
+            mesh,
+            forwardedHops: 0,
             earlier,
             policy => policy.Targets.IsDefaultOrEmpty && (policy.Selector is null
                 ? IsInReach(policy.Namespace)
@@ -139,13 +150,14 @@ public sealed class RequestPolicies
     }
 
     private static RequestPolicies Compile(
-        RequestConfiguration configuration,
-        bool trustsForwardedFor,
+        MeshSnapshot mesh,
+        int forwardedHops,
         RequestPolicies? earlier,
         Func<RequestAuthorizationPolicy, bool> applies,
         Func<RequestAuthentication, bool> looks)
     {
-        var known = earlier is not null && earlier.TrustsForwardedFor == trustsForwardedFor && earlier._trustDomain == configuration.TrustDomain
+        var configuration = mesh.Requests;
+        var known = earlier is not null && earlier.ForwardedHops == forwardedHops && earlier._trustDomain == configuration.TrustDomain
             && earlier._trustDomainAliases.AsSpan().SequenceEqual(configuration.TrustDomainAliases.AsSpan())
                 ? earlier._all
                 : [];
@@ -164,9 +176,25 @@ public sealed class RequestPolicies
             ? []
             : [.. configuration.RequestAuthentications.Values.Where(authentication => !authentication.Rules.IsEmpty && looks(authentication)).OrderBy(authentication => authentication.Key, StringComparer.Ordinal)];
         var sameTokens = earlier is not null && authentications.AsSpan().SequenceEqual(earlier.Authentications.AsSpan());
-        return ReferenceEquals(known, earlier?._all) && ordered.AsSpan().SequenceEqual(known) && sameTokens
+        return ReferenceEquals(known, earlier?._all) && ordered.AsSpan().SequenceEqual(known) && sameTokens && Equals(AuthorizerOf(earlier!.Custom, mesh), earlier.Authorizer)
             ? earlier!
-            : new RequestPolicies(configuration, trustsForwardedFor, ordered, authentications, sameTokens ? earlier!.Tokens : TokenRules.Of(authentications));
+            : new RequestPolicies(mesh, forwardedHops, ordered, authentications, sameTokens ? earlier!.Tokens : TokenRules.Of(authentications));
+    }
+
+    private static ExternalAuthorizer? AuthorizerOf(PolicyList custom, MeshSnapshot mesh)
+    {
+        string? name = null;
+        foreach (var policy in custom.Policies)
+        {
+            if (name is not null && name != policy.Source.Provider)
+            {
+                return null;
+            }
+
+            name = policy.Source.Provider;
+        }
+
+        return name is not null && mesh.Requests.ExternalAuthorizers.TryGetValue(name, out var authorizer) && authorizer.FindService(mesh) is not null ? authorizer : null;
     }
 
     private static bool Selects(ImmutableDictionary<string, string>? selector, Gateway gateway) =>

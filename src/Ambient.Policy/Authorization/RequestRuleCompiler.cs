@@ -76,10 +76,10 @@ internal sealed class RequestRuleCompiler(RequestConfiguration configuration, st
         return (matcher is null ? null : Field(condition.Match, matcher)) ?? Undecidable.Instance;
     }
 
-    /// <summary>Other pseudo-headers (<c>:path</c> with its query, <c>:scheme</c>) are none that is known here.</summary>
+    /// <summary>Pseudo-headers are those of every request (RFC 9113 section 8.3.1); <c>:path</c> has the query.</summary>
     private static string? HeaderName(string key) =>
         key.StartsWith(HeaderKey, StringComparison.Ordinal) && key.EndsWith(']') && key.Length > HeaderKey.Length + 1
-        && (key[HeaderKey.Length] != ':' || key[HeaderKey.Length..^1] is ":authority" or ":method")
+        && (key[HeaderKey.Length] != ':' || key[HeaderKey.Length..^1] is ":authority" or ":method" or ":path" or ":scheme")
             ? key[HeaderKey.Length..^1]
             : null;
 

@@ -18,6 +18,7 @@ public sealed class MeshConfigTests
         enablePrometheusMerge: true
         extensionProviders:
         - {name: authz, envoyExtAuthzGrpc: {service: authz.default.svc.cluster.local, port: 9000}}
+        - {name: traces, zipkin: {service: zipkin.default.svc.cluster.local, port: 9411}}
         rootNamespace: istio-system
         trustDomain: cluster.local
         """;
@@ -27,13 +28,116 @@ public sealed class MeshConfigTests
     {
         var load = ManifestLoader.LoadText("mesh.yaml", ConfigMap($"{Installed}\npathNormalization: {{normalization: MERGE_SLASHES}}\ntrustDomainAliases: [old.example, older.example]"));
         Assert.Empty(load.Errors.Items);
-        Assert.Equal(["MeshConfig extensionProviders"], load.Unsupported.Select(use => $"{use.Kind} {use.Field}"));
+        Assert.Equal(["MeshConfig extensionProviders.zipkin"], load.Unsupported.Select(use => $"{use.Kind} {use.Field}"));
         Assert.DoesNotContain("ConfigMap", load.Skipped.Keys);
 
         var requests = MeshTranslator.Translate(load.Objects, new TranslationOptions()).Requests;
         Assert.Equal(["old.example", "older.example"], requests.TrustDomainAliases.AsEnumerable());
         Assert.Equal(PathNormalization.MergeSlashes, requests.PathNormalization);
         Assert.True(requests.LogsAccess);
+        Assert.Equal(["authz"], requests.ExternalAuthorizers.Keys);
+    }
+
+    [Fact]
+    public void ExternalAuthorizers_AreReadWithEveryField()
+    {
+        var authorizers = Translate(ConfigMap("""
+            extensionProviders:
+            - name: http
+              envoyExtAuthzHttp:
+                service: app/authz.example
+                port: 8000
+                timeout: 600ms
+                pathPrefix: /check
+                statusOnError: '503'
+                includeHeadersInCheck: [x-old]
+                includeRequestHeadersInCheck: [cookie, x-ext-*, "*-id"]
+                includeAdditionalHeadersInCheck: {x-from: waypoint}
+                includeRequestBodyInCheck: {maxRequestBytes: 4096, allowPartialMessage: true, packAsBytes: true}
+                headersToUpstreamOnAllow: [x-user, x-meta-*]
+                headersToDownstreamOnDeny: [set-cookie]
+                headersToDownstreamOnAllow: [x-ok]
+            - name: grpc
+              envoyExtAuthzGrpc: {service: authz.app.svc.cluster.local, port: 9000, failOpen: true, clearRouteCache: true}
+            """)).Requests.ExternalAuthorizers;
+
+        Assert.Equal(
+            new ExternalAuthorizer
+            {
+                Name = "http",
+                Protocol = ExternalAuthorizerProtocol.Http,
+                ServiceNamespace = "app",
+                Hostname = "authz.example",
+                Port = 8000,
+                Timeout = TimeSpan.FromMilliseconds(600),
+                PathPrefix = "/check",
+                StatusOnError = 503,
+                RequestHeaders = [new(StringMatchKind.Exact, "x-old"), new(StringMatchKind.Exact, "cookie"), new(StringMatchKind.Prefix, "x-ext-"), new(StringMatchKind.Suffix, "-id")],
+                AdditionalHeaders = [new NamedValue("x-from", "waypoint")],
+                Body = new CheckedBody(4096, AllowPartial: true, AsBytes: true),
+                HeadersToUpstreamOnAllow = [new(StringMatchKind.Exact, "x-user"), new(StringMatchKind.Prefix, "x-meta-")],
+                HeadersToDownstreamOnDeny = [new(StringMatchKind.Exact, "set-cookie")],
+                HeadersToDownstreamOnAllow = [new(StringMatchKind.Exact, "x-ok")],
+            },
+            authorizers["http"]);
+        Assert.Equal(
+            new ExternalAuthorizer { Name = "grpc", Protocol = ExternalAuthorizerProtocol.Grpc, Hostname = "authz.app.svc.cluster.local", Port = 9000, FailOpen = true, ClearRouteCache = true },
+            authorizers["grpc"]);
+    }
+
+    [Theory]
+    [InlineData("{name: a, envoyExtAuthzGrpc: {port: 1}}", "extensionProviders[0].envoyExtAuthzGrpc.service", "missing")]
+    [InlineData("{name: a, envoyExtAuthzGrpc: {service: a, port: 0}}", "extensionProviders[0].envoyExtAuthzGrpc.port", "1 to 65535")]
+    [InlineData("{name: a, envoyExtAuthzGrpc: {service: a/b/c, port: 1}}", "extensionProviders[0].envoyExtAuthzGrpc.service", "namespace/hostname")]
+    [InlineData("{name: a, envoyExtAuthzGrpc: {service: a, port: 1, timeout: never}}", "extensionProviders[0].envoyExtAuthzGrpc.timeout", "not a duration")]
+    [InlineData("{name: a, envoyExtAuthzGrpc: {service: a, port: 1, timeout: 0s}}", "extensionProviders[0].envoyExtAuthzGrpc.timeout", "from 1ms")]
+    [InlineData("{name: a, envoyExtAuthzGrpc: {service: a, port: 1, statusOnError: '99'}}", "extensionProviders[0].envoyExtAuthzGrpc.statusOnError", "not a status")]
+    [InlineData("{name: a, envoyExtAuthzGrpc: {service: a, port: 1, failClosed: true}}", "extensionProviders[0].envoyExtAuthzGrpc.failClosed", "unknown field")]
+    [InlineData("{name: a, envoyExtAuthzGrpc: {service: a, port: 1, includeRequestBodyInCheck: {}}}", "extensionProviders[0].envoyExtAuthzGrpc.includeRequestBodyInCheck.maxRequestBytes", "missing")]
+    [InlineData("{name: a, envoyExtAuthzHttp: {service: a, port: 1, pathPrefix: check}}", "extensionProviders[0].envoyExtAuthzHttp.pathPrefix", "beginning of a path")]
+    [InlineData("{name: a, envoyExtAuthzHttp: {service: a, port: 1, headersToUpstreamOnAllow: ['*']}}", "extensionProviders[0].envoyExtAuthzHttp.headersToUpstreamOnAllow[0]", "name of a header")]
+    [InlineData("{name: a, envoyExtAuthzHttp: {service: a, port: 1, includeAdditionalHeadersInCheck: {'x y': z}}}", "extensionProviders[0].envoyExtAuthzHttp.includeAdditionalHeadersInCheck.x y", "not a header")]
+    [InlineData("{envoyExtAuthzHttp: {service: a, port: 1}}", "extensionProviders[0].name", "missing")]
+    public void ExternalAuthorizer_ThatIsWrong_IsAnErrorOfItsField(string provider, string field, string message)
+    {
+        var load = ManifestLoader.LoadText("mesh.yaml", ConfigMap($"extensionProviders:\n- {provider}"));
+
+        var error = Assert.Single(load.Errors.Items);
+        Assert.Equal($"data.mesh: {field}", error.Field);
+        Assert.Contains(message, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ExternalAuthorizers_OfOneName_AreAnError() => Assert.Contains(
+        "two providers are named",
+        Assert.Single(ManifestLoader.LoadText("mesh.yaml", ConfigMap("extensionProviders:\n- {name: a, zipkin: {}}\n- {name: a, envoyExtAuthzGrpc: {service: a, port: 1}}")).Errors.Items).Message,
+        StringComparison.Ordinal);
+
+    [Fact]
+    public void NumTrustedProxies_IsTheMeshs_AndAGatewaysAnnotationsGoBeforeIt()
+    {
+        var gateways = Translate(ConfigMap("defaultConfig: {gatewayTopology: {numTrustedProxies: 2}}") + Gateway("plain", "") + Gateway("own", "annotations: {proxy.istio.io/config: '{gatewayTopology: {numTrustedProxies: 1}}'}")).Requests.Gateways;
+
+        Assert.Equal((2, 1), (gateways["app/plain"].NumTrustedProxies, gateways["app/own"].NumTrustedProxies));
+        Assert.Contains(
+            "numTrustedProxies",
+            Assert.Single(ManifestLoader.LoadText("gw.yaml", Gateway("wrong", "annotations: {proxy.istio.io/config: '{gatewayTopology: {numTrustedProxies: -1}}'}")).Errors.Items).Message,
+            StringComparison.Ordinal);
+
+        static string Gateway(string name, string metadata) => $$"""
+
+            ---
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: Gateway
+            metadata:
+              name: {{name}}
+              namespace: app
+              {{metadata}}
+            spec:
+              gatewayClassName: istio
+              listeners: [{name: http, port: 80, protocol: HTTP}]
+
+            """;
     }
 
     [Theory]

@@ -43,6 +43,45 @@ public sealed class GatewayServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task TrustedProxies_SayWhoTheClientIs_ForPoliciesAndEndpoint()
+    {
+        _mesh.AddService("web", waypoint: null);
+        var pod = await _mesh.AddPodAsync("web-0", "web", "web");
+        Route("/", "web");
+        var client = await StartAsync(s_http);
+        _mesh.Configure(requests => requests with
+        {
+            Gateways = requests.Gateways.SetItem("app/gw", requests.Gateways["app/gw"] with { NumTrustedProxies = 1 }),
+            AuthorizationPolicies = requests.AuthorizationPolicies.SetItem("app/office", new RequestAuthorizationPolicy
+            {
+                Name = "office",
+                Namespace = "app",
+                Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+                Rules = [new RequestRule { From = [new RequestSource { RemoteIpBlocks = new ValueMatch(["203.0.113.0/24"], []) }] }],
+            }),
+        });
+        Assert.Equal(HttpStatusCode.Forbidden, await AskAsync("203.0.113.7, 198.51.100.1"));
+        Assert.Equal(HttpStatusCode.Forbidden, await AskAsync(null));
+        Assert.Equal(HttpStatusCode.OK, await AskAsync("198.51.100.1, 203.0.113.7"));
+        var seen = Assert.Single(pod.Requests).Headers;
+        Assert.Equal("198.51.100.1, 203.0.113.7,127.0.0.1", seen["x-forwarded-for"]);
+        Assert.Equal(("https", "203.0.113.7"), (seen["x-forwarded-proto"], seen["x-envoy-external-address"]));
+
+        async Task<HttpStatusCode> AskAsync(string? forwarded)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/");
+            request.Headers.TryAddWithoutValidation("x-forwarded-proto", "https");
+            if (forwarded is not null)
+            {
+                request.Headers.TryAddWithoutValidation("x-forwarded-for", forwarded);
+            }
+
+            using var response = await client.SendAsync(request);
+            return response.StatusCode;
+        }
+    }
+
+    [Fact]
     public async Task Token_ThatIsNone_WhereARequestAuthenticationLooksForOne_Is401()
     {
         _mesh.AddService("web", waypoint: null);

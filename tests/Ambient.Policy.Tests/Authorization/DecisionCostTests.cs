@@ -33,6 +33,32 @@ public sealed class DecisionCostTests
         AssertRatio(policies => Request(policies, refused));
     }
 
+    [Theory]
+    [InlineData("principals")]
+    [InlineData("paths")]
+    [InlineData("hosts")]
+    [InlineData("headers")]
+    [InlineData("addresses")]
+    [InlineData("methods and paths")]
+    public void Request_WithTenThousandPoliciesAtItsPlace_CostsNoMoreThanThreeTimesAsWithTen(string by)
+    {
+        AssertRatio(policies => RequestAtOnePlace(policies, by));
+    }
+
+    [Fact]
+    public void Update_OfOnePolicyOfTenThousand_CompilesOne()
+    {
+        var policies = Enumerable.Range(0, 10_000).Select(i => AtOnePlace(i, "paths")).ToImmutableDictionary(policy => policy.Key);
+        var before = Place(policies);
+        var changed = policies["app/p7"] with { Rules = [new RequestRule { To = [new RequestOperation { Paths = new ValueMatch(["/other"], []) }] }] };
+
+        var after = RequestPolicies.ForWaypoint(MeshOf(policies.SetItem(changed.Key, changed)), s_waypoint, s_service, before);
+
+        Assert.Equal(10_000, after.All.Length);
+        var known = before.All.ToArray().ToHashSet<object>(ReferenceEqualityComparer.Instance);
+        Assert.Equal(["app/p7"], after.All.ToArray().Where(policy => !known.Contains(policy)).Select(policy => policy.Key));
+    }
+
     private static void AssertRatio(Func<int, Action> decision)
     {
         var (few, many) = (decision(10), decision(10_000));
@@ -77,6 +103,54 @@ public sealed class DecisionCostTests
         Assert.Equal(!refused, ConnectionAuthorizer.Authorize(mesh, workload, facts).IsAllowed);
         return () => ConnectionAuthorizer.Authorize(mesh, workload, facts);
     }
+
+    private static readonly MeshService s_service = new() { Name = "web", Namespace = "app", Hostname = "web.app.svc.cluster.local" };
+    private static readonly Gateway s_waypoint = new() { Name = "waypoint", Namespace = "app", ClassName = "istio-waypoint" };
+
+    private static Action RequestAtOnePlace(int policies, string by)
+    {
+        var place = Place(Enumerable.Range(0, policies).Select(i => AtOnePlace(i, by)).ToImmutableDictionary(policy => policy.Key));
+        var facts = new RequestFacts
+        {
+            Method = "GET",
+            Host = "service-5.example",
+            Path = "/api/service-5/x",
+            Header = name => name == "x-tenant" ? "tenant-5" : null,
+            Source = IPEndPoint.Parse("10.0.5.2:4000"),
+            Destination = IPEndPoint.Parse("10.0.0.1:80"),
+            Identity = s_client,
+        };
+        Assert.Equal("app/p5", RequestAuthorizer.Authorize(place, facts).Policy);
+        return () => RequestAuthorizer.Authorize(place, facts);
+    }
+
+    private static RequestAuthorizationPolicy AtOnePlace(int i, string by) => new()
+    {
+        Name = $"p{i}",
+        Namespace = "app",
+        Action = i % 2 == 0 ? PolicyAction.Deny : PolicyAction.Allow,
+        Targets = [new ObjectReference("", "Service", "app", "web")],
+        Rules =
+        [
+            by switch
+            {
+                "principals" => new RequestRule { From = [new RequestSource { Principals = Only($"cluster.local/ns/app/sa/client-{i}") }] },
+                "paths" => new RequestRule { To = [new RequestOperation { Paths = Only($"/api/service-{i}/*") }] },
+                "hosts" => new RequestRule { To = [new RequestOperation { Hosts = Only($"service-{i}.example", $"service-{i}.example:*") }] },
+                "headers" => new RequestRule { When = [new RequestCondition("request.headers[x-tenant]", Only($"tenant-{i}"))] },
+                "addresses" => new RequestRule { From = [new RequestSource { IpBlocks = Only($"10.{i / 256}.{i % 256}.0/24") }] },
+                _ => new RequestRule { To = [new RequestOperation { Methods = Only("GET"), Paths = Only($"/api/service-{i}/{{*}}") }] },
+            },
+        ],
+    };
+
+    private static ValueMatch Only(params string[] values) => new([.. values], []);
+
+    private static MeshSnapshot MeshOf(ImmutableDictionary<string, RequestAuthorizationPolicy> policies) =>
+        new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(new RequestConfiguration { AuthorizationPolicies = policies }).Build();
+
+    private static RequestPolicies Place(ImmutableDictionary<string, RequestAuthorizationPolicy> policies) =>
+        RequestPolicies.ForWaypoint(MeshOf(policies), s_waypoint, s_service);
 
     private static Action Request(int policies, bool refused)
     {

@@ -59,7 +59,7 @@ public sealed class RequestAuthorizerTests
     private static RequestPolicies Policies(params RequestAuthorizationPolicy[] policies) => Policies(new RequestConfiguration(), policies);
 
     private static RequestPolicies Policies(RequestConfiguration configuration, params RequestAuthorizationPolicy[] policies) =>
-        RequestPolicies.ForWaypoint(Snapshot(configuration with { AuthorizationPolicies = policies.ToImmutableDictionary(policy => policy.Key) }), Waypoint, Web);
+        RequestPolicies.ForWaypoint(Snapshot(configuration with { AuthorizationPolicies = policies.ToImmutableDictionary(policy => policy.Key) }, Web), Waypoint, Web);
 
     private static bool Allows(RequestFacts request, params RequestAuthorizationPolicy[] policies) =>
         RequestAuthorizer.Authorize(Policies(policies), request).IsAllowed;
@@ -84,7 +84,7 @@ public sealed class RequestAuthorizerTests
         { "claim with a gap", When("request.auth.claims[a].[b]", Values("x")) },
         { "unknown attribute", When("no.such.attribute", Values("x")) },
         { "header without a name", When("request.headers[]", Values("x")) },
-        { "path as a header", When("request.headers[:path]", Values("x")) },
+        { "unknown pseudo-header", When("request.headers[:protocol]", Values("x")) },
         { "condition without values", When("source.ip", ValueMatch.None) },
         { "bad range", From(new RequestSource { IpBlocks = Values("10.0.0.0/99") }) },
         { "not a bad range", From(new RequestSource { IpBlocks = Not("nonsense") }) },
@@ -164,6 +164,8 @@ public sealed class RequestAuthorizerTests
     [Theory]
     [InlineData(":authority", "web")]
     [InlineData(":method", "GET")]
+    [InlineData(":scheme", "http")]
+    [InlineData(":path", "/")]
     public void PseudoHeader_MeansTheSameInEitherVersionOfHttp(string name, string value)
     {
         Assert.False(Allows(Get, Policy(PolicyAction.Deny, When($"request.headers[{name}]", Values(value)))));
@@ -181,14 +183,102 @@ public sealed class RequestAuthorizerTests
     }
 
     [Fact]
-    public void Custom_ThatMatches_Denies_OthersPass()
+    public void PathAsAHeader_HasTheQuery()
     {
-        var custom = Policy(PolicyAction.Custom, To(new RequestOperation { Paths = Values("/admin*") }));
+        var deny = Policy(PolicyAction.Deny, When("request.headers[:path]", Values("/a?x=1")));
+
+        Assert.False(Allows(Get with { Path = "/a", Query = "x=1" }, deny));
+        Assert.True(Allows(Get with { Path = "/a" }, deny));
+    }
+
+    private static readonly ExternalAuthorizer Authorizer = new() { Name = "authz", Protocol = ExternalAuthorizerProtocol.Grpc, Hostname = Web.Hostname, Port = 80 };
+
+    private static RequestAuthorizationPolicy Custom(params RequestRule[] rules) => Policy(PolicyAction.Custom, rules) with { Provider = "authz" };
+
+    private static RequestConfiguration With(params ExternalAuthorizer[] authorizers) =>
+        new() { ExternalAuthorizers = authorizers.ToImmutableDictionary(authorizer => authorizer.Name) };
+
+    [Fact]
+    public void Custom_WithoutItsAuthorizer_DeniesWhatItMatches_OthersPass()
+    {
+        var custom = Custom(To(new RequestOperation { Paths = Values("/admin*") }));
 
         Assert.True(Allows(Get, custom));
-        Assert.Equal(
-            AuthorizationReason.NoExternalAuthorizer,
-            RequestAuthorizer.Authorize(Policies(custom with { DryRun = true }), Get with { Path = "/admin" }).Reason);
+        var policies = Policies(custom with { DryRun = true });
+        Assert.Null(policies.Authorizer);
+        Assert.Equal(AuthorizationReason.NoExternalAuthorizer, RequestAuthorizer.Authorize(policies, Get with { Path = "/admin" }).Reason);
+        Assert.Equal(AuthorizationReason.NoExternalAuthorizer, RequestAuthorizer.Question(policies, Get with { Path = "/admin" }).Reason);
+        Assert.Equal(AuthorizationReason.NoPolicy, RequestAuthorizer.Question(policies, Get).Reason);
+    }
+
+    [Fact]
+    public void Custom_IsAskedBeforeDeny_AndItsAuthorizersWordAloneCounts()
+    {
+        var policies = Policies(With(Authorizer), Custom(new RequestRule()), Policy(PolicyAction.Deny, To(new RequestOperation { Methods = Values("PUT") })));
+
+        Assert.Equal(Authorizer, policies.Authorizer);
+        Assert.Equal(AuthorizationReason.AsksExternalAuthorizer, RequestAuthorizer.Question(policies, Get with { Method = "PUT" }).Reason);
+        Assert.Equal(AuthorizationReason.AsksExternalAuthorizer, RequestAuthorizer.Authorize(policies, Get).Reason);
+        Assert.True(RequestAuthorizer.Authorize(policies, Get with { LetInBy = Authorizer with { } }).IsAllowed);
+        Assert.Equal(AuthorizationReason.AsksExternalAuthorizer, RequestAuthorizer.Authorize(policies, Get with { LetInBy = Authorizer with { Port = 81 } }).Reason);
+        Assert.Equal(AuthorizationReason.DeniedByPolicy, RequestAuthorizer.Authorize(policies, Get with { Method = "PUT", LetInBy = Authorizer }).Reason);
+    }
+
+    [Fact]
+    public void Custom_WithTwoAuthorizersAtOnePlace_Denies()
+    {
+        var other = Authorizer with { Name = "other" };
+        var policies = Policies(With(Authorizer, other), Custom(new RequestRule()), Custom(new RequestRule()) with { Name = "second", Provider = "other" });
+
+        Assert.Null(policies.Authorizer);
+        Assert.Equal(AuthorizationReason.NoExternalAuthorizer, RequestAuthorizer.Question(policies, Get).Reason);
+    }
+
+    [Fact]
+    public void Custom_WhoseAuthorizersServiceIsNotInTheMesh_Denies() => Assert.Equal(
+        AuthorizationReason.NoExternalAuthorizer,
+        RequestAuthorizer.Question(Policies(With(Authorizer with { Hostname = "gone.ns.svc.cluster.local" }), Custom(new RequestRule())), Get).Reason);
+
+    [Fact]
+    public void Custom_OfConnections_AsksOverGrpcAlone_WhateverItSaysOfHttp()
+    {
+        var custom = Custom(To(new RequestOperation { Paths = Values("/admin") }));
+
+        Assert.Equal(AuthorizationReason.AsksExternalAuthorizer, RequestAuthorizer.Question(Policies(With(Authorizer), custom), Tcp).Reason);
+        Assert.Equal(AuthorizationReason.NoPolicy, RequestAuthorizer.Question(Policies(With(Authorizer with { Protocol = ExternalAuthorizerProtocol.Http }), custom), Tcp).Reason);
+        Assert.Equal(AuthorizationReason.NoExternalAuthorizer, RequestAuthorizer.Question(Policies(custom), Tcp).Reason);
+        Assert.True(RequestAuthorizer.Authorize(Policies(With(Authorizer), custom), Tcp with { LetInBy = Authorizer }).IsAllowed);
+    }
+
+    [Fact]
+    public void Custom_WhoseProviderChanges_IsCompiledAnew()
+    {
+        var custom = Custom(new RequestRule());
+        var before = Policies(With(Authorizer), custom);
+        var configuration = With(Authorizer with { Port = 81 }) with { AuthorizationPolicies = ImmutableDictionary<string, RequestAuthorizationPolicy>.Empty.Add(custom.Key, custom) };
+        var after = RequestPolicies.ForWaypoint(Snapshot(configuration, Web), Waypoint, Web, before);
+
+        Assert.Equal(81, after.Authorizer?.Port);
+        Assert.True(after.All[0] == before.All[0]);
+    }
+
+    [Theory]
+    [InlineData("203.0.113.1, 10.0.0.1,10.0.0.2", 0, "10.1.0.1")]
+    [InlineData("203.0.113.1, 10.0.0.1,10.0.0.2", 1, "10.0.0.2")]
+    [InlineData("203.0.113.1, 10.0.0.1,10.0.0.2", 2, "10.0.0.1")]
+    [InlineData("203.0.113.1, 10.0.0.1,10.0.0.2", 3, "203.0.113.1")]
+    [InlineData("203.0.113.1, 10.0.0.1,10.0.0.2", 4, "10.1.0.1")]
+    [InlineData("unknown, 10.0.0.1", 2, "10.1.0.1")]
+    [InlineData("10.1, 10.0.0.1", 2, "10.1.0.1")]
+    [InlineData("::ffff:203.0.113.1", 1, "203.0.113.1")]
+    [InlineData(null, 1, "10.1.0.1")]
+    public void RemoteAddress_AtAGateway_IsWhatItsTrustedProxiesSaw(string? forwarded, int proxies, string remote)
+    {
+        var allow = Policy(PolicyAction.Allow, From(new RequestSource { RemoteIpBlocks = Values(remote) })) with { Targets = [] };
+        var configuration = new RequestConfiguration { AuthorizationPolicies = ImmutableDictionary<string, RequestAuthorizationPolicy>.Empty.Add(allow.Key, allow) };
+        var policies = RequestPolicies.ForGateway(Snapshot(configuration), Ingress with { NumTrustedProxies = proxies });
+
+        Assert.True(RequestAuthorizer.Authorize(policies, Get with { Header = name => name == "x-forwarded-for" ? forwarded : null }).IsAllowed);
     }
 
     [Fact]

@@ -26,6 +26,12 @@ public sealed record Gateway
     /// <summary>Annotations of the Gateway.</summary>
     public ImmutableDictionary<string, string> Annotations { get; init; } = ImmutableDictionary<string, string>.Empty;
 
+    /// <summary>
+    /// Proxies in front of the gateway's listeners whose word for a client's address is taken (<c>gatewayTopology.numTrustedProxies</c>): as many
+    /// addresses of X-Forwarded-For are believed, from the right. 0: the peer is the client.
+    /// </summary>
+    public int NumTrustedProxies { get; init; }
+
     /// <summary>When it was created; decides ties.</summary>
     public DateTimeOffset CreationTime { get; init; }
 
@@ -39,6 +45,7 @@ public sealed record Gateway
             && Name == other.Name
             && Namespace == other.Namespace
             && ClassName == other.ClassName
+            && NumTrustedProxies == other.NumTrustedProxies
             && CreationTime == other.CreationTime
             && StructuralEquality.Same(Listeners, other.Listeners)
             && StructuralEquality.Same(Labels, other.Labels)

@@ -14,6 +14,9 @@ public sealed record RequestAuthorizationPolicy
     /// <summary>What a match means.</summary>
     public PolicyAction Action { get; init; }
 
+    /// <summary>CUSTOM: name of the external authorizer that is asked; empty for other actions.</summary>
+    public string Provider { get; init; } = "";
+
     /// <summary>What the policy is attached to; empty when it selects pods or its whole namespace.</summary>
     public ImmutableArray<ObjectReference> Targets { get; init; } = [];
 
@@ -45,6 +48,7 @@ public sealed record RequestAuthorizationPolicy
             && Name == other.Name
             && Namespace == other.Namespace
             && Action == other.Action
+            && Provider == other.Provider
             && DryRun == other.DryRun
             && CreationTime == other.CreationTime
             && StructuralEquality.Same(Targets, other.Targets)

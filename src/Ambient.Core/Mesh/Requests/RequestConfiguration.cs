@@ -50,6 +50,9 @@ public sealed record RequestConfiguration
     public ImmutableDictionary<string, RequestAuthentication> RequestAuthentications { get; init; } =
         ImmutableDictionary<string, RequestAuthentication>.Empty;
 
+    /// <summary>External authorizers, which CUSTOM policies name, by their names.</summary>
+    public ImmutableDictionary<string, ExternalAuthorizer> ExternalAuthorizers { get; init; } = ImmutableDictionary<string, ExternalAuthorizer>.Empty;
+
     /// <summary>
     /// What selects a workload by its labels and no layer 4 proxy enforces, by the workload's uid. A workload that is not here is one whose
     /// labels are not known, or one that nothing in its reach could select.
@@ -76,6 +79,7 @@ public sealed record RequestConfiguration
             ReferenceGrants = other.ReferenceGrants.SetItems(ReferenceGrants),
             AuthorizationPolicies = other.AuthorizationPolicies.SetItems(AuthorizationPolicies),
             RequestAuthentications = other.RequestAuthentications.SetItems(RequestAuthentications),
+            ExternalAuthorizers = other.ExternalAuthorizers.SetItems(ExternalAuthorizers),
             Selections = other.Selections.SetItems(Selections),
             UnmetProtections = [.. UnmetProtections, .. other.UnmetProtections],
             Unsupported = [.. Unsupported, .. other.Unsupported],
@@ -97,6 +101,7 @@ public sealed record RequestConfiguration
             && StructuralEquality.Same(ReferenceGrants, other.ReferenceGrants)
             && StructuralEquality.Same(AuthorizationPolicies, other.AuthorizationPolicies)
             && StructuralEquality.Same(RequestAuthentications, other.RequestAuthentications)
+            && StructuralEquality.Same(ExternalAuthorizers, other.ExternalAuthorizers)
             && StructuralEquality.Same(Selections, other.Selections)
             && StructuralEquality.Same(UnmetProtections, other.UnmetProtections)
             && StructuralEquality.Same(Unsupported, other.Unsupported));

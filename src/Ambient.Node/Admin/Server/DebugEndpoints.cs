@@ -7,7 +7,8 @@ namespace Ambient.Node.Admin.Server;
 
 /// <summary>What a person wants to see when a process misbehaves.</summary>
 /// <param name="connections">What is open.</param>
-internal sealed class DebugEndpoints(ConnectionTable connections)
+/// <param name="policies">What layer 7 policies have decided, by policy; null: nothing is counted here.</param>
+internal sealed class DebugEndpoints(ConnectionTable connections, Func<IEnumerable<(string Policy, string Decision, long Count)>>? policies = null)
 {
     private const int MostShown = 10_000;
 
@@ -18,6 +19,7 @@ internal sealed class DebugEndpoints(ConnectionTable connections)
         return request.Path switch
         {
             "/debug/memory" => AdminResponse.Text(200, Memory()),
+            "/debug/policies" when policies is not null => AdminResponse.Text(200, Policies(policies())),
             "/debug/connections" => AdminResponse.Text(200, Connections()),
             "/debug/pprof/profile" or "/debug/pprof/heap" or "/debug/pprof/heap/profiling" => AdminResponse.Text(
                 500, $"not supported by a native .NET process; on the node: perf record -g -p {Environment.ProcessId} -- sleep 30, and see /debug/memory\n"),
@@ -45,6 +47,17 @@ internal sealed class DebugEndpoints(ConnectionTable connections)
         }
 
         return text.ToString();
+    }
+
+    private static string Policies(IEnumerable<(string Policy, string Decision, long Count)> decisions)
+    {
+        var text = new StringBuilder();
+        foreach (var (policy, decision, count) in decisions.Take(MostShown))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{policy} {decision} {count}\n");
+        }
+
+        return text.Length == 0 ? "no policy has kept anything out, audited it, or would have decided about it on trial\n" : text.ToString();
     }
 
     private string Connections()

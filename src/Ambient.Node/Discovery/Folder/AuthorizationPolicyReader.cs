@@ -24,6 +24,7 @@ internal static class AuthorizationPolicyReader
             Name = meta.Name,
             Namespace = meta.Namespace,
             Action = action,
+            Provider = action == PolicyAction.Custom ? spec.ObjectOrEmpty("provider").String("name") ?? "" : "",
             Targets = targets,
             Selector = selector?.ToImmutableDictionary(StringComparer.Ordinal),
             Rules = ReadRules(spec),

@@ -28,8 +28,11 @@ internal static class GatewayReader
             spec.Error("listeners", $"two listeners are named \"{twice.Key}\"");
         }
 
+        var annotations = fields.ObjectOrEmpty("metadata").ObjectOrEmpty("annotations");
         return new GatewayObject(meta)
         {
+            NumTrustedProxies = GatewayTopologyReader.NumTrustedProxies(infrastructure.ObjectOrEmpty("annotations"), infrastructure.StringMap("annotations").GetValueOrDefault(GatewayTopologyReader.Annotation))
+                ?? GatewayTopologyReader.NumTrustedProxies(annotations, meta.Annotation(GatewayTopologyReader.Annotation)),
             ClassName = spec.RequiredString("gatewayClassName"),
             Listeners = listeners,
             InfrastructureLabels = infrastructure.StringMap("labels"),

@@ -59,6 +59,8 @@ internal sealed class ManifestFolderSource : IMeshSource
             TrustDomainAliases = [.. options.TrustDomainAliases],
             PathNormalization = options.PathNormalization,
             LogsAccess = options.LogsAccess,
+            ExternalAuthorizers = options.ExternalAuthorizers,
+            NumTrustedProxies = options.NumTrustedProxies,
             RootNamespace = options.RootNamespace,
             PodRange = options.PodRange,
             ServiceRange = options.ServiceRange,

@@ -118,6 +118,8 @@ internal static class MeshConfigReader
                 _ => null,
             },
             LogsAccess = ReadAccessLog(config),
+            ExternalAuthorizers = ExternalAuthorizerReader.Read(config),
+            NumTrustedProxies = GatewayTopologyReader.NumTrustedProxies(config.ObjectOrEmpty("defaultConfig")),
         };
     }
 

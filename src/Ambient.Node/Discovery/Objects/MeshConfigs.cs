@@ -24,4 +24,10 @@ internal sealed record MeshConfigObject(ObjectMeta Meta) : KubernetesObject(Meta
 
     /// <summary>Whether waypoints and gateways write an access log.</summary>
     public bool? LogsAccess { get; init; }
+
+    /// <summary>External authorizers.</summary>
+    public IReadOnlyList<ExternalAuthorizer>? ExternalAuthorizers { get; init; }
+
+    /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed: <c>defaultConfig.gatewayTopology.numTrustedProxies</c>.</summary>
+    public int? NumTrustedProxies { get; init; }
 }

@@ -68,6 +68,12 @@ public sealed class DiscoveryOptions
     /// <summary>Whether waypoints, gateways and members write an access log; a MeshConfig in the folder goes before it.</summary>
     internal bool LogsAccess { get; set; } = true;
 
+    /// <summary>External authorizers.</summary>
+    internal IReadOnlyList<ExternalAuthorizer> ExternalAuthorizers { get; set; } = [];
+
+    /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed.</summary>
+    internal int NumTrustedProxies { get; set; }
+
     /// <summary>A control plane; may be beside a local configuration, which is read first.</summary>
     internal XdsOptions? Xds { get; set; }
 }

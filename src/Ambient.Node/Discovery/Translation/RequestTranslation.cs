@@ -11,7 +11,7 @@ internal static class RequestTranslation
     {
         var labels = objects.Namespaces.Values.Select(ns => KeyValuePair.Create(
             ns.Meta.Name, memory.Keep("labels of a namespace", ns.Meta.Name, [ns], () => ns.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal))));
-        var gateways = objects.Gateways.Values.Select(gateway => KeyValuePair.Create(gateway.Meta.Key, FromGateway(gateway, objects, memory)));
+        var gateways = objects.Gateways.Values.Select(gateway => KeyValuePair.Create(gateway.Meta.Key, FromGateway(gateway, objects, options, memory)));
         return new RequestConfiguration
         {
             RootNamespace = options.RootNamespace,
@@ -28,6 +28,7 @@ internal static class RequestTranslation
                 "policies", objects.AuthorizationPolicies.Values.Select(policy => KeyValuePair.Create(policy.Meta.Key, policy.Policy)), memory),
             RequestAuthentications = Table(
                 "authentications", objects.RequestAuthentications.Values.Select(o => KeyValuePair.Create(o.Meta.Key, o.Authentication)), memory),
+            ExternalAuthorizers = Table("external authorizers", options.ExternalAuthorizers.Select(authorizer => KeyValuePair.Create(authorizer.Name, authorizer)), memory),
             UnmetProtections = BackendProtectionTranslation.Translate(objects, options),
         };
     }
@@ -41,7 +42,7 @@ internal static class RequestTranslation
             "table", name, [.. items.Select(entry => entry.Value)], () => ImmutableDictionary.CreateRange(StringComparer.Ordinal, items));
     }
 
-    private static Mesh.Gateway FromGateway(GatewayObject gateway, KubernetesObjects objects, TranslationMemory memory)
+    private static Mesh.Gateway FromGateway(GatewayObject gateway, KubernetesObjects objects, TranslationOptions options, TranslationMemory memory)
     {
         var instance = objects.Pods.Values.FirstOrDefault(
             pod => pod.Meta.Namespace == gateway.Meta.Namespace && pod.Meta.Label(WellKnown.GatewayName) == gateway.Meta.Name);
@@ -57,6 +58,7 @@ internal static class RequestTranslation
                 : instance.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal),
             Annotations = gateway.Meta.Annotations.ToImmutableDictionary(StringComparer.Ordinal),
             CreationTime = gateway.Meta.CreationTime,
+            NumTrustedProxies = gateway.NumTrustedProxies ?? options.NumTrustedProxies,
         });
     }
 }

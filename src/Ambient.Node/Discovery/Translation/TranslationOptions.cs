@@ -28,6 +28,12 @@ internal sealed record TranslationOptions
     /// <summary>Whether an access log is written.</summary>
     public bool LogsAccess { get; init; } = true;
 
+    /// <summary>External authorizers.</summary>
+    public IReadOnlyList<ExternalAuthorizer> ExternalAuthorizers { get; init; } = [];
+
+    /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed.</summary>
+    public int NumTrustedProxies { get; init; }
+
     /// <summary>Namespace whose policies hold for the whole mesh.</summary>
     public string RootNamespace { get; init; } = "istio-system";
 
@@ -44,5 +50,7 @@ internal sealed record TranslationOptions
         TrustDomainAliases = config.TrustDomainAliases ?? TrustDomainAliases,
         PathNormalization = config.PathNormalization ?? PathNormalization,
         LogsAccess = config.LogsAccess ?? LogsAccess,
+        ExternalAuthorizers = config.ExternalAuthorizers ?? ExternalAuthorizers,
+        NumTrustedProxies = config.NumTrustedProxies ?? NumTrustedProxies,
     };
 }

@@ -84,6 +84,12 @@ public sealed class NodeOptions
     /// <summary>Whether waypoints and gateways write an access log.</summary>
     internal bool LogsAccess { get; set; } = true;
 
+    /// <summary>External authorizers that a mounted MeshConfig names.</summary>
+    internal IReadOnlyList<ExternalAuthorizer> ExternalAuthorizers { get; set; } = [];
+
+    /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed, as a mounted MeshConfig says.</summary>
+    internal int NumTrustedProxies { get; set; }
+
     /// <summary>The control plane that tells the mesh (<c>XDS_ADDRESS</c>); null: the mesh comes from files alone.</summary>
     internal XdsOptions? Xds { get; set; }
 
@@ -127,6 +133,8 @@ public sealed class NodeOptions
     {
         PathNormalization = PathNormalization,
         LogsAccess = LogsAccess,
+        ExternalAuthorizers = ExternalAuthorizers,
+        NumTrustedProxies = NumTrustedProxies,
         ManifestsFolder = Manifests,
         LocalConfigPath = LocalXdsPath,
         LocalConfig = LocalXds,

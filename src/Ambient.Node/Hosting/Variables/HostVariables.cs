@@ -74,6 +74,8 @@ internal static class HostVariables
             IstioVersion = variables.OptionalText("ISTIO_META_ISTIO_VERSION", "version of Istio that istio_build shows") ?? "unknown",
             PathNormalization = mesh?.PathNormalization ?? PathNormalization.Base,
             LogsAccess = mesh?.LogsAccess ?? true,
+            ExternalAuthorizers = mesh?.ExternalAuthorizers ?? [],
+            NumTrustedProxies = mesh?.NumTrustedProxies ?? 0,
         };
         foreach (var alias in mesh?.TrustDomainAliases ?? [])
         {

@@ -12,6 +12,7 @@ using Ambient.Node.Hosting.Options;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Forwarding;
 using Ambient.Node.Requests.Serving;
 using Ambient.Node.Requests.Tokens;
@@ -49,6 +50,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private readonly PolicyWatch _watch;
     private readonly TokenVerifier _tokens;
     private UpstreamPool? _upstreams;
+    private AuthorizerClient? _authorizers;
     private HboneClient? _client;
 
     /// <summary>Creates a node; nothing is bound before <see cref="RunAsync"/>.</summary>
@@ -82,6 +84,9 @@ internal sealed partial class WaypointNode : IAsyncDisposable
 
     /// <summary>Our own workload; null before the Gateway is known.</summary>
     public LocalWorkload? Self { get; private set; }
+
+    /// <summary>What policies have decided; null before the Gateway is known.</summary>
+    public PolicyMetrics? Policies { get; private set; }
 
     /// <summary>Connections to endpoints; null before the Gateway is known.</summary>
     public UpstreamPool? Upstreams => _upstreams;
@@ -270,8 +275,10 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
     {
         _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions(), _time);
+        _authorizers ??= new AuthorizerClient(_upstreams, new CheckLimits(), _time);
+        Policies = metrics.Policies;
         var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);
-        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout }, new RequestForwarder(_upstreams, log, _time));
+        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout, Authorizers = _authorizers }, new RequestForwarder(_upstreams, log, _time));
     }
 
     private static Socket Listen(IPEndPoint address)

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
 using Ambient.Mesh;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Routing.Requests;
 
@@ -154,6 +155,7 @@ internal static class UpstreamConversation
         }
 
         exchange.Cors?.Apply(head.Fields);
+        HeaderMutations.Apply(head.Fields, exchange.ResponseEdits);
         head.Fields.Set("server", HeaderRules.Server);
         head.Fields.Set(HeaderRules.UpstreamServiceTime, Milliseconds(took));
         if (head.Fields.TryGet("grpc-status", out _))

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
 using Ambient.Node.Connections;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Forwarding;
 using Ambient.Node.Requests.Stages;
 using Ambient.Policy.Routing.Requests;
@@ -10,8 +11,10 @@ namespace Ambient.Node.Requests.Serving;
 /// <summary>
 /// What happens to a request at a waypoint or gateway, in the order that users can see:
 /// <code>
-/// 1 authenticate   who sent it, and which place it came to; its tokens    AuthenticateStage
-/// 2 authorize      policies of the place, on the request as it came     NoteStage, AuthorizeStage
+/// 1 authenticate   who sent it, and which place it came to
+/// 2 authorize      policies of the place, on the request as it came     ExternalAuthorizeStage
+///                  its tokens                                           AuthenticateStage
+///                  and the rest of the policies                         NoteStage, AuthorizeStage
 /// 3 route          rules of the place, to a backend                     RouteStage
 /// 4 edit           the head as it is sent                               EditStage
 ///                  an embedder's own                                    FilterStage
@@ -24,9 +27,13 @@ namespace Ambient.Node.Requests.Serving;
 internal sealed class RequestPipeline(RequestServices services, RequestForwarder forwarder) : IMessageHandler
 {
     private readonly ForwardStage _forward = new(forwarder);
+    private readonly ExternalAuthorizeStage _external = new(services.Authorizers);
 
     /// <summary>Settings of the server whose requests it answers.</summary>
     public MessageServerOptions ServerOptions => new() { ExchangeIdleTimeout = services.StreamIdleTimeout };
+
+    /// <summary>Asks external authorizers; null: nobody can be asked.</summary>
+    public AuthorizerClient? Authorizers => services.Authorizers;
 
     /// <summary>Accounts for its requests.</summary>
     public RequestLog Log => services.Log;
@@ -99,6 +106,7 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
             return RequestStage.ReplyAsync(exchange, 404, "", ResponseFlags.NoRouteFound);
         }
 
+        HeaderRules.Sanitize(exchange.Head);
         exchange.Host = exchange.Head.Authority;
         if (exchange.Host.Length == 0)
         {
@@ -108,7 +116,7 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
 
         // Without routes the backend is what was addressed.
         (exchange.BackendService, exchange.BackendPort) = (place.Service, exchange.Arrival.Destination.Port);
-        return RunStagesAsync(exchange, place.Stages ??= RequestStages.Of(place, !services.Filters.IsEmpty, _forward), 0);
+        return RunStagesAsync(exchange, place.Stages ??= RequestStages.Of(place, !services.Filters.IsEmpty, _external, _forward), 0);
     }
 
     private static ValueTask<bool> RunStagesAsync(RequestExchange exchange, RequestStage[] stages, int next)

@@ -16,10 +16,16 @@ internal static class RequestStages
     /// <summary>The stages of a place, in their order.</summary>
     /// <param name="place">The place.</param>
     /// <param name="filtered">Whether there are filters of an embedder's.</param>
+    /// <param name="external">Asks external authorizers.</param>
     /// <param name="forward">The last stage.</param>
-    public static RequestStage[] Of(RequestPlace place, bool filtered, ForwardStage forward)
+    public static RequestStage[] Of(RequestPlace place, bool filtered, ExternalAuthorizeStage external, ForwardStage forward)
     {
         List<RequestStage> stages = [];
+        if (place.Policies.HasCustom)
+        {
+            stages.Add(external);
+        }
+
         if (!place.Policies.Tokens.IsEmpty)
         {
             stages.Add(s_authenticate);

@@ -1,0 +1,239 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
+using Ambient.Mesh;
+using Ambient.Node.Requests.Upstreams;
+
+namespace Ambient.Node.Requests.ExternalAuthorization;
+
+/// <summary>
+/// Asks external authorizers, over the connections that requests to endpoints take too: a question is one exchange on a pooled connection of the
+/// thread that asks. How many may wait, and what they hold, is bounded (<see cref="CheckLimits"/>).
+/// </summary>
+internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limits, TimeProvider time)
+{
+    private readonly ConcurrentDictionary<(string Hostname, int Port), StrongBox<int>> _underway = new();
+    private long _bodyBytes;
+
+    /// <summary>Bytes of bodies that are held now.</summary>
+    public long BodyBytes => Interlocked.Read(ref _bodyBytes);
+
+    /// <summary>Questions that wait for an answer now.</summary>
+    public int Underway => _underway.Values.Sum(static count => Volatile.Read(ref count.Value));
+
+    /// <summary>Takes room for a body that is held for a question. False: there is none left. Given back with <see cref="ReleaseBody"/>.</summary>
+    public bool TryReserveBody(int bytes)
+    {
+        if (Interlocked.Add(ref _bodyBytes, bytes) <= limits.MaxBodyBytes)
+        {
+            return true;
+        }
+
+        ReleaseBody(bytes);
+        return false;
+    }
+
+    /// <summary>Gives room for a body back.</summary>
+    public void ReleaseBody(int bytes) => Interlocked.Add(ref _bodyBytes, -bytes);
+
+    /// <summary>Asks, and says what the answer means. Never throws for what an authorizer or the network does.</summary>
+    /// <param name="authorizer">Who is asked.</param>
+    /// <param name="mesh">Where its service is.</param>
+    /// <param name="self">Who asks.</param>
+    /// <param name="facts">About what.</param>
+    /// <param name="owner">Who waits for it.</param>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<CheckVerdict> CheckAsync(ExternalAuthorizer authorizer, MeshSnapshot mesh, Workload self, CheckFacts facts, ICheckOwner owner)
+    {
+        if (authorizer.FindService(mesh) is not { } service)
+        {
+            return CheckVerdict.Fail($"{authorizer.Hostname} is not in the mesh");
+        }
+
+        var underway = _underway.GetOrAdd((authorizer.Hostname, authorizer.Port), static _ => new StrongBox<int>());
+        try
+        {
+            if (Interlocked.Increment(ref underway.Value) > limits.MaxChecks)
+            {
+                return CheckVerdict.Fail($"{limits.MaxChecks} questions wait for {authorizer.Hostname} already");
+            }
+
+            using var patience = new CancellationTokenSource(authorizer.Timeout, time);
+            try
+            {
+                return await AskAsync(authorizer, mesh, self, service, facts, owner, patience.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (patience.IsCancellationRequested)
+            {
+                return CheckVerdict.Fail($"no answer from {authorizer.Hostname} within {authorizer.Timeout.TotalSeconds:0.###} s");
+            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref underway.Value);
+        }
+    }
+
+    private async ValueTask<CheckVerdict> AskAsync(
+        ExternalAuthorizer authorizer, MeshSnapshot mesh, Workload self, MeshService service, CheckFacts facts, ICheckOwner owner, CancellationToken patience)
+    {
+        List<Workload> failed = [];
+        var (onNew, reason) = (false, "it has no healthy endpoint");
+        for (var attempt = 0; attempt < limits.MaxAttempts; attempt++)
+        {
+            if (EndpointChoice.ForService(mesh, self, service, authorizer.Port, http2Client: false, failed) is not { } endpoint)
+            {
+                break;
+            }
+
+            endpoint = authorizer.Protocol == ExternalAuthorizerProtocol.Grpc ? endpoint with { Http2 = true } : endpoint;
+            var upstream = upstreams.Acquire(endpoint);
+            try
+            {
+                var turn = await BeginAsync(upstream, onNew, patience).ConfigureAwait(false);
+                await using var exchange = turn.Exchange.ConfigureAwait(false);
+                owner.Attach(turn.Exchange);
+                try
+                {
+                    return await ConverseAsync(turn.Exchange, authorizer, facts, endpoint.Http2, owner.QuestionHead, patience).ConfigureAwait(false);
+                }
+                catch (MessageException e)
+                {
+                    reason = e.Message;
+                    onNew = e.Fault == MessageFault.Refused || (e.Fault == MessageFault.ClosedUnanswered && turn.IsReused);
+                    if (!onNew)
+                    {
+                        break;
+                    }
+                }
+                finally
+                {
+                    owner.Detach();
+                }
+            }
+            catch (UpstreamConnectException e)
+            {
+                reason = e.Message;
+                failed.Add(endpoint.Workload);
+            }
+            finally
+            {
+                upstream.Release();
+            }
+        }
+
+        return CheckVerdict.Fail($"{authorizer.Hostname}: {reason}");
+    }
+
+    /// <summary>A connection within the time that is left; one that comes too late is given back.</summary>
+    private static async ValueTask<UpstreamTurn> BeginAsync(Upstream upstream, bool onNew, CancellationToken patience)
+    {
+        var begun = upstream.BeginAsync(onNew);
+        if (begun.IsCompleted)
+        {
+            return await begun.ConfigureAwait(false);
+        }
+
+        var beginning = begun.AsTask();
+        try
+        {
+            return await beginning.WaitAsync(patience).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            _ = GiveBackAsync(beginning);
+            throw;
+        }
+    }
+
+    private static async Task GiveBackAsync(Task<UpstreamTurn> beginning)
+    {
+        try
+        {
+            await (await beginning.ConfigureAwait(false)).Exchange.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (UpstreamConnectException)
+        {
+            // Nobody waits for it any more.
+        }
+    }
+
+    private async ValueTask<CheckVerdict> ConverseAsync(
+        ClientExchange exchange, ExternalAuthorizer authorizer, CheckFacts facts, bool http2, RequestHead head, CancellationToken patience)
+    {
+        var isGrpc = authorizer.Protocol == ExternalAuthorizerProtocol.Grpc;
+        var body = facts.Body;
+        if (isGrpc)
+        {
+            body = GrpcCheck.Write(authorizer, facts);
+            GrpcCheck.WriteHead(head, authorizer, body.Length);
+        }
+        else
+        {
+            HttpCheck.WriteHead(head, authorizer, facts, http2);
+        }
+
+        await exchange.SendHeadAsync(head, end: body.IsEmpty, patience).ConfigureAwait(false);
+        var sending = body.IsEmpty ? Task.CompletedTask : SendAsync(exchange, body, patience);
+        try
+        {
+            var answer = await exchange.ReceiveHeadAsync(patience).ConfigureAwait(false);
+            while (answer.IsInterim)
+            {
+                answer = await exchange.ReceiveHeadAsync(patience).ConfigureAwait(false);
+            }
+
+            var received = answer.HasBody ? await ReceiveAsync(exchange, patience).ConfigureAwait(false) : [];
+            if (received is null)
+            {
+                return CheckVerdict.Fail($"it answered more than {limits.MaxAnswerBytes} bytes");
+            }
+
+            if (!isGrpc)
+            {
+                return HttpCheck.Read(authorizer, answer.Status, answer.Fields, received);
+            }
+
+            var fields = answer.Fields.Contains("grpc-status") ? answer.Fields : exchange.Trailers;
+            return GrpcCheck.Read(answer.Status, fields.Get("grpc-status"), fields.Get("grpc-message"), received);
+        }
+        finally
+        {
+            // Whoever answers before it has heard all of the question does not want the rest.
+            if (!sending.IsCompleted)
+            {
+                exchange.Abort(MessageFault.Aborted);
+            }
+
+            await sending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private static async Task SendAsync(ClientExchange exchange, ReadOnlyMemory<byte> body, CancellationToken patience)
+    {
+        await exchange.WriteAsync(body, patience).ConfigureAwait(false);
+        await exchange.EndAsync(null, patience).ConfigureAwait(false);
+    }
+
+    /// <summary>The answer's body; null: it has more bytes than one may have.</summary>
+    private async ValueTask<byte[]?> ReceiveAsync(ClientExchange exchange, CancellationToken patience)
+    {
+        byte[] received = [];
+        while (await exchange.ReadAsync(patience).ConfigureAwait(false) is { IsEmpty: false } piece)
+        {
+            if (received.Length + piece.Length > limits.MaxAnswerBytes)
+            {
+                return null;
+            }
+
+            // An answer is one piece, nearly always.
+            var longer = new byte[received.Length + piece.Length];
+            received.CopyTo(longer, 0);
+            piece.CopyTo(longer.AsMemory(received.Length));
+            received = longer;
+        }
+
+        return received;
+    }
+}

@@ -1,0 +1,193 @@
+using System.Runtime.CompilerServices;
+using Ambient.Hbone.Messages;
+using Ambient.Http;
+using Ambient.Mesh;
+using Ambient.Node.Requests.ExternalAuthorization;
+using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Requests;
+
+namespace Ambient.Node.Requests.Stages;
+
+/// <summary>
+/// Asks the external authorizer of the place about a request that a CUSTOM policy matches, before anything else is asked: tokens, DENY and ALLOW
+/// policies see the request as the authorizer has left it.
+/// </summary>
+/// <param name="authorizers">Asks; null: nobody can be asked here.</param>
+internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : RequestStage
+{
+    private static readonly ResponseHead s_continue = new() { Status = 100 };
+
+    /// <inheritdoc/>
+    public override ValueTask<bool> RunAsync(RequestExchange exchange)
+    {
+        var policies = exchange.Arrival.Place!.Policies;
+        var decision = RequestAuthorizer.Question(policies, exchange.PolicyFacts);
+        return decision.Reason switch
+        {
+            AuthorizationReason.NoPolicy => new(true),
+            AuthorizationReason.AsksExternalAuthorizer when authorizers is not null => AskAsync(exchange, policies.Authorizer!, decision, authorizers),
+            _ => RefuseAsync(exchange, decision),
+        };
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<bool> AskAsync(RequestExchange exchange, ExternalAuthorizer authorizer, AuthorizationDecision question, AuthorizerClient authorizers)
+    {
+        var (held, room) = (ReadOnlyMemory<byte>.Empty, 0);
+        bool? isPartial = null;
+        CheckVerdict verdict;
+        try
+        {
+            if (authorizer.Body is { } wanted)
+            {
+                isPartial = false;
+                if (exchange.Head is { HasBody: true, Upgrade: null } head)
+                {
+                    room = (int)Math.Min(wanted.MaxBytes, head.ContentLength ?? wanted.MaxBytes);
+                    if (!authorizers.TryReserveBody(room))
+                    {
+                        room = 0;
+                        return await FailedAsync(exchange, authorizer, question, "too many bytes of bodies are held for external authorizers").ConfigureAwait(false);
+                    }
+
+                    // Of a body that may be told in part nothing is waited for beyond that part.
+                    var body = await HoldAsync(exchange, wanted.AllowPartial ? wanted.MaxBytes - 1 : wanted.MaxBytes).ConfigureAwait(false);
+                    isPartial = body.Bytes.Length > wanted.MaxBytes || !(body.IsWhole || head.ContentLength == body.Bytes.Length);
+                    if (isPartial.Value && !wanted.AllowPartial)
+                    {
+                        // Whatever the authorizer would say: that it failed open would not make the body fit.
+                        return await ReplyAsync(exchange, 413, LocalReply.PayloadTooLarge, ResponseFlags.None).ConfigureAwait(false);
+                    }
+
+                    held = body.Bytes[..Math.Min(body.Bytes.Length, wanted.MaxBytes)];
+                }
+            }
+
+            verdict = await authorizers.CheckAsync(authorizer, exchange.Arrival.Place!.Mesh, exchange.Arrival.Self!, FactsOf(exchange, held, isPartial), exchange).ConfigureAwait(false);
+        }
+        finally
+        {
+            authorizers.ReleaseBody(room);
+        }
+
+        switch (verdict.Outcome)
+        {
+            case CheckOutcome.Failed:
+                return await FailedAsync(exchange, authorizer, question, verdict.Reason!).ConfigureAwait(false);
+            case CheckOutcome.Denied:
+                Decided(exchange, AuthorizationDecision.DeniedExternally(question.Policy!, question.Rule ?? 0));
+                exchange.Flags = ResponseFlags.UnauthorizedExternalService;
+                await LocalReply.SendAsync(exchange, verdict.Status, verdict.Body, verdict.Headers).ConfigureAwait(false);
+                return false;
+        }
+
+        exchange.LetInBy = authorizer;
+        if (!ReferenceEquals(verdict, CheckVerdict.Allowed) && Change(exchange, authorizer, verdict) is { } fault)
+        {
+            // It let in another request than this one would be: that is not for fail-open to pass over.
+            exchange.Error = $"external authorizer {authorizer.Name}: {fault}";
+            Decided(exchange, AuthorizationDecision.FailedExternally(question.Policy!, question.Rule ?? 0));
+            return await ReplyAsync(exchange, 500, "", ResponseFlags.UnauthorizedExternalService).ConfigureAwait(false);
+        }
+
+        exchange.Services.Log.Policies.LetIn(question.Policy!, asFailed: false);
+        return true;
+    }
+
+    /// <summary>Reads the body up to what the authorizer is told, and keeps it to be sent on.</summary>
+    private static async ValueTask<HeldBody> HoldAsync(RequestExchange exchange, int most)
+    {
+        var (server, head) = (exchange.Server, exchange.Head);
+        if (head.ExpectsContinue)
+        {
+            // The client waits for the word, and the endpoint, which would give it, is asked only after the authorizer.
+            await server.SendInterimAsync(s_continue).ConfigureAwait(false);
+            head.ExpectsContinue = false;
+        }
+
+        var held = exchange.HeldRequest = new HeldBody();
+        await held.ReadAsync(server, most, CancellationToken.None).ConfigureAwait(false);
+        return held;
+    }
+
+    private static CheckFacts FactsOf(RequestExchange exchange, ReadOnlyMemory<byte> body, bool? isPartial)
+    {
+        var arrival = exchange.Arrival;
+        return new CheckFacts
+        {
+            Source = arrival.Source,
+            Destination = arrival.Destination,
+            Identity = arrival.Identity,
+            Self = arrival.Self!.Identity,
+            Head = exchange.Head,
+            Target = exchange.Path.Target,
+            Scheme = arrival.Scheme,
+            Time = exchange.Services.Time.GetUtcNow(),
+            Body = body,
+            IsPartial = isPartial,
+        };
+    }
+
+    /// <summary>Makes of the request what the authorizer has said. What is wrong with it, or null.</summary>
+    private static string? Change(RequestExchange exchange, ExternalAuthorizer authorizer, CheckVerdict verdict)
+    {
+        try
+        {
+            HeaderMutations.Validate(verdict.ResponseHeaders);
+            if (verdict.ChangesRequest)
+            {
+                if (!authorizer.ClearRouteCache)
+                {
+                    exchange.RouteAsItIs();
+                }
+
+                HeaderMutations.Apply(exchange.Head, verdict);
+                exchange.Host = exchange.Head.Authority;
+                if (!RequestPath.TryParse(exchange.Head.Target, out exchange.Path, exchange.Arrival.Place!.Mesh.Requests.PathNormalization))
+                {
+                    return $"'{exchange.Head.Target}' is not a valid path";
+                }
+            }
+        }
+        catch (ArgumentException e)
+        {
+            return e.Message;
+        }
+
+        exchange.ResponseEdits = verdict.ResponseHeaders;
+        return null;
+    }
+
+    private static async ValueTask<bool> FailedAsync(RequestExchange exchange, ExternalAuthorizer authorizer, AuthorizationDecision question, string reason)
+    {
+        if (exchange.Server.Fault != MessageFault.None)
+        {
+            throw new MessageException(exchange.Server.Fault, "the client went away before the external authorizer answered");
+        }
+
+        exchange.Services.Log.AuthorizerFailed(authorizer.Name, authorizer.FailOpen, reason);
+        if (authorizer.FailOpen)
+        {
+            exchange.LetInBy = authorizer;
+            exchange.Services.Log.Policies.LetIn(question.Policy!, asFailed: true);
+            return true;
+        }
+
+        exchange.Error = $"external authorizer {authorizer.Name}: {reason}";
+        Decided(exchange, AuthorizationDecision.FailedExternally(question.Policy!, question.Rule ?? 0));
+        return await ReplyAsync(exchange, authorizer.StatusOnError, "", ResponseFlags.UnauthorizedExternalService).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<bool> RefuseAsync(RequestExchange exchange, AuthorizationDecision decision)
+    {
+        Decided(exchange, decision);
+        await LocalReply.DenyAsync(exchange, decision).ConfigureAwait(false);
+        return false;
+    }
+
+    private static void Decided(RequestExchange exchange, AuthorizationDecision decision)
+    {
+        exchange.Authorization = decision;
+        exchange.Services.Log.Decided(decision, exchange.Arrival.Source, exchange.Arrival.Identity, exchange.Arrival.Destination);
+    }
+}

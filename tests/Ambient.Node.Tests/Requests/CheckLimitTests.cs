@@ -1,0 +1,123 @@
+using System.Net;
+using Ambient.Certificates;
+using Ambient.Hbone;
+using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
+using Ambient.Http;
+using Ambient.Mesh;
+using Ambient.Node.Connections;
+using Ambient.Node.Requests.ExternalAuthorization;
+using Ambient.Node.Requests.Upstreams;
+using Ambient.Testing.Certificates;
+
+namespace Ambient.Node.Tests.Requests;
+
+/// <summary>What questions to external authorizers may hold, and what their answers mean, asked without a waypoint around them.</summary>
+public sealed class CheckLimitTests
+{
+    private static readonly ExternalAuthorizer s_authorizer = new()
+    {
+        Name = "authz", Protocol = ExternalAuthorizerProtocol.Grpc, Hostname = "authz.app.svc.cluster.local", Port = 80, Timeout = TimeSpan.FromSeconds(30),
+    };
+
+    [Fact]
+    public async Task Questions_BeyondTheBound_FailAtOnce_AndTheOthersWait()
+    {
+        await using var mesh = new TestMesh();
+        mesh.AddService("authz", waypoint: null);
+        var silent = new System.Net.Sockets.TcpListener(mesh.AddWorkload("authz-0", "authz", TunnelProtocol.Tcp, "authz").Addresses[0], 8080);
+        silent.Start();
+        await using var svids = new SvidCache(new TestAuthority());
+        await using var hbone = new HboneClient(new HboneClientOptions(), svids);
+        using var pool = new UpstreamPool(
+            mesh.Store, new UpstreamDialer(hbone, SocketConnector.Default, LocalWorkload.ByPod(mesh.Store, "app", "authz-0", TimeProvider.System)), new UpstreamOptions(), TimeProvider.System);
+        var client = new AuthorizerClient(pool, new CheckLimits { MaxChecks = 3 }, TimeProvider.System);
+        var owners = Enumerable.Range(0, 3).Select(_ => new Owner()).ToArray();
+        var self = mesh.AddWorkload("self", "self");
+        var waiting = owners.Select(owner => client.CheckAsync(s_authorizer, mesh.Store.Current, self, Facts(), owner).AsTask()).ToArray();
+        await Task.WhenAll(owners.Select(owner => owner.Attached.Task)).WaitAsync(TimeSpan.FromSeconds(60));
+
+        var refused = await client.CheckAsync(s_authorizer, mesh.Store.Current, self, Facts(), new Owner());
+        Assert.Equal(CheckOutcome.Failed, refused.Outcome);
+        Assert.Contains("3 questions wait", refused.Reason, StringComparison.Ordinal);
+        Assert.Equal(3, client.Underway);
+        Assert.DoesNotContain(waiting, static task => task.IsCompleted);
+
+        // Who goes away does not leave the question behind.
+        foreach (var owner in owners)
+        {
+            owner.Attached.Task.Result.Abort(MessageFault.ClientGone);
+        }
+
+        Assert.All(await Task.WhenAll(waiting).WaitAsync(TimeSpan.FromSeconds(60)), static verdict => Assert.Equal(CheckOutcome.Failed, verdict.Outcome));
+        Assert.Equal(0, client.Underway);
+        silent.Stop();
+    }
+
+    [Fact]
+    public void Bodies_HaveABoundTogether()
+    {
+        var store = new MeshStore();
+        using var pool = new UpstreamPool(store, null!, new UpstreamOptions(), TimeProvider.System);
+        var client = new AuthorizerClient(pool, new CheckLimits { MaxBodyBytes = 10 }, TimeProvider.System);
+
+        Assert.True(client.TryReserveBody(6));
+        Assert.False(client.TryReserveBody(5));
+        Assert.True(client.TryReserveBody(4));
+        client.ReleaseBody(6);
+        Assert.Equal(4, client.BodyBytes);
+    }
+
+    [Theory]
+    [InlineData(200, null, new byte[] { 0, 0, 0, 0, 0 })]
+    [InlineData(200, "12", new byte[] { 0, 0, 0, 0, 0 })]
+    [InlineData(503, "0", new byte[] { 0, 0, 0, 0, 0 })]
+    [InlineData(200, "0", new byte[] { })]
+    [InlineData(200, "0", new byte[] { 1, 0, 0, 0, 0 })]
+    [InlineData(200, "0", new byte[] { 0, 0, 0, 0, 2, 0 })]
+    [InlineData(200, "0", new byte[] { 0, 0, 0, 0, 1, 255 })]
+    public void GrpcAnswer_ThatIsNone_IsAFailure(int status, string? grpcStatus, byte[] body) =>
+        Assert.Equal(CheckOutcome.Failed, GrpcCheck.Read(status, grpcStatus, null, body).Outcome);
+
+    [Fact]
+    public void GrpcAnswer_WithoutAnything_LetsIn() => Assert.Equal(CheckOutcome.Allowed, GrpcCheck.Read(200, "0", null, [0, 0, 0, 0, 0]).Outcome);
+
+    [Theory]
+    [InlineData(0, 403)]
+    [InlineData(100, 403)]
+    [InlineData(600, 403)]
+    [InlineData(200, 200)]
+    public void Denial_HasAStatusThatAnAnswerMayHave(int asked, int given) => Assert.Equal(given, CheckVerdict.Deny(asked, [], default).Status);
+
+    [Fact]
+    public void HttpDenial_WithoutAList_HasEveryHeader()
+    {
+        var fields = new HttpFields();
+        fields.Add("x-why", "because");
+        fields.Add("set-cookie", "a=1");
+        fields.Add("set-cookie", "b=2");
+        fields.Add("x-envoy-upstream-service-time", "1");
+        var verdict = HttpCheck.Read(s_authorizer with { Protocol = ExternalAuthorizerProtocol.Http }, 403, fields, default);
+
+        Assert.Equal(["x-why=because", "set-cookie=a=1", "set-cookie=b=2"], verdict.Headers.Select(header => $"{header.Name}={header.Value}"));
+        var answer = new HttpFields();
+        answer.Add("set-cookie", "ours");
+        HeaderMutations.Answer(answer, verdict.Headers);
+        Assert.Equal("a=1,b=2", answer.Get("set-cookie"));
+    }
+
+    private static CheckFacts Facts() => new() { Source = new IPEndPoint(IPAddress.Loopback, 1), Destination = new IPEndPoint(IPAddress.Loopback, 2) };
+
+    private sealed class Owner : ICheckOwner
+    {
+        public TaskCompletionSource<ClientExchange> Attached { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public RequestHead QuestionHead { get; } = new();
+
+        public void Attach(ClientExchange check) => Attached.TrySetResult(check);
+
+        public void Detach()
+        {
+        }
+    }
+}
