@@ -44,7 +44,7 @@ internal sealed class PolicyMetrics(MetricRegistry registry)
                 AuthorizationReason.DeniedByExternalAuthorizer => "denied_externally",
                 AuthorizationReason.ExternalAuthorizerFailed => "failed_externally",
                 AuthorizationReason.NoExternalAuthorizer or AuthorizationReason.AsksExternalAuthorizer => "nobody_to_ask",
-                _ => "refused_token",
+                _ => "undecided",
             });
         }
     }

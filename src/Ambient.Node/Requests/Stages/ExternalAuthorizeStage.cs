@@ -181,7 +181,7 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
     private static async ValueTask<bool> RefuseAsync(RequestExchange exchange, AuthorizationDecision decision)
     {
         Decided(exchange, decision);
-        await LocalReply.DenyAsync(exchange, decision).ConfigureAwait(false);
+        await LocalReply.DenyAsync(exchange).ConfigureAwait(false);
         return false;
     }
 
