@@ -156,6 +156,9 @@ internal sealed class HeaderMatcher(string name, StringMatch match) : IRequestMa
 internal sealed class RequestPrincipalMatcher(StringMatch issuer, StringMatch subject) : IRequestMatcher
 {
     /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.Subject, subject) ?? RuleKey.Text(RuleAttribute.Issuer, issuer);
+
+    /// <inheritdoc/>
     public Verdict Match(in RequestContext request) => !request.IsHttp ? Verdict.Maybe
         : (request.Claims is { } claims && issuer.IsMatch(claims.Issuer) && subject.IsMatch(claims.Subject)).ToVerdict();
 }
@@ -163,6 +166,9 @@ internal sealed class RequestPrincipalMatcher(StringMatch issuer, StringMatch su
 /// <summary>A claim of the request's token: its text, or one of a list. One that is missing matches nothing.</summary>
 internal sealed class ClaimMatcher(string[] path, StringMatch match) : IRequestMatcher
 {
+    /// <inheritdoc/>
+    public RuleKey? Key => RuleKey.Text(RuleAttribute.Claim, match, string.Join(RuleIndex.ClaimSeparator, path));
+
     /// <inheritdoc/>
     public Verdict Match(in RequestContext request)
     {

@@ -9,8 +9,11 @@ namespace Ambient.Policy.Authorization;
 /// </summary>
 internal sealed class RuleIndex
 {
-    // Every name costs a look at the request's fields.
-    private const int MaxHeaders = 8;
+    /// <summary>Stands between the names of a claim's path, where no name has it.</summary>
+    internal const string ClaimSeparator = "][";
+
+    // Every name costs a look at the request's fields, or at its token's claims.
+    private const int MaxNames = 8;
 
     private readonly Rule[] _rules;
     private readonly int[] _others;
@@ -22,6 +25,9 @@ internal sealed class RuleIndex
     private readonly TextTable? _methods;
     private readonly TextTable? _paths;
     private readonly (string Name, TextTable Table)[] _headers;
+    private readonly TextTable? _issuers;
+    private readonly TextTable? _subjects;
+    private readonly (string[] Path, TextTable Table)[] _claims;
     private readonly Dictionary<int, int[]>? _ports;
     private readonly RangeTable? _sources;
     private readonly RangeTable? _remotes;
@@ -41,17 +47,19 @@ internal sealed class RuleIndex
             Count(rule.Matcher, uses);
         }
 
-        var headers = uses.Where(use => use.Key.Attribute == RuleAttribute.Header)
-            .GroupBy(use => use.Key.Name, use => use.Value, StringComparer.OrdinalIgnoreCase)
+        HashSet<string> NamesOf(RuleAttribute attribute, StringComparer comparer) => uses.Where(use => use.Key.Attribute == attribute)
+            .GroupBy(use => use.Key.Name, use => use.Value, comparer)
             .OrderByDescending(name => name.Sum()).ThenBy(name => name.Key, StringComparer.Ordinal)
-            .Take(MaxHeaders).Select(name => name.Key).ToHashSet(StringComparer.OrdinalIgnoreCase);
+            .Take(MaxNames).Select(name => name.Key).ToHashSet(comparer);
+
+        var names = new Names(NamesOf(RuleAttribute.Header, StringComparer.OrdinalIgnoreCase), NamesOf(RuleAttribute.Claim, StringComparer.Ordinal));
         var chosen = new Dictionary<RuleKey, List<int>>();
         var others = new List<int>();
         var keys = new HashSet<RuleKey>();
         for (var i = 0; i < _rules.Length; i++)
         {
             keys.Clear();
-            if (Choose(_rules[i].Matcher, uses, headers, ofRequests) is not { } choice)
+            if (Choose(_rules[i].Matcher, uses, names, ofRequests) is not { } choice)
             {
                 others.Add(i);
                 continue;
@@ -81,6 +89,11 @@ internal sealed class RuleIndex
         _headers = [.. byAttribute[RuleAttribute.Header]
             .GroupBy(entry => entry.Key.Name, StringComparer.OrdinalIgnoreCase)
             .Select(name => (name.Key, new TextTable(name, ignoreCase: false)))];
+        _issuers = Texts(RuleAttribute.Issuer);
+        _subjects = Texts(RuleAttribute.Subject);
+        _claims = [.. byAttribute[RuleAttribute.Claim]
+            .GroupBy(entry => entry.Key.Name, StringComparer.Ordinal)
+            .Select(name => (name.Key.Split(ClaimSeparator), new TextTable(name, ignoreCase: false)))];
         _ports = byAttribute.Contains(RuleAttribute.Port)
             ? byAttribute[RuleAttribute.Port].ToDictionary(entry => entry.Key.Port, entry => entry.Value.ToArray())
             : null;
@@ -139,6 +152,19 @@ internal sealed class RuleIndex
                 table.Visit(request.Header(name), ref search);
             }
 
+            if (request.Claims is { } claims)
+            {
+                _issuers?.Visit(claims.Issuer, ref search);
+                _subjects?.Visit(claims.Subject, ref search);
+                foreach (var (path, table) in _claims)
+                {
+                    foreach (var text in claims.Find(path).AsSpan())
+                    {
+                        table.Visit(text, ref search);
+                    }
+                }
+            }
+
             _remotes?.Visit(request.Remote, ref search);
         }
 
@@ -180,7 +206,7 @@ internal sealed class RuleIndex
     }
 
     /// <summary>Values, one of which a request must have for the matcher to match; null when there are none such.</summary>
-    private static Choice? Choose(IRequestMatcher matcher, Dictionary<RuleKey, int> uses, HashSet<string> headers, bool ofRequests)
+    private static Choice? Choose(IRequestMatcher matcher, Dictionary<RuleKey, int> uses, Names names, bool ofRequests)
     {
         switch (matcher)
         {
@@ -188,7 +214,7 @@ internal sealed class RuleIndex
                 Choice? best = null;
                 foreach (var part in all.Parts)
                 {
-                    if (Choose(part, uses, headers, ofRequests) is { } choice && (best is null || choice.Cost < best.Cost))
+                    if (Choose(part, uses, names, ofRequests) is { } choice && (best is null || choice.Cost < best.Cost))
                     {
                         best = choice;
                     }
@@ -199,7 +225,7 @@ internal sealed class RuleIndex
                 var together = new Choice(null, [], 0);
                 foreach (var part in any.Parts)
                 {
-                    if (Choose(part, uses, headers, ofRequests) is not { } choice)
+                    if (Choose(part, uses, names, ofRequests) is not { } choice)
                     {
                         return null;
                     }
@@ -212,7 +238,8 @@ internal sealed class RuleIndex
             default:
                 return matcher.Key is { } key
                     && (ofRequests || key.IsOfConnections)
-                    && (key.Attribute != RuleAttribute.Header || headers.Contains(key.Name))
+                    && (key.Attribute != RuleAttribute.Header || names.Headers.Contains(key.Name))
+                    && (key.Attribute != RuleAttribute.Claim || names.Claims.Contains(key.Name))
                         ? new Choice(key, [], uses[key])
                         : null;
         }
@@ -223,6 +250,9 @@ internal sealed class RuleIndex
     /// <param name="Policy">Place of its policy.</param>
     /// <param name="Number">Its number within the policy.</param>
     internal readonly record struct Rule(IRequestMatcher Matcher, int Policy, int Number);
+
+    /// <summary>Names of headers and claims that requests are asked for.</summary>
+    private readonly record struct Names(HashSet<string> Headers, HashSet<string> Claims);
 
     private sealed record Choice(RuleKey? Key, List<Choice> Parts, int Cost)
     {

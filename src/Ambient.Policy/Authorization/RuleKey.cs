@@ -30,6 +30,15 @@ internal enum RuleAttribute
     /// <summary>A header, by its name.</summary>
     Header,
 
+    /// <summary>Issuer of the request's token.</summary>
+    Issuer,
+
+    /// <summary>Subject of the request's token.</summary>
+    Subject,
+
+    /// <summary>A claim of the request's token, by its path: names with <c>][</c> between them.</summary>
+    Claim,
+
     /// <summary>The port that was connected to.</summary>
     Port,
 
@@ -49,7 +58,7 @@ internal enum RuleAttribute
 /// </summary>
 /// <param name="Attribute">The attribute.</param>
 /// <param name="Match">How its text is compared: exact, prefix or suffix. Not for ports and addresses.</param>
-/// <param name="Name">Name of the header.</param>
+/// <param name="Name">Name of the header or claim.</param>
 /// <param name="Port">The port.</param>
 /// <param name="Range">The range of addresses.</param>
 internal readonly record struct RuleKey(RuleAttribute Attribute, StringMatch Match, string Name = "", int Port = 0, IPNetwork Range = default)

@@ -2,7 +2,9 @@ using System.Collections.Immutable;
 using System.Net;
 using Ambient.Identity;
 using Ambient.Mesh;
+using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
+using Ambient.Policy.Tests.Authentication;
 using Ambient.Testing.Fuzzing;
 
 namespace Ambient.Policy.Tests.Authorization;
@@ -22,6 +24,16 @@ public sealed class RuleIndexPropertyTests
     private static readonly string[] s_ranges = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "10.1.2.0/24", "fd00::/8", "fd00::1", "0.0.0.0/0", "::/0", "nonsense", "::ffff:10.0.0.0/104"];
     private static readonly string[] s_values = ["x", "x*", "*x", "*", "xy", "yx"];
     private static readonly string[] s_addresses = ["10.1.2.3", "10.2.0.1", "192.168.0.1", "fd00::1", "fe80::1", "::ffff:10.1.2.3"];
+
+    private static readonly TokenClaims[] s_claims =
+    [
+        .. new[]
+        {
+            """{"iss":"https://i","sub":"s","aud":["x","y1"],"g":["x","yx"],"n":{"x":"xy"},"scope":"x zz"}""",
+            """{"iss":"https://i","sub":"t","azp":"x","g":"xy"}""",
+            """{"iss":"https://other","sub":"t","aud":"y"}""",
+        }.Select(payload => new TokenClaims(new JwtRule { Issuer = "https://i" }, TokenText.Read(payload))),
+    ];
 
     [Fact]
     [Trait("Category", "Fuzz")]
@@ -117,7 +129,7 @@ public sealed class RuleIndexPropertyTests
             TrustDomains = Values(random, ["cluster.local", "*", "old", "c*"], 5),
             IpBlocks = Values(random, s_ranges, 5),
             RemoteIpBlocks = Values(random, s_ranges, 5),
-            RequestPrincipals = Values(random, ["*", "i/s"], 8),
+            RequestPrincipals = Values(random, ["*", "https://i/s", "https://i/*", "*/s", "https://i*", "https://other/t"], 5),
         })],
         To = [.. Enumerable.Range(0, random.Next(3)).Select(_ => new RequestOperation
         {
@@ -126,8 +138,10 @@ public sealed class RuleIndexPropertyTests
             Paths = Values(random, s_paths, 2),
             Ports = Values(random, ["80", "8080", "http"], 5),
         })],
-        When = [.. Enumerable.Range(0, random.Next(3)).Select(_ => random.Next(7) switch
+        When = [.. Enumerable.Range(0, random.Next(3)).Select(_ => random.Next(9) switch
         {
+            5 => new RequestCondition($"request.auth.claims[{random.GetItems(["g", "n][x", "scope", "none"], 1)[0]}]", Some(random, s_values)),
+            6 => new RequestCondition(random.GetItems(["request.auth.audiences", "request.auth.presenter", "request.auth.principal"], 1)[0], Some(random, ["x", "https://i/s", "y*"])),
             0 => new RequestCondition("source.ip", Some(random, s_ranges)),
             1 => new RequestCondition("destination.ip", Some(random, s_ranges)),
             2 => new RequestCondition("remote.ip", Some(random, s_ranges)),
@@ -173,6 +187,7 @@ public sealed class RuleIndexPropertyTests
             Host = random.GetItems(["a.example", "a.example:8080", "x.A.Example", "B.example:8080", "other"], 1)[0],
             Path = random.GetItems(["/", "/a", "/a/", "/a/b", "/a/b/c", "/a/x/c", "/ab/c", "/c/b", "/a/b/c/d"], 1)[0],
             Header = name => headers.GetValueOrDefault(name),
+            Claims = random.Next(3) == 0 ? null : random.GetItems(s_claims, 1)[0],
         };
         return (request, new ConnectionFacts(source, destination, identity));
     }
