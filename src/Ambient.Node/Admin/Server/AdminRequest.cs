@@ -44,15 +44,24 @@ internal sealed record AdminRequest(string Method, string Path, string Query, st
     /// <summary>The decoded value of a query parameter; empty for one without a value, null when it is absent.</summary>
     public string? Parameter(string name)
     {
+        foreach (var value in Parameters(name))
+        {
+            return value;
+        }
+
+        return null;
+    }
+
+    /// <summary>The decoded values of a query parameter, in their order.</summary>
+    public IEnumerable<string> Parameters(string name)
+    {
         foreach (var pair in Query.Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
             var equals = pair.IndexOf('=', StringComparison.Ordinal);
             if (string.Equals(Uri.UnescapeDataString(equals < 0 ? pair : pair[..equals]), name, StringComparison.Ordinal))
             {
-                return equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..].Replace('+', ' '));
+                yield return equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..].Replace('+', ' '));
             }
         }
-
-        return null;
     }
 }

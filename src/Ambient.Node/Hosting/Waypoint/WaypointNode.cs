@@ -5,6 +5,7 @@ using Ambient.Hbone.Admission;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
+using Ambient.Node.Admin.Explain;
 using Ambient.Node.Connections;
 using Ambient.Node.Gateway;
 using Ambient.Node.Gateway.Tls;
@@ -21,6 +22,7 @@ using Ambient.Node.Sockets;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Node.Waypoint;
+using Ambient.Policy.Routing.Names;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Hosting.Waypoint;
@@ -90,6 +92,10 @@ internal sealed partial class WaypointNode : IAsyncDisposable
 
     /// <summary>Connections to endpoints; null before the Gateway is known.</summary>
     public UpstreamPool? Upstreams => _upstreams;
+
+    /// <summary>Explains requests as this node would decide on them.</summary>
+    public RequestExplainEndpoint CreateExplain() => new(
+        _meshes, GatewayKey, () => Self?.Current, _options.Host.Network, new NameRules(_options.Host.ClusterDomain, null, null, _options.Host.IPv6Enabled, _options.Host.Manifests is not null));
 
     /// <summary>Serves until the drain is over. Fails when a listener fails.</summary>
     public async Task RunAsync(Shutdown shutdown)

@@ -1,0 +1,94 @@
+using System.Text.Json;
+using Ambient.Policy.Authorization;
+
+namespace Ambient.Node.Admin.Explain;
+
+/// <summary>An explanation of a request for a tool.</summary>
+internal static class RequestExplanationJson
+{
+    /// <summary>Writes it as the value of what <paramref name="json"/> stands at.</summary>
+    public static void Write(Utf8JsonWriter json, RequestExplanation explanation)
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        ArgumentNullException.ThrowIfNull(explanation);
+        json.WriteStartObject();
+        json.WriteString("gateway", explanation.Gateway);
+        json.WriteString("identity", explanation.Identity?.ToString());
+        json.WriteString("method", explanation.Question.Method);
+        json.WriteString("host", explanation.Question.Host);
+        json.WriteString("target", explanation.Question.Path.Target);
+        json.WriteBoolean("looksForTokens", explanation.LooksForTokens);
+        json.WriteStartArray("policies");
+        foreach (var (policy, rule) in explanation.Policies)
+        {
+            json.WriteStartObject();
+            json.WriteString("policy", policy.Key);
+            json.WriteString("action", policy.Action.ToString().ToUpperInvariant());
+            json.WriteBoolean("dryRun", policy.DryRun);
+            Number(json, "rule", rule);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteBoolean("allowed", explanation.Decision.IsAllowed);
+        json.WriteString("reason", explanation.Decision.ToString());
+        json.WriteStartArray("routes");
+        foreach (var explained in explanation.Decision.IsAllowed ? explanation.Routes : [])
+        {
+            Write(json, explained);
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, ExplainedRoute explained)
+    {
+        var route = explained.Route;
+        json.WriteStartObject();
+        json.WriteNumber("share", explained.Share);
+        json.WriteString("rule", route.Rule);
+        json.WriteString("backend", explained.Backend?.Key);
+        Number(json, "port", explained.Backend is null ? null : explained.Port);
+        json.WriteString("subset", route.Subset);
+        Number(json, "status", explained.Backend is not null ? null : route.Kind == Ambient.Policy.Routing.Requests.RequestRouteKind.Default ? 404 : route.StatusCode);
+        json.WriteString("location", route.Location);
+        json.WriteString("error", route.Error);
+        json.WriteString("rewrittenHost", route.Host);
+        json.WriteString("rewrittenPath", route.Path);
+        Number(json, "timeoutMilliseconds", (int?)route.Plan.Timeout?.TotalMilliseconds);
+        Number(json, "tryTimeoutMilliseconds", (int?)route.Plan.TryTimeout?.TotalMilliseconds);
+        json.WriteNumber("retries", route.Plan.Retry.Attempts);
+        json.WriteStartArray("mirrors");
+        foreach (var mirror in route.Mirrors)
+        {
+            json.WriteStringValue($"{mirror.Service.Key} port {mirror.Port}");
+        }
+
+        json.WriteEndArray();
+        json.WriteStartArray("endpoints");
+        foreach (var candidate in explained.Endpoints)
+        {
+            json.WriteStartObject();
+            json.WriteString("workload", candidate.Workload.Uid);
+            Number(json, "port", candidate.Port);
+            json.WriteString("excluded", candidate.Excluded);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void Number(Utf8JsonWriter json, string name, int? value)
+    {
+        if (value is { } number)
+        {
+            json.WriteNumber(name, number);
+        }
+        else
+        {
+            json.WriteNull(name);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+using System.Globalization;
+using System.Text;
+using Ambient.Mesh;
+using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Requests;
+
+namespace Ambient.Node.Admin.Explain;
+
+/// <summary>An explanation of a request for a person, to be read from top to bottom.</summary>
+internal static class RequestExplanationText
+{
+    /// <summary>The text.</summary>
+    public static string Write(RequestExplanation explanation)
+    {
+        ArgumentNullException.ThrowIfNull(explanation);
+        var text = new StringBuilder();
+        var question = explanation.Question;
+        Line(text, $"request  {question.Method} {question.Path.Target} to host {question.Host}, from {explanation.Identity?.ToString() ?? "nobody known"}, at {explanation.Gateway}");
+        foreach (var (name, value) in question.Fields.OrderBy(field => field.Key, StringComparer.OrdinalIgnoreCase))
+        {
+            Line(text, $"         {name}: {value}");
+        }
+
+        Policies(text, explanation);
+        if (explanation.Decision.IsAllowed)
+        {
+            foreach (var route in explanation.Routes)
+            {
+                text.Append('\n');
+                Route(text, route, explanation.Routes.Length > 1);
+            }
+        }
+
+        return text.ToString();
+    }
+
+    private static void Policies(StringBuilder text, RequestExplanation explanation)
+    {
+        Line(text, "\npolicies");
+        if (explanation.LooksForTokens)
+        {
+            Line(text, "  a token is looked for, and one that is not valid is refused with 401; explained as a request without one");
+        }
+
+        foreach (var (policy, rule) in explanation.Policies)
+        {
+            Line(text, $"  {policy.Action.ToString().ToUpperInvariant(),-6} {policy.Key}{(policy.DryRun ? " (dry run)" : "")}: {(rule is { } index ? $"matches by rule {index}" : "does not match")}");
+        }
+
+        if (explanation.Policies.IsEmpty)
+        {
+            Line(text, "  none applies");
+        }
+
+        Line(text, $"  => {(explanation.Decision.IsAllowed ? "ALLOWED" : "DENIED with 403")}: {explanation.Decision}");
+    }
+
+    private static void Route(StringBuilder text, ExplainedRoute explained, bool oneOfMany)
+    {
+        var route = explained.Route;
+        var share = oneOfMany ? string.Create(CultureInfo.InvariantCulture, $"{explained.Share * 100:0} % of requests: ") : "";
+        var rule = route.Rule is { } name ? $" (route {name})" : "";
+        if (explained.Backend is not { } backend)
+        {
+            var status = route.Kind == RequestRouteKind.Default ? 404 : route.StatusCode;
+            Line(text, $"=> {share}ANSWERED with {status}{(route.Location is { } location ? $", location {location}" : "")}{rule}{(route.Error is { } error ? $": {error}" : "")}");
+            return;
+        }
+
+        Line(text, $"=> {share}{backend.Key} port {explained.Port}{(route.Subset is { } subset ? $", subset {subset}" : "")}{(route.Kind == RequestRouteKind.Default ? " (no route applies: as addressed)" : rule)}");
+        foreach (var asked in Asked(route))
+        {
+            Line(text, $"   {asked}");
+        }
+
+        foreach (var candidate in explained.Endpoints)
+        {
+            var where = $"{candidate.Workload.Namespace}/{candidate.Workload.Name} ({string.Join(", ", candidate.Workload.Addresses)}{(candidate.Port is { } port ? $" port {port}" : "")})";
+            Line(text, candidate.Excluded is null ? $"   + {where}" : $"   - {where}: {candidate.Excluded}");
+        }
+
+        if (!explained.Endpoints.Any(candidate => candidate.Excluded is null))
+        {
+            Line(text, "   no endpoint can serve: ANSWERED with 503");
+        }
+    }
+
+    /// <summary>What is done on the way, a line each.</summary>
+    private static IEnumerable<string> Asked(RequestRoute route)
+    {
+        var plan = route.Plan;
+        if (plan.Fault is { } fault)
+        {
+            yield return $"faults    {Share(fault.DelayPartsPerMillion)} held back {Time(fault.Delay)}, {Share(fault.AbortPartsPerMillion)} aborted";
+        }
+
+        if (plan.Cors is not null)
+        {
+            yield return "CORS      pages of allowed origins may read the answer";
+        }
+
+        if (route.Host is not null || route.Path is not null)
+        {
+            yield return $"rewritten {route.Host ?? "same host"} {route.Path ?? "same path"}";
+        }
+
+        foreach (var edit in route.RequestHeaders)
+        {
+            yield return $"request   {Edits(edit)}";
+        }
+
+        foreach (var edit in route.ResponseHeaders)
+        {
+            yield return $"answer    {Edits(edit)}";
+        }
+
+        foreach (var mirror in route.Mirrors)
+        {
+            yield return $"mirrored  {Share(mirror.PartsPerMillion)} to {mirror.Service.Key} port {mirror.Port}";
+        }
+
+        if (plan.Timeout is not null || plan.TryTimeout is not null)
+        {
+            yield return $"time      {(plan.Timeout is { } whole ? $"{Time(whole)} in all" : "no limit in all")}{(plan.TryTimeout is { } one ? $", {Time(one)} a try" : "")}";
+        }
+
+        var codes = plan.Retry.StatusCodes.IsDefaultOrEmpty ? "" : $", {string.Join(", ", plan.Retry.StatusCodes)}";
+        yield return plan.Retry.Attempts == 0 ? "retries   none" : $"retries   {plan.Retry.Attempts}, on {plan.Retry.Conditions}{codes}";
+    }
+
+    private static string Edits(HeaderModification edit) => string.Join(", ",
+        [.. edit.Remove.Select(name => $"without {name}"), .. edit.Set.Select(header => $"{header.Name} = {header.Value}"), .. edit.Add.Select(header => $"{header.Name} + {header.Value}")]);
+
+    private static string Share(int partsPerMillion) => string.Create(CultureInfo.InvariantCulture, $"{partsPerMillion / 10_000.0:0.####} %");
+
+    private static string Time(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.###} s");
+
+    private static void Line(StringBuilder text, string line) => text.Append(line).Append('\n');
+}

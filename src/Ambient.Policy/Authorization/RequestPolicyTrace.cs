@@ -1,0 +1,34 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+
+namespace Ambient.Policy.Authorization;
+
+/// <summary>What one policy has to say of a request, for whoever asks why it is let in or not.</summary>
+/// <param name="Policy">The policy.</param>
+/// <param name="Rule">Index of the rule that matches; null: none does.</param>
+public readonly record struct RequestPolicyTrace(RequestAuthorizationPolicy Policy, int? Rule)
+{
+    /// <summary>Asks every policy of a place about a request, in the order in which they are evaluated: CUSTOM, DENY, ALLOW, AUDIT.</summary>
+    /// <param name="policies">Policies of the place.</param>
+    /// <param name="request">The request.</param>
+    public static ImmutableArray<RequestPolicyTrace> Of(RequestPolicies policies, in RequestFacts request)
+    {
+        ArgumentNullException.ThrowIfNull(policies);
+        var context = new RequestContext(request, policies.TrustsForwardedFor);
+        var traces = ImmutableArray.CreateBuilder<RequestPolicyTrace>();
+        foreach (var action in (ReadOnlySpan<PolicyAction>)[PolicyAction.Custom, PolicyAction.Deny, PolicyAction.Allow, PolicyAction.Audit])
+        {
+            foreach (var policy in policies.All)
+            {
+                if (policy.Action == action)
+                {
+                    // As in a decision: what cannot be known counts where a policy keeps out, and not where one lets in.
+                    var rule = policy.MatchingRule(context, action == PolicyAction.Allow ? Verdict.Yes : Verdict.Maybe);
+                    traces.Add(new RequestPolicyTrace(policy.Source, rule < 0 ? null : rule));
+                }
+            }
+        }
+
+        return traces.ToImmutable();
+    }
+}
