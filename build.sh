@@ -12,7 +12,7 @@ usage() {
   cat <<'TEXT'
 usage: ./build.sh VERB [arguments]
 
-  demo [--keep]     the Bookinfo walkthrough: seven steps with real processes, TLS and policies;
+  demo [--keep]     the Bookinfo walkthrough: ten steps with real processes, TLS and policies;
                     --keep holds the mesh up afterwards so that you can try things yourself;
                     --netns gives each pod a network namespace and captures its traffic (root, Linux)
   test [arguments]  builds and runs every test project; ends with "N passed, N failed, N skipped"

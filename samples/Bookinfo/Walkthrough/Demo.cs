@@ -15,7 +15,7 @@ internal static class Demo
     private static readonly IStep[] s_steps =
     [
         new Step1Install(), new Step2Deploy(), new Step3Enrol(), new Step4ConnectionPolicy(),
-        new Step5RequestPolicy(), new Step6TrafficSplit(), new Step7Footprint(),
+        new Step5RequestPolicy(), new Step6TrafficSplit(), new Step7Token(), new Step8Resilience(), new Step9Explain(), new Step10Footprint(),
     ];
 
     /// <summary>Runs the walkthrough. Returns the exit code.</summary>

@@ -19,7 +19,7 @@ internal sealed record WalkthroughOptions(
     string? Ztunnel = null,
     string? Waypoint = null,
     string? Bookinfo = null,
-    int Through = 7)
+    int Through = 10)
 {
     private static readonly string[] s_withValue = ["--root", "--svg", "--run-folder", "--ztunnel", "--waypoint", "--bookinfo", "--through"];
 
@@ -31,7 +31,7 @@ internal sealed record WalkthroughOptions(
           --keep            after the steps the mesh stays up until Ctrl-C, for your own requests and edits
           --run-folder DIR  where manifests, logs and keys of this run are put (default: a new folder under the temporary one)
           --svg FILE        draws what was printed, for the documentation
-          --through N       ends after step N of 7
+          --through N       ends after step N of 10
           --ztunnel FILE    runs another ztunnel than artifacts/hosts/ztunnel
           --waypoint FILE   runs another waypoint than artifacts/hosts/waypoint
           --bookinfo FILE   runs another bookinfo.dll than the release build

@@ -14,7 +14,7 @@ public readonly record struct RequestPolicyTrace(RequestAuthorizationPolicy Poli
     public static ImmutableArray<RequestPolicyTrace> Of(RequestPolicies policies, in RequestFacts request)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        var context = new RequestContext(request, policies.TrustsForwardedFor);
+        var context = new RequestContext(request, policies.ForwardedHops);
         var traces = ImmutableArray.CreateBuilder<RequestPolicyTrace>();
         foreach (var action in (ReadOnlySpan<PolicyAction>)[PolicyAction.Custom, PolicyAction.Deny, PolicyAction.Allow, PolicyAction.Audit])
         {

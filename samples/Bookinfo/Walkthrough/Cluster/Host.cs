@@ -61,6 +61,13 @@ internal sealed class Host(string name, string place, Func<ChildProcess> start, 
     public async Task<MetricsText> ScrapeAsync(CancellationToken cancellation) =>
         MetricsText.Parse(await operators.GetStringAsync(new Uri($"http://127.0.0.1:{Ports.Metrics}/metrics"), cancellation));
 
+    /// <summary>What it says would become of a request, and where it was asked.</summary>
+    public async Task<(string Url, string Text)> ExplainAsync(string question, CancellationToken cancellation)
+    {
+        var url = $"http://127.0.0.1:{Ports.Admin}/explain?{question}";
+        return (url, await operators.GetStringAsync(new Uri(url), cancellation));
+    }
+
     /// <summary>Lines of its access log since a mark.</summary>
     public IEnumerable<AccessLogLine> AccessLogSince(long mark) =>
         Process.Since(mark).Select(AccessLogLine.Parse).OfType<AccessLogLine>();

@@ -81,6 +81,24 @@ internal sealed class Kubelet(
         }
     }
 
+    /// <summary>Ends a pod's process as a crash would; the mesh is not told. <see cref="ReconcileAsync"/> starts it again.</summary>
+    public async Task KillAppAsync(string pod)
+    {
+        await _changing.WaitAsync();
+        try
+        {
+            foreach (var (uid, app) in _apps.Where(app => app.Value.Name == pod).ToList())
+            {
+                _apps.TryRemove(uid, out _);
+                await app.DisposeAsync();
+            }
+        }
+        finally
+        {
+            _changing.Release();
+        }
+    }
+
     /// <summary>Waits until every Bookinfo service answers on its own address.</summary>
     /// <exception cref="InvalidOperationException">One ended, or does not answer in time.</exception>
     public async Task WaitForAppsAsync(TimeSpan limit, CancellationToken cancellation)

@@ -20,7 +20,14 @@ internal sealed class ManifestFolder
     public string Path { get; }
 
     /// <summary>Puts a sample manifest into the folder, over what has the same name.</summary>
-    public void Apply(string sample, string? name = null) => Write(name ?? sample, File.ReadAllText(System.IO.Path.Combine(_samples, sample)));
+    public void Apply(string sample, string? name = null, Func<string, string>? edit = null)
+    {
+        var text = File.ReadAllText(System.IO.Path.Combine(_samples, sample));
+        Write(name ?? sample, edit?.Invoke(text) ?? text);
+    }
+
+    /// <summary>Takes a manifest out of the folder.</summary>
+    public void Remove(string name) => File.Delete(System.IO.Path.Combine(Path, name));
 
     /// <summary>Puts only the first document of a sample manifest into the folder.</summary>
     public void ApplyFirstDocument(string sample) => Write(sample, FirstDocument(File.ReadAllText(System.IO.Path.Combine(_samples, sample))));

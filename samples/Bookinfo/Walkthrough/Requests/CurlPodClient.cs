@@ -15,10 +15,10 @@ internal sealed class CurlPodClient(string name, string ns) : PodClient(name)
 
     public override string Command(HttpMethod method, string url) => $"ip netns exec {ns} curl {MethodOf(method)}{url}";
 
-    public override async Task<Answer> SendAsync(HttpMethod method, string url, CancellationToken cancellation)
+    public override async Task<Answer> SendAsync(HttpMethod method, string url, CancellationToken cancellation, string? token = null)
     {
         var start = new ProcessStartInfo(
-            "ip", ["netns", "exec", ns, "curl", "-q", "-sS", "-v", "--max-time", "30", "-X", method.Method, "-w", "\n%{http_code}", url])
+            "ip", ["netns", "exec", ns, "curl", "-q", "-sS", "-v", "--max-time", "30", "-X", method.Method, .. token is null ? [] : new[] { "-H", $"Authorization: Bearer {token}" }, "-w", "\n%{http_code}", url])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

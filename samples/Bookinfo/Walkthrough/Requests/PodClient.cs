@@ -9,8 +9,8 @@ internal abstract class PodClient(string name) : IDisposable
     /// <summary>The same request as a command for people.</summary>
     public abstract string Command(HttpMethod method, string url);
 
-    /// <summary>Sends one request; a failure is an answer too.</summary>
-    public abstract Task<Answer> SendAsync(HttpMethod method, string url, CancellationToken cancellation);
+    /// <summary>Sends one request, with a token where there is one; a failure is an answer too.</summary>
+    public abstract Task<Answer> SendAsync(HttpMethod method, string url, CancellationToken cancellation, string? token = null);
 
     public abstract void Dispose();
 

@@ -30,9 +30,10 @@ internal sealed class SocksPodClient : PodClient
 
     public override string Command(HttpMethod method, string url) => $"curl {MethodOf(method)}--socks5-hostname {_door} {url}";
 
-    public override async Task<Answer> SendAsync(HttpMethod method, string url, CancellationToken cancellation)
+    public override async Task<Answer> SendAsync(HttpMethod method, string url, CancellationToken cancellation, string? token = null)
     {
         using var request = new HttpRequestMessage(method, url);
+        request.Headers.Authorization = token is null ? null : new("Bearer", token);
         var started = Stopwatch.GetTimestamp();
         try
         {

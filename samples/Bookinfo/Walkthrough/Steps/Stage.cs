@@ -73,6 +73,20 @@ internal sealed class Stage(
         Tell.Apply(name is null || name == sample ? $"{sample}   {what}" : $"{sample} as {name}   {what}");
     }
 
+    /// <summary>Copies a manifest into the folder, edited, and tells so.</summary>
+    public void Apply(string sample, string what, Func<string, string> edit)
+    {
+        Manifests.Apply(sample, edit: edit);
+        Tell.Apply($"{sample}   {what}");
+    }
+
+    /// <summary>Takes a manifest out of the folder and tells so.</summary>
+    public void Remove(string name)
+    {
+        Manifests.Remove(name);
+        Tell.Apply($"{name} removed");
+    }
+
     /// <summary>Waits until the manifests are what the mesh read from them must have, then runs what it says.</summary>
     public async Task SettleAsync(Func<MeshSnapshot, bool> read, CancellationToken cancellation)
     {

@@ -4,7 +4,7 @@ using Ambient.Samples.Bookinfo.Walkthrough.Evidence;
 namespace Ambient.Samples.Bookinfo.Walkthrough.Steps;
 
 /// <summary>What it all takes in memory, read from the running processes: right after their work, and at rest.</summary>
-internal sealed class Step7Footprint : IStep
+internal sealed class Step10Footprint : IStep
 {
     // Hosts give memory back once they have been idle for a few seconds; reading before that shows the load, not the rest.
     private static readonly TimeSpan s_settling = TimeSpan.FromSeconds(4);
