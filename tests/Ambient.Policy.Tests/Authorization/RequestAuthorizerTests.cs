@@ -377,6 +377,60 @@ public sealed class RequestAuthorizerTests
     }
 
     [Fact]
+    public void Waypoint_OwnAndClassPolicies_Apply_WhateverTheServiceIs_AndNoOthers()
+    {
+        var deny = Policy(PolicyAction.Deny, new RequestRule());
+        ImmutableArray<ObjectReference> ofGateway = [new("gateway.networking.k8s.io", "Gateway", "ns", "waypoint")];
+        ImmutableArray<ObjectReference> ofClass = [new("gateway.networking.k8s.io", "GatewayClass", "istio-system", "istio-waypoint")];
+
+        foreach (var service in new[] { Web, null })
+        {
+            Assert.False(AtWaypoint(service, deny with { Targets = ofGateway }));
+            Assert.True(AtWaypoint(service, deny with { Targets = ofGateway, Namespace = "other" }));
+            Assert.False(AtWaypoint(service, deny with { Targets = ofClass, Namespace = "istio-system" }));
+            Assert.True(AtWaypoint(service, deny with { Targets = ofClass }));
+            Assert.True(AtWaypoint(service, deny with { Targets = [ofClass[0] with { Name = "istio" }], Namespace = "istio-system" }));
+
+            // Policies of a namespace, of the mesh and of pods are for others to enforce.
+            Assert.True(AtWaypoint(service, deny with { Targets = [] }));
+            Assert.True(AtWaypoint(service, deny with { Targets = [], Namespace = "istio-system" }));
+            Assert.True(AtWaypoint(service, deny with { Targets = [], Selector = ImmutableDictionary<string, string>.Empty.Add("app", "web") }));
+        }
+
+        Assert.False(AtWaypoint(Web, deny));
+        Assert.True(AtWaypoint(null, deny));
+    }
+
+    [Fact]
+    public void ServiceEntry_IsATarget_ByItsNameInItsNamespace()
+    {
+        var outside = Web with { Name = "partner", Hostname = "api.partner.example" };
+        var deny = Policy(PolicyAction.Deny, new RequestRule()) with { Targets = [new ObjectReference("networking.istio.io", "ServiceEntry", "ns", "partner")] };
+
+        Assert.False(AtWaypoint(outside, deny));
+        Assert.True(AtWaypoint(outside, deny with { Namespace = "other" }));
+        Assert.True(AtWaypoint(outside, deny with { Targets = [OnWeb with { Name = "partner" }] }));
+        Assert.True(AtWaypoint(Web, deny));
+    }
+
+    [Fact]
+    public void Targets_OfSeveralKinds_AllCount_AndPoliciesAddUp()
+    {
+        var allow = Policy(PolicyAction.Allow, To(new RequestOperation { Methods = Values("GET") }));
+        var ofGateway = Policy(PolicyAction.Deny, To(new RequestOperation { Paths = Values("/admin") })) with { Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "ns", "waypoint"), OnWeb with { Name = "none" }] };
+        var policies = Policies(allow, ofGateway);
+
+        Assert.True(RequestAuthorizer.Authorize(policies, Get).IsAllowed);
+        Assert.Equal("ns/p-deny", RequestAuthorizer.Authorize(policies, Get with { Path = "/admin" }).Policy);
+        Assert.Equal(AuthorizationReason.NoAllowMatched, RequestAuthorizer.Authorize(policies, Get with { Method = "PUT" }).Reason);
+    }
+
+    private static bool AtWaypoint(MeshService? service, RequestAuthorizationPolicy policy) => RequestAuthorizer.Authorize(
+        RequestPolicies.ForWaypoint(
+            Snapshot(new RequestConfiguration { AuthorizationPolicies = ImmutableDictionary<string, RequestAuthorizationPolicy>.Empty.Add(policy.Key, policy) }), Waypoint, service),
+        Get).IsAllowed;
+
+    [Fact]
     public void Gateway_OwnNamespaceRootAndSelector_Apply()
     {
         var deny = Policy(PolicyAction.Deny, new RequestRule()) with { Targets = [] };
