@@ -59,6 +59,12 @@ public sealed record MeshService
     /// <summary>Whether ingress gateways send through the waypoint instead of to endpoints.</summary>
     public bool IngressUseWaypoint { get; init; }
 
+    /// <summary>
+    /// Whether connections go past a waypoint that has nothing to do for the service: no policy and no route that concerns it. Only a source that knows
+    /// all of them may set it.
+    /// </summary>
+    public bool SkipsIdleWaypoint { get; init; }
+
     /// <summary>Key of the service: <c>namespace/hostname</c>.</summary>
     public string Key => _key ??= $"{Namespace}/{Hostname}";
 
@@ -82,7 +88,8 @@ public sealed record MeshService
             && IPFamilies == other.IPFamilies
             && Canonical == other.Canonical
             && Visibility == other.Visibility
-            && IngressUseWaypoint == other.IngressUseWaypoint);
+            && IngressUseWaypoint == other.IngressUseWaypoint
+            && SkipsIdleWaypoint == other.SkipsIdleWaypoint);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Namespace, Hostname, Vips.Length, Ports.Length);

@@ -33,16 +33,19 @@ internal sealed class OutboundProxy
     private readonly IMeshDemand? _demand;
     private readonly string? _network;
     private readonly HboneIo? _io;
+    private readonly Lazy<Counter>? _skippedWaypoints;
 
     /// <summary>
     /// Creates the proxy. <paramref name="takePlaintext"/> is for where nothing captures plaintext at its destination; null where
     /// redirection does. <paramref name="readBaggage"/>: whether what peers say of themselves is used (<c>ENABLE_RESPONSE_BAGGAGE</c>).
     /// <paramref name="demand"/>: who is asked for what the mesh does not know; null where it knows everything. <paramref name="network"/>: this
     /// proxy's own (<c>NETWORK</c>); null: each workload's. <paramref name="io"/>: whose threads move the bytes; null: those that everybody shares.
+    /// <paramref name="skippedWaypoints"/>: counts connections that went past a waypoint without anything to do; null: nobody counts them.
     /// </summary>
     public OutboundProxy(
         IMeshSnapshotProvider mesh, HboneClient hbone, ISocketConnector connector, ConnectionTable connections, ReservedPorts reserved, TimeProvider time,
-        TakePlaintext? takePlaintext, bool readBaggage = true, OnDemandDns? names = null, IMeshDemand? demand = null, string? network = null, HboneIo? io = null)
+        TakePlaintext? takePlaintext, bool readBaggage = true, OnDemandDns? names = null, IMeshDemand? demand = null, string? network = null, HboneIo? io = null,
+        Lazy<Counter>? skippedWaypoints = null)
     {
         _mesh = mesh;
         _hbone = hbone;
@@ -56,6 +59,7 @@ internal sealed class OutboundProxy
         _demand = demand;
         _network = network;
         _io = io;
+        _skippedWaypoints = skippedWaypoints;
     }
 
     /// <summary>Carries one connection to its end. Never throws.</summary>
@@ -98,6 +102,11 @@ internal sealed class OutboundProxy
         {
             Refuse(captured, route.Error ?? $"no valid routing destination for {captured.Destination}");
             return Task.CompletedTask;
+        }
+
+        if (route.SkipsIdleWaypoint)
+        {
+            _skippedWaypoints?.Value.Increment();
         }
 
         // 4. Plaintext that only we can ask a policy about is another engine's.

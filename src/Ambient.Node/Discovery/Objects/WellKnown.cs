@@ -34,6 +34,9 @@ internal static class WellKnown
     /// <summary>Ours: the address of a pod that this machine runs, instead of a computed one.</summary>
     public const string Address = "ambient.dev/address";
 
+    /// <summary>Ours: connections to a service go past its waypoint while that has nothing to do for it.</summary>
+    public const string SkipIdleWaypoint = "ambient.dev/skip-idle-waypoint";
+
     public const string ManagedByMeshController = "istio.io-mesh-controller";
     public const string ManagedByEastWestController = "istio.io-eastwest-controller";
     public const string ManagedByGatewayController = "istio.io-gateway-controller";

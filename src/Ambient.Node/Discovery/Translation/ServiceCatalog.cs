@@ -113,6 +113,7 @@ internal sealed class ServiceCatalog
             Waypoint = around.Waypoint,
             WeightedWaypoints = around.WeightedWaypoints,
             IngressUseWaypoint = around.IngressUseWaypoint,
+            SkipsIdleWaypoint = meta.Label(WellKnown.SkipIdleWaypoint) == "true",
             LoadBalancing = balancing,
             IPFamilies = service.IPFamilies,
         };
@@ -145,6 +146,7 @@ internal sealed class ServiceCatalog
             Waypoint = around.Waypoint,
             WeightedWaypoints = around.WeightedWaypoints,
             IngressUseWaypoint = around.IngressUseWaypoint,
+            SkipsIdleWaypoint = meta.Label(WellKnown.SkipIdleWaypoint) == "true",
             LoadBalancing = entry.Resolution == ServiceEntryResolution.None
                 ? new LoadBalancing([], LoadBalancingMode.Passthrough, EndpointHealthPolicy.AllowAll)
                 : TrafficDistribution(null, meta, around),

@@ -56,6 +56,9 @@ internal sealed record EngineParts
     /// <summary>Metrics.</summary>
     public required TcpMetrics Metrics { get; init; }
 
+    /// <summary>Connections that went past an idle waypoint; its metric is there from the first of them on.</summary>
+    public required Lazy<Counter> SkippedWaypoints { get; init; }
+
     /// <summary>Addresses of workloads that have a name only.</summary>
     public required OnDemandDns OnDemandNames { get; init; }
 
@@ -88,7 +91,7 @@ internal sealed record EngineParts
 
     /// <summary>Makes the engine for what workloads call.</summary>
     public OutboundProxy NewOutbound(HboneClient tunnels, NodeSockets sockets, TakePlaintext? takePlaintext = null) => new(
-        Mesh, tunnels, sockets.Dialer, Connections, Reserved, Time, takePlaintext, Options.ResponseBaggage, OnDemandNames, Demand, Options.Host.Network, Io);
+        Mesh, tunnels, sockets.Dialer, Connections, Reserved, Time, takePlaintext, Options.ResponseBaggage, OnDemandNames, Demand, Options.Host.Network, Io, SkippedWaypoints);
 
     /// <summary>Makes the engine for plaintext to workloads.</summary>
     public PlaintextProxy NewPlaintext(Delivery delivery) => new(Mesh, delivery, Connections, Reserved, Authorizer, InboundOptions, Demand);

@@ -204,6 +204,8 @@ internal sealed class ZtunnelHost : IHostedProxy
             },
             Log = log,
             Metrics = metrics,
+            SkippedWaypoints = new Lazy<Counter>(() => registry.Add(new CounterFamily(
+                "ambient_idle_waypoints_skipped", "The total number of connections that went past a waypoint which had nothing to do for their service.")).Series(MetricLabels.None)),
             OnDemandNames = new OnDemandDns(registry, host.IPv6Enabled, time),
             NameRules = names,
             Dns = options.AnswersNames ? new DnsProxy(store, names, new DnsMetrics(registry), loggers.CreateLogger("dns"), time) : null,

@@ -76,6 +76,9 @@ public sealed record ConnectionRoute
     /// <summary>Whether the next hop is a waypoint.</summary>
     public bool ViaWaypoint { get; init; }
 
+    /// <summary>Whether the service has a waypoint that was passed by, as it has nothing to do for it (<see cref="MeshService.SkipsIdleWaypoint"/>).</summary>
+    public bool SkipsIdleWaypoint { get; init; }
+
     /// <summary>
     /// DNS name of a destination that has no address (<see cref="ConnectionFailure.NameNotResolved"/>). Whoever can
     /// resolve it goes on with <see cref="DestinationResolver.Complete"/>; for everyone else the route is an error.

@@ -36,14 +36,20 @@ public static class DestinationResolver
             ? mesh.FindService(network, destination.Address, source.Namespace)
             : null;
 
-        // 2. A service with a waypoint is entered by the waypoint, or not at all.
+        // 2. A service with a waypoint is entered by the waypoint, or not at all; unless it is told to do without while the waypoint is idle.
+        var skips = false;
         if (service is not null && PickWaypoint(service, random) is { } waypoint)
         {
-            return ThroughWaypoint(mesh, source, waypoint, service, destination, random);
+            skips = service.SkipsIdleWaypoint && WaypointDuties.Of(mesh.Requests).IsIdleFor(mesh, service);
+            if (!skips)
+            {
+                return ThroughWaypoint(mesh, source, waypoint, service, destination, random);
+            }
         }
 
         // 3. Else a workload is found and dialled: here a service goes first.
-        return ToWorkload(mesh, source, network, service, destination, honourWaypoint: true, random);
+        var route = ToWorkload(mesh, source, network, service, destination, honourWaypoint: true, random);
+        return skips ? route with { SkipsIdleWaypoint = true } : route;
     }
 
     /// <summary>
