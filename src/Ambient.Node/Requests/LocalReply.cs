@@ -21,6 +21,9 @@ internal static class LocalReply
     /// <summary>The endpoint could not be reached, or went away before it answered.</summary>
     public const string UpstreamFailed = "upstream connect error or disconnect/reset before headers";
 
+    /// <summary>There are as many requests as a limit admits.</summary>
+    public const string UpstreamOverflow = "upstream connect error or disconnect/reset before headers. reset reason: overflow";
+
     /// <summary>The endpoint took too long.</summary>
     public const string UpstreamTimedOut = "upstream request timeout";
 
@@ -38,7 +41,7 @@ internal static class LocalReply
 
     private const int MaxRealmPath = 256;
 
-    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamTimedOut, StreamTimedOut, FaultAbort, PayloadTooLarge }
+    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamOverflow, UpstreamTimedOut, StreamTimedOut, FaultAbort, PayloadTooLarge }
         .ToDictionary(text => text, Encoding.ASCII.GetBytes, StringComparer.Ordinal);
 
     /// <summary>Answers a request that is not let in.</summary>
@@ -92,6 +95,11 @@ internal static class LocalReply
         if (location is not null && exchange.Route is { ResponseHeaders: { IsDefaultOrEmpty: false } edits })
         {
             HeaderEdits.TryApply(head, edits);
+        }
+
+        if (exchange.IsOverloaded)
+        {
+            head.Fields.Add("x-envoy-overloaded"u8, "true"u8);
         }
 
         exchange.Cors?.Apply(head.Fields);

@@ -38,6 +38,8 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     private RequestHead? _question;
     private RequestHead? _asItCame;
     private RouteFacts? _routedAsItCame;
+    private RequestAffinity _affinity;
+    private bool _isRetried;
 
     /// <summary>Creates the state that goes with a server's exchange.</summary>
     public RequestExchange(RequestServices services, ServerExchange server)
@@ -109,6 +111,15 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
 
     /// <summary>Port of <see cref="BackendService"/>.</summary>
     public int BackendPort { get; set; }
+
+    /// <summary>The backend that its tries go to; null before it is looked for, and where a workload or a waypoint is addressed.</summary>
+    public BackendView? Backend { get; private set; }
+
+    /// <summary>What binds it to an endpoint.</summary>
+    public ref readonly RequestAffinity Affinity => ref _affinity;
+
+    /// <summary>Whether it is refused because there are too many.</summary>
+    public bool IsOverloaded { get; set; }
 
     /// <summary>Where the last try went, or null before the first.</summary>
     public UpstreamEndpoint? Endpoint { get; private set; }
@@ -209,6 +220,10 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         Route = null;
         BackendService = null;
         BackendPort = 0;
+        Backend = null;
+        _affinity = default;
+        _isRetried = false;
+        IsOverloaded = false;
         Endpoint = null;
         Attempts = 0;
         Failed.Clear();
@@ -270,19 +285,54 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
             : null;
     }
 
+    /// <summary>Looks for its backend and counts it in there; false: there are as many requests as there may be.</summary>
+    public bool TryEnter(Backends backends)
+    {
+        if (BackendService is not { } service || (Arrival.IsIngress && service is { IngressUseWaypoint: true, Waypoint: not null }))
+        {
+            return true;
+        }
+
+        var view = backends.Find(Arrival.Place!.Mesh, Arrival.Self!, service, BackendPort, Route?.Subset);
+        if (!view.Backend.TryBegin(view))
+        {
+            return false;
+        }
+
+        Backend = view;
+        _affinity = RequestAffinity.Of(this, view);
+        return true;
+    }
+
+    /// <summary>Counts it out of its backend.</summary>
+    public void Leave() => Backend?.Backend.End(_isRetried);
+
+    /// <summary>Counts it as one that is sent again, from here to its end; false: too many are already.</summary>
+    public bool TryRetry()
+    {
+        if (Backend is not { } view || _isRetried)
+        {
+            return true;
+        }
+
+        _isRetried = view.Backend.TryRetry(view);
+        if (!_isRetried)
+        {
+            Flags = ResponseFlags.UpstreamOverflow;
+        }
+
+        return _isRetried;
+    }
+
     /// <summary>The endpoint for the next try, not one of those that failed while there is another; null when there is none.</summary>
     public UpstreamEndpoint? ChooseEndpoint()
     {
         var http2 = Head.Version == HttpProtocolVersion.Http2;
-        if (BackendService is not { } service)
-        {
-            return EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
-        }
 
-        var mesh = Arrival.Place!.Mesh;
-        return Arrival.IsIngress && service is { IngressUseWaypoint: true, Waypoint: not null }
-            ? EndpointChoice.ForWaypoint(mesh, Arrival.Self!, service, BackendPort, http2)
-            : EndpointChoice.ForService(mesh, Arrival.Self!, service, BackendPort, http2, Failed);
+        // Who is left out is seen anew by each try.
+        return Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed)
+            : BackendService is { } service ? EndpointChoice.ForWaypoint(Arrival.Place!.Mesh, Arrival.Self!, service, BackendPort, http2)
+            : EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
     }
 
     /// <summary>A try begins.</summary>

@@ -21,6 +21,12 @@ internal static class ResponseFlags
     /// <summary>The endpoint did not answer in time.</summary>
     public const string UpstreamRequestTimeout = "UT";
 
+    /// <summary>There are as many requests as a limit admits.</summary>
+    public const string UpstreamOverflow = "UO";
+
+    /// <summary>The route names a subset that no DestinationRule has.</summary>
+    public const string NoClusterFound = "NC";
+
     /// <summary>No route matches.</summary>
     public const string NoRouteFound = "NR";
 

@@ -10,6 +10,7 @@ using Ambient.Node.Inbound;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Authorization;
 
@@ -28,6 +29,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     private readonly WaypointDestination _target = connection.Target;
 
     // Where a policy asks for the server name of TLS, it is looked for before anything is decided, also on ports that are declared opaque.
+    private UpstreamEndpoint _endpoint;
     private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque && !AsksForServerName(inbound, connection);
     private RequestPolicies? _asked;
     private readonly Lock _gate = new();
@@ -283,10 +285,17 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         }
     }
 
-    private static async ValueTask<ConnectionOutcome> CarryAsync(MessageChannel client, MessageChannel link, OpenConnection open, CancellationToken ended)
+    private async ValueTask<ConnectionOutcome> CarryAsync(MessageChannel client, MessageChannel link, OpenConnection open, CancellationToken ended)
     {
-        var relayed = await Relay.RunAsync(client, link, open.Bytes, ended).ConfigureAwait(false);
-        return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
+        try
+        {
+            var relayed = await Relay.RunAsync(client, link, open.Bytes, ended).ConfigureAwait(false);
+            return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
+        }
+        finally
+        {
+            Leave(_endpoint);
+        }
     }
 
     private async ValueTask<(MessageChannel? Link, ConnectionOutcome Failure)> DialAsync(OpenConnection open, CancellationToken ended)
@@ -308,9 +317,27 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
                 return (null, new ConnectionOutcome(ResponseFlag.Connect, "no healthy endpoint"));
             }
 
+            if (endpoint.Limits?.TryOpen(isFirst: false) == false)
+            {
+                inbound.Backends.Metrics?.Overflow();
+                const string reason = "there are as many connections as its DestinationRule admits";
+                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason);
+                return (null, new ConnectionOutcome(ResponseFlag.Connect, reason));
+            }
+
+            endpoint.State?.Begin();
+            MessageChannel? reached = null;
             try
             {
-                var link = await inbound.Dialer.DialAsync(endpoint, HboneIo.CurrentThread, ended).ConfigureAwait(false);
+                using var patience = CancellationTokenSource.CreateLinkedTokenSource(ended);
+                if (endpoint.Limits is { } limits)
+                {
+                    patience.CancelAfter(limits.Options.ConnectTimeout);
+                }
+
+                var link = reached = await inbound.Dialer.DialAsync(endpoint, HboneIo.CurrentThread, patience.Token).ConfigureAwait(false);
+                endpoint.State?.Answered(200);
+                _endpoint = endpoint;
                 open.Announce(Parties with
                 {
                     DestinationWorkload = endpoint.Workload,
@@ -320,11 +347,22 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             }
             catch (UpstreamConnectException e)
             {
+                endpoint.State?.Failed(timedOut: false);
                 inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, e.Message);
                 failed.Add(endpoint.Workload);
                 if (failed.Count >= MaxAttempts)
                 {
                     return (null, new ConnectionOutcome(ResponseFlag.Connect, $"connection failed: {e.Message}"));
+                }
+            }
+            catch (OperationCanceledException) when (!ended.IsCancellationRequested)
+            {
+                endpoint.State?.Failed(timedOut: true);
+                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "connection timed out");
+                failed.Add(endpoint.Workload);
+                if (failed.Count >= MaxAttempts)
+                {
+                    return (null, new ConnectionOutcome(ResponseFlag.Connect, "connection failed: connection timed out"));
                 }
             }
             catch (OperationCanceledException)
@@ -333,12 +371,30 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
                     ? new ConnectionOutcome(ResponseFlag.Connect, "the peer gave up before the endpoint answered")
                     : ConnectionOutcome.EndedBy(open.EndedBy, open.EndReason));
             }
+            finally
+            {
+                if (reached is null)
+                {
+                    Leave(endpoint);
+                }
+            }
         }
+    }
+
+    private static void Leave(in UpstreamEndpoint endpoint)
+    {
+        endpoint.State?.End();
+        endpoint.Limits?.Close();
     }
 
     private UpstreamEndpoint? Choose(List<Workload> failed) =>
         _target.Workload is { } workload ? failed.Count == 0 ? EndpointChoice.ForWorkload(workload, _target.Address, http2Client: false) : null
         : inbound.Self.Current is { } own && inbound.Entrance.Find(_target) is { Service: { } service } place
-            ? EndpointChoice.ForService(place.Mesh, own, service, _target.Address.Port, http2Client: false, failed)
+            ? OfService(inbound.Backends.Find(place.Mesh, own, service, _target.Address.Port, null), failed)
             : null;
+
+    // Of a connection nothing but its source can be hashed.
+    private UpstreamEndpoint? OfService(BackendView view, List<Workload> failed) => EndpointChoice.ForBackend(
+        view, _target.Address, http2Client: false,
+        view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(connection.RemoteEndPoint.Address) : null, null, failed);
 }

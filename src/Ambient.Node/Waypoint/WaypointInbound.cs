@@ -21,7 +21,7 @@ internal sealed class WaypointInbound : InboundSequence
 
     /// <summary>Creates the engine.</summary>
     public WaypointInbound(
-        IMeshSnapshotProvider meshes, LocalWorkload self, WaypointEntrance entrance, UpstreamDialer dialer, MessageServer server, WaypointLog log,
+        IMeshSnapshotProvider meshes, LocalWorkload self, WaypointEntrance entrance, UpstreamDialer dialer, Backends backends, MessageServer server, WaypointLog log,
         RequestLog requests, ConnectionTable connections, TimeProvider time)
         : base(connections, time)
     {
@@ -29,6 +29,7 @@ internal sealed class WaypointInbound : InboundSequence
         Self = self;
         Entrance = entrance;
         Dialer = dialer;
+        Backends = backends;
         Server = server;
         Log = log;
         Requests = requests;
@@ -43,6 +44,9 @@ internal sealed class WaypointInbound : InboundSequence
 
     /// <summary>Connects to endpoints.</summary>
     public UpstreamDialer Dialer { get; }
+
+    /// <summary>Services' ports as connections are sent to them.</summary>
+    public Backends Backends { get; }
 
     /// <summary>Serves HTTP inside tunnels.</summary>
     public MessageServer Server { get; }

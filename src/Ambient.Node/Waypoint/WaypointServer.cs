@@ -48,11 +48,11 @@ internal sealed class WaypointServer : IAsyncDisposable
     /// <summary>Starts to serve HBONE on a socket that listens; the server owns it from here.</summary>
     public static WaypointServer Start(
         Socket socket, HboneServerOptions options, ISvidSource svids, IMeshSnapshotProvider meshes, LocalWorkload self, WaypointEntrance entrance,
-        RequestPipeline pipeline, UpstreamDialer dialer, ConnectionTable connections, ILoggerFactory loggers, TimeProvider time)
+        RequestPipeline pipeline, UpstreamDialer dialer, Backends backends, ConnectionTable connections, ILoggerFactory loggers, TimeProvider time)
     {
         var requests = new MessageServer(pipeline, pipeline.ServerOptions, time);
         var log = new WaypointLog(loggers.CreateLogger("waypoint"));
-        var inbound = new WaypointInbound(meshes, self, entrance, dialer, requests, log, pipeline.Log, connections, time) { Authorizers = pipeline.Authorizers };
+        var inbound = new WaypointInbound(meshes, self, entrance, dialer, backends, requests, log, pipeline.Log, connections, time) { Authorizers = pipeline.Authorizers };
         return new WaypointServer(self, inbound, log, connections, requests, socket, options, svids, time);
     }
 

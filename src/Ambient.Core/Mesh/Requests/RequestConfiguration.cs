@@ -36,6 +36,22 @@ public sealed record RequestConfiguration
     /// <summary>HTTPRoutes and GRPCRoutes by <see cref="HttpRoute.Key"/>.</summary>
     public ImmutableDictionary<string, HttpRoute> HttpRoutes { get; init; } = ImmutableDictionary<string, HttpRoute>.Empty;
 
+    /// <summary>DestinationRules by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, DestinationRule> DestinationRules { get; init; } = ImmutableDictionary<string, DestinationRule>.Empty;
+
+    /// <summary>Blocks that hold for every host where its own rule has none: connection pool and outlier detection. Null: nothing is said.</summary>
+    public TrafficPolicy? DefaultTrafficPolicy { get; init; }
+
+    /// <summary>Services whose clients stay with one endpoint, by the service's key.</summary>
+    public ImmutableDictionary<string, SessionPersistence> Sessions { get; init; } = ImmutableDictionary<string, SessionPersistence>.Empty;
+
+    /// <summary>
+    /// Of the labels of each workload those that a DestinationRule asks for, by the workload's uid; workloads that have none of them are not here. They
+    /// are apart from <see cref="Workload"/> because a control plane does not send them, and because a layer 4 proxy must not have to hold them.
+    /// </summary>
+    public ImmutableDictionary<string, ImmutableDictionary<string, string>> WorkloadLabels { get; init; } =
+        ImmutableDictionary<string, ImmutableDictionary<string, string>>.Empty;
+
     /// <summary>Permissions to refer across namespaces, by <c>namespace/name</c>.</summary>
     public ImmutableDictionary<string, ReferenceGrant> ReferenceGrants { get; init; } = ImmutableDictionary<string, ReferenceGrant>.Empty;
 
@@ -76,6 +92,10 @@ public sealed record RequestConfiguration
             Namespaces = other.Namespaces.SetItems(Namespaces),
             Gateways = other.Gateways.SetItems(Gateways),
             HttpRoutes = other.HttpRoutes.SetItems(HttpRoutes),
+            DestinationRules = other.DestinationRules.SetItems(DestinationRules),
+            DefaultTrafficPolicy = DefaultTrafficPolicy ?? other.DefaultTrafficPolicy,
+            Sessions = other.Sessions.SetItems(Sessions),
+            WorkloadLabels = other.WorkloadLabels.SetItems(WorkloadLabels),
             ReferenceGrants = other.ReferenceGrants.SetItems(ReferenceGrants),
             AuthorizationPolicies = other.AuthorizationPolicies.SetItems(AuthorizationPolicies),
             RequestAuthentications = other.RequestAuthentications.SetItems(RequestAuthentications),
@@ -98,6 +118,10 @@ public sealed record RequestConfiguration
             && StructuralEquality.Same(Namespaces, other.Namespaces, StructuralEquality.Same)
             && StructuralEquality.Same(Gateways, other.Gateways)
             && StructuralEquality.Same(HttpRoutes, other.HttpRoutes)
+            && DefaultTrafficPolicy == other.DefaultTrafficPolicy
+            && StructuralEquality.Same(DestinationRules, other.DestinationRules)
+            && StructuralEquality.Same(Sessions, other.Sessions)
+            && StructuralEquality.Same(WorkloadLabels, other.WorkloadLabels, StructuralEquality.Same)
             && StructuralEquality.Same(ReferenceGrants, other.ReferenceGrants)
             && StructuralEquality.Same(AuthorizationPolicies, other.AuthorizationPolicies)
             && StructuralEquality.Same(RequestAuthentications, other.RequestAuthentications)

@@ -37,6 +37,9 @@ public sealed record ForwardAction : TrafficAction
     /// <summary>When a request is sent again; null: as the mesh does by default.</summary>
     public RetryRule? Retry { get; init; }
 
+    /// <summary>How a client stays with one endpoint; null: as the service has it.</summary>
+    public SessionPersistence? Session { get; init; }
+
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(ForwardAction? other) =>
         ReferenceEquals(this, other)
@@ -46,6 +49,7 @@ public sealed record ForwardAction : TrafficAction
             && Timeout == other.Timeout
             && TryTimeout == other.TryTimeout
             && Retry == other.Retry
+            && Session == other.Session
             && StructuralEquality.Same(Backends, other.Backends)
             && StructuralEquality.Same(Mirrors, other.Mirrors));
 

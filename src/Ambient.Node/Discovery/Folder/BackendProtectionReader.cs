@@ -4,7 +4,7 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
 
-/// <summary>Reads which backends ask for TLS: BackendTLSPolicies and DestinationRules. How it is to be made is not acted on yet.</summary>
+/// <summary>Reads which backends ask for TLS: BackendTLSPolicies, and the <c>tls</c> of DestinationRules. How it is to be made is not acted on yet.</summary>
 internal static class BackendProtectionReader
 {
     public static BackendTlsPolicyObject ReadBackendTlsPolicy(ObjectMeta meta, FieldReader fields) => new(
@@ -14,9 +14,9 @@ internal static class BackendProtectionReader
                 target.String("group") ?? "", target.RequiredString("kind"), meta.Namespace, target.RequiredString("name"), target.String("sectionName"))),
         ]);
 
-    public static DestinationRuleObject ReadDestinationRule(ObjectMeta meta, FieldReader fields)
+    /// <summary>Ports of a DestinationRule with TLS that starts at the proxy; null stands for every port.</summary>
+    public static IReadOnlyList<int?> TlsPortsOf(FieldReader spec)
     {
-        var spec = fields.ObjectOrEmpty("spec");
         var policy = spec.ObjectOrEmpty("trafficPolicy");
         var ports = new List<int?>();
         if (StartsTls(policy))
@@ -32,7 +32,7 @@ internal static class BackendProtectionReader
             }
         }
 
-        return new DestinationRuleObject(meta, spec.RequiredString("host"), ports);
+        return ports;
     }
 
     /// <summary>ISTIO_MUTUAL is what the mesh does by itself.</summary>

@@ -33,11 +33,16 @@ internal static class GrpcRouteReader
     {
         var filters = RouteFilterReader.Read(meta, rule);
         var matches = rule.Objects("matches").Select(ReadMatch).ToImmutableArray();
-        return filters.ToRule(new ForwardAction { Backends = [.. rule.Objects("backendRefs").Select(backend => RouteReferences.WeightedBackend(meta, backend))] }) with
+        var forward = new ForwardAction
+        {
+            Backends = [.. rule.Objects("backendRefs").Select(backend => RouteReferences.WeightedBackend(meta, backend))],
+            Session = SessionPersistenceReader.Read(rule),
+        };
+        return filters.ToRule(forward) with
         {
             Name = rule.String("name"),
             Matches = matches.Length > 0 ? matches : [new TrafficMatch()],
-            Unsupported = rule.Has("sessionPersistence") ? [.. filters.Unsupported, "sessionPersistence"] : [.. filters.Unsupported],
+            Unsupported = [.. filters.Unsupported],
         };
     }
 

@@ -29,7 +29,7 @@ internal static class HttpRouteReader
         var unsupported = ImmutableArray.CreateBuilder<string>();
         foreach (var name in rule.Names)
         {
-            if (name.Value is not ("name" or "matches" or "backendRefs" or "filters" or "timeouts" or "retry") && rule.Has(name.Value))
+            if (name.Value is not ("name" or "matches" or "backendRefs" or "filters" or "timeouts" or "retry" or "sessionPersistence") && rule.Has(name.Value))
             {
                 unsupported.Add(name.Value);
             }
@@ -61,6 +61,7 @@ internal static class HttpRouteReader
             Timeout = request,
             TryTimeout = backend,
             Retry = ReadRetry(rule),
+            Session = SessionPersistenceReader.Read(rule),
         };
     }
 

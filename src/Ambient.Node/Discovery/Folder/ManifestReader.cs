@@ -206,7 +206,7 @@ internal sealed class ManifestReader
         ("gateway.networking.k8s.io", "GRPCRoute") => (true, GrpcRouteReader.ReadGrpcRoute),
         ("gateway.networking.k8s.io", "ReferenceGrant") => (true, GatewayReader.ReadReferenceGrant),
         ("gateway.networking.k8s.io", "BackendTLSPolicy") => (true, BackendProtectionReader.ReadBackendTlsPolicy),
-        ("networking.istio.io", "DestinationRule") => (true, BackendProtectionReader.ReadDestinationRule),
+        ("networking.istio.io", "DestinationRule") => (true, DestinationRuleReader.ReadDestinationRule),
         ("security.istio.io", "AuthorizationPolicy") => (true, AuthorizationPolicyReader.ReadAuthorizationPolicy),
         ("security.istio.io", "RequestAuthentication") => (true, RequestAuthenticationReader.ReadRequestAuthentication),
         ("security.istio.io", "PeerAuthentication") => (true, PeerAuthenticationReader.ReadPeerAuthentication),

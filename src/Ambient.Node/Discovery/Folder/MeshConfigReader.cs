@@ -120,6 +120,7 @@ internal static class MeshConfigReader
             LogsAccess = ReadAccessLog(config),
             ExternalAuthorizers = ExternalAuthorizerReader.Read(config),
             NumTrustedProxies = GatewayTopologyReader.NumTrustedProxies(config.ObjectOrEmpty("defaultConfig")),
+            DefaultTrafficPolicy = config.Object("defaultTrafficPolicy") is { } policy ? DestinationRuleReader.ReadPolicy(policy) : null,
         };
     }
 

@@ -7,8 +7,12 @@ namespace Ambient.Node.Discovery.Objects;
 /// <param name="Targets">What it is attached to; a section is the name of a port.</param>
 internal sealed record BackendTlsPolicyObject(ObjectMeta Meta, IReadOnlyList<ObjectReference> Targets) : KubernetesObject(Meta);
 
-/// <summary>A DestinationRule, as far as where it asks for TLS that starts at the proxy.</summary>
+/// <summary>A DestinationRule, and where it asks for TLS that starts at the proxy.</summary>
 /// <param name="Meta">Metadata.</param>
 /// <param name="Host">Host as written: a short name, a whole one, or one with a leading wildcard.</param>
 /// <param name="TlsPorts">Ports with TLS; null stands for every port.</param>
-internal sealed record DestinationRuleObject(ObjectMeta Meta, string Host, IReadOnlyList<int?> TlsPorts) : KubernetesObject(Meta);
+internal sealed record DestinationRuleObject(ObjectMeta Meta, string Host, IReadOnlyList<int?> TlsPorts) : KubernetesObject(Meta)
+{
+    /// <summary>The rule itself; its host as written.</summary>
+    public required DestinationRule Rule { get; init; }
+}

@@ -30,4 +30,7 @@ internal sealed record MeshConfigObject(ObjectMeta Meta) : KubernetesObject(Meta
 
     /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed: <c>defaultConfig.gatewayTopology.numTrustedProxies</c>.</summary>
     public int? NumTrustedProxies { get; init; }
+
+    /// <summary>What holds for hosts whose DestinationRule has nothing of it.</summary>
+    public TrafficPolicy? DefaultTrafficPolicy { get; init; }
 }

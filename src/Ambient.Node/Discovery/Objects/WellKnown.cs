@@ -11,6 +11,8 @@ internal static class WellKnown
     public const string UseWaypointCanaryNamespace = "istio.io/use-waypoint-canary-namespace";
     public const string UseWaypointCanaryWeight = "istio.io/use-waypoint-canary-weight";
     public const string WaypointFor = "istio.io/waypoint-for";
+    public const string PersistentSession = "istio.io/persistent-session";
+    public const string PersistentSessionHeader = "istio.io/persistent-session-header";
     public const string IngressUseWaypoint = "istio.io/ingress-use-waypoint";
     public const string GatewayManaged = "gateway.istio.io/managed";
     public const string GatewayName = "gateway.networking.k8s.io/gateway-name";

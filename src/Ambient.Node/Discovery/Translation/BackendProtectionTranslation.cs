@@ -35,9 +35,7 @@ internal static class BackendProtectionTranslation
     private static IEnumerable<UnmetProtection> OfRule(TranslationOptions options, DestinationRuleObject rule)
     {
         var suffix = $".svc.{options.ClusterDomain}";
-        var host = rule.Host.Contains('.', StringComparison.Ordinal) || rule.Host.Contains('*', StringComparison.Ordinal)
-            ? rule.Host
-            : $"{rule.Host}.{rule.Meta.Namespace}{suffix}";
+        var host = DestinationRuleTranslation.WholeHost(rule, options);
         var counts = rule.Meta.Namespace == options.RootNamespace || !host.EndsWith(suffix, StringComparison.OrdinalIgnoreCase)
             || host.EndsWith($".{rule.Meta.Namespace}{suffix}", StringComparison.OrdinalIgnoreCase);
         return counts ? rule.TlsPorts.Select(port => new UnmetProtection(host, port, rule.Meta.ToString())) : [];

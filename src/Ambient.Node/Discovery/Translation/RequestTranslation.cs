@@ -29,6 +29,10 @@ internal static class RequestTranslation
             RequestAuthentications = Table(
                 "authentications", objects.RequestAuthentications.Values.Select(o => KeyValuePair.Create(o.Meta.Key, o.Authentication)), memory),
             ExternalAuthorizers = Table("external authorizers", options.ExternalAuthorizers.Select(authorizer => KeyValuePair.Create(authorizer.Name, authorizer)), memory),
+            DestinationRules = DestinationRuleTranslation.Translate(objects, options, memory),
+            DefaultTrafficPolicy = options.DefaultTrafficPolicy,
+            Sessions = DestinationRuleTranslation.Sessions(objects, options, memory),
+            WorkloadLabels = DestinationRuleTranslation.Labels(objects, options, memory),
             UnmetProtections = BackendProtectionTranslation.Translate(objects, options),
         };
     }

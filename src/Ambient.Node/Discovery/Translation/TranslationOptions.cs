@@ -34,6 +34,9 @@ internal sealed record TranslationOptions
     /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed.</summary>
     public int NumTrustedProxies { get; init; }
 
+    /// <summary>What holds for hosts whose DestinationRule has nothing of it; null: nothing is said.</summary>
+    public TrafficPolicy? DefaultTrafficPolicy { get; init; }
+
     /// <summary>Namespace whose policies hold for the whole mesh.</summary>
     public string RootNamespace { get; init; } = "istio-system";
 
@@ -52,5 +55,6 @@ internal sealed record TranslationOptions
         LogsAccess = config.LogsAccess ?? LogsAccess,
         ExternalAuthorizers = config.ExternalAuthorizers ?? ExternalAuthorizers,
         NumTrustedProxies = config.NumTrustedProxies ?? NumTrustedProxies,
+        DefaultTrafficPolicy = config.DefaultTrafficPolicy ?? DefaultTrafficPolicy,
     };
 }

@@ -232,7 +232,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var pipeline = CreatePipeline(entrance, dialer, new RequestMetrics(_metrics, "waypoint", "mutual_tls"));
         var address = new IPEndPoint(self.Addresses[0], UpstreamDialer.HbonePort);
         var server = WaypointServer.Start(
-            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation, AcceptedPeers = _runtime.AcceptedPeers, Budget = NewBudget() }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, Connections, _loggers, _time);
+            Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation, AcceptedPeers = _runtime.AcceptedPeers, Budget = NewBudget() }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, _upstreams!.Backends, Connections, _loggers, _time);
         await using (server.ConfigureAwait(false))
         {
             LogServing(_logger, WaypointClass, GatewayKey, address, self.Identity.ToString());
@@ -280,7 +280,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
 
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
     {
-        _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions(), _time);
+        _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions(), _time, new BackendMetrics(_metrics), _loggers.CreateLogger("upstream"));
         _authorizers ??= new AuthorizerClient(_upstreams, new CheckLimits(), _time);
         Policies = metrics.Policies;
         var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);

@@ -36,7 +36,8 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
             }
 
             if (exchange.Arrival is not { Self: { } self, Place.Mesh: var mesh }
-                || EndpointChoice.ForService(mesh, self, mirror.Service, mirror.Port, exchange.Head.Version == HttpProtocolVersion.Http2, []) is not { } endpoint)
+                || EndpointChoice.ForBackend(
+                    upstreams.Backends.Find(mesh, self, mirror.Service, mirror.Port, mirror.Subset), null, exchange.Head.Version == HttpProtocolVersion.Http2, null, null, []) is not { } endpoint)
             {
                 Interlocked.Decrement(ref _underWay);
                 continue;
@@ -74,7 +75,7 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
                 }
             }
         }
-        catch (Exception e) when (e is MessageException or UpstreamConnectException or OperationCanceledException)
+        catch (Exception e) when (e is MessageException or UpstreamConnectException or UpstreamOverflowException or OperationCanceledException)
         {
             // The request itself has its own answer.
         }

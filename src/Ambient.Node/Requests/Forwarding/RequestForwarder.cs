@@ -24,6 +24,12 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
     public async ValueTask<bool> ForwardAsync(RequestExchange exchange)
     {
         var plan = exchange.Plan;
+        if (!exchange.TryEnter(upstreams.Backends))
+        {
+            await OverflowAsync(exchange, "there are as many requests as its DestinationRule admits").ConfigureAwait(false);
+            return false;
+        }
+
         var clock = TryClock.Of(exchange, plan, time);
         try
         {
@@ -55,14 +61,24 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             }
 
             exchange.Error ??= $"no healthy endpoint for {exchange.BackendService?.Hostname}:{exchange.BackendPort}{(exchange.Route?.Subset is { } subset ? $" in subset {subset}" : "")}";
-            exchange.Flags = ResponseFlags.NoHealthyUpstream;
-            await LocalReply.SendAsync(exchange, 503, LocalReply.NoHealthyUpstream).ConfigureAwait(false);
+            var isUnknown = exchange.Backend is { Policy.IsSubsetUnknown: true };
+            exchange.Flags = isUnknown ? ResponseFlags.NoClusterFound : ResponseFlags.NoHealthyUpstream;
+            await LocalReply.SendAsync(exchange, 503, isUnknown ? "" : LocalReply.NoHealthyUpstream).ConfigureAwait(false);
             return false;
         }
         finally
         {
+            exchange.Leave();
             clock?.Dispose();
         }
+    }
+
+    private static ValueTask OverflowAsync(RequestExchange exchange, string reason)
+    {
+        exchange.Error = reason;
+        exchange.Flags = ResponseFlags.UpstreamOverflow;
+        exchange.IsOverloaded = true;
+        return LocalReply.SendAsync(exchange, 503, LocalReply.UpstreamOverflow);
     }
 
     /// <summary>Waits before the next try. False: the time for the request ran out, and it was answered.</summary>
@@ -86,6 +102,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
     private async ValueTask<Retry> TryAsync(RequestExchange exchange, UpstreamEndpoint endpoint, TryClock? clock, bool onNew)
     {
         var upstream = upstreams.Acquire(endpoint);
+        endpoint.State?.Begin();
         try
         {
             UpstreamTurn turn;
@@ -100,13 +117,21 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
                     ? await upstream.BeginAsync(onNew).ConfigureAwait(false)
                     : await exchange.BeginWithinAsync(upstream.BeginAsync(onNew)).ConfigureAwait(false);
             }
+            catch (UpstreamOverflowException e)
+            {
+                upstreams.Backends.Metrics?.Overflow();
+                await OverflowAsync(exchange, e.Message).ConfigureAwait(false);
+                return Retry.No;
+            }
             catch (UpstreamConnectException e)
             {
+                endpoint.State?.Failed(timedOut: false);
                 var again = FaultOutcomes.RetryOf(exchange.Plan.Retry, MessageFault.NotConnected, hasSent: false, wasReused: false, exchange.Method, bodyIsLost: false);
                 return await FailedAsync(exchange, endpoint, MessageFault.NotConnected, e.Message, again).ConfigureAwait(false);
             }
             catch (MessageException e) when (exchange.Server.Fault == MessageFault.None)
             {
+                endpoint.State?.Failed(timedOut: e.Fault == MessageFault.TimedOut);
                 return await FailedAsync(exchange, endpoint, e.Fault, e.Message, RetryOf(exchange, e, hasSent: false, wasReused: false, clock)).ConfigureAwait(false);
             }
 
@@ -125,7 +150,13 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             }
             catch (MessageException e) when (exchange.Server.Fault == MessageFault.None)
             {
-                return await FailedAsync(exchange, endpoint, e.Fault, e.Message, RetryOf(exchange, e, client.HasSent, turn.IsReused, clock)).ConfigureAwait(false);
+                var retry = RetryOf(exchange, e, client.HasSent, turn.IsReused, clock);
+                if (IsOfEndpoint(e.Fault) && retry != Retry.OnNewConnection)
+                {
+                    endpoint.State?.Failed(timedOut: e.Fault == MessageFault.TimedOut);
+                }
+
+                return await FailedAsync(exchange, endpoint, e.Fault, e.Message, retry).ConfigureAwait(false);
             }
             finally
             {
@@ -136,9 +167,13 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
         }
         finally
         {
+            endpoint.State?.End();
             upstream.Release();
         }
     }
+
+    /// <summary>Whether a fault is the endpoint's, and not of whoever ended the request.</summary>
+    private static bool IsOfEndpoint(MessageFault fault) => fault is not (MessageFault.ClientGone or MessageFault.Aborted);
 
     private static Retry RetryOf(RequestExchange exchange, MessageException failure, bool hasSent, bool wasReused, TryClock? clock) => clock is { IsOver: true }
         ? Retry.No
@@ -147,6 +182,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
     /// <summary>Says whether it is tried again; where not, answers it, or breaks off what has begun.</summary>
     private async ValueTask<Retry> FailedAsync(RequestExchange exchange, UpstreamEndpoint endpoint, MessageFault fault, string reason, Retry retry)
     {
+        var isOverBudget = false;
         if (exchange.Server.HasStarted)
         {
             retry = Retry.No;
@@ -154,15 +190,22 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
         else if (retry != Retry.No)
         {
             log.TryFailed(exchange, endpoint, exchange.Attempts, reason);
-            if (exchange.Attempts <= exchange.Plan.Retry.Attempts || (retry == Retry.OnNewConnection && exchange.Attempts < upstreams.Options.MaxAttempts))
+            var mayRetry = exchange.Attempts <= exchange.Plan.Retry.Attempts;
+            if (mayRetry || (retry == Retry.OnNewConnection && exchange.Attempts < upstreams.Options.MaxAttempts))
             {
-                return retry;
+                // A connection that was closed while it idled is no failure of the endpoint's: nobody is asked whether that may be tried again.
+                if (retry == Retry.OnNewConnection || exchange.TryRetry())
+                {
+                    return retry;
+                }
+
+                isOverBudget = true;
             }
         }
 
         exchange.Error = reason;
         var (status, body, flags) = exchange.Server.IsStalled ? FaultOutcomes.OfStall(exchange.Server.IsRequestWhole) : FaultOutcomes.OfUpstream(fault);
-        exchange.Flags = retry == Retry.Elsewhere ? $"{flags},{ResponseFlags.RetryLimitExceeded}" : flags;
+        exchange.Flags = isOverBudget ? $"{flags},{ResponseFlags.UpstreamOverflow}" : retry == Retry.Elsewhere ? $"{flags},{ResponseFlags.RetryLimitExceeded}" : flags;
         if (exchange.Server.HasStarted)
         {
             // What was cut off must not look complete.

@@ -62,13 +62,15 @@ internal static class UpstreamConversation
                 answer = await client.ReceiveHeadAsync().ConfigureAwait(false);
             }
 
-            if (retry is not null && !exchange.IsBodyLost && RetryDecision.OnAnswer(retry, answer.Status, GrpcStatusOf(answer)))
+            var grpc = GrpcStatusOf(answer);
+            endpoint.State?.Answered(grpc is { } code && exchange.IsGrpc ? LocalReply.HttpStatus(code) : answer.Status);
+            if (retry is not null && !exchange.IsBodyLost && RetryDecision.OnAnswer(retry, answer.Status, grpc) && exchange.TryRetry())
             {
                 await DrainAsync(client, answer).ConfigureAwait(false);
                 return false;
             }
 
-            var response = Edit(exchange, answer, time.GetElapsedTime(sent));
+            var response = Edit(exchange, answer, endpoint, time.GetElapsedTime(sent));
             if (!exchange.Services.Filters.IsEmpty && !await RequestFilters.RunOnResponseAsync(exchange, client, exchange.Services.Filters).ConfigureAwait(false))
             {
                 return true;
@@ -132,7 +134,7 @@ internal static class UpstreamConversation
         answer.Fields.TryGet("grpc-status", out var status) && int.TryParse(status, NumberStyles.None, CultureInfo.InvariantCulture, out var code) ? code : null;
 
     /// <summary>The head of the answer, as it goes to the client.</summary>
-    private static ResponseHead Edit(RequestExchange exchange, ResponseHead answer, TimeSpan took)
+    private static ResponseHead Edit(RequestExchange exchange, ResponseHead answer, in UpstreamEndpoint endpoint, TimeSpan took)
     {
         var head = exchange.Server.Response;
         head.CopyFrom(answer);
@@ -154,6 +156,7 @@ internal static class UpstreamConversation
             }
         }
 
+        exchange.Affinity.Apply(head, endpoint.Address);
         exchange.Cors?.Apply(head.Fields);
         HeaderMutations.Apply(head.Fields, exchange.ResponseEdits);
         head.Fields.Set("server", HeaderRules.Server);

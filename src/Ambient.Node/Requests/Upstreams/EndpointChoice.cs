@@ -1,19 +1,36 @@
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Policy.Routing.Connections;
-using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests.Upstreams;
 
 /// <summary>Where a try goes, and in which protocol (Istio's protocol selection, as in <c>AppProtocols</c>).</summary>
 internal static class EndpointChoice
 {
-    /// <summary>An endpoint of a service port; null when there is none.</summary>
-    public static UpstreamEndpoint? ForService(
-        MeshSnapshot mesh, Workload self, MeshService service, int port, bool http2Client, IReadOnlyList<Workload> failed) =>
-        BackendEndpoint.Choose(mesh, self, service, port, failed, Random.Shared) is { } endpoint
-            ? new UpstreamEndpoint(endpoint.Workload, endpoint.Address, SpeaksHttp2(service, port, http2Client))
-            : null;
+    /// <summary>An endpoint of a backend; null when there is none.</summary>
+    /// <param name="view">The backend.</param>
+    /// <param name="destination">What the client addressed.</param>
+    /// <param name="http2Client">Whether the client speaks HTTP/2.</param>
+    /// <param name="hash">What the request hashes to; null: nothing.</param>
+    /// <param name="pinned">The endpoint that its client stays with; null: none.</param>
+    /// <param name="failed">Workloads that earlier tries could not reach.</param>
+    public static UpstreamEndpoint? ForBackend(
+        BackendView view, IPEndPoint? destination, bool http2Client, ulong? hash, IPEndPoint? pinned, IReadOnlyList<Workload> failed)
+    {
+        var set = view.Set;
+        var state = pinned is not null && failed.Count == 0 ? set.Find(pinned) : null;
+        if (state is null && destination is not null && failed.Count == 0 && view.Policy.Balancer.Algorithm == BalancerAlgorithm.Passthrough)
+        {
+            state = set.Find(destination.Address);
+        }
+
+        state ??= set.Choose(hash, failed, Random.Shared);
+        return state is null ? null : new UpstreamEndpoint(state.Workload, state.Address, view.SpeaksHttp2(DeclaresHttp2(view.Service, view.Backend.Key.Port), http2Client))
+        {
+            State = state,
+            Limits = view.Limits,
+        };
+    }
 
     /// <summary>
     /// The waypoint of a service, for an ingress gateway that is told to go through it (<c>istio.io/ingress-use-waypoint</c>); null when
@@ -37,21 +54,23 @@ internal static class EndpointChoice
     public static UpstreamEndpoint ForWorkload(Workload workload, IPEndPoint address, bool http2Client) => new(workload, address, http2Client);
 
     // What a port declares; where it declares nothing, what the client speaks.
-    private static bool SpeaksHttp2(MeshService service, int port, bool http2Client)
+    private static bool SpeaksHttp2(MeshService service, int port, bool http2Client) => DeclaresHttp2(service, port) ?? http2Client;
+
+    private static bool? DeclaresHttp2(MeshService service, int port)
     {
-        foreach (var declared in service.Ports)
+        foreach (ref readonly var declared in service.Ports.AsSpan())
         {
             if (declared.Port == port)
             {
                 return declared.AppProtocol switch
                 {
                     AppProtocol.Http2 or AppProtocol.Grpc => true,
-                    AppProtocol.Unknown => http2Client,
+                    AppProtocol.Unknown => null,
                     _ => false,
                 };
             }
         }
 
-        return http2Client;
+        return null;
     }
 }

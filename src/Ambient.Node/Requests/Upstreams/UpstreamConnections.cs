@@ -40,7 +40,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
             }
         }
 
-        return WaitAsync(onNew);
+        return endpoint.Limits is { } limits ? WaitWithinAsync(limits, onNew) : WaitAsync(onNew);
     }
 
     /// <summary>Lets go of connections that nobody has used for long, or that are old.</summary>
@@ -79,6 +79,11 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
             _free.Clear();
         }
 
+        foreach (var _ in all)
+        {
+            endpoint.Limits?.Close();
+        }
+
         Dispose(all);
     }
 
@@ -87,7 +92,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         while (_free.Count > 0)
         {
             var entry = _free[^1];
-            if (time.GetElapsedTime(entry.Born) < options.Lifetime && entry.Connection.TryBegin(out var exchange))
+            if (time.GetElapsedTime(entry.Born) < options.Lifetime && !IsWorn(entry) && !IsFull(entry) && !IsStale(entry) && entry.Connection.TryBegin(out var exchange))
             {
                 if (!endpoint.Http2)
                 {
@@ -106,6 +111,32 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
 
         turn = default;
         return false;
+    }
+
+    /// <summary>Whether a connection has had as many requests as it may have.</summary>
+    private bool IsWorn(Entry entry) => options.MaxRequestsPerConnection > 0 && entry.Requests >= options.MaxRequestsPerConnection;
+
+    /// <summary>Whether a connection has as many requests at a time as it may have.</summary>
+    private bool IsFull(Entry entry) => options.MaxConcurrentStreams > 0 && entry.Connection.Active >= options.MaxConcurrentStreams;
+
+    /// <summary>Whether a connection has idled for longer than was asked for, between two sweeps.</summary>
+    private bool IsStale(Entry entry) => endpoint.Limits is not null && entry.Connection.Active == 0 && time.GetElapsedTime(entry.Used) >= options.IdleTimeout;
+
+    private async ValueTask<UpstreamTurn> WaitWithinAsync(BackendLimits limits, bool onNew)
+    {
+        if (!limits.TryWait())
+        {
+            throw new UpstreamOverflowException($"{Name}: {limits.Settings.MaxPendingRequests} requests wait for a connection already");
+        }
+
+        try
+        {
+            return await WaitAsync(onNew).ConfigureAwait(false);
+        }
+        finally
+        {
+            limits.EndWait();
+        }
     }
 
     private async ValueTask<UpstreamTurn> WaitAsync(bool onNew)
@@ -128,8 +159,10 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
                     // One connection carries many: whoever comes meanwhile shares it, and its failure.
                     wait = dialing;
                 }
-                else if (_all.Count + _dials >= options.MaxConnections)
+                else if (_all.Count + _dials >= options.MaxConnections || endpoint.Limits?.TryOpen(isFirst: _all.Count + _dials == 0) == false)
                 {
+                    // Where there may be no other, one that there is has to do.
+                    onNew = false;
                     place = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                     _waiting.Enqueue(place);
                     wait = place.Task;
@@ -168,6 +201,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
     private async ValueTask<UpstreamTurn> DialAsync(TaskCompletionSource<UpstreamConnectException?> dialed)
     {
         UpstreamConnectException? failure = null;
+        var isOpen = false;
         try
         {
             using var patience = new CancellationTokenSource(options.ConnectTimeout, time);
@@ -178,6 +212,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
             lock (_gate)
             {
                 _all.Add(entry);
+                isOpen = true;
                 connection.OnChanged = _ => Changed(entry);
                 if (!connection.TryBegin(out var exchange))
                 {
@@ -207,6 +242,11 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         }
         finally
         {
+            if (!isOpen)
+            {
+                endpoint.Limits?.Close();
+            }
+
             lock (_gate)
             {
                 _dials--;
@@ -229,7 +269,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         lock (_gate)
         {
             entry.Used = time.GetTimestamp();
-            if (!entry.Connection.IsUsable || _closed)
+            if (!entry.Connection.IsUsable || _closed || IsWorn(entry))
             {
                 over = entry.Connection.Active == 0;
                 if (over)
@@ -261,7 +301,11 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
 
     private void Remove(Entry entry)
     {
-        _all.Remove(entry);
+        if (_all.Remove(entry))
+        {
+            endpoint.Limits?.Close();
+        }
+
         if (entry.IsFree)
         {
             entry.IsFree = false;

@@ -40,13 +40,42 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
                 return MessageChannel.Over(await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false));
             }
 
-            return MessageChannel.Over(await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false), Io, thread);
+            var socket = await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false);
+            KeepAlive(socket, endpoint.Limits?.Options.KeepAlive);
+            return MessageChannel.Over(socket, Io, thread);
         }
         catch (Exception e) when (e is IOException or SocketException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             throw new UpstreamConnectException($"{workload.Namespace}/{workload.Name} at {address}: {e.Message}", e);
         }
+    }
+
+    private static void KeepAlive(Socket socket, TcpKeepAlive? asked)
+    {
+        if (asked is null)
+        {
+            return;
+        }
+
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        if (asked.Time is { } time)
+        {
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, Seconds(time));
+        }
+
+        if (asked.Interval is { } interval)
+        {
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, Seconds(interval));
+        }
+
+        if (asked.Probes is { } probes)
+        {
+            // The kernel takes no more than 127 (tcp(7)).
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, Math.Min(probes, 127));
+        }
+
+        static int Seconds(TimeSpan time) => (int)Math.Clamp(Math.Ceiling(time.TotalSeconds), 1, 32767);
     }
 
     private HboneConnectRequest Request(in UpstreamEndpoint endpoint)

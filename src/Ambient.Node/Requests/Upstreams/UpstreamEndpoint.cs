@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Mesh;
+using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Requests.Upstreams;
@@ -9,4 +10,11 @@ namespace Ambient.Node.Requests.Upstreams;
 /// <param name="Address">Its address and the port it listens on; with a waypoint, the service's.</param>
 /// <param name="Http2">Whether it is spoken to in HTTP/2 (prior knowledge) rather than HTTP/1.1.</param>
 /// <param name="Waypoint">The way to the service's waypoint, when that is where the request goes; else null.</param>
-internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint Address, bool Http2, ConnectionRoute? Waypoint = null);
+internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint Address, bool Http2, ConnectionRoute? Waypoint = null)
+{
+    /// <summary>What is known of it as one of a backend's endpoints; null: it was not chosen from any.</summary>
+    public EndpointState? State { get; init; }
+
+    /// <summary>The connections of a backend that has something to say of them; null: those that everybody shares.</summary>
+    public BackendLimits? Limits { get; init; }
+}

@@ -1,3 +1,5 @@
+using Ambient.Mesh;
+
 namespace Ambient.Node.Requests.Upstreams;
 
 /// <summary>Settings of connections to endpoints.</summary>
@@ -31,4 +33,13 @@ internal sealed record UpstreamOptions
 
     /// <summary>Connections to one endpoint from one thread. Default 1024, as Envoy's. Requests beyond them wait.</summary>
     public int MaxConnections { get; init; } = 1024;
+
+    /// <summary>Requests for which a connection is used; 0, the default: without end.</summary>
+    public int MaxRequestsPerConnection { get; init; }
+
+    /// <summary>Requests at a time on one HTTP/2 connection; 0, the default: as many as the endpoint admits.</summary>
+    public int MaxConcurrentStreams { get; init; }
+
+    /// <summary>Probes on silent connections that are not tunnels; null, the default: as the system has it.</summary>
+    public TcpKeepAlive? KeepAlive { get; init; }
 }

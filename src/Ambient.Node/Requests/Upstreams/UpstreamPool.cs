@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Ambient.Mesh;
+using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Requests.Upstreams;
 
@@ -16,8 +17,16 @@ internal sealed class UpstreamPool : IDisposable
     private readonly ITimer _sweep;
 
     /// <summary>Creates a pool.</summary>
-    public UpstreamPool(IMeshSnapshotProvider meshes, UpstreamDialer dialer, UpstreamOptions options, TimeProvider time)
+    /// <param name="meshes">The mesh.</param>
+    /// <param name="dialer">Makes connections.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="metrics">Counts what limits did; null: nobody does.</param>
+    /// <param name="logger">Told of endpoints that are left out and come back; null: nobody is.</param>
+    public UpstreamPool(
+        IMeshSnapshotProvider meshes, UpstreamDialer dialer, UpstreamOptions options, TimeProvider time, BackendMetrics? metrics = null, ILogger? logger = null)
     {
+        Backends = new Backends(options, time, metrics, logger, RetireOf);
         _dialer = dialer;
         _time = time;
         Options = options;
@@ -28,6 +37,9 @@ internal sealed class UpstreamPool : IDisposable
     /// <summary>Settings.</summary>
     public UpstreamOptions Options { get; }
 
+    /// <summary>Services' ports as requests are sent to them.</summary>
+    public Backends Backends { get; }
+
     /// <summary>Where the upstreams in use go.</summary>
     public IEnumerable<UpstreamEndpoint> Endpoints => _upstreams.Select(pair => pair.Value.Endpoint);
 
@@ -37,7 +49,7 @@ internal sealed class UpstreamPool : IDisposable
     /// <summary>The upstream of an endpoint, counted in for the caller, who counts it out with <see cref="Upstream.Release"/>.</summary>
     public Upstream Acquire(in UpstreamEndpoint endpoint)
     {
-        var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority, endpoint.Address.Port, endpoint.Http2);
+        var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority, endpoint.Address.Port, endpoint.Http2, endpoint.Limits);
         while (true)
         {
             if (_upstreams.TryGetValue(key, out var upstream))
@@ -57,7 +69,7 @@ internal sealed class UpstreamPool : IDisposable
             }
 
             // Not GetOrAdd: it may make two, and the loser would never be closed.
-            var added = new Upstream(endpoint, _dialer, Options, _time);
+            var added = new Upstream(endpoint, _dialer, endpoint.Limits?.Options ?? Options, _time);
             if (!_upstreams.TryAdd(key, added))
             {
                 added.Release();
@@ -70,6 +82,7 @@ internal sealed class UpstreamPool : IDisposable
     {
         _watch.Dispose();
         _sweep.Dispose();
+        Backends.Close();
         foreach (var (key, upstream) in _upstreams)
         {
             Retire(key, upstream);
@@ -84,8 +97,21 @@ internal sealed class UpstreamPool : IDisposable
         }
     }
 
+    /// <summary>Retires the connections of a backend that has others now.</summary>
+    private void RetireOf(BackendLimits limits)
+    {
+        foreach (var (key, upstream) in _upstreams)
+        {
+            if (ReferenceEquals(key.Limits, limits))
+            {
+                Retire(key, upstream);
+            }
+        }
+    }
+
     private void RetireGone(MeshSnapshot mesh)
     {
+        Backends.RetireGone(mesh);
         foreach (var (key, upstream) in _upstreams)
         {
             if (!mesh.Workloads.TryGetValue(key.Uid, out var workload) || !Serves(upstream.Endpoint.Workload, workload)
@@ -118,5 +144,5 @@ internal sealed class UpstreamPool : IDisposable
     private static bool Serves(Workload dialled, Workload wanted) =>
         ReferenceEquals(dialled, wanted) || (dialled.Protocol == wanted.Protocol && dialled.Identity.Equals(wanted.Identity));
 
-    private readonly record struct Key(string Uid, string? Through, int Port, bool Http2);
+    private readonly record struct Key(string Uid, string? Through, int Port, bool Http2, BackendLimits? Limits);
 }

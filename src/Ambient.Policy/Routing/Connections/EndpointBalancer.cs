@@ -101,6 +101,10 @@ internal static class EndpointBalancer
         return candidates.DrainToImmutable();
     }
 
+    /// <summary>How near an endpoint is that can serve a port which the service declares; larger is nearer. Null when it cannot.</summary>
+    internal static int? RankOf(Workload source, MeshService service, MeshEndpoint endpoint, int port) =>
+        IsEligible(source, service, endpoint, port, TargetPortOf(service, port), PortRule.Declared, out var rank) ? rank : null;
+
     private static bool IsEligible(
         Workload source, MeshService service, MeshEndpoint endpoint, int port, int? target, PortRule rule, out int rank) =>
         Exclusion(source, service, endpoint, port, target, rule, out rank) is null;

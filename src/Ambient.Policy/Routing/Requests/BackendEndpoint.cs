@@ -1,53 +1,60 @@
+using System.Collections.Immutable;
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Policy.Routing.Requests;
 
-/// <summary>The endpoint of a backend that one try of a request goes to.</summary>
+/// <summary>An endpoint of a backend that requests may be sent to.</summary>
 /// <param name="Workload">Workload.</param>
 /// <param name="Address">Its address, and the port on it.</param>
-public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Address)
+/// <param name="Rank">How near it is by what the service itself says of localities; larger is nearer.</param>
+public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Address, int Rank)
 {
-    // As Envoy: a try that meets only endpoints which failed before takes one of them after all.
-    private const int MaxDraws = 5;
-
     /// <summary>
-    /// Chooses among the endpoints of a service port, by the rules for connections (<see cref="EndpointBalancer"/>) but never
-    /// through a waypoint. Endpoints in <paramref name="failed"/> are avoided while there are others. Null when none can serve.
+    /// The endpoints of a service port that can serve it, by the rules for connections (<see cref="EndpointBalancer"/>) but never through a waypoint,
+    /// in the order of their uids. Who has no capacity is not among them.
     /// </summary>
     /// <param name="mesh">Mesh.</param>
     /// <param name="source">Who forwards; decides what is near.</param>
     /// <param name="service">Service.</param>
     /// <param name="port">Port of the service.</param>
-    /// <param name="failed">Workloads that earlier tries could not reach.</param>
-    /// <param name="random">Draws by weight.</param>
-    public static BackendEndpoint? Choose(
-        MeshSnapshot mesh, Workload source, MeshService service, int port, IReadOnlyList<Workload> failed, Random random)
+    /// <param name="labels">Labels that they must have; empty: none.</param>
+    public static ImmutableArray<BackendEndpoint> All(
+        MeshSnapshot mesh, Workload source, MeshService service, int port, ImmutableDictionary<string, string> labels)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(service);
-        ArgumentNullException.ThrowIfNull(failed);
-        ArgumentNullException.ThrowIfNull(random);
+        ArgumentNullException.ThrowIfNull(labels);
         var asked = service.Vips.IsDefaultOrEmpty ? source.Addresses.IsDefaultOrEmpty ? IPAddress.Any : source.Addresses[0] : service.Vips[0].Address;
-        BackendEndpoint? chosen = null;
-        for (var draw = 0; draw < MaxDraws; draw++)
+        var found = ImmutableArray.CreateBuilder<BackendEndpoint>();
+        foreach (var endpoint in mesh.EndpointsOf(service))
         {
-            if (EndpointBalancer.Pick(mesh, source, service, port, EndpointBalancer.PortRule.Declared, random) is not { } endpoint
-                || EndpointBalancer.ResolvePort(service, endpoint, port) is not { } target
-                || EndpointBalancer.ChooseAddress(endpoint.Workload, service, asked) is not { } address)
+            var workload = endpoint.Workload;
+            if (workload.Capacity > 0
+                && (labels.IsEmpty || (mesh.Requests.WorkloadLabels.TryGetValue(workload.Uid, out var own) && HasLabels(own, labels)))
+                && EndpointBalancer.RankOf(source, service, endpoint, port) is { } rank
+                && EndpointBalancer.ResolvePort(service, endpoint, port) is { } target
+                && EndpointBalancer.ChooseAddress(workload, service, asked) is { } address)
             {
-                return chosen;
-            }
-
-            chosen = new BackendEndpoint(endpoint.Workload, new IPEndPoint(address, target));
-            if (!failed.Contains(endpoint.Workload))
-            {
-                break;
+                found.Add(new BackendEndpoint(workload, new IPEndPoint(address, target), rank));
             }
         }
 
-        return chosen;
+        return found.DrainToImmutable();
+    }
+
+    internal static bool HasLabels(ImmutableDictionary<string, string> own, ImmutableDictionary<string, string> asked)
+    {
+        foreach (var (name, value) in asked)
+        {
+            if (own.GetValueOrDefault(name) != value)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 }

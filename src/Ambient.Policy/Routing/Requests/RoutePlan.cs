@@ -18,6 +18,9 @@ public sealed record RoutePlan
     /// <summary>When a request is sent again.</summary>
     public RetryRule Retry { get; init; } = RetryRule.Default;
 
+    /// <summary>How a client stays with one endpoint; null: as the service has it.</summary>
+    public SessionPersistence? Session { get; init; }
+
     /// <summary>What browsers of other origins may do; null: nothing is said about it.</summary>
     public CorsPolicy? Cors { get; init; }
 
@@ -28,7 +31,7 @@ public sealed record RoutePlan
     internal static RoutePlan Of(TrafficRule rule)
     {
         var forward = rule.Action as ForwardAction;
-        if (rule.Cors is null && rule.Fault is null && forward is null or { Timeout: null, TryTimeout: null, Retry: null })
+        if (rule.Cors is null && rule.Fault is null && forward is null or { Timeout: null, TryTimeout: null, Retry: null, Session: null })
         {
             return Default;
         }
@@ -39,6 +42,7 @@ public sealed record RoutePlan
             Timeout = timeout,
             TryTimeout = tryTimeout < timeout || timeout is null ? tryTimeout : null,
             Retry = forward?.Retry ?? RetryRule.Default,
+            Session = forward?.Session,
             Cors = rule.Cors is { } cors ? new CorsPolicy(cors) : null,
             Fault = rule.Fault,
         };

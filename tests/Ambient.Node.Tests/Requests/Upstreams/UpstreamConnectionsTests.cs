@@ -123,6 +123,53 @@ public sealed class UpstreamConnectionsTests : IAsyncLifetime
         upstream.Release();
     }
 
+    [Fact]
+    public async Task MaxRequestsPerConnection_MakesAnotherAfterwards()
+    {
+        using var pool = Pool(new UpstreamOptions());
+        Endpoint = Endpoint with { Limits = new BackendLimits(new ConnectionPoolSettings { MaxRequestsPerConnection = 2 }, pool.Options) };
+        for (var i = 0; i < 6; i++)
+        {
+            await AskAsync(pool);
+        }
+
+        Assert.Equal(3, _accepted);
+        await UntilAsync(() => Volatile.Read(ref _open) == 0);
+        Assert.Equal(0, Endpoint.Limits!.Open);
+    }
+
+    [Fact]
+    public async Task MaxConnections_HasOthersWait_AndMaxPendingRequestsRefusesTheRest()
+    {
+        using var pool = Pool(new UpstreamOptions());
+        Endpoint = Endpoint with { Limits = new BackendLimits(new ConnectionPoolSettings { MaxConnections = 1, MaxPendingRequests = 1 }, pool.Options) };
+        var upstream = pool.Acquire(Endpoint);
+        var first = await Task.Run(async () => await upstream.BeginAsync(onNew: false)).WaitAsync(s_patience);
+        var second = Task.Run(async () => await upstream.BeginAsync(onNew: false));
+        await UntilAsync(() => Endpoint.Limits!.Waiting == 1);
+        await Assert.ThrowsAsync<UpstreamOverflowException>(async () => await Task.Run(async () => await upstream.BeginAsync(onNew: false)));
+        await EndAsync(first.Exchange);
+        await EndAsync((await second.WaitAsync(s_patience)).Exchange);
+        Assert.Equal(0, Endpoint.Limits!.Waiting);
+        Assert.Equal(1, Endpoint.Limits.Open);
+        Assert.Equal(1, _accepted);
+        upstream.Release();
+    }
+
+    [Fact]
+    public async Task IdleTimeout_OfARule_IsHeededBeforeTheNextSweep()
+    {
+        using var pool = Pool(new UpstreamOptions());
+        Endpoint = Endpoint with { Limits = new BackendLimits(new ConnectionPoolSettings { IdleTimeout = TimeSpan.FromSeconds(2) }, pool.Options) };
+        await AskAsync(pool);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await AskAsync(pool);
+        Assert.Equal(1, _accepted);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await AskAsync(pool);
+        Assert.Equal(2, _accepted);
+    }
+
     private UpstreamEndpoint Endpoint { get; set; }
 
     private UpstreamPool Pool(UpstreamOptions options)

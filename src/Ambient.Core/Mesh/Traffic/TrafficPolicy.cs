@@ -1,0 +1,52 @@
+using System.Collections.Immutable;
+
+namespace Ambient.Mesh;
+
+/// <summary>How requests are shared among endpoints, how many there may be, and which endpoints are left out. A null block says nothing.</summary>
+public sealed record TrafficPolicy
+{
+    /// <summary>Says nothing.</summary>
+    public static TrafficPolicy None { get; } = new();
+
+    /// <summary>Which endpoint is chosen.</summary>
+    public BalancerSettings? Balancer { get; init; }
+
+    /// <summary>Connections, and how many requests there may be.</summary>
+    public ConnectionPoolSettings? ConnectionPool { get; init; }
+
+    /// <summary>Which endpoints are left out for a while; null: none.</summary>
+    public OutlierDetection? OutlierDetection { get; init; }
+
+    /// <summary>How many requests may be under way again. Not in what a single port says.</summary>
+    public RetryBudget? RetryBudget { get; init; }
+
+    /// <summary>What holds for single ports, in place of all of the above but <see cref="RetryBudget"/>.</summary>
+    public ImmutableArray<PortTrafficPolicy> Ports { get; init; } = [];
+
+    /// <summary>Whether every field is equal, collections by content.</summary>
+    public bool Equals(TrafficPolicy? other) =>
+        ReferenceEquals(this, other)
+        || (other is not null
+            && Balancer == other.Balancer
+            && ConnectionPool == other.ConnectionPool
+            && OutlierDetection == other.OutlierDetection
+            && RetryBudget == other.RetryBudget
+            && StructuralEquality.Same(Ports, other.Ports));
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Balancer, ConnectionPool, OutlierDetection, RetryBudget, Ports.Length);
+}
+
+/// <summary>What holds for one port.</summary>
+/// <param name="Port">Port of the service, 1 to 65535.</param>
+/// <param name="Policy">What holds for it. It inherits nothing: a block that is null has its default.</param>
+public sealed record PortTrafficPolicy(int Port, TrafficPolicy Policy);
+
+/// <summary>How many requests may be under way again, as a share of those under way.</summary>
+/// <param name="Percent">Share in percent, 0 to 100.</param>
+/// <param name="MinRetryConcurrency">How many may be in any case.</param>
+public sealed record RetryBudget(double Percent, int MinRetryConcurrency)
+{
+    /// <summary>A fifth, and three in any case: what holds where nothing is said.</summary>
+    public static RetryBudget Default { get; } = new(20, 3);
+}

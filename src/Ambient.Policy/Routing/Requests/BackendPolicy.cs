@@ -1,0 +1,100 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using Ambient.Mesh;
+
+namespace Ambient.Policy.Routing.Requests;
+
+/// <summary>What a client observes towards one port of a service, or a subset of its endpoints: the DestinationRule that counts, block by block.</summary>
+public sealed record BackendPolicy
+{
+    private static readonly ConditionalWeakTable<ImmutableDictionary<string, DestinationRule>, DestinationRuleIndex> s_indices = [];
+
+    /// <summary>What holds where nothing is said.</summary>
+    public static BackendPolicy Default { get; } = new();
+
+    /// <summary>The rule (<c>namespace/name</c>); null: none.</summary>
+    public string? Rule { get; init; }
+
+    /// <summary>Whether a subset was asked for that the rule does not have: nobody serves it.</summary>
+    public bool IsSubsetUnknown { get; init; }
+
+    /// <summary>Labels that endpoints of the subset have.</summary>
+    public ImmutableDictionary<string, string> Labels { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>How an endpoint is chosen.</summary>
+    public BalancerSettings Balancer { get; init; } = BalancerSettings.Default;
+
+    /// <summary>Connections and limits; null: nothing is said.</summary>
+    public ConnectionPoolSettings? ConnectionPool { get; init; }
+
+    /// <summary>Which endpoints are left out for a while; null: none.</summary>
+    public OutlierDetection? OutlierDetection { get; init; }
+
+    /// <summary>How many requests may be under way again; null: nothing is said.</summary>
+    public RetryBudget? RetryBudget { get; init; }
+
+    /// <summary>
+    /// The policy of a client. Rules are looked for in the client's namespace, in the service's and in the root namespace, in this order and where they
+    /// are exported to the client; in each of them the most specific host goes first.
+    /// </summary>
+    /// <param name="mesh">Mesh.</param>
+    /// <param name="client">Who sends.</param>
+    /// <param name="service">Service.</param>
+    /// <param name="port">Port of the service.</param>
+    /// <param name="subset">Subset; null: all endpoints.</param>
+    public static BackendPolicy Of(MeshSnapshot mesh, Workload client, MeshService service, int port, string? subset)
+    {
+        ArgumentNullException.ThrowIfNull(mesh);
+        ArgumentNullException.ThrowIfNull(client);
+        ArgumentNullException.ThrowIfNull(service);
+        var requests = mesh.Requests;
+        var rules = requests.DestinationRules.IsEmpty
+            ? []
+            : s_indices.GetValue(requests.DestinationRules, static rules => new DestinationRuleIndex(rules.Values)).Find(requests, client, service);
+        if (rules.IsEmpty && requests.DefaultTrafficPolicy is null)
+        {
+            return subset is null ? Default : Default with { IsSubsetUnknown = true };
+        }
+
+        // Of several rules for one host the oldest speaks for the whole, and each has its own subsets (what istiod merges them to).
+        var all = rules.Select(static rule => rule.Policy).FirstOrDefault(static policy => policy != TrafficPolicy.None) ?? TrafficPolicy.None;
+        var chosen = subset is null ? null : rules.SelectMany(static rule => rule.Subsets).FirstOrDefault(candidate => candidate.Name == subset);
+        var merged = OfPort(TrafficPolicy.None, all, port);
+        if (chosen?.Policy is { } own)
+        {
+            merged = OfPort(merged, own, port);
+        }
+
+        return new BackendPolicy
+        {
+            Rule = rules.IsEmpty ? null : rules[0].Key,
+            IsSubsetUnknown = subset is not null && chosen is null,
+            Labels = chosen?.Labels ?? ImmutableDictionary<string, string>.Empty,
+            Balancer = merged.Balancer ?? BalancerSettings.Default,
+            ConnectionPool = merged.ConnectionPool ?? requests.DefaultTrafficPolicy?.ConnectionPool,
+            OutlierDetection = merged.OutlierDetection ?? requests.DefaultTrafficPolicy?.OutlierDetection,
+            RetryBudget = merged.RetryBudget,
+        };
+    }
+
+    /// <summary>A policy over another: its blocks where it has them, and what it says of the port in place of all of them.</summary>
+    private static TrafficPolicy OfPort(TrafficPolicy below, TrafficPolicy policy, int port)
+    {
+        var budget = policy.RetryBudget ?? below.RetryBudget;
+        foreach (var own in policy.Ports)
+        {
+            if (own.Port == port)
+            {
+                return own.Policy with { RetryBudget = budget };
+            }
+        }
+
+        return new TrafficPolicy
+        {
+            Balancer = policy.Balancer ?? below.Balancer,
+            ConnectionPool = policy.ConnectionPool ?? below.ConnectionPool,
+            OutlierDetection = policy.OutlierDetection ?? below.OutlierDetection,
+            RetryBudget = budget,
+        };
+    }
+}
