@@ -89,6 +89,8 @@ public sealed class DestinationRuleTests : IAsyncLifetime
         await _mesh.LoggedAsync("app/a-1 at");
         await _mesh.LoggedAsync("is left out of app/a.app.svc.cluster.local:80: consecutive errors; for 2 s");
         Assert.Contains("ambient_outlier_ejections_total 1", _mesh.Scrape, StringComparison.Ordinal);
+        var dump = System.Text.Encoding.UTF8.GetString(new Ambient.Node.Hosting.Waypoint.WaypointDump(_mesh.Node!, _mesh.Store, _mesh.Svids).Write().Span);
+        Assert.Contains("\"timesLeftOut\": 1,", dump, StringComparison.Ordinal);
         Volatile.Write(ref isBroken, false);
         await _mesh.LoggedAsync("is back in app/a.app.svc.cluster.local:80");
         await UntilAsync(async () => await PodOfAsync(client) == "a-1");

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Globalization;
 using Ambient.Mesh;
@@ -12,6 +13,8 @@ internal static class DestinationRuleReader
     // As Envoy: a larger ring is refused by it.
     private const int LargestRing = 8 * 1024 * 1024;
     private const int LargestMaglev = 5_000_011;
+
+    private static readonly SearchValues<char> s_endOfCookie = SearchValues.Create(";,\"\\");
 
     public static DestinationRuleObject ReadDestinationRule(ObjectMeta meta, FieldReader fields)
     {
@@ -185,7 +188,7 @@ internal static class DestinationRuleReader
     /// <summary>What would end a part of a cookie early, and begin another (RFC 6265 section 4.1.1), cannot be in it.</summary>
     internal static void CheckCookieText(FieldReader fields, string field, string text)
     {
-        if (text.AsSpan().ContainsAny(" \t\r\n;,\"\\") || text.AsSpan().ContainsAnyExceptInRange('!', '~') || (field == "name" && text.Contains('=', StringComparison.Ordinal)))
+        if (text.AsSpan().ContainsAny(s_endOfCookie) || text.AsSpan().ContainsAnyExceptInRange('!', '~') || (field == "name" && text.Contains('=', StringComparison.Ordinal)))
         {
             fields.Error(field, $"\"{text}\" cannot stand in a cookie");
         }

@@ -31,6 +31,7 @@ internal static class DestinationRuleTranslation
         }
 
         var found = new List<KeyValuePair<string, ImmutableDictionary<string, string>>>();
+        var sets = new Dictionary<string, ImmutableDictionary<string, string>>(StringComparer.Ordinal);
         foreach (var pod in objects.Pods.Values)
         {
             Add($"{options.ClusterId}//Pod/{pod.Meta.Namespace}/{pod.Meta.Name}", pod.Meta.Labels);
@@ -67,7 +68,13 @@ internal static class DestinationRuleTranslation
             if (own.Length > 0)
             {
                 var text = string.Join('\n', own.Select(label => $"{label.Key}={label.Value}"));
-                found.Add(KeyValuePair.Create(uid, memory.Keep("labels", text, [], () => own.ToImmutableDictionary(StringComparer.Ordinal))));
+                if (!sets.TryGetValue(text, out var set))
+                {
+                    // Also the one of the translation before, so that nothing changes where nothing did.
+                    sets.Add(text, set = memory.Keep("labels", text, [], () => own.ToImmutableDictionary(StringComparer.Ordinal)));
+                }
+
+                found.Add(KeyValuePair.Create(uid, set));
             }
         }
     }

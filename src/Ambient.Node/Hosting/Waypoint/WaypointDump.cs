@@ -4,6 +4,7 @@ using System.Text.Json;
 using Ambient.Certificates;
 using Ambient.Mesh;
 using Ambient.Node.Admin.Dumps;
+using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Waypoint;
 using Ambient.Policy.Routing.Requests;
 
@@ -29,6 +30,7 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
             WriteNames(json, "routes", mesh.Requests.HttpRoutes.Keys);
             WriteNames(json, "policies", mesh.Requests.AuthorizationPolicies.Keys);
             UnsupportedDump.Write(json, mesh.Requests);
+            WriteBackends(json);
             WriteUpstreams(json);
             WriteCertificates(json);
             TlsDump.Write(json);
@@ -105,6 +107,57 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
             {
                 json.WriteStringValue(service.Key);
             }
+        }
+
+        json.WriteEndArray();
+    }
+
+    /// <summary>What requests were sent to, which DestinationRule counts there, and how each endpoint fares.</summary>
+    private void WriteBackends(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("backends");
+        foreach (var backend in node.Upstreams?.Backends.All.OrderBy(static backend => backend.Key.ToString(), StringComparer.Ordinal) ?? Enumerable.Empty<Backend>())
+        {
+            json.WriteStartObject();
+            json.WriteString("service", backend.Key.Service);
+            json.WriteNumber("port", backend.Key.Port);
+            if (backend.Key.Subset is { } subset)
+            {
+                json.WriteString("subset", subset);
+            }
+
+            if (backend.Current?.Policy.Rule is { } rule)
+            {
+                json.WriteString("destinationRule", rule);
+            }
+
+            json.WriteNumber("requests", backend.Requests);
+            json.WriteNumber("retries", backend.Retries);
+            if (backend.Current?.Limits is { } limits)
+            {
+                json.WriteNumber("connections", limits.Open);
+                json.WriteNumber("pending", limits.Waiting);
+            }
+
+            json.WriteStartArray("endpoints");
+            foreach (var (endpoint, _) in backend.Endpoints)
+            {
+                json.WriteStartObject();
+                json.WriteString("workload", endpoint.Workload.Uid);
+                json.WriteString("address", endpoint.Address.ToString());
+                json.WriteNumber("requests", endpoint.Active);
+                if (endpoint.Record.Ejections > 0)
+                {
+                    json.WriteBoolean("leftOut", endpoint.IsEjected);
+                    json.WriteNumber("timesLeftOut", endpoint.Record.Ejections);
+                    json.WriteString("reason", endpoint.Record.Reason);
+                }
+
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
         }
 
         json.WriteEndArray();
