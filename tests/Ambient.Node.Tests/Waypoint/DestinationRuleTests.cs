@@ -107,6 +107,9 @@ public sealed class DestinationRuleTests : IAsyncLifetime
         {
             OutlierDetection = new OutlierDetection { Consecutive5xxErrors = 5, MaxEjectionPercent = 50, BaseEjectionTime = TimeSpan.FromHours(1) },
         });
+
+        // By default a request whose endpoint breaks off before it answers is not sent again, as it may have been acted on.
+        SetRoute(new ForwardAction { Backends = [Backend(null)], Retry = RetryRule.Default with { Conditions = RetryRule.Default.Conditions | RetryConditions.Reset } });
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var answered = 0;
 
@@ -117,7 +120,7 @@ public sealed class DestinationRuleTests : IAsyncLifetime
             while (!done.Task.IsCompleted)
             {
                 using var response = await client.GetAsync(new Uri("/", UriKind.Relative));
-                Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+                Assert.True(response.IsSuccessStatusCode, $"{response.StatusCode}\n{_mesh.Log}");
                 Interlocked.Increment(ref answered);
             }
         }).ToArray();

@@ -82,13 +82,14 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
         var (onNew, reason) = (false, "it has no healthy endpoint");
         for (var attempt = 0; attempt < limits.MaxAttempts; attempt++)
         {
-            if (EndpointChoice.ForService(mesh, self, service, authorizer.Port, http2Client: false, failed) is not { } endpoint)
+            if (EndpointChoice.ForBackend(upstreams.Backends.Find(mesh, self, service, authorizer.Port, null), null, http2Client: false, null, null, failed) is not { } endpoint)
             {
                 break;
             }
 
             endpoint = authorizer.Protocol == ExternalAuthorizerProtocol.Grpc ? endpoint with { Http2 = true } : endpoint;
             var upstream = upstreams.Acquire(endpoint);
+            endpoint.State?.Begin();
             try
             {
                 var turn = await BeginAsync(upstream, onNew, patience).ConfigureAwait(false);
@@ -112,13 +113,15 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
                     owner.Detach();
                 }
             }
-            catch (UpstreamConnectException e)
+            catch (Exception e) when (e is UpstreamConnectException or UpstreamOverflowException)
             {
+                endpoint.State?.Failed(timedOut: false);
                 reason = e.Message;
                 failed.Add(endpoint.Workload);
             }
             finally
             {
+                endpoint.State?.End();
                 upstream.Release();
             }
         }
