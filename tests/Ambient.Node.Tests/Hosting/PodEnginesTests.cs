@@ -143,6 +143,7 @@ public sealed class PodEnginesTests
                 Resolver = new ResolverConfig([.. nameServers], []),
                 Loggers = _log.Loggers,
                 Budgets = new NodeBudgets(new ZtunnelOptions(), _log.Loggers.CreateLogger("Connections"), TimeProvider.System),
+                SkippedWaypoints = new Lazy<Counter>(() => registry.Add(new CounterFamily("skipped", "Not asked here.")).Series(MetricLabels.None)),
                 Deadline = default,
                 Time = TimeProvider.System,
             };
