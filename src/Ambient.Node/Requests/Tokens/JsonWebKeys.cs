@@ -55,6 +55,11 @@ internal static class JsonWebKeys
             problem = $"not JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1})";
             return null;
         }
+        catch (ArgumentException)
+        {
+            problem = "not JSON: half a character";
+            return null;
+        }
     }
 
     private static IssuerKey? TryReadKey(JsonElement element)
@@ -68,8 +73,7 @@ internal static class JsonWebKeys
                 return null;
             }
 
-            // The JSON form of a public key is private where it says more: nobody needs that here.
-            return security is AsymmetricSecurityKey { PrivateKeyStatus: PrivateKeyStatus.Exists } ? null : new IssuerKey(kind, key.Kid, key.Alg, security);
+            return new IssuerKey(kind, key.Kid, key.Alg, security);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
