@@ -9,13 +9,24 @@ public sealed class TokenRequestTests : IAsyncLifetime
 {
     private readonly TestMesh _mesh = new();
     private readonly TestIssuer _issuer = new TestIssuer().WithRsa("k1");
+    private readonly TaskCompletionSource _cut = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private MeshService _service = null!;
     private TestPod _pod = null!;
 
     public async Task InitializeAsync()
     {
         _service = _mesh.AddService("a");
-        _pod = await _mesh.AddPodAsync("a-0", "a", "a", map: app => app.MapPost("/slow", http => http.Request.Body.CopyToAsync(Stream.Null)));
+        _pod = await _mesh.AddPodAsync("a-0", "a", "a", map: app => app.MapPost("/slow", async http =>
+        {
+            try
+            {
+                await http.Request.Body.CopyToAsync(Stream.Null);
+            }
+            catch (Exception e) when (e is IOException or OperationCanceledException)
+            {
+                _cut.TrySetResult();
+            }
+        }));
     }
 
     public async Task DisposeAsync()
@@ -141,11 +152,9 @@ public sealed class TokenRequestTests : IAsyncLifetime
         _mesh.SetPolicy("methods", "a", [], ["GET"]);
         Assert.False(open.IsCompleted);
         _mesh.Configure(requests => requests with { RequestAuthentications = requests.RequestAuthentications.Clear() });
-        var cut = await Record.ExceptionAsync(() => open.WaitAsync(TimeSpan.FromSeconds(60)));
-        Assert.NotNull(cut);
-        Assert.IsNotType<TimeoutException>(cut);
-        await _mesh.LoggedAsync("allow policies exist, but none allowed");
+        await _cut.Task.WaitAsync(TimeSpan.FromSeconds(60));
         content.End();
+        await _mesh.LoggedAsync("allow policies exist, but none allowed (for example app/methods)");
     }
 
     private void Ask(JwtRule rule) => _mesh.Configure(requests => requests with
