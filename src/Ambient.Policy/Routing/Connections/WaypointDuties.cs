@@ -4,7 +4,7 @@ using Ambient.Mesh;
 namespace Ambient.Policy.Routing.Connections;
 
 /// <summary>
-/// For which services waypoints have anything to do: a route, a policy, a rule about tokens. Worked out once for each configuration. What concerns a
+/// For which services waypoints have anything to do: a route, a policy, a rule about tokens, a DestinationRule, sessions. Worked out once for each configuration. What concerns a
 /// Gateway or its class concerns every service behind it.
 /// </summary>
 internal sealed class WaypointDuties
@@ -30,6 +30,9 @@ internal sealed class WaypointDuties
         {
             _hosts.AddRange(route.Hostnames.Select(host => (host, route.Namespace)));
         }
+
+        // Whoever they are exported to: rather asked for nothing than passed by.
+        _hosts.AddRange(requests.DestinationRules.Values.Select(rule => (rule.Host, rule.Namespace)));
     }
 
     /// <summary>The duties of a configuration.</summary>
@@ -41,6 +44,8 @@ internal sealed class WaypointDuties
         && !_targets.Contains(("ServiceEntry", service.Namespace, service.Name))
         && !_targets.Contains(("Hostname", service.Namespace, service.Hostname))
         && !_hosts.Any(host => Means(host.Host, host.Namespace, service))
+        && !mesh.Requests.Sessions.ContainsKey(service.Key)
+        && mesh.Requests.DefaultTrafficPolicy is null
         && mesh.Requests.FindUnmetProtection(service.Hostname, 0) is null
         && !mesh.Requests.Gateways.Values.Any(gateway => gateway.ClassName.EndsWith("waypoint", StringComparison.Ordinal)
             && (_targets.Contains(("Gateway", gateway.Namespace, gateway.Name)) || _targets.Contains(("GatewayClass", "", gateway.ClassName))));

@@ -29,6 +29,9 @@ public sealed class IdleWaypointTests
         { "a policy of the waypoint", new() { AuthorizationPolicies = Of("ns/p", Policy(new("gateway.networking.k8s.io", "Gateway", "ns", "waypoint"))) } },
         { "a policy of the class", new() { AuthorizationPolicies = Of("ns/p", Policy(new("gateway.networking.k8s.io", "GatewayClass", "istio-system", "istio-waypoint"))) } },
         { "tokens", new() { RequestAuthentications = Of("ns/a", new RequestAuthentication { Name = "a", Namespace = "ns", Targets = [new("", "Service", "ns", "web")] }) } },
+        { "a DestinationRule", new() { DestinationRules = Of("ns/d", new DestinationRule { Name = "d", Namespace = "ns", Host = "web.ns.svc.cluster.local" }) } },
+        { "sessions", new() { Sessions = Of("ns/web.ns.svc.cluster.local", new SessionPersistence(true, "sess")) } },
+        { "a traffic policy for all", new() { DefaultTrafficPolicy = new TrafficPolicy { OutlierDetection = new OutlierDetection() } } },
         { "TLS to it", new() { UnmetProtections = [new UnmetProtection("web.ns.svc.cluster.local", null, "BackendTLSPolicy ns/b")] } },
     };
 
