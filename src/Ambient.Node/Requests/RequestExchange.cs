@@ -506,5 +506,5 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     };
 
     private RouteFacts RouteFactsOf(Func<string, string?> header) =>
-        new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, header) { Scheme = Arrival.Scheme };
+        new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, header) { Scheme = Arrival.Scheme, CallerNamespace = Arrival.Identity?.Namespace };
 }

@@ -67,7 +67,21 @@ internal sealed class GoldenBackends : IAsyncDisposable
                 return;
             }
 
-            if (double.TryParse(http.Request.Query["delay"], CultureInfo.InvariantCulture, out var seconds))
+            // What the answer has besides, as the request asks: name=value;name=value.
+            foreach (var field in http.Request.Headers["x-answer"].SelectMany(value => value!.Split(';')))
+            {
+                http.Response.Headers.Append(field[..field.IndexOf('=')], field[(field.IndexOf('=') + 1)..]);
+            }
+
+            if (int.TryParse(http.Request.Query["reset"], CultureInfo.InvariantCulture, out var resets) && Seen.Count <= resets)
+            {
+                http.Abort();
+                return;
+            }
+
+            // Every try is slow, or only the first ones.
+            if (double.TryParse(http.Request.Query["delay"], CultureInfo.InvariantCulture, out var seconds)
+                && (!int.TryParse(http.Request.Query["slow"], CultureInfo.InvariantCulture, out var slow) || Seen.Count <= slow))
             {
                 await Task.Delay(TimeSpan.FromSeconds(seconds), http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }

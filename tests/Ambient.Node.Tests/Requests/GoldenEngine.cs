@@ -34,9 +34,11 @@ internal sealed class GoldenEngine : IAsyncDisposable
     /// <summary>Address of the waypoint's own workload in every recorded mesh.</summary>
     public const string Address = "127.9.0.1";
 
+    private const string RecordedGateway = "app/gw";
+
     private readonly ConcurrentDictionary<int, (SpiffeId? Identity, MeshService Service, int Port)> _arrivals = new();
     private readonly List<(MessageServer Server, Socket Listener)> _servers = [];
-    private readonly Dictionary<int, IPEndPoint> _gatewayPorts = [];
+    private readonly Dictionary<(string Gateway, int Port), IPEndPoint> _gatewayPorts = [];
     private readonly SvidCache _svids = new(new TestAuthority());
     private readonly HboneClient _client;
     private readonly UpstreamPool _upstreams;
@@ -63,17 +65,18 @@ internal sealed class GoldenEngine : IAsyncDisposable
 
     public IPEndPoint Waypoint { get; private set; } = null!;
 
-    public static GoldenEngine Start(MeshStore store)
+    /// <summary>Starts what serves the waypoint <c>app/waypoint</c>, and the gateways; without names the recorded one.</summary>
+    public static GoldenEngine Start(MeshStore store, params string[] gateways)
     {
         var engine = new GoldenEngine(store);
         var self = LocalWorkload.ByPod(store, "app", "waypoint-0", TimeProvider.System);
         engine.Waypoint = engine.Serve(new Entrance(new WaypointEntrance(store, "app/waypoint", self), self, engine._arrivals));
-        if (store.Current.Requests.Gateways.TryGetValue("app/gw", out var gateway))
+        foreach (var gateway in gateways.DefaultIfEmpty(RecordedGateway).Select(store.Current.Requests.Gateways.GetValueOrDefault).OfType<Mesh.Gateway>())
         {
-            var places = GatewayEntrance.PlacesOf(store, "app/gw");
+            var places = GatewayEntrance.PlacesOf(store, gateway.Key);
             foreach (var port in gateway.Listeners.Select(listener => listener.Port).Distinct())
             {
-                engine._gatewayPorts[port] = engine.Serve(new GatewayEntrance(places, self, new IPEndPoint(IPAddress.Parse("127.9.1.2"), port)));
+                engine._gatewayPorts[(gateway.Key, port)] = engine.Serve(new GatewayEntrance(places, self, new IPEndPoint(IPAddress.Parse("127.9.1.2"), port)));
             }
         }
 
@@ -82,17 +85,17 @@ internal sealed class GoldenEngine : IAsyncDisposable
 
     /// <summary>Sends a request as it is and reads the whole answer.</summary>
     public async Task<GoldenAnswer> AskAsync(
-        string method, string path, string host, IReadOnlyDictionary<string, string> headers, IPAddress source, SpiffeId? identity, MeshService? service, int? gatewayPort)
+        string method, string path, string host, IReadOnlyDictionary<string, string> headers, IPAddress source, SpiffeId? identity, MeshService? service, int? gatewayPort, string gateway = RecordedGateway, int servicePort = 8080)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(source, 0));
         var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         if (gatewayPort is null)
         {
-            _arrivals[port] = (identity, service!, 8080);
+            _arrivals[port] = (identity, service!, servicePort);
         }
 
-        await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[listener] : Waypoint);
+        await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[(gateway, listener)] : Waypoint);
         var text = new StringBuilder($"{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
         foreach (var (name, value) in headers)
         {
@@ -109,17 +112,17 @@ internal sealed class GoldenEngine : IAsyncDisposable
 
     /// <summary>Sends a request over HTTP/2 and reads the whole answer; with <paramref name="grpc"/> an empty message, to port 9000.</summary>
     public async Task<GoldenAnswer> AskOverHttp2Async(
-        string method, string path, string host, IReadOnlyDictionary<string, string> headers, IPAddress source, SpiffeId? identity, MeshService? service, int? gatewayPort, bool grpc = false)
+        string method, string path, string host, IReadOnlyDictionary<string, string> headers, IPAddress source, SpiffeId? identity, MeshService? service, int? gatewayPort, bool grpc = false, string gateway = RecordedGateway, int servicePort = 8080)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(source, 0));
         var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         if (gatewayPort is null)
         {
-            _arrivals[port] = (identity, service!, grpc ? 9000 : 8080);
+            _arrivals[port] = (identity, service!, grpc ? 9000 : servicePort);
         }
 
-        await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[listener] : Waypoint);
+        await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[(gateway, listener)] : Waypoint);
         await using var connection = MessageClient.Open(
             MessageChannel.Over(socket, HboneIo.Default), HttpProtocolVersion.Http2, new MessageClientOptions(), TimeProvider.System);
         ClientExchange? exchange;

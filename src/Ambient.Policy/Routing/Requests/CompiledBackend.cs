@@ -18,7 +18,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
     internal RequestRedirect? Redirect { get; private init; }
 
     internal static CompiledBackend Compile(
-        MeshSnapshot mesh, HttpRoute route, TrafficRule rule, ForwardAction forward, TrafficBackend backend, string name, RoutePlan plan, bool enforceGrants)
+        MeshSnapshot mesh, HttpRoute route, TrafficRule rule, ForwardAction forward, TrafficBackend backend, string name, RoutePlan plan, GrantRule grants)
     {
         var target = backend.Reference;
         var weight = Math.Max(0, backend.Weight);
@@ -39,7 +39,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
             { Redirect = backend.Redirect };
         }
 
-        if (Find(mesh, route, target, enforceGrants, out var service, out var port) is { } problem)
+        if (Find(mesh, route, target, grants, out var service, out var port) is { } problem)
         {
             return Broken(service is null ? forward.MissingBackendStatus : 500, problem);
         }
@@ -57,7 +57,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
             Subset = backend.Subset,
             Rule = name,
             Plan = plan,
-            Mirrors = Mirrors(mesh, route, [.. forward.Mirrors, .. backend.Mirrors], enforceGrants),
+            Mirrors = Mirrors(mesh, route, [.. forward.Mirrors, .. backend.Mirrors], grants),
             RequestHeaders = Both(rule.RequestHeaders, backend.RequestHeaders),
             ResponseHeaders = Both(rule.ResponseHeaders, backend.ResponseHeaders),
         })
@@ -84,7 +84,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
 
     /// <summary>The service and port of a reference. Why it must not be asked, or null; without a service where there is none of that name.</summary>
     private static string? Find(
-        MeshSnapshot mesh, HttpRoute route, ObjectReference target, bool enforceGrants, out MeshService? service, out int port)
+        MeshSnapshot mesh, HttpRoute route, ObjectReference target, GrantRule grants, out MeshService? service, out int port)
     {
         var shown = Shown(target);
         port = 0;
@@ -94,7 +94,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
             return isKnownKind ? $"backend {shown} does not exist" : $"backend {shown} is of an unknown kind";
         }
 
-        if (enforceGrants && route.Kind != HttpRoute.VirtualService && target.Namespace != route.Namespace && !IsGranted(mesh.Requests, route, target))
+        if (grants.Needs(route, target) && !IsGranted(mesh.Requests, route, target))
         {
             return $"backend {shown} is in another namespace, and no ReferenceGrant there allows it";
         }
@@ -116,14 +116,14 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
     }
 
     private static ImmutableArray<RouteMirror> Mirrors(
-        MeshSnapshot mesh, HttpRoute route, ImmutableArray<TrafficMirror> mirrors, bool enforceGrants)
+        MeshSnapshot mesh, HttpRoute route, ImmutableArray<TrafficMirror> mirrors, GrantRule grants)
     {
         var found = ImmutableArray.CreateBuilder<RouteMirror>();
         foreach (var mirror in mirrors)
         {
             // A copy that cannot be sent is no reason to refuse the request.
             if (mirror.PartsPerMillion > 0
-                && Find(mesh, route, mirror.Reference, enforceGrants, out var service, out var port) is null
+                && Find(mesh, route, mirror.Reference, grants, out var service, out var port) is null
                 && mesh.Requests.FindUnmetProtection(service!.Hostname, port) is null)
             {
                 found.Add(new RouteMirror(service, port, mirror.Subset, mirror.PartsPerMillion));

@@ -9,18 +9,18 @@ namespace Ambient.Policy.Routing.Requests;
 /// </summary>
 internal sealed class CompiledRoute
 {
-    private readonly bool _enforceGrants;
+    private readonly GrantRule _grantRule;
     private readonly string _clusterDomain;
     private readonly ImmutableDictionary<string, ReferenceGrant> _grants;
     private readonly ImmutableArray<UnmetProtection> _protections;
     private readonly ImmutableArray<MeshService?> _services;
 
-    private CompiledRoute(MeshSnapshot mesh, HttpRoute route, int? port, bool enforceGrants)
+    private CompiledRoute(MeshSnapshot mesh, HttpRoute route, int? port, GrantRule grantRule)
     {
-        (Route, Port, _enforceGrants) = (route, port, enforceGrants);
+        (Route, Port, _grantRule) = (route, port, grantRule);
         (_clusterDomain, _grants, _protections) = (mesh.Requests.ClusterDomain, mesh.Requests.ReferenceGrants, mesh.Requests.UnmetProtections);
         _services = [.. ServicesOf(mesh, route)];
-        Rules = [.. CompiledRule.Compile(mesh, route, port, enforceGrants)];
+        Rules = [.. CompiledRule.Compile(mesh, route, port, grantRule)];
     }
 
     internal HttpRoute Route { get; }
@@ -33,7 +33,7 @@ internal sealed class CompiledRoute
     /// <summary>Whether compiling the route again would give the same.</summary>
     internal bool HoldsFor(MeshSnapshot mesh) =>
         _clusterDomain == mesh.Requests.ClusterDomain
-        && (!_enforceGrants || ReferenceEquals(_grants, mesh.Requests.ReferenceGrants))
+        && (!_grantRule.IsEnforced || ReferenceEquals(_grants, mesh.Requests.ReferenceGrants))
         && _protections.AsSpan().SequenceEqual(mesh.Requests.UnmetProtections.AsSpan())
         && _services.AsSpan().SequenceEqual(ServicesOf(mesh, Route).ToArray(), ReferenceEqualityComparer.Instance);
 
@@ -49,13 +49,13 @@ internal sealed class CompiledRoute
     internal sealed class Compiler
     {
         private readonly MeshSnapshot _mesh;
-        private readonly bool _enforceGrants;
+        private readonly GrantRule _grantRule;
         private readonly Dictionary<(string Route, int? Port), CompiledRoute> _earlier = [];
         private readonly Dictionary<(string Route, int? Port), CompiledRoute> _compiled = [];
 
-        internal Compiler(MeshSnapshot mesh, bool enforceGrants, ImmutableArray<CompiledRoute> earlier)
+        internal Compiler(MeshSnapshot mesh, GrantRule grantRule, ImmutableArray<CompiledRoute> earlier)
         {
-            (_mesh, _enforceGrants) = (mesh, enforceGrants);
+            (_mesh, _grantRule) = (mesh, grantRule);
             foreach (var route in earlier.AsSpan())
             {
                 _earlier[(route.Route.Key, route.Port)] = route;
@@ -69,15 +69,15 @@ internal sealed class CompiledRoute
         internal bool AllAsEarlier =>
             _compiled.Count == _earlier.Count && _compiled.All(entry => ReferenceEquals(_earlier.GetValueOrDefault(entry.Key), entry.Value));
 
-        /// <summary>The rules of a route for a parent at a port, or at any.</summary>
-        internal ImmutableArray<CompiledRule> Rules(HttpRoute route, int? port)
+        /// <summary>The rules of a route for a parent at a port, or at any; with a rule about grants of its own, always the same for one route.</summary>
+        internal ImmutableArray<CompiledRule> Rules(HttpRoute route, int? port, GrantRule? grantRule = null)
         {
             if (!_compiled.TryGetValue((route.Key, port), out var compiled))
             {
                 var earlier = _earlier.GetValueOrDefault((route.Key, port));
                 compiled = earlier is not null && IsSame(earlier.Route, route) && earlier.HoldsFor(_mesh)
                     ? earlier
-                    : new CompiledRoute(_mesh, route, port, _enforceGrants);
+                    : new CompiledRoute(_mesh, route, port, grantRule ?? _grantRule);
                 _compiled.Add((route.Key, port), compiled);
             }
 

@@ -40,7 +40,7 @@ internal sealed class CompiledRule
     internal RoutePlan Plan => _fixed.Plan;
 
     /// <summary>Every match of every rule of a route, for one parent.</summary>
-    internal static IEnumerable<CompiledRule> Compile(MeshSnapshot mesh, HttpRoute route, int? port, bool enforceGrants)
+    internal static IEnumerable<CompiledRule> Compile(MeshSnapshot mesh, HttpRoute route, int? port, GrantRule grants)
     {
         for (var i = 0; i < route.Rules.Length; i++)
         {
@@ -61,7 +61,7 @@ internal sealed class CompiledRule
                     @fixed = Respond(redirect.Redirect.StatusCode);
                     break;
                 case ForwardAction forward:
-                    backends = [.. forward.Backends.Select(backend => CompiledBackend.Compile(mesh, route, rule, forward, backend, name, plan, enforceGrants))];
+                    backends = [.. forward.Backends.Select(backend => CompiledBackend.Compile(mesh, route, rule, forward, backend, name, plan, grants))];
                     @fixed = RequestRoute.Broken(name, backends.IsEmpty ? "the rule has no backends" : "every backend has weight 0") with { Plan = plan };
                     break;
                 default:

@@ -18,7 +18,7 @@ internal sealed class GatewayHosts
     {
         (_gateway, _routes, _namespaces) = (gateway, mesh.Requests.HttpRoutes, mesh.Requests.Namespaces);
         var routes = mesh.Requests.HttpRoutes.Values.ToArray();
-        var compiler = new CompiledRoute.Compiler(mesh, enforceGrants: true, earlier);
+        var compiler = new CompiledRoute.Compiler(mesh, new GrantRule(IsEnforced: true), earlier);
 
         // Listeners that are not served have their hosts all the same, and answer nothing for them: a request must not be answered by
         // a wider listener in clear that was meant for a narrower one in TLS. Where both fit alike, the one that is served has it.

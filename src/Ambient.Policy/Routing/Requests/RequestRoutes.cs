@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Ambient.Mesh;
 
@@ -16,11 +17,19 @@ public sealed class RequestRoutes
     private readonly ImmutableArray<UnmetProtection> _protections;
     private readonly MeshService? _service;
 
+    // By the callers' namespace; empty for most services.
+    private readonly FrozenDictionary<string, RuleIndex> _consumerRules = FrozenDictionary<string, RuleIndex>.Empty;
+
     private RequestRoutes(
-        ImmutableArray<CompiledRoute> routes, RuleIndex serviceRules, ImmutableArray<UnmetProtection> protections, MeshService service)
+        ImmutableArray<CompiledRoute> routes,
+        RuleIndex serviceRules,
+        FrozenDictionary<string, RuleIndex> consumerRules,
+        ImmutableArray<UnmetProtection> protections,
+        MeshService service)
     {
         Compiled = routes;
         _serviceRules = serviceRules;
+        _consumerRules = consumerRules;
         _protections = protections;
         _service = service;
     }
@@ -42,8 +51,9 @@ public sealed class RequestRoutes
     internal ImmutableArray<CompiledRoute> Compiled { get; }
 
     /// <summary>
-    /// Routes whose parent is <paramref name="service"/> (mesh traffic). Only those of the service's own namespace: a
-    /// waypoint does not know for which client a consumer's route would be. Their hostnames are not looked at.
+    /// Routes whose parent is <paramref name="service"/> (mesh traffic). Those of the service's own namespace are for every caller; those of
+    /// another namespace are for callers from there, in place of the first at the ports that they are for, and name backends outside of that
+    /// namespace, besides the service itself, only where a ReferenceGrant lets them. Their hostnames are not looked at.
     /// </summary>
     /// <param name="mesh">The mesh.</param>
     /// <param name="service">The service.</param>
@@ -54,17 +64,25 @@ public sealed class RequestRoutes
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(service);
         var rules = new List<CompiledRule>();
-        var compiler = new CompiledRoute.Compiler(mesh, enforceGrants: false, earlier?.Compiled ?? default);
-        foreach (var route in mesh.Requests.HttpRoutes.Values)
+        var consumers = new Dictionary<string, List<CompiledRule>>(StringComparer.Ordinal);
+        var compiler = new CompiledRoute.Compiler(mesh, new GrantRule(IsEnforced: false), earlier?.Compiled ?? default);
+        foreach (var route in mesh.Requests.HttpRoutes.Values.Where(route => route.Kind != HttpRoute.VirtualService))
         {
-            if (route.Namespace != service.Namespace || route.Kind == HttpRoute.VirtualService)
-            {
-                continue;
-            }
-
             foreach (var parent in route.ParentRefs.Where(parent => IsParent(parent, service)))
             {
-                rules.AddRange(compiler.Rules(route, parent.Port));
+                if (route.Namespace == service.Namespace)
+                {
+                    rules.AddRange(compiler.Rules(route, parent.Port));
+                    continue;
+                }
+
+                if (!consumers.TryGetValue(route.Namespace, out var own))
+                {
+                    consumers.Add(route.Namespace, own = []);
+                }
+
+                // What it sends on goes out in the waypoint's name, so the services of others are not the consumer's to choose.
+                own.AddRange(compiler.Rules(route, parent.Port, new GrantRule(IsEnforced: true, service)));
             }
         }
 
@@ -82,9 +100,14 @@ public sealed class RequestRoutes
 
         var protections = mesh.Requests.UnmetProtections;
         return earlier is { _gateway: null } && ReferenceEquals(earlier._service, service) && compiler.AllAsEarlier
-            && rules.Count == earlier._serviceRules.Rules.Length && earlier._protections.AsSpan().SequenceEqual(protections.AsSpan())
+            && rules.Count == earlier._serviceRules.Rules.Length && consumers.Count == earlier._consumerRules.Count && earlier._protections.AsSpan().SequenceEqual(protections.AsSpan())
                 ? earlier
-                : new RequestRoutes(compiler.All, new RuleIndex(sorted), protections, service);
+                : new RequestRoutes(
+                    compiler.All,
+                    new RuleIndex(sorted),
+                    consumers.ToFrozenDictionary(entry => entry.Key, entry => new RuleIndex(Sorted(entry.Value)), StringComparer.Ordinal),
+                    protections,
+                    service);
     }
 
     /// <summary>Routes attached to listeners of an ingress gateway.</summary>
@@ -114,13 +137,14 @@ public sealed class RequestRoutes
                 : RequestRoute.NotFound;
         }
 
-        if (_serviceRules.FirstMatch(request) is { } rule)
+        var meant = RulesOf(request);
+        if (meant.FirstMatch(request) is { } rule)
         {
             return rule.Decide(request, random);
         }
 
         // A service with routes for this port has nothing but its routes.
-        return _serviceRules.HasRulesFor(request.Port) ? RequestRoute.NotFound
+        return meant.HasRulesFor(request.Port) ? RequestRoute.NotFound
             : _service is { } service && UnmetProtection.Find(_protections, service.Hostname, request.Port) is { } askedBy
                 ? RequestRoute.Unprotected(null, service.Hostname, askedBy)
                 : RequestRoute.Default;
@@ -133,11 +157,14 @@ public sealed class RequestRoutes
     public string? Refusal(in RouteFacts request, MeshService service, int port)
     {
         ArgumentNullException.ThrowIfNull(service);
-        var rules = _gateway is null ? _serviceRules : _gateway.Find(request.Port, request.Host);
+        var rules = _gateway is null ? RulesOf(request) : _gateway.Find(request.Port, request.Host);
         return rules?.FirstMatch(request)?.Refusal(service, port);
     }
 
     internal static ImmutableArray<CompiledRule> Sorted(IEnumerable<CompiledRule> rules) => [.. rules.Order(RulePrecedence.Instance)];
+
+    private RuleIndex RulesOf(in RouteFacts request) =>
+        request.CallerNamespace is { } caller && _consumerRules.TryGetValue(caller, out var own) && own.HasRulesFor(request.Port) ? own : _serviceRules;
 
     private bool Any(Func<RoutePlan, bool> asks) => Compiled.Any(route => route.Rules.Any(rule => asks(rule.Plan)));
 

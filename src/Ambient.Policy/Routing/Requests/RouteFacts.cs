@@ -11,4 +11,7 @@ public readonly record struct RouteFacts(int Port, string Host, string Method, s
 {
     /// <summary>Scheme that the client used, <c>http</c> or <c>https</c>.</summary>
     public string Scheme { get; init; } = "http";
+
+    /// <summary>Namespace of the workload that called, from its identity; null where nobody vouches for one. Consumer routes are for callers of theirs.</summary>
+    public string? CallerNamespace { get; init; }
 }

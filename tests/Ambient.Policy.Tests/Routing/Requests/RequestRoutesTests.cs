@@ -220,4 +220,62 @@ public sealed class RequestRoutesTests
     [InlineData("x", "*.x")]
     [InlineData("*.ax", "*.x")]
     public void HostName_NothingInCommon_NoIntersection(string left, string right) => Assert.False(HostName.TryIntersect(left, right, out _));
+
+    [Fact]
+    public void ConsumerRoute_IsForCallersOfItsNamespace_InPlaceOfTheProducers()
+    {
+        var producer = Route(Rule("/") with { Name = "producer" });
+        var consumer = Route(Rule("/c") with { Name = "consumer" }) with { Namespace = "shop" };
+
+        Assert.Equal("ns/r rule producer", AtService(Request("/c"), producer, consumer).Rule);
+        Assert.Equal("ns/r rule producer", AtService(Request("/c") with { CallerNamespace = "ns" }, producer, consumer).Rule);
+        Assert.Equal("shop/r rule consumer", AtService(Request("/c") with { CallerNamespace = "shop" }, producer, consumer).Rule);
+
+        // In place of, and not besides: what the consumer's own do not match, nobody's do.
+        Assert.Equal(404, AtService(Request("/d") with { CallerNamespace = "shop" }, producer, consumer).StatusCode);
+        Assert.Equal(RequestRouteKind.Default, AtService(Request("/d"), consumer).Kind);
+    }
+
+    [Fact]
+    public void ConsumerRoute_ForAPort_LeavesOtherPortsToTheProducers()
+    {
+        var producer = Route(Rule() with { Name = "producer" });
+        var consumer = producer with { Namespace = "shop", ParentRefs = [new ObjectReference("", "Service", "ns", "web", Port: 80)], Rules = [Rule() with { Name = "consumer" }] };
+
+        Assert.Equal("shop/r rule consumer", AtService(Request() with { CallerNamespace = "shop" }, producer, consumer).Rule);
+        Assert.Equal("ns/r rule producer", AtService(Request(port: 81) with { CallerNamespace = "shop" }, producer, consumer).Rule);
+    }
+
+    [Fact]
+    public void ConsumerRoute_ChoosesServicesOfOthers_OnlyWhereTheyGrantIt()
+    {
+        var consumer = Route(Rule() with { Action = To(Backend(Other)) }) with { Namespace = "shop" };
+        var grant = new ReferenceGrant
+        {
+            Name = "g",
+            Namespace = "other",
+            From = [new GrantSource("gateway.networking.k8s.io", "HTTPRoute", "shop")],
+            To = [new GrantTarget("", "Service", null)],
+        };
+        RequestRoute Ask(RequestConfiguration configuration) =>
+            RequestRoutes.ForService(Mesh(configuration, consumer), Web).Route(Request() with { CallerNamespace = "shop" }, _random);
+
+        Assert.Equal(500, Ask(new RequestConfiguration()).StatusCode);
+        Assert.Equal(Other, Ask(new RequestConfiguration { ReferenceGrants = ImmutableDictionary<string, ReferenceGrant>.Empty.Add(grant.Key, grant) }).Service);
+    }
+
+    [Fact]
+    public void ConsumerRoute_ThatComesOrGoes_IsCompiled()
+    {
+        var consumer = Route(Rule()) with { Namespace = "shop" };
+        var request = Request() with { CallerNamespace = "shop" };
+        var without = RequestRoutes.ForService(Mesh(null), Web);
+        var with = RequestRoutes.ForService(Mesh(null, consumer), Web, earlier: without);
+        var again = RequestRoutes.ForService(Mesh(null, consumer), Web, earlier: with);
+        var gone = RequestRoutes.ForService(Mesh(null), Web, earlier: with);
+
+        Assert.Equal("shop/r rule 0", with.Route(request, _random).Rule);
+        Assert.Same(with, again);
+        Assert.Equal(RequestRouteKind.Default, gone.Route(request, _random).Kind);
+    }
 }

@@ -71,5 +71,5 @@ public sealed class RuleIndexTests
         Snapshot(Service("web", "10.0.0.1", (80, 8080)), Service("other", "10.0.0.2", (80, 8080)), new RequestConfiguration()),
         new HttpRoute { Name = $"r{i}", Namespace = "ns", Rules = [new TrafficRule { Matches = ImmutableArray.Create(match), Action = new RespondAction(200, "") }] },
         port: null,
-        enforceGrants: false).Single();
+        new GrantRule(IsEnforced: false)).Single();
 }
