@@ -48,7 +48,7 @@ internal sealed class GoldenBackends : IAsyncDisposable
                 address,
                 http.Request.Method,
                 http.Features.Get<IHttpRequestFeature>()!.RawTarget,
-                [.. http.Request.Headers.SelectMany(header => header.Value.Select(value => (header.Key.ToLowerInvariant(), value ?? ""))).Order()]);
+                [.. http.Request.Headers.SelectMany(header => header.Value.Select(value => (Name: header.Key.ToLowerInvariant(), Value: value ?? ""))).OrderBy(header => header.Name, StringComparer.Ordinal)]);
             Seen.Enqueue(seen);
             http.Response.Headers["x-echo"] = "1";
             if (http.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) == true)

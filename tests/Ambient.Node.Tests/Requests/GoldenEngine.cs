@@ -165,7 +165,7 @@ internal sealed class GoldenEngine : IAsyncDisposable
             all.Add((fields[i].NameText, fields[i].ValueText));
         }
 
-        return all.Order();
+        return all.OrderBy(field => field.Item1, StringComparer.Ordinal);
     }
 
     public async ValueTask DisposeAsync()
@@ -245,7 +245,7 @@ internal sealed record GoldenAnswer(int Status, (string Name, string Value)[] He
     {
         var end = bytes.AsSpan().IndexOf("\r\n\r\n"u8);
         var head = Encoding.Latin1.GetString(bytes, 0, end).Split("\r\n");
-        var headers = head.Skip(1).Select(line => (line[..line.IndexOf(':')].ToLowerInvariant(), line[(line.IndexOf(':') + 1)..].Trim())).Order().ToArray();
+        var headers = head.Skip(1).Select(line => (line[..line.IndexOf(':')].ToLowerInvariant(), line[(line.IndexOf(':') + 1)..].Trim())).OrderBy(field => field.Item1, StringComparer.Ordinal).ToArray();
         var body = Encoding.Latin1.GetString(bytes, end + 4, bytes.Length - end - 4);
         if (headers.Contains(("transfer-encoding", "chunked")))
         {

@@ -3,7 +3,8 @@ using Ambient.Mesh;
 namespace Ambient.Policy.Routing.Requests;
 
 /// <summary>
-/// Which of several matching rules wins: exact path, then the longest prefix, then a regular expression; with a method;
+/// Which of several matching rules wins: exact path, then the longest prefix, then a regular expression, and of a GRPCRoute, where services and methods
+/// are paths, last what names neither; with a method;
 /// most headers; most query parameters; the oldest route; then by name, rule and match.
 /// </summary>
 internal sealed class RulePrecedence : IComparer<CompiledRule>
@@ -33,7 +34,8 @@ internal sealed class RulePrecedence : IComparer<CompiledRule>
     private static int KindRank(CompiledRule rule) => rule.Match.PathKind switch
     {
         PathMatchKind.Exact => 0,
-        PathMatchKind.Prefix => 1,
+        PathMatchKind.Prefix when rule.Match.Path.Length == 0 && rule.Route.Kind == "GRPCRoute" => 3,
+        PathMatchKind.Prefix or PathMatchKind.TextPrefix => 1,
         _ => 2,
     };
 }
