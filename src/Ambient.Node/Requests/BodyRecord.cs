@@ -9,6 +9,9 @@ internal sealed class BodyRecord
     /// <summary>Most bytes that are kept of one body.</summary>
     public const int Most = 64 * 1024;
 
+    // What is left with a connection's exchange between its requests.
+    private const int MostKept = 4 * 1024;
+
     private byte[] _buffer = [];
     private int _length;
 
@@ -20,6 +23,13 @@ internal sealed class BodyRecord
 
     /// <summary>Whether there were more than are kept.</summary>
     public bool IsLost { get; private set; }
+
+    /// <summary>Forgets what it has, for the next request.</summary>
+    public void Clear()
+    {
+        (IsWhole, IsLost, _length) = (false, false, 0);
+        _buffer = _buffer.Length > MostKept ? [] : _buffer;
+    }
 
     /// <summary>Takes up what is about to be sent.</summary>
     public void Append(ReadOnlyMemory<byte> piece)

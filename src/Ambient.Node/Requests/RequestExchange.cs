@@ -31,6 +31,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     private readonly Lock _gate = new();
     private ClientExchange? _upstream;
     private MessageFault _brokenBy;
+    private BodyRecord? _record;
     private CancellationTokenSource? _waiting;
     private TaskCompletionSource<UpstreamTurn>? _beginning;
     private CancellationTokenSource? _sending;
@@ -137,7 +138,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     public CorsGrant? Cors { get; set; }
 
     /// <summary>What has been sent of the request's body; null: it is not kept.</summary>
-    public BodyRecord? Sent { get; set; }
+    public BodyRecord? Sent { get; private set; }
 
     /// <summary>What filters hold of the request's body; null: nothing.</summary>
     public HeldBody? HeldRequest { get; set; }
@@ -231,6 +232,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         HeldRequest = HeldResponse = null;
         Cors = null;
         IsMirrored = false;
+        Sent?.Clear();
         Sent = null;
         Status = 0;
         Flags = ResponseFlags.None;
@@ -366,6 +368,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
             _upstream = null;
         }
     }
+
+    /// <summary>Keeps what is sent of the request's body from here on, so that it can be sent again.</summary>
+    public void KeepBody() => Sent = _record ??= new BodyRecord();
 
     /// <summary>Whatever of the request's body is still to come is not sent any more.</summary>
     public void StopSending() => _sending?.Cancel();

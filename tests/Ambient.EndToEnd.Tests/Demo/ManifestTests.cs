@@ -75,7 +75,7 @@ public sealed class ManifestTests : IDisposable
         Assert.Equal(TunnelProtocol.Hbone, Pod(mesh, "waypoint").Protocol);
         Assert.Empty(Pod(mesh, "productpage-v1").AuthorizationPolicies);
         Assert.Contains("default/productpage-viewer", mesh.Requests.AuthorizationPolicies.Keys);
-        Assert.Equal([90, 10], mesh.Requests.HttpRoutes["default/reviews"].Rules.Single().Backends.Select(backend => (int)backend.Weight));
+        Assert.Equal([90, 10], Assert.IsType<ForwardAction>(mesh.Requests.HttpRoutes["default/reviews"].Rules.Single().Action).Backends.Select(backend => (int)backend.Weight));
         Assert.Equal("waypoint-0", Kubelet.PodOf(mesh.Requests.Gateways["default/waypoint"]));
     }
 

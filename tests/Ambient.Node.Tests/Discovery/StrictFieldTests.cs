@@ -71,14 +71,14 @@ public sealed class StrictFieldTests
     {
         var load = ManifestLoader.LoadText("a.yaml",
             $$$"""
-            {{{Route}}}spec: {rules: [{timeouts: {request: 1s}, retry: {attempts: 1}}, {timeouts: {request: 2s}}]}
+            {{{Route}}}spec: {useDefaultGateways: All, rules: [{filters: [{type: ExtensionRef, extensionRef: {group: a, kind: b, name: c}}]}, {filters: [{type: ExtensionRef, extensionRef: {group: a, kind: b, name: c}}]}]}
             ---
             apiVersion: gateway.networking.k8s.io/v1
             kind: HTTPRoute
             metadata: {name: b, namespace: c}
-            spec: {rules: [{timeouts: {backendRequest: 1s}}]}
+            spec: {rules: [{filters: [{type: ExtensionRef, extensionRef: {group: a, kind: b, name: c}}]}]}
             ---
-            {{{Virtual}}}spec: {hosts: [a]}
+            {{{Virtual}}}spec: {hosts: [a], tcp: [{route: [{destination: {host: a}}]}]}
             ---
             apiVersion: networking.k8s.io/v1
             kind: NetworkPolicy
@@ -90,8 +90,8 @@ public sealed class StrictFieldTests
         Assert.Equal(
             [
                 ("Gateway", "spec.listeners.protocol: HTTPS", 1, "default/a"), ("Gateway", "spec.listeners.tls", 1, "default/a"),
-                ("HTTPRoute", "spec.rules.retry", 1, "default/a"), ("HTTPRoute", "spec.rules.timeouts", 2, "default/a"),
-                ("NetworkPolicy", "", 1, "m/n"), ("VirtualService", "", 1, "default/a"),
+                ("HTTPRoute", "spec.rules.filters.extensionRef", 2, "default/a"), ("HTTPRoute", "spec.useDefaultGateways", 1, "default/a"),
+                ("NetworkPolicy", "", 1, "m/n"), ("VirtualService", "spec.tcp", 1, "default/a"),
             ],
             load.Unsupported.Select(use => (use.Kind, use.Field, use.Count, use.FirstObject)));
         Assert.All(load.Unsupported, use => Assert.StartsWith("a.yaml:", use.FirstPlace, StringComparison.Ordinal));

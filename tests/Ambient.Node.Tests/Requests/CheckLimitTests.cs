@@ -46,7 +46,7 @@ public sealed class CheckLimitTests
         // Who goes away does not leave the question behind.
         foreach (var owner in owners)
         {
-            owner.Attached.Task.Result.Abort(MessageFault.ClientGone);
+            (await owner.Attached.Task).Abort(MessageFault.ClientGone);
         }
 
         Assert.All(await Task.WhenAll(waiting).WaitAsync(TimeSpan.FromSeconds(60)), static verdict => Assert.Equal(CheckOutcome.Failed, verdict.Outcome));

@@ -315,7 +315,7 @@ public sealed class WaypointServerTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         await _mesh.LoggedAsync("(attempt 3): app/down-0 at");
-        await _mesh.LoggedAsync("flags=\"UF\"");
+        await _mesh.LoggedAsync("flags=\"UF,URX\"");
     }
 
     [Fact]

@@ -46,7 +46,7 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
             var head = new RequestHead();
             head.CopyFrom(exchange.Head);
             head.Fields.Set(HeaderRules.ForwardedFor, head.Fields.Get(HeaderRules.ForwardedFor) is { } earlier ? $"{earlier},{self.Addresses[0]}" : $"{self.Addresses[0]}");
-            _ = SendAsync(endpoint, head, exchange.Sent?.Bytes ?? default);
+            _ = SendAsync(endpoint, head, exchange.Sent?.Bytes.ToArray() ?? []);
         }
     }
 

@@ -34,7 +34,10 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
         try
         {
             // Kept before anything of it is sent, for whoever may need it again.
-            exchange.Sent = exchange.Head.HasBody && (exchange.Mirrors.Length > 0 || RetryDecision.MayFollowBody(plan.Retry, exchange.IsGrpc)) ? new BodyRecord() : null;
+            if (exchange.Head.HasBody && (exchange.Mirrors.Length > 0 || RetryDecision.MayFollowBody(plan.Retry, exchange.IsGrpc)))
+            {
+                exchange.KeepBody();
+            }
             var retry = Retry.Elsewhere;
             while (exchange.ChooseEndpoint() is { } endpoint)
             {

@@ -38,7 +38,7 @@ public static class RetryDecision
     public static bool MayFollowBody(RetryRule rule, bool isGrpc)
     {
         ArgumentNullException.ThrowIfNull(rule);
-        const RetryConditions before = RetryConditions.ConnectFailure | RetryConditions.ResetBeforeRequest;
+        const RetryConditions before = RetryConditions.ConnectFailure | RetryConditions.RefusedStream | RetryConditions.ResetBeforeRequest;
         const RetryConditions grpc = RetryConditions.GrpcCancelled | RetryConditions.GrpcDeadlineExceeded | RetryConditions.GrpcInternal
             | RetryConditions.GrpcResourceExhausted | RetryConditions.GrpcUnavailable;
         var after = rule.Conditions & ~before & (isGrpc ? ~RetryConditions.None : ~grpc);

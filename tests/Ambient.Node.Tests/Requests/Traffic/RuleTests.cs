@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Requests;
@@ -10,6 +11,7 @@ using Microsoft.AspNetCore.Http;
 namespace Ambient.Node.Tests.Requests.Traffic;
 
 /// <summary>What rules ask besides a backend, over real tunnels to real endpoints: tries, time limits, copies, faults.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "IAsyncLifetime disposes it.")]
 public sealed class RuleTests : IAsyncLifetime
 {
     private readonly TestMesh _mesh = new();
