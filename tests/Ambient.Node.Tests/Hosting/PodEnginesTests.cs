@@ -128,7 +128,6 @@ public sealed class PodEnginesTests
                 Io = HboneIo.Default,
                 Options = new ZtunnelOptions { Mode = mode, Socks5 = true, Dns = dns },
                 Mesh = store,
-                SkippedWaypoints = new Lazy<Counter>(static () => new Counter()),
                 Demand = Demand,
                 Svids = _svids,
                 Revocation = null,
