@@ -40,6 +40,6 @@ internal sealed class GatewayEntrance(RequestPlaces places, LocalWorkload self, 
         meshes,
         (mesh, _, earlier) => mesh.Requests.Gateways.TryGetValue(gatewayKey, out var gateway)
             ? CompiledPlace.Of(mesh, null, earlier, (policies, routes) =>
-                (RequestPolicies.ForGateway(mesh, gateway, policies), RequestRoutes.ForGateway(mesh, gateway, routes)))
+                (RequestPolicies.ForGateway(mesh, gateway, policies), RequestRoutes.ForGateway(mesh, gateway, routes)), gateway)
             : null);
 }

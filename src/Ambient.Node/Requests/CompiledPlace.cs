@@ -21,6 +21,9 @@ internal sealed record CompiledPlace(
     RequestPolicies Policies,
     RequestRoutes? Routes)
 {
+    /// <summary>What is logged, counted and traced of its requests.</summary>
+    public PlaceTelemetry Telemetry { get; init; } = PlaceTelemetry.Default;
+
     /// <summary>
     /// What <paramref name="earlier"/> was where nothing that it was compiled from has changed. Else <paramref name="compile"/> is asked, which
     /// takes over from the earlier policies and routes what still holds.
@@ -29,7 +32,8 @@ internal sealed record CompiledPlace(
         MeshSnapshot mesh,
         MeshService? service,
         CompiledPlace? earlier,
-        Func<RequestPolicies?, RequestRoutes?, (RequestPolicies Policies, RequestRoutes? Routes)> compile)
+        Func<RequestPolicies?, RequestRoutes?, (RequestPolicies Policies, RequestRoutes? Routes)> compile,
+        Mesh.Gateway? gateway = null)
     {
         if (earlier is not null
             && ReferenceEquals(earlier.Requests, mesh.Requests) && ReferenceEquals(earlier.Services, mesh.Services) && ReferenceEquals(earlier.Service, service))
@@ -38,6 +42,9 @@ internal sealed record CompiledPlace(
         }
 
         var (policies, routes) = compile(earlier?.Policies, earlier?.Routes);
-        return new CompiledPlace(mesh.Requests, mesh.Services, service, policies, routes);
+        return new CompiledPlace(mesh.Requests, mesh.Services, service, policies, routes)
+        {
+            Telemetry = gateway is null ? PlaceTelemetry.Default : PlaceTelemetry.Of(mesh.Requests, gateway, service, earlier?.Telemetry),
+        };
     }
 }

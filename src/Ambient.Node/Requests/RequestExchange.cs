@@ -41,6 +41,8 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     private RouteFacts? _routedAsItCame;
     private RequestAffinity _affinity;
     private bool _isRetried;
+    private GrpcMessages _requestMessages;
+    private GrpcMessages _responseMessages;
 
     /// <summary>Creates the state that goes with a server's exchange.</summary>
     public RequestExchange(RequestServices services, ServerExchange server)
@@ -158,6 +160,15 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>The request id that was sent on; null when there is none.</summary>
     public string? RequestId { get; set; }
 
+    /// <summary>Its trace; null where nobody wants it.</summary>
+    public RequestTrace? Trace { get; set; }
+
+    /// <summary>Messages of the client's, where it speaks gRPC.</summary>
+    public ref GrpcMessages RequestMessages => ref _requestMessages;
+
+    /// <summary>Messages of the answer, where the client speaks gRPC.</summary>
+    public ref GrpcMessages ResponseMessages => ref _responseMessages;
+
     /// <summary>gRPC status of the answer, or null.</summary>
     public string? GrpcStatus { get; set; }
 
@@ -239,6 +250,8 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         Error = null;
         GrpcStatus = null;
         RequestId = null;
+        Trace = null;
+        _requestMessages = _responseMessages = default;
     }
 
     /// <summary>The value of a header of the request, as policies and routes ask for it.</summary>

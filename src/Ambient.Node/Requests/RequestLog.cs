@@ -7,9 +7,11 @@ using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry;
+using Ambient.Node.Telemetry.AccessLogs;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Requests;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Requests;
@@ -54,8 +56,31 @@ internal sealed partial class RequestLog
     {
         var summary = Summarize(exchange);
         _metrics.Count(summary);
+        exchange.Trace?.End(exchange, summary);
+        var telemetry = exchange.Arrival.Place?.Telemetry ?? PlaceTelemetry.Default;
         var level = exchange.Error is null ? LogLevel.Information : LogLevel.Error;
-        if (_access.IsEnabled(level) && exchange.Arrival.Place?.Mesh.Requests.LogsAccess != false)
+        if (!telemetry.LogsAccess || !_access.IsEnabled(level))
+        {
+            return;
+        }
+
+        if (telemetry is { Template: null, Filter: null })
+        {
+            Write(exchange, summary, level);
+            return;
+        }
+
+        var entry = EntryOf(exchange, summary);
+        if (telemetry.Filter?.Takes(entry) == false)
+        {
+            return;
+        }
+
+        if (telemetry.Template is { } template)
+        {
+            Write(template, entry, level);
+        }
+        else
         {
             Write(exchange, summary, level);
         }
@@ -133,10 +158,35 @@ internal sealed partial class RequestLog
             Service = arrival.Place?.Service,
             Code = refusal.Status,
             Flags = ResponseFlags.DownstreamProtocolError,
+            Overrides = arrival.Place?.Telemetry.Metrics,
         });
-        if (!_access.IsEnabled(LogLevel.Error) || arrival.Place?.Mesh.Requests.LogsAccess == false)
+        var telemetry = arrival.Place?.Telemetry ?? PlaceTelemetry.Default;
+        if (!telemetry.LogsAccess || !_access.IsEnabled(LogLevel.Error))
         {
             return;
+        }
+
+        if (telemetry is not { Template: null, Filter: null })
+        {
+            var entry = new AccessLogEntry
+            {
+                Started = _loggers.Time.GetUtcNow(),
+                Code = refusal.Status,
+                Flags = ResponseFlags.DownstreamProtocolError,
+                CodeDetails = "codec_error",
+                LocalAddress = arrival.Destination,
+                RemoteAddress = arrival.Source,
+            };
+            if (telemetry.Filter?.Takes(entry) == false)
+            {
+                return;
+            }
+
+            if (telemetry.Template is { } template)
+            {
+                Write(template, entry, LogLevel.Error);
+                return;
+            }
         }
 
         var line = _loggers.Begin(LogLevel.Error, Target, "request complete");
@@ -178,7 +228,46 @@ internal sealed partial class RequestLog
             Duration = exchange.Services.Time.GetElapsedTime(exchange.Started),
             RequestBytes = exchange.Server.BytesReceived,
             ResponseBytes = exchange.Server.BytesSent,
+            RequestMessages = exchange.RequestMessages.Count,
+            ResponseMessages = exchange.ResponseMessages.Count,
+            Overrides = arrival.Place?.Telemetry.Metrics,
         };
+    }
+
+    private static AccessLogEntry EntryOf(RequestExchange exchange, in RequestSummary summary)
+    {
+        var arrival = exchange.Arrival;
+        var endpoint = exchange.Endpoint;
+        return new AccessLogEntry
+        {
+            Started = exchange.Services.Time.GetUtcNow() - summary.Duration,
+            Duration = summary.Duration,
+            Request = exchange.Head,
+            Response = exchange.Server.Response,
+            OriginalTarget = exchange.Path.Path is null ? exchange.Head.Target : exchange.Path.Target,
+            Code = summary.Code,
+            GrpcStatus = summary.GrpcStatus,
+            Flags = summary.Flags,
+            CodeDetails = ResponseDetails.Of(exchange),
+            TransportFailure = summary.Flags.StartsWith(ResponseFlags.UpstreamConnectionFailure, StringComparison.Ordinal) && exchange.Error is { } error ? ResponseDetails.Word(error) : null,
+            BytesReceived = summary.RequestBytes,
+            BytesSent = summary.ResponseBytes,
+            UpstreamHost = endpoint?.Address,
+            IsTunnelled = endpoint is { } reached && (reached.Waypoint is not null || reached.Workload.Protocol == TunnelProtocol.Hbone),
+            Cluster = exchange.Route is { Kind: RequestRouteKind.Respond } ? default : RequestTrace.ClusterOf(exchange),
+            LocalAddress = arrival.Destination,
+            RemoteAddress = arrival.Source,
+            RouteName = exchange.Route is { } route ? ResponseDetails.Word(route.Rule ?? "default") : null,
+        };
+    }
+
+    /// <summary>Writes a line in Envoy's form: by itself on standard output, as a line of an application's log where that takes them.</summary>
+    private void Write(AccessLogTemplate template, in AccessLogEntry entry, LogLevel level)
+    {
+        var text = Utf8TextBuilder.Rent();
+        template.Write(text, entry);
+        _loggers.Line(level, _access, text);
+        text.Return();
     }
 
     private void Write(RequestExchange exchange, in RequestSummary summary, LogLevel level)

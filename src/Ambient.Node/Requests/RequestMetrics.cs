@@ -15,6 +15,7 @@ internal sealed class RequestMetrics
 {
     private const int MaxCached = 10_000;
     private const int SeriesOfASet = 4;
+    private const int SeriesOfAGrpcSet = 6;
 
     private const string Unknown = "unknown";
 
@@ -33,6 +34,8 @@ internal sealed class RequestMetrics
     private readonly HistogramFamily _duration;
     private readonly HistogramFamily _requestBytes;
     private readonly HistogramFamily _responseBytes;
+    private readonly CounterFamily _requestMessages;
+    private readonly CounterFamily _responseMessages;
 
     /// <summary>Creates the metrics in a registry.</summary>
     /// <param name="registry">Registry.</param>
@@ -48,6 +51,8 @@ internal sealed class RequestMetrics
         _duration = registry.Add(new HistogramFamily("istio_request_duration_milliseconds", "Time from the head of a request to the end of its answer.", Buckets));
         _requestBytes = registry.Add(new HistogramFamily("istio_request_bytes", "Size of request bodies.", Buckets));
         _responseBytes = registry.Add(new HistogramFamily("istio_response_bytes", "Size of answer bodies.", Buckets));
+        _requestMessages = registry.Add(new CounterFamily("istio_request_messages", "Messages of gRPC that clients sent."));
+        _responseMessages = registry.Add(new CounterFamily("istio_response_messages", "Messages of gRPC that were answered."));
     }
 
     /// <summary>Counts of what policies say.</summary>
@@ -57,10 +62,12 @@ internal sealed class RequestMetrics
     public void Count(in RequestSummary summary)
     {
         var series = SeriesOf(new Subject(summary));
-        series.Requests.Increment();
-        series.Duration.Observe(summary.Duration.TotalMilliseconds);
-        series.RequestBytes.Observe(summary.RequestBytes);
-        series.ResponseBytes.Observe(summary.ResponseBytes);
+        series.Requests?.Increment();
+        series.Duration?.Observe(summary.Duration.TotalMilliseconds);
+        series.RequestBytes?.Observe(summary.RequestBytes);
+        series.ResponseBytes?.Observe(summary.ResponseBytes);
+        series.RequestMessages?.Add(summary.RequestMessages);
+        series.ResponseMessages?.Add(summary.ResponseMessages);
     }
 
     private Series SeriesOf(in Subject subject)
@@ -82,32 +89,80 @@ internal sealed class RequestMetrics
     private Series Find(in Subject subject)
     {
         var labels = LabelsOf(subject);
-        if (!_byLabels.TryGetValue(labels.Text, out var series))
+        var key = KeyOf(labels, subject);
+        if (_byLabels.TryGetValue(key, out var series))
         {
-            if (!_budget.TryTake((1 + (3 * (Buckets.Length + 4))) * sizeof(long), labels, SeriesOfASet))
-            {
-                labels = LabelsOf(subject.WithoutParties());
-            }
-
-            series = _byLabels.GetOrAdd(
-                labels.Text,
-                static (_, state) => new Series(
-                    state.Metrics._requests.SeriesWithin(state.Labels),
-                    state.Metrics._duration.SeriesWithin(state.Labels),
-                    state.Metrics._requestBytes.SeriesWithin(state.Labels),
-                    state.Metrics._responseBytes.SeriesWithin(state.Labels)),
-                (Metrics: this, Labels: labels));
+            return series;
         }
 
-        return series;
+        var asked = subject;
+        var (count, counters) = subject.IsGrpc ? (SeriesOfAGrpcSet, 3) : (SeriesOfASet, 1);
+        if (!_budget.TryTake((counters + (3 * (Buckets.Length + 4))) * sizeof(long), labels, count))
+        {
+            asked = subject.WithoutParties();
+            labels = LabelsOf(asked);
+            key = KeyOf(labels, asked);
+        }
+
+        return _byLabels.GetOrAdd(key, static (_, state) => state.Metrics.NewSeries(state.Asked, state.Labels), (Metrics: this, Asked: asked, Labels: labels));
     }
 
-    private MetricLabels LabelsOf(in Subject subject)
+    private static string KeyOf(MetricLabels labels, in Subject subject) => subject.Overrides is { } overrides ? $"{labels.Text}\n{overrides.Key}" : labels.Text;
+
+    private Series NewSeries(in Subject subject, MetricLabels labels)
+    {
+        var grpc = subject.IsGrpc;
+        if (subject.Overrides is not { } overrides)
+        {
+            return new Series(
+                _requests.SeriesWithin(labels), _duration.SeriesWithin(labels), _requestBytes.SeriesWithin(labels), _responseBytes.SeriesWithin(labels),
+                grpc ? _requestMessages.SeriesWithin(labels) : null, grpc ? _responseMessages.SeriesWithin(labels) : null);
+        }
+
+        var pairs = PairsOf(subject);
+        return new Series(
+            Labels(RequestMetric.RequestCount) is { } requests ? _requests.SeriesWithin(requests) : null,
+            Labels(RequestMetric.RequestDuration) is { } duration ? _duration.SeriesWithin(duration) : null,
+            Labels(RequestMetric.RequestSize) is { } size ? _requestBytes.SeriesWithin(size) : null,
+            Labels(RequestMetric.ResponseSize) is { } answer ? _responseBytes.SeriesWithin(answer) : null,
+            grpc && Labels(RequestMetric.GrpcRequestMessages) is { } sent ? _requestMessages.SeriesWithin(sent) : null,
+            grpc && Labels(RequestMetric.GrpcResponseMessages) is { } received ? _responseMessages.SeriesWithin(received) : null);
+
+        MetricLabels? Labels(RequestMetric metric)
+        {
+            if (overrides.IsDisabled(metric))
+            {
+                return null;
+            }
+
+            var tags = overrides.Tags(metric);
+            List<(string Name, string Value)> own = [];
+            foreach (var (name, value) in pairs)
+            {
+                if (!tags.TryGetValue(name, out var other))
+                {
+                    own.Add((name, value));
+                }
+                else if (other is not null)
+                {
+                    own.Add((name, other));
+                }
+            }
+
+            own.AddRange(tags.Where(tag => tag.Value is not null && !pairs.Any(pair => pair.Name == tag.Key)).Select(tag => (tag.Key, tag.Value!)));
+            return MetricLabels.Of([.. own]);
+        }
+    }
+
+    private MetricLabels LabelsOf(in Subject subject) => MetricLabels.Of(PairsOf(subject));
+
+    private (string Name, string Value)[] PairsOf(in Subject subject)
     {
         var source = subject.Source;
         var destination = subject.Destination;
         var service = subject.Service;
-        return MetricLabels.Of(
+        return
+        [
             ("reporter", _reporter),
             ("source_workload", Or(source?.WorkloadName)),
             ("source_canonical_service", Or(source?.CanonicalName)),
@@ -132,12 +187,14 @@ internal sealed class RequestMetrics
             ("response_code", subject.Code.ToString(CultureInfo.InvariantCulture)),
             ("grpc_response_status", subject.GrpcStatus ?? ""),
             ("response_flags", subject.Flags),
-            ("connection_security_policy", _security));
+            ("connection_security_policy", _security),
+        ];
     }
 
     private static string Or(string? value) => string.IsNullOrEmpty(value) ? Unknown : value;
 
-    private sealed record Series(Counter Requests, Histogram Duration, Histogram RequestBytes, Histogram ResponseBytes);
+    private sealed record Series(
+        Counter? Requests, Histogram? Duration, Histogram? RequestBytes, Histogram? ResponseBytes, Counter? RequestMessages, Counter? ResponseMessages);
 
     /// <summary>What the labels depend on. Mesh objects are compared by reference: snapshots share what did not change.</summary>
     private readonly struct Subject : IEquatable<Subject>
@@ -152,6 +209,7 @@ internal sealed class RequestMetrics
             Code = summary.Code;
             GrpcStatus = Bounded(summary.GrpcStatus);
             Flags = summary.Flags;
+            Overrides = summary.Overrides;
         }
 
         public Workload? Source { get; private init; }
@@ -170,11 +228,13 @@ internal sealed class RequestMetrics
 
         public string Flags { get; private init; }
 
+        public MetricOverrides? Overrides { get; private init; }
+
         public Subject WithoutParties() => this with { Source = null, Identity = null, Destination = null, Service = null };
 
         public bool Equals(Subject other) =>
             ReferenceEquals(Source, other.Source) && ReferenceEquals(Destination, other.Destination) && ReferenceEquals(Service, other.Service)
-            && Code == other.Code && IsGrpc == other.IsGrpc && ReferenceEquals(Flags, other.Flags) && GrpcStatus == other.GrpcStatus
+            && Code == other.Code && IsGrpc == other.IsGrpc && ReferenceEquals(Flags, other.Flags) && ReferenceEquals(Overrides, other.Overrides) && GrpcStatus == other.GrpcStatus
             && (Identity?.Equals(other.Identity) ?? other.Identity is null);
 
         public override bool Equals(object? obj) => obj is Subject other && Equals(other);

@@ -11,6 +11,9 @@ namespace Ambient.Node.Requests;
 /// <param name="Routes">Routes, or null where none can apply.</param>
 internal sealed record RequestPlace(MeshSnapshot Mesh, MeshService? Service, RequestPolicies Policies, RequestRoutes? Routes)
 {
+    /// <summary>What is logged, counted and traced of its requests.</summary>
+    public PlaceTelemetry Telemetry { get; init; } = PlaceTelemetry.Default;
+
     /// <summary>What a request to it runs through, as its pipeline has compiled it; null before the first request.</summary>
     public RequestStage[]? Stages { get; set; }
 }

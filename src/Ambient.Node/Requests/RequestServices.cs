@@ -3,6 +3,7 @@ using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Tokens;
+using Ambient.Node.Telemetry.Tracing;
 
 namespace Ambient.Node.Requests;
 
@@ -16,6 +17,9 @@ internal sealed record RequestServices(IMeshSnapshotProvider Meshes, IRequestEnt
 {
     /// <summary>Verifies tokens.</summary>
     public required TokenVerifier Tokens { get; init; }
+
+    /// <summary>Where spans go; null: nowhere.</summary>
+    public SpanExporters? Spans { get; init; }
 
     /// <summary>An embedder's own stages.</summary>
     public ImmutableArray<MeshRequestFilter> Filters { get; init; } = [];

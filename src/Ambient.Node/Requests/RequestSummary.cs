@@ -33,6 +33,15 @@ internal readonly record struct RequestSummary
     /// <summary>From the head of the request to the end of the answer.</summary>
     public TimeSpan Duration { get; init; }
 
+    /// <summary>Messages of the client's, for gRPC.</summary>
+    public long RequestMessages { get; init; }
+
+    /// <summary>Messages of the answer, for gRPC.</summary>
+    public long ResponseMessages { get; init; }
+
+    /// <summary>What is changed of metrics; null: nothing.</summary>
+    public MetricOverrides? Overrides { get; init; }
+
     /// <summary>Bytes of the request's body.</summary>
     public long RequestBytes { get; init; }
 

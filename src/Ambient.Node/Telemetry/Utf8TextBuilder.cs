@@ -59,6 +59,13 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
     /// <summary>Forgets what was built and keeps the buffer, for whoever builds the next piece of the same size.</summary>
     public void Rewind() => _length = 0;
 
+    /// <summary>Forgets what was built beyond a length.</summary>
+    public void Truncate(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)length, (uint)_length);
+        _length = length;
+    }
+
     /// <summary>Appends UTF-8 as it is.</summary>
     public Utf8TextBuilder Append(ReadOnlySpan<byte> utf8)
     {

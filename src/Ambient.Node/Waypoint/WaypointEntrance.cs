@@ -57,12 +57,12 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
 
         if (serviceKey.Length == 0)
         {
-            return CompiledPlace.Of(mesh, null, earlier, (policies, _) => (RequestPolicies.ForWaypoint(mesh, gateway, null, policies), null));
+            return CompiledPlace.Of(mesh, null, earlier, (policies, _) => (RequestPolicies.ForWaypoint(mesh, gateway, null, policies), null), gateway);
         }
 
         return mesh.Services.TryGetValue(serviceKey, out var service) && WaypointResolver.IsBound(mesh, own, service)
             ? CompiledPlace.Of(mesh, service, earlier, (policies, routes) =>
-                (RequestPolicies.ForWaypoint(mesh, gateway, service, policies), RequestRoutes.ForService(mesh, service, gateway.Namespace, routes)))
+                (RequestPolicies.ForWaypoint(mesh, gateway, service, policies), RequestRoutes.ForService(mesh, service, gateway.Namespace, routes)), gateway)
             : null;
     }
 }

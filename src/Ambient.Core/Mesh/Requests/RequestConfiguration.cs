@@ -26,6 +26,12 @@ public sealed record RequestConfiguration
     /// <summary>Whether waypoints, gateways and members write a line for each request and opaque connection. Default true.</summary>
     public bool LogsAccess { get; init; } = true;
 
+    /// <summary>What the mesh says of telemetry.</summary>
+    public MeshTelemetry Telemetry { get; init; } = MeshTelemetry.None;
+
+    /// <summary>Telemetry objects by <see cref="RequestTelemetry.Key"/>.</summary>
+    public ImmutableDictionary<string, RequestTelemetry> Telemetries { get; init; } = ImmutableDictionary<string, RequestTelemetry>.Empty;
+
     /// <summary>Labels of each namespace, by its name.</summary>
     public ImmutableDictionary<string, ImmutableDictionary<string, string>> Namespaces { get; init; } =
         ImmutableDictionary<string, ImmutableDictionary<string, string>>.Empty;
@@ -91,6 +97,7 @@ public sealed record RequestConfiguration
         {
             Namespaces = other.Namespaces.SetItems(Namespaces),
             Gateways = other.Gateways.SetItems(Gateways),
+            Telemetries = other.Telemetries.SetItems(Telemetries),
             HttpRoutes = other.HttpRoutes.SetItems(HttpRoutes),
             DestinationRules = other.DestinationRules.SetItems(DestinationRules),
             DefaultTrafficPolicy = DefaultTrafficPolicy ?? other.DefaultTrafficPolicy,
@@ -114,6 +121,8 @@ public sealed record RequestConfiguration
             && ClusterDomain == other.ClusterDomain
             && PathNormalization == other.PathNormalization
             && LogsAccess == other.LogsAccess
+            && Telemetry.Equals(other.Telemetry)
+            && StructuralEquality.Same(Telemetries, other.Telemetries)
             && StructuralEquality.Same(TrustDomainAliases, other.TrustDomainAliases)
             && StructuralEquality.Same(Namespaces, other.Namespaces, StructuralEquality.Same)
             && StructuralEquality.Same(Gateways, other.Gateways)

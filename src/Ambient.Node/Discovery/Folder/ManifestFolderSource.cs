@@ -61,6 +61,7 @@ internal sealed class ManifestFolderSource : IMeshSource
             LogsAccess = options.LogsAccess,
             ExternalAuthorizers = options.ExternalAuthorizers,
             NumTrustedProxies = options.NumTrustedProxies,
+            Telemetry = options.Telemetry,
             RootNamespace = options.RootNamespace,
             PodRange = options.PodRange,
             ServiceRange = options.ServiceRange,

@@ -122,6 +122,7 @@ internal sealed class ManifestReader
 
         var reader = (group, kind) is ("", "ConfigMap") && MeshConfigReader.HasMeshConfig(fields.Node)
             ? (Namespaced: true, Read: (meta, config) => MeshConfigReader.Read(meta, config, _unsupported))
+            : (group, kind) is ("telemetry.istio.io", "Telemetry") ? (true, (meta, telemetry) => TelemetryReader.ReadTelemetry(meta, telemetry, _unsupported))
             : ReaderOf(group, kind);
         if (reader is null && schema is not { Use: FieldUse.NotSupported })
         {

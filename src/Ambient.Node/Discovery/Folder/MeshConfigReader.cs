@@ -121,6 +121,7 @@ internal static class MeshConfigReader
             ExternalAuthorizers = ExternalAuthorizerReader.Read(config),
             NumTrustedProxies = GatewayTopologyReader.NumTrustedProxies(config.ObjectOrEmpty("defaultConfig")),
             DefaultTrafficPolicy = config.Object("defaultTrafficPolicy") is { } policy ? DestinationRuleReader.ReadPolicy(policy) : null,
+            Telemetry = TelemetryProviderReader.Read(config),
         };
     }
 

@@ -54,6 +54,9 @@ internal sealed class KubernetesObjects
     /// <summary>Request authentications by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, RequestAuthenticationObject> RequestAuthentications { get; } = Sorted<RequestAuthenticationObject>();
 
+    /// <summary>Telemetries by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, TelemetryObject> Telemetries { get; } = Sorted<TelemetryObject>();
+
     /// <summary>Peer authentications by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, PeerAuthenticationObject> PeerAuthentications { get; } = Sorted<PeerAuthenticationObject>();
 
@@ -73,7 +76,7 @@ internal sealed class KubernetesObjects
         .. EndpointSlices.Values, .. Endpoints.Values, .. ServiceEntries.Values, .. WorkloadEntries.Values, .. GatewayClasses.Values, .. Gateways.Values,
         .. HttpRoutes.Values, .. ReferenceGrants.Values, .. AuthorizationPolicies.Values, .. PeerAuthentications.Values,
         .. BackendTlsPolicies.Values, .. DestinationRules.Values, .. MeshConfigs.Values,
-        .. RequestAuthentications.Values,
+        .. RequestAuthentications.Values, .. Telemetries.Values,
     ];
 
     /// <summary>Adds an object; the one of the same kind and key that is there already, or null when it was added.</summary>
@@ -98,6 +101,7 @@ internal sealed class KubernetesObjects
         BackendTlsPolicyObject o => Add(BackendTlsPolicies, o),
         DestinationRuleObject o => Add(DestinationRules, o),
         RequestAuthenticationObject o => Add(RequestAuthentications, o),
+        TelemetryObject o => Add(Telemetries, o),
         MeshConfigObject o => Add(MeshConfigs, o),
         _ => throw new ArgumentException($"no place for {added.Meta.Kind}", nameof(added)),
     };

@@ -33,4 +33,7 @@ internal sealed record MeshConfigObject(ObjectMeta Meta) : KubernetesObject(Meta
 
     /// <summary>What holds for hosts whose DestinationRule has nothing of it.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }
+
+    /// <summary>What it says of telemetry.</summary>
+    public MeshTelemetry Telemetry { get; init; } = MeshTelemetry.None;
 }

@@ -8,6 +8,9 @@ internal sealed record AuthorizationPolicyObject(ObjectMeta Meta, RequestAuthori
 /// <summary>A RequestAuthentication.</summary>
 internal sealed record RequestAuthenticationObject(ObjectMeta Meta, RequestAuthentication Authentication) : KubernetesObject(Meta);
 
+/// <summary>A Telemetry.</summary>
+internal sealed record TelemetryObject(ObjectMeta Meta, RequestTelemetry Telemetry) : KubernetesObject(Meta);
+
 /// <summary>Mutual TLS mode of a PeerAuthentication.</summary>
 internal enum MutualTlsMode
 {

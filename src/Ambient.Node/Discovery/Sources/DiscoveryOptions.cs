@@ -74,6 +74,9 @@ public sealed class DiscoveryOptions
     /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed.</summary>
     internal int NumTrustedProxies { get; set; }
 
+    /// <summary>What is said of telemetry; a MeshConfig in the folder goes before it.</summary>
+    internal MeshTelemetry Telemetry { get; set; } = MeshTelemetry.None;
+
     /// <summary>A control plane; may be beside a local configuration, which is read first.</summary>
     internal XdsOptions? Xds { get; set; }
 }

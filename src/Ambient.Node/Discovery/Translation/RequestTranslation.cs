@@ -20,6 +20,8 @@ internal static class RequestTranslation
             ClusterDomain = options.ClusterDomain,
             PathNormalization = options.PathNormalization,
             LogsAccess = options.LogsAccess,
+            Telemetry = options.Telemetry,
+            Telemetries = Table("telemetries", objects.Telemetries.Values.Select(o => KeyValuePair.Create(o.Meta.Key, o.Telemetry)), memory),
             Namespaces = Table("namespaces", labels, memory),
             ReferenceGrants = Table("grants", objects.ReferenceGrants.Values.Select(grant => KeyValuePair.Create(grant.Meta.Key, grant.Grant)), memory),
             Gateways = Table("gateways", gateways, memory),

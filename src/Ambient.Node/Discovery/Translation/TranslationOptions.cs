@@ -37,6 +37,9 @@ internal sealed record TranslationOptions
     /// <summary>What holds for hosts whose DestinationRule has nothing of it; null: nothing is said.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }
 
+    /// <summary>What is said of telemetry.</summary>
+    public MeshTelemetry Telemetry { get; init; } = MeshTelemetry.None;
+
     /// <summary>Namespace whose policies hold for the whole mesh.</summary>
     public string RootNamespace { get; init; } = "istio-system";
 
@@ -56,5 +59,6 @@ internal sealed record TranslationOptions
         ExternalAuthorizers = config.ExternalAuthorizers ?? ExternalAuthorizers,
         NumTrustedProxies = config.NumTrustedProxies ?? NumTrustedProxies,
         DefaultTrafficPolicy = config.DefaultTrafficPolicy ?? DefaultTrafficPolicy,
+        Telemetry = config.Telemetry.Over(Telemetry),
     };
 }

@@ -90,6 +90,9 @@ public sealed class NodeOptions
     /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed, as a mounted MeshConfig says.</summary>
     internal int NumTrustedProxies { get; set; }
 
+    /// <summary>What is said of telemetry; a MeshConfig in the folder goes before it.</summary>
+    internal MeshTelemetry Telemetry { get; set; } = MeshTelemetry.None;
+
     /// <summary>The control plane that tells the mesh (<c>XDS_ADDRESS</c>); null: the mesh comes from files alone.</summary>
     internal XdsOptions? Xds { get; set; }
 
@@ -135,6 +138,7 @@ public sealed class NodeOptions
         LogsAccess = LogsAccess,
         ExternalAuthorizers = ExternalAuthorizers,
         NumTrustedProxies = NumTrustedProxies,
+        Telemetry = Telemetry,
         ManifestsFolder = Manifests,
         LocalConfigPath = LocalXdsPath,
         LocalConfig = LocalXds,

@@ -76,6 +76,7 @@ internal static class HostVariables
             LogsAccess = mesh?.LogsAccess ?? true,
             ExternalAuthorizers = mesh?.ExternalAuthorizers ?? [],
             NumTrustedProxies = mesh?.NumTrustedProxies ?? 0,
+            Telemetry = (mesh?.Telemetry ?? MeshTelemetry.None).Over(TracingVariables.Read(variables)),
         };
         foreach (var alias in mesh?.TrustDomainAliases ?? [])
         {

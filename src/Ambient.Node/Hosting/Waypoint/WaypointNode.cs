@@ -21,8 +21,10 @@ using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Sockets;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
+using Ambient.Node.Telemetry.Tracing;
 using Ambient.Node.Waypoint;
 using Ambient.Policy.Routing.Names;
+using Ambient.Policy.Routing.Requests;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Hosting.Waypoint;
@@ -51,6 +53,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private readonly Action _serving;
     private readonly PolicyWatch _watch;
     private readonly TokenVerifier _tokens;
+    private readonly SpanExporters _spans;
     private UpstreamPool? _upstreams;
     private AuthorizerClient? _authorizers;
     private HboneClient? _client;
@@ -69,6 +72,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         Connections = new ConnectionTable(new ConnectionLog(loggers, () => runtime.Mesh.Current.Requests.LogsAccess), new TcpMetrics(metrics, loggers), metrics, time);
         _watch = new PolicyWatch(_meshes, Connections, _logger);
         _tokens = new TokenVerifier(new KeyFetcher(SystemRoots.FindFile(), time), new TokenMetrics(metrics), loggers.CreateLogger("jwt"), time);
+        _spans = new SpanExporters(metrics, FindEndpoint, loggers.CreateLogger("tracing"), time);
         _meshSeen = Readiness.Require("gateway");
         _certificateSeen = Readiness.Require("certificate");
         _serving = Readiness.Require("listener");
@@ -133,6 +137,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         _watch.Dispose();
         _tokens.Dispose();
         _upstreams?.Dispose();
+        await _spans.DisposeAsync().ConfigureAwait(false);
         if (_client is not null)
         {
             await _client.DisposeAsync().ConfigureAwait(false);
@@ -284,8 +289,14 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         _authorizers ??= new AuthorizerClient(_upstreams, new CheckLimits(), _time);
         Policies = metrics.Policies;
         var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);
-        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout, Authorizers = _authorizers }, new RequestForwarder(_upstreams, log, _time));
+        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Spans = _spans, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout, Authorizers = _authorizers }, new RequestForwarder(_upstreams, log, _time));
     }
+
+    /// <summary>An endpoint of a mesh service, for what the node itself sends; null: it is none of the mesh, or has none.</summary>
+    private IPEndPoint? FindEndpoint(string hostname, int port) =>
+        Self?.Current is { } self && _meshes.Current.ServicesOfHostname(hostname) is [var service, ..]
+            ? BackendEndpoint.Choose(_meshes.Current, self, service, port, [], Random.Shared)?.Address
+            : null;
 
     private static Socket Listen(IPEndPoint address)
     {

@@ -179,6 +179,11 @@ internal static class UpstreamConversation
         {
             if (exchange.HeldRequest is { Bytes.IsEmpty: false } held)
             {
+                if (exchange is { IsGrpc: true, Attempts: 1 })
+                {
+                    exchange.RequestMessages.Pass(held.Bytes.Span);
+                }
+
                 await client.WriteAsync(held.Bytes, stop).ConfigureAwait(false);
             }
 
@@ -200,6 +205,11 @@ internal static class UpstreamConversation
                 if (piece.IsEmpty)
                 {
                     break;
+                }
+
+                if (exchange.IsGrpc)
+                {
+                    exchange.RequestMessages.Pass(piece.Span);
                 }
 
                 record?.Append(piece);
@@ -237,6 +247,11 @@ internal static class UpstreamConversation
         var server = exchange.Server;
         if (exchange.HeldResponse is { Bytes.IsEmpty: false } held)
         {
+            if (exchange.IsGrpc)
+            {
+                exchange.ResponseMessages.Pass(held.Bytes.Span);
+            }
+
             await server.WriteAsync(held.Bytes).ConfigureAwait(false);
         }
 
@@ -251,6 +266,11 @@ internal static class UpstreamConversation
             if (piece.IsEmpty)
             {
                 break;
+            }
+
+            if (exchange.IsGrpc)
+            {
+                exchange.ResponseMessages.Pass(piece.Span);
             }
 
             await server.WriteAsync(piece).ConfigureAwait(false);

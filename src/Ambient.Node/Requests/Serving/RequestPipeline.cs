@@ -100,6 +100,9 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
             return RequestStage.ReplyAsync(exchange, 503, LocalReply.NoHealthyUpstream, ResponseFlags.NoHealthyUpstream);
         }
 
+        // Without routes the backend is what was addressed.
+        (exchange.BackendService, exchange.BackendPort) = (place.Service, exchange.Arrival.Destination.Port);
+        exchange.Trace = RequestTrace.Begin(exchange);
         if (!RequestPath.TryParse(exchange.Head.Target, out exchange.Path, place.Mesh.Requests.PathNormalization))
         {
             exchange.Error = "the target has no path, or characters that no path has";
@@ -114,8 +117,6 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
             return RequestStage.ReplyAsync(exchange, 400, "", ResponseFlags.DownstreamProtocolError);
         }
 
-        // Without routes the backend is what was addressed.
-        (exchange.BackendService, exchange.BackendPort) = (place.Service, exchange.Arrival.Destination.Port);
         return RunStagesAsync(exchange, place.Stages ??= RequestStages.Of(place, !services.Filters.IsEmpty, _external, _forward), 0);
     }
 

@@ -67,6 +67,20 @@ internal sealed class HostLoggerFactory : ILoggerFactory
         line.Text.Return();
     }
 
+    /// <summary>Writes a line that has neither level nor target, as it is.</summary>
+    public void Line(LogLevel level, ILogger logger, Utf8TextBuilder text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        if (Writer is { } writer)
+        {
+            writer.Append(text.Append("\n"u8).Written);
+        }
+        else if (logger.IsEnabled(level))
+        {
+            logger.Log(level, s_access, System.Text.Encoding.UTF8.GetString(text.Written), null, static (line, _) => line);
+        }
+    }
+
     /// <summary>Form of a line.</summary>
     public LogFormat Format { get; }
 

@@ -1,0 +1,295 @@
+using System.Globalization;
+using System.Text;
+
+namespace Ambient.Node.Telemetry.AccessLogs;
+
+/// <summary>
+/// Which requests are logged: the simple forms of Telemetry's CEL expressions. Comparisons of one attribute with a value, joined by <c>&amp;&amp;</c>,
+/// <c>||</c>, <c>!</c> and brackets; anything else is not supported, and said so when it is read.
+/// </summary>
+internal sealed class AccessLogFilter
+{
+    private const int MaxDepth = 32;
+
+    private readonly Node _root;
+
+    private AccessLogFilter(Node root) => _root = root;
+
+    private delegate bool Node(in AccessLogEntry entry);
+
+    private delegate string? Text(in AccessLogEntry entry);
+
+    private delegate double? Number(in AccessLogEntry entry);
+
+    /// <summary>Compiles an expression.</summary>
+    /// <exception cref="FormatException">It is not one of the forms that are supported; the message says where.</exception>
+    public static AccessLogFilter Of(string expression)
+    {
+        var parser = new Parser(expression);
+        return new AccessLogFilter(parser.Whole());
+    }
+
+    /// <summary>Whether a request is logged.</summary>
+    public bool Takes(in AccessLogEntry entry) => _root(entry);
+
+    private static Text? TextOf(string name, string? key) => (name, key) switch
+    {
+        ("request.method", null) => static (in entry) => entry.Request?.Method,
+        ("request.host", null) => static (in entry) => entry.Request?.Authority,
+        ("request.path", null) => static (in entry) => entry.OriginalTarget,
+        ("request.url_path", null) => static (in entry) => entry.OriginalTarget is { } target && target.IndexOf('?', StringComparison.Ordinal) is >= 0 and var query ? target[..query] : entry.OriginalTarget,
+        ("request.useragent", null) => static (in entry) => entry.Request?.Get("user-agent"),
+        ("request.id", null) => static (in entry) => entry.Request?.Get("x-request-id"),
+        ("request.headers", { } header) => (in entry) => entry.Request?.Get(header),
+        ("response.headers", { } header) => (in entry) => entry.Response?.Fields.Get(header),
+        ("response.code_details", null) => static (in entry) => entry.CodeDetails,
+        ("xds.route_name", null) => static (in entry) => entry.RouteName,
+        ("xds.cluster_name", null) => static (in entry) => entry.Cluster.ToString(),
+        ("connection.requested_server_name", null) => static (in entry) => entry.ServerName,
+        _ => null,
+    };
+
+    private static Number? NumberOf(string name) => name switch
+    {
+        "response.code" => static (in entry) => entry.Code,
+        "response.grpc_status" => static (in entry) => int.TryParse(entry.GrpcStatus, NumberStyles.None, CultureInfo.InvariantCulture, out var code) ? code : null,
+        "request.size" => static (in entry) => entry.BytesReceived,
+        "response.size" => static (in entry) => entry.BytesSent,
+        _ => null,
+    };
+
+    private sealed class Parser(string text)
+    {
+        private int _at;
+        private int _depth;
+
+        public Node Whole()
+        {
+            var node = Either();
+            Skip();
+            return _at == text.Length ? node : throw Unexpected();
+        }
+
+        private Node Either()
+        {
+            if (++_depth > MaxDepth)
+            {
+                throw new FormatException($"more than {MaxDepth} brackets in one another");
+            }
+
+            var left = Both();
+            while (Take("||"))
+            {
+                var (first, second) = (left, Both());
+                left = (in entry) => first(entry) || second(entry);
+            }
+
+            _depth--;
+            return left;
+        }
+
+        private Node Both()
+        {
+            var left = Not();
+            while (Take("&&"))
+            {
+                var (first, second) = (left, Not());
+                left = (in entry) => first(entry) && second(entry);
+            }
+
+            return left;
+        }
+
+        private Node Not()
+        {
+            Skip();
+            if (At("!") && !At("!="))
+            {
+                _at++;
+                if (++_depth > MaxDepth)
+                {
+                    throw new FormatException($"more than {MaxDepth} negations in one another");
+                }
+
+                var negated = Not();
+                _depth--;
+                return (in entry) => !negated(entry);
+            }
+
+            if (Take("("))
+            {
+                var inner = Either();
+                Expect(")");
+                return inner;
+            }
+
+            if (Take("true"))
+            {
+                return static (in _) => true;
+            }
+
+            return Take("false") ? static (in _) => false : Take("has(") ? Has() : Comparison();
+        }
+
+        private Node Has()
+        {
+            var (name, key) = Attribute();
+            Expect(")");
+            if (TextOf(name, key) is { } value)
+            {
+                return (in entry) => value(entry) is not null;
+            }
+
+            return NumberOf(name) is { } number ? (in entry) => number(entry) is not null : throw NoAttribute(name);
+        }
+
+        private Node Comparison()
+        {
+            var (name, key) = Attribute();
+            if (NumberOf(name) is { } number)
+            {
+                return Compare(number);
+            }
+
+            var value = TextOf(name, key) ?? throw NoAttribute(name);
+            foreach (var method in (ReadOnlySpan<string>)["startsWith", "endsWith", "contains"])
+            {
+                if (Take($".{method}("))
+                {
+                    var part = Literal();
+                    Expect(")");
+                    return method switch
+                    {
+                        "startsWith" => (in entry) => value(entry)?.StartsWith(part, StringComparison.Ordinal) == true,
+                        "endsWith" => (in entry) => value(entry)?.EndsWith(part, StringComparison.Ordinal) == true,
+                        _ => (in entry) => value(entry)?.Contains(part, StringComparison.Ordinal) == true,
+                    };
+                }
+            }
+
+            var equal = Take("==") || (Take("!=") ? false : throw Unexpected());
+            var expected = Literal();
+            return (in entry) => (value(entry) == expected) == equal;
+        }
+
+        // As in CEL, a comparison with what is missing is an error, and a request that it fails for is not logged.
+        private Node Compare(Number number)
+        {
+            var comparison = Take("==") ? 0 : Take("!=") ? 1 : Take(">=") ? 2 : Take("<=") ? 3 : Take(">") ? 4 : Take("<") ? 5 : throw Unexpected();
+            Skip();
+            var begin = _at;
+            while (_at < text.Length && (char.IsAsciiDigit(text[_at]) || text[_at] is '.' or '-'))
+            {
+                _at++;
+            }
+
+            if (!double.TryParse(text.AsSpan(begin, _at - begin), NumberStyles.AllowDecimalPoint | NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var expected))
+            {
+                _at = begin;
+                throw Unexpected();
+            }
+
+            return comparison switch
+            {
+                0 => (in entry) => number(entry) == expected,
+                1 => (in entry) => number(entry) is { } value && value != expected,
+                2 => (in entry) => number(entry) >= expected,
+                3 => (in entry) => number(entry) <= expected,
+                4 => (in entry) => number(entry) > expected,
+                _ => (in entry) => number(entry) < expected,
+            };
+        }
+
+        private (string Name, string? Key) Attribute()
+        {
+            Skip();
+            var begin = _at;
+            while (_at < text.Length && (char.IsAsciiLetterOrDigit(text[_at]) || text[_at] is '.' or '_'))
+            {
+                _at++;
+            }
+
+            // A method's name is not the attribute's.
+            var name = text[begin.._at];
+            if (_at < text.Length && text[_at] == '(' && name.LastIndexOf('.') is > 0 and var dot)
+            {
+                _at = begin + dot;
+                name = name[..dot];
+            }
+
+            if (!At("["))
+            {
+                return name.Length > 0 ? (name, null) : throw Unexpected();
+            }
+
+            _at++;
+            var key = Literal();
+            Expect("]");
+            return (name, key);
+        }
+
+        private string Literal()
+        {
+            Skip();
+            if (_at >= text.Length || text[_at] is not ('\'' or '"'))
+            {
+                throw Unexpected();
+            }
+
+            var quote = text[_at++];
+            var value = new StringBuilder();
+            while (_at < text.Length && text[_at] != quote)
+            {
+                if (text[_at] == '\\' && ++_at >= text.Length)
+                {
+                    break;
+                }
+
+                value.Append(text[_at++]);
+            }
+
+            if (_at >= text.Length)
+            {
+                throw new FormatException("a text in quotes does not end");
+            }
+
+            _at++;
+            return value.ToString();
+        }
+
+        private void Skip()
+        {
+            while (_at < text.Length && char.IsWhiteSpace(text[_at]))
+            {
+                _at++;
+            }
+        }
+
+        private bool At(string word) => text.AsSpan(_at).StartsWith(word, StringComparison.Ordinal);
+
+        private bool Take(string word)
+        {
+            Skip();
+            if (!At(word))
+            {
+                return false;
+            }
+
+            _at += word.Length;
+            return true;
+        }
+
+        private void Expect(string word)
+        {
+            if (!Take(word))
+            {
+                throw Unexpected();
+            }
+        }
+
+        private FormatException Unexpected() => new(
+            _at >= text.Length ? "it ends too early" : $"\"{text[_at..Math.Min(text.Length, _at + 24)]}\" is not supported here; expected comparisons such as response.code >= 400, joined by &&, || and !");
+
+        private static FormatException NoAttribute(string name) => new($"\"{name}\" is not an attribute that is supported");
+    }
+}

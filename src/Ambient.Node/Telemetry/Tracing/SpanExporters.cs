@@ -1,0 +1,84 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using Ambient.Mesh;
+using Ambient.Node.Telemetry.Metrics;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Telemetry.Tracing;
+
+/// <summary>
+/// Where spans of a process begin and end: one source of activities, to which an embedder may listen, and one exporter for each provider that is in
+/// use. Without a provider there is no exporter, and nothing of this is touched.
+/// </summary>
+internal sealed class SpanExporters : IAsyncDisposable
+{
+    /// <summary>Name of the source.</summary>
+    public const string SourceName = "Ambient.Node.Requests";
+
+    /// <summary>The source of the spans of requests.</summary>
+    public static ActivitySource Source { get; } = new(SourceName);
+
+    // Whether a trace is recorded is decided before a span is begun: what is begun is recorded.
+    private readonly Lazy<ActivityListener> _listener = new(static () =>
+    {
+        var listener = new ActivityListener
+        {
+            ShouldListenTo = static source => ReferenceEquals(source, Source),
+            Sample = static (ref options) => ActivitySamplingResult.AllDataAndRecorded,
+        };
+        ActivitySource.AddActivityListener(listener);
+        return listener;
+    });
+
+    private readonly ConcurrentDictionary<TelemetryProvider, Lazy<SpanExporter>> _exporters = new();
+    private readonly Func<string, int, IPEndPoint?> _find;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly CounterFamily _exported;
+    private readonly CounterFamily _dropped;
+
+    /// <summary>Creates the exporters of a process; none is started.</summary>
+    /// <param name="registry">Counts spans.</param>
+    /// <param name="find">An endpoint of a mesh service by host name and port; null: it is none of the mesh.</param>
+    /// <param name="logger">Log.</param>
+    /// <param name="time">Clock.</param>
+    public SpanExporters(MetricRegistry registry, Func<string, int, IPEndPoint?> find, ILogger logger, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(registry);
+        (_find, _logger, _time) = (find, logger, time);
+        _exported = registry.Add(new CounterFamily("ambient_trace_spans_exported", "Spans that a collector took."));
+        _dropped = registry.Add(new CounterFamily("ambient_trace_spans_dropped", "Spans that no collector took: the queue was full, or sending failed."));
+    }
+
+    /// <summary>Whether somebody else listens to the spans.</summary>
+    public static bool AreHeard => Source.HasListeners();
+
+    /// <summary>The exporter of a provider, started when first asked for.</summary>
+    public SpanExporter Of(TelemetryProvider provider)
+    {
+        _ = _listener.Value;
+        return _exporters.GetOrAdd(provider, static (provider, state) => new Lazy<SpanExporter>(() =>
+        {
+            var labels = MetricLabels.Of(("provider", provider.Name));
+            return new SpanExporter(provider, state._find, state._exported.Series(labels), state._dropped.Series(labels), state._logger, state._time);
+        }), this).Value;
+    }
+
+    /// <summary>Sends what is queued, within two seconds each, and stops.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var exporter in _exporters.Values)
+        {
+            if (exporter.IsValueCreated)
+            {
+                await exporter.Value.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+
+        if (_listener.IsValueCreated)
+        {
+            _listener.Value.Dispose();
+        }
+    }
+}
