@@ -64,7 +64,7 @@ internal sealed class CollectorServer : IAsyncDisposable
     }
 
     /// <summary>Waits for spans.</summary>
-    public async Task<(string Service, Span Span)[]> WaitAsync(Func<(string Service, Span Span)[], bool> condition)
+    public async Task<(string Service, Span Span)[]> WaitAsync(Func<(string Service, Span Span)[], bool> condition, Func<string>? more = null)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (true)
@@ -75,7 +75,7 @@ internal sealed class CollectorServer : IAsyncDisposable
                 return spans;
             }
 
-            Assert.False(deadline.IsCancellationRequested, $"{spans.Length} spans came: {string.Join(", ", spans.Select(span => span.Span))}");
+            Assert.False(deadline.IsCancellationRequested, $"{spans.Length} spans came: {string.Join(", ", spans.Select(span => span.Span))} {more?.Invoke()}");
             await Task.Delay(20, CancellationToken.None);
         }
     }

@@ -254,7 +254,8 @@ public sealed partial class WaypointTelemetryTests : IAsyncLifetime
         }
 
         await client.GetStringAsync(new Uri("/", UriKind.Relative));
-        Assert.Equal(expected, (await collector.WaitAsync(spans => spans.Length >= expected)).Length);
+        await _mesh.LoggedAsync("request complete");
+        Assert.Equal(expected, (await collector.WaitAsync(spans => spans.Length >= expected, () => _mesh.Log)).Length);
     }
 
     [Fact]

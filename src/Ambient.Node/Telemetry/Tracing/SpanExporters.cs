@@ -24,7 +24,8 @@ internal sealed class SpanExporters : IAsyncDisposable
     {
         var listener = new ActivityListener
         {
-            ShouldListenTo = static source => ReferenceEquals(source, Source),
+            // By name: the source may be made while this is asked.
+            ShouldListenTo = static source => source.Name == SourceName,
             Sample = static (ref options) => ActivitySamplingResult.AllDataAndRecorded,
         };
         ActivitySource.AddActivityListener(listener);
