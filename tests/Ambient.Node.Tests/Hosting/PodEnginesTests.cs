@@ -126,7 +126,6 @@ public sealed class PodEnginesTests
             _parts = new EngineParts
             {
                 Io = HboneIo.Default,
-                SkippedWaypoints = new Lazy<Counter>(() => new Counter()),
                 Options = new ZtunnelOptions { Mode = mode, Socks5 = true, Dns = dns },
                 Mesh = store,
                 Demand = Demand,

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Hbone;
@@ -293,10 +294,18 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     }
 
     /// <summary>An endpoint of a mesh service, for what the node itself sends; null: it is none of the mesh, or has none.</summary>
-    private IPEndPoint? FindEndpoint(string hostname, int port) =>
-        Self?.Current is { } self && _meshes.Current.ServicesOfHostname(hostname) is [var service, ..]
-            ? BackendEndpoint.Choose(_meshes.Current, self, service, port, [], Random.Shared)?.Address
-            : null;
+    private IPEndPoint? FindEndpoint(string hostname, int port)
+    {
+        var mesh = _meshes.Current;
+        if (Self?.Current is not { } self || mesh.ServicesOfHostname(hostname) is not [var service, ..])
+        {
+            return null;
+        }
+
+        // Any of the nearest.
+        var all = BackendEndpoint.All(mesh, self, service, port, ImmutableDictionary<string, string>.Empty);
+        return all.OrderByDescending(endpoint => endpoint.Rank).ThenBy(_ => Random.Shared.Next()).Select(endpoint => endpoint.Address).FirstOrDefault();
+    }
 
     private static Socket Listen(IPEndPoint address)
     {
