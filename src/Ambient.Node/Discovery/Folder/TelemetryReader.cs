@@ -152,7 +152,7 @@ internal static class TelemetryReader
 
     private static SpanTag ReadTag(string name, FieldReader tag)
     {
-        if (new[] { "literal", "environment", "header" }.Count(tag.Has) != 1)
+        if ((tag.Has("literal") ? 1 : 0) + (tag.Has("environment") ? 1 : 0) + (tag.Has("header") ? 1 : 0) != 1)
         {
             tag.Error("", "expected exactly one of literal, environment and header");
         }
