@@ -16,12 +16,12 @@ internal sealed class TokenMetrics
     /// <summary>Creates the metrics in a registry.</summary>
     public TokenMetrics(MetricRegistry registry)
     {
-        _allowed = registry.Add(new CounterFamily("istio_jwt_authn_allowed", "Requests whose token is valid."));
-        _denied = registry.Add(new CounterFamily("istio_jwt_authn_denied", "Requests that were refused because of a token, by the reason."));
-        _hits = registry.Add(new CounterFamily("istio_jwt_authn_cache_hit", "Requests whose token was known."));
-        _misses = registry.Add(new CounterFamily("istio_jwt_authn_cache_miss", "Requests whose token had to be looked at."));
-        _fetches = registry.Add(new CounterFamily("istio_jwt_authn_jwks_fetch_success", "Fetches of an issuer's keys that brought keys."));
-        _failedFetches = registry.Add(new CounterFamily("istio_jwt_authn_jwks_fetch_failed", "Fetches of an issuer's keys that brought none."));
+        _allowed = registry.Add(new CounterFamily("ambient_jwt_allowed", "Requests whose token is valid."));
+        _denied = registry.Add(new CounterFamily("ambient_jwt_denied", "Requests that were refused because of a token, by the reason."));
+        _hits = registry.Add(new CounterFamily("ambient_jwt_cache_hit", "Requests whose token was known."));
+        _misses = registry.Add(new CounterFamily("ambient_jwt_cache_miss", "Requests whose token had to be looked at."));
+        _fetches = registry.Add(new CounterFamily("ambient_jwks_fetch_success", "Fetches of an issuer's keys that brought keys."));
+        _failedFetches = registry.Add(new CounterFamily("ambient_jwks_fetch_failed", "Fetches of an issuer's keys that brought none."));
     }
 
     /// <summary>A request with tokens was decided about.</summary>

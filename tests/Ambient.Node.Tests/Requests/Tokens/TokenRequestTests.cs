@@ -76,8 +76,8 @@ public sealed class TokenRequestTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, passed.StatusCode);
         Assert.True(_pod.Requests.TryDequeue(out var last));
         Assert.DoesNotContain("x-sub", last.Headers.Keys);
-        Assert.Contains("istio_jwt_authn_cache_hit_total 1", _mesh.Scrape, StringComparison.Ordinal);
-        Assert.Contains("istio_jwt_authn_allowed_total 2", _mesh.Scrape, StringComparison.Ordinal);
+        Assert.Contains("ambient_jwt_cache_hit_total 1", _mesh.Scrape, StringComparison.Ordinal);
+        Assert.Contains("ambient_jwt_allowed_total 2", _mesh.Scrape, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -113,7 +113,7 @@ public sealed class TokenRequestTests : IAsyncLifetime
             Assert.DoesNotContain(part, _mesh.Log, StringComparison.Ordinal);
         }
 
-        Assert.Contains("istio_jwt_authn_denied_total{reason=\"VerificationFailed\"} 1", _mesh.Scrape, StringComparison.Ordinal);
+        Assert.Contains("ambient_jwt_denied_total{reason=\"VerificationFailed\"} 1", _mesh.Scrape, StringComparison.Ordinal);
     }
 
     /// <summary>What a token says is good as long as the rule that vouched for it: an open request is asked again when that goes.</summary>

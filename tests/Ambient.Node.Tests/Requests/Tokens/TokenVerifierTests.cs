@@ -105,7 +105,7 @@ public sealed class TokenVerifierTests : IAsyncLifetime
         var token = _issuer.Sign("k1", "RS256", Payload());
         await _verifier.DecideAsync(rules, Found(token));
         _time.Advance(TimeSpan.FromMinutes(20));
-        await UntilAsync(() => Scrape().Contains("istio_jwt_authn_jwks_fetch_success_total 2", StringComparison.Ordinal));
+        await UntilAsync(() => Scrape().Contains("ambient_jwks_fetch_success_total 2", StringComparison.Ordinal));
         Assert.True(_verifier.TryDecide(rules, Found(token), out var known));
         Assert.Equal(TokenStatus.Valid, known.Status);
     }
@@ -124,7 +124,7 @@ public sealed class TokenVerifierTests : IAsyncLifetime
         Assert.Equal(1, _issuer.Asked);
         _issuer.Answer = null;
         _time.Advance(TimeSpan.FromMinutes(1));
-        await UntilAsync(() => Scrape().Contains("istio_jwt_authn_jwks_fetch_success_total 1", StringComparison.Ordinal));
+        await UntilAsync(() => Scrape().Contains("ambient_jwks_fetch_success_total 1", StringComparison.Ordinal));
         Assert.Equal(TokenStatus.Valid, (await _verifier.DecideAsync(rules, Found(token))).Status);
         Assert.Equal(2, _issuer.Asked);
     }
@@ -141,7 +141,7 @@ public sealed class TokenVerifierTests : IAsyncLifetime
         {
             _time.Advance(TimeSpan.FromMinutes(minutes));
             failures++;
-            await UntilAsync(() => Scrape().Contains($"istio_jwt_authn_jwks_fetch_failed_total {failures}\n", StringComparison.Ordinal));
+            await UntilAsync(() => Scrape().Contains($"ambient_jwks_fetch_failed_total {failures}\n", StringComparison.Ordinal));
             Assert.True(_verifier.TryDecide(rules, Found(token), out var known) && known.IsAllowed);
         }
 
@@ -149,7 +149,7 @@ public sealed class TokenVerifierTests : IAsyncLifetime
         {
             _time.Advance(TimeSpan.FromMinutes(20));
             failures++;
-            await UntilAsync(() => Scrape().Contains($"istio_jwt_authn_jwks_fetch_failed_total {failures}\n", StringComparison.Ordinal));
+            await UntilAsync(() => Scrape().Contains($"ambient_jwks_fetch_failed_total {failures}\n", StringComparison.Ordinal));
             _verifier.TryDecide(rules, Found(token), out _);
         }
 
