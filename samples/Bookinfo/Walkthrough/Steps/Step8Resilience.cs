@@ -7,6 +7,9 @@ internal sealed class Step8Resilience : IStep
 {
     private const string Failing = "reviews-v2-0";
 
+    // The words of the waypoint's log.
+    private const string LeftOut = "is left out of";
+
     public string Title => "A pod of reviews dies: tried again elsewhere, ejected, and back";
 
     public async Task RunAsync(Stage stage, CancellationToken cancellation)
@@ -22,10 +25,10 @@ internal sealed class Step8Resilience : IStep
         var mark = stage.Waypoint.Process.Mark();
         await stage.Kubelet.KillAppAsync(Failing);
         var ejected = await Stage.UntilAsync(
-            () => Task.FromResult(stage.Waypoint.Process.Since(mark).Any(line => line.Contains("ejected", StringComparison.Ordinal) && line.Contains(Failing, StringComparison.Ordinal))),
+            () => Task.FromResult(stage.Waypoint.Process.Since(mark).Any(line => line.Contains(LeftOut, StringComparison.Ordinal) && line.Contains(Failing, StringComparison.Ordinal))),
             Stage.Patience,
             cancellation);
-        foreach (var line in stage.Waypoint.Process.Since(mark).Where(line => line.Contains("ejected", StringComparison.Ordinal)).Take(1))
+        foreach (var line in stage.Waypoint.Process.Since(mark).Where(line => line.Contains(LeftOut, StringComparison.Ordinal)).Take(1))
         {
             tell.Seen($"{stage.Waypoint.Name} log: {line}");
         }
