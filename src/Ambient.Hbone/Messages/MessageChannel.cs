@@ -45,6 +45,24 @@ public sealed class MessageChannel : IAsyncDisposable
         return new MessageChannel(new SocketChannel(socket, io.LoopOf(thread)));
     }
 
+    /// <summary>Over a connected socket of which something was received already.</summary>
+    /// <param name="socket">Connected socket.</param>
+    /// <param name="io">Whose threads serve it; whichever of them.</param>
+    /// <param name="received">What came first: up to 65,536 bytes, which are copied.</param>
+    public static MessageChannel AfterReceiving(Socket socket, HboneIo io, ReadOnlySpan<byte> received)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(received.Length, IoBuffers.Large);
+        var channel = Over(socket, io);
+        if (!received.IsEmpty)
+        {
+            channel._peeked = IoBuffers.Rent(received.Length);
+            received.CopyTo(channel._peeked);
+            channel._end = received.Length;
+        }
+
+        return channel;
+    }
+
     /// <summary>Over a stream, such as an authenticated <see cref="System.Net.Security.SslStream"/>.</summary>
     public static MessageChannel Over(Stream stream)
     {

@@ -10,4 +10,7 @@ internal sealed record GatewayConnection(IPEndPoint RemoteEndPoint, bool IsTls =
 {
     /// <summary>The peer's IP address as text, sent to the endpoint with every request.</summary>
     public string SourceText { get; } = RemoteEndPoint.Address.ToString();
+
+    /// <summary>The server name that its TLS was made for; empty: the client named none. Null in clear.</summary>
+    public string? ServerName { get; init; }
 }

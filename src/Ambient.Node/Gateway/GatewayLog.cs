@@ -19,7 +19,10 @@ internal sealed partial class GatewayLog(ILogger logger)
     public void NotServed(string gateway, string listener, string problem) => LogNotServed(logger, listener, gateway, problem);
 
     /// <summary>A route names the gateway as its parent and answers nothing there.</summary>
-    public void NotAttached(string route, string gateway, string problem) => LogNotAttached(logger, route, gateway, problem);
+    public void NotAttached(string kind, string route, string gateway, string problem) => LogNotAttached(logger, kind, route, gateway, problem);
+
+    /// <summary>The certificate that backends are to be shown cannot be used: they are shown none.</summary>
+    public void NotShown(string gateway, string problem) => LogNotShown(logger, gateway, problem);
 
     [LoggerMessage(5600, LogLevel.Information, "listener port {Port} is open on {Bound}")]
     private static partial void LogOpened(ILogger logger, int port, IPEndPoint bound);
@@ -33,6 +36,9 @@ internal sealed partial class GatewayLog(ILogger logger)
     [LoggerMessage(5603, LogLevel.Warning, "listener {Listener} of Gateway {Gateway} is not served: {Problem}")]
     private static partial void LogNotServed(ILogger logger, string listener, string gateway, string problem);
 
-    [LoggerMessage(5604, LogLevel.Warning, "HTTPRoute {Route} does not attach to Gateway {Gateway}: {Problem}")]
-    private static partial void LogNotAttached(ILogger logger, string route, string gateway, string problem);
+    [LoggerMessage(5604, LogLevel.Warning, "{Kind} {Route} does not attach to Gateway {Gateway}: {Problem}")]
+    private static partial void LogNotAttached(ILogger logger, string kind, string route, string gateway, string problem);
+
+    [LoggerMessage(5606, LogLevel.Warning, "Gateway {Gateway} shows no certificate to its backends: {Problem}")]
+    private static partial void LogNotShown(ILogger logger, string gateway, string problem);
 }

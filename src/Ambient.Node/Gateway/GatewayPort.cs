@@ -6,50 +6,66 @@ using Ambient.Hbone;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 using Ambient.Http;
+using Ambient.Node.Connections;
 using Ambient.Node.Gateway.Tls;
-using Ambient.Node.Requests.Serving;
 using Ambient.Node.Sockets;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Gateway;
 
-/// <summary>One listener port of a gateway: its connections, admitted by the budget, speak HTTP/1.1, or HTTP/2
-/// with prior knowledge or as TLS has agreed.</summary>
+/// <summary>
+/// One listener port of a gateway: its connections, admitted by the budget, speak HTTP/1.1, or HTTP/2 with prior knowledge or as TLS has agreed; or
+/// they are passed on as they are.
+/// </summary>
 internal sealed class GatewayPort : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _end = new();
     private readonly NodeSockets _sockets;
     private readonly MessageServer _server;
-    private readonly GatewayTls? _tls;
+    private readonly GatewayPortUse _use;
     private readonly Task _accepting;
+    private readonly Lock _gate = new();
+    private TaskCompletionSource? _empty;
+    private int _streams;
 
     /// <summary>Opens the port.</summary>
     /// <param name="bound">Where to listen.</param>
     /// <param name="sockets">Makes and admits sockets.</param>
-    /// <param name="pipeline">Answers requests.</param>
-    /// <param name="tls">TLS of its connections; null: they are in clear.</param>
+    /// <param name="use">What is done with its connections.</param>
     /// <param name="time">Clock.</param>
     /// <param name="logger">Told of failures to accept.</param>
     /// <exception cref="IOException">The address cannot be had.</exception>
-    public GatewayPort(IPEndPoint bound, NodeSockets sockets, RequestPipeline pipeline, GatewayTls? tls, TimeProvider time, ILogger logger)
+    public GatewayPort(IPEndPoint bound, NodeSockets sockets, GatewayPortUse use, TimeProvider time, ILogger logger)
     {
         _sockets = sockets;
-        _tls = tls;
+        _use = use;
         var listener = sockets.Listen("gateway", bound, transparent: false);
-        _server = new MessageServer(pipeline, pipeline.ServerOptions, time);
+        _server = new MessageServer(use.Pipeline, use.Pipeline.ServerOptions, time);
         _accepting = AcceptLoop.RunAsync($"listener {bound}", listener, sockets, ServeAsync, time, logger, _stop.Token);
     }
 
     /// <summary>Whether its connections are protected by TLS.</summary>
-    public bool IsTls => _tls is not null;
+    public bool IsTls => _use.Tls is not null;
 
-    /// <summary>Accepts nothing more, and lets requests finish until the token is cancelled.</summary>
+    /// <summary>Whether its connections are plain TCP that nobody looks into.</summary>
+    public bool IsOpaque => _use.IsOpaque;
+
+    /// <summary>Accepts nothing more, and lets requests and connections finish until the token is cancelled.</summary>
     public async Task StopAsync(CancellationToken deadline)
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _accepting.ConfigureAwait(false);
         await _server.StopAsync(deadline).ConfigureAwait(false);
+        Task empty;
+        lock (_gate)
+        {
+            empty = _streams == 0 ? Task.CompletedTask : (_empty ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+
+        await empty.WaitAsync(deadline).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _use.Connections.End(ConnectionEnd.Drain, flow => flow.Owner == this);
+        await empty.ConfigureAwait(false);
     }
 
     /// <summary>Ends everything at once.</summary>
@@ -63,36 +79,67 @@ internal sealed class GatewayPort : IAsyncDisposable
 
     private async Task ServeAsync(Socket socket)
     {
-        MessageChannel channel;
-        GatewayConnection connection;
-        HttpProtocolVersion? version = null;
         try
         {
             var remote = EndPoints.Remote(socket);
-            connection = new GatewayConnection(remote, _tls is not null);
-            if (_tls is null)
+            if (_use.Tls is not { } tls)
             {
-                channel = MessageChannel.Over(socket, _sockets.Io ?? HboneIo.Default);
+                var channel = MessageChannel.Over(socket, _sockets.Io ?? HboneIo.Default);
+                await (_use.IsOpaque ? CarryAsync(channel, remote, null) : ServeAsync(channel, new GatewayConnection(remote), null)).ConfigureAwait(false);
+                return;
             }
-            else if (await _tls.AcceptAsync(socket, _sockets.Budget, remote.Address, _end.Token).ConfigureAwait(false) is { } stream)
-            {
-                // A client that names no protocol speaks HTTP/1.1.
-                version = stream.NegotiatedApplicationProtocol == SslApplicationProtocol.Http2 ? HttpProtocolVersion.Http2 : HttpProtocolVersion.Http11;
-                connection = connection with { ClientCertificate = stream.RemoteCertificate is X509Certificate2 certificate ? ForwardedCertificate.Of(certificate) : null };
-                channel = MessageChannel.Over(stream);
-            }
-            else
+
+            if (await tls.AcceptAsync(socket, _sockets.Budget, remote.Address, _sockets.Io ?? HboneIo.Default, _end.Token).ConfigureAwait(false) is not { } arrival)
             {
                 return;
             }
+
+            if (arrival is { Stream: { } stream, Listener.CarriesRequests: true })
+            {
+                var connection = new GatewayConnection(
+                    remote, IsTls: true, arrival.IsClientVerified && stream.RemoteCertificate is X509Certificate2 certificate ? ForwardedCertificate.Of(certificate) : null)
+                {
+                    ServerName = arrival.ServerName,
+                };
+
+                // A client that names no protocol speaks HTTP/1.1.
+                var version = stream.NegotiatedApplicationProtocol == SslApplicationProtocol.Http2 ? HttpProtocolVersion.Http2 : HttpProtocolVersion.Http11;
+                await ServeAsync(MessageChannel.Over(stream), connection, version).ConfigureAwait(false);
+                return;
+            }
+
+            await CarryAsync(arrival.Opaque ?? MessageChannel.Over(arrival.Stream!), remote, arrival.ServerName).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
         {
             // The client left before we came to it.
             socket.Dispose();
-            return;
+        }
+    }
+
+    private Task ServeAsync(MessageChannel channel, GatewayConnection connection, HttpProtocolVersion? version) =>
+        _server.ServeAsync(channel, connection, version, _end.Token);
+
+    private async Task CarryAsync(MessageChannel channel, IPEndPoint remote, string? serverName)
+    {
+        lock (_gate)
+        {
+            _streams++;
         }
 
-        await _server.ServeAsync(channel, connection, version, _end.Token).ConfigureAwait(false);
+        try
+        {
+            await _use.Streams.CarryAsync(channel, remote, _use.Address, serverName, _use.Pipeline.Log, this, _end.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                if (--_streams == 0)
+                {
+                    _empty?.TrySetResult();
+                }
+            }
+        }
     }
 }

@@ -1,10 +1,12 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Security.Cryptography;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Gateway.Tls;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.Serving;
+using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Sockets;
 using Ambient.Policy.Routing.Requests;
 using Microsoft.Extensions.Logging;
@@ -21,6 +23,7 @@ internal sealed class GatewayServer : IAsyncDisposable
 
     private readonly Dictionary<int, GatewayPort> _servers = [];
     private readonly Dictionary<int, GatewayTls> _tls = [];
+    private Dictionary<(ListenerTls Tls, bool CarriesRequests), TlsIdentity> _identities = [];
     private HashSet<string> _reported = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _changed = new(1, 1);
     private readonly IMeshSnapshotProvider _meshes;
@@ -35,6 +38,8 @@ internal sealed class GatewayServer : IAsyncDisposable
     private readonly RequestPlaces _places;
     private readonly NodeSockets _sockets;
     private readonly GatewayCertificates _certificates;
+    private readonly ConnectionTable _connections;
+    private readonly GatewayStreams _streams;
     private readonly IDisposable _watch;
 
     /// <summary>Creates a gateway; nothing is bound before <see cref="RunAsync"/>.</summary>
@@ -43,6 +48,9 @@ internal sealed class GatewayServer : IAsyncDisposable
     /// <param name="self">The gateway's own workload: whose address is bound.</param>
     /// <param name="portOffset">Added to the ports of listeners when binding.</param>
     /// <param name="pipeline">Makes the pipeline of one listener port.</param>
+    /// <param name="dialer">Connects to the endpoints of what is not looked into.</param>
+    /// <param name="backends">Chooses these endpoints.</param>
+    /// <param name="connections">What is open.</param>
     /// <param name="sockets">Makes listeners, and admits connections.</param>
     /// <param name="certificates">What TLS listeners show; owned.</param>
     /// <param name="readiness">Told which listeners are not served when none is; null as soon as one is.</param>
@@ -50,7 +58,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     /// <param name="time">Clock.</param>
     public GatewayServer(
         IMeshSnapshotProvider meshes, string gatewayKey, LocalWorkload self, int portOffset, Func<GatewayEntrance, RequestPipeline> pipeline,
-        NodeSockets sockets, GatewayCertificates certificates, Action<string?> readiness, ILoggerFactory loggers, TimeProvider time)
+        UpstreamDialer dialer, Backends backends, ConnectionTable connections, NodeSockets sockets, GatewayCertificates certificates, Action<string?> readiness, ILoggerFactory loggers, TimeProvider time)
     {
         _meshes = meshes;
         _gatewayKey = gatewayKey;
@@ -65,6 +73,8 @@ internal sealed class GatewayServer : IAsyncDisposable
         _time = time;
         _log = new GatewayLog(_logger);
         _places = GatewayEntrance.PlacesOf(meshes, gatewayKey);
+        _connections = connections;
+        _streams = new GatewayStreams(meshes, gatewayKey, _places, self, dialer, backends, connections, time);
         _watch = meshes.OnChange(_ => Wake());
     }
 
@@ -127,34 +137,41 @@ internal sealed class GatewayServer : IAsyncDisposable
 
     private void Synchronize(CancellationToken cancellationToken)
     {
-        if (!_meshes.Current.Requests.Gateways.TryGetValue(_gatewayKey, out var gateway) || _self.Current is not { } self)
+        var configuration = _meshes.Current.Requests;
+        if (!configuration.Gateways.TryGetValue(_gatewayKey, out var gateway) || _self.Current is not { } self)
         {
             return;
         }
 
-        var statuses = ListenerStatus.Of(gateway);
-        Report(gateway, statuses);
-        var wanted = statuses.Where(status => status.IsServed).Select(status => status.Listener.Port).ToHashSet();
-        var inTls = statuses.Where(status => status is { IsServed: true, Listener.TerminatesTls: true }).Select(status => status.Listener.Port).ToHashSet();
-        foreach (var port in _servers.Where(open => !wanted.Contains(open.Key) || open.Value.IsTls != inTls.Contains(open.Key)).Select(open => open.Key).ToArray())
+        var statuses = ListenerStatus.Of(configuration, gateway);
+        var shown = TlsListenersOf(statuses);
+        Report(gateway, statuses, shown);
+        var wanted = statuses.Where(status => status.IsServed).GroupBy(status => status.Listener.Port)
+            .ToDictionary(listeners => listeners.Key, listeners => listeners.First().Listener.Protocol switch
+            {
+                "HTTPS" or "TLS" => PortForm.Tls,
+                "TCP" => PortForm.Opaque,
+                _ => PortForm.Clear,
+            });
+        foreach (var port in _servers.Where(open => !wanted.TryGetValue(open.Key, out var form) || form != FormOf(open.Value)).Select(open => open.Key).ToArray())
         {
             _servers.Remove(port, out var server);
+            _tls.Remove(port);
             _log.Closed(port);
 
             // Requests on it finish in their own time, while other listeners are served.
             _ = StopAsync(server!);
         }
 
-        foreach (var port in wanted)
+        foreach (var (port, form) in wanted)
         {
-            var listeners = statuses.Where(status => status.IsServed && status.Listener.Port == port).Select(status => status.Listener).ToArray();
-            if (Show(port, listeners) && !_servers.ContainsKey(port))
+            if ((form != PortForm.Tls || Show(port, shown)) && !_servers.ContainsKey(port))
             {
-                Open(self, port);
+                Open(self, port, form);
             }
         }
 
-        if (!wanted.All(_servers.ContainsKey))
+        if (!wanted.Keys.All(_servers.ContainsKey))
         {
             // The port may become free: another process that ends, a privilege that is granted.
             _ = WakeLaterAsync(cancellationToken);
@@ -163,59 +180,102 @@ internal sealed class GatewayServer : IAsyncDisposable
         // A gateway that serves nothing must not be sent anything.
         if (wanted.Count == 0)
         {
-            _readiness(string.Join(", ", statuses.Select(status => $"listener {status.Listener.Name} ({status.Problem})")));
+            _readiness(string.Join(", ", statuses.Select(status => $"listener {status.Title} ({status.Problem})")));
         }
-        else if (wanted.All(_servers.ContainsKey))
+        else if (wanted.Keys.All(_servers.ContainsKey))
         {
             _readiness(null);
             Ready.TrySetResult();
         }
     }
 
-    /// <summary>Says once what is not served, and which routes answer nothing.</summary>
-    private void Report(Mesh.Gateway gateway, ImmutableArray<ListenerStatus> statuses)
+    private static PortForm FormOf(GatewayPort port) => port.IsTls ? PortForm.Tls : port.IsOpaque ? PortForm.Opaque : PortForm.Clear;
+
+    /// <summary>What each listener that speaks TLS shows its clients. What was made before of the same Secrets is used again.</summary>
+    private (ListenerStatus Status, TlsListener Listener, string? Problem)[] TlsListenersOf(ImmutableArray<ListenerStatus> statuses)
     {
-        var said = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var status in statuses)
+        var earlier = _identities;
+        _identities = [];
+        var listeners = new List<(ListenerStatus, TlsListener, string?)>();
+        foreach (var status in statuses.Where(status => status is { IsTaken: true, Listener.Protocol: "HTTPS" or "TLS" }))
         {
-            if (status.Problem is { } problem && said.Add($"{status.Listener.Name} {problem}") && !_reported.Contains($"{status.Listener.Name} {problem}"))
+            var listener = new TlsListener(status.Listener.Hostname, null) { CarriesRequests = status.Listener.Protocol == "HTTPS" };
+            string? problem = null;
+            if (status is { IsServed: true, Listener.TerminatesTls: false })
             {
-                _log.NotServed(_gatewayKey, status.Listener.Name, problem);
+                listener = listener with { IsPassthrough = true, CarriesRequests = false };
             }
+            else if (status.IsServed)
+            {
+                listener = listener with { Identity = IdentityOf(status, listener.CarriesRequests, earlier, out problem) };
+            }
+
+            listeners.Add((status, listener, problem));
         }
 
-        foreach (var listener in statuses.Where(status => status is { IsServed: true, Listener.TerminatesTls: true }).Select(status => status.Listener))
+        return [.. listeners];
+    }
+
+    private TlsIdentity? IdentityOf(
+        ListenerStatus status, bool carriesRequests, Dictionary<(ListenerTls Tls, bool CarriesRequests), TlsIdentity> earlier, out string? problem)
+    {
+        problem = null;
+        if (status.Tls is not { Certificates.IsEmpty: false } tls)
         {
-            const string problem = "no certificate of it could be read";
-            if (_certificates.Of([listener]).IsEmpty && said.Add($"{listener.Name} {problem}") && !_reported.Contains($"{listener.Name} {problem}"))
+            var fromFile = status.Set is null ? _certificates.Of(status.Listener) : null;
+            problem = fromFile is null ? "no certificate of it could be read" : null;
+            return fromFile;
+        }
+
+        try
+        {
+            var identity = earlier.GetValueOrDefault((tls, carriesRequests)) ?? TlsIdentity.Of(tls, carriesRequests);
+            _identities[(tls, carriesRequests)] = identity;
+            return identity;
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            problem = $"its certificate cannot be used: {e.Message}";
+            return null;
+        }
+    }
+
+    /// <summary>Says once what is not served, and which routes answer nothing.</summary>
+    private void Report(Mesh.Gateway gateway, ImmutableArray<ListenerStatus> statuses, (ListenerStatus Status, TlsListener Listener, string? Problem)[] shown)
+    {
+        var said = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (status, problem) in statuses.Select(status => (status, status.Problem)).Concat(shown.Select(listener => (listener.Status, listener.Problem))))
+        {
+            if (problem is not null && IsNews($"{status.Title} {problem}"))
             {
-                _log.NotServed(_gatewayKey, listener.Name, problem);
+                _log.NotServed(_gatewayKey, status.Title, problem);
             }
         }
 
         foreach (var refused in RouteAttachment.Refused(_meshes.Current, gateway))
         {
-            if (said.Add($"{refused.Route} {refused.Problem}") && !_reported.Contains($"{refused.Route} {refused.Problem}"))
+            if (IsNews($"{refused.Kind} {refused.Route} {refused.Problem}"))
             {
-                _log.NotAttached(refused.Route, _gatewayKey, refused.Problem);
+                _log.NotAttached(refused.Kind, refused.Route, _gatewayKey, refused.Problem);
             }
+        }
+
+        if (GatewayBackendCertificate.Find(_meshes.Current.Requests, gateway, out var unusable) is null && unusable is not null && IsNews(unusable))
+        {
+            _log.NotShown(_gatewayKey, unusable);
         }
 
         // What was mended and comes back is said again.
         _reported = said;
+
+        bool IsNews(string text) => said.Add(text) && !_reported.Contains(text);
     }
 
     /// <summary>Shows the certificates of the port's listeners. False: they speak TLS, and there is none yet.</summary>
-    private bool Show(int port, GatewayListener[] listeners)
+    private bool Show(int port, (ListenerStatus Status, TlsListener Listener, string? Problem)[] shown)
     {
-        if (!Array.Exists(listeners, static listener => listener.TerminatesTls))
-        {
-            _tls.Remove(port);
-            return true;
-        }
-
-        var shown = _certificates.Of(listeners);
-        if (shown.IsEmpty)
+        ImmutableArray<TlsListener> ofPort = [.. shown.Where(listener => listener.Status.Listener.Port == port).Select(listener => listener.Listener)];
+        if (!ofPort.Any(listener => listener.IsPassthrough || listener.Identity is not null))
         {
             return false;
         }
@@ -225,23 +285,35 @@ internal sealed class GatewayServer : IAsyncDisposable
             _tls[port] = tls = new GatewayTls(_time);
         }
 
-        tls.Show(shown);
+        tls.Show(ofPort);
         return true;
     }
 
-    private void Open(Workload self, int port)
+    private void Open(Workload self, int port, PortForm form)
     {
         var address = new IPEndPoint(self.Addresses[0], port);
         var bound = new IPEndPoint(address.Address, port + _portOffset);
         try
         {
-            _servers[port] = new GatewayPort(bound, _sockets, _pipeline(new GatewayEntrance(_places, _self, address)), _tls.GetValueOrDefault(port), _time, _logger);
+            var use = new GatewayPortUse(address, _pipeline(new GatewayEntrance(_places, _self, _gatewayKey, address)), _streams, _connections)
+            {
+                Tls = form == PortForm.Tls ? _tls[port] : null,
+                IsOpaque = form == PortForm.Opaque,
+            };
+            _servers[port] = new GatewayPort(bound, _sockets, use, _time, _logger);
             _log.Opened(port, bound);
         }
         catch (IOException e)
         {
             _log.NotOpened(port, bound, e.InnerException?.Message ?? e.Message);
         }
+    }
+
+    private enum PortForm
+    {
+        Clear,
+        Tls,
+        Opaque,
     }
 
     private static async Task StopAsync(GatewayPort server)

@@ -37,6 +37,12 @@ internal readonly record struct RequestArrival()
     /// <summary>Scheme that the client used.</summary>
     public string Scheme { get; init; } = "http";
 
+    /// <summary>Server name of the connection's TLS, empty when it had none; null: it was in clear, or within the mesh.</summary>
+    public string? ServerName { get; init; }
+
+    /// <summary>The certificate that is shown to endpoints which are spoken to in TLS and ask for one; null: none.</summary>
+    public TlsSecret? BackendCertificate { get; init; }
+
     /// <summary>What the endpoint is told of the client's certificate, which was verified; null: there was none.</summary>
     public string? ClientCertificate { get; init; }
 }

@@ -342,12 +342,14 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>The endpoint for the next try, not one of those that failed while there is another; null when there is none.</summary>
     public UpstreamEndpoint? ChooseEndpoint()
     {
-        var http2 = Head.Version == HttpProtocolVersion.Http2;
+        // What a client outside speaks says nothing of what a port speaks that declares nothing; gRPC is HTTP/2 everywhere.
+        var http2 = Head.Version == HttpProtocolVersion.Http2 && (!Arrival.IsIngress || IsGrpc);
 
         // Who is left out is seen anew by each try.
-        return Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed)
+        var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed)
             : BackendService is { } service ? EndpointChoice.ForWaypoint(Arrival.Place!.Mesh, Arrival.Self!, service, BackendPort, http2)
             : EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
+        return endpoint is { Tls: not null } inTls && Arrival.BackendCertificate is { } certificate ? inTls with { ClientCertificate = certificate } : endpoint;
     }
 
     /// <summary>A try begins.</summary>
@@ -524,5 +526,5 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     };
 
     private RouteFacts RouteFactsOf(Func<string, string?> header) =>
-        new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, header) { Scheme = Arrival.Scheme, CallerNamespace = Arrival.Identity?.Namespace };
+        new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, header) { Scheme = Arrival.Scheme, CallerNamespace = Arrival.Identity?.Namespace, ServerName = Arrival.ServerName };
 }

@@ -13,6 +13,7 @@ internal static class ServerNameSniffer
     // What a hello may take, in records and their headers; longer ones are not waited for.
     private const int MaxHello = 16 * 1024;
     private const int RecordHeader = 5;
+    private const ushort ServerName = 0;
 
     /// <summary>
     /// Waits for the hello. The name in lower case; empty when the bytes are not TLS, or name no server; null when they do not tell: the client does
@@ -56,6 +57,32 @@ internal static class ServerNameSniffer
         }
 
         name = null;
+        if (!TryReadHello(bytes, out var hello))
+        {
+            return bytes.Length >= MaxHello;
+        }
+
+        name = hello is null || !TryFind(hello, ServerName, out var extension) ? null : extension is null ? "" : HostIn(extension);
+        return true;
+    }
+
+    /// <summary>The body of an extension of a hello that is there as a whole, and well-formed; false where it is not, or has no such extension.</summary>
+    public static bool TryReadExtension(ReadOnlySpan<byte> bytes, ushort type, out byte[] extension)
+    {
+        extension = [];
+        if (!TryReadHello(bytes, out var hello) || hello is null || !TryFind(hello, type, out var found) || found is null)
+        {
+            return false;
+        }
+
+        extension = found;
+        return true;
+    }
+
+    /// <summary>The body of a hello: null when it is malformed or too long. False: not all of it is there.</summary>
+    private static bool TryReadHello(ReadOnlySpan<byte> bytes, out byte[]? body)
+    {
+        body = null;
         bytes = bytes[..Math.Min(bytes.Length, MaxHello)];
         var hello = new byte[bytes.Length];
         var (read, written) = (0, 0);
@@ -82,60 +109,62 @@ internal static class ServerNameSniffer
 
             if (written >= 4 + length)
             {
-                name = NameIn(hello.AsSpan(4, length));
+                body = hello.AsSpan(4, length).ToArray();
                 return true;
             }
         }
 
-        return bytes.Length >= MaxHello;
+        return false;
     }
 
-    /// <summary>The name in the body of a hello; empty when it has none, null when it is malformed.</summary>
-    private static string? NameIn(ReadOnlySpan<byte> hello)
+    /// <summary>An extension in the body of a hello; null when it has none. False: the hello is malformed, or has the extension twice.</summary>
+    private static bool TryFind(ReadOnlySpan<byte> hello, ushort wanted, out byte[]? found)
     {
+        found = null;
+
         // version, random; then session id, cipher suites and compression methods, each after its length
         if (!Skip(ref hello, 34) || !Vector(ref hello, 1, out _) || !Vector(ref hello, 2, out _) || !Vector(ref hello, 1, out _))
         {
-            return null;
+            return false;
         }
 
         if (hello.IsEmpty)
         {
-            return ""; // no extensions
+            return true; // no extensions
         }
 
         if (!Vector(ref hello, 2, out var extensions) || !hello.IsEmpty)
         {
-            return null;
+            return false;
         }
 
-        string? name = "";
         while (!extensions.IsEmpty)
         {
             if (extensions.Length < 2)
             {
-                return null;
+                return false;
             }
 
             var type = BinaryPrimitives.ReadUInt16BigEndian(extensions);
             extensions = extensions[2..];
             if (!Vector(ref extensions, 2, out var extension))
             {
-                return null;
+                return false;
             }
 
-            if (type == 0)
+            if (type == wanted)
             {
                 // A second one would be a second opinion: RFC 8446 section 4.2 forbids it.
-                name = name is { Length: 0 } ? HostIn(extension) : null;
-                if (name is null)
+                if (found is not null)
                 {
-                    return null;
+                    return false;
                 }
+
+                found = extension.ToArray();
             }
         }
 
-        return name;
+        return true;
     }
 
     private static string? HostIn(ReadOnlySpan<byte> extension)

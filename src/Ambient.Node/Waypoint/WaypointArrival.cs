@@ -13,6 +13,7 @@ using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Streams;
 
 namespace Ambient.Node.Waypoint;
 
@@ -176,9 +177,10 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     }
 
     private static bool AsksForServerName(WaypointInbound inbound, WaypointConnection connection) =>
-        inbound.Entrance.Find(connection.Target) is { Policies.AsksForServerName: true };
+        inbound.Entrance.Find(connection.Target) is { } place
+        && (place.Policies.AsksForServerName || (place.Service is { } service && inbound.Entrance.StreamsOf(place.Mesh, service).AsksForServerName));
 
-    /// <summary>Looks for the server name where a policy asks for it. A client that says nothing is not waited for: its name stays unknown.</summary>
+    /// <summary>Looks for the server name where a policy or a route asks for it. A client that says nothing is not waited for: its name stays unknown.</summary>
     private async ValueTask FindServerNameAsync(MessageChannel client, CancellationToken ended)
     {
         if (AsksForServerName(inbound, connection))
@@ -210,7 +212,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             }
 
             Note();
-            (link, failure) = await DialAsync(open, unanswered.Token).ConfigureAwait(false);
+            (link, failure) = await DialAsync(open, _target.IsTls, unanswered.Token).ConfigureAwait(false);
         }
 
         if (link is null)
@@ -271,7 +273,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
             Note();
 
-            var (link, failure) = await DialAsync(open, ended).ConfigureAwait(false);
+            var (link, failure) = await DialAsync(open, _target.IsTls || await BeginsTlsAsync(client, ended).ConfigureAwait(false), ended).ConfigureAwait(false);
             if (link is null)
             {
                 tunnel.Break();
@@ -298,20 +300,19 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         }
     }
 
-    private async ValueTask<(MessageChannel? Link, ConnectionOutcome Failure)> DialAsync(OpenConnection open, CancellationToken ended)
+    private async ValueTask<(MessageChannel? Link, ConnectionOutcome Failure)> DialAsync(OpenConnection open, bool inTls, CancellationToken ended)
     {
         List<Workload> failed = [];
-        if (_target.Service is { } service
-            && inbound.Entrance.Find(_target)?.Mesh.Requests.FindUnmetProtection(service.Hostname, _target.Address.Port) is { } askedBy)
+        var backend = Backend(inTls);
+        if (backend.Error is { } error)
         {
-            var reason = $"{askedBy} asks for TLS to {service.Hostname}, which is not supported";
-            inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason);
-            return (null, new ConnectionOutcome(ResponseFlag.Connect, reason));
+            inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, error);
+            return (null, new ConnectionOutcome(ResponseFlag.Connect, error));
         }
 
         while (true)
         {
-            if (Choose(failed) is not { } endpoint)
+            if (Choose(backend, failed) is not { } endpoint)
             {
                 inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "no healthy endpoint");
                 return (null, new ConnectionOutcome(ResponseFlag.Connect, "no healthy endpoint"));
@@ -335,7 +336,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
                     patience.CancelAfter(limits.Options.ConnectTimeout);
                 }
 
-                var link = reached = await inbound.Dialer.DialAsync(endpoint, HboneIo.CurrentThread, patience.Token).ConfigureAwait(false);
+                var link = reached = await inbound.Dialer.DialAsync(endpoint, HboneIo.CurrentThread, patience.Token, opaque: true).ConfigureAwait(false);
                 endpoint.State?.Answered(200);
                 _endpoint = endpoint;
                 open.Announce(Parties with
@@ -387,14 +388,45 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         endpoint.Limits?.Close();
     }
 
-    private UpstreamEndpoint? Choose(List<Workload> failed) =>
-        _target.Workload is { } workload ? failed.Count == 0 ? EndpointChoice.ForWorkload(workload, _target.Address, http2Client: false) : null
-        : inbound.Self.Current is { } own && inbound.Entrance.Find(_target) is { Service: { } service } place
-            ? OfService(inbound.Backends.Find(place.Mesh, own, service, _target.Address.Port, null), failed)
-            : null;
+    /// <summary>The backend that a route of the service says, or the service itself; null service: a workload was addressed.</summary>
+    /// <param name="inTls">Whether the client's bytes are TLS already: protected as they are.</param>
+    private StreamDecision Backend(bool inTls)
+    {
+        if (_target.Service is null || inbound.Entrance.Find(_target) is not { Service: { } service, Mesh: var mesh })
+        {
+            return new StreamDecision();
+        }
+
+        var port = _target.Address.Port;
+        if (inbound.Entrance.StreamsOf(mesh, service).Route(port, connection.ServerName, Random.Shared) is { } routed)
+        {
+            return inTls ? routed with { Tls = null } : routed;
+        }
+
+        return !inTls && mesh.Requests.FindUnmetProtection(service.Hostname, port) is { } askedBy
+            ? new StreamDecision { Error = $"{askedBy} asks for TLS to {service.Hostname}, which cannot be made" }
+            : new StreamDecision { Service = service, Port = port, Tls = inTls ? null : mesh.Requests.FindBackendTls(service.Hostname, port) };
+    }
+
+    private UpstreamEndpoint? Choose(StreamDecision backend, List<Workload> failed)
+    {
+        if (_target.Workload is { } workload)
+        {
+            return failed.Count == 0 ? EndpointChoice.ForWorkload(workload, _target.Address, http2Client: false) : null;
+        }
+
+        return inbound.Self.Current is { } own && backend.Service is { } service && inbound.Entrance.Find(_target) is { } place
+            && OfService(inbound.Backends.Find(place.Mesh, own, service, backend.Port, null), failed) is { } endpoint
+                ? endpoint with { Tls = backend.Tls }
+                : null;
+    }
 
     // Of a connection nothing but its source can be hashed.
     private UpstreamEndpoint? OfService(BackendView view, List<Workload> failed) => EndpointChoice.ForBackend(
         view, _target.Address, http2Client: false,
-        view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(connection.RemoteEndPoint.Address) : null, null, failed);
+        view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(connection.RemoteEndPoint.Address) : null, null, failed, opaque: true);
+
+    /// <summary>Whether what the client has said so far begins like TLS (RFC 8446 section 5.1); a client that has not spoken has not.</summary>
+    private static async ValueTask<bool> BeginsTlsAsync(MessageChannel client, CancellationToken ended) =>
+        (await client.PeekPatientlyAsync(1, new CancellationToken(canceled: true), ended).ConfigureAwait(false)) is { IsEmpty: false } bytes && bytes.Span[0] == 0x16;
 }

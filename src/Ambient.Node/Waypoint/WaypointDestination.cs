@@ -24,9 +24,12 @@ internal sealed record WaypointDestination
     /// <summary>What the port speaks.</summary>
     public PortKind Kind { get; private init; }
 
+    /// <summary>Whether the port is declared to speak TLS, which is the endpoint's.</summary>
+    public bool IsTls { get; private init; }
+
     /// <summary>A service that this waypoint stands before.</summary>
-    public static WaypointDestination For(MeshService service, IPEndPoint address, PortKind kind) =>
-        new() { Service = service, Address = address, Kind = kind };
+    public static WaypointDestination For(MeshService service, IPEndPoint address, PortKind kind, bool isTls = false) =>
+        new() { Service = service, Address = address, Kind = kind, IsTls = isTls };
 
     /// <summary>A workload that this waypoint stands before.</summary>
     public static WaypointDestination For(Workload workload, IPEndPoint address) =>

@@ -1,8 +1,10 @@
+using System.Collections.Concurrent;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
+using Ambient.Policy.Routing.Streams;
 
 namespace Ambient.Node.Waypoint;
 
@@ -10,6 +12,8 @@ namespace Ambient.Node.Waypoint;
 internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gatewayKey, LocalWorkload self) : IRequestEntrance
 {
     private readonly RequestPlaces _places = new(meshes, (mesh, key, earlier) => Place(mesh, gatewayKey, self.Current, key, earlier));
+
+    private readonly ConcurrentDictionary<string, StreamRoutes> _streams = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
     public HeaderRules Headers => WaypointHeaderRules.Instance;
@@ -43,6 +47,10 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
         var place = _places.Find(destination.Service?.Key ?? "");
         return destination.Workload is not { } workload || place is null || IsBound(place.Mesh, workload) ? place : null;
     }
+
+    /// <summary>TLSRoutes and TCPRoutes of a service, compiled anew only where something that they follow from has changed.</summary>
+    public StreamRoutes StreamsOf(MeshSnapshot mesh, MeshService service) =>
+        _streams[service.Key] = StreamRoutes.ForService(mesh, service, _streams.GetValueOrDefault(service.Key));
 
     private bool IsBound(MeshSnapshot mesh, Workload then) =>
         self.Current is { } own && mesh.Workloads.TryGetValue(then.Uid, out var now)

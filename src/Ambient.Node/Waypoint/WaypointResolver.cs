@@ -76,7 +76,7 @@ internal static class WaypointResolver
         {
             if (port.Port == target.Port)
             {
-                return WaypointDestination.For(service, target, KindOf(port.AppProtocol));
+                return WaypointDestination.For(service, target, KindOf(port.AppProtocol), port.AppProtocol == AppProtocol.Tls);
             }
         }
 

@@ -134,39 +134,4 @@ public sealed class RequestAuthenticationTests
 
     [Fact]
     public void WithoutAnySelector_ThereIsNothingToKnow() => Assert.Empty(ManifestText.Translate(Pods + "apiVersion: v1\nkind: Namespace\nmetadata: {name: app}\n").Requests.Selections);
-
-    [Fact]
-    public void ListenerSet_IsNamedAsNotSupported_AndItsRouteAttachesToNothing()
-    {
-        var load = ManifestLoader.LoadText("listener-set.yaml", """
-            apiVersion: gateway.networking.k8s.io/v1
-            kind: Gateway
-            metadata: {name: gw, namespace: app}
-            spec: {gatewayClassName: istio, listeners: [{name: http, port: 8080, protocol: HTTP}]}
-            ---
-            apiVersion: gateway.networking.k8s.io/v1
-            kind: ListenerSet
-            metadata: { name: more, namespace: app }
-            spec:
-              parentRef: { name: gw }
-              listeners: [ { name: extra, port: 8090, protocol: HTTP } ]
-            ---
-            apiVersion: gateway.networking.k8s.io/v1
-            kind: HTTPRoute
-            metadata: { name: extra, namespace: app }
-            spec:
-              parentRefs: [ { kind: ListenerSet, group: gateway.networking.k8s.io, name: more } ]
-              rules: [ { backendRefs: [ { name: echo, port: 80 } ] } ]
-
-            """);
-        Assert.Empty(load.Errors.Items);
-        var use = Assert.Single(load.Unsupported);
-        Assert.Equal(("ListenerSet", "app/more", "listener-set.yaml:6:1"), (use.Kind, use.FirstObject, use.FirstPlace));
-        Assert.DoesNotContain("ListenerSet", load.Skipped.Keys);
-
-        var mesh = MeshTranslator.Translate(load.Objects, new TranslationOptions());
-        var snapshot = new MeshSnapshotBuilder(MeshSnapshot.Empty).ReplaceAll(mesh.Workloads, mesh.Services, mesh.Policies).Set(mesh.Requests).Build();
-        var routes = Ambient.Policy.Routing.Requests.RequestRoutes.ForGateway(snapshot, snapshot.Requests.Gateways["app/gw"]);
-        Assert.Empty(routes.Compiled);
-    }
 }

@@ -84,12 +84,12 @@ public sealed class StrictFieldTests
             kind: NetworkPolicy
             metadata: {name: n, namespace: m}
             ---
-            {{{Gateway}}}spec: {gatewayClassName: istio, listeners: [{name: a, port: 443, protocol: HTTPS, tls: {mode: Terminate}} ] }
+            {{{Gateway}}}spec: {gatewayClassName: istio, listeners: [{name: a, port: 443, protocol: UDP, tls: {mode: Terminate, options: {a: b} } } ] }
             """);
         Assert.Empty(load.Errors.Items);
         Assert.Equal(
             [
-                ("Gateway", "spec.listeners.protocol: HTTPS", 1, "default/a"), ("Gateway", "spec.listeners.tls", 1, "default/a"),
+                ("Gateway", "spec.listeners.protocol: UDP", 1, "default/a"), ("Gateway", "spec.listeners.tls.options", 1, "default/a"),
                 ("HTTPRoute", "spec.rules.filters.extensionRef", 2, "default/a"), ("HTTPRoute", "spec.useDefaultGateways", 1, "default/a"),
                 ("NetworkPolicy", "", 1, "m/n"), ("VirtualService", "spec.tcp", 1, "default/a"),
             ],

@@ -189,7 +189,7 @@ public sealed class GatewayServerTests : IAsyncLifetime
         await _mesh.AddPodAsync("web-0", "web", "web");
         Route("/", "web");
         var client = await StartAsync(s_http, new GatewayListener("tls", 8443, "HTTPS", null, AllowedNamespaces.Same, null));
-        await _mesh.LoggedAsync("listener tls of Gateway app/gw is not served: protocol HTTPS is not supported");
+        await _mesh.LoggedAsync("listener tls of Gateway app/gw is not served: an HTTPS listener ends TLS itself");
         Assert.Equal("hello from web-0", await client.GetStringAsync(new Uri("/", UriKind.Relative)));
 
         _mesh.SetGateway(Listener("other", 8181));
@@ -202,9 +202,9 @@ public sealed class GatewayServerTests : IAsyncLifetime
     [Fact]
     public async Task Gateway_ThatServesNoneOfItsListeners_IsNotReady_AndNamesThem()
     {
-        var starting = _mesh.StartGatewayAsync(new GatewayListener("secure", 8443, "HTTPS", null, AllowedNamespaces.Same, null));
-        await _mesh.LoggedAsync("listener secure of Gateway app/gw is not served: protocol HTTPS is not supported");
-        while (!_mesh.Node!.Readiness.Pending().Contains("listener secure (protocol HTTPS is not supported)"))
+        var starting = _mesh.StartGatewayAsync(new GatewayListener("secure", 8443, "UDP", null, AllowedNamespaces.Same, null));
+        await _mesh.LoggedAsync("listener secure of Gateway app/gw is not served: protocol UDP is not supported");
+        while (!_mesh.Node!.Readiness.Pending().Contains("listener secure (protocol UDP is not supported)"))
         {
             await Task.Delay(10);
         }
@@ -212,13 +212,13 @@ public sealed class GatewayServerTests : IAsyncLifetime
         Assert.False(starting.IsCompleted);
         _mesh.SetGateway(s_http);
         await starting.WaitAsync(TimeSpan.FromSeconds(60));
-        _mesh.SetGateway(new GatewayListener("secure", 8443, "HTTPS", null, AllowedNamespaces.Same, null));
+        _mesh.SetGateway(new GatewayListener("secure", 8443, "UDP", null, AllowedNamespaces.Same, null));
         while (_mesh.Node.Readiness.IsReady)
         {
             await Task.Delay(10);
         }
 
-        Assert.Equal(["listener secure (protocol HTTPS is not supported)"], _mesh.Node.Readiness.Pending());
+        Assert.Equal(["listener secure (protocol UDP is not supported)"], _mesh.Node.Readiness.Pending());
     }
 
     [Fact]

@@ -76,7 +76,7 @@ internal sealed class GoldenEngine : IAsyncDisposable
             var places = GatewayEntrance.PlacesOf(store, gateway.Key);
             foreach (var port in gateway.Listeners.Select(listener => listener.Port).Distinct())
             {
-                engine._gatewayPorts[(gateway.Key, port)] = engine.Serve(new GatewayEntrance(places, self, new IPEndPoint(IPAddress.Parse("127.9.1.2"), port)));
+                engine._gatewayPorts[(gateway.Key, port)] = engine.Serve(new GatewayEntrance(places, self, gateway.Key, new IPEndPoint(IPAddress.Parse("127.9.1.2"), port)));
             }
         }
 

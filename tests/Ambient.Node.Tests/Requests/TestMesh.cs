@@ -271,6 +271,9 @@ internal sealed class TestMesh : IAsyncDisposable
         return await StartNodeAsync("gw");
     }
 
+    /// <summary>Runs the Gateway <c>app/gw</c> of a folder of manifests, which is watched; returns when it is ready.</summary>
+    public Task<WaypointNode> StartGatewayFromAsync(string folder, bool untilReady = true) => StartNodeAsync("gw", folder, untilReady);
+
     /// <summary>Replaces the listeners of <c>app/gw</c>.</summary>
     public void SetGateway(params GatewayListener[] listeners) => Configure(requests => requests with
     {
@@ -324,12 +327,23 @@ internal sealed class TestMesh : IAsyncDisposable
         }
     }
 
-    private async Task<WaypointNode> StartNodeAsync(string gateway)
+    private async Task<WaypointNode> StartNodeAsync(string gateway, string? folder = null, bool untilReady = true)
     {
         var runtime = await MeshRuntime.OpenAsync(
-            new MeshRuntimeOptions { Discovery = new DiscoveryOptions(), Authority = new AuthorityOptions(), Source = static _ => new Published(), OwnSvids = _svids },
+            new MeshRuntimeOptions
+            {
+                Discovery = new DiscoveryOptions { ManifestsFolder = folder },
+                Authority = new AuthorityOptions(),
+                Source = folder is null ? static _ => new Published() : null,
+                OwnSvids = _svids,
+            },
             Store, Loggers, Metrics, TimeProvider.System, CancellationToken.None);
         _owned.Add(runtime);
+        if (folder is not null)
+        {
+            await runtime.StartAsync(CancellationToken.None);
+        }
+
         var options = new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" };
         options.StreamIdleTimeout = StreamIdleTimeout ?? options.StreamIdleTimeout;
         options.MaxConnectionsPerPeer = MaxConnectionsPerPeer ?? options.MaxConnectionsPerPeer;
@@ -341,7 +355,7 @@ internal sealed class TestMesh : IAsyncDisposable
         Node = node;
         var running = node.RunAsync(_shutdown);
         _running.Add(running);
-        while (node.Readiness.Pending().Length > 0)
+        while (untilReady && node.Readiness.Pending().Length > 0)
         {
             if (running.IsCompleted)
             {

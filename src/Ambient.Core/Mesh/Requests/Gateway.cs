@@ -35,6 +35,21 @@ public sealed record Gateway
     /// <summary>When it was created; decides ties.</summary>
     public DateTimeOffset CreationTime { get; init; }
 
+    /// <summary>Where ListenerSets may live that add listeners. Default <see cref="AllowedNamespaces.None"/>.</summary>
+    public AllowedNamespaces AllowedListenerNamespaces { get; init; } = AllowedNamespaces.None;
+
+    /// <summary>As <see cref="GatewayListener.NamespaceSelector"/>, for ListenerSets.</summary>
+    public ImmutableDictionary<string, string>? ListenerNamespaceSelector { get; init; }
+
+    /// <summary>Whether and how certificates of clients are verified where TLS is ended; null: clients are not asked for one.</summary>
+    public ClientValidation? ClientValidation { get; init; }
+
+    /// <summary>The same for single ports, in place of <see cref="ClientValidation"/>.</summary>
+    public ImmutableDictionary<int, ClientValidation?> ClientValidationByPort { get; init; } = ImmutableDictionary<int, ClientValidation?>.Empty;
+
+    /// <summary>The Secret with the certificate that is shown to backends which ask for one in TLS; null: none.</summary>
+    public ObjectReference? BackendClientCertificate { get; init; }
+
     /// <summary>Key: <c>namespace/name</c>.</summary>
     public string Key => $"{Namespace}/{Name}";
 
@@ -47,6 +62,12 @@ public sealed record Gateway
             && ClassName == other.ClassName
             && NumTrustedProxies == other.NumTrustedProxies
             && CreationTime == other.CreationTime
+            && AllowedListenerNamespaces == other.AllowedListenerNamespaces
+            && ClientValidation == other.ClientValidation
+            && BackendClientCertificate == other.BackendClientCertificate
+            && StructuralEquality.Same(ListenerNamespaceSelector, other.ListenerNamespaceSelector)
+            && ClientValidationByPort.Count == other.ClientValidationByPort.Count
+            && ClientValidationByPort.All(entry => other.ClientValidationByPort.TryGetValue(entry.Key, out var validation) && validation == entry.Value)
             && StructuralEquality.Same(Listeners, other.Listeners)
             && StructuralEquality.Same(Labels, other.Labels)
             && StructuralEquality.Same(PodLabels, other.PodLabels)
@@ -77,8 +98,11 @@ public sealed record GatewayListener(
     /// <summary>Kinds of routes that may attach; empty: those that fit the protocol.</summary>
     public ImmutableArray<RouteKind> AllowedKinds { get; init; } = [];
 
-    /// <summary>Whether the gateway ends TLS for it, with a certificate that it has: an HTTPS listener is served then.</summary>
+    /// <summary>Whether the gateway ends TLS for it. A listener of protocol TLS for which it does not is passed through by its server names.</summary>
     public bool TerminatesTls { get; init; }
+
+    /// <summary>Secrets with the certificates that it shows; empty: the gateway's options name the files of one.</summary>
+    public ImmutableArray<ObjectReference> Certificates { get; init; } = [];
 
     /// <summary>Whether every field is equal, labels by content.</summary>
     public bool Equals(GatewayListener? other) =>
@@ -89,6 +113,7 @@ public sealed record GatewayListener(
         && Hostname == other.Hostname
         && AllowedRouteNamespaces == other.AllowedRouteNamespaces
         && TerminatesTls == other.TerminatesTls
+        && StructuralEquality.Same(Certificates, other.Certificates)
         && StructuralEquality.Same(AllowedKinds, other.AllowedKinds)
         && StructuralEquality.Same(NamespaceSelector, other.NamespaceSelector);
 
@@ -112,4 +137,22 @@ public enum AllowedNamespaces
 
     /// <summary>Those with given labels.</summary>
     Selector,
+
+    /// <summary>None at all. Only of ListenerSets.</summary>
+    None,
+}
+
+/// <summary>How certificates of clients are verified.</summary>
+/// <param name="Authorities">ConfigMaps with the authorities that they may come from.</param>
+/// <param name="AllowsInsecureFallback">
+/// Whether clients without a certificate, or with one that does not verify, are let in all the same; who they are is then not told to anybody.
+/// </param>
+public sealed record ClientValidation(ImmutableArray<ObjectReference> Authorities, bool AllowsInsecureFallback)
+{
+    /// <summary>Whether every field is equal.</summary>
+    public bool Equals(ClientValidation? other) =>
+        other is not null && AllowsInsecureFallback == other.AllowsInsecureFallback && StructuralEquality.Same(Authorities, other.Authorities);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Authorities.Length, AllowsInsecureFallback);
 }

@@ -81,6 +81,24 @@ public sealed record RequestConfiguration
     /// </summary>
     public ImmutableDictionary<string, RequestSelection> Selections { get; init; } = ImmutableDictionary<string, RequestSelection>.Empty;
 
+    /// <summary>ListenerSets by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, ListenerSet> ListenerSets { get; init; } = ImmutableDictionary<string, ListenerSet>.Empty;
+
+    /// <summary>TLSRoutes by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, StreamRoute> TlsRoutes { get; init; } = ImmutableDictionary<string, StreamRoute>.Empty;
+
+    /// <summary>TCPRoutes by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, StreamRoute> TcpRoutes { get; init; } = ImmutableDictionary<string, StreamRoute>.Empty;
+
+    /// <summary>Secrets that Gateways and ListenerSets refer to, by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, TlsSecret> Secrets { get; init; } = ImmutableDictionary<string, TlsSecret>.Empty;
+
+    /// <summary>ConfigMaps with authorities that Gateways refer to, by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, CertificateBundle> CertificateBundles { get; init; } = ImmutableDictionary<string, CertificateBundle>.Empty;
+
+    /// <summary>TLS that is made to backends, by the host name of the service.</summary>
+    public ImmutableDictionary<string, BackendProtection> BackendProtections { get; init; } = ImmutableDictionary<string, BackendProtection>.Empty;
+
     /// <summary>TLS to backends that is asked for and not acted on: nothing is sent to these backends.</summary>
     public ImmutableArray<UnmetProtection> UnmetProtections { get; init; } = [];
 
@@ -108,6 +126,12 @@ public sealed record RequestConfiguration
             RequestAuthentications = other.RequestAuthentications.SetItems(RequestAuthentications),
             ExternalAuthorizers = other.ExternalAuthorizers.SetItems(ExternalAuthorizers),
             Selections = other.Selections.SetItems(Selections),
+            ListenerSets = other.ListenerSets.SetItems(ListenerSets),
+            TlsRoutes = other.TlsRoutes.SetItems(TlsRoutes),
+            TcpRoutes = other.TcpRoutes.SetItems(TcpRoutes),
+            Secrets = other.Secrets.SetItems(Secrets),
+            CertificateBundles = other.CertificateBundles.SetItems(CertificateBundles),
+            BackendProtections = other.BackendProtections.SetItems(BackendProtections),
             UnmetProtections = [.. UnmetProtections, .. other.UnmetProtections],
             Unsupported = [.. Unsupported, .. other.Unsupported],
         };
@@ -136,8 +160,20 @@ public sealed record RequestConfiguration
             && StructuralEquality.Same(RequestAuthentications, other.RequestAuthentications)
             && StructuralEquality.Same(ExternalAuthorizers, other.ExternalAuthorizers)
             && StructuralEquality.Same(Selections, other.Selections)
+            && StructuralEquality.Same(ListenerSets, other.ListenerSets)
+            && StructuralEquality.Same(TlsRoutes, other.TlsRoutes)
+            && StructuralEquality.Same(TcpRoutes, other.TcpRoutes)
+            && StructuralEquality.Same(Secrets, other.Secrets)
+            && StructuralEquality.Same(CertificateBundles, other.CertificateBundles)
+            && StructuralEquality.Same(BackendProtections, other.BackendProtections)
             && StructuralEquality.Same(UnmetProtections, other.UnmetProtections)
             && StructuralEquality.Same(Unsupported, other.Unsupported));
+
+    /// <summary>TLS that is made to a port of a service; null: none.</summary>
+    /// <param name="hostname">Host name of the service.</param>
+    /// <param name="port">Port of the service.</param>
+    public BackendTls? FindBackendTls(string hostname, int port) =>
+        BackendProtections.TryGetValue(hostname, out var protection) ? protection.Find(port) : null;
 
     /// <summary>The object that asks for TLS to a port of a service, where that is not acted on; null when nothing does.</summary>
     /// <param name="hostname">Host name of the service.</param>

@@ -4,15 +4,30 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
 
-/// <summary>Reads which backends ask for TLS: BackendTLSPolicies, and the <c>tls</c> of DestinationRules. How it is to be made is not acted on yet.</summary>
+/// <summary>Reads which backends ask for TLS: BackendTLSPolicies, and of DestinationRules that they do; how their <c>tls</c> wants it is not acted on yet.</summary>
 internal static class BackendProtectionReader
 {
-    public static BackendTlsPolicyObject ReadBackendTlsPolicy(ObjectMeta meta, FieldReader fields) => new(
-        meta,
-        [
-            .. fields.ObjectOrEmpty("spec").Objects("targetRefs").Select(target => new ObjectReference(
-                target.String("group") ?? "", target.RequiredString("kind"), meta.Namespace, target.RequiredString("name"), target.String("sectionName"))),
-        ]);
+    public static BackendTlsPolicyObject ReadBackendTlsPolicy(ObjectMeta meta, FieldReader fields)
+    {
+        var spec = fields.ObjectOrEmpty("spec");
+        var validation = spec.ObjectOrEmpty("validation");
+        return new BackendTlsPolicyObject(
+            meta,
+            [
+                .. spec.Objects("targetRefs").Select(target => new ObjectReference(
+                    target.String("group") ?? "", target.RequiredString("kind"), meta.Namespace, target.RequiredString("name"), target.String("sectionName"))),
+            ])
+        {
+            ServerName = validation.RequiredString("hostname"),
+            Authorities = [.. validation.Objects("caCertificateRefs").Select(reference => ObjectReferenceReader.Read(meta, reference, "", "ConfigMap"))],
+            WellKnownAuthorities = validation.String("wellKnownCACertificates"),
+            SubjectAltNames = [.. validation.Objects("subjectAltNames").Select(ReadName)],
+        };
+    }
+
+    private static SubjectAltName ReadName(FieldReader name) => name.OneOf("type", "Hostname", "URI") == "URI"
+        ? new SubjectAltName(true, name.RequiredString("uri"))
+        : new SubjectAltName(false, name.RequiredString("hostname"));
 
     /// <summary>Ports of a DestinationRule with TLS that starts at the proxy; null stands for every port.</summary>
     public static IReadOnlyList<int?> TlsPortsOf(FieldReader spec)

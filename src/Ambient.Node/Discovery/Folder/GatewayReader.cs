@@ -5,11 +5,9 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
 
-/// <summary>Reads Gateways and GatewayClasses.</summary>
+/// <summary>Reads Gateways, GatewayClasses, ListenerSets and ReferenceGrants.</summary>
 internal static class GatewayReader
 {
-    private const string GatewayGroup = "gateway.networking.k8s.io";
-
     public static GatewayClassObject ReadGatewayClass(ObjectMeta meta, FieldReader fields) =>
         new(meta) { ControllerName = fields.ObjectOrEmpty("spec").RequiredString("controllerName") };
 
@@ -17,15 +15,17 @@ internal static class GatewayReader
     {
         var spec = fields.ObjectOrEmpty("spec");
         var infrastructure = spec.ObjectOrEmpty("infrastructure");
-        var listeners = spec.Objects("listeners").Select(ReadListener).ToList();
-        if (listeners.Count == 0)
+        var tls = spec.ObjectOrEmpty("tls");
+        var frontend = tls.ObjectOrEmpty("frontend");
+        var (allowed, selector) = ListenerReader.ReadNamespaces(spec.ObjectOrEmpty("allowedListeners").ObjectOrEmpty("namespaces"), AllowedNamespaces.None);
+        var byPort = ImmutableDictionary.CreateBuilder<int, ClientValidation?>();
+        foreach (var port in frontend.Objects("perPort"))
         {
-            spec.Error("listeners", "missing; expected at least one listener");
-        }
-
-        foreach (var twice in listeners.GroupBy(listener => listener.Name).Where(group => group.Count() > 1))
-        {
-            spec.Error("listeners", $"two listeners are named \"{twice.Key}\"");
+            var number = port.RequiredInteger("port", 1, 65535);
+            if (!byPort.TryAdd(number, ReadValidation(meta, port.ObjectOrEmpty("tls"))))
+            {
+                port.Error("port", $"port {number} occurs twice");
+            }
         }
 
         var annotations = fields.ObjectOrEmpty("metadata").ObjectOrEmpty("annotations");
@@ -34,11 +34,31 @@ internal static class GatewayReader
             NumTrustedProxies = GatewayTopologyReader.NumTrustedProxies(infrastructure.ObjectOrEmpty("annotations"), infrastructure.StringMap("annotations").GetValueOrDefault(GatewayTopologyReader.Annotation))
                 ?? GatewayTopologyReader.NumTrustedProxies(annotations, meta.Annotation(GatewayTopologyReader.Annotation)),
             ClassName = spec.RequiredString("gatewayClassName"),
-            Listeners = listeners,
+            Listeners = ListenerReader.ReadAll(meta, spec),
+            AllowedListenerNamespaces = allowed,
+            ListenerNamespaceSelector = selector,
+            ClientValidation = ReadValidation(meta, frontend.ObjectOrEmpty("default")),
+            ClientValidationByPort = byPort.ToImmutable(),
+            BackendClientCertificate = tls.ObjectOrEmpty("backend").Object("clientCertificateRef") is { } certificate
+                ? ObjectReferenceReader.Read(meta, certificate, "", "Secret")
+                : null,
             InfrastructureLabels = infrastructure.StringMap("labels"),
             InfrastructureAnnotations = infrastructure.StringMap("annotations"),
             StatusAddresses = [.. fields.ObjectOrEmpty("status").Objects("addresses").Select(ReadStatusAddress)],
         };
+    }
+
+    public static ListenerSetObject ReadListenerSet(ObjectMeta meta, FieldReader fields)
+    {
+        var spec = fields.ObjectOrEmpty("spec");
+        return new ListenerSetObject(meta, new ListenerSet
+        {
+            Name = meta.Name,
+            Namespace = meta.Namespace,
+            Parent = ObjectReferenceReader.Read(meta, spec.ObjectOrEmpty("parentRef"), ObjectReferenceReader.GatewayGroup, "Gateway"),
+            Listeners = [.. ListenerReader.ReadAll(meta, spec)],
+            CreationTime = meta.CreationTime,
+        });
     }
 
     public static ReferenceGrantObject ReadReferenceGrant(ObjectMeta meta, FieldReader fields)
@@ -57,43 +77,10 @@ internal static class GatewayReader
         });
     }
 
-    private static GatewayListener ReadListener(FieldReader listener)
-    {
-        var routes = listener.ObjectOrEmpty("allowedRoutes");
-        var namespaces = routes.ObjectOrEmpty("namespaces");
-        var allowed = namespaces.OneOf("from", "Same", "All", "Selector") switch
-        {
-            "All" => AllowedNamespaces.All,
-            "Selector" => AllowedNamespaces.Selector,
-            _ => AllowedNamespaces.Same,
-        };
-        ImmutableDictionary<string, string>? selector = null;
-        if (allowed == AllowedNamespaces.Selector)
-        {
-            if (namespaces.Object("selector") is { } labels)
-            {
-                // Half of a selector would be wider than the whole: with expressions, which are not supported, it selects nothing.
-                var matchLabels = labels.StringMap("matchLabels");
-                selector = labels.Has("matchExpressions") ? null : matchLabels.ToImmutableDictionary(StringComparer.Ordinal);
-            }
-            else
-            {
-                namespaces.Error("selector", "missing; from: Selector expects one");
-            }
-        }
-
-        var hostname = listener.String("hostname");
-        return new GatewayListener(
-            listener.RequiredString("name"),
-            listener.RequiredInteger("port", 1, 65535),
-            listener.RequiredString("protocol"),
-            string.IsNullOrEmpty(hostname) ? null : hostname,
-            allowed,
-            selector)
-        {
-            AllowedKinds = [.. routes.Objects("kinds").Select(kind => new RouteKind(kind.String("group") ?? GatewayGroup, kind.RequiredString("kind")))],
-        };
-    }
+    /// <summary>Whether and how clients are verified; null: they are not asked for a certificate.</summary>
+    private static ClientValidation? ReadValidation(ObjectMeta meta, FieldReader tls) => tls.Object("validation") is not { } validation ? null : new ClientValidation(
+        [.. validation.Objects("caCertificateRefs").Select(reference => ObjectReferenceReader.Read(meta, reference, "", "ConfigMap"))],
+        validation.OneOf("mode", "AllowValidOnly", "AllowInsecureFallback") == "AllowInsecureFallback");
 
     private static GatewayStatusAddress ReadStatusAddress(FieldReader address)
     {

@@ -120,10 +120,7 @@ internal sealed class ManifestReader
             return;
         }
 
-        var reader = (group, kind) is ("", "ConfigMap") && MeshConfigReader.HasMeshConfig(fields.Node)
-            ? (Namespaced: true, Read: (meta, config) => MeshConfigReader.Read(meta, config, _unsupported))
-            : (group, kind) is ("telemetry.istio.io", "Telemetry") ? (true, (meta, telemetry) => TelemetryReader.ReadTelemetry(meta, telemetry, _unsupported))
-            : ReaderOf(group, kind);
+        var reader = ReaderByContent(group, kind, fields.Node) ?? ReaderOf(group, kind);
         if (reader is null && schema is not { Use: FieldUse.NotSupported })
         {
             Skip(fields, group, kind);
@@ -164,10 +161,10 @@ internal sealed class ManifestReader
                 _errors.File, metadata.Line, metadata.Column, _errors.Subject, fields.Path.Length == 0 ? "metadata" : $"{fields.Path}.metadata", "")));
     }
 
-    /// <summary>Counts an object of a kind that the mesh does not use.</summary>
+    /// <summary>Counts an object of a kind that the mesh does not use, or of which it uses only others.</summary>
     private void Skip(FieldReader fields, string group, string kind)
     {
-        if (!KnownKinds.Groups.TryGetValue(group, out var known) || known.Kinds.GetValueOrDefault(kind, FieldUse.Harmless) == FieldUse.Harmless)
+        if (!KnownKinds.Groups.TryGetValue(group, out var known) || known.Kinds.GetValueOrDefault(kind, FieldUse.Harmless) != FieldUse.NotSupported)
         {
             _skipped[kind] = _skipped.GetValueOrDefault(kind) + 1;
             return;
@@ -185,6 +182,16 @@ internal sealed class ManifestReader
 
         string TextOf(string field) => (metadata?.Find(field) as YamlScalar)?.Value ?? "";
     }
+
+    /// <summary>The reader of a kind of which only some objects concern the mesh, or whose fields are named one by one where nothing acts on them.</summary>
+    private (bool Namespaced, Func<ObjectMeta, FieldReader, KubernetesObject?> Read)? ReaderByContent(string group, string kind, YamlNode document) => (group, kind) switch
+    {
+        ("", "ConfigMap") when MeshConfigReader.HasMeshConfig(document) => (true, (meta, config) => MeshConfigReader.Read(meta, config, _unsupported)),
+        ("", "ConfigMap") when CertificateReader.HasAuthorities(document) => (true, CertificateReader.ReadAuthorities),
+        ("telemetry.istio.io", "Telemetry") => (true, (meta, telemetry) => TelemetryReader.ReadTelemetry(meta, telemetry, _unsupported)),
+        ("", "Secret") when CertificateReader.IsTls(document) => (true, CertificateReader.ReadSecret),
+        _ => null,
+    };
 
     private static (bool Namespaced, Func<ObjectMeta, FieldReader, KubernetesObject?> Read)? ReaderOf(string group, string kind) => (group, kind) switch
     {
@@ -205,6 +212,8 @@ internal sealed class ManifestReader
         ("gateway.networking.k8s.io", "HTTPRoute") => (true, HttpRouteReader.ReadHttpRoute),
         ("networking.istio.io", "VirtualService") => (true, VirtualServiceReader.ReadVirtualService),
         ("gateway.networking.k8s.io", "GRPCRoute") => (true, GrpcRouteReader.ReadGrpcRoute),
+        ("gateway.networking.k8s.io", "ListenerSet") => (true, GatewayReader.ReadListenerSet),
+        ("gateway.networking.k8s.io", "TLSRoute" or "TCPRoute") => (true, StreamRouteReader.Read),
         ("gateway.networking.k8s.io", "ReferenceGrant") => (true, GatewayReader.ReadReferenceGrant),
         ("gateway.networking.k8s.io", "BackendTLSPolicy") => (true, BackendProtectionReader.ReadBackendTlsPolicy),
         ("networking.istio.io", "DestinationRule") => (true, DestinationRuleReader.ReadDestinationRule),

@@ -1,11 +1,25 @@
+using System.Collections.Immutable;
 using Ambient.Mesh;
 
 namespace Ambient.Node.Discovery.Objects;
 
-/// <summary>A BackendTLSPolicy, as far as which backends it protects.</summary>
+/// <summary>A BackendTLSPolicy.</summary>
 /// <param name="Meta">Metadata.</param>
 /// <param name="Targets">What it is attached to; a section is the name of a port.</param>
-internal sealed record BackendTlsPolicyObject(ObjectMeta Meta, IReadOnlyList<ObjectReference> Targets) : KubernetesObject(Meta);
+internal sealed record BackendTlsPolicyObject(ObjectMeta Meta, IReadOnlyList<ObjectReference> Targets) : KubernetesObject(Meta)
+{
+    /// <summary>Server name that is asked for.</summary>
+    public string ServerName { get; init; } = "";
+
+    /// <summary>ConfigMaps with the authorities that the backend's certificate may come from.</summary>
+    public IReadOnlyList<ObjectReference> Authorities { get; init; } = [];
+
+    /// <summary>Well-known authorities in place of these; only <c>System</c> is known.</summary>
+    public string? WellKnownAuthorities { get; init; }
+
+    /// <summary>Names of which the backend's certificate must have one.</summary>
+    public ImmutableArray<SubjectAltName> SubjectAltNames { get; init; } = [];
+}
 
 /// <summary>A DestinationRule, and where it asks for TLS that starts at the proxy.</summary>
 /// <param name="Meta">Metadata.</param>

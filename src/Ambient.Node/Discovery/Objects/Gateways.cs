@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Ambient.Mesh;
 
@@ -27,6 +28,21 @@ internal sealed record GatewayObject(ObjectMeta Meta) : KubernetesObject(Meta)
     /// <summary>Listeners.</summary>
     public IReadOnlyList<GatewayListener> Listeners { get; init; } = [];
 
+    /// <summary>Where ListenerSets may live that add listeners.</summary>
+    public AllowedNamespaces AllowedListenerNamespaces { get; init; } = AllowedNamespaces.None;
+
+    /// <summary>Labels that such a namespace must have, with Selector.</summary>
+    public ImmutableDictionary<string, string>? ListenerNamespaceSelector { get; init; }
+
+    /// <summary>spec.tls.frontend.default.</summary>
+    public ClientValidation? ClientValidation { get; init; }
+
+    /// <summary>spec.tls.frontend.perPort.</summary>
+    public ImmutableDictionary<int, ClientValidation?> ClientValidationByPort { get; init; } = ImmutableDictionary<int, ClientValidation?>.Empty;
+
+    /// <summary>spec.tls.backend.clientCertificateRef.</summary>
+    public ObjectReference? BackendClientCertificate { get; init; }
+
     /// <summary>spec.infrastructure.labels.</summary>
     public Dictionary<string, string> InfrastructureLabels { get; init; } = [];
 
@@ -39,6 +55,18 @@ internal sealed record GatewayObject(ObjectMeta Meta) : KubernetesObject(Meta)
 
 /// <summary>An HTTPRoute, already in the form that routing reads.</summary>
 internal sealed record HttpRouteObject(ObjectMeta Meta, HttpRoute Route) : KubernetesObject(Meta);
+
+/// <summary>A ListenerSet, already in the form that routing reads.</summary>
+internal sealed record ListenerSetObject(ObjectMeta Meta, ListenerSet Set) : KubernetesObject(Meta);
+
+/// <summary>A TLSRoute or TCPRoute, already in the form that routing reads.</summary>
+internal sealed record StreamRouteObject(ObjectMeta Meta, StreamRoute Route) : KubernetesObject(Meta);
+
+/// <summary>A Secret with a certificate.</summary>
+internal sealed record TlsSecretObject(ObjectMeta Meta, TlsSecret Secret) : KubernetesObject(Meta);
+
+/// <summary>A ConfigMap with authorities.</summary>
+internal sealed record CertificateBundleObject(ObjectMeta Meta, CertificateBundle Bundle) : KubernetesObject(Meta);
 
 /// <summary>A ReferenceGrant.</summary>
 internal sealed record ReferenceGrantObject(ObjectMeta Meta, ReferenceGrant Grant) : KubernetesObject(Meta);

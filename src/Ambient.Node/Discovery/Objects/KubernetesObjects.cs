@@ -45,6 +45,18 @@ internal sealed class KubernetesObjects
     /// <summary>HTTPRoutes and GRPCRoutes by <see cref="Ambient.Mesh.HttpRoute.Key"/>.</summary>
     public SortedDictionary<string, HttpRouteObject> HttpRoutes { get; } = Sorted<HttpRouteObject>();
 
+    /// <summary>Listener sets by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, ListenerSetObject> ListenerSets { get; } = Sorted<ListenerSetObject>();
+
+    /// <summary>TLS and TCP routes by <c>kind namespace/name</c>.</summary>
+    public SortedDictionary<string, StreamRouteObject> StreamRoutes { get; } = Sorted<StreamRouteObject>();
+
+    /// <summary>Secrets with a certificate by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, TlsSecretObject> TlsSecrets { get; } = Sorted<TlsSecretObject>();
+
+    /// <summary>ConfigMaps with authorities by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, CertificateBundleObject> CertificateBundles { get; } = Sorted<CertificateBundleObject>();
+
     /// <summary>Reference grants by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, ReferenceGrantObject> ReferenceGrants { get; } = Sorted<ReferenceGrantObject>();
 
@@ -76,7 +88,7 @@ internal sealed class KubernetesObjects
         .. EndpointSlices.Values, .. Endpoints.Values, .. ServiceEntries.Values, .. WorkloadEntries.Values, .. GatewayClasses.Values, .. Gateways.Values,
         .. HttpRoutes.Values, .. ReferenceGrants.Values, .. AuthorizationPolicies.Values, .. PeerAuthentications.Values,
         .. BackendTlsPolicies.Values, .. DestinationRules.Values, .. MeshConfigs.Values,
-        .. RequestAuthentications.Values, .. Telemetries.Values,
+        .. RequestAuthentications.Values, .. ListenerSets.Values, .. StreamRoutes.Values, .. TlsSecrets.Values, .. CertificateBundles.Values, .. Telemetries.Values,
     ];
 
     /// <summary>Adds an object; the one of the same kind and key that is there already, or null when it was added.</summary>
@@ -95,6 +107,10 @@ internal sealed class KubernetesObjects
         GatewayClassObject o => Add(GatewayClasses, o),
         GatewayObject o => Add(Gateways, o),
         HttpRouteObject o => Add(HttpRoutes, o.Route.Key, o),
+        ListenerSetObject o => Add(ListenerSets, o),
+        StreamRouteObject o => Add(StreamRoutes, $"{o.Meta.Kind} {o.Meta.Key}", o),
+        TlsSecretObject o => Add(TlsSecrets, o),
+        CertificateBundleObject o => Add(CertificateBundles, o),
         ReferenceGrantObject o => Add(ReferenceGrants, o),
         AuthorizationPolicyObject o => Add(AuthorizationPolicies, o),
         PeerAuthenticationObject o => Add(PeerAuthentications, o),

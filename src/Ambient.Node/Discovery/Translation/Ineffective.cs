@@ -18,6 +18,7 @@ internal static class Ineffective
                 .Where(service => service is { ExternalName.Length: > 0, Ports.Count: 0 } && !clusterMade.Contains(service.Meta.Namespace))
                 .Where(service => !ExternalNames.LeadsIntoTheMesh(expanded, service, options))
                 .Select(WithoutPorts),
+            .. BackendProtectionTranslation.Conflicts(written, options),
             .. written.MeshConfigs.Values
                 .Where(config => config.Meta.Namespace != options.RootNamespace)
                 .Select(config => new TranslationNotice(

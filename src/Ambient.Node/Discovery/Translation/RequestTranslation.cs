@@ -12,6 +12,9 @@ internal static class RequestTranslation
         var labels = objects.Namespaces.Values.Select(ns => KeyValuePair.Create(
             ns.Meta.Name, memory.Keep("labels of a namespace", ns.Meta.Name, [ns], () => ns.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal))));
         var gateways = objects.Gateways.Values.Select(gateway => KeyValuePair.Create(gateway.Meta.Key, FromGateway(gateway, objects, options, memory)));
+        var protections = BackendProtectionTranslation.Translate(objects, options);
+        IEnumerable<KeyValuePair<string, StreamRoute>> Routes(string kind) =>
+            objects.StreamRoutes.Values.Where(route => route.Meta.Kind == kind).Select(route => KeyValuePair.Create(route.Meta.Key, route.Route));
         return new RequestConfiguration
         {
             RootNamespace = options.RootNamespace,
@@ -35,7 +38,13 @@ internal static class RequestTranslation
             DefaultTrafficPolicy = options.DefaultTrafficPolicy,
             Sessions = DestinationRuleTranslation.Sessions(objects, options, memory),
             WorkloadLabels = DestinationRuleTranslation.Labels(objects, options, memory),
-            UnmetProtections = BackendProtectionTranslation.Translate(objects, options),
+            ListenerSets = Table("listener sets", objects.ListenerSets.Values.Select(set => KeyValuePair.Create(set.Meta.Key, set.Set)), memory),
+            TlsRoutes = Table("TLS routes", Routes("TLSRoute"), memory),
+            TcpRoutes = Table("TCP routes", Routes("TCPRoute"), memory),
+            Secrets = Table("secrets", CertificateTranslation.Secrets(objects), memory),
+            CertificateBundles = Table("authorities", CertificateTranslation.Bundles(objects), memory),
+            BackendProtections = Table("protections", protections.Made.Select(made => KeyValuePair.Create(made.Key, memory.Keep("protection", made.Key, [made.Value], () => made.Value))), memory),
+            UnmetProtections = protections.Unmet,
         };
     }
 
@@ -58,6 +67,11 @@ internal static class RequestTranslation
             Namespace = gateway.Meta.Namespace,
             ClassName = gateway.ClassName,
             Listeners = [.. gateway.Listeners],
+            AllowedListenerNamespaces = gateway.AllowedListenerNamespaces,
+            ListenerNamespaceSelector = gateway.ListenerNamespaceSelector,
+            ClientValidation = gateway.ClientValidation,
+            ClientValidationByPort = gateway.ClientValidationByPort,
+            BackendClientCertificate = gateway.BackendClientCertificate,
             Labels = gateway.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal),
             PodLabels = instance is null
                 ? ImmutableDictionary<string, string>.Empty

@@ -1,9 +1,9 @@
 using System.Buffers;
-using System.Formats.Asn1;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using Ambient.Node.Requests.Upstreams;
 
 namespace Ambient.Node.Gateway.Tls;
 
@@ -14,23 +14,19 @@ namespace Ambient.Node.Gateway.Tls;
 /// </summary>
 internal static class ForwardedCertificate
 {
-    // GeneralName ::= CHOICE { dNSName [2] IA5String, uniformResourceIdentifier [6] IA5String } (RFC 5280 section 4.2.1.6).
-    private const int DnsName = 2;
-    private const int Uri = 6;
-    private const string SubjectAlternativeName = "2.5.29.17";
     private static readonly SearchValues<char> s_special = SearchValues.Create(",;=\"\\ ");
 
     /// <summary>The element.</summary>
     public static string Of(X509Certificate2 certificate)
     {
         var text = new StringBuilder("Hash=").Append(Convert.ToHexStringLower(SHA256.HashData(certificate.RawData)))
-            .Append(";Cert=\"").Append(System.Uri.EscapeDataString(certificate.ExportCertificatePem() + "\n")).Append('"')
+            .Append(";Cert=\"").Append(Uri.EscapeDataString(certificate.ExportCertificatePem() + "\n")).Append('"')
             .Append(";Subject=\"").Append(Name(certificate.SubjectName)).Append('"');
-        var names = Names(certificate);
-        text.Append(";URI=").Append(Value(names.FirstOrDefault(static name => name.Kind == Uri).Name ?? ""));
-        foreach (var (kind, name) in names)
+        var names = CertificateNames.Of(certificate);
+        text.Append(";URI=").Append(Value(names.FirstOrDefault(static name => name.IsUri).Value ?? ""));
+        foreach (var (isUri, name) in names)
         {
-            if (kind == DnsName)
+            if (!isUri)
             {
                 text.Append(";DNS=").Append(Value(name));
             }
@@ -94,41 +90,4 @@ internal static class ForwardedCertificate
     private static string Value(string value) => value.AsSpan().IndexOfAny(s_special) < 0
         ? value
         : $"\"{value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
-
-    private static List<(int Kind, string Name)> Names(X509Certificate2 certificate)
-    {
-        var names = new List<(int, string)>();
-        var extension = certificate.Extensions.FirstOrDefault(static extension => extension.Oid?.Value == SubjectAlternativeName);
-        if (extension is null)
-        {
-            return names;
-        }
-
-        try
-        {
-            var reader = new AsnReader(extension.RawData, AsnEncodingRules.DER).ReadSequence();
-            while (reader.HasData)
-            {
-                var tag = reader.PeekTag();
-                if (tag.TagClass == TagClass.ContextSpecific && tag.TagValue is DnsName or Uri)
-                {
-                    var name = reader.ReadCharacterString(UniversalTagNumber.IA5String, tag);
-                    if (!name.AsSpan().ContainsAnyExceptInRange(' ', '~'))
-                    {
-                        names.Add((tag.TagValue, name));
-                    }
-                }
-                else
-                {
-                    reader.ReadEncodedValue();
-                }
-            }
-        }
-        catch (AsnContentException)
-        {
-            // Not names at all: what cannot be read is not told.
-        }
-
-        return names;
-    }
 }

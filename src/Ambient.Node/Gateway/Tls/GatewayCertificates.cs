@@ -36,12 +36,12 @@ internal sealed partial class GatewayCertificates : IDisposable
     /// <summary>Called when something else is to be shown.</summary>
     public Action? Changed { get; set; }
 
-    /// <summary>What the listeners of a port show; empty where none of them has a certificate.</summary>
-    public ImmutableArray<(string? Hostname, TlsIdentity Identity)> Of(IEnumerable<GatewayListener> listeners)
+    /// <summary>What a listener shows; null where no file of it could be read.</summary>
+    public TlsIdentity? Of(GatewayListener listener)
     {
         lock (_gate)
         {
-            return [.. listeners.Where(listener => _identities.ContainsKey(listener.Name)).Select(listener => (listener.Hostname, _identities[listener.Name]))];
+            return _identities.GetValueOrDefault(listener.Name);
         }
     }
 

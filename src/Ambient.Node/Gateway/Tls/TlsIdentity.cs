@@ -1,33 +1,35 @@
+using System.Collections.Immutable;
 using System.Net.Security;
 using System.Security.Authentication;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Gateway.Tls;
 
 /// <summary>What a listener shows its clients, and whom of them it lets in: read once, and never changed.</summary>
 internal sealed class TlsIdentity
 {
-    private readonly SslServerAuthenticationOptions _options;
+    private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
+
+    private readonly ImmutableArray<(SslStreamCertificateContext Context, bool IsEcdsa)> _certificates;
     private readonly X509Certificate2Collection? _authorities;
     private readonly bool _clientOptional;
+    private readonly bool _clientUnverified;
+    private readonly bool _carriesRequests;
 
-    private TlsIdentity(SslStreamCertificateContext context, X509Certificate2Collection? authorities, bool clientOptional)
+    private TlsIdentity(
+        ImmutableArray<SslStreamCertificateContext> certificates, X509Certificate2Collection? authorities, bool clientOptional, bool clientUnverified, bool carriesRequests)
     {
+        _certificates = [.. certificates.Select(context => (context, context.TargetCertificate.GetECDsaPublicKey() is { } key && Release(key)))];
         _authorities = authorities;
         _clientOptional = clientOptional;
-        _options = new SslServerAuthenticationOptions
-        {
-            ServerCertificateContext = context,
-            ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
-
-            // What is outside the mesh may not speak 1.3 yet.
-            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-            AllowRenegotiation = false,
-            ClientCertificateRequired = authorities is not null,
-            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-            RemoteCertificateValidationCallback = authorities is null ? null : (_, certificate, chain, _) => IsClient(certificate, chain),
-        };
+        _clientUnverified = clientUnverified;
+        _carriesRequests = carriesRequests;
     }
+
+    /// <summary>Whether it depends on the client's ClientHello which certificate is shown.</summary>
+    public bool HasChoice => _certificates.Length > 1;
 
     /// <summary>Reads the files.</summary>
     /// <exception cref="IOException">One cannot be read, or is not what it should be; the message names it.</exception>
@@ -35,10 +37,7 @@ internal sealed class TlsIdentity
     {
         try
         {
-            using var ephemeral = X509Certificate2.CreateFromPemFile(files.CertificateFile, files.KeyFile);
-            var leaf = X509CertificateLoader.LoadPkcs12(ephemeral.Export(X509ContentType.Pfx), null);
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPemFile(files.CertificateFile);
+            var context = ContextOf(File.ReadAllText(files.CertificateFile), File.ReadAllText(files.KeyFile));
             var authorities = files.ClientAuthorityFile is null ? null : new X509Certificate2Collection();
             authorities?.ImportFromPemFile(files.ClientAuthorityFile!);
             if (authorities is { Count: 0 })
@@ -46,30 +45,92 @@ internal sealed class TlsIdentity
                 throw new IOException($"{files.ClientAuthorityFile} has no certificate");
             }
 
-            return new TlsIdentity(SslStreamCertificateContext.Create(leaf, chain, offline: true), authorities, files.ClientCertificateOptional);
+            return new TlsIdentity([context], authorities, files.ClientCertificateOptional, clientUnverified: false, carriesRequests: true);
         }
-        catch (Exception e) when (e is System.Security.Cryptography.CryptographicException or ArgumentException or UnauthorizedAccessException)
+        catch (Exception e) when (e is CryptographicException or ArgumentException or UnauthorizedAccessException)
         {
             throw new IOException($"listener {files.Listener}: {files.CertificateFile}, {files.KeyFile}: {e.Message}", e);
         }
     }
 
-    /// <summary>For one handshake.</summary>
-    public SslServerAuthenticationOptions Options => _options;
-
-    private bool IsClient(X509Certificate? certificate, X509Chain? chain)
+    /// <summary>Makes one of what the configuration says.</summary>
+    /// <param name="tls">Certificates and authorities, all of which can be used.</param>
+    /// <param name="carriesRequests">Whether it protects HTTP, of which the client chooses the version.</param>
+    public static TlsIdentity Of(ListenerTls tls, bool carriesRequests)
     {
-        if (certificate is null)
+        X509Certificate2Collection? authorities = null;
+        foreach (var bundle in tls.ClientAuthorities)
         {
-            return _clientOptional;
+            (authorities ??= []).ImportFromPem(bundle.Certificates);
         }
 
+        return new TlsIdentity(
+            [.. tls.Certificates.Select(secret => ContextOf(secret.Certificates, secret.PrivateKey!.Reveal()))],
+            authorities, tls.AllowsInsecureFallback, tls.AllowsInsecureFallback, carriesRequests);
+    }
+
+    /// <summary>For one handshake.</summary>
+    /// <param name="hello">The ClientHello, where <see cref="HasChoice"/>.</param>
+    /// <param name="onClient">Told whether the client's certificate verifies; not called where none is asked for.</param>
+    public SslServerAuthenticationOptions OptionsFor(ReadOnlySpan<byte> hello, Action<bool> onClient) => new()
+    {
+        ServerCertificateContext = Choose(hello),
+        ApplicationProtocols = _carriesRequests ? [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11] : null,
+
+        // What is outside the mesh may not speak 1.3 yet.
+        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+        AllowRenegotiation = false,
+        ClientCertificateRequired = _authorities is not null,
+        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        RemoteCertificateValidationCallback = _authorities is null ? null : (_, certificate, chain, _) =>
+        {
+            var verified = certificate is not null && IsVerified(certificate, chain);
+            onClient(verified);
+            return verified || (certificate is null ? _clientOptional : _clientUnverified);
+        },
+    };
+
+    private static SslStreamCertificateContext ContextOf(string certificates, string key)
+    {
+        using var ephemeral = X509Certificate2.CreateFromPem(certificates, key);
+        var leaf = X509CertificateLoader.LoadPkcs12(ephemeral.Export(X509ContentType.Pfx), null);
+        var chain = new X509Certificate2Collection();
+        chain.ImportFromPem(certificates);
+        return SslStreamCertificateContext.Create(leaf, chain, offline: true);
+    }
+
+    private static bool Release(ECDsa key)
+    {
+        key.Dispose();
+        return true;
+    }
+
+    /// <summary>The certificate for a key that the client can verify signatures of: ECDSA before RSA, as it costs both sides less.</summary>
+    private SslStreamCertificateContext Choose(ReadOnlySpan<byte> hello)
+    {
+        if (HasChoice)
+        {
+            var ecdsa = ClientHello.TakesEcdsa(hello);
+            foreach (var (context, isEcdsa) in _certificates)
+            {
+                if (isEcdsa == ecdsa)
+                {
+                    return context;
+                }
+            }
+        }
+
+        return _certificates[0].Context;
+    }
+
+    private bool IsVerified(X509Certificate certificate, X509Chain? chain)
+    {
         using var own = new X509Chain();
         own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         own.ChainPolicy.CustomTrustStore.AddRange(_authorities!);
         own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         own.ChainPolicy.DisableCertificateDownloads = true;
-        own.ChainPolicy.ApplicationPolicy.Add(new System.Security.Cryptography.Oid("1.3.6.1.5.5.7.3.2"));
+        own.ChainPolicy.ApplicationPolicy.Add(new Oid(ClientAuthentication));
         if (chain is not null)
         {
             own.ChainPolicy.ExtraStore.AddRange(chain.ChainPolicy.ExtraStore);

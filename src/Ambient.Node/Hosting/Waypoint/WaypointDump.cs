@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Ambient.Certificates;
@@ -28,6 +29,9 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
             WriteSelf(json);
             WriteServices(json, mesh);
             WriteNames(json, "routes", mesh.Requests.HttpRoutes.Keys);
+            WriteNames(json, "tlsRoutes", mesh.Requests.TlsRoutes.Keys);
+            WriteNames(json, "tcpRoutes", mesh.Requests.TcpRoutes.Keys);
+            WriteBackendTls(json, mesh.Requests);
             WriteNames(json, "policies", mesh.Requests.AuthorizationPolicies.Keys);
             UnsupportedDump.Write(json, mesh.Requests);
             WriteBackends(json);
@@ -48,13 +52,20 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
         {
             json.WriteString("class", gateway.ClassName);
             json.WriteStartArray("listeners");
-            foreach (var (listener, problem) in ListenerStatus.Of(gateway))
+            foreach (var status in ListenerStatus.Of(mesh.Requests, gateway))
             {
+                var (listener, problem) = status;
                 json.WriteStartObject();
                 json.WriteString("name", listener.Name);
+                if (status.Set is { } set)
+                {
+                    json.WriteString("listenerSet", set.Key);
+                }
+
                 json.WriteNumber("port", listener.Port);
                 json.WriteString("protocol", listener.Protocol);
                 json.WriteString("hostname", listener.Hostname);
+                WriteTls(json, status);
                 if (problem is not null && gateway.ClassName != WaypointNode.WaypointClass)
                 {
                     json.WriteString("notServed", problem);
@@ -68,6 +79,7 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
             foreach (var refused in RouteAttachment.Refused(mesh, gateway))
             {
                 json.WriteStartObject();
+                json.WriteString("kind", refused.Kind);
                 json.WriteString("route", refused.Route);
                 json.WriteString("problem", refused.Problem);
                 json.WriteEndObject();
@@ -77,6 +89,76 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
         }
 
         json.WriteEndObject();
+    }
+
+    /// <summary>Which certificates a listener shows, by what anybody may know of them: a Secret's content is not shown here.</summary>
+    private static void WriteTls(Utf8JsonWriter json, ListenerStatus status)
+    {
+        if (status.Listener.Protocol is not ("HTTPS" or "TLS"))
+        {
+            return;
+        }
+
+        json.WriteString("tls", status.Listener.TerminatesTls ? "Terminate" : "Passthrough");
+        if (status.Tls is { } tls)
+        {
+            json.WriteStartArray("certificates");
+            foreach (var secret in tls.Certificates)
+            {
+                using var certificate = X509Certificate2.CreateFromPem(secret.Certificates);
+                json.WriteStartObject();
+                json.WriteString("secret", secret.Key);
+                json.WriteString("subject", certificate.Subject);
+                json.WriteString("serialNumber", certificate.SerialNumber);
+                json.WriteString("expirationTime", certificate.NotAfter.ToUniversalTime());
+                json.WriteString("privateKey", "[redacted]");
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            if (!tls.ClientAuthorities.IsEmpty)
+            {
+                json.WriteString("clientCertificates", tls.AllowsInsecureFallback ? "AllowInsecureFallback" : "AllowValidOnly");
+                WriteNames(json, "clientAuthorities", tls.ClientAuthorities.Select(bundle => bundle.Key));
+            }
+        }
+    }
+
+    private static void WriteBackendTls(Utf8JsonWriter json, RequestConfiguration requests)
+    {
+        json.WriteStartArray("backendTls");
+        foreach (var (host, protection) in requests.BackendProtections.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        {
+            foreach (var (port, tls) in protection.ByPort.OrderBy(entry => entry.Key).Select(entry => ((int?)entry.Key, entry.Value))
+                .Concat(protection.Default is { } general ? [((int?)null, general)] : []))
+            {
+                json.WriteStartObject();
+                json.WriteString("host", host);
+                if (port is { } number)
+                {
+                    json.WriteNumber("port", number);
+                }
+
+                json.WriteString("serverName", tls.ServerName);
+                json.WriteString("askedBy", tls.AskedBy);
+                json.WriteEndObject();
+            }
+        }
+
+        foreach (var unmet in requests.UnmetProtections)
+        {
+            json.WriteStartObject();
+            json.WriteString("host", unmet.Hostname);
+            if (unmet.Port is { } number)
+            {
+                json.WriteNumber("port", number);
+            }
+
+            json.WriteString("refusedFor", unmet.AskedBy);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     private void WriteSelf(Utf8JsonWriter json)

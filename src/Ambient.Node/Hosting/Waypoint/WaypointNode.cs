@@ -253,7 +253,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var dialer = CreateDialer();
         var metrics = new RequestMetrics(_metrics, "source", "unknown");
         var server = new GatewayServer(
-            _meshes, GatewayKey, Self!, _options.ListenerPortOffset, entrance => CreatePipeline(entrance, dialer, metrics),
+            _meshes, GatewayKey, Self!, _options.ListenerPortOffset, entrance => CreatePipeline(entrance, dialer, metrics), dialer, CreateUpstreams(dialer).Backends, Connections,
             new NodeSockets(new NodeSocketOptions { Budget = NewBudget("HTTP") }, _logger), new GatewayCertificates(_options.Certificates, _logger, _time), Readiness.Watch(), _loggers, _time);
         await using (server.ConfigureAwait(false))
         {
@@ -286,11 +286,11 @@ internal sealed partial class WaypointNode : IAsyncDisposable
 
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
     {
-        _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions(), _time, new BackendMetrics(_metrics), _loggers.CreateLogger("upstream"));
-        _authorizers ??= new AuthorizerClient(_upstreams, new CheckLimits(), _time);
+        var upstreams = CreateUpstreams(dialer);
+        _authorizers ??= new AuthorizerClient(upstreams, new CheckLimits(), _time);
         Policies = metrics.Policies;
         var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);
-        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Spans = _spans, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout, Authorizers = _authorizers }, new RequestForwarder(_upstreams, log, _time));
+        return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Spans = _spans, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout, Authorizers = _authorizers }, new RequestForwarder(upstreams, log, _time));
     }
 
     /// <summary>An endpoint of a mesh service, for what the node itself sends; null: it is none of the mesh, or has none.</summary>
@@ -306,6 +306,9 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var all = BackendEndpoint.All(mesh, self, service, port, ImmutableDictionary<string, string>.Empty);
         return all.OrderByDescending(endpoint => endpoint.Rank).ThenBy(_ => Random.Shared.Next()).Select(endpoint => endpoint.Address).FirstOrDefault();
     }
+
+    private UpstreamPool CreateUpstreams(UpstreamDialer dialer) =>
+        _upstreams ??= new UpstreamPool(_meshes, dialer, new UpstreamOptions(), _time, new BackendMetrics(_metrics), _loggers.CreateLogger("upstream"));
 
     private static Socket Listen(IPEndPoint address)
     {

@@ -14,9 +14,18 @@ internal static class EndpointChoice
     /// <param name="hash">What the request hashes to; null: nothing.</param>
     /// <param name="pinned">The endpoint that its client stays with; null: none.</param>
     /// <param name="failed">Workloads that earlier tries could not reach.</param>
+    /// <param name="opaque">Whether bytes are passed on that nobody looks into: whether TLS is made for them, the caller knows.</param>
     public static UpstreamEndpoint? ForBackend(
-        BackendView view, IPEndPoint? destination, bool http2Client, ulong? hash, IPEndPoint? pinned, IReadOnlyList<Workload> failed)
+        BackendView view, IPEndPoint? destination, bool http2Client, ulong? hash, IPEndPoint? pinned, IReadOnlyList<Workload> failed, bool opaque = false)
     {
+        var (requests, host, port) = (view.Mesh.Requests, view.Service.Hostname, view.Backend.Key.Port);
+        var tls = opaque ? null : requests.FindBackendTls(host, port);
+        if (tls is null && !opaque && requests.FindUnmetProtection(host, port) is not null)
+        {
+            // The route was decided in a mesh that knew of TLS, which a later one cannot make: not in clear even then.
+            return null;
+        }
+
         var set = view.Set;
         var state = pinned is not null && failed.Count == 0 ? set.Find(pinned) : null;
         if (state is null && destination is not null && failed.Count == 0 && view.Policy.Balancer.Algorithm == BalancerAlgorithm.Passthrough)
@@ -29,6 +38,7 @@ internal static class EndpointChoice
         {
             State = state,
             Limits = view.Limits,
+            Tls = tls,
         };
     }
 

@@ -11,7 +11,7 @@ namespace Ambient.Node.Requests.Upstreams;
 
 /// <summary>
 /// Makes the connections to endpoints: an HBONE tunnel to those that speak it, with our own certificate and accepting
-/// exactly the workload's identity; plain TCP to the others.
+/// exactly the workload's identity; plain TCP to the others. Within either, TLS where the backend asks for it.
 /// </summary>
 /// <param name="client">Opens tunnels.</param>
 /// <param name="connector">Makes plain connections.</param>
@@ -29,20 +29,26 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     /// <param name="endpoint">Where to.</param>
     /// <param name="thread">The thread that is to serve a plain connection, as <see cref="HboneIo.CurrentThread"/> numbers them; -1: any.</param>
     /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="opaque">Whether bytes are passed on that nobody looks into, rather than HTTP.</param>
     /// <exception cref="UpstreamConnectException">Naming the workload and the cause.</exception>
-    public async ValueTask<MessageChannel> DialAsync(UpstreamEndpoint endpoint, int thread, CancellationToken cancellationToken)
+    public async ValueTask<MessageChannel> DialAsync(UpstreamEndpoint endpoint, int thread, CancellationToken cancellationToken, bool opaque = false)
     {
         var (workload, address) = (endpoint.Workload, endpoint.Address);
         try
         {
             if (endpoint.Waypoint is not null || workload.Protocol == TunnelProtocol.Hbone)
             {
-                return MessageChannel.Over(await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false));
+                var tunnel = await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false);
+                return endpoint.Tls is null
+                    ? MessageChannel.Over(tunnel)
+                    : MessageChannel.Over(await UpstreamTls.ConnectAsync(tunnel.AsStream(), endpoint, opaque, cancellationToken).ConfigureAwait(false));
             }
 
             var socket = await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false);
             KeepAlive(socket, endpoint.Limits?.Options.KeepAlive);
-            return MessageChannel.Over(socket, Io, thread);
+            return endpoint.Tls is null
+                ? MessageChannel.Over(socket, Io, thread)
+                : MessageChannel.Over(await UpstreamTls.ConnectAsync(new NetworkStream(socket, ownsSocket: true), endpoint, opaque, cancellationToken).ConfigureAwait(false));
         }
         catch (Exception e) when (e is IOException or SocketException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))

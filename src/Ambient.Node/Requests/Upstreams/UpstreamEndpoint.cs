@@ -17,4 +17,10 @@ internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint A
 
     /// <summary>The connections of a backend that has something to say of them; null: those that everybody shares.</summary>
     public BackendLimits? Limits { get; init; }
+
+    /// <summary>TLS that is made to it, within the tunnel where there is one; null: none.</summary>
+    public BackendTls? Tls { get; init; }
+
+    /// <summary>The certificate that is shown in that TLS to an endpoint that asks for one; null: none.</summary>
+    public TlsSecret? ClientCertificate { get; init; }
 }

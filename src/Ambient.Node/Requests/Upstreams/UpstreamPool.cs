@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Requests.Upstreams;
 
 /// <summary>
-/// The upstreams in use, one for each endpoint, port and protocol. Looked up without a lock; those whose endpoint left
+/// The upstreams in use, one for each endpoint, port, protocol and kind of TLS. Looked up without a lock; those whose endpoint left
 /// the mesh or changed its address, identity or protocol are retired with the snapshot that says so.
 /// </summary>
 internal sealed class UpstreamPool : IDisposable
@@ -49,7 +49,7 @@ internal sealed class UpstreamPool : IDisposable
     /// <summary>The upstream of an endpoint, counted in for the caller, who counts it out with <see cref="Upstream.Release"/>.</summary>
     public Upstream Acquire(in UpstreamEndpoint endpoint)
     {
-        var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority, endpoint.Address.Port, endpoint.Http2, endpoint.Limits);
+        var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority, endpoint.Address.Port, endpoint.Http2, endpoint.Limits, endpoint.Tls, endpoint.ClientCertificate);
         while (true)
         {
             if (_upstreams.TryGetValue(key, out var upstream))
@@ -144,5 +144,5 @@ internal sealed class UpstreamPool : IDisposable
     private static bool Serves(Workload dialled, Workload wanted) =>
         ReferenceEquals(dialled, wanted) || (dialled.Protocol == wanted.Protocol && dialled.Identity.Equals(wanted.Identity));
 
-    private readonly record struct Key(string Uid, string? Through, int Port, bool Http2, BackendLimits? Limits);
+    private readonly record struct Key(string Uid, string? Through, int Port, bool Http2, BackendLimits? Limits, BackendTls? Tls, TlsSecret? ClientCertificate);
 }

@@ -4,7 +4,7 @@ using Ambient.Mesh;
 namespace Ambient.Policy.Routing.Connections;
 
 /// <summary>
-/// For which services waypoints have anything to do: a route, a policy, a rule about tokens, a DestinationRule, sessions. Worked out once for each configuration. What concerns a
+/// For which services waypoints have anything to do: a route, a policy, a rule about tokens, a DestinationRule, sessions, TLS to the service. Worked out once for each configuration. What concerns a
 /// Gateway or its class concerns every service behind it.
 /// </summary>
 internal sealed class WaypointDuties
@@ -19,6 +19,8 @@ internal sealed class WaypointDuties
     {
         _clusterDomain = requests.ClusterDomain;
         foreach (var target in requests.HttpRoutes.Values.SelectMany(route => route.ParentRefs)
+            .Concat(requests.TlsRoutes.Values.SelectMany(route => route.ParentRefs))
+            .Concat(requests.TcpRoutes.Values.SelectMany(route => route.ParentRefs))
             .Concat(requests.AuthorizationPolicies.Values.SelectMany(policy => policy.Targets))
             .Concat(requests.RequestAuthentications.Values.SelectMany(authentication => authentication.Targets)))
         {
@@ -46,7 +48,8 @@ internal sealed class WaypointDuties
         && !_hosts.Any(host => Means(host.Host, host.Namespace, service))
         && !mesh.Requests.Sessions.ContainsKey(service.Key)
         && mesh.Requests.DefaultTrafficPolicy is null
-        && mesh.Requests.FindUnmetProtection(service.Hostname, 0) is null
+        && !mesh.Requests.BackendProtections.ContainsKey(service.Hostname)
+        && !mesh.Requests.UnmetProtections.Any(protection => protection.Concerns(service.Hostname, protection.Port ?? 0))
         && !mesh.Requests.Gateways.Values.Any(gateway => gateway.ClassName.EndsWith("waypoint", StringComparison.Ordinal)
             && (_targets.Contains(("Gateway", gateway.Namespace, gateway.Name)) || _targets.Contains(("GatewayClass", "", gateway.ClassName))));
 

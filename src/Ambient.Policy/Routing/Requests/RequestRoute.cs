@@ -43,7 +43,7 @@ public sealed record RequestRoute
     /// <summary>Body to answer; empty: none.</summary>
     public string Body { get; init; } = "";
 
-    /// <summary>Status to answer: 404 when nothing matches, 500 for an invalid backend, 503 for one whose protection is not supported, 3xx for a redirect.</summary>
+    /// <summary>Status to answer: 404 when nothing matches, 421 where the host is one of another listener, 500 for an invalid backend, 503 for one whose protection is not supported, 3xx for a redirect.</summary>
     public int StatusCode { get; init; }
 
     /// <summary>The route (<c>namespace/name</c>) and rule that matched, for logs; null when none.</summary>
@@ -71,13 +71,21 @@ public sealed record RequestRoute
 
     internal static RequestRoute NotFound { get; } = new() { Kind = RequestRouteKind.Respond, StatusCode = 404, Error = "no route matches" };
 
-    /// <summary>The backend asks for TLS that is not supported: sent in clear, a request would be less protected than was asked for.</summary>
+    /// <summary>The host is one of another listener than the connection's (RFC 9110 section 15.5.20).</summary>
+    internal static RequestRoute Misdirected { get; } = new()
+    {
+        Kind = RequestRouteKind.Respond,
+        StatusCode = 421,
+        Error = "the host is one of another listener than the one whose server name the connection was made to",
+    };
+
+    /// <summary>The backend asks for TLS that cannot be made: sent in clear, a request would be less protected than was asked for.</summary>
     internal static RequestRoute Unprotected(string? rule, string hostname, string askedBy) => new()
     {
         Kind = RequestRouteKind.Respond,
         StatusCode = 503,
         Rule = rule,
-        Error = $"{askedBy} asks for TLS to {hostname}, which is not supported; nothing is sent to it in clear",
+        Error = $"{askedBy} asks for TLS to {hostname}, which cannot be made; nothing is sent to it in clear",
     };
 
     internal static RequestRoute Broken(string? rule, string error, int status = 500) =>

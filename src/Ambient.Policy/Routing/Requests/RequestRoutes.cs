@@ -132,6 +132,11 @@ public sealed class RequestRoutes
         ArgumentNullException.ThrowIfNull(random);
         if (_gateway is not null)
         {
+            if (request.ServerName is { } serverName && _gateway.IsMisdirected(request.Port, serverName, request.Host))
+            {
+                return RequestRoute.Misdirected;
+            }
+
             return _gateway.Find(request.Port, request.Host) is { } rules && rules.FirstMatch(request) is { } matched
                 ? matched.Decide(request, random)
                 : RequestRoute.NotFound;
@@ -168,7 +173,7 @@ public sealed class RequestRoutes
 
     private bool Any(Func<RoutePlan, bool> asks) => Compiled.Any(route => route.Rules.Any(rule => asks(rule.Plan)));
 
-    private static bool IsParent(ObjectReference parent, MeshService service)
+    internal static bool IsParent(ObjectReference parent, MeshService service)
     {
         var isKubernetes = service.Hostname.StartsWith($"{service.Name}.{service.Namespace}.svc.", StringComparison.Ordinal);
         return parent.Name == service.Name

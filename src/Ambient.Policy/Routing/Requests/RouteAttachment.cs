@@ -4,29 +4,35 @@ using Ambient.Mesh;
 namespace Ambient.Policy.Routing.Requests;
 
 /// <summary>Whether routes attach to the listeners of a gateway, and why not.</summary>
-/// <param name="Route">The HTTPRoute, <c>namespace/name</c>.</param>
+/// <param name="Route">The route, <c>namespace/name</c>.</param>
 /// <param name="Problem">Why it answers nothing at this gateway, or not everything that it should.</param>
 public sealed record RouteAttachment(string Route, string Problem)
 {
     private const string GatewayGroup = "gateway.networking.k8s.io";
 
+    /// <summary>Kind of the route.</summary>
+    public string Kind { get; init; } = "HTTPRoute";
+
     /// <summary>
-    /// Every HTTPRoute that names the gateway as its parent and that a listener it means does not take. Listeners that are not served
-    /// count: a route of theirs answers nothing.
+    /// Every route that names the gateway, or a ListenerSet of it, as its parent and that a listener it means does not take. Listeners that are
+    /// not served count: a route of theirs answers nothing.
     /// </summary>
     public static ImmutableArray<RouteAttachment> Refused(MeshSnapshot mesh, Gateway gateway)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
-        var statuses = ListenerStatus.Of(gateway);
+        var statuses = ListenerStatus.Of(mesh.Requests, gateway);
         var refused = ImmutableArray.CreateBuilder<RouteAttachment>();
-        foreach (var route in mesh.Requests.HttpRoutes.Values.OrderBy(route => route.Key, StringComparer.Ordinal))
+        var routes = mesh.Requests.HttpRoutes.Values.Select(Attaching.Of)
+            .Concat(mesh.Requests.TlsRoutes.Values.Select(Attaching.Of))
+            .Concat(mesh.Requests.TcpRoutes.Values.Select(Attaching.Of));
+        foreach (var route in routes.OrderBy(route => route.Key, StringComparer.Ordinal))
         {
-            foreach (var parent in route.ParentRefs.Where(parent => IsGateway(parent, gateway)))
+            foreach (var parent in route.ParentRefs.Where(parent => IsParent(parent, gateway, statuses)))
             {
                 if (ProblemOf(mesh, gateway, statuses, route, parent) is { } problem)
                 {
-                    refused.Add(new RouteAttachment(route.Key, problem));
+                    refused.Add(new RouteAttachment(route.Key, problem) { Kind = route.Kind });
                 }
             }
         }
@@ -35,13 +41,23 @@ public sealed record RouteAttachment(string Route, string Problem)
     }
 
     /// <summary>Whether a listener takes a route.</summary>
-    internal static bool Attaches(MeshSnapshot mesh, Gateway gateway, GatewayListener listener, HttpRoute route) =>
-        route.ParentRefs.Any(parent => IsGateway(parent, gateway) && Means(parent, listener)) && Refusal(mesh, gateway, listener, route) is null;
+    internal static bool Attaches(MeshSnapshot mesh, Gateway gateway, ListenerStatus listener, in Attaching route)
+    {
+        foreach (var parent in route.ParentRefs)
+        {
+            if (Means(parent, gateway, listener))
+            {
+                return Refusal(mesh, gateway, listener, route) is null;
+            }
+        }
+
+        return false;
+    }
 
     private static string? ProblemOf(
-        MeshSnapshot mesh, Gateway gateway, ImmutableArray<ListenerStatus> statuses, HttpRoute route, ObjectReference parent)
+        MeshSnapshot mesh, Gateway gateway, ImmutableArray<ListenerStatus> statuses, Attaching route, ObjectReference parent)
     {
-        var meant = statuses.Where(status => Means(parent, status.Listener)).ToArray();
+        var meant = statuses.Where(status => Means(parent, gateway, status)).ToArray();
         if (meant.Length == 0)
         {
             return $"no listener {(parent.SectionName is { } name ? $"is named {name}" : $"has port {parent.Port}")}"
@@ -50,43 +66,69 @@ public sealed record RouteAttachment(string Route, string Problem)
 
         // Attached to one of several is attached; which of them refuse is their own business.
         var problems = meant.Select(status => status.Problem is { } unserved
-            ? $"listener {status.Listener.Name} is not served: {unserved}"
-            : Refusal(mesh, gateway, status.Listener, route) is { } refusal ? $"listener {status.Listener.Name} {refusal}" : null).ToArray();
+            ? $"listener {status.Title} is not served: {unserved}"
+            : Refusal(mesh, gateway, status, route) is { } refusal ? $"listener {status.Title} {refusal}" : null).ToArray();
         return problems.Any(problem => problem is null) ? null : string.Join("; ", problems);
     }
 
-    private static string? Refusal(MeshSnapshot mesh, Gateway gateway, GatewayListener listener, HttpRoute route)
+    private static string? Refusal(MeshSnapshot mesh, Gateway gateway, ListenerStatus status, in Attaching route)
     {
-        if (!listener.AllowedKinds.IsDefaultOrEmpty && !listener.AllowedKinds.Contains(new RouteKind(GatewayGroup, route.Kind)))
+        var listener = status.Listener;
+        var kind = new RouteKind(GatewayGroup, route.Kind);
+        if (!listener.AllowedKinds.IsDefaultOrEmpty && !listener.AllowedKinds.Contains(kind))
         {
-            return $"takes only {string.Join(", ", listener.AllowedKinds.Select(kind => kind.Kind))} (allowedRoutes.kinds)";
+            return $"takes only {string.Join(", ", listener.AllowedKinds.Select(allowed => allowed.Kind))} (allowedRoutes.kinds)";
         }
 
-        if (!IsAllowed(mesh.Requests, gateway, listener, route.Namespace))
+        if (!IsFor(route.Kind, listener))
+        {
+            return $"has protocol {listener.Protocol}, which {route.Kind} is not for";
+        }
+
+        if (!NamespaceSelection.Allows(
+            mesh.Requests, listener.AllowedRouteNamespaces, listener.NamespaceSelector, status.Set?.Namespace ?? gateway.Namespace, route.Namespace))
         {
             return $"takes no routes of namespace {route.Namespace} (allowedRoutes.namespaces)";
         }
 
-        return route.Hostnames.IsDefaultOrEmpty || route.Hostnames.Any(hostname => HostName.TryIntersect(hostname, listener.Hostname, out _))
+        var hostnames = route.Hostnames;
+        return hostnames.IsDefaultOrEmpty || hostnames.Any(hostname => HostName.TryIntersect(hostname, listener.Hostname, out _))
             ? null
-            : $"is for {listener.Hostname}, and the route for {string.Join(", ", route.Hostnames)}";
+            : $"is for {listener.Hostname}, and the route for {string.Join(", ", hostnames)}";
     }
+
+    /// <summary>Whether a kind of route is for listeners of a protocol.</summary>
+    private static bool IsFor(string kind, GatewayListener listener) => listener.Protocol switch
+    {
+        "TLS" => kind == "TLSRoute" || (kind == "TCPRoute" && listener.TerminatesTls),
+        "TCP" => kind == "TCPRoute",
+        _ => kind is "HTTPRoute" or "GRPCRoute",
+    };
+
+    private static bool IsParent(ObjectReference parent, Gateway gateway, ImmutableArray<ListenerStatus> statuses) => parent.Kind switch
+    {
+        "Gateway" => IsGateway(parent, gateway),
+        "ListenerSet" => parent.Group == GatewayGroup && statuses.Any(status => status.Set is { } set && set.Name == parent.Name && set.Namespace == parent.Namespace),
+        _ => false,
+    };
 
     private static bool IsGateway(ObjectReference parent, Gateway gateway) =>
         parent is { Group: GatewayGroup, Kind: "Gateway" } && parent.Name == gateway.Name && parent.Namespace == gateway.Namespace;
 
-    private static bool Means(ObjectReference parent, GatewayListener listener) =>
-        (parent.SectionName is null || parent.SectionName == listener.Name) && (parent.Port is null || parent.Port == listener.Port);
+    /// <summary>Whether a reference means a listener. One to the Gateway means none of a ListenerSet, whatever its name.</summary>
+    private static bool Means(ObjectReference parent, Gateway gateway, ListenerStatus status) =>
+        (status.Set is { } set
+            ? parent is { Group: GatewayGroup, Kind: "ListenerSet" } && parent.Name == set.Name && parent.Namespace == set.Namespace
+            : IsGateway(parent, gateway))
+        && (parent.SectionName is null || parent.SectionName == status.Listener.Name)
+        && (parent.Port is null || parent.Port == status.Listener.Port);
 
-    private static bool IsAllowed(RequestConfiguration configuration, Gateway gateway, GatewayListener listener, string ns) =>
-        listener.AllowedRouteNamespaces switch
-        {
-            AllowedNamespaces.All => true,
-            AllowedNamespaces.Same => ns == gateway.Namespace,
+    /// <summary>What attaching asks of a route, whatever its kind.</summary>
+    internal readonly record struct Attaching(
+        string Kind, string Key, string Namespace, ImmutableArray<ObjectReference> ParentRefs, ImmutableArray<string> Hostnames)
+    {
+        internal static Attaching Of(HttpRoute route) => new(route.Kind, route.Key, route.Namespace, route.ParentRefs, route.Hostnames);
 
-            // A selector that cannot be acted on selects nothing; one without labels, everything.
-            _ => listener.NamespaceSelector is { } selector
-                && (selector.IsEmpty || (configuration.Namespaces.TryGetValue(ns, out var labels)
-                    && selector.All(wanted => labels.TryGetValue(wanted.Key, out var value) && value == wanted.Value))),
-        };
+        internal static Attaching Of(StreamRoute route) => new(route.Kind, route.Key, route.Namespace, route.ParentRefs, route.Hostnames);
+    }
 }

@@ -14,4 +14,7 @@ public readonly record struct RouteFacts(int Port, string Host, string Method, s
 
     /// <summary>Namespace of the workload that called, from its identity; null where nobody vouches for one. Consumer routes are for callers of theirs.</summary>
     public string? CallerNamespace { get; init; }
+
+    /// <summary>Server name of the connection's TLS, empty when it had none; null: the connection is in clear.</summary>
+    public string? ServerName { get; init; }
 }

@@ -1,0 +1,51 @@
+using System.Collections.Immutable;
+
+namespace Ambient.Mesh;
+
+/// <summary>A TLSRoute or TCPRoute of the Gateway API: where connections go whose bytes are not looked into.</summary>
+public sealed record StreamRoute
+{
+    /// <summary><c>TLSRoute</c> or <c>TCPRoute</c>.</summary>
+    public required string Kind { get; init; }
+
+    /// <summary>Name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Namespace.</summary>
+    public required string Namespace { get; init; }
+
+    /// <summary>What the route attaches to.</summary>
+    public ImmutableArray<ObjectReference> ParentRefs { get; init; } = [];
+
+    /// <summary>Server names of TLS; empty is any. A TCPRoute has none.</summary>
+    public ImmutableArray<string> Hostnames { get; init; } = [];
+
+    /// <summary>Weighted backends of its first rule: the rules of such a route have nothing to match, so no other can be reached.</summary>
+    public ImmutableArray<StreamRouteBackend> Backends { get; init; } = [];
+
+    /// <summary>When it was created: of two routes for the same connections the older one has them.</summary>
+    public DateTimeOffset CreationTime { get; init; }
+
+    /// <summary>Key: <c>namespace/name</c>.</summary>
+    public string Key => $"{Namespace}/{Name}";
+
+    /// <summary>Whether every field is equal, collections by content.</summary>
+    public bool Equals(StreamRoute? other) =>
+        ReferenceEquals(this, other)
+        || (other is not null
+            && Kind == other.Kind
+            && Name == other.Name
+            && Namespace == other.Namespace
+            && CreationTime == other.CreationTime
+            && StructuralEquality.Same(ParentRefs, other.ParentRefs)
+            && StructuralEquality.Same(Hostnames, other.Hostnames)
+            && StructuralEquality.Same(Backends, other.Backends));
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Kind, Name, Namespace, Backends.Length);
+}
+
+/// <summary>A backend of a <see cref="StreamRoute"/>.</summary>
+/// <param name="Reference">What it refers to.</param>
+/// <param name="Weight">Share of the connections; 0 receives nothing.</param>
+public sealed record StreamRouteBackend(ObjectReference Reference, int Weight);

@@ -1,0 +1,235 @@
+using System.Net;
+using Ambient.Hbone.Messages;
+using Ambient.Hbone.Relaying;
+using Ambient.Hbone.Sockets;
+using Ambient.Mesh;
+using Ambient.Node.Connections;
+using Ambient.Node.Requests;
+using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Requests.Upstreams.Balancing;
+using Ambient.Node.Telemetry.Metrics;
+using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Streams;
+
+namespace Ambient.Node.Gateway;
+
+/// <summary>
+/// Connections at a gateway whose bytes it does not look into: plain TCP, TLS that is passed through, and what TLS protects that the gateway ends.
+/// <code>
+/// 1 register    so that a change of the mesh finds it from here on
+/// 2 authorize   policies of the gateway, on the connection as a whole
+/// 3 route       a TLSRoute or TCPRoute, to a backend                    StreamRoutes
+/// 4 dial        an endpoint of it, another one when that fails          UpstreamDialer
+/// 5 relay       until both sides have ended
+/// 6 account     log line, metrics
+/// </code>
+/// </summary>
+internal sealed class GatewayStreams(
+    IMeshSnapshotProvider meshes, string gatewayKey, RequestPlaces places, LocalWorkload self, UpstreamDialer dialer, Backends backends, ConnectionTable connections, TimeProvider time)
+{
+    private const int MaxAttempts = 3;
+    private StreamRoutes? _routes;
+
+    /// <summary>Carries a connection to its end. Never throws.</summary>
+    /// <param name="client">The client's bytes; owned from here.</param>
+    /// <param name="remote">Its address.</param>
+    /// <param name="listener">Address and port of the listener, as the Gateway declares it.</param>
+    /// <param name="serverName">Server name of its TLS; null in clear.</param>
+    /// <param name="log">Told what policies say that decide nothing.</param>
+    /// <param name="owner">What the connection ends with, besides the process.</param>
+    /// <param name="cancellationToken">Ends it at once.</param>
+    public async Task CarryAsync(
+        MessageChannel client, IPEndPoint remote, IPEndPoint listener, string? serverName, RequestLog log, object owner, CancellationToken cancellationToken)
+    {
+        await using (client.ConfigureAwait(false))
+        {
+            var own = self.Current;
+            var stream = new Stream(places, new ConnectionFacts(remote, listener, null), serverName);
+
+            // 1 register
+            var connection = connections.Register(
+                new ConnectionParties
+                {
+                    Direction = TrafficDirection.Outbound,
+                    Source = remote,
+                    SourceWorkload = own is null ? null : meshes.Current.FindWorkload(own.Network, remote.Address),
+                    Destination = listener,
+                },
+                time.GetTimestamp(),
+                stream,
+                owner);
+            var outcome = ConnectionOutcome.Complete;
+            try
+            {
+                outcome = await CarryAsync(client, stream, connection, log, cancellationToken).ConfigureAwait(false);
+            }
+#pragma warning disable CA1031 // Whatever goes wrong with one connection is logged and ends that one only.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                outcome = ConnectionOutcome.Unexpected(e);
+            }
+
+            // 6 account
+            connection.Close(outcome.Flag, outcome.Error);
+        }
+    }
+
+    private async Task<ConnectionOutcome> CarryAsync(MessageChannel client, Stream stream, OpenConnection open, RequestLog log, CancellationToken cancellationToken)
+    {
+        // 2 authorize
+        if (places.Find("") is not { } place || self.Current is not { } own)
+        {
+            return new ConnectionOutcome(ResponseFlag.Connect, "the gateway is no longer in the mesh");
+        }
+
+        if (place.Policies.HasNotes)
+        {
+            log.Noted(RequestAuthorizer.Notes(place.Policies, stream.Facts, stream.ServerName), stream.Facts.Source, null, stream.Facts.Destination);
+        }
+
+        if (stream.Decide(place) is { IsAllowed: false } decision)
+        {
+            return ConnectionOutcome.Denied(decision.ToString());
+        }
+
+        // 3 route
+        var mesh = place.Mesh;
+        var route = RouteOf(mesh, stream);
+        if (route.Service is not { } service)
+        {
+            return new ConnectionOutcome(ResponseFlag.Connect, route.Error);
+        }
+
+        // 4 dial
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(open.Ended, cancellationToken);
+        var (link, endpoint, failure) = await DialAsync(mesh, own, service, route, stream, open, ended.Token).ConfigureAwait(false);
+        if (link is null)
+        {
+            return failure;
+        }
+
+        try
+        {
+            await using (link.ConfigureAwait(false))
+            {
+                // 5 relay
+                var relayed = await Relay.RunAsync(client, link, open.Bytes, ended.Token).ConfigureAwait(false);
+                return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
+            }
+        }
+        finally
+        {
+            Leave(endpoint);
+        }
+    }
+
+    private static void Leave(in UpstreamEndpoint endpoint)
+    {
+        endpoint.State?.End();
+        endpoint.Limits?.Close();
+    }
+
+    private StreamDecision RouteOf(MeshSnapshot mesh, Stream stream)
+    {
+        if (!mesh.Requests.Gateways.TryGetValue(gatewayKey, out var gateway))
+        {
+            return new StreamDecision { Error = "the gateway is no longer in the mesh" };
+        }
+
+        // Made anew only where something that it follows from has changed.
+        var routes = StreamRoutes.ForGateway(mesh, gateway, Volatile.Read(ref _routes));
+        Volatile.Write(ref _routes, routes);
+        return routes.Route(stream.Facts.Destination.Port, stream.ServerName, Random.Shared) ?? new StreamDecision { Error = "no listener of the port takes connections" };
+    }
+
+    private async ValueTask<(MessageChannel? Link, UpstreamEndpoint Endpoint, ConnectionOutcome Failure)> DialAsync(
+        MeshSnapshot mesh, Workload own, MeshService service, StreamDecision route, Stream stream, OpenConnection open, CancellationToken ended)
+    {
+        List<Workload> failed = [];
+        while (true)
+        {
+            if (Choose(mesh, own, service, route, stream, failed) is not { } endpoint)
+            {
+                return Failed($"no healthy endpoint for {service.Hostname}:{route.Port}");
+            }
+
+            if (endpoint.Limits?.TryOpen(isFirst: false) == false)
+            {
+                backends.Metrics?.Overflow();
+                return Failed("there are as many connections as its DestinationRule admits");
+            }
+
+            endpoint.State?.Begin();
+            MessageChannel? reached = null;
+            try
+            {
+                using var patience = CancellationTokenSource.CreateLinkedTokenSource(ended);
+                patience.CancelAfter(endpoint.Limits?.Options.ConnectTimeout ?? backends.Options.ConnectTimeout);
+                reached = await dialer.DialAsync(endpoint, HboneIo.CurrentThread, patience.Token, opaque: true).ConfigureAwait(false);
+                endpoint.State?.Answered(200);
+                open.Announce(open.Parties with
+                {
+                    Destination = endpoint.Address,
+                    DestinationWorkload = endpoint.Workload,
+                    DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
+                    Service = service,
+                });
+                return (reached, endpoint, default);
+            }
+            catch (OperationCanceledException) when (ended.IsCancellationRequested)
+            {
+                return (null, default, ConnectionOutcome.EndedBy(open.EndedBy, open.EndReason));
+            }
+            catch (Exception e) when (e is UpstreamConnectException or OperationCanceledException)
+            {
+                endpoint.State?.Failed(timedOut: e is OperationCanceledException);
+                failed.Add(endpoint.Workload);
+                if (failed.Count >= MaxAttempts)
+                {
+                    return Failed($"connection failed: {(e is OperationCanceledException ? "connection timed out" : e.Message)}");
+                }
+            }
+            finally
+            {
+                if (reached is null)
+                {
+                    Leave(endpoint);
+                }
+            }
+        }
+
+        static (MessageChannel?, UpstreamEndpoint, ConnectionOutcome) Failed(string reason) => (null, default, new ConnectionOutcome(ResponseFlag.Connect, reason));
+    }
+
+    private UpstreamEndpoint? Choose(MeshSnapshot mesh, Workload own, MeshService service, StreamDecision route, Stream stream, List<Workload> failed)
+    {
+        if (service is { IngressUseWaypoint: true, Waypoint: not null })
+        {
+            // The waypoint makes the TLS that the service asks for.
+            return failed.Count == 0 ? EndpointChoice.ForWaypoint(mesh, own, service, route.Port, http2Client: false) : null;
+        }
+
+        // Of a connection nothing but its source can be hashed.
+        var view = backends.Find(mesh, own, service, route.Port, null);
+        ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(stream.Facts.Source.Address) : null;
+        return EndpointChoice.ForBackend(view, null, http2Client: false, hash, null, failed, opaque: true) is { } endpoint
+            ? endpoint with { Tls = route.Tls, ClientCertificate = route.Tls is null ? null : GatewayEntrance.BackendCertificateOf(mesh.Requests, gatewayKey) }
+            : null;
+    }
+
+    /// <summary>A connection as policies see it, now and whenever they change.</summary>
+    private sealed class Stream(RequestPlaces places, ConnectionFacts facts, string? serverName) : IConnectionGround
+    {
+        public ConnectionFacts Facts => facts;
+
+        public string? ServerName => serverName;
+
+        public AuthorizationDecision Decide(RequestPlace place) => RequestAuthorizer.Authorize(place.Policies, facts, serverName);
+
+        public ConnectionObjection? ObjectionIn(MeshSnapshot mesh) =>
+            places.Find("") is not { } place ? new ConnectionObjection(ConnectionEnd.Rebound, "the gateway is no longer in the mesh")
+            : Decide(place) is { IsAllowed: false } decision ? new ConnectionObjection(ConnectionEnd.PolicyChange, decision.ToString())
+            : null;
+    }
+}

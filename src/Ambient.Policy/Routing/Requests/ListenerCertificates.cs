@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+
+namespace Ambient.Policy.Routing.Requests;
+
+/// <summary>Finds the Secrets and ConfigMaps that a listener's TLS refers to.</summary>
+internal static class ListenerCertificates
+{
+    private const string GatewayGroup = "gateway.networking.k8s.io";
+
+    /// <summary>What the listener is to show. Null: something that it refers to cannot be used, and the problem says what.</summary>
+    /// <param name="configuration">Secrets, ConfigMaps and ReferenceGrants.</param>
+    /// <param name="gateway">The gateway, which says how clients are verified.</param>
+    /// <param name="set">Whose listener it is; null: the gateway's own.</param>
+    /// <param name="listener">The listener.</param>
+    /// <param name="problem">Why there is nothing, for operators.</param>
+    internal static ListenerTls? Resolve(RequestConfiguration configuration, Gateway gateway, ListenerSet? set, GatewayListener listener, out string? problem)
+    {
+        var (kind, ns) = set is null ? ("Gateway", gateway.Namespace) : ("ListenerSet", set.Namespace);
+        var certificates = ImmutableArray.CreateBuilder<TlsSecret>(listener.Certificates.Length);
+        foreach (var reference in listener.Certificates)
+        {
+            if (FindSecret(configuration, kind, ns, reference, out problem) is not { } secret)
+            {
+                return null;
+            }
+
+            certificates.Add(secret);
+        }
+
+        var validation = gateway.ClientValidationByPort.TryGetValue(listener.Port, out var ofPort) ? ofPort : gateway.ClientValidation;
+        if (validation is null)
+        {
+            problem = null;
+            return new ListenerTls { Certificates = certificates.ToImmutable() };
+        }
+
+        // Those that can be used count; without any, nobody could be verified.
+        var authorities = ImmutableArray.CreateBuilder<CertificateBundle>();
+        var problems = new List<string>();
+        foreach (var reference in validation.Authorities)
+        {
+            if (FindBundle(configuration, gateway.Namespace, reference, out problem) is { } bundle)
+            {
+                authorities.Add(bundle);
+            }
+            else
+            {
+                problems.Add(problem!);
+            }
+        }
+
+        problem = authorities.Count == 0 ? $"clients cannot be verified: {(problems.Count == 0 ? "no authority is named" : string.Join("; ", problems))}" : null;
+        return problem is not null ? null : new ListenerTls
+        {
+            Certificates = certificates.ToImmutable(),
+            ClientAuthorities = authorities.ToImmutable(),
+            AllowsInsecureFallback = validation.AllowsInsecureFallback,
+        };
+    }
+
+    /// <summary>The Secret that a Gateway or ListenerSet refers to; null with the reason where it cannot be used.</summary>
+    internal static TlsSecret? FindSecret(RequestConfiguration configuration, string kind, string ns, ObjectReference reference, out string? problem)
+    {
+        var shown = $"{reference.Kind} {reference.Namespace}/{reference.Name}";
+        if (reference is not { Group: "" or "core", Kind: "Secret" })
+        {
+            problem = $"certificate {shown} is of an unknown kind; expected a Secret";
+            return null;
+        }
+
+        // Before it is looked for: whether it exists is nobody's business who may not refer to it.
+        if (!IsGranted(configuration, kind, ns, reference))
+        {
+            problem = $"certificate {shown} is in another namespace, and no ReferenceGrant there allows it";
+            return null;
+        }
+
+        var secret = configuration.Secrets.GetValueOrDefault($"{reference.Namespace}/{reference.Name}");
+        problem = secret is null ? $"certificate {shown} does not exist" : secret.Problem is { } broken ? $"certificate {shown} cannot be used: {broken}" : null;
+        return problem is null ? secret : null;
+    }
+
+    private static CertificateBundle? FindBundle(RequestConfiguration configuration, string ns, ObjectReference reference, out string? problem)
+    {
+        var shown = $"{reference.Kind} {reference.Namespace}/{reference.Name}";
+        if (reference is not { Group: "" or "core", Kind: "ConfigMap" })
+        {
+            problem = $"{shown} is of an unknown kind; expected a ConfigMap";
+            return null;
+        }
+
+        if (!IsGranted(configuration, "Gateway", ns, reference))
+        {
+            problem = $"{shown} is in another namespace, and no ReferenceGrant there allows it";
+            return null;
+        }
+
+        var bundle = configuration.CertificateBundles.GetValueOrDefault($"{reference.Namespace}/{reference.Name}");
+        problem = bundle is null ? $"{shown} does not exist" : bundle.Problem is { } broken ? $"{shown} cannot be used: {broken}" : null;
+        return problem is null ? bundle : null;
+    }
+
+    private static bool IsGranted(RequestConfiguration configuration, string kind, string ns, ObjectReference target) =>
+        target.Namespace == ns || ReferenceGrants.Allow(configuration, new GrantSource(GatewayGroup, kind, ns), target);
+}

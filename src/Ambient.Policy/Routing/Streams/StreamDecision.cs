@@ -1,0 +1,24 @@
+using Ambient.Mesh;
+
+namespace Ambient.Policy.Routing.Streams;
+
+/// <summary>What becomes of a connection whose bytes are not looked into.</summary>
+public sealed record StreamDecision
+{
+    /// <summary>Service to forward to; null: it is refused, and <see cref="Error"/> says why.</summary>
+    public MeshService? Service { get; init; }
+
+    /// <summary>Port of that service.</summary>
+    public int Port { get; init; }
+
+    /// <summary>TLS that the proxy makes to the backend; null: the bytes go as they are.</summary>
+    public BackendTls? Tls { get; init; }
+
+    /// <summary>Kind and key of the route, for logs; null where none is configured.</summary>
+    public string? Route { get; init; }
+
+    /// <summary>Why it is refused, in words; null when it is not.</summary>
+    public string? Error { get; init; }
+
+    internal static StreamDecision Refuse(string? route, string error) => new() { Route = route, Error = error };
+}
