@@ -164,7 +164,7 @@ public sealed class BackendTlsTests : IAsyncLifetime
 
         """;
 
-    private Task AddBackendAsync(bool asksClient = false) => _gateway.AddBackendAsync(
+    private Task<System.Net.IPAddress> AddBackendAsync(bool asksClient = false) => _gateway.AddBackendAsync(
         "tls-backend", TestCertificates.Leaf(_gateway.Authority, "backend", ["abc.example.com", "*.wild.example"], uri: "spiffe://abc.example.com/test-identity"), asksClient);
 
     private void WriteAuthorities()

@@ -135,7 +135,7 @@ public sealed class GatewayStreamTests : IAsyncLifetime
         await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
         {
             TargetHost = "abc.example.com",
-            RemoteCertificateValidationCallback = (_, _, _, _) => true,
+            RemoteCertificateValidationCallback = static (_, certificate, _, _) => certificate is not null,
         }).WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal("CN=tls-backend", tls.RemoteCertificate!.Subject);
     }

@@ -214,7 +214,7 @@ public sealed class WaypointStreamTests : IAsyncLifetime
     private static async Task<string> ShownAsync(Stream stream, string serverName)
     {
         await using var tls = new SslStream(stream);
-        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = serverName, RemoteCertificateValidationCallback = (_, _, _, _) => true }).WaitAsync(s_patience);
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = serverName, RemoteCertificateValidationCallback = static (_, certificate, _, _) => certificate is not null }).WaitAsync(s_patience);
         return tls.RemoteCertificate!.Subject;
     }
 }

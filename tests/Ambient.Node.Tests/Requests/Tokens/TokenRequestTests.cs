@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Ambient.Mesh;
 using Microsoft.AspNetCore.Builder;
@@ -5,6 +6,7 @@ using Microsoft.AspNetCore.Builder;
 namespace Ambient.Node.Tests.Requests.Tokens;
 
 /// <summary>Tokens at a waypoint, over sockets: what the endpoint sees, who is let in, and what the log says.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "IAsyncLifetime disposes it.")]
 public sealed class TokenRequestTests : IAsyncLifetime
 {
     private readonly TestMesh _mesh = new();

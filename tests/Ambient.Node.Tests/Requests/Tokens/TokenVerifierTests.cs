@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Tokens;
@@ -11,6 +12,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace Ambient.Node.Tests.Requests.Tokens;
 
 /// <summary>Tokens verified by keys that rotate, by issuers that are out, at times that pass.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "IAsyncLifetime disposes it.")]
 public sealed class TokenVerifierTests : IAsyncLifetime
 {
     private readonly FakeTimeProvider _time = new(DateTimeOffset.FromUnixTimeSeconds(2_000_000_000));
