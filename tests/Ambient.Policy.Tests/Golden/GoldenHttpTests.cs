@@ -120,7 +120,15 @@ public sealed class GoldenHttpTests
                 return null;
             }
 
-            return CheckOnce(route, path);
+            if (route.Plan.Fault is not null)
+            {
+                unsupported.Add("faults, which an engine makes");
+                return null;
+            }
+
+            // By weight it is one backend now and another then: whoever was recorded must be among them all.
+            var pods = Enumerable.Range(0, 200).SelectMany(_ => Outcome(routes.Route(facts, _random)).Pods).ToHashSet(StringComparer.Ordinal);
+            return CheckOnce(route, path, pods);
         }
 
         private RequestPolicies Policies => _service is null ? RequestPolicies.ForGateway(_mesh, _gateway) : RequestPolicies.ForWaypoint(_mesh, _gateway, _service);
@@ -139,10 +147,10 @@ public sealed class GoldenHttpTests
             });
         }
 
-        private string? CheckOnce(RequestRoute route, RequestPath path)
+        private string? CheckOnce(RequestRoute route, RequestPath path, HashSet<string> pods)
         {
             var recorded = _question.GetProperty("status").GetInt32();
-            var (status, pods) = Outcome(route);
+            var status = Outcome(route).Status;
             if (status != recorded)
             {
                 return $"got {status} ({route.Error})";
