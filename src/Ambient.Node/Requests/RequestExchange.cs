@@ -406,11 +406,12 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         using var waiting = new CancellationTokenSource();
         lock (_gate)
         {
-            _waiting = waiting;
             if (_brokenBy != MessageFault.None)
             {
                 throw new MessageException(_brokenBy, "the request is over");
             }
+
+            _waiting = waiting;
         }
 
         try
@@ -523,6 +524,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         Header = header,
         Claims = Claims,
         LetInBy = LetInBy,
+        ServerName = Arrival.ServerName,
     };
 
     private RouteFacts RouteFactsOf(Func<string, string?> header) =>

@@ -147,7 +147,11 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
                 if (!await UpstreamConversation.RunAsync(exchange, client, endpoint, clock, isLast ? null : exchange.Plan.Retry, _mirrors, time).ConfigureAwait(false))
                 {
                     log.TryFailed(exchange, endpoint, exchange.Attempts, $"answered {client.Response.Status}");
-                    return Retry.Elsewhere;
+
+                    // More of the body may have come while the answer was read than is kept: what is left of it is not the request.
+                    return exchange.IsBodyLost
+                        ? await FailedAsync(exchange, endpoint, MessageFault.Reset, $"answered {client.Response.Status}, and its body is not kept to be sent again", Retry.No).ConfigureAwait(false)
+                        : Retry.Elsewhere;
                 }
 
                 return Retry.No;

@@ -74,8 +74,9 @@ internal sealed class KeyFetcher(string? rootsFile, TimeProvider time)
 
             return IsDowngrade(source, uri) ? throw new IOException($"{source} names a jwks_uri without TLS") : uri;
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // The latter for texts that are not Unicode.
             throw new IOException($"{source} is not JSON", e);
         }
     }
