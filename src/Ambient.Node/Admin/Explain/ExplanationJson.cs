@@ -113,7 +113,8 @@ internal static class ExplanationJson
         json.WriteEndObject();
     }
 
-    private static void Number(Utf8JsonWriter json, string name, int? value)
+    /// <summary>Writes a number, or null.</summary>
+    internal static void Number(Utf8JsonWriter json, string name, int? value)
     {
         if (value is { } number)
         {

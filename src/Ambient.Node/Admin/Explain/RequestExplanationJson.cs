@@ -25,7 +25,7 @@ internal static class RequestExplanationJson
             json.WriteString("policy", policy.Key);
             json.WriteString("action", policy.Action.ToString().ToUpperInvariant());
             json.WriteBoolean("dryRun", policy.DryRun);
-            Number(json, "rule", rule);
+            ExplanationJson.Number(json, "rule", rule);
             json.WriteEndObject();
         }
 
@@ -49,15 +49,15 @@ internal static class RequestExplanationJson
         json.WriteNumber("share", explained.Share);
         json.WriteString("rule", route.Rule);
         json.WriteString("backend", explained.Backend?.Key);
-        Number(json, "port", explained.Backend is null ? null : explained.Port);
+        ExplanationJson.Number(json, "port", explained.Backend is null ? null : explained.Port);
         json.WriteString("subset", route.Subset);
-        Number(json, "status", explained.Backend is not null ? null : route.Kind == Ambient.Policy.Routing.Requests.RequestRouteKind.Default ? 404 : route.StatusCode);
+        ExplanationJson.Number(json, "status", explained.Backend is not null ? null : route.Kind == Ambient.Policy.Routing.Requests.RequestRouteKind.Default ? 404 : route.StatusCode);
         json.WriteString("location", route.Location);
         json.WriteString("error", route.Error);
         json.WriteString("rewrittenHost", route.Host);
         json.WriteString("rewrittenPath", route.Path);
-        Number(json, "timeoutMilliseconds", (int?)route.Plan.Timeout?.TotalMilliseconds);
-        Number(json, "tryTimeoutMilliseconds", (int?)route.Plan.TryTimeout?.TotalMilliseconds);
+        ExplanationJson.Number(json, "timeoutMilliseconds", (int?)route.Plan.Timeout?.TotalMilliseconds);
+        ExplanationJson.Number(json, "tryTimeoutMilliseconds", (int?)route.Plan.TryTimeout?.TotalMilliseconds);
         json.WriteNumber("retries", route.Plan.Retry.Attempts);
         json.WriteStartArray("mirrors");
         foreach (var mirror in route.Mirrors)
@@ -71,24 +71,12 @@ internal static class RequestExplanationJson
         {
             json.WriteStartObject();
             json.WriteString("workload", candidate.Workload.Uid);
-            Number(json, "port", candidate.Port);
+            ExplanationJson.Number(json, "port", candidate.Port);
             json.WriteString("excluded", candidate.Excluded);
             json.WriteEndObject();
         }
 
         json.WriteEndArray();
         json.WriteEndObject();
-    }
-
-    private static void Number(Utf8JsonWriter json, string name, int? value)
-    {
-        if (value is { } number)
-        {
-            json.WriteNumber(name, number);
-        }
-        else
-        {
-            json.WriteNull(name);
-        }
     }
 }

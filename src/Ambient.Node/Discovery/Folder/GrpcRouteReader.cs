@@ -14,20 +14,7 @@ internal static class GrpcRouteReader
 {
     private const string Anything = "[^/]+";
 
-    public static HttpRouteObject ReadGrpcRoute(ObjectMeta meta, FieldReader fields)
-    {
-        var spec = fields.ObjectOrEmpty("spec");
-        return new HttpRouteObject(meta, new HttpRoute
-        {
-            Kind = "GRPCRoute",
-            Name = meta.Name,
-            Namespace = meta.Namespace,
-            ParentRefs = [.. spec.Objects("parentRefs").Select(parent => RouteReferences.Parent(meta, parent))],
-            Hostnames = [.. spec.Strings("hostnames")],
-            Rules = spec.Has("rules") ? [.. spec.Objects("rules").Select(rule => ReadRule(meta, rule))] : [new TrafficRule { Matches = [new TrafficMatch()] }],
-            CreationTime = meta.CreationTime,
-        });
-    }
+    public static HttpRouteObject ReadGrpcRoute(ObjectMeta meta, FieldReader fields) => HttpRouteReader.ReadRoute(meta, fields, ReadRule);
 
     private static TrafficRule ReadRule(ObjectMeta meta, FieldReader rule)
     {

@@ -10,16 +10,20 @@ internal static class HttpRouteReader
 {
     private const int MaxAttempts = 100;
 
-    public static HttpRouteObject ReadHttpRoute(ObjectMeta meta, FieldReader fields)
+    public static HttpRouteObject ReadHttpRoute(ObjectMeta meta, FieldReader fields) => ReadRoute(meta, fields, ReadRule);
+
+    /// <summary>Reads a route of either kind, whose rules only are its own. A route without rules has one for everything, and no backend.</summary>
+    internal static HttpRouteObject ReadRoute(ObjectMeta meta, FieldReader fields, Func<ObjectMeta, FieldReader, TrafficRule> readRule)
     {
         var spec = fields.ObjectOrEmpty("spec");
         return new HttpRouteObject(meta, new HttpRoute
         {
+            Kind = meta.Kind,
             Name = meta.Name,
             Namespace = meta.Namespace,
             ParentRefs = [.. spec.Objects("parentRefs").Select(parent => RouteReferences.Parent(meta, parent))],
             Hostnames = [.. spec.Strings("hostnames")],
-            Rules = spec.Has("rules") ? [.. spec.Objects("rules").Select(rule => ReadRule(meta, rule))] : [new TrafficRule { Matches = [new TrafficMatch()] }],
+            Rules = spec.Has("rules") ? [.. spec.Objects("rules").Select(rule => readRule(meta, rule))] : [new TrafficRule { Matches = [new TrafficMatch()] }],
             CreationTime = meta.CreationTime,
         });
     }

@@ -7,8 +7,6 @@ namespace Ambient.Node.Discovery.Folder;
 /// <summary>Reads TLSRoutes and TCPRoutes, with the defaults of the Gateway API (https://gateway-api.sigs.k8s.io/reference/spec/).</summary>
 internal static class StreamRouteReader
 {
-    private const int MaxWeight = 1_000_000;
-
     public static StreamRouteObject Read(ObjectMeta meta, FieldReader fields)
     {
         var spec = fields.ObjectOrEmpty("spec");
@@ -20,7 +18,7 @@ internal static class StreamRouteReader
             Kind = meta.Kind,
             Name = meta.Name,
             Namespace = meta.Namespace,
-            ParentRefs = [.. spec.Objects("parentRefs").Select(parent => ObjectReferenceReader.Read(meta, parent, ObjectReferenceReader.GatewayGroup, "Gateway"))],
+            ParentRefs = [.. spec.Objects("parentRefs").Select(parent => RouteReferences.Parent(meta, parent))],
             Hostnames = meta.Kind == "TLSRoute" ? [.. spec.Strings("hostnames")] : [],
             Backends = rules.Length == 0 ? [] : [.. rules[0]],
             CreationTime = meta.CreationTime,
@@ -28,5 +26,5 @@ internal static class StreamRouteReader
     }
 
     private static StreamRouteBackend ReadBackend(ObjectMeta meta, FieldReader backend) =>
-        new(ObjectReferenceReader.Read(meta, backend, "", "Service"), backend.Integer("weight", 0, MaxWeight) ?? 1);
+        new(RouteReferences.Backend(meta, backend), RouteReferences.Weight(backend));
 }

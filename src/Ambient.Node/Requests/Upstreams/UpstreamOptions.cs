@@ -14,11 +14,8 @@ internal sealed record UpstreamOptions
     /// </summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Tries of one request in all, when connections cannot be made. Default 3, which is Istio's default of two retries (https://istio.io/latest/docs/concepts/traffic-management/#retries).</summary>
+    /// <summary>Tries in all of a request that meets connections which were closed while they idled, whatever its rule says of retries. Default 3.</summary>
     public int MaxAttempts { get; init; } = 3;
-
-    /// <summary>Longest wait before the second try; doubles after. Default 25 ms.</summary>
-    public TimeSpan RetryBackoff { get; init; } = TimeSpan.FromMilliseconds(25);
 
     /// <summary>
     /// Upstreams that are kept before unused ones are let go. Default 2048. Clients choose the port of a workload that they

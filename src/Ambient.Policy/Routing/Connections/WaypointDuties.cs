@@ -4,8 +4,8 @@ using Ambient.Mesh;
 namespace Ambient.Policy.Routing.Connections;
 
 /// <summary>
-/// For which services waypoints have anything to do: a route, a policy, a rule about tokens, a DestinationRule, sessions, TLS to the service. Worked out once for each configuration. What concerns a
-/// Gateway or its class concerns every service behind it.
+/// For which services waypoints have anything to do: a route, a policy, a rule about tokens, a DestinationRule, sessions, TLS to the service. Worked out
+/// once for each configuration. What concerns a Gateway or its class concerns every service behind it.
 /// </summary>
 internal sealed class WaypointDuties
 {
