@@ -77,7 +77,7 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
         }
         catch (Exception e) when (e is MessageException or UpstreamConnectException or UpstreamOverflowException or OperationCanceledException)
         {
-            // The request itself has its own answer.
+            // A copy that fails concerns nobody: the request has its own answer.
         }
         finally
         {

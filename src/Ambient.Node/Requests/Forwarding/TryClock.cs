@@ -83,7 +83,7 @@ internal sealed class TryClock : IDisposable
                 return;
             }
 
-            // A timer that was set anew may still have had its old call under way, and clocks are not of one mind about milliseconds.
+            // Setting a timer anew does not stop a call that has begun, and a timer may fire a moment early.
             var left = due - _time.GetElapsedTime(_armed);
             if (left > TimeSpan.Zero)
             {

@@ -4,8 +4,8 @@ using Ambient.Mesh;
 namespace Ambient.Policy.Routing.Requests;
 
 /// <summary>
-/// Rules in their order, found by the path that they compare: with ten thousand of them a request looks at the few that could match. Says the same as
-/// asking one after another.
+/// Rules in their order, found by the path that they compare: of ten thousand, a request is tested against the few that could match. The result is the
+/// same as testing all of them in order.
 /// </summary>
 internal sealed class RuleIndex
 {
