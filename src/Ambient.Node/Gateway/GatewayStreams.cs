@@ -149,9 +149,9 @@ internal sealed class GatewayStreams(
         List<Workload> failed = [];
         while (true)
         {
-            if (Choose(mesh, own, service, route, stream, failed) is not { } endpoint)
+            if (Choose(mesh, own, service, route, stream, failed, out var problem) is not { } endpoint)
             {
-                return Failed($"no healthy endpoint for {service.Hostname}:{route.Port}");
+                return Failed(problem ?? $"no healthy endpoint for {service.Hostname}:{route.Port}");
             }
 
             if (endpoint.Limits?.TryOpen(isFirst: false) == false)
@@ -202,8 +202,9 @@ internal sealed class GatewayStreams(
         static (MessageChannel?, UpstreamEndpoint, ConnectionOutcome) Failed(string reason) => (null, default, new ConnectionOutcome(ResponseFlag.Connect, reason));
     }
 
-    private UpstreamEndpoint? Choose(MeshSnapshot mesh, Workload own, MeshService service, StreamDecision route, Stream stream, List<Workload> failed)
+    private UpstreamEndpoint? Choose(MeshSnapshot mesh, Workload own, MeshService service, StreamDecision route, Stream stream, List<Workload> failed, out string? problem)
     {
+        problem = null;
         if (service is { IngressUseWaypoint: true, Waypoint: not null })
         {
             // The waypoint makes the TLS that the service asks for.
@@ -213,9 +214,11 @@ internal sealed class GatewayStreams(
         // Of a connection nothing but its source can be hashed.
         var view = backends.Find(mesh, own, service, route.Port, null);
         ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(stream.Facts.Source.Address) : null;
-        return EndpointChoice.ForBackend(view, null, http2Client: false, hash, null, failed, opaque: true) is { } endpoint
-            ? endpoint with { Tls = route.Tls, ClientCertificate = route.Tls is null ? null : GatewayEntrance.BackendCertificateOf(mesh.Requests, gatewayKey) }
-            : null;
+        problem = route.OriginatesTls ? view.Policy.TlsProblem : null;
+        var endpoint = EndpointChoice.ForBackend(view, null, http2Client: false, hash, null, failed, isTls: !route.OriginatesTls);
+        return endpoint is { Tls: not null, ClientCertificate: null } inTls
+            ? inTls with { ClientCertificate = GatewayEntrance.BackendCertificateOf(mesh.Requests, gatewayKey) }
+            : endpoint;
     }
 
     /// <summary>A connection as policies see it, now and whenever they change.</summary>

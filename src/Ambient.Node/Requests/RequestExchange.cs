@@ -349,7 +349,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed)
             : BackendService is { } service ? EndpointChoice.ForWaypoint(Arrival.Place!.Mesh, Arrival.Self!, service, BackendPort, http2)
             : EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
-        return endpoint is { Tls: not null } inTls && Arrival.BackendCertificate is { } certificate ? inTls with { ClientCertificate = certificate } : endpoint;
+        return endpoint is { Tls: not null, ClientCertificate: null } inTls && Arrival.BackendCertificate is { } certificate ? inTls with { ClientCertificate = certificate } : endpoint;
     }
 
     /// <summary>A try begins.</summary>

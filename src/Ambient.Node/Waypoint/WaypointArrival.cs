@@ -312,10 +312,11 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
         while (true)
         {
-            if (Choose(backend, failed) is not { } endpoint)
+            if (Choose(backend, failed, out var problem) is not { } endpoint)
             {
-                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "no healthy endpoint");
-                return (null, new ConnectionOutcome(ResponseFlag.Connect, "no healthy endpoint"));
+                var reason = problem ?? "no healthy endpoint";
+                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason);
+                return (null, new ConnectionOutcome(ResponseFlag.Connect, reason));
             }
 
             if (endpoint.Limits?.TryOpen(isFirst: false) == false)
@@ -400,31 +401,33 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         var port = _target.Address.Port;
         if (inbound.Entrance.StreamsOf(mesh, service).Route(port, connection.ServerName, Random.Shared) is { } routed)
         {
-            return inTls ? routed with { Tls = null } : routed;
+            return inTls ? routed with { OriginatesTls = false } : routed;
         }
 
-        return !inTls && mesh.Requests.FindUnmetProtection(service.Hostname, port) is { } askedBy
-            ? new StreamDecision { Error = $"{askedBy} asks for TLS to {service.Hostname}, which cannot be made" }
-            : new StreamDecision { Service = service, Port = port, Tls = inTls ? null : mesh.Requests.FindBackendTls(service.Hostname, port) };
+        return new StreamDecision { Service = service, Port = port, OriginatesTls = !inTls };
     }
 
-    private UpstreamEndpoint? Choose(StreamDecision backend, List<Workload> failed)
+    // The problem is why there is none, where it is not that no endpoint is left.
+    private UpstreamEndpoint? Choose(StreamDecision backend, List<Workload> failed, out string? problem)
     {
+        problem = null;
         if (_target.Workload is { } workload)
         {
             return failed.Count == 0 ? EndpointChoice.ForWorkload(workload, _target.Address, http2Client: false) : null;
         }
 
-        return inbound.Self.Current is { } own && backend.Service is { } service && inbound.Entrance.Find(_target) is { } place
-            && OfService(inbound.Backends.Find(place.Mesh, own, service, backend.Port, null), failed) is { } endpoint
-                ? endpoint with { Tls = backend.Tls }
-                : null;
-    }
+        if (inbound.Self.Current is not { } own || backend.Service is not { } service || inbound.Entrance.Find(_target) is not { } place)
+        {
+            return null;
+        }
 
-    // Of a connection nothing but its source can be hashed.
-    private UpstreamEndpoint? OfService(BackendView view, List<Workload> failed) => EndpointChoice.ForBackend(
-        view, _target.Address, http2Client: false,
-        view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(connection.RemoteEndPoint.Address) : null, null, failed, opaque: true);
+        var view = inbound.Backends.Find(place.Mesh, own, service, backend.Port, null);
+        problem = backend.OriginatesTls ? view.Policy.TlsProblem : null;
+
+        // Of a connection nothing but its source can be hashed.
+        ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(connection.RemoteEndPoint.Address) : null;
+        return EndpointChoice.ForBackend(view, _target.Address, http2Client: false, hash, null, failed, isTls: !backend.OriginatesTls);
+    }
 
     /// <summary>Whether what the client has said so far begins like TLS (RFC 8446 section 5.1); a client that has not spoken has not.</summary>
     private static async ValueTask<bool> BeginsTlsAsync(MessageChannel client, CancellationToken ended) =>

@@ -59,6 +59,11 @@ internal sealed class ManifestGateway : IAsyncDisposable
         $"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {ns}}}\ntype: kubernetes.io/tls\ndata:\n"
         + $"  tls.crt: {Base64(certificate.ExportCertificatePem())}\n  tls.key: {Base64(TestCertificates.KeyOf(certificate))}\n");
 
+    /// <summary>Writes a Secret with authorities, and with a certificate where one is given, in a file of its name.</summary>
+    public void WriteCredential(string name, X509Certificate2 authority, X509Certificate2? certificate = null, string ns = "app") => Write($"secret-{name}.yaml",
+        $"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {ns}}}\ntype: Opaque\ndata:\n  ca.crt: {Base64(authority.ExportCertificatePem())}\n"
+        + (certificate is null ? "" : $"  tls.crt: {Base64(certificate.ExportCertificatePem())}\n  tls.key: {Base64(TestCertificates.KeyOf(certificate))}\n"));
+
     /// <summary>Writes a ConfigMap with authorities, in a file of its name.</summary>
     public void WriteAuthorities(string name, params X509Certificate2[] authorities) => Write($"authorities-{name}.yaml",
         $"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: app}}\ndata:\n  ca.crt: |\n"

@@ -9,7 +9,7 @@ public sealed record BackendTls
     public required string AskedBy { get; init; }
 
     /// <summary>
-    /// Server name that is sent (RFC 6066 section 3), and that the certificate must be for where <see cref="SubjectAltNames"/> is empty.
+    /// Server name that is sent (RFC 6066 section 3), and that the certificate must be for where <see cref="SubjectAltNames"/> is empty. Empty: none is sent.
     /// </summary>
     public required string ServerName { get; init; }
 
@@ -19,12 +19,24 @@ public sealed record BackendTls
     /// <summary>Authorities that the certificate may come from; empty: those of the system.</summary>
     public ImmutableArray<CertificateBundle> Authorities { get; init; } = [];
 
+    /// <summary>Files at the proxy that add to <see cref="Authorities"/>, and that have the certificate which is shown where <see cref="ClientCertificate"/> is null.</summary>
+    public TlsFiles Files { get; init; } = TlsFiles.None;
+
+    /// <summary>The certificate that is shown to an endpoint that asks for one; null: the gateway's own, or none.</summary>
+    public TlsSecret? ClientCertificate { get; init; }
+
+    /// <summary>Whether whatever certificate is shown is taken.</summary>
+    public bool SkipsVerification { get; init; }
+
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(BackendTls? other) =>
         ReferenceEquals(this, other)
         || (other is not null
             && AskedBy == other.AskedBy
             && ServerName == other.ServerName
+            && Files == other.Files
+            && ClientCertificate == other.ClientCertificate
+            && SkipsVerification == other.SkipsVerification
             && StructuralEquality.Same(SubjectAltNames, other.SubjectAltNames)
             && StructuralEquality.Same(Authorities, other.Authorities));
 

@@ -90,7 +90,7 @@ public sealed record RequestConfiguration
     /// <summary>TCPRoutes by <c>namespace/name</c>.</summary>
     public ImmutableDictionary<string, StreamRoute> TcpRoutes { get; init; } = ImmutableDictionary<string, StreamRoute>.Empty;
 
-    /// <summary>Secrets that Gateways and ListenerSets refer to, by <c>namespace/name</c>.</summary>
+    /// <summary>Secrets that Gateways, ListenerSets and DestinationRules refer to, by <c>namespace/name</c>.</summary>
     public ImmutableDictionary<string, TlsSecret> Secrets { get; init; } = ImmutableDictionary<string, TlsSecret>.Empty;
 
     /// <summary>ConfigMaps with authorities that Gateways refer to, by <c>namespace/name</c>.</summary>

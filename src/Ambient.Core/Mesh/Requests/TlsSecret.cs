@@ -1,8 +1,11 @@
 namespace Ambient.Mesh;
 
-/// <summary>A Secret with a certificate and its private key, as TLS is served or made with.</summary>
+/// <summary>A Secret with a certificate and its private key, as TLS is served or made with, or with authorities, or with both.</summary>
 public sealed record TlsSecret
 {
+    /// <summary>What the name of a Secret ends with that has the authorities for one of the name before it.</summary>
+    public const string AuthoritiesSuffix = "-cacert";
+
     /// <summary>Name.</summary>
     public required string Name { get; init; }
 
@@ -15,8 +18,11 @@ public sealed record TlsSecret
     /// <summary>The certificate's private key; null when the Secret has none.</summary>
     public PrivateKeyPem? PrivateKey { get; init; }
 
-    /// <summary>Why it cannot be used, for operators; null when it can.</summary>
+    /// <summary>Why certificate and key cannot be used, for operators; null when they can.</summary>
     public string? Problem { get; init; }
+
+    /// <summary>Certificates of authorities that the other side's certificate may come from, as PEM text; null: it has none.</summary>
+    public string? Authorities { get; init; }
 
     /// <summary>Key: <c>namespace/name</c>.</summary>
     public string Key => $"{Namespace}/{Name}";
@@ -25,7 +31,7 @@ public sealed record TlsSecret
     public bool Equals(TlsSecret? other) =>
         ReferenceEquals(this, other)
         || (other is not null && Name == other.Name && Namespace == other.Namespace && Certificates == other.Certificates
-            && Equals(PrivateKey, other.PrivateKey) && Problem == other.Problem);
+            && Equals(PrivateKey, other.PrivateKey) && Problem == other.Problem && Authorities == other.Authorities);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Namespace);

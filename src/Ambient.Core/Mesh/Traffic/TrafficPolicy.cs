@@ -17,6 +17,9 @@ public sealed record TrafficPolicy
     /// <summary>Which endpoints are left out for a while; null: none.</summary>
     public OutlierDetection? OutlierDetection { get; init; }
 
+    /// <summary>Whether TLS is made to endpoints, and how.</summary>
+    public TlsOrigination? Tls { get; init; }
+
     /// <summary>How many requests may be under way again. Not in what a single port says.</summary>
     public RetryBudget? RetryBudget { get; init; }
 
@@ -30,6 +33,7 @@ public sealed record TrafficPolicy
             && Balancer == other.Balancer
             && ConnectionPool == other.ConnectionPool
             && OutlierDetection == other.OutlierDetection
+            && Tls == other.Tls
             && RetryBudget == other.RetryBudget
             && StructuralEquality.Same(Ports, other.Ports));
 

@@ -4,7 +4,7 @@ using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
 
-/// <summary>Reads which backends ask for TLS: BackendTLSPolicies, and of DestinationRules that they do; how their <c>tls</c> wants it is not acted on yet.</summary>
+/// <summary>Reads BackendTLSPolicies.</summary>
 internal static class BackendProtectionReader
 {
     public static BackendTlsPolicyObject ReadBackendTlsPolicy(ObjectMeta meta, FieldReader fields)
@@ -28,28 +28,4 @@ internal static class BackendProtectionReader
     private static SubjectAltName ReadName(FieldReader name) => name.OneOf("type", "Hostname", "URI") == "URI"
         ? new SubjectAltName(true, name.RequiredString("uri"))
         : new SubjectAltName(false, name.RequiredString("hostname"));
-
-    /// <summary>Ports of a DestinationRule with TLS that starts at the proxy; null stands for every port.</summary>
-    public static IReadOnlyList<int?> TlsPortsOf(FieldReader spec)
-    {
-        var policy = spec.ObjectOrEmpty("trafficPolicy");
-        var ports = new List<int?>();
-        if (StartsTls(policy))
-        {
-            ports.Add(null);
-        }
-
-        foreach (var settings in policy.Objects("portLevelSettings"))
-        {
-            if (StartsTls(settings))
-            {
-                ports.Add(settings.ObjectOrEmpty("port").Integer("number", 1, 65535));
-            }
-        }
-
-        return ports;
-    }
-
-    /// <summary>ISTIO_MUTUAL is what the mesh does by itself.</summary>
-    private static bool StartsTls(FieldReader policy) => policy.ObjectOrEmpty("tls").String("mode") is "SIMPLE" or "MUTUAL";
 }

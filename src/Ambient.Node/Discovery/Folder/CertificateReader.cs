@@ -15,11 +15,14 @@ internal static class CertificateReader
 {
     private const string AuthorityKey = "ca.crt";
 
-    /// <summary>Whether a Secret is one of TLS: of type <c>kubernetes.io/tls</c>, or <c>Opaque</c> with a certificate under a name that Istio knows.</summary>
+    /// <summary>
+    /// Whether a Secret is one of TLS: of type <c>kubernetes.io/tls</c>, or <c>Opaque</c> with a certificate, or certificates of authorities, under a name that Istio
+    /// knows.
+    /// </summary>
     public static bool IsTls(YamlNode document) => document is YamlMapping map && ((map.Find("type") as YamlScalar)?.Value ?? "") switch
     {
         "kubernetes.io/tls" => true,
-        "" or "Opaque" => Has(map, "tls.crt") || Has(map, "cert"),
+        "" or "Opaque" => Has(map, "tls.crt") || Has(map, "cert") || Has(map, AuthorityKey) || Has(map, "cacert"),
         _ => false,
     };
 
@@ -40,6 +43,7 @@ internal static class CertificateReader
             Certificates = certificates ?? "",
             PrivateKey = key is null ? null : new PrivateKeyPem(key),
             Problem = ProblemOf(certificates, key),
+            Authorities = (ValueOf(fields, AuthorityKey) ?? ValueOf(fields, "cacert")) is { } authorities && HasCertificates(authorities) ? authorities : null,
         });
     }
 

@@ -42,7 +42,7 @@ internal static class DestinationRuleReader
             spec.Error("host", $"\"{host}\" is not a host; a '*' stands for the whole beginning, as in *.example.com");
         }
 
-        return new DestinationRuleObject(meta, host, BackendProtectionReader.TlsPortsOf(spec))
+        return new DestinationRuleObject(meta, host)
         {
             Rule = new DestinationRule
             {
@@ -89,6 +89,7 @@ internal static class DestinationRuleReader
         Balancer = policy.Object("loadBalancer") is { } balancer ? ReadBalancer(balancer) : null,
         ConnectionPool = policy.Object("connectionPool") is { } pool ? ReadConnectionPool(pool) : null,
         OutlierDetection = policy.Object("outlierDetection") is { } outliers ? ReadOutlierDetection(outliers) : null,
+        Tls = policy.Object("tls") is { } tls ? TlsOriginationReader.Read(tls) : null,
     };
 
     private static BalancerSettings ReadBalancer(FieldReader balancer)

@@ -21,11 +21,10 @@ internal sealed record BackendTlsPolicyObject(ObjectMeta Meta, IReadOnlyList<Obj
     public ImmutableArray<SubjectAltName> SubjectAltNames { get; init; } = [];
 }
 
-/// <summary>A DestinationRule, and where it asks for TLS that starts at the proxy.</summary>
+/// <summary>A DestinationRule.</summary>
 /// <param name="Meta">Metadata.</param>
 /// <param name="Host">Host as written: a short name, a whole one, or one with a leading wildcard.</param>
-/// <param name="TlsPorts">Ports with TLS; null stands for every port.</param>
-internal sealed record DestinationRuleObject(ObjectMeta Meta, string Host, IReadOnlyList<int?> TlsPorts) : KubernetesObject(Meta)
+internal sealed record DestinationRuleObject(ObjectMeta Meta, string Host) : KubernetesObject(Meta)
 {
     /// <summary>The rule itself; its host as written.</summary>
     public required DestinationRule Rule { get; init; }

@@ -29,7 +29,6 @@ internal static class BackendProtectionTranslation
             Resolve(objects, host, claims, made, unmet);
         }
 
-        unmet.AddRange(objects.DestinationRules.Values.SelectMany(rule => OfRule(options, rule)));
         return (made, unmet.ToImmutable());
     }
 
@@ -167,16 +166,6 @@ internal static class BackendProtectionTranslation
             SubjectAltNames = policy.SubjectAltNames,
             Authorities = authorities.ToImmutable(),
         };
-    }
-
-    /// <summary>Rules count where the proxy would look for them: in the namespace of the service, in the root namespace, and for hosts outside.</summary>
-    private static IEnumerable<UnmetProtection> OfRule(TranslationOptions options, DestinationRuleObject rule)
-    {
-        var suffix = $".svc.{options.ClusterDomain}";
-        var host = DestinationRuleTranslation.WholeHost(rule, options);
-        var counts = rule.Meta.Namespace == options.RootNamespace || !host.EndsWith(suffix, StringComparison.OrdinalIgnoreCase)
-            || host.EndsWith($".{rule.Meta.Namespace}{suffix}", StringComparison.OrdinalIgnoreCase);
-        return counts ? rule.TlsPorts.Select(port => new UnmetProtection(host, port, rule.Meta.ToString())) : [];
     }
 
     /// <summary>Who asks for what of one host.</summary>

@@ -4,7 +4,7 @@ using Ambient.Node.Discovery.Objects;
 namespace Ambient.Node.Discovery.Translation;
 
 /// <summary>
-/// Secrets and ConfigMaps that Gateways refer to. Others stay out of the mesh: a private key has no business in the memory of who does not show it.
+/// Secrets and ConfigMaps that Gateways and DestinationRules refer to. Others stay out of the mesh: a private key has no business in the memory of who does not show it.
 /// </summary>
 internal static class CertificateTranslation
 {
@@ -13,7 +13,7 @@ internal static class CertificateTranslation
         var wanted = objects.Gateways.Values.SelectMany(gateway => gateway.Listeners).Concat(objects.ListenerSets.Values.SelectMany(set => set.Set.Listeners))
             .SelectMany(listener => listener.Certificates)
             .Concat(objects.Gateways.Values.Select(gateway => gateway.BackendClientCertificate).OfType<ObjectReference>());
-        return Referred(wanted, "Secret").Where(objects.TlsSecrets.ContainsKey).Select(key => KeyValuePair.Create(key, objects.TlsSecrets[key].Secret));
+        return Referred(wanted.Concat(OfRules(objects)), "Secret").Where(objects.TlsSecrets.ContainsKey).Select(key => KeyValuePair.Create(key, objects.TlsSecrets[key].Secret));
     }
 
     public static IEnumerable<KeyValuePair<string, CertificateBundle>> Bundles(KubernetesObjects objects)
@@ -21,6 +21,22 @@ internal static class CertificateTranslation
         var wanted = objects.Gateways.Values.SelectMany(gateway => gateway.ClientValidationByPort.Values.Append(gateway.ClientValidation))
             .OfType<ClientValidation>().SelectMany(validation => validation.Authorities);
         return Referred(wanted, "ConfigMap").Where(objects.CertificateBundles.ContainsKey).Select(key => KeyValuePair.Create(key, objects.CertificateBundles[key].Bundle));
+    }
+
+    /// <summary>A rule names a Secret of the proxy's namespace, whichever proxy observes it: gateways and waypoints are where Gateways are.</summary>
+    private static IEnumerable<ObjectReference> OfRules(KubernetesObjects objects)
+    {
+        var names = objects.DestinationRules.Values
+            .SelectMany(static rule => rule.Rule.Subsets.Select(static subset => subset.Policy).Append(rule.Rule.Policy))
+            .OfType<TrafficPolicy>()
+            .SelectMany(static policy => policy.Ports.Select(static port => port.Policy).Append(policy))
+            .Select(static policy => policy.Tls?.CredentialName)
+            .OfType<string>()
+            .SelectMany(static name => new[] { name, name + TlsSecret.AuthoritiesSuffix })
+            .Distinct(StringComparer.Ordinal)
+            .ToArray();
+        return objects.Gateways.Values.Select(static gateway => gateway.Meta.Namespace).Distinct(StringComparer.Ordinal)
+            .SelectMany(ns => names.Select(name => new ObjectReference("", "Secret", ns, name)));
     }
 
     private static IEnumerable<string> Referred(IEnumerable<ObjectReference> references, string kind) => references

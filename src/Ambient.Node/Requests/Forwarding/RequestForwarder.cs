@@ -64,7 +64,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
                 }
             }
 
-            exchange.Error ??= $"no healthy endpoint for {exchange.BackendService?.Hostname}:{exchange.BackendPort}{(exchange.Route?.Subset is { } subset ? $" in subset {subset}" : "")}";
+            exchange.Error ??= exchange.Backend?.Policy.TlsProblem ?? $"no healthy endpoint for {exchange.BackendService?.Hostname}:{exchange.BackendPort}{(exchange.Route?.Subset is { } subset ? $" in subset {subset}" : "")}";
             var isUnknown = exchange.Backend is { Policy.IsSubsetUnknown: true };
             exchange.Flags = isUnknown ? ResponseFlags.NoClusterFound : ResponseFlags.NoHealthyUpstream;
             await LocalReply.SendAsync(exchange, 503, isUnknown ? "" : LocalReply.NoHealthyUpstream).ConfigureAwait(false);

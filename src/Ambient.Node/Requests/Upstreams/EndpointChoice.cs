@@ -14,15 +14,12 @@ internal static class EndpointChoice
     /// <param name="hash">What the request hashes to; null: nothing.</param>
     /// <param name="pinned">The endpoint that its client stays with; null: none.</param>
     /// <param name="failed">Workloads that earlier tries could not reach.</param>
-    /// <param name="opaque">Whether bytes are passed on that nobody looks into: whether TLS is made for them, the caller knows.</param>
+    /// <param name="isTls">Whether what is passed on is TLS already, and protected as it is: then none is made.</param>
     public static UpstreamEndpoint? ForBackend(
-        BackendView view, IPEndPoint? destination, bool http2Client, ulong? hash, IPEndPoint? pinned, IReadOnlyList<Workload> failed, bool opaque = false)
+        BackendView view, IPEndPoint? destination, bool http2Client, ulong? hash, IPEndPoint? pinned, IReadOnlyList<Workload> failed, bool isTls = false)
     {
-        var (requests, host, port) = (view.Mesh.Requests, view.Service.Hostname, view.Backend.Key.Port);
-        var tls = opaque ? null : requests.FindBackendTls(host, port);
-        if (tls is null && !opaque && requests.FindUnmetProtection(host, port) is not null)
+        if (!isTls && view.Policy.TlsProblem is not null)
         {
-            // The route was decided in a mesh that knew of TLS, which a later one cannot make: not in clear even then.
             return null;
         }
 
@@ -38,7 +35,8 @@ internal static class EndpointChoice
         {
             State = state,
             Limits = view.Limits,
-            Tls = tls,
+            Tls = isTls ? null : view.Policy.Tls,
+            ClientCertificate = isTls ? null : view.Policy.Tls?.ClientCertificate,
         };
     }
 

@@ -16,18 +16,16 @@ internal sealed class UpstreamTls
     private static readonly ConditionalWeakTable<TlsSecret, SslStreamCertificateContext> s_certificates = [];
 
     private readonly BackendTls _tls;
-    private readonly X509Certificate2Collection? _authorities;
+    private readonly X509Certificate2Collection _authorities = [];
+    private readonly UpstreamTlsFiles? _files;
 
     private UpstreamTls(BackendTls tls)
     {
         _tls = tls;
-        if (!tls.Authorities.IsEmpty)
+        _files = tls.Files == TlsFiles.None ? null : new UpstreamTlsFiles(tls.Files);
+        foreach (var bundle in tls.Authorities)
         {
-            _authorities = [];
-            foreach (var bundle in tls.Authorities)
-            {
-                _authorities.ImportFromPem(bundle.Certificates);
-            }
+            _authorities.ImportFromPem(bundle.Certificates);
         }
     }
 
@@ -44,6 +42,7 @@ internal sealed class UpstreamTls
         var check = new PeerCheck(own._tls);
         try
         {
+            // The caller dials in any case: what a file does not have now fails this connection alone.
             await tls.AuthenticateAsClientAsync(own.OptionsFor(endpoint, opaque, check), cancellationToken).ConfigureAwait(false);
             return !opaque && endpoint.Http2 && tls.NegotiatedApplicationProtocol != SslApplicationProtocol.Http2
                 ? throw new IOException("the endpoint does not speak HTTP/2 in TLS")
@@ -69,10 +68,12 @@ internal sealed class UpstreamTls
             DisableCertificateDownloads = true,
         };
         policy.ApplicationPolicy.Add(new Oid(ServerAuthentication));
-        if (_authorities is not null)
+        var files = _files?.Current();
+        if (_authorities.Count > 0 || files?.Authorities is not null)
         {
             policy.TrustMode = X509ChainTrustMode.CustomRootTrust;
             policy.CustomTrustStore.AddRange(_authorities);
+            policy.CustomTrustStore.AddRange(files?.Authorities ?? []);
         }
 
         return new SslClientAuthenticationOptions
@@ -84,16 +85,20 @@ internal sealed class UpstreamTls
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             CertificateChainPolicy = policy,
             RemoteCertificateValidationCallback = check.IsAccepted,
-            ClientCertificateContext = endpoint.ClientCertificate is { } shown ? s_certificates.GetValue(shown, ContextOf) : null,
+            ClientCertificateContext = endpoint.ClientCertificate is { } shown ? s_certificates.GetValue(shown, ContextOf) : files?.Certificate,
         };
     }
 
-    private static SslStreamCertificateContext ContextOf(TlsSecret secret)
+    private static SslStreamCertificateContext ContextOf(TlsSecret secret) => ContextOf(secret.Certificates, secret.PrivateKey!.Reveal());
+
+    /// <summary>A certificate to be shown, of PEM text.</summary>
+    /// <exception cref="CryptographicException">It is none, or the key is not its own.</exception>
+    internal static SslStreamCertificateContext ContextOf(string certificates, string privateKey)
     {
-        using var ephemeral = X509Certificate2.CreateFromPem(secret.Certificates, secret.PrivateKey!.Reveal());
+        using var ephemeral = X509Certificate2.CreateFromPem(certificates, privateKey);
         var leaf = X509CertificateLoader.LoadPkcs12(ephemeral.Export(X509ContentType.Pfx), null);
         var chain = new X509Certificate2Collection();
-        chain.ImportFromPem(secret.Certificates);
+        chain.ImportFromPem(certificates);
         return SslStreamCertificateContext.Create(leaf, chain, offline: true);
     }
 
@@ -111,6 +116,11 @@ internal sealed class UpstreamTls
 
         private string? ProblemOf(X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
         {
+            if (tls.SkipsVerification)
+            {
+                return null;
+            }
+
             if (certificate is not X509Certificate2 presented)
             {
                 return "the endpoint showed no certificate";

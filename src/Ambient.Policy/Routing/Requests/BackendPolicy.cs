@@ -33,6 +33,12 @@ public sealed record BackendPolicy
     /// <summary>How many requests may be under way again; null: nothing is said.</summary>
     public RetryBudget? RetryBudget { get; init; }
 
+    /// <summary>TLS that is made to the endpoints, within the tunnel where there is one; null: none.</summary>
+    public BackendTls? Tls { get; init; }
+
+    /// <summary>Why TLS that is asked for cannot be made, in words: then nothing may be sent. Null: it can, or is not asked for.</summary>
+    public string? TlsProblem { get; init; }
+
     /// <summary>
     /// The policy of a client. Rules are looked for in the client's namespace, in the service's and in the root namespace, in this order and where they
     /// are exported to the client; in each of them the most specific host goes first.
@@ -53,7 +59,8 @@ public sealed record BackendPolicy
             : s_indices.GetValue(requests.DestinationRules, static rules => new DestinationRuleIndex(rules.Values)).Find(requests, client, service);
         if (rules.IsEmpty && requests.DefaultTrafficPolicy is null)
         {
-            return subset is null ? Default : Default with { IsSubsetUnknown = true };
+            var (only, unmet) = TlsToBackend.Of(requests, client, service, port, null, null);
+            return subset is null && only is null && unmet is null ? Default : Default with { IsSubsetUnknown = subset is not null, Tls = only, TlsProblem = unmet };
         }
 
         // Of several rules for one host the oldest speaks for the whole, and each has its own subsets (what istiod merges them to).
@@ -65,6 +72,7 @@ public sealed record BackendPolicy
             merged = OfPort(merged, own, port);
         }
 
+        var (tls, problem) = TlsToBackend.Of(requests, client, service, port, merged.Tls, rules.IsEmpty ? null : rules[0].Key);
         return new BackendPolicy
         {
             Rule = rules.IsEmpty ? null : rules[0].Key,
@@ -74,6 +82,8 @@ public sealed record BackendPolicy
             ConnectionPool = merged.ConnectionPool ?? requests.DefaultTrafficPolicy?.ConnectionPool,
             OutlierDetection = merged.OutlierDetection ?? requests.DefaultTrafficPolicy?.OutlierDetection,
             RetryBudget = merged.RetryBudget,
+            Tls = tls,
+            TlsProblem = problem,
         };
     }
 
@@ -94,6 +104,7 @@ public sealed record BackendPolicy
             Balancer = policy.Balancer ?? below.Balancer,
             ConnectionPool = policy.ConnectionPool ?? below.ConnectionPool,
             OutlierDetection = policy.OutlierDetection ?? below.OutlierDetection,
+            Tls = policy.Tls ?? below.Tls,
             RetryBudget = budget,
         };
     }

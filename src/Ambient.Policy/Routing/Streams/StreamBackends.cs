@@ -25,17 +25,11 @@ internal static class StreamBackends
             return StreamDecision.Refuse(name, target.Port is null ? $"backend {shown} names no port" : $"backend {shown} has no port {target.Port}");
         }
 
-        // TLS that is passed through is protected as it is.
-        if (originates && mesh.Requests.FindUnmetProtection(service.Hostname, port) is { } askedBy)
-        {
-            return StreamDecision.Refuse(name, $"{askedBy} asks for TLS to {service.Hostname}, which cannot be made");
-        }
-
         return new StreamDecision
         {
             Service = service,
             Port = port,
-            Tls = originates ? mesh.Requests.FindBackendTls(service.Hostname, port) : null,
+            OriginatesTls = originates,
             Route = name,
         };
     }

@@ -11,8 +11,8 @@ public sealed record StreamDecision
     /// <summary>Port of that service.</summary>
     public int Port { get; init; }
 
-    /// <summary>TLS that the proxy makes to the backend; null: the bytes go as they are.</summary>
-    public BackendTls? Tls { get; init; }
+    /// <summary>Whether the proxy makes the TLS that the backend asks for; else the bytes go as they are.</summary>
+    public bool OriginatesTls { get; init; }
 
     /// <summary>Kind and key of the route, for logs; null where none is configured.</summary>
     public string? Route { get; init; }
