@@ -129,7 +129,7 @@ internal sealed class GatewayPort : IAsyncDisposable
 
         try
         {
-            await _use.Streams.CarryAsync(channel, remote, _use.Address, serverName, _use.Pipeline.Log, this, _end.Token).ConfigureAwait(false);
+            await _use.Streams.CarryAsync(channel, remote, _use.Address, serverName, _use.Pipeline, this, _end.Token).ConfigureAwait(false);
         }
         finally
         {

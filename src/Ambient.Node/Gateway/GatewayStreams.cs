@@ -5,6 +5,8 @@ using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests;
+using Ambient.Node.Requests.ExternalAuthorization;
+using Ambient.Node.Requests.Serving;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Node.Telemetry.Metrics;
@@ -17,7 +19,8 @@ namespace Ambient.Node.Gateway;
 /// Connections at a gateway whose bytes it does not look into: plain TCP, TLS that is passed through, and what TLS protects that the gateway ends.
 /// <code>
 /// 1 register    so that a change of the mesh finds it from here on
-/// 2 authorize   policies of the gateway, on the connection as a whole
+/// 2 authorize   an external authorizer where a CUSTOM policy matches    ConnectionCheck
+///               policies of the gateway, on the connection as a whole
 /// 3 route       a TLSRoute or TCPRoute, to a backend                    StreamRoutes
 /// 4 dial        an endpoint of it, another one when that fails          UpstreamDialer
 /// 5 relay       until both sides have ended
@@ -35,16 +38,16 @@ internal sealed class GatewayStreams(
     /// <param name="remote">Its address.</param>
     /// <param name="listener">Address and port of the listener, as the Gateway declares it.</param>
     /// <param name="serverName">Server name of its TLS; null in clear.</param>
-    /// <param name="log">Told what policies say that decide nothing.</param>
+    /// <param name="pipeline">Of the same port: its log is told what policies say, its authorizers are asked.</param>
     /// <param name="owner">What the connection ends with, besides the process.</param>
     /// <param name="cancellationToken">Ends it at once.</param>
     public async Task CarryAsync(
-        MessageChannel client, IPEndPoint remote, IPEndPoint listener, string? serverName, RequestLog log, object owner, CancellationToken cancellationToken)
+        MessageChannel client, IPEndPoint remote, IPEndPoint listener, string? serverName, RequestPipeline pipeline, object owner, CancellationToken cancellationToken)
     {
         await using (client.ConfigureAwait(false))
         {
             var own = self.Current;
-            var stream = new Stream(places, new ConnectionFacts(remote, listener, null), serverName);
+            var stream = new Stream(places, new ConnectionFacts(remote, listener, null), serverName, new ConnectionCheck(pipeline.Authorizers, pipeline.Log, time));
 
             // 1 register
             var connection = connections.Register(
@@ -61,7 +64,7 @@ internal sealed class GatewayStreams(
             var outcome = ConnectionOutcome.Complete;
             try
             {
-                outcome = await CarryAsync(client, stream, connection, log, cancellationToken).ConfigureAwait(false);
+                outcome = await CarryAsync(client, stream, connection, pipeline.Log, cancellationToken).ConfigureAwait(false);
             }
 #pragma warning disable CA1031 // Whatever goes wrong with one connection is logged and ends that one only.
             catch (Exception e)
@@ -83,12 +86,27 @@ internal sealed class GatewayStreams(
             return new ConnectionOutcome(ResponseFlag.Connect, "the gateway is no longer in the mesh");
         }
 
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(open.Ended, cancellationToken);
+        if (await stream.Check.AskAsync(place, own, stream.Facts, stream.ServerName, ended.Token).ConfigureAwait(false) is { } refused)
+        {
+            return ConnectionOutcome.Denied(refused.ToString());
+        }
+
+        // The authorizer may have taken its time: what holds now is what counts.
+        place = places.Find("");
+        if (place is null)
+        {
+            return new ConnectionOutcome(ResponseFlag.Connect, "the gateway is no longer in the mesh");
+        }
+
         if (place.Policies.HasNotes)
         {
             log.Noted(RequestAuthorizer.Notes(place.Policies, stream.Facts, stream.ServerName), stream.Facts.Source, null, stream.Facts.Destination);
         }
 
-        if (stream.Decide(place) is { IsAllowed: false } decision)
+        var decision = stream.Decide(place);
+        log.Decided(decision, stream.Facts.Source, null, stream.Facts.Destination);
+        if (!decision.IsAllowed)
         {
             return ConnectionOutcome.Denied(decision.ToString());
         }
@@ -102,7 +120,6 @@ internal sealed class GatewayStreams(
         }
 
         // 4 dial
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(open.Ended, cancellationToken);
         var (link, endpoint, failure) = await DialAsync(mesh, own, service, route, stream, open, ended.Token).ConfigureAwait(false);
         if (link is null)
         {
@@ -222,13 +239,15 @@ internal sealed class GatewayStreams(
     }
 
     /// <summary>A connection as policies see it, now and whenever they change.</summary>
-    private sealed class Stream(RequestPlaces places, ConnectionFacts facts, string? serverName) : IConnectionGround
+    private sealed class Stream(RequestPlaces places, ConnectionFacts facts, string? serverName, ConnectionCheck check) : IConnectionGround
     {
         public ConnectionFacts Facts => facts;
 
         public string? ServerName => serverName;
 
-        public AuthorizationDecision Decide(RequestPlace place) => RequestAuthorizer.Authorize(place.Policies, facts, serverName);
+        public ConnectionCheck Check => check;
+
+        public AuthorizationDecision Decide(RequestPlace place) => check.Decide(place, facts, serverName);
 
         public ConnectionObjection? ObjectionIn(MeshSnapshot mesh) =>
             places.Find("") is not { } place ? new ConnectionObjection(ConnectionEnd.Rebound, "the gateway is no longer in the mesh")

@@ -87,6 +87,13 @@ internal sealed partial class MemberGuard(
         open.Begin(http.Abort);
         try
         {
+            if (await AskAsync(http, request, facts).ConfigureAwait(false) is { } denied)
+            {
+                LogRefused(logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", denied.Status, denied.Reason);
+                await MemberReply.RefuseAsync(http, denied).ConfigureAwait(false);
+                return;
+            }
+
             if (await AuthenticateAsync(http, request).ConfigureAwait(false) is { IsAllowed: false } refused)
             {
                 LogRefused(logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", refused.Status.HttpStatus(), refused.ToString());
@@ -122,6 +129,21 @@ internal sealed partial class MemberGuard(
 
             open.Close();
         }
+    }
+
+    /// <summary>Asks the external authorizer, where there is one to ask.</summary>
+    private ValueTask<MemberRefusal?> AskAsync(HttpContext http, MemberRequest request, ConnectionFacts facts)
+    {
+        if (!member.Policies.AsksAuthorizer)
+        {
+            return new((MemberRefusal?)null);
+        }
+
+        // Without a workload there are no policies, and nobody would be let in anyway.
+        return member.Self.Current is not { } self
+            ? new(new MemberRefusal(StatusCodes.Status503ServiceUnavailable, "this workload is no longer in the mesh"))
+            : new MemberCheck(member.Authorizers, member.Mesh, self, (name, letsIn, reason) => LogAuthorizerFailed(logger, name, reason, letsIn ? "let in all the same (failOpen)" : "refused"), member.Time)
+                .AskAsync(http, request, facts);
     }
 
     /// <summary>As a waypoint does it: what rules write is taken out, tokens are verified, and what a valid one says goes into headers.</summary>
@@ -165,6 +187,9 @@ internal sealed partial class MemberGuard(
 
     [LoggerMessage(5701, LogLevel.Warning, "request by {Peer} ({Identity}) answered with {Status}: {Reason}")]
     private static partial void LogRefused(ILogger logger, IPEndPoint peer, string identity, int status, string reason);
+
+    [LoggerMessage(5704, LogLevel.Warning, "external authorizer {Authorizer} failed: {Reason}; the request is {Consequence}")]
+    private static partial void LogAuthorizerFailed(ILogger logger, string authorizer, string reason, string consequence);
 
     [LoggerMessage(5703, LogLevel.Debug, "{Note} policy={Policy} src={Source} identity={Identity} dst={Destination}")]
     private static partial void LogNoted(ILogger logger, string note, string policy, IPEndPoint source, string identity, IPEndPoint destination);

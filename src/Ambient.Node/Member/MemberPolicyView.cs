@@ -13,6 +13,9 @@ internal sealed class MemberPolicyView(IMeshSnapshotProvider meshes, LocalWorklo
     /// <summary>What is done to paths before policies look at them.</summary>
     public PathNormalization PathNormalization => meshes.Current.Requests.PathNormalization;
 
+    /// <summary>Whether a CUSTOM policy applies, so that an external authorizer may have to be asked.</summary>
+    public bool AsksAuthorizer => Current?.HasCustom == true;
+
     /// <summary>The policies; null while the mesh does not know the workload, which lets nobody in.</summary>
     public MemberPolicies? Current
     {

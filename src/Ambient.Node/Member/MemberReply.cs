@@ -1,5 +1,7 @@
 using System.Globalization;
+using Ambient.Http;
 using Ambient.Node.Requests;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Policy.Authentication;
 using Microsoft.AspNetCore.Http;
 
@@ -17,6 +19,67 @@ internal static class MemberReply
         var isGrpc = LocalReply.IsGrpc(http.Request.ContentType);
         var target = $"{http.Request.Path.ToUriComponent()}{http.Request.QueryString.ToUriComponent()}";
         return AnswerAsync(http, decision.Status.HttpStatus(), decision.Status.Text(), LocalReply.ChallengeOf(decision, isGrpc, http.Request.Scheme, http.Request.Host.ToUriComponent(), target));
+    }
+
+    /// <summary>Answers a request that an external authorizer keeps out: with its own answer where it gave one.</summary>
+    public static Task RefuseAsync(HttpContext http, in MemberRefusal refusal)
+    {
+        if (refusal.Answer is not { } answer)
+        {
+            return AnswerAsync(http, refusal.Status, refusal.Body, null);
+        }
+
+        var response = http.Response;
+        if (response.HasStarted)
+        {
+            return Task.CompletedTask;
+        }
+
+        response.Clear();
+        var fields = new HttpFields();
+        var isGrpc = LocalReply.IsGrpc(http.Request.ContentType);
+        if (!answer.Body.IsEmpty)
+        {
+            fields.Add("content-type"u8, "text/plain"u8);
+        }
+
+        try
+        {
+            HeaderMutations.Answer(fields, answer.Headers);
+        }
+        catch (ArgumentException)
+        {
+            // What no answer may have is left out, with all the rest.
+            fields.Clear();
+        }
+
+        for (var i = 0; i < fields.Count; i++)
+        {
+            response.Headers.Append(fields[i].NameText, fields[i].ValueText);
+        }
+
+        response.Headers.Server = HeaderRules.Server;
+        if (isGrpc)
+        {
+            response.StatusCode = StatusCodes.Status200OK;
+            response.ContentType = LocalReply.Grpc;
+            response.Headers["grpc-status"] = LocalReply.GrpcStatus(answer.Status).ToString(CultureInfo.InvariantCulture);
+            if (!answer.Body.IsEmpty)
+            {
+                response.Headers["grpc-message"] = LocalReply.PercentEncoded(answer.Body.Span);
+            }
+
+            return Task.CompletedTask;
+        }
+
+        response.StatusCode = answer.Status;
+        if (answer.Status is StatusCodes.Status204NoContent or StatusCodes.Status304NotModified)
+        {
+            return Task.CompletedTask;
+        }
+
+        response.ContentLength = answer.Body.Length;
+        return answer.Body.IsEmpty || HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : response.Body.WriteAsync(answer.Body, http.RequestAborted).AsTask();
     }
 
     private static Task AnswerAsync(HttpContext http, int status, string body, string? challenge)
@@ -39,13 +102,21 @@ internal static class MemberReply
             response.StatusCode = StatusCodes.Status200OK;
             response.ContentType = LocalReply.Grpc;
             response.Headers["grpc-status"] = LocalReply.GrpcStatus(status).ToString(CultureInfo.InvariantCulture);
-            response.Headers["grpc-message"] = body;
+            if (body.Length > 0)
+            {
+                response.Headers["grpc-message"] = body;
+            }
+
             return Task.CompletedTask;
         }
 
         response.StatusCode = status;
-        response.ContentType = "text/plain";
         response.ContentLength = body.Length;
-        return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : response.WriteAsync(body, http.RequestAborted);
+        if (body.Length > 0)
+        {
+            response.ContentType = "text/plain";
+        }
+
+        return body.Length == 0 || HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : response.WriteAsync(body, http.RequestAborted);
     }
 }

@@ -20,28 +20,22 @@ internal sealed class MemberRequest : IConnectionGround
 {
     private readonly MemberPolicyView _policies;
     private readonly ConnectionFacts _connection;
-    private KeyValuePair<string, StringValues>[] _headers;
+    private KeyValuePair<string, StringValues>[] _headers = [];
     private readonly string _method;
-    private readonly string _host;
-    private readonly string? _path;
-    private readonly string _decodedPath;
+    private string _host = "";
+    private string? _path;
+    private string _decodedPath = "";
     private string _query = "";
     private TokenClaims? _claims;
+    private ExternalAuthorizer? _letInBy;
 
     /// <summary>Takes down what a request says.</summary>
     public MemberRequest(MemberPolicyView policies, HttpContext http, in ConnectionFacts connection)
     {
         _policies = policies;
         _connection = connection;
-        _headers = [.. http.Request.Headers];
         _method = MemberRequestForm.MethodOf(http);
-        _host = http.Request.Headers.Host.ToString();
-        _decodedPath = http.Request.Path.Value ?? "";
-        var target = http.Features.Get<IHttpRequestFeature>()?.RawTarget;
-        if (RequestPath.TryParse(string.IsNullOrEmpty(target) ? _decodedPath : target, out var path, policies.PathNormalization))
-        {
-            (_path, _query) = (path.Path, path.Query);
-        }
+        TakeDown(http);
     }
 
     /// <summary>Why the application would see another request than policies judge; null when it would not.</summary>
@@ -76,6 +70,33 @@ internal sealed class MemberRequest : IConnectionGround
 
         _headers = [.. http.Request.Headers];
         _claims = decision.Claims;
+    }
+
+    /// <summary>The external authorizer that CUSTOM policies name; null: there is none to ask.</summary>
+    public ExternalAuthorizer? Authorizer => _policies.Current?.Authorizer;
+
+    /// <summary>Do CUSTOM policies want an external authorizer asked about it? Asked of its path as the mesh normalizes it, and as the application sees it.</summary>
+    public AuthorizationDecision Question()
+    {
+        if (_policies.Current is not { } policies)
+        {
+            return default;
+        }
+
+        var decision = policies.Question(Facts(_path!));
+        return decision.Reason == AuthorizationReason.NoPolicy && _path != _decodedPath ? policies.Question(Facts(_decodedPath)) : decision;
+    }
+
+    /// <summary>An external authorizer lets it in: takes down what it says now.</summary>
+    /// <param name="http">The request as the authorizer has left it; null: nothing was changed.</param>
+    /// <param name="authorizer">Whose word it is.</param>
+    public void LetIn(HttpContext? http, ExternalAuthorizer authorizer)
+    {
+        _letInBy = authorizer;
+        if (http is not null)
+        {
+            TakeDown(http);
+        }
     }
 
     /// <summary>May the connection that it came on be here?</summary>
@@ -115,7 +136,19 @@ internal sealed class MemberRequest : IConnectionGround
         Query = _query,
         Header = Header,
         Claims = _claims,
+        LetInBy = _letInBy,
     };
+
+    private void TakeDown(HttpContext http)
+    {
+        _headers = [.. http.Request.Headers];
+        _host = http.Request.Headers.Host.ToString();
+        _decodedPath = http.Request.Path.Value ?? "";
+        var target = http.Features.Get<IHttpRequestFeature>()?.RawTarget;
+        (_path, _query) = RequestPath.TryParse(string.IsNullOrEmpty(target) ? _decodedPath : target, out var path, _policies.PathNormalization)
+            ? ((string?)path.Path, path.Query)
+            : (null, "");
+    }
 
     private string? Header(string name)
     {

@@ -19,4 +19,22 @@ internal static class MemberRequestForm
         && "websocket".Equals(http.Features.Get<IHttpExtendedConnectFeature>()?.Protocol, StringComparison.OrdinalIgnoreCase)
             ? HttpMethods.Get
             : http.Request.Method;
+
+    /// <summary>Path and query as they came; where the server does not say, as the application sees them.</summary>
+    public static string TargetOf(HttpContext http) =>
+        http.Features.Get<IHttpRequestFeature>()?.RawTarget is { Length: > 0 } target ? target : $"{http.Request.Path.ToUriComponent()}{http.Request.QueryString.ToUriComponent()}";
+
+    /// <summary>Puts another target in place of the request's: as it came, and as the application sees it.</summary>
+    public static void SetTarget(HttpContext http, string target)
+    {
+        if (http.Features.Get<IHttpRequestFeature>() is { } feature)
+        {
+            feature.RawTarget = target;
+        }
+
+        var question = target.IndexOf('?', StringComparison.Ordinal);
+        http.Request.PathBase = PathString.Empty;
+        http.Request.Path = PathString.FromUriComponent(question < 0 ? target : target[..question]);
+        http.Request.QueryString = question < 0 ? QueryString.Empty : new QueryString(target[question..]);
+    }
 }

@@ -10,6 +10,7 @@ using Ambient.Node.Connections;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Membership;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Tokens;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry.Logging;
@@ -40,6 +41,8 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     private readonly IServiceProvider _services;
     private MeshRuntime? _runtime;
     private HboneClient? _client;
+    private UpstreamPool? _upstreams;
+    private AuthorizerClient? _authorizers;
     private HboneListener? _listener;
     private readonly PolicyWatch _watch;
     private MemberInbound? _inbound;
@@ -78,6 +81,12 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     /// <summary>Verifies the tokens of requests.</summary>
     public TokenVerifier Tokens { get; }
 
+    /// <summary>Asks external authorizers, through the mesh and as this workload.</summary>
+    public AuthorizerClient Authorizers => _authorizers ?? throw new InvalidOperationException("a request came before the host has started");
+
+    /// <summary>Clock.</summary>
+    public TimeProvider Time => _time;
+
     /// <summary>Connections and requests under way.</summary>
     public ConnectionTable Connections { get; }
 
@@ -101,6 +110,8 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
         var runtime = _runtime = Own(await MeshRuntime.OpenAsync(_options.ToMeshRuntime().WithOwnParts(_services), _store, _loggers, Metrics, _time, cancellationToken).ConfigureAwait(false));
         runtime.OnceHeard(static () => { });
         _client = Own(new HboneClient(new HboneClientOptions { Connector = Connector, Revocation = runtime.Revocation }, runtime.Svids, _time));
+        _upstreams = new UpstreamPool(_store, new UpstreamDialer(_client, Connector, Self), new UpstreamOptions(), _time, new BackendMetrics(Metrics), _loggers.CreateLogger("upstream"));
+        _authorizers = new AuthorizerClient(_upstreams, new CheckLimits(), _time);
         await StartAsync(runtime, cancellationToken).ConfigureAwait(false);
         var self = await WaitForSelfAsync(cancellationToken).ConfigureAwait(false);
         await runtime.Svids.GetSvidAsync(self.Identity, cancellationToken).ConfigureAwait(false);
@@ -167,6 +178,7 @@ internal sealed partial class MeshMember : IHostedLifecycleService, IAsyncDispos
     {
         _watch.Dispose();
         Tokens.Dispose();
+        _upstreams?.Dispose();
         while (_owned.TryPop(out var owned))
         {
             await owned.DisposeAsync().ConfigureAwait(false);

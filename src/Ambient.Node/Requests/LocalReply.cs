@@ -240,8 +240,8 @@ internal static class LocalReply
         }
     }
 
-    // As a message of gRPC stands in a header (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Status-Message).
-    private static string PercentEncoded(ReadOnlySpan<byte> text)
+    /// <summary>A text as a message of gRPC stands in a header (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Status-Message).</summary>
+    public static string PercentEncoded(ReadOnlySpan<byte> text)
     {
         var encoded = new StringBuilder();
         foreach (var b in text)

@@ -21,7 +21,7 @@ namespace Ambient.Node.Waypoint;
 /// A CONNECT at a waypoint. Of HTTP each request is authorized and accounted for by itself; opaque bytes are one connection, to which
 /// policies are applied as a whole.
 /// </summary>
-internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnection connection) : InboundArrival, ICheckOwner
+internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnection connection) : InboundArrival
 {
     private const int MaxAttempts = 3;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
@@ -33,14 +33,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     private UpstreamEndpoint _endpoint;
     private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque && !AsksForServerName(inbound, connection);
     private RequestPolicies? _asked;
-    private readonly Lock _gate = new();
-    private ClientExchange? _check;
-    private bool _isOver;
-    private volatile bool _isQuestioned;
-    private volatile ExternalAuthorizer? _letInBy;
-
-    /// <inheritdoc/>
-    public RequestHead QuestionHead { get; } = new();
+    private readonly ConnectionCheck _check = new(inbound.Authorizers, inbound.Requests, inbound.Time);
 
     /// <inheritdoc/>
     public override bool IsKnown => false;
@@ -88,93 +81,15 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             : await TerminateAsync(connect, open, ended.Token).ConfigureAwait(false);
     }
 
-    /// <inheritdoc/>
-    public void Attach(ClientExchange check)
-    {
-        lock (_gate)
-        {
-            _check = check;
-            if (_isOver)
-            {
-                check.Abort(MessageFault.Aborted);
-            }
-        }
-    }
+    private ConnectionFacts Facts => new(connection.RemoteEndPoint, _target.Address, connection.PeerIdentity);
 
-    /// <inheritdoc/>
-    public void Detach()
-    {
-        lock (_gate)
-        {
-            _check = null;
-        }
-    }
-
-    private ConnectionFacts Facts => new(connection.RemoteEndPoint, _target.Address, connection.PeerIdentity) { LetInBy = _letInBy };
-
-    /// <summary>What policies say; nothing while the external authorizer that they name is still to be asked, which comes before the connection is delivered.</summary>
-    private AuthorizationDecision Decide(RequestPlace place)
-    {
-        var decision = RequestAuthorizer.Authorize(place.Policies, Facts, connection.ServerName);
-        return decision.Reason == AuthorizationReason.AsksExternalAuthorizer && !_isQuestioned && inbound.Authorizers is not null ? AuthorizationDecision.NoPolicy : decision;
-    }
+    private AuthorizationDecision Decide(RequestPlace place) => _check.Decide(place, Facts, connection.ServerName);
 
     /// <summary>Asks the external authorizer where a CUSTOM policy matches, and then all policies again. What keeps the connection out, or null.</summary>
-    private async ValueTask<string?> QuestionAsync(CancellationToken ended)
-    {
-        if (inbound.Entrance.Find(_target) is { Policies.HasCustom: true } place
-            && RequestAuthorizer.Question(place.Policies, Facts, connection.ServerName) is { Reason: AuthorizationReason.AsksExternalAuthorizer } question
-            && place.Policies.Authorizer is { } authorizer && inbound.Authorizers is { } authorizers && inbound.Self.Current is { } self)
-        {
-            CheckVerdict verdict;
-            using (ended.UnsafeRegister(static arrival => ((WaypointArrival)arrival!).BreakCheck(), this))
-            {
-                verdict = await authorizers.CheckAsync(
-                    authorizer,
-                    place.Mesh,
-                    self,
-                    new CheckFacts
-                    {
-                        Source = connection.RemoteEndPoint,
-                        Destination = _target.Address,
-                        Identity = connection.PeerIdentity,
-                        Self = self.Identity,
-                        ServerName = connection.ServerName,
-                        Time = inbound.Time.GetUtcNow(),
-                    },
-                    this).ConfigureAwait(false);
-            }
-
-            if (verdict.Outcome == CheckOutcome.Failed)
-            {
-                inbound.Requests.AuthorizerFailed(authorizer.Name, authorizer.FailOpen, verdict.Reason!);
-            }
-
-            if (verdict.Outcome == CheckOutcome.Denied || (verdict.Outcome == CheckOutcome.Failed && !authorizer.FailOpen))
-            {
-                var denied = verdict.Outcome == CheckOutcome.Denied
-                    ? AuthorizationDecision.DeniedExternally(question.Policy!, question.Rule ?? 0)
-                    : AuthorizationDecision.FailedExternally(question.Policy!, question.Rule ?? 0);
-                inbound.Requests.Decided(denied, connection.RemoteEndPoint, connection.PeerIdentity, _target.Address);
-                return denied.ToString();
-            }
-
-            inbound.Requests.Policies.LetIn(question.Policy!, asFailed: verdict.Outcome == CheckOutcome.Failed);
-            _letInBy = authorizer;
-        }
-
-        _isQuestioned = true;
-        return Authorize() is { IsAllowed: false } decision ? decision.ToString() : null;
-    }
-
-    private void BreakCheck()
-    {
-        lock (_gate)
-        {
-            _isOver = true;
-            _check?.Abort(MessageFault.Aborted);
-        }
-    }
+    private async ValueTask<string?> QuestionAsync(CancellationToken ended) =>
+        await _check.AskAsync(inbound.Entrance.Find(_target), inbound.Self.Current, Facts, connection.ServerName, ended).ConfigureAwait(false) is { } denied ? denied.ToString()
+        : Authorize() is { IsAllowed: false } decision ? decision.ToString()
+        : null;
 
     private static bool AsksForServerName(WaypointInbound inbound, WaypointConnection connection) =>
         inbound.Entrance.Find(connection.Target) is { } place

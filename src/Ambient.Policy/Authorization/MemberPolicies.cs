@@ -70,6 +70,9 @@ public sealed class MemberPolicies
         return decision.Reason == AuthorizationReason.NoAllowMatched && _requestsMayBeAllowed ? AuthorizationDecision.NoPolicy : decision;
     }
 
+    /// <summary>Whether any CUSTOM policy applies.</summary>
+    public bool HasCustom => _ofRequests.HasCustom;
+
     /// <summary>The external authorizer that CUSTOM policies name; null: there is none to ask.</summary>
     public ExternalAuthorizer? Authorizer => _ofRequests.Authorizer;
 

@@ -311,42 +311,9 @@ public sealed class GatewayStreamTests : IAsyncLifetime
         return await ReadToEndAsync(tls);
     }
 
-    private async Task<string> TalkInClearAsync(int port, string text)
-    {
-        using var client = new TcpClient();
-        await client.ConnectAsync(_gateway.Address, port);
-        var stream = client.GetStream();
-        try
-        {
-            await stream.WriteAsync(Encoding.Latin1.GetBytes(text));
-            client.Client.Shutdown(SocketShutdown.Send);
-        }
-        catch (Exception e) when (e is IOException or SocketException)
-        {
-            return "";
-        }
+    private Task<string> TalkInClearAsync(int port, string text) => _gateway.TalkInClearAsync(port, text);
 
-        return await ReadToEndAsync(stream);
-    }
-
-    private static async Task<string> ReadToEndAsync(Stream stream)
-    {
-        var text = new StringBuilder();
-        var buffer = new byte[4096];
-        try
-        {
-            while (await stream.ReadAsync(buffer).AsTask().WaitAsync(TimeSpan.FromSeconds(60)) is var count and > 0)
-            {
-                text.Append(Encoding.Latin1.GetString(buffer, 0, count));
-            }
-        }
-        catch (IOException)
-        {
-            // Broken off: what came before it counts.
-        }
-
-        return text.ToString();
-    }
+    private static Task<string> ReadToEndAsync(Stream stream) => ManifestGateway.ReadToEndAsync(stream);
 
     /// <summary>Writes one byte at a time.</summary>
     private sealed class InBytes(Stream inner) : Stream

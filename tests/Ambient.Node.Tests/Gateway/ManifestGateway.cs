@@ -115,6 +115,14 @@ internal sealed class ManifestGateway : IAsyncDisposable
         _backends.Add(echo);
     }
 
+    /// <summary>Adds an external authorizer with a service of its name, which is asked on port 82.</summary>
+    public async Task<TestAuthorizer> AddAuthorizerAsync(string name)
+    {
+        var authorizer = await TestAuthorizer.StartAsync(AddPod(name, "app"));
+        _backends.Add(authorizer);
+        return authorizer;
+    }
+
     /// <summary>Writes the gateway and its routes, and runs it.</summary>
     public async Task StartAsync(string manifests, bool untilReady = true)
     {
@@ -210,6 +218,45 @@ internal sealed class ManifestGateway : IAsyncDisposable
         }
     }
 
+    /// <summary>What comes back for what is sent to a port in clear, until the backend has seen our end; empty where the connection is closed.</summary>
+    public async Task<string> TalkInClearAsync(int port, string text)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(Address, port);
+        var stream = client.GetStream();
+        try
+        {
+            await stream.WriteAsync(Encoding.Latin1.GetBytes(text));
+            client.Client.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            return "";
+        }
+
+        return await ReadToEndAsync(stream);
+    }
+
+    /// <summary>All that comes, until it ends or is broken off.</summary>
+    public static async Task<string> ReadToEndAsync(Stream stream)
+    {
+        var text = new StringBuilder();
+        var buffer = new byte[4096];
+        try
+        {
+            while (await stream.ReadAsync(buffer).AsTask().WaitAsync(TimeSpan.FromSeconds(60)) is var count and > 0)
+            {
+                text.Append(Encoding.Latin1.GetString(buffer, 0, count));
+            }
+        }
+        catch (IOException)
+        {
+            // Broken off: what came before it counts.
+        }
+
+        return text.ToString();
+    }
+
     public async ValueTask DisposeAsync()
     {
         await Mesh.DisposeAsync();
@@ -245,6 +292,7 @@ internal sealed class ManifestGateway : IAsyncDisposable
               ports:
               - {name: plain, port: 80, targetPort: 8080}
               - {name: tcp, port: 81, targetPort: 8080}
+              - {name: grpc-check, port: 82, targetPort: 9000}
               - {name: btls, port: 443, targetPort: 8443}
               - {name: https, port: 444, targetPort: 8443}
             ---

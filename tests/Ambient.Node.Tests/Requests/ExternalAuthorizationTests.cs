@@ -1,14 +1,11 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
 using System.Text;
 using Ambient.Mesh;
 using Ambient.Node.Protos.ExternalAuth;
-using Google.Protobuf;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 
 namespace Ambient.Node.Tests.Requests;
 
@@ -76,7 +73,7 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
     [Fact]
     public async Task WhatNoCustomRuleMatches_IsNotAsked()
     {
-        var (client, pod, _) = await StartAsync(Grpc(), _ => Denied(403));
+        var (client, pod, _) = await StartAsync(Grpc(), _ => TestAuthorizer.Denied(403));
 
         Assert.Equal("hello from a-0", await client.GetStringAsync(new Uri("/public", UriKind.Relative)));
         Assert.Empty(_checks);
@@ -113,7 +110,7 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
     [Fact]
     public async Task GrpcClient_GetsADenialAsItsStatus()
     {
-        var (client, _, _) = await StartAsync(Grpc(), _ => Denied(401, "log in, bitte: ä"));
+        var (client, _, _) = await StartAsync(Grpc(), _ => TestAuthorizer.Denied(401, "log in, bitte: ä"));
         using var request = new HttpRequestMessage(HttpMethod.Post, "/private/Call") { Content = new ByteArrayContent([0, 0, 0, 0, 0]) };
         request.Content.Headers.Add("content-type", "application/grpc");
         using var response = await client.SendAsync(request);
@@ -130,7 +127,7 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
     {
         var (client, pod, _) = await StartAsync(Grpc(), check => check.Attributes.Request.Http.Path == "/private/ask"
             ? new CheckResponse { OkResponse = new OkResponse { Headers = { Header("x-group", "admin") } } }
-            : Denied(404));
+            : TestAuthorizer.Denied(404));
         _mesh.Configure(requests => requests with
         {
             AuthorizationPolicies = requests.AuthorizationPolicies.SetItem("app/allow", Policy("allow", PolicyAction.Allow) with
@@ -348,7 +345,7 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
     public async Task Connection_IsAskedAboutOverGrpc_AndClosedWhereDenied()
     {
         var allow = true;
-        var (_, pod, _) = await StartAsync(Grpc(), _ => allow ? new CheckResponse() : Denied(403));
+        var (_, pod, _) = await StartAsync(Grpc(), _ => allow ? new CheckResponse() : TestAuthorizer.Denied(403));
         var service = _mesh.Store.Current.Services["app/a.app.svc.cluster.local"];
         using var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service, 81);
         Assert.Equal("hello from a-0", await client.GetStringAsync(new Uri("http://a:81/public")));
@@ -416,12 +413,6 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
         Action = new ForwardAction { Backends = [new TrafficBackend(new ObjectReference("", "Service", "app", backend, Port: 80), 1)] },
     };
 
-    private static CheckResponse Denied(int status, string body = "") => new()
-    {
-        Status = new Status { Code = 7, Message = "no" },
-        DeniedResponse = new DeniedResponse { Status = new Protos.ExternalAuth.HttpStatus { Code = status }, Body = body },
-    };
-
     private static HeaderValueOption Header(string name, string value, bool append) =>
         new() { Header = new HeaderValue { Key = name, Value = value }, Append = new BoolValue { Value = append } };
 
@@ -469,11 +460,7 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
     {
         Assert.Equal("application/grpc", http.Request.ContentType);
         Assert.Equal("authz.app.svc.cluster.local", http.Request.Host.Value);
-        using var message = new MemoryStream();
-        await http.Request.Body.CopyToAsync(message);
-        var bytes = message.ToArray();
-        Assert.Equal(bytes.Length - 5, BinaryPrimitives.ReadInt32BigEndian(bytes.AsSpan(1)));
-        var check = CheckRequest.Parser.ParseFrom(bytes.AsSpan(5));
+        var check = await TestAuthorizer.ReadAsync(http);
         _checks.Enqueue(check);
         if (hang is not null)
         {
@@ -481,13 +468,6 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
             return;
         }
 
-        var answer = decide(check);
-        var size = answer.CalculateSize();
-        var reply = new byte[5 + size];
-        BinaryPrimitives.WriteInt32BigEndian(reply.AsSpan(1), size);
-        answer.WriteTo(reply.AsSpan(5));
-        http.Response.ContentType = "application/grpc";
-        await http.Response.Body.WriteAsync(reply);
-        http.Features.GetRequiredFeature<IHttpResponseTrailersFeature>().Trailers["grpc-status"] = "0";
+        await TestAuthorizer.AnswerAsync(http, decide(check));
     }
 }

@@ -138,6 +138,6 @@ internal static class HeaderMutations
     }
 
     /// <summary>Pseudo-headers, fields of framing, and those of one connection (RFC 9110 section 7.6.1).</summary>
-    private static bool IsOfTheMessage(string name) => name.Length == 0 || name[0] == ':' || name.ToLowerInvariant()
+    public static bool IsOfTheMessage(string name) => name.Length == 0 || name[0] == ':' || name.ToLowerInvariant()
         is "host" or "content-length" or "transfer-encoding" or "connection" or "keep-alive" or "proxy-connection" or "te" or "trailer" or "upgrade" or "http2-settings";
 }
