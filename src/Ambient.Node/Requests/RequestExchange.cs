@@ -261,14 +261,14 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     public RequestFacts PolicyFacts => Facts(_header);
 
     /// <summary>What routes are asked about the request.</summary>
-    public RouteFacts RouteFacts => _routedAsItCame ?? RouteFactsOf(_header);
+    public RouteFacts RouteFacts => RouteFactsOf(_header, Claims);
 
     /// <summary>Routes are asked about the request as it is now, whatever is changed of it later.</summary>
     public void RouteAsItIs()
     {
         var head = _asItCame ??= new RequestHead();
         head.CopyFrom(Head);
-        _routedAsItCame = RouteFactsOf(head.Get);
+        _routedAsItCame = HeadFactsOf(head.Get);
     }
 
     /// <summary>
@@ -295,7 +295,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
             return new ConnectionObjection(ConnectionEnd.PolicyChange, decision.ToString());
         }
 
-        return BackendService is { } service && place.Routes?.Refusal(_routedAsItCame ?? RouteFactsOf(_judgedHeader), service, BackendPort) is { } refusal
+        return BackendService is { } service && place.Routes?.Refusal(RouteFactsOf(_judgedHeader, claims), service, BackendPort) is { } refusal
             ? new ConnectionObjection(ConnectionEnd.PolicyChange, refusal)
             : null;
     }
@@ -527,6 +527,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         ServerName = Arrival.ServerName,
     };
 
-    private RouteFacts RouteFactsOf(Func<string, string?> header) =>
+    // A token is verified after an external authorizer was asked, whatever routes see of the request. In the mesh they are not asked about it, as with the original.
+    private RouteFacts RouteFactsOf(Func<string, string?> header, TokenClaims? claims) => (_routedAsItCame ?? HeadFactsOf(header)) with { Claims = Arrival.IsIngress ? claims : null };
+
+    private RouteFacts HeadFactsOf(Func<string, string?> header) =>
         new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, header) { Scheme = Arrival.Scheme, CallerNamespace = Arrival.Identity?.Namespace, ServerName = Arrival.ServerName };
 }

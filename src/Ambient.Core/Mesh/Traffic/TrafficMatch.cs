@@ -31,6 +31,9 @@ public sealed record TrafficMatch
     /// <summary>Query parameter comparisons, ANDed.</summary>
     public ImmutableArray<NamedValueMatch> QueryParams { get; init; } = [];
 
+    /// <summary>Comparisons of what the request's token says, ANDed. They are about requests at gateways; elsewhere no claim is there.</summary>
+    public ImmutableArray<ClaimMatch> Claims { get; init; } = [];
+
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(TrafficMatch? other) =>
         other is not null
@@ -41,7 +44,8 @@ public sealed record TrafficMatch
         && Port == other.Port
         && StructuralEquality.Same(Gateways, other.Gateways)
         && StructuralEquality.Same(Headers, other.Headers)
-        && StructuralEquality.Same(QueryParams, other.QueryParams);
+        && StructuralEquality.Same(QueryParams, other.QueryParams)
+        && StructuralEquality.Same(Claims, other.Claims);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Path, Method, Port, Headers.Length, QueryParams.Length);

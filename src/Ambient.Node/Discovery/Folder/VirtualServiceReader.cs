@@ -32,6 +32,12 @@ internal static class VirtualServiceReader
     {
         var spec = fields.ObjectOrEmpty("spec");
         var gateways = spec.Strings("gateways");
+        ImmutableArray<TrafficRule> rules = [.. spec.Objects("http").Select(rule => ReadRule(meta, rule)).OfType<TrafficRule>()];
+        if (spec.Strings("hosts").Count > 0 && gateways.All(gateway => gateway == HttpRoute.Mesh) && rules.Any(rule => rule.Matches.Any(match => !match.Claims.IsEmpty)))
+        {
+            spec.Error("gateways", "names no gateway, and only there routes may ask for claims of a token (@request.auth.claims)");
+        }
+
         return new HttpRouteObject(meta, new HttpRoute
         {
             Kind = HttpRoute.VirtualService,
@@ -40,7 +46,7 @@ internal static class VirtualServiceReader
             ParentRefs = [.. (gateways.Count == 0 ? [HttpRoute.Mesh] : gateways).Select(gateway => GatewayOf(meta, gateway))],
             Hostnames = [.. spec.Strings("hosts")],
             ExportTo = [.. spec.Strings("exportTo").Select(to => to == "." ? meta.Namespace : to)],
-            Rules = [.. spec.Objects("http").Select(rule => ReadRule(meta, rule)).OfType<TrafficRule>()],
+            Rules = rules,
             CreationTime = meta.CreationTime,
         });
     }
@@ -167,7 +173,7 @@ internal static class VirtualServiceReader
     {
         var path = ReadText(match, "uri");
         var ignoresCase = match.Boolean("ignoreUriCase") ?? false;
-        var headers = ReadNamed(match, "headers", inverted: false);
+        ImmutableArray<NamedValueMatch> headers = [.. ReadNamed(match, "headers", inverted: false), .. ReadNamed(match, "withoutHeaders", inverted: true)];
         var read = new TrafficMatch
         {
             Path = path switch
@@ -183,7 +189,8 @@ internal static class VirtualServiceReader
             Authority = ReadText(match, "authority"),
             Port = match.Integer("port", 0, 65535) is > 0 and var port ? port : null,
             Gateways = [.. match.Strings("gateways").Select(gateway => GatewayOf(meta, gateway)).Select(gateway => gateway.Kind == "Mesh" ? HttpRoute.Mesh : $"{gateway.Namespace}/{gateway.Name}")],
-            Headers = [.. headers, .. ReadNamed(match, "withoutHeaders", inverted: true)],
+            Headers = [.. headers.Where(header => !ClaimMatchReader.IsClaim(header.Name))],
+            Claims = [.. headers.Where(header => ClaimMatchReader.IsClaim(header.Name)).Select(header => ClaimMatchReader.Read(match.ObjectOrEmpty(header.IsInverted ? "withoutHeaders" : "headers"), header.Name, header.Value, header.IsInverted)).OfType<ClaimMatch>()],
             QueryParams = [.. ReadNamed(match, "queryParams", inverted: false)],
         };
 

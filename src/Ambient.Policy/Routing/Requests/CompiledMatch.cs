@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
+using Ambient.Policy.Authentication;
 
 namespace Ambient.Policy.Routing.Requests;
 
@@ -14,6 +15,7 @@ internal sealed class CompiledMatch
     private readonly CompiledText? _authority;
     private readonly NamedText[] _headers;
     private readonly NamedText[] _query;
+    private readonly ClaimText[] _claims;
     private readonly bool _isBroken;
 
     internal CompiledMatch(TrafficMatch match)
@@ -26,8 +28,9 @@ internal sealed class CompiledMatch
         // Of several comparisons of one name only the first counts.
         _headers = [.. match.Headers.DistinctBy(header => (header.Name.ToUpperInvariant(), header.IsInverted)).Select(NamedText.Of)];
         _query = [.. match.QueryParams.DistinctBy(parameter => parameter.Name).Select(NamedText.Of)];
+        _claims = [.. match.Claims.Select(static claim => new ClaimText([.. claim.Path], CompiledText.Of(claim.Value), claim.IsInverted))];
         _isBroken |= _method is { IsBroken: true } || _scheme is { IsBroken: true } || _authority is { IsBroken: true }
-            || _headers.Concat(_query).Any(value => value.Text.IsBroken);
+            || _headers.Concat(_query).Any(value => value.Text.IsBroken) || _claims.Any(claim => claim.Text.IsBroken);
     }
 
     /// <summary>How the path is compared.</summary>
@@ -77,6 +80,20 @@ internal sealed class CompiledMatch
             }
         }
 
+        return MatchesClaims(request.Claims);
+    }
+
+    /// <summary>What a token says is compared last: whoever has none is through with the rest.</summary>
+    private bool MatchesClaims(TokenClaims? claims)
+    {
+        foreach (var claim in _claims)
+        {
+            if (!claim.Accepts(claims))
+            {
+                return false;
+            }
+        }
+
         return true;
     }
 
@@ -108,6 +125,25 @@ internal sealed class CompiledMatch
     }
 
     private static CompiledText? Of(TextMatch? match) => match is { } text ? CompiledText.Of(text) : null;
+
+    private sealed record ClaimText(string[] Path, CompiledText Text, bool IsInverted)
+    {
+        internal bool Accepts(TokenClaims? claims)
+        {
+            if (claims is not null)
+            {
+                foreach (var text in claims.Find(Path).AsSpan())
+                {
+                    if (Text.Matches(text))
+                    {
+                        return !IsInverted;
+                    }
+                }
+            }
+
+            return IsInverted;
+        }
+    }
 
     private sealed record NamedText(string Name, CompiledText Text, bool IsInverted)
     {

@@ -1,3 +1,5 @@
+using Ambient.Policy.Authentication;
+
 namespace Ambient.Policy.Routing.Requests;
 
 /// <summary>What routes may ask of a request.</summary>
@@ -14,6 +16,9 @@ public readonly record struct RouteFacts(int Port, string Host, string Method, s
 
     /// <summary>Namespace of the workload that called, from its identity; null where nobody vouches for one. Consumer routes are for callers of theirs.</summary>
     public string? CallerNamespace { get; init; }
+
+    /// <summary>What the request's token says, once it was verified, where routes may ask for it; null: nothing.</summary>
+    public TokenClaims? Claims { get; init; }
 
     /// <summary>Server name of the connection's TLS, empty when it had none; null: the connection is in clear.</summary>
     public string? ServerName { get; init; }

@@ -75,6 +75,7 @@ internal static class VirtualServices
                 Port = outer.Port ?? inner.Port,
                 Headers = [.. outer.Headers, .. inner.Headers],
                 QueryParams = [.. outer.QueryParams, .. inner.QueryParams],
+                Claims = [.. outer.Claims, .. inner.Claims],
             }
             : null;
 
