@@ -8,52 +8,92 @@ internal sealed class AffixTable
 {
     private readonly string[] _affixes;
     private readonly int[] _above;
-    private readonly int[][] _rules;
+    private readonly CompiledPolicyRule[][] _rules;
     private readonly bool _fromEnd;
     private readonly StringComparison _comparison;
 
-    /// <summary>Creates a table.</summary>
-    /// <param name="rules">Rules by affix, in ascending order.</param>
+    /// <summary>Creates a table of nothing.</summary>
     /// <param name="fromEnd">Whether texts end with the affixes.</param>
     /// <param name="comparison">Ordinal, or ordinal without regard to case.</param>
-    internal AffixTable(IReadOnlyDictionary<string, List<int>> rules, bool fromEnd, StringComparison comparison)
+    internal AffixTable(bool fromEnd, StringComparison comparison)
+        : this([], [], [], fromEnd, comparison)
     {
-        _fromEnd = fromEnd;
-        _comparison = comparison;
-        _affixes = [.. rules.Keys];
-        Array.Sort(_affixes, (left, right) => Compare(left, right));
-        _rules = [.. _affixes.Select(affix => rules[affix].ToArray())];
-        _above = new int[_affixes.Length];
-        for (var i = 0; i < _affixes.Length; i++)
+    }
+
+    private AffixTable(string[] affixes, int[] above, CompiledPolicyRule[][] rules, bool fromEnd, StringComparison comparison) =>
+        (_affixes, _above, _rules, _fromEnd, _comparison) = (affixes, above, rules, fromEnd, comparison);
+
+    /// <summary>Whether it has none.</summary>
+    internal bool IsEmpty => _affixes.Length == 0;
+
+    /// <summary>The rules of exactly this affix; null: it has none.</summary>
+    internal CompiledPolicyRule[]? RulesOf(string affix) => PlaceOf(affix) is var place and >= 0 ? _rules[place] : null;
+
+    /// <summary>The same table but for the rules of some affixes, each named once; null means that an affix is gone.</summary>
+    internal AffixTable With(KeyValuePair<string, CompiledPolicyRule[]?>[] changes)
+    {
+        if (changes.Length == 0)
         {
-            var above = i - 1;
-            while (above >= 0 && !Has(_affixes[i], _affixes[above]))
+            return this;
+        }
+
+        if (Array.TrueForAll(changes, change => change.Value is not null && PlaceOf(change.Key) >= 0))
+        {
+            CompiledPolicyRule[][] same = [.. _rules];
+            foreach (var (affix, own) in changes)
             {
-                above = _above[above];
+                same[PlaceOf(affix)] = own!;
             }
 
-            _above[i] = above;
+            return new AffixTable(_affixes, _above, same, _fromEnd, _comparison);
         }
+
+        Array.Sort(changes, (left, right) => Compare(left.Key, right.Key));
+        var (affixes, rules) = (new List<string>(_affixes.Length + changes.Length), new List<CompiledPolicyRule[]>(_affixes.Length + changes.Length));
+        var next = 0;
+        foreach (var (affix, own) in changes)
+        {
+            // What is in front of it stays as it is.
+            var place = PlaceOf(affix);
+            var upTo = place >= 0 ? place : ~place;
+            affixes.AddRange(_affixes.AsSpan(next, upTo - next));
+            rules.AddRange(_rules.AsSpan(next, upTo - next));
+            next = place >= 0 ? place + 1 : upTo;
+            if (own is not null)
+            {
+                affixes.Add(affix);
+                rules.Add(own);
+            }
+        }
+
+        affixes.AddRange(_affixes.AsSpan(next));
+        rules.AddRange(_rules.AsSpan(next));
+        string[] all = [.. affixes];
+        return new AffixTable(all, Above(all), [.. rules], _fromEnd, _comparison);
+    }
+
+    private int[] Above(string[] affixes)
+    {
+        var all = new int[affixes.Length];
+        for (var i = 0; i < affixes.Length; i++)
+        {
+            var above = i - 1;
+            while (above >= 0 && !Has(affixes[i], affixes[above]))
+            {
+                above = all[above];
+            }
+
+            all[i] = above;
+        }
+
+        return all;
     }
 
     /// <summary>The place of the longest affix that a text has; -1: it has none.</summary>
     internal int Find(ReadOnlySpan<char> text)
     {
-        var (low, high) = (0, _affixes.Length);
-        while (low < high)
-        {
-            var middle = (low + high) >>> 1;
-            if (Compare(_affixes[middle], text) <= 0)
-            {
-                low = middle + 1;
-            }
-            else
-            {
-                high = middle;
-            }
-        }
-
-        var place = low - 1;
+        var found = PlaceOf(text);
+        var place = found >= 0 ? found : ~found - 1;
         while (place >= 0 && !Has(text, _affixes[place]))
         {
             place = _above[place];
@@ -66,7 +106,26 @@ internal sealed class AffixTable
     internal int Above(int place) => _above[place];
 
     /// <summary>The rules of an affix.</summary>
-    internal int[] Rules(int place) => _rules[place];
+    internal CompiledPolicyRule[] Rules(int place) => _rules[place];
+
+    // The place of an affix; where there is no such, the complement of the place that it would have.
+    private int PlaceOf(ReadOnlySpan<char> text)
+    {
+        var (low, high) = (0, _affixes.Length);
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            var order = Compare(_affixes[middle], text);
+            if (order == 0)
+            {
+                return middle;
+            }
+
+            (low, high) = order < 0 ? (middle + 1, high) : (low, middle);
+        }
+
+        return ~low;
+    }
 
     private bool Has(ReadOnlySpan<char> text, ReadOnlySpan<char> affix) => _fromEnd ? text.EndsWith(affix, _comparison) : text.StartsWith(affix, _comparison);
 

@@ -3,19 +3,19 @@ using Ambient.Mesh;
 
 namespace Ambient.Policy.Authorization;
 
-/// <summary>A policy whose rules are ready to be asked.</summary>
-internal sealed class CompiledPolicy
+/// <summary>A policy whose rules are ready to be asked. Policies are evaluated in their order: the oldest first, then by name.</summary>
+internal sealed class CompiledPolicy : IComparable<CompiledPolicy>
 {
-    private readonly ImmutableArray<IRequestMatcher> _rules;
-
     internal CompiledPolicy(RequestAuthorizationPolicy policy, RequestConfiguration configuration)
     {
         Source = policy;
         Key = policy.Key;
         Action = policy.Action;
         DryRun = policy.DryRun;
+        CreationTime = policy.CreationTime;
+        AsksForServerName = policy.Rules.AsSpan().ToArray().Any(rule => rule.When.Any(condition => condition.Key == "connection.sni"));
         var compiler = new RequestRuleCompiler(configuration, policy.Namespace);
-        _rules = policy.Rules.IsDefault ? [] : [.. policy.Rules.Select(compiler.Compile)];
+        Rules = policy.Rules.IsDefault ? [] : [.. policy.Rules.Select((rule, number) => new CompiledPolicyRule(compiler.Compile(rule), this, number))];
     }
 
     /// <summary>What it was compiled from.</summary>
@@ -27,18 +27,34 @@ internal sealed class CompiledPolicy
 
     internal bool DryRun { get; }
 
+    /// <summary>Whether a rule asks for the server name of the client's TLS.</summary>
+    internal bool AsksForServerName { get; }
+
     /// <summary>The rules, in their order.</summary>
-    internal ImmutableArray<IRequestMatcher> Rules => _rules;
+    internal ImmutableArray<CompiledPolicyRule> Rules { get; }
+
+    private DateTimeOffset CreationTime { get; }
+
+    /// <inheritdoc/>
+    public int CompareTo(CompiledPolicy? other)
+    {
+        if (other is null || ReferenceEquals(this, other))
+        {
+            return other is null ? 1 : 0;
+        }
+
+        var order = CreationTime.CompareTo(other.CreationTime);
+        return order != 0 ? order : string.CompareOrdinal(Key, other.Key);
+    }
 
     /// <summary>Index of the first rule whose verdict is at least <paramref name="enough"/>, or -1.</summary>
     internal int MatchingRule(in RequestContext request, Verdict enough)
     {
-        var rules = _rules.AsSpan();
-        for (var i = 0; i < rules.Length; i++)
+        foreach (var rule in Rules.AsSpan())
         {
-            if (rules[i].Match(request) >= enough)
+            if (rule.Matcher.Match(request) >= enough)
             {
-                return i;
+                return rule.Number;
             }
         }
 

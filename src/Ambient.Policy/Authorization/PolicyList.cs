@@ -3,21 +3,83 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Ambient.Policy.Authorization;
 
-/// <summary>Policies of one place that mean the same, the oldest first, and which of their rules matches a request.</summary>
-internal sealed class PolicyList(ImmutableArray<CompiledPolicy> policies)
+/// <summary>Policies of one place that mean the same, in the order of evaluation, and which of their rules matches a request.</summary>
+internal sealed class PolicyList
 {
     // Below this asking every rule is as quick.
     private const int WorthIndexing = 8;
 
-    private readonly bool _isIndexed = policies.Sum(static policy => policy.Rules.Length) >= WorthIndexing;
+    private readonly bool _isIndexed;
     private RuleIndex? _ofRequests;
     private RuleIndex? _ofConnections;
 
+    /// <summary>Creates a list of policies, which are in order.</summary>
+    internal PolicyList(ImmutableArray<CompiledPolicy> policies)
+    {
+        Policies = policies;
+        _isIndexed = policies.Sum(static policy => policy.Rules.Length) >= WorthIndexing;
+    }
+
+    internal static PolicyList Empty { get; } = new([]);
+
     /// <summary>The policies.</summary>
-    internal ImmutableArray<CompiledPolicy> Policies => policies;
+    internal ImmutableArray<CompiledPolicy> Policies { get; }
 
     /// <summary>Whether there is none.</summary>
-    internal bool IsEmpty => policies.IsEmpty;
+    internal bool IsEmpty => Policies.IsEmpty;
+
+    /// <summary>The index of requests, once one was asked about and if there is enough for one.</summary>
+    internal RuleIndex? Index => Volatile.Read(ref _ofRequests);
+
+    /// <summary>The list without some policies, and with others; what is known of the rest is taken over.</summary>
+    /// <param name="removed">Policies of this list.</param>
+    /// <param name="added">Others, in order.</param>
+    internal PolicyList With(ImmutableArray<CompiledPolicy> removed, ImmutableArray<CompiledPolicy> added)
+    {
+        if (removed.IsEmpty && added.IsEmpty)
+        {
+            return this;
+        }
+
+        var next = new PolicyList(Merge(Policies, removed, added));
+        if (next._isIndexed)
+        {
+            next._ofRequests = Volatile.Read(ref _ofRequests)?.With(next.Policies, removed, added);
+            next._ofConnections = Volatile.Read(ref _ofConnections)?.With(next.Policies, removed, added);
+        }
+
+        return next;
+    }
+
+    /// <summary>Policies without some of them, and with others; all are in order.</summary>
+    internal static ImmutableArray<CompiledPolicy> Merge(
+        ImmutableArray<CompiledPolicy> policies, ImmutableArray<CompiledPolicy> removed, ImmutableArray<CompiledPolicy> added)
+    {
+        var merged = ImmutableArray.CreateBuilder<CompiledPolicy>(policies.Length - removed.Length + added.Length);
+        var (next, without) = (0, 0);
+        foreach (var policy in policies.AsSpan())
+        {
+            if (without < removed.Length && ReferenceEquals(removed[without], policy))
+            {
+                without++;
+                continue;
+            }
+
+            for (; next < added.Length && added[next].CompareTo(policy) < 0; next++)
+            {
+                merged.Add(added[next]);
+            }
+
+            merged.Add(policy);
+        }
+
+        for (; next < added.Length; next++)
+        {
+            merged.Add(added[next]);
+        }
+
+        return merged.DrainToImmutable();
+    }
 
     /// <summary>The first rule whose verdict is at least <paramref name="enough"/>, by its policy's order and its own. Allocates nothing.</summary>
     internal bool Find(in RequestContext request, Verdict enough, [NotNullWhen(true)] out CompiledPolicy? policy, out int rule)
@@ -29,7 +91,7 @@ internal sealed class PolicyList(ImmutableArray<CompiledPolicy> policies)
 
         if (IndexFor(request).Find(request, enough) is { } found)
         {
-            (policy, rule) = (policies[found.Policy], found.Number);
+            (policy, rule) = (found.Policy, found.Number);
             return true;
         }
 
@@ -40,7 +102,7 @@ internal sealed class PolicyList(ImmutableArray<CompiledPolicy> policies)
     /// <summary>The same, by asking every rule.</summary>
     internal bool FindPlainly(in RequestContext request, Verdict enough, [NotNullWhen(true)] out CompiledPolicy? policy, out int rule)
     {
-        foreach (var candidate in policies.AsSpan())
+        foreach (var candidate in Policies.AsSpan())
         {
             rule = candidate.MatchingRule(request, enough);
             if (rule >= 0)
@@ -60,7 +122,7 @@ internal sealed class PolicyList(ImmutableArray<CompiledPolicy> policies)
         var found = new List<(CompiledPolicy, int)>();
         if (!_isIndexed)
         {
-            foreach (var policy in policies.AsSpan())
+            foreach (var policy in Policies.AsSpan())
             {
                 if (policy.MatchingRule(request, enough) is var rule and >= 0)
                 {
@@ -71,12 +133,12 @@ internal sealed class PolicyList(ImmutableArray<CompiledPolicy> policies)
             return found;
         }
 
-        var last = -1;
+        CompiledPolicy? last = null;
         foreach (var rule in IndexFor(request).FindAll(request, enough))
         {
-            if (rule.Policy != last)
+            if (!ReferenceEquals(rule.Policy, last))
             {
-                found.Add((policies[rule.Policy], rule.Number));
+                found.Add((rule.Policy, rule.Number));
                 last = rule.Policy;
             }
         }
@@ -91,7 +153,7 @@ internal sealed class PolicyList(ImmutableArray<CompiledPolicy> policies)
 
     private RuleIndex Make(ref RuleIndex? index, bool ofRequests)
     {
-        var made = new RuleIndex(policies, ofRequests);
+        var made = RuleIndex.Of(Policies, ofRequests);
         return Interlocked.CompareExchange(ref index, made, null) ?? made;
     }
 }

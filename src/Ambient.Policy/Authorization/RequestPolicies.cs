@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Policy.Authentication;
+using Ambient.Policy.Indexing;
 
 namespace Ambient.Policy.Authorization;
 
@@ -10,29 +11,21 @@ namespace Ambient.Policy.Authorization;
 /// </summary>
 public sealed class RequestPolicies
 {
-    private readonly CompiledPolicy[] _all;
-    private readonly string _trustDomain;
-    private readonly ImmutableArray<string> _trustDomainAliases;
+    private readonly PolicyOrigin _origin;
+    private readonly PolicyLists _lists;
 
-    private RequestPolicies(
-        MeshSnapshot mesh, int forwardedHops, CompiledPolicy[] ordered, ImmutableArray<RequestAuthentication> authentications, TokenRules tokens)
+    // The newest maps that were found to say the same as those that this was made of: only what they differ in from the next ones is looked at.
+    private RequestConfiguration _seen;
+
+    private RequestPolicies(MeshSnapshot mesh, PolicyOrigin origin, PolicyLists lists, ImmutableArray<RequestAuthentication> authentications, TokenRules tokens)
     {
         Tokens = tokens;
         Authentications = authentications;
-        _all = ordered;
-        _trustDomain = mesh.Requests.TrustDomain;
-        _trustDomainAliases = mesh.Requests.TrustDomainAliases;
-        ForwardedHops = forwardedHops;
-        AsksForServerName = ordered.Any(policy => policy.Source.Rules.Any(rule => rule.When.Any(condition => condition.Key == "connection.sni")));
-
-        // A CUSTOM policy is asked even when it is marked as dry run: its authorizer may count on being asked.
-        Custom = new([.. ordered.Where(policy => policy.Action == PolicyAction.Custom)]);
+        _origin = origin;
+        _lists = lists;
+        _seen = mesh.Requests;
         Authorizer = AuthorizerOf(Custom, mesh);
-        Deny = new([.. ordered.Where(policy => policy is { Action: PolicyAction.Deny, DryRun: false })]);
-        Allow = new([.. ordered.Where(policy => policy is { Action: PolicyAction.Allow, DryRun: false })]);
-        Audit = new([.. ordered.Where(policy => policy.Action == PolicyAction.Audit)]);
-        DryRunDeny = new([.. ordered.Where(policy => policy is { Action: PolicyAction.Deny, DryRun: true })]);
-        DryRunAllow = new([.. ordered.Where(policy => policy is { Action: PolicyAction.Allow, DryRun: true })]);
+        AsksForServerName = lists.All.Any(policy => policy.AsksForServerName);
     }
 
     /// <summary>Whether no policy applies at all, not even one that decides nothing.</summary>
@@ -54,7 +47,7 @@ public sealed class RequestPolicies
     public ExternalAuthorizer? Authorizer { get; }
 
     /// <summary>Which of the addresses in X-Forwarded-For is the client's, from the right; 0: none, the peer is the client.</summary>
-    public int ForwardedHops { get; }
+    public int ForwardedHops => _origin.ForwardedHops;
 
     /// <summary>Rules of the tokens that requests may carry.</summary>
     public TokenRules Tokens { get; }
@@ -63,19 +56,19 @@ public sealed class RequestPolicies
     private ImmutableArray<RequestAuthentication> Authentications { get; }
 
     /// <summary>Every policy, the oldest first.</summary>
-    internal ReadOnlySpan<CompiledPolicy> All => _all;
+    internal ReadOnlySpan<CompiledPolicy> All => _lists.All.AsSpan();
 
-    internal PolicyList Custom { get; }
+    internal PolicyList Custom => _lists[PolicyPurpose.Custom];
 
-    internal PolicyList Deny { get; }
+    internal PolicyList Deny => _lists[PolicyPurpose.Deny];
 
-    internal PolicyList Allow { get; }
+    internal PolicyList Allow => _lists[PolicyPurpose.Allow];
 
-    internal PolicyList Audit { get; }
+    internal PolicyList Audit => _lists[PolicyPurpose.Audit];
 
-    internal PolicyList DryRunDeny { get; }
+    internal PolicyList DryRunDeny => _lists[PolicyPurpose.DryRunDeny];
 
-    internal PolicyList DryRunAllow { get; }
+    internal PolicyList DryRunAllow => _lists[PolicyPurpose.DryRunAllow];
 
     /// <summary>
     /// Policies for requests through the waypoint <paramref name="gateway"/>: its own, those of its class, and those of
@@ -90,11 +83,12 @@ public sealed class RequestPolicies
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
+        var isKubernetes = service is null || IsKubernetes(service);
         return Compile(
-            mesh, forwardedHops: 1, earlier, policy => Applies(policy.Namespace, policy.Targets), authentication => Applies(authentication.Namespace, authentication.Targets));
+            mesh, new PolicyOrigin(mesh.Requests, 1, gateway.Namespace, gateway.Name, gateway.ClassName, service?.Namespace, service?.Name, service?.Hostname), earlier, policy => Applies(policy.Namespace, policy.Targets), authentication => Applies(authentication.Namespace, authentication.Targets));
 
         bool Applies(string ns, ImmutableArray<ObjectReference> targets) => targets.Any(target =>
-            IsGateway(ns, target, gateway) || IsClassOf(mesh.Requests, ns, target, gateway) || IsService(ns, target, service));
+            IsGateway(ns, target, gateway) || IsClassOf(mesh.Requests, ns, target, gateway) || IsService(ns, target, service, isKubernetes));
     }
 
     /// <summary>
@@ -110,7 +104,7 @@ public sealed class RequestPolicies
         ArgumentNullException.ThrowIfNull(gateway);
         return Compile(
             mesh,
-            gateway.NumTrustedProxies,
+            new PolicyOrigin(mesh.Requests, gateway.NumTrustedProxies, gateway.Namespace, gateway.Name, gateway.PodLabels),
             earlier,
             policy => Applies(policy.Namespace, policy.Targets, policy.Selector),
             authentication => Applies(authentication.Namespace, authentication.Targets, authentication.Selector));
@@ -137,7 +131,7 @@ public sealed class RequestPolicies
         // Where the labels of the workload are not known, what restricts counts as selecting it.
         return Compile(
             mesh,
-            forwardedHops: 0,
+            new PolicyOrigin(requests, 0, workload.Namespace, workload.AuthorizationPolicies, selection),
             earlier,
             policy => policy.Targets.IsDefaultOrEmpty && (policy.Selector is null
                 ? IsInReach(policy.Namespace)
@@ -150,35 +144,54 @@ public sealed class RequestPolicies
     }
 
     private static RequestPolicies Compile(
-        MeshSnapshot mesh,
-        int forwardedHops,
-        RequestPolicies? earlier,
-        Func<RequestAuthorizationPolicy, bool> applies,
-        Func<RequestAuthentication, bool> looks)
+        MeshSnapshot mesh, PolicyOrigin origin, RequestPolicies? earlier, Func<RequestAuthorizationPolicy, bool> applies, Func<RequestAuthentication, bool> looks)
     {
         var configuration = mesh.Requests;
-        var known = earlier is not null && earlier.ForwardedHops == forwardedHops && earlier._trustDomain == configuration.TrustDomain
-            && earlier._trustDomainAliases.AsSpan().SequenceEqual(configuration.TrustDomainAliases.AsSpan())
-                ? earlier._all
-                : [];
-        var compiled = new Dictionary<object, CompiledPolicy>(known.Length, ReferenceEqualityComparer.Instance);
-        foreach (var policy in known)
+        if (earlier is not null && !earlier._origin.ReadsAs(origin))
         {
-            compiled[policy.Source] = policy;
+            earlier = null;
         }
 
-        CompiledPolicy[] ordered = [.. configuration.AuthorizationPolicies.Values
-            .Where(applies)
-            .OrderBy(policy => policy.CreationTime)
-            .ThenBy(policy => policy.Key, StringComparer.Ordinal)
-            .Select(policy => compiled.GetValueOrDefault(policy) ?? new CompiledPolicy(policy, configuration))];
-        ImmutableArray<RequestAuthentication> authentications = configuration.RequestAuthentications.IsEmpty
+        var lists = earlier?._lists ?? PolicyLists.Empty;
+        var isSamePlace = earlier?._origin.IsSamePlace(origin) == true;
+        if (!isSamePlace)
+        {
+            // Of what was compiled for another place, or for this one as it was, what applies here stays.
+            var wanted = configuration.AuthorizationPolicies.Values.Where(applies).ToHashSet<object>(ReferenceEqualityComparer.Instance);
+            ImmutableArray<CompiledPolicy> removed = [.. lists.All.Where(policy => !wanted.Remove(policy.Source))];
+            lists = lists.With(removed, Compiled(wanted.Cast<RequestAuthorizationPolicy>()));
+        }
+        else if (!ReferenceEquals(earlier!._seen.AuthorizationPolicies, configuration.AuthorizationPolicies))
+        {
+            var (removed, added) = MapDifference<RequestAuthorizationPolicy>.Between(earlier._seen.AuthorizationPolicies, configuration.AuthorizationPolicies);
+            lists = lists.With(lists.CompiledFrom(removed), Compiled(added.Where(applies)));
+        }
+
+        var sameTokens = isSamePlace && ReferenceEquals(earlier!._seen.RequestAuthentications, configuration.RequestAuthentications);
+        var authentications = sameTokens ? earlier!.Authentications : Authentications();
+        if (earlier is null || !authentications.AsSpan().SequenceEqual(earlier.Authentications.AsSpan()))
+        {
+            return new RequestPolicies(mesh, origin, lists, authentications, TokenRules.Of(authentications));
+        }
+
+        if (!ReferenceEquals(lists, earlier._lists) || !Equals(AuthorizerOf(earlier.Custom, mesh), earlier.Authorizer))
+        {
+            return new RequestPolicies(mesh, origin, lists, earlier.Authentications, earlier.Tokens);
+        }
+
+        if (isSamePlace)
+        {
+            earlier._seen = configuration;
+        }
+
+        return earlier;
+
+        ImmutableArray<CompiledPolicy> Compiled(IEnumerable<RequestAuthorizationPolicy> policies) =>
+            [.. policies.Select(policy => new CompiledPolicy(policy, configuration)).Order()];
+
+        ImmutableArray<RequestAuthentication> Authentications() => configuration.RequestAuthentications.IsEmpty
             ? []
             : [.. configuration.RequestAuthentications.Values.Where(authentication => !authentication.Rules.IsEmpty && looks(authentication)).OrderBy(authentication => authentication.Key, StringComparer.Ordinal)];
-        var sameTokens = earlier is not null && authentications.AsSpan().SequenceEqual(earlier.Authentications.AsSpan());
-        return ReferenceEquals(known, earlier?._all) && ordered.AsSpan().SequenceEqual(known) && sameTokens && Equals(AuthorizerOf(earlier!.Custom, mesh), earlier.Authorizer)
-            ? earlier!
-            : new RequestPolicies(mesh, forwardedHops, ordered, authentications, sameTokens ? earlier!.Tokens : TokenRules.Of(authentications));
     }
 
     private static ExternalAuthorizer? AuthorizerOf(PolicyList custom, MeshSnapshot mesh)
@@ -208,14 +221,16 @@ public sealed class RequestPolicies
         target is { Group: "gateway.networking.k8s.io", Kind: "GatewayClass" }
         && target.Name == gateway.ClassName && ns == configuration.RootNamespace;
 
-    private static bool IsService(string ns, ObjectReference target, MeshService? service)
+    private static bool IsKubernetes(MeshService service) =>
+        service.Hostname.StartsWith($"{service.Name}.{service.Namespace}.svc.", StringComparison.Ordinal);
+
+    private static bool IsService(string ns, ObjectReference target, MeshService? service, bool isKubernetes)
     {
         if (service is null || target.Name != service.Name || ns != service.Namespace || target.Namespace != service.Namespace)
         {
             return false;
         }
 
-        var isKubernetes = service.Hostname.StartsWith($"{service.Name}.{service.Namespace}.svc.", StringComparison.Ordinal);
         return isKubernetes
             ? target is { Group: "" or "core", Kind: "Service" }
             : target is { Group: "networking.istio.io", Kind: "ServiceEntry" };

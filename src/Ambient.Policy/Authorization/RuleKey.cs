@@ -3,7 +3,7 @@ using Ambient.Mesh;
 
 namespace Ambient.Policy.Authorization;
 
-/// <summary>What of a request or connection rules are found by.</summary>
+/// <summary>What of a request or connection rules are found by: first what is one text.</summary>
 internal enum RuleAttribute
 {
     /// <summary>The peer's identity without its scheme.</summary>
@@ -27,14 +27,14 @@ internal enum RuleAttribute
     /// <summary>The path.</summary>
     Path,
 
-    /// <summary>A header, by its name.</summary>
-    Header,
-
     /// <summary>Issuer of the request's token.</summary>
     Issuer,
 
     /// <summary>Subject of the request's token.</summary>
     Subject,
+
+    /// <summary>A header, by its name.</summary>
+    Header,
 
     /// <summary>A claim of the request's token, by its path: names with <c>][</c> between them.</summary>
     Claim,
@@ -66,6 +66,15 @@ internal readonly record struct RuleKey(RuleAttribute Attribute, StringMatch Mat
     /// <summary>Whether a connection that is none of HTTP has the attribute too.</summary>
     internal bool IsOfConnections => Attribute is RuleAttribute.Principal or RuleAttribute.Namespace or RuleAttribute.ServiceAccount
         or RuleAttribute.TrustDomain or RuleAttribute.Port or RuleAttribute.Source or RuleAttribute.Destination;
+
+    /// <summary>Whether every part is equal.</summary>
+    public bool Equals(RuleKey other) =>
+        Attribute == other.Attribute && Port == other.Port && Match.Kind == other.Match.Kind
+        && string.Equals(Match.Value, other.Match.Value, StringComparison.Ordinal) && string.Equals(Name, other.Name, StringComparison.Ordinal)
+        && Range.PrefixLength == other.Range.PrefixLength && Range.BaseAddress.Equals(other.Range.BaseAddress);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Attribute, Match.Value, Port, Range.PrefixLength, Range.BaseAddress);
 
     /// <summary>A key of an attribute's text; null where any text will do.</summary>
     internal static RuleKey? Text(RuleAttribute attribute, StringMatch match, string name = "") =>

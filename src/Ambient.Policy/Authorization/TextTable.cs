@@ -1,30 +1,30 @@
 using Ambient.Mesh;
+using Ambient.Policy.Indexing;
 
 namespace Ambient.Policy.Authorization;
 
 /// <summary>Rules by the text that an attribute must have, begin with, or end with.</summary>
 internal sealed class TextTable
 {
-    private readonly Dictionary<string, int[]>? _exact;
-    private readonly Dictionary<string, int[]>.AlternateLookup<ReadOnlySpan<char>> _lookup;
-    private readonly AffixTable? _prefixes;
-    private readonly AffixTable? _suffixes;
+    private readonly bool _ignoreCase;
+    private readonly SharedTable<string, CompiledPolicyRule[]> _exact;
+    private readonly AffixTable _prefixes;
+    private readonly AffixTable _suffixes;
 
-    /// <summary>Creates a table of keys of one attribute, each with its rules in ascending order.</summary>
-    internal TextTable(IEnumerable<KeyValuePair<RuleKey, List<int>>> rules, bool ignoreCase)
+    /// <summary>Creates a table of nothing.</summary>
+    internal TextTable(bool ignoreCase)
     {
-        var comparer = ignoreCase ? StringComparer.OrdinalIgnoreCase : StringComparer.Ordinal;
-        var byKind = rules.GroupBy(entry => entry.Key.Match.Kind).ToDictionary(kind => kind.Key, kind => Merge(kind, comparer));
-        if (byKind.TryGetValue(StringMatchKind.Exact, out var exact))
-        {
-            _exact = exact.ToDictionary(entry => entry.Key, entry => entry.Value.ToArray(), comparer);
-            _lookup = _exact.GetAlternateLookup<ReadOnlySpan<char>>();
-        }
-
         var comparison = ignoreCase ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal;
-        _prefixes = byKind.TryGetValue(StringMatchKind.Prefix, out var prefixes) ? new AffixTable(prefixes, fromEnd: false, comparison) : null;
-        _suffixes = byKind.TryGetValue(StringMatchKind.Suffix, out var suffixes) ? new AffixTable(suffixes, fromEnd: true, comparison) : null;
+        _ignoreCase = ignoreCase;
+        _exact = SharedTable<string, CompiledPolicyRule[]>.Create(StringComparer.FromComparison(comparison));
+        (_prefixes, _suffixes) = (new AffixTable(fromEnd: false, comparison), new AffixTable(fromEnd: true, comparison));
     }
+
+    private TextTable(bool ignoreCase, SharedTable<string, CompiledPolicyRule[]> exact, AffixTable prefixes, AffixTable suffixes) =>
+        (_ignoreCase, _exact, _prefixes, _suffixes) = (ignoreCase, exact, prefixes, suffixes);
+
+    /// <summary>Whether no rule is found by it.</summary>
+    internal bool IsEmpty => _exact.Count == 0 && _prefixes.IsEmpty && _suffixes.IsEmpty;
 
     /// <summary>Shows a search the rules that a text may match.</summary>
     internal void Visit(ReadOnlySpan<char> text, ref RuleSearch search)
@@ -35,40 +35,84 @@ internal sealed class TextTable
             return;
         }
 
-        if (_exact is not null && _lookup.TryGetValue(text, out var exact))
+        if (_exact.Count > 0)
         {
-            search.Try(exact);
+            VisitExact(text, ref search);
         }
 
-        Visit(_prefixes, text, ref search);
-        Visit(_suffixes, text, ref search);
+        if (!_prefixes.IsEmpty)
+        {
+            Visit(_prefixes, text, ref search);
+        }
+
+        if (!_suffixes.IsEmpty)
+        {
+            Visit(_suffixes, text, ref search);
+        }
     }
 
-    private static void Visit(AffixTable? table, ReadOnlySpan<char> text, ref RuleSearch search)
+    private void VisitExact(ReadOnlySpan<char> text, ref RuleSearch search)
     {
-        if (table is null)
+        var hashCode = _ignoreCase ? string.GetHashCode(text, StringComparison.OrdinalIgnoreCase) : string.GetHashCode(text);
+        foreach (ref readonly var entry in _exact.Near(hashCode))
         {
-            return;
+            if (entry.HashCode == hashCode && (_ignoreCase ? text.Equals(entry.Key, StringComparison.OrdinalIgnoreCase) : text.SequenceEqual(entry.Key)))
+            {
+                search.Try(entry.Value);
+                return;
+            }
         }
+    }
 
+    private static void Visit(AffixTable table, ReadOnlySpan<char> text, ref RuleSearch search)
+    {
         for (var place = table.Find(text); place >= 0; place = table.Above(place))
         {
             search.Try(table.Rules(place));
         }
     }
 
-    // Spellings that are one without regard to case share their rules.
-    private static Dictionary<string, List<int>> Merge(IEnumerable<KeyValuePair<RuleKey, List<int>>> rules, StringComparer comparer)
+    /// <summary>Makes the next table.</summary>
+    internal sealed class Editor
     {
-        var merged = new Dictionary<string, List<int>>(comparer);
-        foreach (var (key, own) in rules)
+        private readonly TextTable _start;
+        private readonly RuleLists<string> _exact;
+        private readonly RuleLists<string> _prefixes;
+        private readonly RuleLists<string> _suffixes;
+
+        internal Editor(TextTable start)
         {
-            if (!merged.TryAdd(key.Match.Value, own))
-            {
-                merged[key.Match.Value] = [.. merged[key.Match.Value].Union(own).Order()];
-            }
+            // Spellings that are one without regard to case share their rules.
+            var comparer = start._ignoreCase ? StringComparer.OrdinalIgnoreCase : StringComparer.Ordinal;
+            _start = start;
+            _exact = new RuleLists<string>(start._exact.Find, comparer);
+            _prefixes = new RuleLists<string>(start._prefixes.RulesOf, comparer);
+            _suffixes = new RuleLists<string>(start._suffixes.RulesOf, comparer);
         }
 
-        return merged;
+        /// <summary>Whether no rule was found by it before.</summary>
+        internal bool StartsEmpty => _start.IsEmpty;
+
+        internal int Count(StringMatch match) => ListsOf(match).Count(match.Value);
+
+        internal void Add(StringMatch match, CompiledPolicyRule rule) => ListsOf(match).Add(match.Value, rule);
+
+        internal void Remove(StringMatch match, CompiledPolicyRule rule) => ListsOf(match).Remove(match.Value, rule);
+
+        internal TextTable ToTable()
+        {
+            var (exact, prefixes, suffixes) =
+                (_start._exact.With(_exact.Changes), _start._prefixes.With(_prefixes.Changes), _start._suffixes.With(_suffixes.Changes));
+            return ReferenceEquals(exact, _start._exact) && ReferenceEquals(prefixes, _start._prefixes) && ReferenceEquals(suffixes, _start._suffixes)
+                ? _start
+                : new TextTable(_start._ignoreCase, exact, prefixes, suffixes);
+        }
+
+        private RuleLists<string> ListsOf(StringMatch match) => match.Kind switch
+        {
+            StringMatchKind.Exact => _exact,
+            StringMatchKind.Prefix => _prefixes,
+            _ => _suffixes,
+        };
     }
 }

@@ -53,6 +53,114 @@ public sealed class RuleIndexPropertyTests
         Assert.True(found > 0, "no policy ever matched: the test compares nothing");
     }
 
+    [Fact]
+    [Trait("Category", "Fuzz")]
+    public void With_RandomChanges_DecidesAsAnIndexThatIsMadeAnew()
+    {
+        var (found, shared) = (0, 0);
+        FuzzBudget.Run(60, random =>
+        {
+            var configuration = new RequestConfiguration { TrustDomainAliases = ["old"] };
+            var policies = Enumerable.Range(0, random.Next(10, 60)).Select(i => Policy(random, i)).ToImmutableDictionary(policy => policy.Key);
+            var place = Place(null);
+            for (var step = 0; step < 30; step++)
+            {
+                // One or a few are changed, come, or go; requests are asked about between, so that there is an index to go on with.
+                for (var changes = random.Next(5) == 0 ? 8 : 1; changes > 0; changes--)
+                {
+                    var policy = Policy(random, random.Next(70));
+                    policies = random.Next(3) == 0 ? policies.Remove(policy.Key) : policies.SetItem(policy.Key, policy);
+                }
+
+                var (before, indexes) = (place, Lists(place).Select(list => list.Index).ToArray());
+                place = Place(before);
+                var anew = Place(null);
+                Assert.Equal(anew.All.ToArray().Select(policy => policy.Source), place.All.ToArray().Select(policy => policy.Source));
+                shared += Lists(place).Select((list, i) => list.Index is not null && indexes[i] is not null ? 1 : 0).Sum();
+                for (var i = 0; i < 4; i++)
+                {
+                    var (facts, connection) = Facts(random);
+                    foreach (var (list, expected) in Lists(place).Zip(Lists(anew)))
+                    {
+                        found += Compare(list, new RequestContext(facts, 1)) ? 1 : 0;
+                        found += Compare(list, new RequestContext(connection, null)) ? 1 : 0;
+                        Assert.Equal(expected.Policies.Select(policy => policy.Source), list.Policies.Select(policy => policy.Source));
+                    }
+
+                    Assert.Equal(RequestAuthorizer.Authorize(anew, facts), RequestAuthorizer.Authorize(place, facts));
+                    Assert.Equal(RequestAuthorizer.Notes(anew, facts).AsEnumerable(), RequestAuthorizer.Notes(place, facts));
+                }
+            }
+
+            RequestPolicies Place(RequestPolicies? earlier) => RequestPolicies.ForWaypoint(
+                new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(configuration with { AuthorizationPolicies = policies }).Build(), s_waypoint, s_service, earlier);
+        });
+        Assert.True(found > 0 && shared > 0, "no policy ever matched, or no index was ever made of another: the test compares nothing");
+    }
+
+    [Fact]
+    public void With_OnePolicyOfManyChanged_KeepsTheInstancesOfTheRest()
+    {
+        var policies = Enumerable.Range(0, 1000).Select(i => About(i, i % 2 == 0 ? PolicyAction.Deny : PolicyAction.Allow)).ToImmutableDictionary(policy => policy.Key);
+        var before = RequestPolicies.ForWaypoint(MeshOf(policies), s_waypoint, s_service);
+        var (facts, _) = Facts(new Random(1));
+        RequestAuthorizer.Authorize(before, facts);
+        var changed = About(500, PolicyAction.Deny) with { Rules = [new RequestRule { To = [new RequestOperation { Methods = new ValueMatch(["PUT"], []) }] }] };
+
+        var after = RequestPolicies.ForWaypoint(MeshOf(policies.SetItem(changed.Key, changed)), s_waypoint, s_service, before);
+
+        var known = before.All.ToArray().ToHashSet<object>(ReferenceEqualityComparer.Instance);
+        Assert.Equal([changed], after.All.ToArray().Where(policy => !known.Contains(policy)).Select(policy => policy.Source));
+        Assert.Same(before.Allow, after.Allow);
+        var (old, now) = (before.Deny.Index!, after.Deny.Index!);
+        Assert.NotSame(old, now);
+        Assert.Equal(500, now.Count);
+        foreach (var attribute in Enumerable.Range(0, RuleIndexEditor.TextAttributes))
+        {
+            // It was found by its path, and is found by its method.
+            Assert.Equal((RuleAttribute)attribute is not (RuleAttribute.Path or RuleAttribute.Method), ReferenceEquals(old.Texts[attribute], now.Texts[attribute]));
+        }
+    }
+
+    [Fact]
+    public void ForWaypoint_WithOtherInstancesOfTheSameMaps_IsTheSamePlace()
+    {
+        var policies = Enumerable.Range(0, 20).Select(i => About(i, PolicyAction.Allow)).ToImmutableDictionary(policy => policy.Key);
+        var place = RequestPolicies.ForWaypoint(MeshOf(policies), s_waypoint, s_service);
+        var other = About(99, PolicyAction.Allow) with { Targets = [new ObjectReference("", "Service", "app", "other")] };
+
+        Assert.Same(place, RequestPolicies.ForWaypoint(MeshOf(policies.Values.Reverse().ToImmutableDictionary(policy => policy.Key)), s_waypoint, s_service, place));
+        Assert.Same(place, RequestPolicies.ForWaypoint(MeshOf(policies.Add(other.Key, other)), s_waypoint, s_service, place));
+        Assert.Same(place, RequestPolicies.ForWaypoint(MeshOf(policies), s_waypoint, s_service with { Ports = [] }, place));
+        Assert.Equal(["app/p0099"], RequestPolicies.ForWaypoint(MeshOf(policies.Add(other.Key, other)), s_waypoint, s_service with { Name = "other", Hostname = "other.app.svc.cluster.local" }, place)
+            .All.ToArray().Select(policy => policy.Key));
+    }
+
+    private static readonly MeshService s_service = new() { Name = "web", Namespace = "app", Hostname = "web.app.svc.cluster.local" };
+    private static readonly Gateway s_waypoint = new() { Name = "waypoint", Namespace = "app", ClassName = "istio-waypoint" };
+
+    private static MeshSnapshot MeshOf(ImmutableDictionary<string, RequestAuthorizationPolicy> policies) =>
+        new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(new RequestConfiguration { AuthorizationPolicies = policies }).Build();
+
+    private static PolicyList[] Lists(RequestPolicies place) => [place.Deny, place.Allow, place.Audit, place.DryRunDeny, place.DryRunAllow];
+
+    private static RequestAuthorizationPolicy About(int i, PolicyAction action) => new()
+    {
+        Name = $"p{i:D4}",
+        Namespace = "app",
+        Action = action,
+        Targets = [new ObjectReference("", "Service", "app", "web")],
+        Rules = [new RequestRule { To = [new RequestOperation { Paths = new ValueMatch([$"/api/{i}/*"], []) }] }],
+    };
+
+    private static RequestAuthorizationPolicy Policy(Random random, int i) => About(i, (PolicyAction)random.Next(3)) with
+    {
+        DryRun = random.Next(6) == 0,
+        CreationTime = DateTimeOffset.UnixEpoch.AddDays(random.Next(3)),
+        Rules = [.. Enumerable.Range(0, random.Next(4)).Select(_ => Rule(random))],
+        Targets = [new ObjectReference("", "Service", "app", random.Next(8) == 0 ? "other" : "web")],
+    };
+
     [Theory]
     [InlineData("")]
     [InlineData("a")]
@@ -62,15 +170,31 @@ public sealed class RuleIndexPropertyTests
         foreach (var fromEnd in new[] { false, true })
         {
             var affixes = Enumerable.Range(0, 4000).Select(i => Spell(i)).Distinct().Where(affix => affix.Length > 0).ToArray();
-            var table = new AffixTable(affixes.Select((affix, i) => (affix, i)).ToDictionary(pair => pair.affix, pair => new List<int> { pair.i }), fromEnd, StringComparison.Ordinal);
-            var found = new List<string>();
-            for (var place = table.Find(text); place >= 0; place = table.Above(place))
-            {
-                found.Add(affixes[table.Rules(place)[0]]);
-            }
+            var lists = affixes.ToDictionary(affix => affix, affix => Policies([affix]).Policies[0].Rules.ToArray());
+            var table = new AffixTable(fromEnd, StringComparison.Ordinal).With([.. lists.Select(entry => KeyValuePair.Create(entry.Key, (CompiledPolicyRule[]?)entry.Value))]);
+            AssertFinds(affixes);
 
-            Assert.Equal(affixes.Where(affix => fromEnd ? text.EndsWith(affix, StringComparison.Ordinal) : text.StartsWith(affix, StringComparison.Ordinal)).Order(), found.Order());
+            // Every third goes, in one step, and comes back in another.
+            string[] gone = [.. affixes.Where((_, i) => i % 3 == 0)];
+            table = table.With([.. gone.Select(affix => KeyValuePair.Create(affix, (CompiledPolicyRule[]?)null))]);
+            AssertFinds(affixes.Except(gone));
+            table = table.With([.. gone.Select(affix => KeyValuePair.Create(affix, (CompiledPolicyRule[]?)lists[affix]))]);
+            AssertFinds(affixes);
+
+            void AssertFinds(IEnumerable<string> present)
+            {
+                var found = new List<string>();
+                for (var place = table.Find(text); place >= 0; place = table.Above(place))
+                {
+                    found.Add(table.Rules(place)[0].Policy.Source.Name);
+                }
+
+                Assert.Equal(present.Where(affix => fromEnd ? text.EndsWith(affix, StringComparison.Ordinal) : text.StartsWith(affix, StringComparison.Ordinal)).Order(), found.Order());
+            }
         }
+
+        static PolicyList Policies(string[] names) => new([.. names.Select(name => new CompiledPolicy(
+            new RequestAuthorizationPolicy { Name = name, Namespace = "a", Rules = [new RequestRule()] }, RequestConfiguration.Empty))]);
 
         static string Spell(int number)
         {
@@ -112,7 +236,7 @@ public sealed class RuleIndexPropertyTests
         return new PolicyList([.. Enumerable.Range(0, count).Select(i => new CompiledPolicy(
             new RequestAuthorizationPolicy
             {
-                Name = $"p{i}",
+                Name = $"p{i:D4}",
                 Namespace = "a",
                 Rules = [.. Enumerable.Range(0, random.Next(4)).Select(_ => Rule(random))],
             },
