@@ -113,6 +113,24 @@ public sealed class HboneListener : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Leads peers on to another server while connections are still accepted: those that are open are told GOAWAY (RFC 9113 section 6.8), their tunnels
+    /// go on, and whoever connects anew is served. <see cref="ShutdownAsync"/> follows.
+    /// </summary>
+    public void LeadOn()
+    {
+        Http2Connection[] connections;
+        lock (_gate)
+        {
+            connections = [.. _connections];
+        }
+
+        foreach (var connection in connections)
+        {
+            connection.ShutDown();
+        }
+    }
+
     /// <summary>Stops accepting, sends GOAWAY, lets open tunnels finish until the token is cancelled, then ends them.</summary>
     public async Task ShutdownAsync(CancellationToken deadline)
     {

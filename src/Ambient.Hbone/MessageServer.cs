@@ -17,6 +17,7 @@ public sealed class MessageServer : IAsyncDisposable
     private readonly ConcurrentDictionary<IServedConnection, byte> _connections = new();
     private readonly ServerSettings _settings;
     private readonly ITimer _timer;
+    private volatile bool _leading;
     private volatile bool _draining;
     private volatile bool _stopped;
 
@@ -63,6 +64,20 @@ public sealed class MessageServer : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Leads clients on to another server while connections and requests are still taken: HTTP/2 connections that are open are told GOAWAY (RFC 9113
+    /// section 6.8), and every answer over HTTP/1.1 says that it is the connection's last (RFC 9112 section 9.6). Nothing that a client may be sending
+    /// at the moment is lost. <see cref="StopAsync"/> follows.
+    /// </summary>
+    public void LeadOn()
+    {
+        _leading = true;
+        foreach (var (connection, _) in _connections)
+        {
+            connection.LeadOn();
+        }
+    }
+
     /// <summary>No further requests: what is under way goes on until the token is cancelled, then it is broken off.</summary>
     public async Task StopAsync(CancellationToken deadline)
     {
@@ -97,6 +112,11 @@ public sealed class MessageServer : IAsyncDisposable
         try
         {
             await using var onCancel = cancellationToken.UnsafeRegister(static c => ((IServedConnection)c!).Abort(), connection).ConfigureAwait(false);
+            if (_leading)
+            {
+                connection.LeadOn();
+            }
+
             if (_draining)
             {
                 connection.Drain();

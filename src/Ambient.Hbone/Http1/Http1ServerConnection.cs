@@ -24,6 +24,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
     private readonly Http1ServerExchange _exchange;
     private long _deadline = long.MaxValue;
     private long _headBegan;
+    private volatile bool _leading;
     private volatile bool _draining;
     private volatile bool _closing;
     private volatile bool _idle;
@@ -38,8 +39,8 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         _exchange = new Http1ServerExchange(this, _wire) { ConnectionState = state };
     }
 
-    /// <summary>Whether no further requests are taken.</summary>
-    public bool IsDraining => _draining;
+    /// <summary>Whether the answer to the request at hand is the last.</summary>
+    public bool IsDraining => _draining || _leading;
 
     /// <summary>Bytes of a body that nobody wants, up to which they are read so that the connection can be kept.</summary>
     public const int MostDrained = 64 * 1024;
@@ -91,6 +92,8 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
             _wire.Release();
         }
     }
+
+    public void LeadOn() => _leading = true;
 
     public void Drain()
     {

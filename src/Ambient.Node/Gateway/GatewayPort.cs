@@ -51,6 +51,9 @@ internal sealed class GatewayPort : IAsyncDisposable
     /// <summary>Whether its connections are plain TCP that nobody looks into.</summary>
     public bool IsOpaque => _use.IsOpaque;
 
+    /// <summary>Tells clients to go on elsewhere, and still accepts.</summary>
+    public void LeadOn() => _server.LeadOn();
+
     /// <summary>Accepts nothing more, and lets requests and connections finish until the token is cancelled.</summary>
     public async Task StopAsync(CancellationToken deadline)
     {

@@ -91,6 +91,15 @@ internal sealed class GatewayServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Tells clients to go on elsewhere, and still accepts: whoever sends them here may not know yet that we leave.</summary>
+    public void LeadOn()
+    {
+        foreach (var server in _servers.Values)
+        {
+            server.LeadOn();
+        }
+    }
+
     /// <summary>Accepts nothing more, lets requests finish until the token is cancelled.</summary>
     public Task ShutdownAsync(CancellationToken deadline)
     {

@@ -33,6 +33,9 @@ internal sealed partial class Shutdown : IDisposable
         _deadline = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
     }
 
+    /// <summary>How long open connections may go on.</summary>
+    public TimeSpan Grace => _grace;
+
     /// <summary>Cancelled when the drain begins.</summary>
     public CancellationToken Draining => _draining.Token;
 

@@ -59,6 +59,13 @@ internal sealed class WaypointServer : IAsyncDisposable
     /// <summary>Accepts until shut down; fails when accepting itself fails.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => _listener.RunAsync(cancellationToken);
 
+    /// <summary>Tells clients to go on elsewhere, and still accepts: not everybody knows yet that we leave.</summary>
+    public void LeadOn()
+    {
+        _listener.LeadOn();
+        _requests.LeadOn();
+    }
+
     /// <summary>Accepts nothing more, tells clients so (GOAWAY), lets requests and connections finish until the token is cancelled.</summary>
     public async Task ShutdownAsync(CancellationToken deadline)
     {

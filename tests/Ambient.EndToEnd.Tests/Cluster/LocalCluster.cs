@@ -113,6 +113,80 @@ internal sealed class LocalCluster : IAsyncDisposable
 
         """);
 
+    /// <summary>Declares a waypoint for the namespace whose pods somebody else makes, as a cluster does, and that it is used.</summary>
+    public void AddWaypointOfPods()
+    {
+        AddWaypoint();
+        Apply("serviceaccount-waypoint", "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: waypoint\n  namespace: app\n");
+        Apply("service-waypoint", """
+            apiVersion: v1
+            kind: Service
+            metadata:
+              name: waypoint
+              namespace: app
+              labels:
+                gateway.networking.k8s.io/gateway-name: waypoint
+            spec:
+              selector:
+                gateway.networking.k8s.io/gateway-name: waypoint
+              ports:
+              - name: mesh
+                port: 15008
+
+            """);
+        Apply("waypoint", """
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: Gateway
+            metadata:
+              name: waypoint
+              namespace: app
+              labels:
+                istio.io/waypoint-for: service
+            spec:
+              gatewayClassName: istio-waypoint
+              listeners:
+              - name: mesh
+                port: 15008
+                protocol: HBONE
+            status:
+              addresses:
+              - type: Hostname
+                value: waypoint.app.svc.cluster.local
+
+            """);
+    }
+
+    /// <summary>Declares a pod of that waypoint, to which nobody is sent yet.</summary>
+    /// <returns>Declares whether it takes connections. In a cluster its readiness would say so, and that it is being deleted; here the latter alone does.</returns>
+    public Action<bool> AddWaypointPod(string name)
+    {
+        var address = _prefix + ++_address;
+        Serves(false);
+        return Serves;
+
+        void Serves(bool serves) => Declare(serves ? "" : "  deletionTimestamp: \"2026-11-29T10:00:00Z\"\n");
+
+        void Declare(string deleted) => Apply($"pod-{name}", $"""
+            apiVersion: v1
+            kind: Pod
+            metadata:
+              name: {name}
+              namespace: app
+            {deleted}  annotations:
+                ambient.dev/address: {address}
+              labels:
+                gateway.networking.k8s.io/gateway-name: waypoint
+                networking.istio.io/tunnel: http
+                istio.io/dataplane-mode: none
+            spec:
+              serviceAccountName: waypoint
+              containers:
+              - name: istio-proxy
+                image: waypoint
+
+            """);
+    }
+
     /// <summary>Declares a waypoint for the namespace, and that it is used.</summary>
     public void AddWaypoint()
     {
@@ -164,14 +238,17 @@ internal sealed class LocalCluster : IAsyncDisposable
     }
 
     /// <summary>Runs the process of a Gateway; returns when it is ready.</summary>
-    public async Task<RunningHost> StartWaypointAsync(string gateway)
+    /// <param name="gateway">Name of the Gateway.</param>
+    /// <param name="pod">Which of its pods; null: the one that the Gateway expands to.</param>
+    public async Task<RunningHost> StartWaypointAsync(string gateway, string? pod = null)
     {
-        var host = NewHost(gateway);
+        var host = NewHost(pod ?? gateway);
         var waypoint = await host.StartedAsync(WaypointHost.StartAsync(
-            new WaypointOptions { Host = Options(null), GatewayName = gateway, Namespace = "app" }, host.Loggers, host.Shutdown, TimeProvider.System, CancellationToken.None));
+            new WaypointOptions { Host = Options(null), GatewayName = gateway, Namespace = "app", PodName = pod }, host.Loggers, host.Shutdown, TimeProvider.System, CancellationToken.None));
         host.Owned = waypoint;
         host.Running = waypoint.RunUntilDrainedAsync();
         host.Stats = waypoint.StatsEndPoint;
+        host.Probe = waypoint.ReadinessEndPoint;
         using var http = new HttpClient();
         await EventuallyAsync(async () =>
         {
@@ -281,6 +358,8 @@ internal sealed class RunningHost : IAsyncDisposable
     public Task Running { get; set; } = Task.CompletedTask;
 
     public IPEndPoint? Stats { get; set; }
+
+    public IPEndPoint? Probe { get; set; }
 
     /// <summary>Everything logged so far.</summary>
     public string Log

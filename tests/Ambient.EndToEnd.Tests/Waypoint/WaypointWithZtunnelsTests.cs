@@ -145,8 +145,24 @@ public sealed class WaypointWithZtunnelsTests : IAsyncLifetime
     [Fact]
     public async Task Route_FlipsUnderLoad_NotOneRequestFails()
     {
+        Route(100, 0);
+        await LocalCluster.EventuallyAsync(
+            async () =>
+            {
+                // Without a route each of the two is as likely as the other.
+                for (var i = 0; i < 15; i++)
+                {
+                    if (await _sleep.GetStringAsync(new Uri("http://web:9080/")) != "web-v1")
+                    {
+                        return false;
+                    }
+                }
+
+                return true;
+            },
+            () => "the route is not seen");
         Route(90, 10);
-        await EventuallyAsync(_sleep, HttpMethod.Get, HttpStatusCode.OK);
+        await LocalCluster.EventuallyAsync(async () => await _sleep.GetStringAsync(new Uri("http://web:9080/")) == "web-v2", () => "the weights are not seen");
         var seen = new Dictionary<string, int>();
         for (var i = 0; i < 300; i++)
         {

@@ -57,6 +57,15 @@ public sealed class ControllerExpansionTests
     }
 
     [Fact]
+    public void PodThatIsBeingDeleted_IsSentNoNewConnections()
+    {
+        var mesh = ManifestText.Translate(
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: here, namespace: n}\n"
+            + "---\napiVersion: v1\nkind: Pod\nmetadata: {name: leaving, namespace: n, deletionTimestamp: \"2026-11-29T10:00:00Z\"}\n");
+        Assert.Equal([WorkloadStatus.Healthy, WorkloadStatus.Unhealthy], mesh.Workloads.OrderBy(workload => workload.Name).Select(workload => workload.Status));
+    }
+
+    [Fact]
     public void Addresses_ComputedTwice_AreTheSameWhateverTheOrderOfDocuments()
     {
         var reversed = string.Join("\n---\n", Deployment.Split("---").Reverse());

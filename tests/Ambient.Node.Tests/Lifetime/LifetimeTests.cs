@@ -113,6 +113,52 @@ public sealed class LifetimeTests
         Assert.False(shutdown.Draining.IsCancellationRequested);
     }
 
+    [Theory]
+    [InlineData(10, 5, 5)]
+    [InlineData(4, 5, 2)]
+    [InlineData(10, 0, 0)]
+    public async Task DrainLead_TakesItsTime_AndHalfOfTheGracePeriodAtMost(int grace, int longest, int expected)
+    {
+        var time = new FakeTimeProvider();
+        using var shutdown = new Shutdown(TimeSpan.FromSeconds(grace), time, NullLogger.Instance);
+        shutdown.Begin("test");
+        Assert.Equal(TimeSpan.FromSeconds(expected), await TimeOfLeadAsync(shutdown, TimeSpan.FromSeconds(longest), static () => true, time));
+    }
+
+    [Fact]
+    public async Task DrainLead_EndsASecondAfterTheMeshHasLetGo_OrWhenItIsForced()
+    {
+        var time = new FakeTimeProvider();
+        using var shutdown = new Shutdown(TimeSpan.FromMinutes(1), time, NullLogger.Instance);
+        shutdown.Begin("test");
+        var began = time.GetUtcNow();
+        Assert.Equal(TimeSpan.FromSeconds(4), await TimeOfLeadAsync(shutdown, TimeSpan.FromSeconds(20), () => time.GetUtcNow() < began + TimeSpan.FromSeconds(3), time));
+
+        var forced = DrainLead.WaitAsync(shutdown, TimeSpan.FromSeconds(20), static () => true, time);
+        shutdown.Force();
+        await forced;
+    }
+
+    private static async Task<TimeSpan> TimeOfLeadAsync(Shutdown shutdown, TimeSpan longest, Func<bool> isListed, FakeTimeProvider time)
+    {
+        var from = time.GetUtcNow();
+        var looks = 0;
+        var lead = DrainLead.WaitAsync(shutdown, longest, () => Interlocked.Increment(ref looks) > 0 && isListed(), time);
+        while (!lead.IsCompleted)
+        {
+            // The clock stands still until it has looked and waits again.
+            var seen = Volatile.Read(ref looks);
+            time.Advance(TimeSpan.FromMilliseconds(50));
+            while (Volatile.Read(ref looks) == seen && !lead.IsCompleted)
+            {
+                await Task.Delay(1);
+            }
+        }
+
+        await lead;
+        return time.GetUtcNow() - from;
+    }
+
     [Fact]
     public void TimeLimit_WhoseTimerFiresAfterItsEnd_DoesNothing()
     {

@@ -51,6 +51,15 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
         await _http2.Completion.ConfigureAwait(false);
     }
 
+    // A client that has not said its settings yet would be told that none of its requests is taken.
+    public void LeadOn()
+    {
+        if (_http2.SettingsReceived.IsCompletedSuccessfully)
+        {
+            _http2.ShutDown();
+        }
+    }
+
     public void Drain() => _http2.ShutDown();
 
     public void Abort() => _http2.Abort(null);

@@ -19,7 +19,9 @@ internal static class PodReader
         CheckAddress(meta, metadata, replicas: 1);
 
         // Tools that write manifests leave an empty status behind, which says nothing.
-        return fields.Object("status") is { } status && !EmptyValues.SayNothing(status.Node) ? ReadStatus(pod, metadata, status) : pod;
+        return fields.Object("status") is { } status && !EmptyValues.SayNothing(status.Node)
+            ? ReadStatus(pod, metadata, status)
+            : pod with { Ready = !metadata.Has("deletionTimestamp") };
     }
 
     /// <summary>What a pod's spec says, its own or that of a template.</summary>

@@ -62,6 +62,7 @@ internal sealed class NodeOptionsSetup(IOptions<AmbientMeshOptions> mesh, IConfi
         options.ListenerPortOffset = section.Integer(nameof(options.ListenerPortOffset), options.ListenerPortOffset);
         options.MaxConnections = section.Integer(nameof(options.MaxConnections), options.MaxConnections);
         options.MaxConnectionsPerPeer = section.Integer(nameof(options.MaxConnectionsPerPeer), options.MaxConnectionsPerPeer);
+        options.DrainDuration = section.Duration(nameof(options.DrainDuration), options.DrainDuration);
         options.StreamIdleTimeout = section.Duration(nameof(options.StreamIdleTimeout), options.StreamIdleTimeout);
         options.LogPolicyDecisions = section.Boolean(nameof(options.LogPolicyDecisions), options.LogPolicyDecisions);
         options.Host.SectionFaults = section.Faults;

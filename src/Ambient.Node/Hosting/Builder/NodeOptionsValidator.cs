@@ -61,6 +61,7 @@ internal sealed class NodeOptionsValidator(IServiceProvider services) : IValidat
     {
         var errors = Validate(options.ToMeshRuntime(), options.Host);
         ValidateLimits(errors, options.MaxConnections, options.MaxConnectionsPerPeer);
+        Range(errors, nameof(options.DrainDuration), options.DrainDuration, TimeSpan.Zero, TimeSpan.FromHours(1));
         Range(errors, nameof(options.StreamIdleTimeout), options.StreamIdleTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromDays(365));
         Range(errors, nameof(options.ListenerPortOffset), options.ListenerPortOffset, 0, 60_000);
         if (string.IsNullOrWhiteSpace(options.GatewayName))

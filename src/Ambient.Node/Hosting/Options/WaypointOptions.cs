@@ -43,6 +43,12 @@ public sealed class WaypointOptions
     /// </summary>
     public TimeSpan StreamIdleTimeout { get; set; } = TimeSpan.FromHours(1);
 
+    /// <summary>
+    /// How long it still accepts when it leaves (<c>TERMINATION_DRAIN_DURATION_SECONDS</c>): 0 to 1 hour; 5 seconds by default, and never more than half of
+    /// <see cref="NodeOptions.TerminationDeadline"/>. Clients are told to go on elsewhere, and the host is not ready, from the beginning of it.
+    /// </summary>
+    public TimeSpan DrainDuration { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Certificates of a gateway's TLS listeners; a listener that has none is not served.</summary>
     public IList<GatewayCertificate> Certificates { get; } = [];
 

@@ -55,6 +55,8 @@ internal static class WaypointVariables
             MaxConnections = variables.Integer("AMBIENT_MAX_CONNECTIONS", 16_384, 1, 10_000_000, "HBONE connections that are accepted at a time"),
             MaxConnectionsPerPeer = variables.Integer("AMBIENT_MAX_CONNECTIONS_PER_PEER", 1_024, 1, 10_000_000, "HBONE connections that are accepted from one address at a time"),
             StreamIdleTimeout = StreamIdleTimeout(variables),
+            DrainDuration = TimeSpan.FromSeconds(variables.Integer(
+                "TERMINATION_DRAIN_DURATION_SECONDS", 5, 0, 3600, "how long connections are still accepted at shutdown, while clients are told to go elsewhere; at most half of what open connections get")),
             LogPolicyDecisions = variables.Switch("AUTHZ_POLICY_INFO_LOGGING", "log what policies decide, dry-run ones too, at info instead of debug"),
             ListenerPortOffset = variables.Integer(
                 "AMBIENT_LISTENER_PORT_OFFSET", 0, 0, 60000, "added to an ingress gateway's listener ports when binding, for users who may not bind ports below 1024"),

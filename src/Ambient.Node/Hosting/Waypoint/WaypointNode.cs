@@ -243,7 +243,8 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         {
             LogServing(_logger, WaypointClass, GatewayKey, address, self.Identity.ToString());
             _serving();
-            await UntilDrainAsync(server.RunAsync(shutdown.Draining), shutdown).ConfigureAwait(false);
+            await UntilDrainAsync(server.RunAsync(CancellationToken.None), shutdown).ConfigureAwait(false);
+            await LeadOnAsync(server.LeadOn, shutdown).ConfigureAwait(false);
             await server.ShutdownAsync(shutdown.Deadline).ConfigureAwait(false);
         }
     }
@@ -262,8 +263,20 @@ internal sealed partial class WaypointNode : IAsyncDisposable
             LogServing(_logger, GatewayClass, GatewayKey, new IPEndPoint(Self!.Current!.Addresses[0], 0), Self.Current.Identity.ToString());
             _serving();
             await UntilDrainAsync(running, shutdown).ConfigureAwait(false);
+
+            // From here on no port is opened or closed any more.
+            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await LeadOnAsync(server.LeadOn, shutdown).ConfigureAwait(false);
             await server.ShutdownAsync(shutdown.Deadline).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>Not ready from here on, so that probes and load balancers hear it; served all the same until they have.</summary>
+    private async Task LeadOnAsync(Action leadOn, Shutdown shutdown)
+    {
+        _ = Readiness.Require("the end of the drain");
+        leadOn();
+        await DrainLead.WaitAsync(shutdown, _options.DrainDuration, () => Self!.Current is { Status: WorkloadStatus.Healthy }, _time).ConfigureAwait(false);
     }
 
     // A listener that fails ends the host; one that ends because we drain does not.
