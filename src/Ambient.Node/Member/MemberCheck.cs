@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Ambient.Http;
 using Ambient.Mesh;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Policy.Authorization;
@@ -41,65 +42,71 @@ internal sealed class MemberCheck(AuthorizerClient authorizers, MeshSnapshot mes
         }
 
         var head = HeadOf(http);
-        var room = 0;
-        CheckVerdict verdict;
-        try
+        var (body, isPartial) = (ReadOnlyMemory<byte>.Empty, (bool?)null);
+        if (authorizer.Body is { } wanted)
         {
-            var (body, isPartial) = (ReadOnlyMemory<byte>.Empty, (bool?)null);
-            if (authorizer.Body is { } wanted)
+            isPartial = false;
+            if (head.HasBody)
             {
-                isPartial = false;
-                if (head.HasBody)
+                var room = authorizers.Bodies.For(connection.Source.Address);
+                http.Response.OnCompleted(static taken =>
                 {
-                    var most = (int)Math.Min(wanted.MaxBytes, head.ContentLength ?? wanted.MaxBytes);
-                    if (!authorizers.TryReserveBody(most))
-                    {
-                        return Failed(authorizer, question, request, "too many bytes of bodies are held for external authorizers");
-                    }
+                    ((BodyRoom)taken).Release();
+                    return Task.CompletedTask;
+                }, room);
+                using var patience = new TimeLimit(authorizers.BodyTimeout, time, http.RequestAborted);
 
-                    room = most;
-
-                    // One byte more than it may be told says whether that was all; of a body that may be told in part nothing is waited for beyond that part.
-                    var held = await ReplayedBody.HoldAsync(http, wanted.AllowPartial ? wanted.MaxBytes : wanted.MaxBytes + 1).ConfigureAwait(false);
-                    isPartial = held.Length > wanted.MaxBytes || !(held.IsWhole || head.ContentLength == held.Length);
-                    if (isPartial.Value && !wanted.AllowPartial)
-                    {
-                        return new MemberRefusal(StatusCodes.Status413PayloadTooLarge, $"the body has more than {wanted.MaxBytes} bytes") { Body = LocalReply.PayloadTooLarge };
-                    }
-
-                    body = held.Bytes[..Math.Min(held.Bytes.Length, wanted.MaxBytes)];
+                // One byte more than it may be told says whether that was all; of a body that may be told in part nothing is waited for beyond that part.
+                ReplayedBody? held;
+                try
+                {
+                    held = await ReplayedBody.HoldAsync(http, wanted.AllowPartial ? wanted.MaxBytes : wanted.MaxBytes + 1, room, patience.Token).ConfigureAwait(false);
                 }
-            }
-
-            var target = RequestPath.TryParse(head.Target, out var path, mesh.Requests.PathNormalization) ? path.Target : head.Target;
-            var pending = new PendingCheck();
-            using var breaking = pending.BreakWhen(http.RequestAborted);
-            verdict = await authorizers.CheckAsync(
-                authorizer,
-                mesh,
-                self,
-                new CheckFacts
+                catch (OperationCanceledException) when (patience.HasPassed)
                 {
-                    Source = connection.Source,
-                    Destination = connection.Destination,
-                    Identity = connection.Identity,
-                    Self = self.Identity,
-                    Head = head,
-                    Target = target,
-                    Scheme = http.Request.Scheme,
-                    Time = time.GetUtcNow(),
-                    Body = body,
-                    IsPartial = isPartial,
-                },
-                pending).ConfigureAwait(false);
-        }
-        finally
-        {
-            authorizers.ReleaseBody(room);
+                    return new MemberRefusal(StatusCodes.Status408RequestTimeout, $"the body did not come within {authorizers.BodyTimeout.TotalSeconds:0.#} s") { Body = LocalReply.RequestTimedOut };
+                }
+
+                if (held is null)
+                {
+                    return Overloaded(authorizer, question, "too many bytes of bodies are held for external authorizers");
+                }
+
+                isPartial = held.Length > wanted.MaxBytes || !(held.IsWhole || head.ContentLength == held.Length);
+                if (isPartial.Value && !wanted.AllowPartial)
+                {
+                    return new MemberRefusal(StatusCodes.Status413PayloadTooLarge, $"the body has more than {wanted.MaxBytes} bytes") { Body = LocalReply.PayloadTooLarge };
+                }
+
+                body = held.Bytes[..Math.Min(held.Bytes.Length, wanted.MaxBytes)];
+            }
         }
 
+        var target = RequestPath.TryParse(head.Target, out var path, mesh.Requests.PathNormalization) ? path.Target : head.Target;
+        var pending = new PendingCheck();
+        using var breaking = pending.BreakWhen(http.RequestAborted);
+        var verdict = await authorizers.CheckAsync(
+            authorizer,
+            mesh,
+            self,
+            new CheckFacts
+            {
+                Source = connection.Source,
+                Destination = connection.Destination,
+                Identity = connection.Identity,
+                Self = self.Identity,
+                Head = head,
+                Target = target,
+                Scheme = http.Request.Scheme,
+                Time = time.GetUtcNow(),
+                Body = body,
+                IsPartial = isPartial,
+            },
+            pending).ConfigureAwait(false);
         switch (verdict.Outcome)
         {
+            case CheckOutcome.Overloaded:
+                return Overloaded(authorizer, question, verdict.Reason!);
             case CheckOutcome.Failed:
                 return Failed(authorizer, question, request, verdict.Reason!);
             case CheckOutcome.Denied:
@@ -126,6 +133,13 @@ internal sealed class MemberCheck(AuthorizerClient authorizers, MeshSnapshot mes
         }
 
         return new MemberRefusal(authorizer.StatusOnError, $"{AuthorizationDecision.FailedExternally(question.Policy!, question.Rule ?? 0)}: {reason}");
+    }
+
+    /// <summary>Refuses what nobody was asked about because of our own limits: whoever can reach them must not be let in for it.</summary>
+    private MemberRefusal Overloaded(ExternalAuthorizer authorizer, AuthorizationDecision question, string reason)
+    {
+        failed(authorizer.Name, false, $"it was not asked: {reason}");
+        return new MemberRefusal(StatusCodes.Status503ServiceUnavailable, $"{AuthorizationDecision.FailedExternally(question.Policy!, question.Rule ?? 0)}: {reason}");
     }
 
     /// <summary>The request in the form that authorizers are told of.</summary>

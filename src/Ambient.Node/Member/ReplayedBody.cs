@@ -1,3 +1,4 @@
+using Ambient.Node.Requests.ExternalAuthorization;
 using Microsoft.AspNetCore.Http;
 
 namespace Ambient.Node.Member;
@@ -44,8 +45,11 @@ internal sealed class ReplayedBody : Stream
     /// <summary>Reads the beginning of a request's body, and puts itself in its place.</summary>
     /// <param name="http">The request.</param>
     /// <param name="most">Most bytes.</param>
+    /// <param name="room">Counts them.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Null: there was no room for it, and something of it is lost.</returns>
     /// <exception cref="IOException">The client is gone, or the body is none.</exception>
-    public static async ValueTask<ReplayedBody> HoldAsync(HttpContext http, int most)
+    public static async ValueTask<ReplayedBody?> HoldAsync(HttpContext http, int most, BodyRoom room, CancellationToken cancellationToken)
     {
         var (buffer, length, isWhole) = (new byte[Math.Min(most, 4096)], 0, false);
         while (length < most)
@@ -55,11 +59,16 @@ internal sealed class ReplayedBody : Stream
                 Array.Resize(ref buffer, (int)Math.Min(most, 2L * buffer.Length));
             }
 
-            var read = await http.Request.Body.ReadAsync(buffer.AsMemory(length), http.RequestAborted).ConfigureAwait(false);
+            var read = await http.Request.Body.ReadAsync(buffer.AsMemory(length), cancellationToken).ConfigureAwait(false);
             if (read == 0)
             {
                 isWhole = true;
                 break;
+            }
+
+            if (!room.TryTake(read))
+            {
+                return null;
             }
 
             length += read;

@@ -36,12 +36,15 @@ internal static class LocalReply
     /// <summary>The body is larger than what may be held of it for an external authorizer.</summary>
     public const string PayloadTooLarge = "Payload Too Large";
 
+    /// <summary>What is held of the body for an external authorizer did not come in time.</summary>
+    public const string RequestTimedOut = "request timeout";
+
     /// <summary>Content type of gRPC.</summary>
     public const string Grpc = "application/grpc";
 
     private const int MaxRealmPath = 256;
 
-    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamOverflow, UpstreamTimedOut, StreamTimedOut, FaultAbort, PayloadTooLarge }
+    private static readonly Dictionary<string, byte[]> s_bodies = new[] { AccessDenied, NoHealthyUpstream, UpstreamFailed, UpstreamOverflow, UpstreamTimedOut, StreamTimedOut, FaultAbort, PayloadTooLarge, RequestTimedOut }
         .ToDictionary(text => text, Encoding.ASCII.GetBytes, StringComparer.Ordinal);
 
     /// <summary>Answers a request that is not let in.</summary>

@@ -71,7 +71,7 @@ public sealed class MeshRequestContext
         var hasBody = _source is ClientExchange ? Response.HasBody : Request.HasBody;
         
         // Not as one expression: a null would become an empty piece of memory, by way of an array.
-        if (await Held.ReadAsync(hasBody ? _source : null, most, cancellationToken).ConfigureAwait(false))
+        if (await Held.ReadAsync(hasBody ? _source : null, most, room: null, cancellationToken).ConfigureAwait(false))
         {
             return Held.Bytes;
         }

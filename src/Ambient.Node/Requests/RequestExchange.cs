@@ -240,6 +240,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         Attempts = 0;
         Failed.Clear();
         Context?.End();
+        HeldRequest?.Release();
         HeldRequest = HeldResponse = null;
         Cors = null;
         IsMirrored = false;

@@ -141,6 +141,9 @@ internal sealed partial class RequestLog
     /// <summary>An external authorizer failed, and what that means for the request.</summary>
     public void AuthorizerFailed(string authorizer, bool letsIn, string reason) => LogAuthorizerFailed(_policies, authorizer, reason, letsIn ? "let in all the same (failOpen)" : "refused");
 
+    /// <summary>An external authorizer was not asked, as there is too much to do here; the request is refused whatever it says of failures.</summary>
+    public void AuthorizerNotAsked(string authorizer, string reason) => LogAuthorizerNotAsked(_policies, authorizer, reason);
+
     /// <summary>Counts what policies decide.</summary>
     public PolicyMetrics Policies => _metrics.Policies;
 
@@ -386,6 +389,9 @@ internal sealed partial class RequestLog
 
     [LoggerMessage(4202, LogLevel.Warning, "external authorizer {Authorizer} failed: {Reason}; the request is {Outcome}")]
     private static partial void LogAuthorizerFailed(ILogger logger, string authorizer, string reason, string outcome);
+
+    [LoggerMessage(4203, LogLevel.Warning, "external authorizer {Authorizer} was not asked, there is too much to do: {Reason}; the request is refused")]
+    private static partial void LogAuthorizerNotAsked(ILogger logger, string authorizer, string reason);
 
     [LoggerMessage(4201, LogLevel.Error, "a request failed")]
     private static partial void LogFailed(ILogger logger, Exception failure);

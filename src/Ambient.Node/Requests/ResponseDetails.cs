@@ -25,6 +25,7 @@ internal static class ResponseDetails
             ResponseFlags.DownstreamProtocolError => "codec_error",
             ResponseFlags.FaultInjected => "fault_filter_abort",
             ResponseFlags.LocalReset => "local_reset",
+            ResponseFlags.Overload => "overload",
             _ => Unflagged(exchange),
         };
     }

@@ -9,6 +9,9 @@ internal static class ResponseFlags
     /// <summary>The external authorizer refused, or failed.</summary>
     public const string UnauthorizedExternalService = "UAEX";
 
+    /// <summary>We had too much to do ourselves.</summary>
+    public const string Overload = "OM";
+
     /// <summary>No endpoint that could take the request.</summary>
     public const string NoHealthyUpstream = "UH";
 

@@ -190,6 +190,81 @@ public sealed class GatewayTlsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Policy_OnTheServerName_SeesThatOfTheConnection()
+    {
+        var pod = await AddPodAsync();
+        var address = await StartAsync(Listener("one", null));
+        _mesh.Configure(requests => requests with
+        {
+            AuthorizationPolicies = requests.AuthorizationPolicies.SetItem("app/names", new RequestAuthorizationPolicy
+            {
+                Name = "names",
+                Namespace = "app",
+                Action = PolicyAction.Allow,
+                Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+                Rules = [new RequestRule { When = [new RequestCondition("connection.sni", new ValueMatch(["*.let.example"], []))] }],
+            }),
+        });
+
+        // Whatever the request says that its host is.
+        Assert.Equal(HttpStatusCode.OK, await AskAsync("a.let.example", "one.example"));
+        Assert.Equal(HttpStatusCode.Forbidden, await AskAsync("a.kept.example", "a.let.example"));
+        Assert.Equal(HttpStatusCode.OK, await AskAsync("B.LET.example", "one.example"));
+        Assert.Equal(2, pod.Requests.Count);
+
+        _mesh.Configure(requests => requests with
+        {
+            AuthorizationPolicies = requests.AuthorizationPolicies.SetItem("app/names", requests.AuthorizationPolicies["app/names"] with { Action = PolicyAction.Deny }),
+        });
+        Assert.Equal(HttpStatusCode.Forbidden, await AskAsync("a.let.example", "one.example"));
+        Assert.Equal(HttpStatusCode.OK, await AskAsync("a.kept.example", "one.example"));
+
+        async Task<HttpStatusCode> AskAsync(string serverName, string host)
+        {
+            await using var tls = await ConnectAsync(address, serverName, null);
+            var answer = await RawExchange.AskAsync(tls, $"GET / HTTP/1.1\nhost: {host}\n\n");
+            return (HttpStatusCode)int.Parse(answer.AsSpan(9, 3), System.Globalization.CultureInfo.InvariantCulture);
+        }
+    }
+
+    [Fact]
+    public async Task ExternalAuthorizer_IsToldTheServerName()
+    {
+        var told = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        await AddPodAsync();
+        _mesh.AddService("authz", waypoint: null);
+        await using var authorizer = await RawPod.StartAsync(_mesh, TunnelProtocol.Tcp, async socket =>
+        {
+            // What it is asked is one message of HTTP/2: the name stands in it as it is. It never answers.
+            var buffer = new byte[64 * 1024];
+            while (await socket.ReceiveAsync(buffer) is var read and > 0)
+            {
+                told.Enqueue(System.Text.Encoding.Latin1.GetString(buffer, 0, read));
+            }
+        }, "authz");
+        var address = await StartAsync(Listener("one", null));
+        _mesh.Configure(requests => requests with
+        {
+            ExternalAuthorizers = requests.ExternalAuthorizers.SetItem("authz", new ExternalAuthorizer
+            {
+                Name = "authz", Protocol = ExternalAuthorizerProtocol.Grpc, Hostname = "authz.app.svc.cluster.local", Port = 80, Timeout = TimeSpan.FromSeconds(2),
+            }),
+            AuthorizationPolicies = requests.AuthorizationPolicies.SetItem("app/ask", new RequestAuthorizationPolicy
+            {
+                Name = "ask",
+                Namespace = "app",
+                Action = PolicyAction.Custom,
+                Provider = "authz",
+                Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+                Rules = [new RequestRule()],
+            }),
+        });
+        await using var tls = await ConnectAsync(address, "told.example", null);
+        Assert.StartsWith("HTTP/1.1 403 ", await RawExchange.AskAsync(tls, "GET / HTTP/1.1\nhost: a\n\n"), StringComparison.Ordinal);
+        Assert.Contains("told.example", string.Concat(told), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Handshakes_OfOneAddress_AreSoManyAtOnce_AndTheOldestGivesWay()
     {
         var address = await StartAsync(Listener("one", null));

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Text;
+using Ambient.Node.Member;
 using Ambient.Node.Protos.ExternalAuth;
 using Ambient.Node.Tests.Requests;
 using Microsoft.AspNetCore.Builder;
@@ -121,6 +122,42 @@ public sealed class MemberCheckTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
         Assert.Empty(_seen);
+    }
+
+    [Fact]
+    public async Task Body_ThatThereIsNoRoomFor_IsRefused_WhateverFailOpenSays_AndRoomIsGivenBack()
+    {
+        Configure("{service: authz.app.svc.cluster.local, port: 82, timeout: 60s, failOpen: true, includeRequestBodyInCheck: {maxRequestBytes: 8, allowPartialMessage: true}}");
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var member = _shop.Services.GetRequiredService<MeshMember>();
+        while (!member.Mesh.Requests.ExternalAuthorizers["p"].FailOpen)
+        {
+            await Task.Delay(20, deadline.Token);
+        }
+
+        var bodies = member.Authorizers.Bodies;
+        var others = Enumerable.Range(1, 64).Select(n => bodies.For(IPAddress.Parse($"10.0.0.{n}"))).ToList();
+        foreach (var other in others)
+        {
+            for (var bytes = 1 << 30; bytes > 0; bytes /= 2)
+            {
+                other.TryTake(bytes);
+            }
+        }
+
+        using var content = new StringContent("12345");
+        using var refused = await _client.PostAsync(new Uri("http://shop:9080/private"), content, deadline.Token);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.Empty(_authorizer.Checks);
+        Assert.Empty(_seen);
+        others.ForEach(other => other.Release());
+        Assert.Equal(0, bodies.Held);
+        using var response = await _client.PostAsync(new Uri("http://shop:9080/private"), content, deadline.Token);
+        Assert.Equal("shop", await response.Content.ReadAsStringAsync(deadline.Token));
+        while (bodies.Held > 0)
+        {
+            await Task.Delay(10, deadline.Token);
+        }
     }
 
     [Theory]

@@ -21,7 +21,7 @@ public sealed class CheckLimitTests
     };
 
     [Fact]
-    public async Task Questions_BeyondTheBound_FailAtOnce_AndTheOthersWait()
+    public async Task Questions_BeyondTheBound_AreNotAsked_AndTheOthersWait()
     {
         await using var mesh = new TestMesh();
         mesh.AddService("authz", waypoint: null);
@@ -38,7 +38,7 @@ public sealed class CheckLimitTests
         await Task.WhenAll(owners.Select(owner => owner.Attached.Task)).WaitAsync(TimeSpan.FromSeconds(60));
 
         var refused = await client.CheckAsync(s_authorizer, mesh.Store.Current, self, Facts(), new Owner());
-        Assert.Equal(CheckOutcome.Failed, refused.Outcome);
+        Assert.Equal(CheckOutcome.Overloaded, refused.Outcome);
         Assert.Contains("3 questions wait", refused.Reason, StringComparison.Ordinal);
         Assert.Equal(3, client.Underway);
         Assert.DoesNotContain(waiting, static task => task.IsCompleted);
@@ -55,17 +55,57 @@ public sealed class CheckLimitTests
     }
 
     [Fact]
-    public void Bodies_HaveABoundTogether()
+    public async Task Question_ThatGetsNoConnectionForWantOfRoom_IsNoFailureOfTheAuthorizer()
     {
-        var store = new MeshStore();
-        using var pool = new UpstreamPool(store, null!, new UpstreamOptions(), TimeProvider.System);
-        var client = new AuthorizerClient(pool, new CheckLimits { MaxBodyBytes = 10 }, TimeProvider.System);
+        await using var mesh = new TestMesh();
+        mesh.AddService("authz", waypoint: null);
+        using var silent = new System.Net.Sockets.TcpListener(mesh.AddWorkload("authz-0", "authz", TunnelProtocol.Tcp, "authz").Addresses[0], 8080);
+        silent.Start();
+        await using var svids = new SvidCache(new TestAuthority());
+        await using var hbone = new HboneClient(new HboneClientOptions(), svids);
+        using var pool = new UpstreamPool(
+            mesh.Store, new UpstreamDialer(hbone, SocketConnector.Default, LocalWorkload.ByPod(mesh.Store, "app", "authz-0", TimeProvider.System)), new UpstreamOptions { MaxConnections = 1 }, TimeProvider.System);
+        var client = new AuthorizerClient(pool, new CheckLimits(), TimeProvider.System);
+        var self = mesh.AddWorkload("self", "self");
+        var http = s_authorizer with { Protocol = ExternalAuthorizerProtocol.Http };
+        var owner = new Owner();
 
-        Assert.True(client.TryReserveBody(6));
-        Assert.False(client.TryReserveBody(5));
-        Assert.True(client.TryReserveBody(4));
-        client.ReleaseBody(6);
-        Assert.Equal(4, client.BodyBytes);
+        // Off the loops, whose threads have connections of their own.
+        var first = Task.Run(async () => await client.CheckAsync(http, mesh.Store.Current, self, RequestFacts(), owner));
+        var check = await owner.Attached.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        var second = await Task.Run(async () => await client.CheckAsync(http with { Timeout = TimeSpan.FromMilliseconds(100) }, mesh.Store.Current, self, RequestFacts(), new Owner()));
+
+        Assert.Equal(CheckOutcome.Overloaded, second.Outcome);
+        Assert.Contains("no connection became free", second.Reason, StringComparison.Ordinal);
+        check.Abort(MessageFault.Aborted);
+        Assert.Equal(CheckOutcome.Failed, (await first.WaitAsync(TimeSpan.FromSeconds(60))).Outcome);
+    }
+
+    [Theory]
+    [InlineData(System.Net.Sockets.SocketError.TooManyOpenSockets, true)]
+    [InlineData(System.Net.Sockets.SocketError.ConnectionRefused, false)]
+    public void Connection_ThatWeHaveNoDescriptorFor_IsNoFailureOfTheEndpoint(System.Net.Sockets.SocketError error, bool isOurs) =>
+        Assert.Equal(isOurs, new UpstreamConnectException("", new IOException("", new System.Net.Sockets.SocketException((int)error))).IsOurs);
+
+    [Fact]
+    public void Bodies_HaveABoundTogether_AndAnAddressHoldsNoMoreThanIsLeft()
+    {
+        var bodies = new CheckBodies(100);
+        var one = bodies.For(IPAddress.Parse("10.0.0.1"));
+        Assert.True(one.TryTake(30));
+        Assert.True(one.TryTake(20));
+        var same = bodies.For(IPAddress.Parse("::ffff:10.0.0.1"));
+        Assert.False(same.TryTake(1));
+
+        var other = bodies.For(IPAddress.Parse("fd00::1"));
+        Assert.True(other.TryTake(25));
+        Assert.False(bodies.For(IPAddress.Parse("fd00::2")).TryTake(1));
+        Assert.True(bodies.For(IPAddress.Parse("fd00:0:0:1::1")).TryTake(12));
+
+        one.Release();
+        one.Release();
+        Assert.Equal(37, bodies.Held);
+        Assert.True(same.TryTake(31));
     }
 
     [Theory]
@@ -107,6 +147,8 @@ public sealed class CheckLimitTests
     }
 
     private static CheckFacts Facts() => new() { Source = new IPEndPoint(IPAddress.Loopback, 1), Destination = new IPEndPoint(IPAddress.Loopback, 2) };
+
+    private static CheckFacts RequestFacts() => Facts() with { Head = new RequestHead { Method = "GET", Target = "/", Authority = "a" }, Target = "/" };
 
     private sealed class Owner : ICheckOwner
     {

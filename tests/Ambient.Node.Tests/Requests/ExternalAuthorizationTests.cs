@@ -4,6 +4,7 @@ using System.Net;
 using System.Text;
 using Ambient.Mesh;
 using Ambient.Node.Protos.ExternalAuth;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 
@@ -223,6 +224,77 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.Empty(await response.Content.ReadAsStringAsync());
         await _mesh.LoggedAsync("flags=\"UAEX\"");
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task OurOwnLimits_RefuseWhatNobodyWasAskedAbout_WhateverFailOpenSays(bool ofBodies)
+    {
+        _mesh.AuthorizerLimits = ofBodies ? new CheckLimits { MaxBodyBytes = 9 } : new CheckLimits { MaxChecks = 1 };
+        var hanging = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (client, pod, _) = await StartAsync(Grpc() with { FailOpen = true, Body = new CheckedBody(10, AllowPartial: true, AsBytes: false) }, _ => new CheckResponse(), hang: hanging.Task);
+        var waiting = client.PostAsync(new Uri("/private", UriKind.Relative), new StringContent("1234"));
+        while (_checks.IsEmpty)
+        {
+            await Task.Delay(10);
+        }
+
+        using var response = await client.PostAsync(new Uri("/private", UriKind.Relative), new StringContent("123456"));
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.Equal("true", Assert.Single(response.Headers.GetValues("x-envoy-overloaded")));
+        Assert.Empty(pod.Requests);
+        await _mesh.LoggedAsync(ofBodies ? "was not asked, there is too much to do: too many bytes of bodies are held" : "was not asked, there is too much to do: 1 questions wait for authz");
+        await _mesh.LoggedAsync("flags=\"OM\"");
+        Assert.Contains("decision=\"failed_externally\"} 1", _mesh.Scrape, StringComparison.Ordinal);
+        hanging.SetResult();
+        using var first = await waiting;
+    }
+
+    [Fact]
+    public async Task Body_ThatDoesNotCome_EndsItsRequest_AndNobodyIsAsked()
+    {
+        _mesh.AuthorizerLimits = new CheckLimits { BodyTimeout = TimeSpan.FromMilliseconds(200) };
+        var (client, pod, _) = await StartAsync(Grpc() with { FailOpen = true, Body = new CheckedBody(10, AllowPartial: false, AsBytes: false) }, _ => new CheckResponse());
+        var never = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/private") { Content = new SlowContent("12", never.Task), Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var response = await client.SendAsync(request);
+
+        never.SetResult();
+        Assert.Equal(HttpStatusCode.RequestTimeout, response.StatusCode);
+        Assert.Equal("request timeout", await response.Content.ReadAsStringAsync());
+        Assert.Empty(pod.Requests);
+        Assert.Empty(_checks);
+        await _mesh.LoggedAsync("its body did not come within 0.2 s");
+        Assert.Equal(0, _mesh.Node!.Authorizers!.Bodies.Held);
+    }
+
+    [Fact]
+    public async Task Body_IsCountedAsLongAsItIsHeld()
+    {
+        var held = new ConcurrentQueue<long>();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (client, _, _) = await StartAsync(Grpc() with { Body = new CheckedBody(10, AllowPartial: false, AsBytes: false) }, _ => new CheckResponse(), async http =>
+        {
+            await http.Request.Body.CopyToAsync(Stream.Null);
+            held.Enqueue(_mesh.Node!.Authorizers!.Bodies.Held);
+            await http.Response.Body.FlushAsync();
+            await done.Task;
+        });
+        var call = new HttpRequestMessage(HttpMethod.Post, "/private") { Content = new StringContent("12345") };
+        using var response = await client.SendAsync(call, HttpCompletionOption.ResponseHeadersRead);
+
+        // An answer that goes on does not hold what was sent.
+        Assert.Equal(5, Assert.Single(held));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (_mesh.Node!.Authorizers!.Bodies.Held > 0)
+        {
+            await Task.Delay(10, deadline.Token);
+        }
+
+        done.SetResult();
+        await response.Content.ReadAsStringAsync();
     }
 
     [Fact]
@@ -454,6 +526,23 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
         });
         await _mesh.StartWaypointAsync();
         return (_mesh.ThroughWaypoint(TestMesh.Id("sleep"), service), pod, asked);
+    }
+
+    /// <summary>A body whose rest waits.</summary>
+    private sealed class SlowContent(string first, Task rest) : HttpContent
+    {
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            await stream.WriteAsync(Encoding.ASCII.GetBytes(first));
+            await stream.FlushAsync();
+            await rest;
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
     }
 
     private async Task AnswerAsync(HttpContext http, Func<CheckRequest, CheckResponse> decide, Task? hang)

@@ -76,6 +76,9 @@ internal sealed class TestMesh : IAsyncDisposable
     /// <summary>How long a request may stand still; null: the node's default.</summary>
     public TimeSpan? StreamIdleTimeout { get; set; }
 
+    /// <summary>What questions to external authorizers may hold; null: the node's default.</summary>
+    public Ambient.Node.Requests.ExternalAuthorization.CheckLimits? AuthorizerLimits { get; set; }
+
     /// <summary>The waypoint or gateway started last, ready or not.</summary>
     public WaypointNode? Node { get; private set; }
 
@@ -347,6 +350,7 @@ internal sealed class TestMesh : IAsyncDisposable
         var options = new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" };
         options.StreamIdleTimeout = StreamIdleTimeout ?? options.StreamIdleTimeout;
         options.MaxConnectionsPerPeer = MaxConnectionsPerPeer ?? options.MaxConnectionsPerPeer;
+        options.AuthorizerLimits = AuthorizerLimits ?? options.AuthorizerLimits;
         options.Filters.AddRange(Filters);
         Certificates.ForEach(options.Certificates.Add);
         var node = new WaypointNode(

@@ -1,6 +1,7 @@
 using Ambient.Node.Gateway.Tls;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests;
+using Ambient.Node.Requests.ExternalAuthorization;
 
 namespace Ambient.Node.Hosting.Options;
 
@@ -54,6 +55,9 @@ public sealed class WaypointOptions
 
     /// <summary>An embedder's own stages, in their order.</summary>
     internal List<MeshRequestFilter> Filters { get; } = [];
+
+    /// <summary>What questions to external authorizers may hold.</summary>
+    internal CheckLimits AuthorizerLimits { get; set; } = new();
 
     /// <summary>Whether the decisions of policies are logged at info rather than debug (<c>AUTHZ_POLICY_INFO_LOGGING</c>). Default false.</summary>
     public bool LogPolicyDecisions { get; set; }

@@ -95,6 +95,9 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     /// <summary>What policies have decided; null before the Gateway is known.</summary>
     public PolicyMetrics? Policies { get; private set; }
 
+    /// <summary>Asks external authorizers; null before the first pipeline.</summary>
+    internal AuthorizerClient? Authorizers => _authorizers;
+
     /// <summary>Connections to endpoints; null before the Gateway is known.</summary>
     public UpstreamPool? Upstreams => _upstreams;
 
@@ -300,7 +303,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
     {
         var upstreams = CreateUpstreams(dialer);
-        _authorizers ??= new AuthorizerClient(upstreams, new CheckLimits(), _time);
+        _authorizers ??= new AuthorizerClient(upstreams, _options.AuthorizerLimits, _time);
         Policies = metrics.Policies;
         var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);
         return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Spans = _spans, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout, Authorizers = _authorizers }, new RequestForwarder(upstreams, log, _time));

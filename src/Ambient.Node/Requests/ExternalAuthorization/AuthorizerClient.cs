@@ -14,28 +14,15 @@ namespace Ambient.Node.Requests.ExternalAuthorization;
 internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limits, TimeProvider time)
 {
     private readonly ConcurrentDictionary<(string Hostname, int Port), StrongBox<int>> _underway = new();
-    private long _bodyBytes;
 
-    /// <summary>Bytes of bodies that are held now.</summary>
-    public long BodyBytes => Interlocked.Read(ref _bodyBytes);
+    /// <summary>Room for bodies that questions tell.</summary>
+    public CheckBodies Bodies { get; } = new(limits.MaxBodyBytes);
+
+    /// <summary>Time for what is held of a body to come.</summary>
+    public TimeSpan BodyTimeout => limits.BodyTimeout;
 
     /// <summary>Questions that wait for an answer now.</summary>
     public int Underway => _underway.Values.Sum(static count => Volatile.Read(ref count.Value));
-
-    /// <summary>Takes room for a body that is held for a question. False: there is none left. Given back with <see cref="ReleaseBody"/>.</summary>
-    public bool TryReserveBody(int bytes)
-    {
-        if (Interlocked.Add(ref _bodyBytes, bytes) <= limits.MaxBodyBytes)
-        {
-            return true;
-        }
-
-        ReleaseBody(bytes);
-        return false;
-    }
-
-    /// <summary>Gives room for a body back.</summary>
-    public void ReleaseBody(int bytes) => Interlocked.Add(ref _bodyBytes, -bytes);
 
     /// <summary>Asks, and says what the answer means. Never throws for what an authorizer or the network does.</summary>
     /// <param name="authorizer">Who is asked.</param>
@@ -56,7 +43,7 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
         {
             if (Interlocked.Increment(ref underway.Value) > limits.MaxChecks)
             {
-                return CheckVerdict.Fail($"{limits.MaxChecks} questions wait for {authorizer.Hostname} already");
+                return CheckVerdict.Overload($"{limits.MaxChecks} questions wait for {authorizer.Hostname} already");
             }
 
             using var patience = new CancellationTokenSource(authorizer.Timeout, time);
@@ -92,7 +79,7 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
             endpoint.State?.Begin();
             try
             {
-                var turn = await BeginAsync(upstream, onNew, patience).ConfigureAwait(false);
+                var turn = await upstream.BeginAsync(onNew, patience).ConfigureAwait(false);
                 await using var exchange = turn.Exchange.ConfigureAwait(false);
                 owner.Attach(turn.Exchange);
                 try
@@ -113,7 +100,12 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
                     owner.Detach();
                 }
             }
-            catch (Exception e) when (e is UpstreamConnectException or UpstreamOverflowException)
+            catch (Exception e) when (e is UpstreamOverflowException or UpstreamConnectException { IsOurs: true })
+            {
+                // Whoever can fill the connections to it must not have it failed open.
+                return CheckVerdict.Overload(e.Message);
+            }
+            catch (UpstreamConnectException e)
             {
                 endpoint.State?.Failed(timedOut: false);
                 reason = e.Message;
@@ -127,39 +119,6 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
         }
 
         return CheckVerdict.Fail($"{authorizer.Hostname}: {reason}");
-    }
-
-    /// <summary>A connection within the time that is left; one that comes too late is given back.</summary>
-    private static async ValueTask<UpstreamTurn> BeginAsync(Upstream upstream, bool onNew, CancellationToken patience)
-    {
-        var begun = upstream.BeginAsync(onNew);
-        if (begun.IsCompleted)
-        {
-            return await begun.ConfigureAwait(false);
-        }
-
-        var beginning = begun.AsTask();
-        try
-        {
-            return await beginning.WaitAsync(patience).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            _ = GiveBackAsync(beginning);
-            throw;
-        }
-    }
-
-    private static async Task GiveBackAsync(Task<UpstreamTurn> beginning)
-    {
-        try
-        {
-            await (await beginning.ConfigureAwait(false)).Exchange.DisposeAsync().ConfigureAwait(false);
-        }
-        catch (UpstreamConnectException)
-        {
-            // Nobody waits for it any more.
-        }
     }
 
     private async ValueTask<CheckVerdict> ConverseAsync(

@@ -13,6 +13,9 @@ internal enum CheckOutcome
 
     /// <summary>The authorizer failed.</summary>
     Failed,
+
+    /// <summary>It was not asked, as we have too much to do ourselves: nothing that <c>failOpen</c> is about.</summary>
+    Overloaded,
 }
 
 /// <summary>What becomes of a header.</summary>
@@ -72,7 +75,7 @@ internal sealed record CheckVerdict
     /// <summary>Denied: body of the answer.</summary>
     public ReadOnlyMemory<byte> Body { get; private init; }
 
-    /// <summary>Failed: why, for a person.</summary>
+    /// <summary>Failed or overloaded: why, for a person.</summary>
     public string? Reason { get; private init; }
 
     /// <summary>Whether anything of the request is changed.</summary>
@@ -91,4 +94,7 @@ internal sealed record CheckVerdict
 
     /// <summary>Nobody knows.</summary>
     public static CheckVerdict Fail(string reason) => new(CheckOutcome.Failed) { Reason = reason };
+
+    /// <summary>Nobody was asked: a limit of our own, or of the connections to the authorizer, is reached.</summary>
+    public static CheckVerdict Overload(string reason) => new(CheckOutcome.Overloaded) { Reason = reason };
 }

@@ -58,8 +58,12 @@ internal sealed class ConnectionCheck(AuthorizerClient? authorizers, RequestLog 
             {
                 log.AuthorizerFailed(authorizer.Name, authorizer.FailOpen, verdict.Reason!);
             }
+            else if (verdict.Outcome == CheckOutcome.Overloaded)
+            {
+                log.AuthorizerNotAsked(authorizer.Name, verdict.Reason!);
+            }
 
-            if (verdict.Outcome == CheckOutcome.Denied || (verdict.Outcome == CheckOutcome.Failed && !authorizer.FailOpen))
+            if (verdict.Outcome is CheckOutcome.Denied or CheckOutcome.Overloaded || (verdict.Outcome == CheckOutcome.Failed && !authorizer.FailOpen))
             {
                 var denied = verdict.Outcome == CheckOutcome.Denied
                     ? AuthorizationDecision.DeniedExternally(question.Policy!, question.Rule ?? 0)

@@ -56,7 +56,7 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
         var upstream = upstreams.Acquire(endpoint);
         try
         {
-            var client = (await upstream.BeginAsync(onNew: false).ConfigureAwait(false)).Exchange;
+            var client = (await upstream.BeginAsync(onNew: false, limit.Token).ConfigureAwait(false)).Exchange;
             await using (client.ConfigureAwait(false))
             {
                 await client.SendHeadAsync(head, end: !head.HasBody, limit.Token).ConfigureAwait(false);

@@ -94,6 +94,12 @@ internal static class UpstreamConversation
 
             response.Upgrade = null;
             await server.SendHeadAsync(response, end: !response.HasBody).ConfigureAwait(false);
+            if (sending is { IsCompleted: true })
+            {
+                // Sent for good: an answer that lasts must not hold it.
+                exchange.HeldRequest?.Release();
+            }
+
             if (response.HasBody)
             {
                 await ReturnBodyAsync(exchange, client).ConfigureAwait(false);

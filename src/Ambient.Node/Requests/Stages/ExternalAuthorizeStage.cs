@@ -33,45 +33,42 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<bool> AskAsync(RequestExchange exchange, ExternalAuthorizer authorizer, AuthorizationDecision question, AuthorizerClient authorizers)
     {
-        var (held, room) = (ReadOnlyMemory<byte>.Empty, 0);
+        var held = ReadOnlyMemory<byte>.Empty;
         bool? isPartial = null;
-        CheckVerdict verdict;
-        try
+        if (authorizer.Body is { } wanted)
         {
-            if (authorizer.Body is { } wanted)
+            isPartial = false;
+            if (exchange.Head is { HasBody: true, Upgrade: null } head)
             {
-                isPartial = false;
-                if (exchange.Head is { HasBody: true, Upgrade: null } head)
+                // Of a body that may be told in part nothing is waited for beyond that part.
+                var body = await HoldAsync(exchange, wanted.AllowPartial ? wanted.MaxBytes - 1 : wanted.MaxBytes, authorizers).ConfigureAwait(false);
+                if (body is null)
                 {
-                    room = (int)Math.Min(wanted.MaxBytes, head.ContentLength ?? wanted.MaxBytes);
-                    if (!authorizers.TryReserveBody(room))
-                    {
-                        room = 0;
-                        return await FailedAsync(exchange, authorizer, question, "too many bytes of bodies are held for external authorizers").ConfigureAwait(false);
-                    }
-
-                    // Of a body that may be told in part nothing is waited for beyond that part.
-                    var body = await HoldAsync(exchange, wanted.AllowPartial ? wanted.MaxBytes - 1 : wanted.MaxBytes).ConfigureAwait(false);
-                    isPartial = body.Bytes.Length > wanted.MaxBytes || !(body.IsWhole || head.ContentLength == body.Bytes.Length);
-                    if (isPartial.Value && !wanted.AllowPartial)
-                    {
-                        // Whatever the authorizer would say: that it failed open would not make the body fit.
-                        return await ReplyAsync(exchange, 413, LocalReply.PayloadTooLarge, ResponseFlags.None).ConfigureAwait(false);
-                    }
-
-                    held = body.Bytes[..Math.Min(body.Bytes.Length, wanted.MaxBytes)];
+                    exchange.Error = $"its body did not come within {authorizers.BodyTimeout.TotalSeconds:0.#} s, which external authorizer {authorizer.Name} is to be asked about";
+                    return await ReplyAsync(exchange, 408, LocalReply.RequestTimedOut, ResponseFlags.None).ConfigureAwait(false);
                 }
+
+                if (body.IsRefused)
+                {
+                    return await OverloadedAsync(exchange, authorizer, question, "too many bytes of bodies are held for external authorizers").ConfigureAwait(false);
+                }
+
+                isPartial = body.Bytes.Length > wanted.MaxBytes || !(body.IsWhole || head.ContentLength == body.Bytes.Length);
+                if (isPartial.Value && !wanted.AllowPartial)
+                {
+                    // Whatever the authorizer would say: that it failed open would not make the body fit.
+                    return await ReplyAsync(exchange, 413, LocalReply.PayloadTooLarge, ResponseFlags.None).ConfigureAwait(false);
+                }
+
+                held = body.Bytes[..Math.Min(body.Bytes.Length, wanted.MaxBytes)];
             }
-
-            verdict = await authorizers.CheckAsync(authorizer, exchange.Arrival.Place!.Mesh, exchange.Arrival.Self!, FactsOf(exchange, held, isPartial), exchange).ConfigureAwait(false);
-        }
-        finally
-        {
-            authorizers.ReleaseBody(room);
         }
 
+        var verdict = await authorizers.CheckAsync(authorizer, exchange.Arrival.Place!.Mesh, exchange.Arrival.Self!, FactsOf(exchange, held, isPartial), exchange).ConfigureAwait(false);
         switch (verdict.Outcome)
         {
+            case CheckOutcome.Overloaded:
+                return await OverloadedAsync(exchange, authorizer, question, verdict.Reason!).ConfigureAwait(false);
             case CheckOutcome.Failed:
                 return await FailedAsync(exchange, authorizer, question, verdict.Reason!).ConfigureAwait(false);
             case CheckOutcome.Denied:
@@ -94,8 +91,8 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
         return true;
     }
 
-    /// <summary>Reads the body up to what the authorizer is told, and keeps it to be sent on.</summary>
-    private static async ValueTask<HeldBody> HoldAsync(RequestExchange exchange, int most)
+    /// <summary>Reads the body up to what the authorizer is told, and keeps it to be sent on. Null: it did not come in time.</summary>
+    private static async ValueTask<HeldBody?> HoldAsync(RequestExchange exchange, int most, AuthorizerClient authorizers)
     {
         var (server, head) = (exchange.Server, exchange.Head);
         if (head.ExpectsContinue)
@@ -106,8 +103,16 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
         }
 
         var held = exchange.HeldRequest = new HeldBody();
-        await held.ReadAsync(server, most, CancellationToken.None).ConfigureAwait(false);
-        return held;
+        using var patience = new CancellationTokenSource(authorizers.BodyTimeout, exchange.Services.Time);
+        try
+        {
+            await held.ReadAsync(server, most, authorizers.Bodies.For(exchange.Arrival.Source.Address), patience.Token).ConfigureAwait(false);
+            return held;
+        }
+        catch (OperationCanceledException) when (patience.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 
     private static CheckFacts FactsOf(RequestExchange exchange, ReadOnlyMemory<byte> body, bool? isPartial)
@@ -119,6 +124,7 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
             Destination = arrival.Destination,
             Identity = arrival.Identity,
             Self = arrival.Self!.Identity,
+            ServerName = arrival.ServerName,
             Head = exchange.Head,
             Target = exchange.Path.Target,
             Scheme = arrival.Scheme,
@@ -176,6 +182,16 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
         exchange.Error = $"external authorizer {authorizer.Name}: {reason}";
         Decided(exchange, AuthorizationDecision.FailedExternally(question.Policy!, question.Rule ?? 0));
         return await ReplyAsync(exchange, authorizer.StatusOnError, "", ResponseFlags.UnauthorizedExternalService).ConfigureAwait(false);
+    }
+
+    /// <summary>Refuses a request that nobody was asked about because of our own limits: whoever can reach them must not be let in for it.</summary>
+    private static async ValueTask<bool> OverloadedAsync(RequestExchange exchange, ExternalAuthorizer authorizer, AuthorizationDecision question, string reason)
+    {
+        exchange.Services.Log.AuthorizerNotAsked(authorizer.Name, reason);
+        exchange.Error = $"external authorizer {authorizer.Name} was not asked: {reason}";
+        exchange.IsOverloaded = true;
+        Decided(exchange, AuthorizationDecision.FailedExternally(question.Policy!, question.Rule ?? 0));
+        return await ReplyAsync(exchange, 503, "", ResponseFlags.Overload).ConfigureAwait(false);
     }
 
     private static async ValueTask<bool> RefuseAsync(RequestExchange exchange, AuthorizationDecision decision)

@@ -34,8 +34,11 @@ internal sealed class Upstream
 
     /// <summary>Begins a request on a connection of the thread that asks, made if need be.</summary>
     /// <param name="onNew">Whether the connection must not have been there before.</param>
-    /// <exception cref="UpstreamConnectException">There is none, and none could be made.</exception>
-    public ValueTask<UpstreamTurn> BeginAsync(bool onNew)
+    /// <param name="patience">Ends the wait; a connection that is being made goes on to be.</param>
+    /// <exception cref="UpstreamConnectException">There is none, and none could be made, or became free, in time.</exception>
+    /// <exception cref="UpstreamOverflowException">As many requests as may wait for one do.</exception>
+    /// <exception cref="OperationCanceledException">The wait was ended before there was one.</exception>
+    public ValueTask<UpstreamTurn> BeginAsync(bool onNew, CancellationToken patience = default)
     {
         var thread = HboneIo.CurrentThread;
         var index = thread + 1 < _byThread.Length ? thread + 1 : 0;
@@ -46,7 +49,7 @@ internal sealed class Upstream
             connections = Interlocked.CompareExchange(ref _byThread[index], made, null) ?? made;
         }
 
-        return connections.BeginAsync(onNew);
+        return connections.BeginAsync(onNew, patience);
     }
 
     /// <summary>Counts a request in; false when the upstream is closed already.</summary>

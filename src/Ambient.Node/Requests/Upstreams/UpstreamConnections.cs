@@ -26,21 +26,30 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
 
     /// <summary>Begins a request.</summary>
     /// <param name="onNew">Whether the connection must not have been there before.</param>
-    /// <exception cref="UpstreamConnectException">There is no connection, and none could be made.</exception>
-    public ValueTask<UpstreamTurn> BeginAsync(bool onNew)
+    /// <param name="patience">Ends the wait; a connection that is being made goes on to be.</param>
+    /// <exception cref="UpstreamConnectException">There is no connection, and none could be made, or became free, in time.</exception>
+    /// <exception cref="UpstreamOverflowException">As many requests as may wait for one do.</exception>
+    /// <exception cref="OperationCanceledException">The wait was ended.</exception>
+    public ValueTask<UpstreamTurn> BeginAsync(bool onNew, CancellationToken patience)
     {
         if (!onNew)
         {
+            List<Entry>? old = null;
+            bool begun;
+            UpstreamTurn turn;
             lock (_gate)
             {
-                if (TryBegin(out var turn))
-                {
-                    return new(turn);
-                }
+                begun = TryBegin(out turn, ref old);
+            }
+
+            Dispose(old);
+            if (begun)
+            {
+                return new(turn);
             }
         }
 
-        return endpoint.Limits is { } limits ? WaitWithinAsync(limits, onNew) : WaitAsync(onNew);
+        return endpoint.Limits is { } limits ? WaitWithinAsync(limits, onNew, patience) : WaitAsync(onNew, patience);
     }
 
     /// <summary>Lets go of connections that nobody has used for long, or that are old.</summary>
@@ -60,7 +69,9 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
 
             foreach (var entry in unwanted ?? [])
             {
+                // There is room for another one.
                 Remove(entry);
+                WakeOne();
             }
         }
 
@@ -87,7 +98,10 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         Dispose(all);
     }
 
-    private bool TryBegin(out UpstreamTurn turn)
+    /// <summary>Begins on a connection that has room.</summary>
+    /// <param name="turn">The turn.</param>
+    /// <param name="old">Gets connections that are not used any more, and are to be closed outside of the lock.</param>
+    private bool TryBegin(out UpstreamTurn turn, ref List<Entry>? old)
     {
         while (_free.Count > 0)
         {
@@ -104,9 +118,14 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
                 return true;
             }
 
-            // Full, or not usable any more: it says so itself when that changes, or when it is over.
+            // Full, or at its end with requests under way: it says so itself when that changes. At its end without any it must not count any longer.
             _free.RemoveAt(_free.Count - 1);
             entry.IsFree = false;
+            if (entry.Connection.Active == 0)
+            {
+                Remove(entry);
+                (old ??= []).Add(entry);
+            }
         }
 
         turn = default;
@@ -122,7 +141,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
     /// <summary>Whether a connection has idled for longer than was asked for, between two sweeps.</summary>
     private bool IsStale(Entry entry) => endpoint.Limits is not null && entry.Connection.Active == 0 && time.GetElapsedTime(entry.Used) >= options.IdleTimeout;
 
-    private async ValueTask<UpstreamTurn> WaitWithinAsync(BackendLimits limits, bool onNew)
+    private async ValueTask<UpstreamTurn> WaitWithinAsync(BackendLimits limits, bool onNew, CancellationToken patience)
     {
         if (!limits.TryWait())
         {
@@ -131,7 +150,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
 
         try
         {
-            return await WaitAsync(onNew).ConfigureAwait(false);
+            return await WaitAsync(onNew, patience).ConfigureAwait(false);
         }
         finally
         {
@@ -139,22 +158,23 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         }
     }
 
-    private async ValueTask<UpstreamTurn> WaitAsync(bool onNew)
+    private async ValueTask<UpstreamTurn> WaitAsync(bool onNew, CancellationToken patience)
     {
         var begun = time.GetTimestamp();
         while (true)
         {
-            Task wait;
+            var wait = Task.CompletedTask;
+            List<Entry>? old = null;
+            UpstreamTurn? found = null;
             TaskCompletionSource? place = null;
             TaskCompletionSource<UpstreamConnectException?>? dialed = null;
             lock (_gate)
             {
-                if (!onNew && TryBegin(out var turn))
+                if (!onNew && TryBegin(out var turn, ref old))
                 {
-                    return turn;
+                    found = turn;
                 }
-
-                if (endpoint.Http2 && !onNew && _dialing is { } dialing)
+                else if (endpoint.Http2 && !onNew && _dialing is { } dialing)
                 {
                     // One connection carries many: whoever comes meanwhile shares it, and its failure.
                     wait = dialing;
@@ -162,27 +182,40 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
                 else if (_all.Count + _dials >= options.MaxConnections || endpoint.Limits?.TryOpen(isFirst: _all.Count + _dials == 0) == false)
                 {
                     // Where there may be no other, one that there is has to do.
+                    if (onNew && TryBegin(out turn, ref old))
+                    {
+                        found = turn;
+                    }
+                    else
+                    {
+                        place = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                        _waiting.Enqueue(place);
+                        wait = place.Task;
+                    }
+
                     onNew = false;
-                    place = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                    _waiting.Enqueue(place);
-                    wait = place.Task;
                 }
                 else
                 {
                     _dials++;
-                    wait = Task.CompletedTask;
                     dialed = new TaskCompletionSource<UpstreamConnectException?>(TaskCreationOptions.RunContinuationsAsynchronously);
                     _dialing = endpoint.Http2 ? dialed.Task : null;
                 }
             }
 
+            Dispose(old);
+            if (found is { } taken)
+            {
+                return taken;
+            }
+
             if (dialed is not null)
             {
-                return await DialAsync(dialed).ConfigureAwait(false);
+                return await (patience.CanBeCanceled ? DialWithinAsync(dialed, patience) : DialAsync(dialed)).ConfigureAwait(false);
             }
 
             var left = options.ConnectTimeout - time.GetElapsedTime(begun);
-            await wait.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await wait.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time, patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (wait is Task<UpstreamConnectException?> { IsCompletedSuccessfully: true, Result: { } failure })
             {
                 throw new UpstreamConnectException(failure.Message, failure);
@@ -191,16 +224,53 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
             // A place that nobody waits for any more must not be what somebody else's end wakes.
             if (!wait.IsCompleted && place?.TrySetCanceled() != false)
             {
-                throw new UpstreamConnectException($"{Name}: no connection became free within {options.ConnectTimeout.TotalSeconds:0.#} s");
+                var waited = patience.IsCancellationRequested ? time.GetElapsedTime(begun) : options.ConnectTimeout;
+                throw place is null && patience.IsCancellationRequested
+                    ? new OperationCanceledException(patience)
+                    : new UpstreamConnectException($"{Name}: no connection became free within {waited.TotalSeconds:0.#} s") { IsForRoom = place is not null };
             }
         }
     }
 
     private string Name => $"{endpoint.Workload.Namespace}/{endpoint.Workload.Name} at {endpoint.Address}";
 
+    /// <summary>Makes a connection, and gives back what comes of it after patience has ended.</summary>
+    private async ValueTask<UpstreamTurn> DialWithinAsync(TaskCompletionSource<UpstreamConnectException?> dialed, CancellationToken patience)
+    {
+        var dialing = DialAsync(dialed);
+        if (dialing.IsCompleted)
+        {
+            return await dialing.ConfigureAwait(false);
+        }
+
+        var late = dialing.AsTask();
+        try
+        {
+            return await late.WaitAsync(patience).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (patience.IsCancellationRequested)
+        {
+            _ = GiveBackAsync(late);
+            throw;
+        }
+    }
+
+    private static async Task GiveBackAsync(Task<UpstreamTurn> late)
+    {
+        try
+        {
+            await (await late.ConfigureAwait(false)).Exchange.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (UpstreamConnectException)
+        {
+            // Nobody waits for it any more.
+        }
+    }
+
     private async ValueTask<UpstreamTurn> DialAsync(TaskCompletionSource<UpstreamConnectException?> dialed)
     {
         UpstreamConnectException? failure = null;
+        Entry? closed = null;
         var isOpen = false;
         try
         {
@@ -216,7 +286,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
                 connection.OnChanged = _ => Changed(entry);
                 if (!connection.TryBegin(out var exchange))
                 {
-                    Remove(entry);
+                    Remove(closed = entry);
                     throw failure = new UpstreamConnectException($"{Name}: the connection was closed at once");
                 }
 
@@ -258,6 +328,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
                 WakeOne();
             }
 
+            Dispose(closed is null ? null : [closed]);
             dialed.SetResult(failure);
         }
     }
