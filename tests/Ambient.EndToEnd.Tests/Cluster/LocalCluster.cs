@@ -56,6 +56,9 @@ internal sealed class LocalCluster : IAsyncDisposable
         File.Move(path + ".tmp", path, overwrite: true);
     }
 
+    /// <summary>Takes a manifest away, as <c>kubectl delete</c> would.</summary>
+    public void Remove(string name) => File.Delete(Path.Combine(Manifests, name + ".yaml"));
+
     /// <summary>Declares a Deployment of one pod with a ServiceAccount; returns the pod's address.</summary>
     public IPAddress AddDeployment(string name, string serviceAccount, string node, string app, string labels = "")
     {

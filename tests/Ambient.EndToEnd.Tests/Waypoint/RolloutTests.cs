@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
@@ -15,13 +13,9 @@ public sealed class RolloutTests : IAsyncLifetime
 {
     private static readonly TimeSpan s_untilEverybodyHasHeard = TimeSpan.FromSeconds(1);
     private readonly LocalCluster _cluster = new();
-    private readonly CancellationTokenSource _over = new();
-    private readonly ConcurrentQueue<string> _failures = new();
-    private readonly List<Task> _load = [];
+    private readonly SteadyRequests _load = new();
     private readonly List<RunningHost> _hosts = [];
     private IPAddress _sleep = null!;
-    private int _answered;
-    private int _closed;
 
     public async Task InitializeAsync()
     {
@@ -53,10 +47,8 @@ public sealed class RolloutTests : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        await _over.CancelAsync();
-        await Task.WhenAll(_load);
+        await _load.DisposeAsync();
         await _cluster.DisposeAsync();
-        _over.Dispose();
     }
 
     [Fact]
@@ -78,11 +70,11 @@ public sealed class RolloutTests : IAsyncLifetime
             () => old.Log);
         for (var i = 0; i < 4; i++)
         {
-            AskSteadily(() => new StrictClient(new IPEndPoint(_sleep, 15080), "web"), "web:9080", keep: i % 2 == 0);
+            _load.Add(() => new StrictClient(new IPEndPoint(_sleep, 15080), "web"), "web:9080", keep: i % 2 == 0);
         }
 
-        AskSteadily(client, new Uri("http://web:9090/"));
-        await AnsweredAsync(200, old);
+        _load.Add(client, new Uri("http://web:9090/"));
+        await _load.AnsweredAsync(200, old);
 
         for (var round = 0; round < 2; round++)
         {
@@ -91,13 +83,13 @@ public sealed class RolloutTests : IAsyncLifetime
             var next = await _cluster.StartWaypointAsync("waypoint", pod);
             _hosts.Add(next);
             nextServes(true);
-            await AnsweredAsync(100, old);
+            await _load.AnsweredAsync(100, old);
             await ReplaceAsync(old, () => serves(false), client.GetStreamAsync(new Uri("http://web:9080/slow")));
-            await AnsweredAsync(100, next);
+            await _load.AnsweredAsync(100, next);
             (old, serves) = (next, nextServes);
         }
 
-        await EndAsync();
+        await _load.EndAsync(_hosts);
     }
 
     [Fact]
@@ -140,21 +132,21 @@ public sealed class RolloutTests : IAsyncLifetime
         await LocalCluster.EventuallyAsync(async () => (await client.GetStringAsync(address)) == "web", () => gateway.Log);
         for (var i = 0; i < 4; i++)
         {
-            AskSteadily(() => new StrictClient(at, null), "web", keep: i % 2 == 0);
+            _load.Add(() => new StrictClient(at, null), "web", keep: i % 2 == 0);
         }
 
-        await AnsweredAsync(200, gateway);
+        await _load.AnsweredAsync(200, gateway);
         var slow = client.GetStreamAsync(new Uri(address, "slow"));
         await (await slow).ReadExactlyAsync(new byte[1]);
-        var (before, told) = (Volatile.Read(ref _answered), Volatile.Read(ref _closed));
+        var (before, told) = (_load.Answered, _load.Closed);
         gateway.Shutdown.Begin("SIGTERM");
         await UnreadyAsync(gateway);
 
         // A load balancer in front takes a while to hear it, and goes on sending. As soon as it has, nothing more comes.
         await Task.Delay(s_untilEverybodyHasHeard);
-        await EndAsync();
-        Assert.True(Volatile.Read(ref _answered) - before > 50, "nothing was served while it left");
-        Assert.True(Volatile.Read(ref _closed) - told > 50, "clients were not told to go elsewhere");
+        await _load.EndAsync(_hosts);
+        Assert.True(_load.Answered - before > 50, "nothing was served while it left");
+        Assert.True(_load.Closed - told > 50, "clients were not told to go elsewhere");
         await WholeAsync(slow, alreadyRead: 1);
         await gateway.StopAsync();
     }
@@ -162,11 +154,11 @@ public sealed class RolloutTests : IAsyncLifetime
     private async Task ReplaceAsync(RunningHost old, Action withdraw, Task<Stream> slow)
     {
         await (await slow).ReadExactlyAsync(new byte[1]);
-        var told = Volatile.Read(ref _closed);
+        var told = _load.Closed;
         old.Shutdown.Begin("SIGTERM");
         await UnreadyAsync(old);
         await Task.Delay(s_untilEverybodyHasHeard);
-        Assert.True(Volatile.Read(ref _closed) > told, "clients of HTTP/1.1 were not told to go elsewhere");
+        Assert.True(_load.Closed > told, "clients of HTTP/1.1 were not told to go elsewhere");
         withdraw();
         await WholeAsync(slow, alreadyRead: 1);
         await old.StopAsync();
@@ -188,87 +180,5 @@ public sealed class RolloutTests : IAsyncLifetime
                 return !response.IsSuccessStatusCode && (await response.Content.ReadAsStringAsync()).Contains("drain", StringComparison.Ordinal);
             },
             () => "it is still ready");
-    }
-
-    /// <summary>Asks one request after the other, on one connection or on one each.</summary>
-    private void AskSteadily(Func<StrictClient> connect, string host, bool keep) => _load.Add(Task.Run(async () =>
-    {
-        var client = connect();
-        for (var i = 0; !_over.IsCancellationRequested; i++)
-        {
-            var text = i.ToString(CultureInfo.InvariantCulture);
-            var closed = client.Closed;
-            try
-            {
-                using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-                var answer = await client.PostAsync(host, text, patience.Token);
-                if (answer != (200, text))
-                {
-                    Failed($"{answer} to {text}");
-                }
-            }
-            catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or OperationCanceledException)
-            {
-                Failed(e.Message);
-                client.Dispose();
-                client = connect();
-            }
-
-            Interlocked.Add(ref _closed, client.Closed - closed);
-            Interlocked.Increment(ref _answered);
-            if (!keep)
-            {
-                client.Dispose();
-                client = connect();
-            }
-
-            await Task.Delay(2);
-        }
-
-        client.Dispose();
-    }));
-
-    private void AskSteadily(HttpClient client, Uri http2) => _load.Add(Task.Run(async () =>
-    {
-        while (!_over.IsCancellationRequested)
-        {
-            try
-            {
-                using var request = new HttpRequestMessage(HttpMethod.Get, http2) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-                using var response = await client.SendAsync(request);
-                if (response.StatusCode != HttpStatusCode.OK)
-                {
-                    Failed($"HTTP/2: {response.StatusCode}");
-                }
-            }
-            catch (Exception e) when (e is HttpRequestException or IOException or System.Net.Sockets.SocketException or OperationCanceledException)
-            {
-                Failed($"HTTP/2: {e.Message}");
-            }
-
-            Interlocked.Increment(ref _answered);
-            await Task.Delay(2);
-        }
-    }));
-
-    private void Failed(string what) => _failures.Enqueue($"{DateTime.UtcNow:mm:ss.fff} {what}");
-
-    private async Task AnsweredAsync(int further, RunningHost host)
-    {
-        var target = Volatile.Read(ref _answered) + further;
-        var from = Stopwatch.GetTimestamp();
-        while (Volatile.Read(ref _answered) < target)
-        {
-            Assert.True(Stopwatch.GetElapsedTime(from) < TimeSpan.FromSeconds(60), $"requests take too long:\n{host.Log}");
-            await Task.Delay(10);
-        }
-    }
-
-    private async Task EndAsync()
-    {
-        await _over.CancelAsync();
-        await Task.WhenAll(_load);
-        var said = string.Join('\n', _hosts.SelectMany(host => host.Log.Split('\n').Where(line => line.Contains(" error=", StringComparison.Ordinal)).Take(10).Select(line => $"{host.Name}: {line}")));
-        Assert.True(_failures.IsEmpty, $"{_failures.Count} of {_answered} requests were lost: {string.Join("; ", _failures.Take(10))}\n{said}");
     }
 }
