@@ -21,7 +21,7 @@ namespace Ambient.Node.Gateway;
 /// 1 register    so that a change of the mesh finds it from here on
 /// 2 authorize   an external authorizer where a CUSTOM policy matches    ConnectionCheck
 ///               policies of the gateway, on the connection as a whole
-/// 3 route       a TLSRoute or TCPRoute, to a backend                    StreamRoutes
+/// 3 route       a route or VirtualService, to a backend                 StreamRoutes
 /// 4 dial        an endpoint of it, another one when that fails          UpstreamDialer
 /// 5 relay       until both sides have ended
 /// 6 account     log line, metrics
@@ -157,7 +157,8 @@ internal sealed class GatewayStreams(
         // Made anew only where something that it follows from has changed.
         var routes = StreamRoutes.ForGateway(mesh, gateway, Volatile.Read(ref _routes));
         Volatile.Write(ref _routes, routes);
-        return routes.Route(stream.Facts.Destination.Port, stream.ServerName, Random.Shared) ?? new StreamDecision { Error = "no listener of the port takes connections" };
+        var decision = routes.Route(stream.RouteFacts, Random.Shared) ?? new StreamDecision { Error = "no listener of the port takes connections" };
+        return decision.Port == StreamDecision.ArrivalPort ? decision with { Port = stream.Facts.Destination.Port } : decision;
     }
 
     private async ValueTask<(MessageChannel? Link, UpstreamEndpoint Endpoint, ConnectionOutcome Failure)> DialAsync(
@@ -229,7 +230,7 @@ internal sealed class GatewayStreams(
         }
 
         // Of a connection nothing but its source can be hashed.
-        var view = backends.Find(mesh, own, service, route.Port, null);
+        var view = backends.Find(mesh, own, service, route.Port, route.Subset);
         ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(stream.Facts.Source.Address) : null;
         problem = route.OriginatesTls ? view.Policy.TlsProblem : null;
         var endpoint = EndpointChoice.ForBackend(view, null, http2Client: false, hash, null, failed, isTls: !route.OriginatesTls);
@@ -246,6 +247,8 @@ internal sealed class GatewayStreams(
         public string? ServerName => serverName;
 
         public ConnectionCheck Check => check;
+
+        public StreamFacts RouteFacts => new(facts.Destination.Port, serverName, facts.Source.Address, facts.Destination.Address);
 
         public AuthorizationDecision Decide(RequestPlace place) => check.Decide(place, facts, serverName);
 

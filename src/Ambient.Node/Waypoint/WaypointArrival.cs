@@ -314,9 +314,10 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         }
 
         var port = _target.Address.Port;
-        if (inbound.Entrance.StreamsOf(mesh, service).Route(port, connection.ServerName, Random.Shared) is { } routed)
+        if (inbound.Entrance.StreamsOf(mesh, service).Route(
+            new StreamFacts(port, connection.ServerName, connection.RemoteEndPoint.Address, _target.Address.Address), Random.Shared) is { } routed)
         {
-            return inTls ? routed with { OriginatesTls = false } : routed;
+            return routed with { OriginatesTls = routed.OriginatesTls && !inTls, Port = routed.Port == StreamDecision.ArrivalPort ? port : routed.Port };
         }
 
         return new StreamDecision { Service = service, Port = port, OriginatesTls = !inTls };
@@ -336,7 +337,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             return null;
         }
 
-        var view = inbound.Backends.Find(place.Mesh, own, service, backend.Port, null);
+        var view = inbound.Backends.Find(place.Mesh, own, service, backend.Port, backend.Subset);
         problem = backend.OriginatesTls ? view.Policy.TlsProblem : null;
 
         // Of a connection nothing but its source can be hashed.

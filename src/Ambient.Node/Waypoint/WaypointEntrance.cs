@@ -48,9 +48,9 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
         return destination.Workload is not { } workload || place is null || IsBound(place.Mesh, workload) ? place : null;
     }
 
-    /// <summary>TLSRoutes and TCPRoutes of a service, compiled anew only where something that they follow from has changed.</summary>
+    /// <summary>TLSRoutes, TCPRoutes and VirtualServices' rules of a service, compiled anew only where something that they follow from has changed.</summary>
     public StreamRoutes StreamsOf(MeshSnapshot mesh, MeshService service) =>
-        _streams[service.Key] = StreamRoutes.ForService(mesh, service, _streams.GetValueOrDefault(service.Key));
+        _streams[service.Key] = StreamRoutes.ForService(mesh, service, self.Current?.Namespace, _streams.GetValueOrDefault(service.Key));
 
     private bool IsBound(MeshSnapshot mesh, Workload then) =>
         self.Current is { } own && mesh.Workloads.TryGetValue(then.Uid, out var now)

@@ -78,7 +78,7 @@ public sealed class StrictFieldTests
             metadata: {name: b, namespace: c}
             spec: {rules: [{filters: [{type: ExtensionRef, extensionRef: {group: a, kind: b, name: c}}]}]}
             ---
-            {{{Virtual}}}spec: {hosts: [a], tcp: [{route: [{destination: {host: a}}]}]}
+            {{{Virtual}}}spec: {hosts: [a], http: [{match: [{sourceLabels: {a: b}}], route: [{destination: {host: a}}]}]}
             ---
             apiVersion: networking.k8s.io/v1
             kind: NetworkPolicy
@@ -91,7 +91,7 @@ public sealed class StrictFieldTests
             [
                 ("Gateway", "spec.listeners.protocol: UDP", 1, "default/a"), ("Gateway", "spec.listeners.tls.options", 1, "default/a"),
                 ("HTTPRoute", "spec.rules.filters.extensionRef", 2, "default/a"), ("HTTPRoute", "spec.useDefaultGateways", 1, "default/a"),
-                ("NetworkPolicy", "", 1, "m/n"), ("VirtualService", "spec.tcp", 1, "default/a"),
+                ("NetworkPolicy", "", 1, "m/n"), ("VirtualService", "spec.http.match.sourceLabels", 1, "default/a"),
             ],
             load.Unsupported.Select(use => (use.Kind, use.Field, use.Count, use.FirstObject)));
         Assert.All(load.Unsupported, use => Assert.StartsWith("a.yaml:", use.FirstPlace, StringComparison.Ordinal));

@@ -130,6 +130,25 @@ internal sealed class ManifestGateway : IAsyncDisposable
         Node = await Mesh.StartGatewayFromAsync(_folder, untilReady);
     }
 
+    /// <summary>Writes the waypoint <c>app/waypoint</c> and its routes, and runs it.</summary>
+    public async Task StartWaypointAsync(string manifests, string name = "waypoint")
+    {
+        Write("waypoint.yaml", manifests);
+        Node = await Mesh.StartWaypointFromAsync(_folder, name);
+    }
+
+    /// <summary>Sends bytes on a connection of its own to a port of the gateway, and gives back what comes until the other side closes.</summary>
+    public async Task<string> SayAsync(int port, string text)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(Address, port);
+        await using var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(text));
+        client.Client.Shutdown(SocketShutdown.Send);
+        using var reader = new StreamReader(stream);
+        return await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
     /// <summary>The certificate that a listener shows for a server name; null: the handshake was refused.</summary>
     public async Task<X509Certificate2?> ShownAsync(string serverName, int port = 8443)
     {

@@ -277,6 +277,9 @@ internal sealed class TestMesh : IAsyncDisposable
     /// <summary>Runs the Gateway <c>app/gw</c> of a folder of manifests, which is watched; returns when it is ready.</summary>
     public Task<WaypointNode> StartGatewayFromAsync(string folder, bool untilReady = true) => StartNodeAsync("gw", folder, untilReady);
 
+    /// <summary>Runs the waypoint <c>app/waypoint</c> of a folder of manifests, which is watched; returns when it is ready.</summary>
+    public Task<WaypointNode> StartWaypointFromAsync(string folder, string name = "waypoint") => StartNodeAsync(name, folder);
+
     /// <summary>Replaces the listeners of <c>app/gw</c>.</summary>
     public void SetGateway(params GatewayListener[] listeners) => Configure(requests => requests with
     {

@@ -80,6 +80,55 @@ public sealed class WaypointStreamTests : IAsyncLifetime
         Assert.Equal("CN=c", await ShownAsync(service, port, "z.example"));
     }
 
+    [Theory]
+    [InlineData(81)]
+    [InlineData(82)]
+    public async Task VirtualService_ChoosesTheBackend_AndWhatItDoesNotMatchGoesToTheServiceItself(int port)
+    {
+        var service = _mesh.AddService("a");
+        await AddPodAsync("a", null);
+        await AddPodAsync("b", null);
+        await _mesh.StartWaypointAsync();
+        SetVirtual(Rule(false, [], ("b", 1)));
+        Assert.Equal("b", await AskAsync(service, port));
+        SetVirtual(Rule(false, [new StreamMatch { Port = port }], ("b", 1)));
+        Assert.Equal("b", await AskAsync(service, port));
+        foreach (var other in new[]
+        {
+            new StreamMatch { Port = port + 1 }, new StreamMatch { Gateways = ["app/gw"] }, new StreamMatch { SourceSubnet = IPNetwork.Parse("10.0.0.0/8") },
+            new StreamMatch { DestinationSubnets = [IPNetwork.Parse("10.0.0.0/8")] },
+        })
+        {
+            SetVirtual(Rule(false, [other], ("b", 1)));
+            Assert.Equal("a", await AskAsync(service, port));
+        }
+
+        SetVirtual(Rule(false, [new StreamMatch { Gateways = ["mesh"], SourceSubnet = IPNetwork.Parse("127.0.0.0/8"), DestinationSubnets = [new IPNetwork(service.Vips[0].Address, 32)] }], ("b", 1)));
+        Assert.Equal("b", await AskAsync(service, port));
+
+        // A route of the Gateway API goes before it.
+        SetRoutes(Route("TCPRoute", "route", [], ("a", 1)));
+        Assert.Equal("a", await AskAsync(service, port));
+    }
+
+    [Fact]
+    public async Task VirtualService_ForTls_IsFoundByServerName_BeforeThoseForTcp_AndIsExported()
+    {
+        var service = _mesh.AddService("a");
+        foreach (var name in new[] { "a", "b", "c" })
+        {
+            await AddPodAsync(name, TestCertificates.Leaf(_authority, name, ["x.example"]));
+        }
+
+        await _mesh.StartWaypointAsync();
+        SetVirtual(Rule(false, [], ("c", 1)), Rule(true, [new StreamMatch { ServerNames = ["*.example"] }], ("a", 1)), Rule(true, [new StreamMatch { ServerNames = ["x.example"] }], ("b", 1)));
+        Assert.Equal("CN=b", await ShownAsync(service, 82, "x.example"));
+        Assert.Equal("CN=a", await ShownAsync(service, 82, "y.example"));
+        Assert.Equal("CN=c", await ShownAsync(service, 82, "z.other"));
+        _mesh.Configure(requests => requests with { VirtualStreams = requests.VirtualStreams.SetItem("app/v", requests.VirtualStreams["app/v"] with { ExportTo = ["other"] }) });
+        Assert.Equal("CN=a", await ShownAsync(service, 82, "x.example"));
+    }
+
     [Fact]
     public async Task BackendTls_IsMadeWithinTheTunnel_ForRequestsAndForOpaqueConnections_AndNotForWhatIsTlsAlready()
     {
@@ -173,6 +222,26 @@ public sealed class WaypointStreamTests : IAsyncLifetime
         ParentRefs = [new ObjectReference("", "Service", "app", "a")],
         Backends = [.. backends.Select(backend => new StreamRouteBackend(new ObjectReference("", "Service", "app", backend.Backend, Port: 81), backend.Weight))],
     };
+
+    private static StreamRule Rule(bool isTls, ImmutableArray<StreamMatch> matches, params (string Backend, int Weight)[] backends) => new()
+    {
+        IsTls = isTls,
+        Matches = matches,
+        Backends = [.. backends.Select(backend => new StreamRouteBackend(new ObjectReference("networking.istio.io", "Hostname", "app", backend.Backend), backend.Weight))],
+    };
+
+    private void SetVirtual(params StreamRule[] rules) => _mesh.Configure(requests => requests with
+    {
+        VirtualStreams = ImmutableDictionary<string, StreamRoute>.Empty.Add("app/v", new StreamRoute
+        {
+            Kind = HttpRoute.VirtualService,
+            Name = "v",
+            Namespace = "app",
+            ParentRefs = [new ObjectReference("networking.istio.io", "Mesh", "", "mesh")],
+            Hostnames = ["a"],
+            Rules = [.. rules],
+        }),
+    });
 
     private void SetRoutes(params StreamRoute[] routes) => _mesh.Configure(requests => requests with
     {

@@ -104,9 +104,13 @@ public sealed record GatewayListener(
     /// <summary>Secrets with the certificates that it shows; empty: the gateway's options name the files of one.</summary>
     public ImmutableArray<ObjectReference> Certificates { get; init; } = [];
 
+    /// <summary>What a server of a Gateway of Istio's own says besides; null: it is a listener of the Gateway API.</summary>
+    public IstioServer? Server { get; init; }
+
     /// <summary>Whether every field is equal, labels by content.</summary>
     public bool Equals(GatewayListener? other) =>
         other is not null
+        && Server == other.Server
         && Name == other.Name
         && Port == other.Port
         && Protocol == other.Protocol

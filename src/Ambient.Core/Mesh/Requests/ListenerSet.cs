@@ -2,9 +2,15 @@ using System.Collections.Immutable;
 
 namespace Ambient.Mesh;
 
-/// <summary>A ListenerSet of the Gateway API: listeners that are added to a Gateway which allows it.</summary>
+/// <summary>
+/// Listeners that are added to a Gateway: a ListenerSet of the Gateway API, where the Gateway allows it, or the servers of a Gateway of Istio's own, whose selector
+/// means the Gateway's pods.
+/// </summary>
 public sealed record ListenerSet
 {
+    /// <summary>Whether it is a Gateway of Istio's own (<c>networking.istio.io</c>). VirtualServices alone attach to it.</summary>
+    public bool IsIstio { get; init; }
+
     /// <summary>Name.</summary>
     public required string Name { get; init; }
 
@@ -27,6 +33,7 @@ public sealed record ListenerSet
     public bool Equals(ListenerSet? other) =>
         ReferenceEquals(this, other)
         || (other is not null
+            && IsIstio == other.IsIstio
             && Name == other.Name
             && Namespace == other.Namespace
             && Parent == other.Parent

@@ -90,6 +90,9 @@ public sealed record RequestConfiguration
     /// <summary>TCPRoutes by <c>namespace/name</c>.</summary>
     public ImmutableDictionary<string, StreamRoute> TcpRoutes { get; init; } = ImmutableDictionary<string, StreamRoute>.Empty;
 
+    /// <summary>What VirtualServices say of TLS and TCP, by <c>namespace/name</c>.</summary>
+    public ImmutableDictionary<string, StreamRoute> VirtualStreams { get; init; } = ImmutableDictionary<string, StreamRoute>.Empty;
+
     /// <summary>Secrets that Gateways, ListenerSets and DestinationRules refer to, by <c>namespace/name</c>.</summary>
     public ImmutableDictionary<string, TlsSecret> Secrets { get; init; } = ImmutableDictionary<string, TlsSecret>.Empty;
 
@@ -129,6 +132,7 @@ public sealed record RequestConfiguration
             ListenerSets = other.ListenerSets.SetItems(ListenerSets),
             TlsRoutes = other.TlsRoutes.SetItems(TlsRoutes),
             TcpRoutes = other.TcpRoutes.SetItems(TcpRoutes),
+            VirtualStreams = other.VirtualStreams.SetItems(VirtualStreams),
             Secrets = other.Secrets.SetItems(Secrets),
             CertificateBundles = other.CertificateBundles.SetItems(CertificateBundles),
             BackendProtections = other.BackendProtections.SetItems(BackendProtections),
@@ -163,6 +167,7 @@ public sealed record RequestConfiguration
             && StructuralEquality.Same(ListenerSets, other.ListenerSets)
             && StructuralEquality.Same(TlsRoutes, other.TlsRoutes)
             && StructuralEquality.Same(TcpRoutes, other.TcpRoutes)
+            && StructuralEquality.Same(VirtualStreams, other.VirtualStreams)
             && StructuralEquality.Same(Secrets, other.Secrets)
             && StructuralEquality.Same(CertificateBundles, other.CertificateBundles)
             && StructuralEquality.Same(BackendProtections, other.BackendProtections)

@@ -210,6 +210,7 @@ internal sealed class ManifestReader
         ("gateway.networking.k8s.io", "GatewayClass") => (false, GatewayReader.ReadGatewayClass),
         ("gateway.networking.k8s.io", "Gateway") => (true, GatewayReader.ReadGateway),
         ("gateway.networking.k8s.io", "HTTPRoute") => (true, HttpRouteReader.ReadHttpRoute),
+        ("networking.istio.io", "Gateway") => (true, IstioGatewayReader.Read),
         ("networking.istio.io", "VirtualService") => (true, VirtualServiceReader.ReadVirtualService),
         ("gateway.networking.k8s.io", "GRPCRoute") => (true, GrpcRouteReader.ReadGrpcRoute),
         ("gateway.networking.k8s.io", "ListenerSet") => (true, GatewayReader.ReadListenerSet),

@@ -8,7 +8,7 @@ using Ambient.Node.Discovery.Objects;
 namespace Ambient.Node.Discovery.Folder;
 
 /// <summary>
-/// Reads VirtualServices (https://istio.io/latest/docs/reference/config/networking/virtual-service/), as far as they are about HTTP. Rules are tried in
+/// Reads VirtualServices (https://istio.io/latest/docs/reference/config/networking/virtual-service/): here what they say of HTTP. Rules are tried in
 /// the order in which they are written.
 /// </summary>
 internal static class VirtualServiceReader
@@ -38,7 +38,7 @@ internal static class VirtualServiceReader
             spec.Error("gateways", "names no gateway, and only there routes may ask for claims of a token (@request.auth.claims)");
         }
 
-        return new HttpRouteObject(meta, new HttpRoute
+        var route = new HttpRoute
         {
             Kind = HttpRoute.VirtualService,
             Name = meta.Name,
@@ -48,8 +48,22 @@ internal static class VirtualServiceReader
             ExportTo = [.. spec.Strings("exportTo").Select(to => to == "." ? meta.Namespace : to)],
             Rules = rules,
             CreationTime = meta.CreationTime,
-        });
+        };
+        return new HttpRouteObject(meta, route) { Streams = VirtualStreamReader.Read(meta, spec, route) };
     }
+
+    /// <summary>Gateways of a match, as <c>namespace/name</c>, or the mesh.</summary>
+    internal static ImmutableArray<string> GatewaysOf(ObjectMeta meta, FieldReader match) =>
+        [.. match.Strings("gateways").Select(gateway => GatewayOf(meta, gateway)).Select(gateway => gateway.Kind == "Mesh" ? HttpRoute.Mesh : $"{gateway.Namespace}/{gateway.Name}")];
+
+    /// <summary>The port of a match; null: any.</summary>
+    internal static int? PortOf(FieldReader match) => match.Integer("port", 0, 65535) is > 0 and var port ? port : null;
+
+    /// <summary>The weight of one of several destinations.</summary>
+    internal static int WeightOf(FieldReader route, int routes) => route.Integer("weight", 0, MaxWeight) ?? (routes == 1 ? AllOfIt : 0);
+
+    // Recorded: a waypoint never has a rule that is for callers with some labels, or of some namespace.
+    internal static bool IsForSomeCallers(FieldReader match) => match.Has("sourceLabels") || match.Has("sourceNamespace");
 
     private static ObjectReference GatewayOf(ObjectMeta meta, string gateway)
     {
@@ -126,7 +140,7 @@ internal static class VirtualServiceReader
     {
         var (reference, subset) = ReadDestination(meta, route.ObjectOrEmpty("destination"));
         var headers = route.ObjectOrEmpty("headers");
-        return new TrafficBackend(reference, route.Integer("weight", 0, MaxWeight) ?? (routes == 1 ? AllOfIt : 0))
+        return new TrafficBackend(reference, WeightOf(route, routes))
         {
             Subset = subset,
             RequestHeaders = ReadHeaders(headers, "request"),
@@ -134,7 +148,7 @@ internal static class VirtualServiceReader
         };
     }
 
-    private static (ObjectReference Reference, string? Subset) ReadDestination(ObjectMeta meta, FieldReader destination)
+    internal static (ObjectReference Reference, string? Subset) ReadDestination(ObjectMeta meta, FieldReader destination)
     {
         var subset = destination.String("subset");
         return (
@@ -187,15 +201,14 @@ internal static class VirtualServiceReader
             Method = ReadText(match, "method"),
             Scheme = ReadText(match, "scheme"),
             Authority = ReadText(match, "authority"),
-            Port = match.Integer("port", 0, 65535) is > 0 and var port ? port : null,
-            Gateways = [.. match.Strings("gateways").Select(gateway => GatewayOf(meta, gateway)).Select(gateway => gateway.Kind == "Mesh" ? HttpRoute.Mesh : $"{gateway.Namespace}/{gateway.Name}")],
+            Port = PortOf(match),
+            Gateways = GatewaysOf(meta, match),
             Headers = [.. headers.Where(header => !ClaimMatchReader.IsClaim(header.Name))],
             Claims = [.. headers.Where(header => ClaimMatchReader.IsClaim(header.Name)).Select(header => ClaimMatchReader.Read(match.ObjectOrEmpty(header.IsInverted ? "withoutHeaders" : "headers"), header.Name, header.Value, header.IsInverted)).OfType<ClaimMatch>()],
             QueryParams = [.. ReadNamed(match, "queryParams", inverted: false)],
         };
 
-        // Recorded: a waypoint never has a rule that is for callers with some labels, or of some namespace.
-        return match.Has("sourceLabels") || match.Has("sourceNamespace") ? null : read;
+        return IsForSomeCallers(match) ? null : read;
     }
 
     private static IEnumerable<NamedValueMatch> ReadNamed(FieldReader match, string field, bool inverted)

@@ -53,8 +53,31 @@ internal sealed record GatewayObject(ObjectMeta Meta) : KubernetesObject(Meta)
     public IReadOnlyList<GatewayStatusAddress> StatusAddresses { get; init; } = [];
 }
 
-/// <summary>An HTTPRoute, already in the form that routing reads.</summary>
-internal sealed record HttpRouteObject(ObjectMeta Meta, HttpRoute Route) : KubernetesObject(Meta);
+/// <summary>An HTTPRoute, GRPCRoute or VirtualService, already in the form that routing reads.</summary>
+internal sealed record HttpRouteObject(ObjectMeta Meta, HttpRoute Route) : KubernetesObject(Meta)
+{
+    /// <summary>What a VirtualService says of TLS and TCP; null: nothing.</summary>
+    public StreamRoute? Streams { get; init; }
+}
+
+/// <summary>A Gateway of Istio's own.</summary>
+/// <param name="Meta">Metadata.</param>
+/// <param name="Selector">Labels of the pods that serve it; empty: every gateway.</param>
+/// <param name="Servers">Servers.</param>
+internal sealed record IstioGatewayObject(ObjectMeta Meta, Dictionary<string, string> Selector, IReadOnlyList<IstioServerSpec> Servers) : KubernetesObject(Meta);
+
+/// <summary>A server of such a Gateway.</summary>
+/// <param name="Name">Name of its port.</param>
+/// <param name="Protocol">As of a listener of the Gateway API.</param>
+/// <param name="Hosts">Hosts, each with the namespaces of the VirtualServices that it lets in; empty: all.</param>
+/// <param name="Credentials">Secrets with the certificates that it shows.</param>
+/// <param name="Server">The rest.</param>
+internal sealed record IstioServerSpec(
+    string Name, string Protocol, IReadOnlyDictionary<string, ImmutableArray<string>> Hosts, ImmutableArray<string> Credentials, IstioServer Server)
+{
+    /// <summary>Whether it ends TLS.</summary>
+    public bool TerminatesTls { get; init; }
+}
 
 /// <summary>A ListenerSet, already in the form that routing reads.</summary>
 internal sealed record ListenerSetObject(ObjectMeta Meta, ListenerSet Set) : KubernetesObject(Meta);

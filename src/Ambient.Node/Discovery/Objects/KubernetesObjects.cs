@@ -42,6 +42,9 @@ internal sealed class KubernetesObjects
     /// <summary>Gateways by <c>namespace/name</c>.</summary>
     public SortedDictionary<string, GatewayObject> Gateways { get; } = Sorted<GatewayObject>();
 
+    /// <summary>Gateways of Istio's own by <c>namespace/name</c>.</summary>
+    public SortedDictionary<string, IstioGatewayObject> IstioGateways { get; } = Sorted<IstioGatewayObject>();
+
     /// <summary>HTTPRoutes and GRPCRoutes by <see cref="Ambient.Mesh.HttpRoute.Key"/>.</summary>
     public SortedDictionary<string, HttpRouteObject> HttpRoutes { get; } = Sorted<HttpRouteObject>();
 
@@ -87,7 +90,7 @@ internal sealed class KubernetesObjects
         .. Namespaces.Values, .. Nodes.Values, .. Pods.Values, .. PodControllers.Values, .. Services.Values, .. ServiceAccounts.Values,
         .. EndpointSlices.Values, .. Endpoints.Values, .. ServiceEntries.Values, .. WorkloadEntries.Values, .. GatewayClasses.Values, .. Gateways.Values,
         .. HttpRoutes.Values, .. ReferenceGrants.Values, .. AuthorizationPolicies.Values, .. PeerAuthentications.Values,
-        .. BackendTlsPolicies.Values, .. DestinationRules.Values, .. MeshConfigs.Values,
+        .. IstioGateways.Values, .. BackendTlsPolicies.Values, .. DestinationRules.Values, .. MeshConfigs.Values,
         .. RequestAuthentications.Values, .. ListenerSets.Values, .. StreamRoutes.Values, .. TlsSecrets.Values, .. CertificateBundles.Values, .. Telemetries.Values,
     ];
 
@@ -106,6 +109,7 @@ internal sealed class KubernetesObjects
         WorkloadEntryObject o => Add(WorkloadEntries, o),
         GatewayClassObject o => Add(GatewayClasses, o),
         GatewayObject o => Add(Gateways, o),
+        IstioGatewayObject o => Add(IstioGateways, o),
         HttpRouteObject o => Add(HttpRoutes, o.Route.Key, o),
         ListenerSetObject o => Add(ListenerSets, o),
         StreamRouteObject o => Add(StreamRoutes, $"{o.Meta.Kind} {o.Meta.Key}", o),

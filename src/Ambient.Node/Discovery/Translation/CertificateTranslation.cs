@@ -8,12 +8,12 @@ namespace Ambient.Node.Discovery.Translation;
 /// </summary>
 internal static class CertificateTranslation
 {
-    public static IEnumerable<KeyValuePair<string, TlsSecret>> Secrets(KubernetesObjects objects)
+    public static IEnumerable<KeyValuePair<string, TlsSecret>> Secrets(KubernetesObjects objects, IstioGatewayTranslation istio)
     {
         var wanted = objects.Gateways.Values.SelectMany(gateway => gateway.Listeners).Concat(objects.ListenerSets.Values.SelectMany(set => set.Set.Listeners))
             .SelectMany(listener => listener.Certificates)
             .Concat(objects.Gateways.Values.Select(gateway => gateway.BackendClientCertificate).OfType<ObjectReference>());
-        return Referred(wanted.Concat(OfRules(objects)), "Secret").Where(objects.TlsSecrets.ContainsKey).Select(key => KeyValuePair.Create(key, objects.TlsSecrets[key].Secret));
+        return Referred([.. wanted, .. istio.Sets.Values.SelectMany(OfServers), .. OfRules(objects, istio)], "Secret").Where(objects.TlsSecrets.ContainsKey).Select(key => KeyValuePair.Create(key, objects.TlsSecrets[key].Secret));
     }
 
     public static IEnumerable<KeyValuePair<string, CertificateBundle>> Bundles(KubernetesObjects objects)
@@ -24,7 +24,7 @@ internal static class CertificateTranslation
     }
 
     /// <summary>A rule names a Secret of the proxy's namespace, whichever proxy observes it: gateways and waypoints are where Gateways are.</summary>
-    private static IEnumerable<ObjectReference> OfRules(KubernetesObjects objects)
+    private static IEnumerable<ObjectReference> OfRules(KubernetesObjects objects, IstioGatewayTranslation istio)
     {
         var names = objects.DestinationRules.Values
             .SelectMany(static rule => rule.Rule.Subsets.Select(static subset => subset.Policy).Append(rule.Rule.Policy))
@@ -35,9 +35,13 @@ internal static class CertificateTranslation
             .SelectMany(static name => new[] { name, name + TlsSecret.AuthoritiesSuffix })
             .Distinct(StringComparer.Ordinal)
             .ToArray();
-        return objects.Gateways.Values.Select(static gateway => gateway.Meta.Namespace).Distinct(StringComparer.Ordinal)
+        return objects.Gateways.Values.Select(static gateway => gateway.Meta.Namespace).Concat(istio.Gateways.Values.Select(static gateway => gateway.Namespace))
+            .Distinct(StringComparer.Ordinal)
             .SelectMany(ns => names.Select(name => new ObjectReference("", "Secret", ns, name)));
     }
+
+    private static IEnumerable<ObjectReference> OfServers(ListenerSet set) => set.Listeners.SelectMany(
+        listener => listener.Certificates.Concat((listener.Server?.ClientValidation?.Authorities ?? []).Select(name => new ObjectReference("", "Secret", set.Parent.Namespace, name))));
 
     private static IEnumerable<string> Referred(IEnumerable<ObjectReference> references, string kind) => references
         .Where(reference => reference.Group is "" or "core" && reference.Kind == kind)

@@ -11,7 +11,8 @@ internal static class RequestTranslation
     {
         var labels = objects.Namespaces.Values.Select(ns => KeyValuePair.Create(
             ns.Meta.Name, memory.Keep("labels of a namespace", ns.Meta.Name, [ns], () => ns.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal))));
-        var gateways = objects.Gateways.Values.Select(gateway => KeyValuePair.Create(gateway.Meta.Key, FromGateway(gateway, objects, options, memory)));
+        var istio = IstioGatewayTranslation.Translate(objects, options, memory);
+        var gateways = objects.Gateways.Values.Select(gateway => KeyValuePair.Create(gateway.Meta.Key, FromGateway(gateway, objects, options, memory))).Concat(istio.Gateways);
         var protections = BackendProtectionTranslation.Translate(objects, options);
         IEnumerable<KeyValuePair<string, StreamRoute>> Routes(string kind) =>
             objects.StreamRoutes.Values.Where(route => route.Meta.Kind == kind).Select(route => KeyValuePair.Create(route.Meta.Key, route.Route));
@@ -38,10 +39,11 @@ internal static class RequestTranslation
             DefaultTrafficPolicy = options.DefaultTrafficPolicy,
             Sessions = DestinationRuleTranslation.Sessions(objects, options, memory),
             WorkloadLabels = DestinationRuleTranslation.Labels(objects, options, memory),
-            ListenerSets = Table("listener sets", objects.ListenerSets.Values.Select(set => KeyValuePair.Create(set.Meta.Key, set.Set)), memory),
+            ListenerSets = Table("listener sets", objects.ListenerSets.Values.Select(set => KeyValuePair.Create(set.Meta.Key, set.Set)).Concat(istio.Sets), memory),
             TlsRoutes = Table("TLS routes", Routes("TLSRoute"), memory),
             TcpRoutes = Table("TCP routes", Routes("TCPRoute"), memory),
-            Secrets = Table("secrets", CertificateTranslation.Secrets(objects), memory),
+            VirtualStreams = Table("streams of VirtualServices", objects.HttpRoutes.Values.Where(route => route.Streams is not null).Select(route => KeyValuePair.Create(route.Meta.Key, route.Streams!)), memory),
+            Secrets = Table("secrets", CertificateTranslation.Secrets(objects, istio), memory),
             CertificateBundles = Table("authorities", CertificateTranslation.Bundles(objects), memory),
             BackendProtections = Table("protections", protections.Made.Select(made => KeyValuePair.Create(made.Key, memory.Keep("protection", made.Key, [made.Value], () => made.Value))), memory),
             UnmetProtections = protections.Unmet,

@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Gateway.Tls;
@@ -17,6 +18,8 @@ internal sealed class TlsIdentity
     private readonly bool _clientOptional;
     private readonly bool _clientUnverified;
     private readonly bool _carriesRequests;
+    private readonly SslProtocols _protocols = SslProtocols.Tls12 | SslProtocols.Tls13;
+    private readonly ImmutableArray<string> _clientNames = [];
 
     private TlsIdentity(
         ImmutableArray<SslStreamCertificateContext> certificates, X509Certificate2Collection? authorities, bool clientOptional, bool clientUnverified, bool carriesRequests)
@@ -26,6 +29,14 @@ internal sealed class TlsIdentity
         _clientOptional = clientOptional;
         _clientUnverified = clientUnverified;
         _carriesRequests = carriesRequests;
+    }
+
+    private TlsIdentity(ListenerTls tls, ImmutableArray<SslStreamCertificateContext> certificates, X509Certificate2Collection? authorities, bool carriesRequests)
+        : this(certificates, authorities, tls.AllowsInsecureFallback || tls.IsClientCertificateOptional, tls.AllowsInsecureFallback, carriesRequests)
+    {
+        // What is outside the mesh may not speak 1.3 yet.
+        _protocols = (tls.RequiresTls13 ? SslProtocols.None : SslProtocols.Tls12) | (tls.ForbidsTls13 ? SslProtocols.None : SslProtocols.Tls13);
+        _clientNames = tls.ClientNames;
     }
 
     /// <summary>Whether it depends on the client's ClientHello which certificate is shown.</summary>
@@ -64,9 +75,7 @@ internal sealed class TlsIdentity
             (authorities ??= []).ImportFromPem(bundle.Certificates);
         }
 
-        return new TlsIdentity(
-            [.. tls.Certificates.Select(secret => ContextOf(secret.Certificates, secret.PrivateKey!.Reveal()))],
-            authorities, tls.AllowsInsecureFallback, tls.AllowsInsecureFallback, carriesRequests);
+        return new TlsIdentity(tls, [.. tls.Certificates.Select(secret => ContextOf(secret.Certificates, secret.PrivateKey!.Reveal()))], authorities, carriesRequests);
     }
 
     /// <summary>For one handshake.</summary>
@@ -76,9 +85,7 @@ internal sealed class TlsIdentity
     {
         ServerCertificateContext = Choose(hello),
         ApplicationProtocols = _carriesRequests ? [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11] : null,
-
-        // What is outside the mesh may not speak 1.3 yet.
-        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+        EnabledSslProtocols = _protocols,
         AllowRenegotiation = false,
         ClientCertificateRequired = _authorities is not null,
         CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
@@ -137,6 +144,7 @@ internal sealed class TlsIdentity
         }
 
         using var presented = new X509Certificate2(certificate);
-        return own.Build(presented);
+        return own.Build(presented)
+            && (_clientNames.IsEmpty || CertificateNames.Of(presented).Any(name => _clientNames.Contains(name.Value, StringComparer.Ordinal)));
     }
 }

@@ -59,7 +59,7 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
                 json.WriteString("name", listener.Name);
                 if (status.Set is { } set)
                 {
-                    json.WriteString("listenerSet", set.Key);
+                    json.WriteString(set.IsIstio ? "istioGateway" : "listenerSet", set.Key);
                 }
 
                 json.WriteNumber("port", listener.Port);

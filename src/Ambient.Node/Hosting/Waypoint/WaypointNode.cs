@@ -204,7 +204,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private ConnectionBudget NewBudget(string kind = "HBONE") => AdmissionLog.OfProcess(_options.MaxConnections, _options.MaxConnectionsPerPeer, _logger, _time, kind);
 
     private Task<Workload> WaitForSelfAsync(Mesh.Gateway gateway, CancellationToken cancellationToken) => WaitForSelfAsync(
-        _options.PodName ?? (gateway.ClassName == WaypointClass ? $"{gateway.Name}-0" : $"{gateway.Name}-{gateway.ClassName}-0"), cancellationToken);
+        _options.PodName ?? (gateway.ClassName == WaypointClass || gateway.Listeners.IsEmpty ? $"{gateway.Name}-0" : $"{gateway.Name}-{gateway.ClassName}-0"), cancellationToken);
 
     private async Task<Workload> WaitForSelfAsync(string pod, CancellationToken cancellationToken)
     {

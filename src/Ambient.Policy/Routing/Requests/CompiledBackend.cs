@@ -66,29 +66,13 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
         CompiledBackend Broken(int status, string error) => new(weight, RequestRoute.Broken(name, error, status)) { Refused = target };
     }
 
-    internal static MeshService? FindService(MeshSnapshot mesh, HttpRoute route, ObjectReference target, out bool isKnownKind)
-    {
-        isKnownKind = true;
-        switch (target)
-        {
-            case { Group: "" or "core", Kind: "Service" }:
-                var hostname = $"{target.Name}.{target.Namespace}.svc.{mesh.Requests.ClusterDomain}";
-                return mesh.Services.GetValueOrDefault($"{target.Namespace}/{hostname}");
-            case { Group: "networking.istio.io", Kind: "Hostname" }:
-                return mesh.FindServiceByHostname(HostName.InFull(target.Name, target.Namespace, mesh.Requests.ClusterDomain), route.Namespace);
-            default:
-                isKnownKind = false;
-                return null;
-        }
-    }
-
     /// <summary>The service and port of a reference. Why it must not be asked, or null; without a service where there is none of that name.</summary>
     private static string? Find(
         MeshSnapshot mesh, HttpRoute route, ObjectReference target, GrantRule grants, out MeshService? service, out int port)
     {
         var shown = Shown(target);
         port = 0;
-        service = FindService(mesh, route, target, out var isKnownKind);
+        service = BackendServices.Find(mesh, route.Namespace, target, out var isKnownKind);
         if (service is null)
         {
             return isKnownKind ? $"backend {shown} does not exist" : $"backend {shown} is of an unknown kind";

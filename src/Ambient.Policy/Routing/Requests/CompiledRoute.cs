@@ -15,9 +15,9 @@ internal sealed class CompiledRoute
     private readonly ImmutableArray<UnmetProtection> _protections;
     private readonly ImmutableArray<MeshService?> _services;
 
-    private CompiledRoute(MeshSnapshot mesh, HttpRoute route, int? port, GrantRule grantRule)
+    private CompiledRoute(MeshSnapshot mesh, HttpRoute route, int? port, string at, GrantRule grantRule)
     {
-        (Route, Port, _grantRule) = (route, port, grantRule);
+        (Route, Port, At, _grantRule) = (route, port, at, grantRule);
         (_clusterDomain, _grants, _protections) = (mesh.Requests.ClusterDomain, mesh.Requests.ReferenceGrants, mesh.Requests.UnmetProtections);
         _services = [.. ServicesOf(mesh, route)];
         Rules = [.. CompiledRule.Compile(mesh, route, port, grantRule)];
@@ -26,6 +26,9 @@ internal sealed class CompiledRoute
     internal HttpRoute Route { get; }
 
     internal int? Port { get; }
+
+    /// <summary>Which of several forms of the route it is: a VirtualService may have other rules for each of its gateways.</summary>
+    internal string At { get; }
 
     /// <summary>Every match of every rule.</summary>
     internal ImmutableArray<CompiledRule> Rules { get; }
@@ -39,7 +42,7 @@ internal sealed class CompiledRoute
 
     private static IEnumerable<MeshService?> ServicesOf(MeshSnapshot mesh, HttpRoute route) =>
         route.Rules.SelectMany(rule => rule.Action is ForwardAction forward ? References(forward) : [])
-            .Select(reference => CompiledBackend.FindService(mesh, route, reference, out _));
+            .Select(reference => BackendServices.Find(mesh, route.Namespace, reference, out _));
 
     private static IEnumerable<ObjectReference> References(ForwardAction forward) =>
         forward.Backends.Select(backend => backend.Reference)
@@ -50,15 +53,15 @@ internal sealed class CompiledRoute
     {
         private readonly MeshSnapshot _mesh;
         private readonly GrantRule _grantRule;
-        private readonly Dictionary<(string Route, int? Port), CompiledRoute> _earlier = [];
-        private readonly Dictionary<(string Route, int? Port), CompiledRoute> _compiled = [];
+        private readonly Dictionary<(string Route, int? Port, string At), CompiledRoute> _earlier = [];
+        private readonly Dictionary<(string Route, int? Port, string At), CompiledRoute> _compiled = [];
 
         internal Compiler(MeshSnapshot mesh, GrantRule grantRule, ImmutableArray<CompiledRoute> earlier)
         {
             (_mesh, _grantRule) = (mesh, grantRule);
             foreach (var route in earlier.AsSpan())
             {
-                _earlier[(route.Route.Key, route.Port)] = route;
+                _earlier[(route.Route.Key, route.Port, route.At)] = route;
             }
         }
 
@@ -70,15 +73,15 @@ internal sealed class CompiledRoute
             _compiled.Count == _earlier.Count && _compiled.All(entry => ReferenceEquals(_earlier.GetValueOrDefault(entry.Key), entry.Value));
 
         /// <summary>The rules of a route for a parent at a port, or at any; with a rule about grants of its own, always the same for one route.</summary>
-        internal ImmutableArray<CompiledRule> Rules(HttpRoute route, int? port, GrantRule? grantRule = null)
+        internal ImmutableArray<CompiledRule> Rules(HttpRoute route, int? port, GrantRule? grantRule = null, string at = "")
         {
-            if (!_compiled.TryGetValue((route.Key, port), out var compiled))
+            if (!_compiled.TryGetValue((route.Key, port, at), out var compiled))
             {
-                var earlier = _earlier.GetValueOrDefault((route.Key, port));
+                var earlier = _earlier.GetValueOrDefault((route.Key, port, at));
                 compiled = earlier is not null && IsSame(earlier.Route, route) && earlier.HoldsFor(_mesh)
                     ? earlier
-                    : new CompiledRoute(_mesh, route, port, grantRule ?? _grantRule);
-                _compiled.Add((route.Key, port), compiled);
+                    : new CompiledRoute(_mesh, route, port, at, grantRule ?? _grantRule);
+                _compiled.Add((route.Key, port, at), compiled);
             }
 
             return compiled.Rules;

@@ -17,20 +17,35 @@ internal sealed class GatewayHosts
     internal GatewayHosts(MeshSnapshot mesh, Gateway gateway, ImmutableArray<CompiledRoute> earlier)
     {
         (_gateway, _routes, _others) = (gateway, mesh.Requests.HttpRoutes, Others(mesh.Requests));
-        var routes = mesh.Requests.HttpRoutes.Values.ToArray();
+        var routes = mesh.Requests.HttpRoutes.Values.OrderBy(route => route.CreationTime).ThenBy(route => route.Key, StringComparer.Ordinal).ToArray();
         var compiler = new CompiledRoute.Compiler(mesh, new GrantRule(IsEnforced: true), earlier);
 
         // Listeners that are not served have their hosts all the same, and answer nothing for them: a request must not be answered by
         // a wider listener in clear that was meant for a narrower one in TLS. Where both fit alike, the one that is served has it.
-        _listeners = [.. ListenerStatus.Of(mesh.Requests, gateway)
-            .Where(status => status.IsTaken)
+        var taken = ListenerStatus.Of(mesh.Requests, gateway).Where(status => status.IsTaken).ToArray();
+        var isolated = taken.Where(status => !IsShared(status))
             .OrderByDescending(status => HostName.Specificity(status.Listener.Hostname))
             .ThenByDescending(status => status.IsServed)
             .Select(status => new Listener(
                 status.Listener.Port,
                 status.Listener.Hostname,
                 status.Listener.Protocol is "HTTPS" or "TLS",
-                status.IsServed ? Hosts(mesh, gateway, status, routes, compiler) : []))];
+                status.IsServed ? Hosts(mesh, gateway, [status], routes, compiler) : [])
+            {
+                // The hosts of one server show one certificate, and are one to each other.
+                Server = status.Listener.Server is { } server ? (status.Set!.Key, server.Index) : null,
+                RoutePort = status.Listener.Server?.Port,
+            })
+            .ToArray();
+
+        // Servers of Istio's own that share a port in clear are one: a host is answered for by every VirtualService that any of them lets in.
+        var shared = taken.Where(status => IsShared(status) && status.IsServed).GroupBy(status => status.Listener.Port)
+            .Select(statuses => new Listener(statuses.Key, null, IsTls: false, Hosts(mesh, gateway, [.. statuses], routes, compiler))
+            {
+                RoutePort = statuses.First().Listener.Server!.Port,
+                IsShared = true,
+            });
+        _listeners = [.. isolated.Where(listener => listener.Hostname is not null), .. shared, .. isolated.Where(listener => listener.Hostname is null)];
         Compiled = compiler.All;
     }
 
@@ -44,17 +59,32 @@ internal sealed class GatewayHosts
         && Compiled.All(route => route.HoldsFor(mesh));
 
     /// <summary>The rules that may answer for a host at a port, or null when there are none.</summary>
-    internal RuleIndex? Find(int port, string host)
+    /// <param name="port">Port that the request arrived at.</param>
+    /// <param name="host">Host of the request.</param>
+    /// <param name="routePort">The port that rules compare.</param>
+    internal RuleIndex? Find(int port, string host, out int routePort)
     {
+        routePort = port;
         host = HostName.WithoutPort(host);
-        if (FindListener(port, host, inTlsAlone: false) is { } listener)
+        foreach (var listener in _listeners)
         {
+            if (listener.Port != port || !HostName.Matches(listener.Hostname, host))
+            {
+                continue;
+            }
+
             foreach (var candidate in listener.Hosts)
             {
                 if (HostName.Matches(candidate.Pattern, host))
                 {
+                    routePort = listener.RoutePort ?? port;
                     return candidate.Rules;
                 }
+            }
+
+            if (!listener.IsShared)
+            {
+                return null;
             }
         }
 
@@ -73,8 +103,12 @@ internal sealed class GatewayHosts
         host = HostName.WithoutPort(host);
         return !string.Equals(serverName, host, StringComparison.OrdinalIgnoreCase)
             && FindListener(port, host, inTlsAlone: false) is { } meant
-            && !ReferenceEquals(meant, FindListener(port, serverName, inTlsAlone: true));
+            && FindListener(port, serverName, inTlsAlone: true) is var asked
+            && !ReferenceEquals(meant, asked)
+            && (meant.Server is null || meant.Server != asked?.Server);
     }
+
+    private static bool IsShared(ListenerStatus status) => status.Listener is { Server: not null, Protocol: "HTTP" };
 
     private Listener? FindListener(int port, string host, bool inTlsAlone)
     {
@@ -94,38 +128,94 @@ internal sealed class GatewayHosts
         [configuration.Namespaces, configuration.ListenerSets, configuration.Secrets, configuration.CertificateBundles, configuration.ReferenceGrants];
 
     private static ImmutableArray<Host> Hosts(
-        MeshSnapshot mesh, Gateway gateway, ListenerStatus status, HttpRoute[] routes, CompiledRoute.Compiler compiler)
+        MeshSnapshot mesh, Gateway gateway, ImmutableArray<ListenerStatus> statuses, HttpRoute[] routes, CompiledRoute.Compiler compiler)
     {
         var byPattern = new Dictionary<string, List<CompiledRule>>(StringComparer.OrdinalIgnoreCase);
-        foreach (var route in routes)
+        var redirected = new Dictionary<string, ListenerStatus>(StringComparer.OrdinalIgnoreCase);
+        foreach (var status in statuses)
         {
-            if (!RouteAttachment.Attaches(mesh, gateway, status, RouteAttachment.Attaching.Of(route)))
+            var redirects = status.Listener.Server is { RedirectsToHttps: true };
+            if (redirects)
             {
-                continue;
+                redirected[status.Listener.Hostname ?? "*"] = status;
             }
 
-            foreach (var hostname in route.Hostnames.IsDefaultOrEmpty ? [null] : route.Hostnames.Distinct().Select(name => (string?)name))
+            foreach (var route in routes)
             {
-                if (!HostName.TryIntersect(hostname, status.Listener.Hostname, out var both))
+                var attaching = RouteAttachment.Attaching.Of(route, mesh.Requests.ClusterDomain);
+                if (!RouteAttachment.Attaches(mesh, gateway, status, attaching))
                 {
                     continue;
                 }
 
-                if (!byPattern.TryGetValue(both ?? "*", out var rules))
+                foreach (var hostname in attaching.Hostnames.IsDefaultOrEmpty ? [null] : attaching.Hostnames.Distinct().Select(name => (string?)name))
                 {
-                    byPattern[both ?? "*"] = rules = [];
-                }
+                    if (!HostName.TryIntersect(hostname, status.Listener.Hostname, out var both))
+                    {
+                        continue;
+                    }
 
-                rules.AddRange(compiler.Rules(route, port: null));
+                    if (redirects)
+                    {
+                        redirected[both ?? "*"] = status;
+                        continue;
+                    }
+
+                    if (!byPattern.TryGetValue(both ?? "*", out var rules))
+                    {
+                        byPattern[both ?? "*"] = rules = [];
+                    }
+
+                    var added = status.Set is { IsIstio: true } set
+                        ? compiler.Rules(VirtualServices.At(mesh, route, set.Key), port: null, at: set.Key)
+                        : compiler.Rules(route, port: null);
+
+                    // Several hosts of a server may let in the same rule.
+                    rules.AddRange(added.Where(rule => !rules.Contains(rule)));
+                }
             }
         }
 
+        foreach (var (pattern, status) in redirected)
+        {
+            byPattern[pattern] = [.. compiler.Rules(ToHttps(status), port: null, at: "https")];
+        }
+
+        // Rules of Istio's own are tried in written order.
+        var isIstio = statuses.Any(status => status.Set is { IsIstio: true });
         return [.. byPattern
             .OrderByDescending(entry => HostName.Specificity(entry.Key))
-            .Select(entry => new Host(entry.Key, new RuleIndex(RequestRoutes.Sorted(entry.Value))))];
+            .Select(entry => new Host(entry.Key, new RuleIndex(isIstio ? entry.Value : RequestRoutes.Sorted(entry.Value))))];
     }
 
-    private sealed record Listener(int Port, string? Hostname, bool IsTls, ImmutableArray<Host> Hosts);
+    /// <summary>What a server that redirects to https is.</summary>
+    private static HttpRoute ToHttps(ListenerStatus status) => new()
+    {
+        Kind = HttpRoute.VirtualService,
+        Name = status.Set!.Name,
+        Namespace = status.Set.Namespace,
+        Rules =
+        [
+            new TrafficRule
+            {
+                Name = "httpsRedirect",
+                Matches = [new TrafficMatch { Path = new PathMatch(PathMatchKind.TextPrefix, "/") }],
+                Action = new RedirectAction(new RequestRedirect("https", null, null, null, 301) { KeepsRequestPort = true }),
+            },
+        ],
+    };
+
+    private sealed record Listener(int Port, string? Hostname, bool IsTls, ImmutableArray<Host> Hosts)
+    {
+        /// <summary>The server of Istio's own that it is of; null: it is one of the Gateway API.</summary>
+        public (string Gateway, int Index)? Server { get; init; }
+
+        /// <summary>The port that rules compare; null: its own.</summary>
+        public int? RoutePort { get; init; }
+
+        /// <summary>Whether hosts that it does not have may be those of another listener.</summary>
+        public bool IsShared { get; init; }
+    }
 
     private sealed record Host(string Pattern, RuleIndex Rules);
 }

@@ -16,7 +16,8 @@ internal static class ListenerCertificates
     /// <param name="problem">Why there is nothing, for operators.</param>
     internal static ListenerTls? Resolve(RequestConfiguration configuration, Gateway gateway, ListenerSet? set, GatewayListener listener, out string? problem)
     {
-        var (kind, ns) = set is null ? ("Gateway", gateway.Namespace) : ("ListenerSet", set.Namespace);
+        // A Gateway of Istio's own names Secrets of the namespace that its pods are in.
+        var (kind, ns) = set is null || set.IsIstio ? ("Gateway", gateway.Namespace) : ("ListenerSet", set.Namespace);
         var certificates = ImmutableArray.CreateBuilder<TlsSecret>(listener.Certificates.Length);
         foreach (var reference in listener.Certificates)
         {
@@ -26,6 +27,11 @@ internal static class ListenerCertificates
             }
 
             certificates.Add(secret);
+        }
+
+        if (listener.Server is { } server)
+        {
+            return OfServer(configuration, gateway, server, certificates.ToImmutable(), out problem);
         }
 
         var validation = gateway.ClientValidationByPort.TryGetValue(listener.Port, out var ofPort) ? ofPort : gateway.ClientValidation;
@@ -56,6 +62,31 @@ internal static class ListenerCertificates
             Certificates = certificates.ToImmutable(),
             ClientAuthorities = authorities.ToImmutable(),
             AllowsInsecureFallback = validation.AllowsInsecureFallback,
+        };
+    }
+
+    private static ListenerTls? OfServer(
+        RequestConfiguration configuration, Gateway gateway, IstioServer server, ImmutableArray<TlsSecret> certificates, out string? problem)
+    {
+        problem = null;
+        var tls = new ListenerTls { Certificates = certificates, RequiresTls13 = server.RequiresTls13, ForbidsTls13 = server.ForbidsTls13 };
+        if (server.ClientValidation is not { } validation)
+        {
+            return tls;
+        }
+
+        var secret = validation.Authorities.Select(name => configuration.Secrets.GetValueOrDefault($"{gateway.Namespace}/{name}")).FirstOrDefault(static secret => secret?.Authorities is not null);
+        if (secret is null)
+        {
+            problem = $"clients cannot be verified: there are no authorities under ca.crt in {string.Join(" or ", validation.Authorities.Select(name => $"Secret {gateway.Namespace}/{name}"))}";
+            return null;
+        }
+
+        return tls with
+        {
+            ClientAuthorities = [new CertificateBundle { Name = secret.Name, Namespace = secret.Namespace, Certificates = secret.Authorities! }],
+            IsClientCertificateOptional = validation.IsOptional,
+            ClientNames = validation.SubjectAltNames,
         };
     }
 

@@ -21,7 +21,7 @@ public sealed record ListenerStatus(GatewayListener Listener, string? Problem)
     public bool IsTaken { get; init; } = true;
 
     /// <summary>Its name; of a ListenerSet, with the set's.</summary>
-    public string Title => Set is null ? Listener.Name : $"{Listener.Name} of ListenerSet {Set.Key}";
+    public string Title => Set is null ? Listener.Name : $"{Listener.Name} of {(Set.IsIstio ? "Istio's Gateway" : "ListenerSet")} {Set.Key}";
 
     /// <summary>
     /// The status of every listener of a gateway: its own in the order in which they are written, then those of its ListenerSets, the oldest
@@ -49,7 +49,7 @@ public sealed record ListenerStatus(GatewayListener Listener, string? Problem)
 
         foreach (var set in SetsOf(configuration, gateway))
         {
-            var refusal = NamespaceSelection.Allows(
+            var refusal = set.IsIstio || NamespaceSelection.Allows(
                 configuration, gateway.AllowedListenerNamespaces, gateway.ListenerNamespaceSelector, gateway.Namespace, set.Namespace)
                     ? null
                     : $"the Gateway takes no ListenerSets of namespace {set.Namespace} (allowedListeners.namespaces)";
@@ -76,6 +76,11 @@ public sealed record ListenerStatus(GatewayListener Listener, string? Problem)
         RequestConfiguration configuration, Gateway gateway, ListenerSet? set, GatewayListener listener, Dictionary<int, PortClaims> ports)
     {
         var status = new ListenerStatus(listener, null) { Set = set };
+        if (listener.Server?.Problem is { } unable)
+        {
+            return status with { Problem = unable, IsTaken = listener.Protocol is "HTTPS" or "TLS" };
+        }
+
         if (FamilyOf(listener) is not { } family)
         {
             // It holds its hosts all the same, if nobody else has the port for something else.
@@ -94,9 +99,9 @@ public sealed record ListenerStatus(GatewayListener Listener, string? Problem)
             };
         }
 
-        // One listener for a port and host name; by the Gateway API the first one written has it.
+        // One listener for a port and host name; by the Gateway API the first one written has it. Istio's own servers share HTTP in clear.
         var host = family == PortFamily.Tcp ? "*" : (listener.Hostname ?? "*").ToLowerInvariant();
-        if (!claims.Hosts.TryAdd(host, status))
+        if (!claims.Hosts.TryAdd(host, status) && !(family == PortFamily.Clear && listener.Server is not null))
         {
             return status with { Problem = $"listener {claims.Hosts[host].Title} has the same port{(family == PortFamily.Tcp ? "" : " and host name")}", IsTaken = false };
         }

@@ -137,9 +137,13 @@ public sealed class RequestRoutes
                 return RequestRoute.Misdirected;
             }
 
-            return _gateway.Find(request.Port, request.Host) is { } rules && rules.FirstMatch(request) is { } matched
-                ? matched.Decide(request, random)
-                : RequestRoute.NotFound;
+            if (_gateway.Find(request.Port, request.Host, out var routePort) is not { } rules)
+            {
+                return RequestRoute.NotFound;
+            }
+
+            var asked = routePort == request.Port ? request : request with { Port = routePort };
+            return rules.FirstMatch(asked) is { } matched ? matched.Decide(asked, random) : RequestRoute.NotFound;
         }
 
         var meant = RulesOf(request);
@@ -162,8 +166,9 @@ public sealed class RequestRoutes
     public string? Refusal(in RouteFacts request, MeshService service, int port)
     {
         ArgumentNullException.ThrowIfNull(service);
-        var rules = _gateway is null ? RulesOf(request) : _gateway.Find(request.Port, request.Host);
-        return rules?.FirstMatch(request)?.Refusal(service, port);
+        var routePort = request.Port;
+        var rules = _gateway is null ? RulesOf(request) : _gateway.Find(request.Port, request.Host, out routePort);
+        return rules?.FirstMatch(request with { Port = routePort })?.Refusal(service, port);
     }
 
     internal static ImmutableArray<CompiledRule> Sorted(IEnumerable<CompiledRule> rules) => [.. rules.Order(RulePrecedence.Instance)];

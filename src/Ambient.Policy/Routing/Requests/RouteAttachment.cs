@@ -9,6 +9,7 @@ namespace Ambient.Policy.Routing.Requests;
 public sealed record RouteAttachment(string Route, string Problem)
 {
     private const string GatewayGroup = "gateway.networking.k8s.io";
+    private const string IstioGroup = "networking.istio.io";
 
     /// <summary>Kind of the route.</summary>
     public string Kind { get; init; } = "HTTPRoute";
@@ -23,9 +24,9 @@ public sealed record RouteAttachment(string Route, string Problem)
         ArgumentNullException.ThrowIfNull(gateway);
         var statuses = ListenerStatus.Of(mesh.Requests, gateway);
         var refused = ImmutableArray.CreateBuilder<RouteAttachment>();
-        var routes = mesh.Requests.HttpRoutes.Values.Select(Attaching.Of)
-            .Concat(mesh.Requests.TlsRoutes.Values.Select(Attaching.Of))
-            .Concat(mesh.Requests.TcpRoutes.Values.Select(Attaching.Of));
+        var domain = mesh.Requests.ClusterDomain;
+        var routes = mesh.Requests.HttpRoutes.Values.Where(route => route.Kind != HttpRoute.VirtualService || !route.Rules.IsEmpty).Select(route => Attaching.Of(route, domain))
+            .Concat(mesh.Requests.TlsRoutes.Values.Concat(mesh.Requests.TcpRoutes.Values).Concat(mesh.Requests.VirtualStreams.Values).Select(route => Attaching.Of(route, domain)));
         foreach (var route in routes.OrderBy(route => route.Key, StringComparer.Ordinal))
         {
             foreach (var parent in route.ParentRefs.Where(parent => IsParent(parent, gateway, statuses)))
@@ -80,12 +81,24 @@ public sealed record RouteAttachment(string Route, string Problem)
             return $"takes only {string.Join(", ", listener.AllowedKinds.Select(allowed => allowed.Kind))} (allowedRoutes.kinds)";
         }
 
-        if (!IsFor(route.Kind, listener))
+        if (!IsFor(route, status))
         {
-            return $"has protocol {listener.Protocol}, which {route.Kind} is not for";
+            return $"has protocol {listener.Protocol}, which {(route is { Kind: HttpRoute.VirtualService, IsOfStreams: true } ? "tcp and tls of a VirtualService are" : $"{route.Kind} is")} not for";
         }
 
-        if (!NamespaceSelection.Allows(
+        if (listener.Server is { } server)
+        {
+            if (!server.RouteNamespaces.IsEmpty && !server.RouteNamespaces.Contains(route.Namespace))
+            {
+                return $"takes no VirtualServices of namespace {route.Namespace} (hosts)";
+            }
+
+            if (!route.ExportTo.IsDefaultOrEmpty && !route.ExportTo.Contains("*") && !route.ExportTo.Contains(gateway.Namespace))
+            {
+                return $"is in namespace {gateway.Namespace}, which the VirtualService is not exported to (exportTo)";
+            }
+        }
+        else if (!NamespaceSelection.Allows(
             mesh.Requests, listener.AllowedRouteNamespaces, listener.NamespaceSelector, status.Set?.Namespace ?? gateway.Namespace, route.Namespace))
         {
             return $"takes no routes of namespace {route.Namespace} (allowedRoutes.namespaces)";
@@ -98,19 +111,25 @@ public sealed record RouteAttachment(string Route, string Problem)
     }
 
     /// <summary>Whether a kind of route is for listeners of a protocol.</summary>
-    private static bool IsFor(string kind, GatewayListener listener) => listener.Protocol switch
+    private static bool IsFor(in Attaching route, ListenerStatus status) => (status.Listener.Protocol, status.Set is { IsIstio: true }) switch
     {
-        "TLS" => kind == "TLSRoute" || (kind == "TCPRoute" && listener.TerminatesTls),
-        "TCP" => kind == "TCPRoute",
-        _ => kind is "HTTPRoute" or "GRPCRoute",
+        ("TLS" or "TCP", true) => route is { Kind: HttpRoute.VirtualService, IsOfStreams: true },
+        (_, true) => route is { Kind: HttpRoute.VirtualService, IsOfStreams: false },
+        ("TLS", _) => route.Kind == "TLSRoute" || (route.Kind == "TCPRoute" && status.Listener.TerminatesTls),
+        ("TCP", _) => route.Kind == "TCPRoute",
+        _ => route.Kind is "HTTPRoute" or "GRPCRoute",
     };
 
     private static bool IsParent(ObjectReference parent, Gateway gateway, ImmutableArray<ListenerStatus> statuses) => parent.Kind switch
     {
-        "Gateway" => IsGateway(parent, gateway),
-        "ListenerSet" => parent.Group == GatewayGroup && statuses.Any(status => status.Set is { } set && set.Name == parent.Name && set.Namespace == parent.Namespace),
+        "Gateway" when parent.Group == GatewayGroup => IsGateway(parent, gateway),
+        "Gateway" or "ListenerSet" => statuses.Any(status => status.Set is { } set && IsSet(parent, set)),
         _ => false,
     };
+
+    private static bool IsSet(ObjectReference parent, ListenerSet set) =>
+        (set.IsIstio ? parent is { Group: IstioGroup, Kind: "Gateway" } : parent is { Group: GatewayGroup, Kind: "ListenerSet" })
+        && parent.Name == set.Name && parent.Namespace == set.Namespace;
 
     private static bool IsGateway(ObjectReference parent, Gateway gateway) =>
         parent is { Group: GatewayGroup, Kind: "Gateway" } && parent.Name == gateway.Name && parent.Namespace == gateway.Namespace;
@@ -118,7 +137,7 @@ public sealed record RouteAttachment(string Route, string Problem)
     /// <summary>Whether a reference means a listener. One to the Gateway means none of a ListenerSet, whatever its name.</summary>
     private static bool Means(ObjectReference parent, Gateway gateway, ListenerStatus status) =>
         (status.Set is { } set
-            ? parent is { Group: GatewayGroup, Kind: "ListenerSet" } && parent.Name == set.Name && parent.Namespace == set.Namespace
+            ? IsSet(parent, set)
             : IsGateway(parent, gateway))
         && (parent.SectionName is null || parent.SectionName == status.Listener.Name)
         && (parent.Port is null || parent.Port == status.Listener.Port);
@@ -127,8 +146,19 @@ public sealed record RouteAttachment(string Route, string Problem)
     internal readonly record struct Attaching(
         string Kind, string Key, string Namespace, ImmutableArray<ObjectReference> ParentRefs, ImmutableArray<string> Hostnames)
     {
-        internal static Attaching Of(HttpRoute route) => new(route.Kind, route.Key, route.Namespace, route.ParentRefs, route.Hostnames);
+        /// <summary>Whether it is for connections whose bytes are not looked into.</summary>
+        internal bool IsOfStreams { get; private init; }
 
-        internal static Attaching Of(StreamRoute route) => new(route.Kind, route.Key, route.Namespace, route.ParentRefs, route.Hostnames);
+        /// <summary>Namespaces of the proxies that it is for; empty: all.</summary>
+        internal ImmutableArray<string> ExportTo { get; private init; } = [];
+
+        internal static Attaching Of(HttpRoute route, string clusterDomain) =>
+            new(route.Kind, route.Key, route.Namespace, route.ParentRefs, InFull(route.Kind, route.Hostnames, route.Namespace, clusterDomain)) { ExportTo = route.ExportTo };
+
+        internal static Attaching Of(StreamRoute route, string clusterDomain) =>
+            new(route.Kind, route.Key, route.Namespace, route.ParentRefs, InFull(route.Kind, route.Hostnames, route.Namespace, clusterDomain)) { IsOfStreams = true, ExportTo = route.ExportTo };
+
+        private static ImmutableArray<string> InFull(string kind, ImmutableArray<string> hosts, string ns, string clusterDomain) =>
+            kind == HttpRoute.VirtualService ? [.. hosts.Select(host => HostName.InFull(host, ns, clusterDomain))] : hosts;
     }
 }

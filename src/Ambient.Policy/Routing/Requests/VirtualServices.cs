@@ -14,13 +14,25 @@ internal static class VirtualServices
 
     /// <summary>Those that are about a service's requests at a waypoint: of its namespace and of the waypoint's, oldest first.</summary>
     internal static IEnumerable<HttpRoute> Of(MeshSnapshot mesh, MeshService service, string? proxyNamespace) => mesh.Requests.HttpRoutes.Values
-        .Where(route => route.Kind == HttpRoute.VirtualService
-            && (route.Namespace == service.Namespace || route.Namespace == proxyNamespace)
-            && route.ParentRefs.Any(parent => parent.Kind == "Mesh")
-            && (route.ExportTo.IsDefaultOrEmpty || route.ExportTo.Contains("*") || route.ExportTo.Contains(proxyNamespace ?? service.Namespace))
-            && route.Hostnames.Any(host => HostName.Matches(HostName.InFull(host, route.Namespace, mesh.Requests.ClusterDomain), service.Hostname)))
+        .Where(route => route.Kind == HttpRoute.VirtualService && !route.Rules.IsEmpty
+            && IsAbout(mesh, service, proxyNamespace, route.Namespace, route.ParentRefs, route.ExportTo, route.Hostnames))
         .OrderBy(route => route.CreationTime).ThenBy(route => route.Key, StringComparer.Ordinal)
-        .Select(route => route with { Rules = [.. Expanded(mesh, route, HttpRoute.Mesh, Depth)] });
+        .Select(route => At(mesh, route, HttpRoute.Mesh));
+
+    /// <summary>The same for what they say of TLS and TCP.</summary>
+    internal static IEnumerable<StreamRoute> StreamsOf(MeshSnapshot mesh, MeshService service, string? proxyNamespace) => mesh.Requests.VirtualStreams.Values
+        .Where(route => IsAbout(mesh, service, proxyNamespace, route.Namespace, route.ParentRefs, route.ExportTo, route.Hostnames))
+        .OrderBy(route => route.CreationTime).ThenBy(route => route.Key, StringComparer.Ordinal);
+
+    /// <summary>One with the rules that it has for a gateway (<c>namespace/name</c>, or <see cref="HttpRoute.Mesh"/>), those that it delegates to among them.</summary>
+    internal static HttpRoute At(MeshSnapshot mesh, HttpRoute route, string gateway) => route with { Rules = [.. Expanded(mesh, route, gateway, Depth)] };
+
+    private static bool IsAbout(
+        MeshSnapshot mesh, MeshService service, string? proxyNamespace, string ns, ImmutableArray<ObjectReference> parents, ImmutableArray<string> exportTo, ImmutableArray<string> hosts) =>
+        (ns == service.Namespace || ns == proxyNamespace)
+        && parents.Any(static parent => parent.Kind == "Mesh")
+        && (exportTo.IsDefaultOrEmpty || exportTo.Contains("*") || exportTo.Contains(proxyNamespace ?? service.Namespace))
+        && hosts.Any(host => HostName.Matches(HostName.InFull(host, ns, mesh.Requests.ClusterDomain), service.Hostname));
 
     private static IEnumerable<TrafficRule> Expanded(MeshSnapshot mesh, HttpRoute route, string gateway, int depth)
     {

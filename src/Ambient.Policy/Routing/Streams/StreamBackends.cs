@@ -6,10 +6,11 @@ namespace Ambient.Policy.Routing.Streams;
 /// <summary>What choosing a backend of a route means, worked out beforehand: its service, or why connections are refused.</summary>
 internal static class StreamBackends
 {
-    internal static StreamDecision Compile(MeshSnapshot mesh, StreamRoute route, ObjectReference target, string name, bool enforceGrants, bool originates)
+    internal static StreamDecision Compile(MeshSnapshot mesh, StreamRoute route, StreamRouteBackend backend, string name, bool enforceGrants, bool originates)
     {
+        var target = backend.Reference;
         var shown = $"{target.Kind} {target.Namespace}/{target.Name}";
-        if (FindService(mesh, route, target, out var isKnownKind) is not { } service)
+        if (BackendServices.Find(mesh, route.Namespace, target, out var isKnownKind) is not { } service)
         {
             return StreamDecision.Refuse(name, isKnownKind ? $"backend {shown} does not exist" : $"backend {shown} is of an unknown kind");
         }
@@ -20,7 +21,10 @@ internal static class StreamBackends
             return StreamDecision.Refuse(name, $"backend {shown} is in another namespace, and no ReferenceGrant there allows it");
         }
 
-        if (target.Port is not { } port || !service.Ports.Any(declared => declared.Port == port))
+        // Istio's own may leave it out: the only one, or else the one that was asked for.
+        var isIstio = route.Kind == HttpRoute.VirtualService;
+        var named = target.Port ?? (isIstio && service.Ports is [var only] ? only.Port : null);
+        if (named is { } port ? !service.Ports.Any(declared => declared.Port == port) : !isIstio)
         {
             return StreamDecision.Refuse(name, target.Port is null ? $"backend {shown} names no port" : $"backend {shown} has no port {target.Port}");
         }
@@ -28,24 +32,10 @@ internal static class StreamBackends
         return new StreamDecision
         {
             Service = service,
-            Port = port,
+            Port = named ?? StreamDecision.ArrivalPort,
+            Subset = backend.Subset,
             OriginatesTls = originates,
             Route = name,
         };
-    }
-
-    private static MeshService? FindService(MeshSnapshot mesh, StreamRoute route, ObjectReference target, out bool isKnownKind)
-    {
-        isKnownKind = true;
-        switch (target)
-        {
-            case { Group: "" or "core", Kind: "Service" }:
-                return mesh.Services.GetValueOrDefault($"{target.Namespace}/{target.Name}.{target.Namespace}.svc.{mesh.Requests.ClusterDomain}");
-            case { Group: "networking.istio.io", Kind: "Hostname" }:
-                return mesh.FindServiceByHostname(target.Name, route.Namespace);
-            default:
-                isKnownKind = false;
-                return null;
-        }
     }
 }

@@ -8,8 +8,14 @@ public sealed record StreamDecision
     /// <summary>Service to forward to; null: it is refused, and <see cref="Error"/> says why.</summary>
     public MeshService? Service { get; init; }
 
-    /// <summary>Port of that service.</summary>
+    /// <summary><see cref="Port"/> of a route that goes to the port which the connection came to.</summary>
+    public const int ArrivalPort = 0;
+
+    /// <summary>Port of that service, or <see cref="ArrivalPort"/>.</summary>
     public int Port { get; init; }
+
+    /// <summary>Subset of that service's endpoints; null: all of them.</summary>
+    public string? Subset { get; init; }
 
     /// <summary>Whether the proxy makes the TLS that the backend asks for; else the bytes go as they are.</summary>
     public bool OriginatesTls { get; init; }

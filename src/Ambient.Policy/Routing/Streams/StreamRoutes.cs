@@ -5,7 +5,7 @@ using Ambient.Policy.Routing.Requests;
 namespace Ambient.Policy.Routing.Streams;
 
 /// <summary>
-/// TLSRoutes and TCPRoutes of one place: which backend takes a connection. Hold one per place, ask it for every connection, and give it back when
+/// TLSRoutes, TCPRoutes and VirtualServices' rules of one place: which backend takes a connection. Hold one per place, ask it for every connection, and give it back when
 /// the mesh has changed.
 /// </summary>
 public sealed class StreamRoutes
@@ -44,23 +44,36 @@ public sealed class StreamRoutes
         foreach (var status in ListenerStatus.Of(mesh.Requests, gateway).Where(status => status is { IsServed: true, Listener.Protocol: "TLS" or "TCP" }))
         {
             var passesThrough = status.Listener is { Protocol: "TLS", TerminatesTls: false };
-            var hosts = new Dictionary<string, Host>(StringComparer.OrdinalIgnoreCase);
-            foreach (var route in InOrder(mesh.Requests).Where(route => RouteAttachment.Attaches(mesh, gateway, status, RouteAttachment.Attaching.Of(route))))
+            var hosts = new List<StreamHost>();
+            var within = status.Listener.Protocol == "TCP" ? null : status.Listener.Hostname;
+            foreach (var route in (status.Set is { IsIstio: true } ? Oldest(mesh.Requests.VirtualStreams) : InOrder(mesh.Requests))
+                .Where(route => RouteAttachment.Attaches(mesh, gateway, status, RouteAttachment.Attaching.Of(route, mesh.Requests.ClusterDomain))))
             {
-                AddHosts(hosts, mesh, route, status.Listener.Hostname, enforceGrants: true, originates: !passesThrough);
+                if (status.Set is { IsIstio: true } set)
+                {
+                    AddRules(hosts, mesh, route, set.Key, within, passesThrough);
+                }
+                else
+                {
+                    AddHosts(hosts, mesh, route, status.Listener.Hostname, enforceGrants: true, originates: !passesThrough);
+                }
             }
 
-            entrances.Add(new Entrance(status.Listener.Port, status.Listener.Hostname, Sorted(hosts)));
+            entrances.Add(new Entrance(status.Listener.Port, within, Sorted(hosts)) { RoutePort = status.Listener.Server?.Port ?? status.Listener.Port });
         }
 
         return new StreamRoutes(inputs, [.. entrances.OrderByDescending(entrance => HostName.Specificity(entrance.Hostname))]);
     }
 
-    /// <summary>Routes whose parent is <paramref name="service"/>, of its own namespace. Without any, connections go to the service itself.</summary>
+    /// <summary>
+    /// Routes whose parent is <paramref name="service"/>, of its own namespace; at ports without any, VirtualServices that are about it. Without either,
+    /// connections go to the service itself, as do those that no VirtualService matches.
+    /// </summary>
     /// <param name="mesh">The mesh.</param>
     /// <param name="service">The service.</param>
+    /// <param name="proxyNamespace">Namespace of the waypoint, whose VirtualServices are looked at besides those of the service's; null: it has none of its own.</param>
     /// <param name="earlier">What this returned for an earlier mesh; returned again when nothing about it has changed.</param>
-    public static StreamRoutes ForService(MeshSnapshot mesh, MeshService service, StreamRoutes? earlier = null)
+    public static StreamRoutes ForService(MeshSnapshot mesh, MeshService service, string? proxyNamespace, StreamRoutes? earlier = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(service);
@@ -70,7 +83,7 @@ public sealed class StreamRoutes
             return earlier;
         }
 
-        var ofPorts = new Dictionary<int, Dictionary<string, Host>>();
+        var ofPorts = new Dictionary<int, List<StreamHost>>();
         foreach (var route in InOrder(mesh.Requests).Where(route => route.Namespace == service.Namespace))
         {
             foreach (var port in route.ParentRefs.Where(parent => RequestRoutes.IsParent(parent, service)).SelectMany(
@@ -78,26 +91,42 @@ public sealed class StreamRoutes
             {
                 if (!ofPorts.TryGetValue(port, out var hosts))
                 {
-                    ofPorts[port] = hosts = new(StringComparer.OrdinalIgnoreCase);
+                    ofPorts[port] = hosts = [];
                 }
 
                 AddHosts(hosts, mesh, route, null, enforceGrants: false, originates: route.Kind == "TCPRoute");
             }
         }
 
-        return new StreamRoutes(inputs, [.. ofPorts.Select(entry => new Entrance(entry.Key, null, Sorted(entry.Value)))]);
+        var entrances = ofPorts.Select(entry => new Entrance(entry.Key, null, Sorted(entry.Value))).ToList();
+        var virtualServices = VirtualServices.StreamsOf(mesh, service, proxyNamespace).ToArray();
+        foreach (var port in service.Ports.Select(port => port.Port).Distinct().Where(port => virtualServices.Length > 0 && !ofPorts.ContainsKey(port)))
+        {
+            var hosts = new List<StreamHost>();
+            foreach (var forTls in new[] { true, false })
+            {
+                foreach (var route in virtualServices)
+                {
+                    AddRules(hosts, mesh, route, HttpRoute.Mesh, null, forTls);
+                }
+            }
+
+            entrances.Add(new Entrance(port, null, Sorted([.. hosts.Where(host => host.Condition?.Port is null || host.Condition.Port == port)])) { FallsThrough = true });
+        }
+
+        return new StreamRoutes(inputs, [.. entrances]);
     }
 
     /// <summary>
     /// Picks the backend of a connection, drawn from <paramref name="random"/> by weight. Null: nothing is configured for the port, so the
     /// connection goes to the service that was addressed.
     /// </summary>
-    /// <param name="port">Port that the connection came to: the service's at a waypoint, the listener's at a gateway.</param>
-    /// <param name="serverName">Server name of TLS; empty or null when there is none.</param>
+    /// <param name="facts">The connection.</param>
     /// <param name="random">Draws by weight.</param>
-    public StreamDecision? Route(int port, string? serverName, Random random)
+    public StreamDecision? Route(in StreamFacts facts, Random random)
     {
         ArgumentNullException.ThrowIfNull(random);
+        var (port, serverName) = (facts.Port, facts.ServerName);
         var known = false;
         foreach (var entrance in _entrances)
         {
@@ -110,13 +139,13 @@ public sealed class StreamRoutes
             // As requests do, a connection belongs to exactly one listener.
             foreach (var host in entrance.Hosts)
             {
-                if (HostName.Matches(host.Pattern, serverName ?? ""))
+                if (HostName.Matches(host.Pattern, serverName ?? "") && host.Takes(facts, entrance.RoutePort))
                 {
                     return host.Draw(random);
                 }
             }
 
-            return StreamDecision.Refuse(null, string.IsNullOrEmpty(serverName) ? $"no route for port {port}" : $"no route for the server name {serverName} at port {port}");
+            return entrance.FallsThrough ? null : StreamDecision.Refuse(null, string.IsNullOrEmpty(serverName) ? $"no route for port {port}" : $"no route for the server name {serverName} at port {port}");
         }
 
         return known ? StreamDecision.Refuse(null, $"no listener for the server name {serverName} at port {port}") : null;
@@ -132,57 +161,61 @@ public sealed class StreamRoutes
         routes.Values.OrderBy(route => route.CreationTime).ThenBy(route => route.Key, StringComparer.Ordinal);
 
     private static void AddHosts(
-        Dictionary<string, Host> hosts, MeshSnapshot mesh, StreamRoute route, string? within, bool enforceGrants, bool originates)
+        List<StreamHost> hosts, MeshSnapshot mesh, StreamRoute route, string? within, bool enforceGrants, bool originates)
     {
-        Host? compiled = null;
+        StreamHost? compiled = null;
         foreach (var hostname in route.Hostnames.IsDefaultOrEmpty ? [null] : route.Hostnames.Select(name => (string?)name))
         {
-            if (HostName.TryIntersect(hostname, within, out var both) && !hosts.ContainsKey(both ?? "*"))
+            if (HostName.TryIntersect(hostname, within, out var both) && !hosts.Any(host => IsSame(host.Pattern, both)))
             {
-                compiled ??= Host.Compile(mesh, route, enforceGrants, originates);
-                hosts.Add(both ?? "*", compiled with { Pattern = both });
+                compiled ??= StreamHost.Compile(mesh, route, route.Backends, $"{route.Kind} {route.Key}", enforceGrants, originates);
+                hosts.Add(compiled with { Pattern = both });
             }
         }
     }
 
-    private static ImmutableArray<Host> Sorted(Dictionary<string, Host> hosts) =>
-        [.. hosts.Values.OrderByDescending(host => HostName.Specificity(host.Pattern))];
-
-    /// <summary>One listener, or one port of a service.</summary>
-    private sealed record Entrance(int Port, string? Hostname, ImmutableArray<Host> Hosts);
-
-    /// <summary>The route of a host name, with what choosing each of its backends means.</summary>
-    private sealed record Host(string? Pattern, ImmutableArray<(int Weight, StreamDecision Decision)> Backends, StreamDecision? Fixed)
+    /// <summary>The rules that a VirtualService has for a gateway (<c>namespace/name</c>, or <see cref="HttpRoute.Mesh"/>), for TLS that is passed through or for the rest.</summary>
+    private static void AddRules(List<StreamHost> hosts, MeshSnapshot mesh, StreamRoute route, string gateway, string? within, bool forTls)
     {
-        public static Host Compile(MeshSnapshot mesh, StreamRoute route, bool enforceGrants, bool originates)
+        for (var i = 0; i < route.Rules.Length; i++)
         {
-            var name = $"{route.Kind} {route.Key}";
-            ImmutableArray<(int Weight, StreamDecision Decision)> backends =
-                [.. route.Backends.Select(backend => (Math.Max(0, backend.Weight), StreamBackends.Compile(mesh, route, backend.Reference, name, enforceGrants, originates)))];
-            return new Host(null, backends, backends.Sum(backend => (long)backend.Weight) == 0
-                ? StreamDecision.Refuse(name, backends.IsEmpty ? "the route has no backends" : "every backend has weight 0")
-                : null);
-        }
-
-        public StreamDecision Draw(Random random)
-        {
-            if (Fixed is not null)
+            var rule = route.Rules[i];
+            if (rule.IsTls != forTls)
             {
-                return Fixed;
+                continue;
             }
 
-            var draw = random.NextInt64(Backends.Sum(backend => (long)backend.Weight));
-            foreach (var (weight, decision) in Backends)
+            var compiled = StreamHost.Compile(mesh, route, rule.Backends, $"{route.Kind} {route.Key} rule {i}", enforceGrants: false, originates: !forTls);
+            foreach (var match in rule.Matches.IsDefaultOrEmpty ? [new StreamMatch()] : rule.Matches)
             {
-                if (draw < weight)
+                if (!match.Gateways.IsDefaultOrEmpty && !match.Gateways.Contains(gateway))
                 {
-                    return decision;
+                    continue;
                 }
 
-                draw -= weight;
+                foreach (var name in match.ServerNames.IsDefaultOrEmpty ? [null] : match.ServerNames.Select(name => (string?)name))
+                {
+                    if (HostName.TryIntersect(name, within, out var both))
+                    {
+                        hosts.Add(compiled with { Pattern = both, Condition = match });
+                    }
+                }
             }
-
-            return Backends[^1].Decision;
         }
+    }
+
+    private static bool IsSame(string? left, string? right) => string.Equals(left ?? "*", right ?? "*", StringComparison.OrdinalIgnoreCase);
+
+    // The sort keeps the order of those of one pattern.
+    private static ImmutableArray<StreamHost> Sorted(List<StreamHost> hosts) => [.. hosts.OrderByDescending(host => HostName.Specificity(host.Pattern))];
+
+    /// <summary>One listener, or one port of a service.</summary>
+    private sealed record Entrance(int Port, string? Hostname, ImmutableArray<StreamHost> Hosts)
+    {
+        /// <summary>The port that rules compare.</summary>
+        public int RoutePort { get; init; } = Port;
+
+        /// <summary>Whether what no route takes goes to the service that was addressed.</summary>
+        public bool FallsThrough { get; init; }
     }
 }
