@@ -60,7 +60,7 @@ internal sealed class RangeTable
     /// <summary>Makes the next table.</summary>
     internal sealed class Editor(RangeTable start)
     {
-        private readonly RuleLists<Range> _lists = new(start._rules.Find, EqualityComparer<Range>.Default);
+        private readonly OrderedLists<Range, CompiledPolicyRule> _lists = new(start._rules.Find, EqualityComparer<Range>.Default, Comparer<CompiledPolicyRule>.Default);
 
         /// <summary>Whether no rule was found by it before.</summary>
         internal bool StartsEmpty => start.IsEmpty;

@@ -17,16 +17,16 @@ internal sealed class RuleIndexEditor
     private readonly RangeTable.Editor?[] _ranges = new RangeTable.Editor?[3];
     private readonly Dictionary<string, TextTable.Editor> _headers = new(StringComparer.OrdinalIgnoreCase);
     private readonly Dictionary<string, TextTable.Editor> _claims = new(StringComparer.Ordinal);
-    private readonly RuleLists<int> _ports;
-    private readonly RuleLists<bool> _others;
+    private readonly OrderedLists<int, CompiledPolicyRule> _ports;
+    private readonly OrderedLists<bool, CompiledPolicyRule> _others;
     private Dictionary<RuleKey, int>? _uses;
 
     internal RuleIndexEditor(RuleIndex start)
     {
         Start = start;
         Count = start.Count;
-        _ports = new RuleLists<int>(start.Ports.Find, EqualityComparer<int>.Default);
-        _others = new RuleLists<bool>(_ => ImmutableCollectionsMarshal.AsArray(start.Others), EqualityComparer<bool>.Default);
+        _ports = new OrderedLists<int, CompiledPolicyRule>(start.Ports.Find, EqualityComparer<int>.Default, Comparer<CompiledPolicyRule>.Default);
+        _others = new OrderedLists<bool, CompiledPolicyRule>(_ => ImmutableCollectionsMarshal.AsArray(start.Others), EqualityComparer<bool>.Default, Comparer<CompiledPolicyRule>.Default);
         foreach (var (name, table) in start.Headers)
         {
             _headers.Add(name, new TextTable.Editor(table));

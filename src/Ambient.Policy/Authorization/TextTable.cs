@@ -76,18 +76,18 @@ internal sealed class TextTable
     internal sealed class Editor
     {
         private readonly TextTable _start;
-        private readonly RuleLists<string> _exact;
-        private readonly RuleLists<string> _prefixes;
-        private readonly RuleLists<string> _suffixes;
+        private readonly OrderedLists<string, CompiledPolicyRule> _exact;
+        private readonly OrderedLists<string, CompiledPolicyRule> _prefixes;
+        private readonly OrderedLists<string, CompiledPolicyRule> _suffixes;
 
         internal Editor(TextTable start)
         {
             // Spellings that are one without regard to case share their rules.
             var comparer = start._ignoreCase ? StringComparer.OrdinalIgnoreCase : StringComparer.Ordinal;
             _start = start;
-            _exact = new RuleLists<string>(start._exact.Find, comparer);
-            _prefixes = new RuleLists<string>(start._prefixes.RulesOf, comparer);
-            _suffixes = new RuleLists<string>(start._suffixes.RulesOf, comparer);
+            _exact = new OrderedLists<string, CompiledPolicyRule>(start._exact.Find, comparer, Comparer<CompiledPolicyRule>.Default);
+            _prefixes = new OrderedLists<string, CompiledPolicyRule>(start._prefixes.RulesOf, comparer, Comparer<CompiledPolicyRule>.Default);
+            _suffixes = new OrderedLists<string, CompiledPolicyRule>(start._suffixes.RulesOf, comparer, Comparer<CompiledPolicyRule>.Default);
         }
 
         /// <summary>Whether no rule was found by it before.</summary>
@@ -108,7 +108,7 @@ internal sealed class TextTable
                 : new TextTable(_start._ignoreCase, exact, prefixes, suffixes);
         }
 
-        private RuleLists<string> ListsOf(StringMatch match) => match.Kind switch
+        private OrderedLists<string, CompiledPolicyRule> ListsOf(StringMatch match) => match.Kind switch
         {
             StringMatchKind.Exact => _exact,
             StringMatchKind.Prefix => _prefixes,

@@ -13,7 +13,7 @@ namespace Ambient.Benchmarks.Micro;
 public class RequestRoutesBenchmarks
 {
     private static readonly MeshService s_service = new() { Name = "web", Namespace = "app", Hostname = "web.app.svc.cluster.local", Ports = [new ServicePort(80, 8080)] };
-    private static readonly Gateway s_gateway = new() { Name = "gw", Namespace = "app", ClassName = "istio", Listeners = [new GatewayListener("http", 80, "HTTP")] };
+    private static readonly Gateway s_gateway = new() { Name = "gw", Namespace = "app", ClassName = "istio", Listeners = [new GatewayListener("http", 80, "HTTP", null, AllowedNamespaces.Same, null)] };
     private readonly Random _random = new(1);
     private MeshSnapshot _mesh = null!;
     private MeshSnapshot _changed = null!;
@@ -32,8 +32,8 @@ public class RequestRoutesBenchmarks
     {
         var routes = Enumerable.Range(0, Routes).Select(i => Route(i, $"/api/{i}")).ToImmutableDictionary(route => route.Key);
         var changed = Route(Routes / 2, "/changed");
-        _mesh = MeshOf(routes);
-        _changed = MeshOf(routes.SetItem(changed.Key, changed));
+        _mesh = MeshOf(new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(s_service).Build(), routes);
+        _changed = MeshOf(_mesh, routes.SetItem(changed.Key, changed));
         _waypointPlace = RequestRoutes.ForService(_mesh, s_service);
         _gatewayPlace = RequestRoutes.ForGateway(_mesh, s_gateway);
         (_path, _host) = ($"/api/{Routes - 1}/orders", HostOf(Routes - 1));
@@ -66,8 +66,8 @@ public class RequestRoutesBenchmarks
 
     private static string HostOf(int i) => $"tenant-{i / 10}.example";
 
-    private static MeshSnapshot MeshOf(ImmutableDictionary<string, HttpRoute> routes) =>
-        new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(s_service).Set(new RequestConfiguration { HttpRoutes = routes, Gateways = ImmutableDictionary<string, Gateway>.Empty.Add("app/gw", s_gateway) }).Build();
+    private static MeshSnapshot MeshOf(MeshSnapshot before, ImmutableDictionary<string, HttpRoute> routes) =>
+        new MeshSnapshotBuilder(before).Set(new RequestConfiguration { HttpRoutes = routes, Gateways = ImmutableDictionary<string, Gateway>.Empty.Add("app/gw", s_gateway) }).Build();
 
     private static HttpRoute Route(int i, string path) => new()
     {
@@ -80,7 +80,7 @@ public class RequestRoutesBenchmarks
             new TrafficRule
             {
                 Matches = [new TrafficMatch { Path = new PathMatch(PathMatchKind.Prefix, path) }],
-                Action = new ForwardAction { Backends = [new TrafficBackend(new ObjectReference("", "Service", "app", "web") { Port = 80 })] },
+                Action = new ForwardAction { Backends = [new TrafficBackend(new ObjectReference("", "Service", "app", "web", Port: 80), 1)] },
             },
         ],
     };

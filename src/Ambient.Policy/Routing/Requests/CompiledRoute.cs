@@ -13,14 +13,16 @@ internal sealed class CompiledRoute
     private readonly string _clusterDomain;
     private readonly ImmutableDictionary<string, ReferenceGrant> _grants;
     private readonly ImmutableArray<UnmetProtection> _protections;
-    private readonly ImmutableArray<MeshService?> _services;
+    private readonly ImmutableArray<(ObjectReference Reference, MeshService? Service)> _services;
 
     private CompiledRoute(MeshSnapshot mesh, HttpRoute route, int? port, string at, GrantRule grantRule)
     {
         (Route, Port, At, _grantRule) = (route, port, at, grantRule);
         (_clusterDomain, _grants, _protections) = (mesh.Requests.ClusterDomain, mesh.Requests.ReferenceGrants, mesh.Requests.UnmetProtections);
-        _services = [.. ServicesOf(mesh, route)];
+        _services = [.. References(route).Select(reference => (reference, BackendServices.Find(mesh, route.Namespace, reference, out _)))];
         Rules = [.. CompiledRule.Compile(mesh, route, port, grantRule)];
+        HasCors = Rules.Any(rule => rule.Plan.Cors is not null);
+        HasFaults = Rules.Any(rule => rule.Plan.Fault is not null);
     }
 
     internal HttpRoute Route { get; }
@@ -33,16 +35,35 @@ internal sealed class CompiledRoute
     /// <summary>Every match of every rule.</summary>
     internal ImmutableArray<CompiledRule> Rules { get; }
 
-    /// <summary>Whether compiling the route again would give the same.</summary>
-    internal bool HoldsFor(MeshSnapshot mesh) =>
-        _clusterDomain == mesh.Requests.ClusterDomain
-        && (!_grantRule.IsEnforced || ReferenceEquals(_grants, mesh.Requests.ReferenceGrants))
-        && _protections.AsSpan().SequenceEqual(mesh.Requests.UnmetProtections.AsSpan())
-        && _services.AsSpan().SequenceEqual(ServicesOf(mesh, Route).ToArray(), ReferenceEqualityComparer.Instance);
+    /// <summary>Whether a rule says what browsers of other origins may do.</summary>
+    internal bool HasCors { get; }
 
-    private static IEnumerable<MeshService?> ServicesOf(MeshSnapshot mesh, HttpRoute route) =>
-        route.Rules.SelectMany(rule => rule.Action is ForwardAction forward ? References(forward) : [])
-            .Select(reference => BackendServices.Find(mesh, route.Namespace, reference, out _));
+    /// <summary>Whether a rule asks for faults.</summary>
+    internal bool HasFaults { get; }
+
+    /// <summary>Whether compiling the route again would give the same.</summary>
+    internal bool HoldsFor(MeshSnapshot mesh)
+    {
+        if (_clusterDomain != mesh.Requests.ClusterDomain
+            || (_grantRule.IsEnforced && !ReferenceEquals(_grants, mesh.Requests.ReferenceGrants))
+            || !_protections.AsSpan().SequenceEqual(mesh.Requests.UnmetProtections.AsSpan()))
+        {
+            return false;
+        }
+
+        foreach (var (reference, service) in _services.AsSpan())
+        {
+            if (!ReferenceEquals(service, BackendServices.Find(mesh, Route.Namespace, reference, out _)))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static IEnumerable<ObjectReference> References(HttpRoute route) =>
+        route.Rules.SelectMany(rule => rule.Action is ForwardAction forward ? References(forward) : []).Distinct();
 
     private static IEnumerable<ObjectReference> References(ForwardAction forward) =>
         forward.Backends.Select(backend => backend.Reference)
@@ -73,7 +94,10 @@ internal sealed class CompiledRoute
             _compiled.Count == _earlier.Count && _compiled.All(entry => ReferenceEquals(_earlier.GetValueOrDefault(entry.Key), entry.Value));
 
         /// <summary>The rules of a route for a parent at a port, or at any; with a rule about grants of its own, always the same for one route.</summary>
-        internal ImmutableArray<CompiledRule> Rules(HttpRoute route, int? port, GrantRule? grantRule = null, string at = "")
+        internal ImmutableArray<CompiledRule> Rules(HttpRoute route, int? port, GrantRule? grantRule = null, string at = "") => Route(route, port, grantRule, at).Rules;
+
+        /// <summary>The route itself, likewise.</summary>
+        internal CompiledRoute Route(HttpRoute route, int? port, GrantRule? grantRule = null, string at = "")
         {
             if (!_compiled.TryGetValue((route.Key, port, at), out var compiled))
             {
@@ -84,7 +108,7 @@ internal sealed class CompiledRoute
                 _compiled.Add((route.Key, port, at), compiled);
             }
 
-            return compiled.Rules;
+            return compiled;
         }
 
         // The rules of a VirtualService are put together anew each time, those that it delegates to among them.

@@ -10,14 +10,12 @@ namespace Ambient.Policy.Routing.Requests;
 internal sealed class GatewayHosts
 {
     private readonly Gateway _gateway;
-    private readonly ImmutableDictionary<string, HttpRoute> _routes;
     private readonly object[] _others;
     private readonly ImmutableArray<Listener> _listeners;
 
     internal GatewayHosts(MeshSnapshot mesh, Gateway gateway, ImmutableArray<CompiledRoute> earlier)
     {
-        (_gateway, _routes, _others) = (gateway, mesh.Requests.HttpRoutes, Others(mesh.Requests));
-        var routes = mesh.Requests.HttpRoutes.Values.OrderBy(route => route.CreationTime).ThenBy(route => route.Key, StringComparer.Ordinal).ToArray();
+        (_gateway, _others) = (gateway, Others(mesh.Requests));
         var compiler = new CompiledRoute.Compiler(mesh, new GrantRule(IsEnforced: true), earlier);
 
         // Listeners that are not served have their hosts all the same, and answer nothing for them: a request must not be answered by
@@ -26,21 +24,12 @@ internal sealed class GatewayHosts
         var isolated = taken.Where(status => !IsShared(status))
             .OrderByDescending(status => HostName.Specificity(status.Listener.Hostname))
             .ThenByDescending(status => status.IsServed)
-            .Select(status => new Listener(
-                status.Listener.Port,
-                status.Listener.Hostname,
-                status.Listener.Protocol is "HTTPS" or "TLS",
-                status.IsServed ? Hosts(mesh, gateway, [status], routes, compiler) : [])
-            {
-                // The hosts of one server show one certificate, and are one to each other.
-                Server = status.Listener.Server is { } server ? (status.Set!.Key, server.Index) : null,
-                RoutePort = status.Listener.Server?.Port,
-            })
+            .Select(status => Isolated(mesh, gateway, status, compiler))
             .ToArray();
 
         // Servers of Istio's own that share a port in clear are one: a host is answered for by every VirtualService that any of them lets in.
         var shared = taken.Where(status => IsShared(status) && status.IsServed).GroupBy(status => status.Listener.Port)
-            .Select(statuses => new Listener(statuses.Key, null, IsTls: false, Hosts(mesh, gateway, [.. statuses], routes, compiler))
+            .Select(statuses => new Listener(statuses.Key, null, IsTls: false, VirtualHosts(mesh, gateway, [.. statuses], compiler))
             {
                 RoutePort = statuses.First().Listener.Server!.Port,
                 IsShared = true,
@@ -49,14 +38,42 @@ internal sealed class GatewayHosts
         Compiled = compiler.All;
     }
 
+    private GatewayHosts(GatewayHosts earlier, ImmutableArray<Listener> listeners, ImmutableArray<CompiledRoute> compiled) =>
+        (_gateway, _others, _listeners, Compiled) = (earlier._gateway, earlier._others, listeners, compiled);
+
     /// <summary>The routes that it is made of.</summary>
     internal ImmutableArray<CompiledRoute> Compiled { get; }
 
-    /// <summary>Whether making it again would give the same.</summary>
-    internal bool HoldsFor(MeshSnapshot mesh, Gateway gateway) =>
-        ReferenceEquals(_gateway, gateway) && ReferenceEquals(_routes, mesh.Requests.HttpRoutes)
-        && _others.AsSpan().SequenceEqual(Others(mesh.Requests), ReferenceEqualityComparer.Instance)
-        && Compiled.All(route => route.HoldsFor(mesh));
+    /// <summary>
+    /// The same gateway in another mesh, made of what has changed: this one where nothing of it has; null where it has to be looked at as a whole.
+    /// </summary>
+    /// <param name="mesh">The mesh.</param>
+    /// <param name="gateway">The gateway.</param>
+    /// <param name="seen">What this was made of.</param>
+    internal GatewayHosts? Updated(MeshSnapshot mesh, Gateway gateway, RouteInputs seen)
+    {
+        if (!ReferenceEquals(_gateway, gateway) || !_others.AsSpan().SequenceEqual(Others(mesh.Requests), ReferenceEqualityComparer.Instance))
+        {
+            return null;
+        }
+
+        if (seen.IsSame(mesh))
+        {
+            return this;
+        }
+
+        // Rules of Istio's own are tried in written order, over all that are let in.
+        if (_listeners.Any(listener => listener.Status is null))
+        {
+            return seen.HasSameRoutes(mesh) && Compiled.All(route => route.HoldsFor(mesh)) ? this : null;
+        }
+
+        var change = seen.ChangeTo(mesh, Compiled);
+        var compiler = new CompiledRoute.Compiler(mesh, new GrantRule(IsEnforced: true), default);
+        ImmutableArray<Listener> listeners = [.. _listeners.Select(listener => listener.With(mesh, gateway, change.Left, change.Anew, compiler))];
+        var compiled = compiler.All;
+        return change.Left.IsEmpty && compiled.IsEmpty ? this : new GatewayHosts(this, listeners, [.. change.Kept, .. compiled]);
+    }
 
     /// <summary>The rules that may answer for a host at a port, or null when there are none.</summary>
     /// <param name="port">Port that the request arrived at.</param>
@@ -73,13 +90,10 @@ internal sealed class GatewayHosts
                 continue;
             }
 
-            foreach (var candidate in listener.Hosts)
+            if (listener.Hosts.Find(host) is { } rules)
             {
-                if (HostName.Matches(candidate.Pattern, host))
-                {
-                    routePort = listener.RoutePort ?? port;
-                    return candidate.Rules;
-                }
+                routePort = listener.RoutePort ?? port;
+                return rules;
             }
 
             if (!listener.IsShared)
@@ -127,9 +141,27 @@ internal sealed class GatewayHosts
     private static object[] Others(RequestConfiguration configuration) =>
         [configuration.Namespaces, configuration.ListenerSets, configuration.Secrets, configuration.CertificateBundles, configuration.ReferenceGrants];
 
-    private static ImmutableArray<Host> Hosts(
-        MeshSnapshot mesh, Gateway gateway, ImmutableArray<ListenerStatus> statuses, HttpRoute[] routes, CompiledRoute.Compiler compiler)
+    private static Listener Isolated(MeshSnapshot mesh, Gateway gateway, ListenerStatus status, CompiledRoute.Compiler compiler)
     {
+        var listener = new Listener(status.Listener.Port, status.Listener.Hostname, status.Listener.Protocol is "HTTPS" or "TLS", HostTable.Empty);
+        if (status.Listener.Server is null)
+        {
+            return (listener with { Status = status }).With(mesh, gateway, [], mesh.Requests.HttpRoutes.Values, compiler);
+        }
+
+        // The hosts of one server show one certificate, and are one to each other.
+        return listener with
+        {
+            Hosts = status.IsServed ? VirtualHosts(mesh, gateway, [status], compiler) : HostTable.Empty,
+            Server = (status.Set!.Key, status.Listener.Server.Index),
+            RoutePort = status.Listener.Server.Port,
+        };
+    }
+
+    /// <summary>Hosts of servers of Istio's own.</summary>
+    private static HostTable VirtualHosts(MeshSnapshot mesh, Gateway gateway, ImmutableArray<ListenerStatus> statuses, CompiledRoute.Compiler compiler)
+    {
+        var routes = mesh.Requests.HttpRoutes.Values.OrderBy(route => route.CreationTime).ThenBy(route => route.Key, StringComparer.Ordinal).ToArray();
         var byPattern = new Dictionary<string, List<CompiledRule>>(StringComparer.OrdinalIgnoreCase);
         var redirected = new Dictionary<string, ListenerStatus>(StringComparer.OrdinalIgnoreCase);
         foreach (var status in statuses)
@@ -166,9 +198,8 @@ internal sealed class GatewayHosts
                         byPattern[both ?? "*"] = rules = [];
                     }
 
-                    var added = status.Set is { IsIstio: true } set
-                        ? compiler.Rules(VirtualServices.At(mesh, route, set.Key), port: null, at: set.Key)
-                        : compiler.Rules(route, port: null);
+                    var set = status.Set!.Key;
+                    var added = compiler.Rules(VirtualServices.At(mesh, route, set), port: null, at: set);
 
                     // Several hosts of a server may let in the same rule.
                     rules.AddRange(added.Where(rule => !rules.Contains(rule)));
@@ -181,11 +212,8 @@ internal sealed class GatewayHosts
             byPattern[pattern] = [.. compiler.Rules(ToHttps(status), port: null, at: "https")];
         }
 
-        // Rules of Istio's own are tried in written order.
-        var isIstio = statuses.Any(status => status.Set is { IsIstio: true });
-        return [.. byPattern
-            .OrderByDescending(entry => HostName.Specificity(entry.Key))
-            .Select(entry => new Host(entry.Key, new RuleIndex(isIstio ? entry.Value : RequestRoutes.Sorted(entry.Value))))];
+        // These are tried in written order.
+        return HostTable.Of(byPattern.Select(entry => KeyValuePair.Create(entry.Key, RuleIndex.InOrder(entry.Value))));
     }
 
     /// <summary>What a server that redirects to https is.</summary>
@@ -205,8 +233,11 @@ internal sealed class GatewayHosts
         ],
     };
 
-    private sealed record Listener(int Port, string? Hostname, bool IsTls, ImmutableArray<Host> Hosts)
+    private sealed record Listener(int Port, string? Hostname, bool IsTls, HostTable Hosts)
     {
+        /// <summary>The listener of the Gateway API that it is; null: it is of servers of Istio's own.</summary>
+        public ListenerStatus? Status { get; init; }
+
         /// <summary>The server of Istio's own that it is of; null: it is one of the Gateway API.</summary>
         public (string Gateway, int Index)? Server { get; init; }
 
@@ -215,7 +246,53 @@ internal sealed class GatewayHosts
 
         /// <summary>Whether hosts that it does not have may be those of another listener.</summary>
         public bool IsShared { get; init; }
-    }
 
-    private sealed record Host(string Pattern, RuleIndex Rules);
+        /// <summary>The listener of the Gateway API without some routes, and with those of others that attach to it.</summary>
+        internal Listener With(MeshSnapshot mesh, Gateway gateway, ImmutableArray<CompiledRoute> left, IEnumerable<HttpRoute> anew, CompiledRoute.Compiler compiler)
+        {
+            if (Status is not { IsServed: true } status)
+            {
+                return this;
+            }
+
+            var editor = new HostTable.Editor(Hosts);
+            foreach (var route in left)
+            {
+                foreach (var pattern in Patterns(route.Route))
+                {
+                    editor.Remove(pattern, route);
+                }
+            }
+
+            foreach (var route in anew)
+            {
+                foreach (var pattern in Patterns(route))
+                {
+                    editor.Add(pattern, compiler.Route(route, port: null));
+                }
+            }
+
+            var hosts = editor.ToTable();
+            return ReferenceEquals(hosts, Hosts) ? this : this with { Hosts = hosts };
+
+            // Host names under which a route answers here.
+            HashSet<string> Patterns(HttpRoute route)
+            {
+                var patterns = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+                var attaching = RouteAttachment.Attaching.Of(route, mesh.Requests.ClusterDomain);
+                if (RouteAttachment.Attaches(mesh, gateway, status, attaching))
+                {
+                    foreach (var hostname in attaching.Hostnames.IsDefaultOrEmpty ? [null] : attaching.Hostnames.Select(name => (string?)name))
+                    {
+                        if (HostName.TryIntersect(hostname, Hostname, out var both))
+                        {
+                            patterns.Add(both ?? "*");
+                        }
+                    }
+                }
+
+                return patterns;
+            }
+        }
+    }
 }

@@ -10,12 +10,14 @@ namespace Ambient.Policy.Routing.Requests;
 /// </summary>
 public sealed class RequestRoutes
 {
-    private static readonly RuleIndex s_none = new([]);
-
     private readonly RuleIndex _serviceRules;
     private readonly GatewayHosts? _gateway;
     private readonly ImmutableArray<UnmetProtection> _protections;
     private readonly MeshService? _service;
+    private readonly string? _proxyNamespace;
+
+    // The newest that was found to say the same as what this was made of: only what that differs in from the next is looked at.
+    private RouteInputs _seen;
 
     // By the callers' namespace; empty for most services.
     private readonly FrozenDictionary<string, RuleIndex> _consumerRules = FrozenDictionary<string, RuleIndex>.Empty;
@@ -24,28 +26,32 @@ public sealed class RequestRoutes
         ImmutableArray<CompiledRoute> routes,
         RuleIndex serviceRules,
         FrozenDictionary<string, RuleIndex> consumerRules,
-        ImmutableArray<UnmetProtection> protections,
-        MeshService service)
+        MeshSnapshot mesh,
+        MeshService service,
+        string? proxyNamespace)
     {
         Compiled = routes;
+        _seen = new RouteInputs(mesh);
         _serviceRules = serviceRules;
         _consumerRules = consumerRules;
-        _protections = protections;
+        _protections = mesh.Requests.UnmetProtections;
         _service = service;
+        _proxyNamespace = proxyNamespace;
     }
 
-    private RequestRoutes(GatewayHosts gateway)
+    private RequestRoutes(MeshSnapshot mesh, GatewayHosts gateway)
     {
         Compiled = gateway.Compiled;
-        _serviceRules = s_none;
+        _seen = new RouteInputs(mesh);
+        _serviceRules = RuleIndex.Empty;
         _gateway = gateway;
     }
 
     /// <summary>Whether a rule says what browsers of other origins may do.</summary>
-    public bool HasCors => Any(static plan => plan.Cors is not null);
+    public bool HasCors => Compiled.Any(static route => route.HasCors);
 
     /// <summary>Whether a rule asks for faults.</summary>
-    public bool HasFaults => Any(static plan => plan.Fault is not null);
+    public bool HasFaults => Compiled.Any(static route => route.HasFaults);
 
     /// <summary>The routes that it is made of.</summary>
     internal ImmutableArray<CompiledRoute> Compiled { get; }
@@ -63,51 +69,33 @@ public sealed class RequestRoutes
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(service);
-        var rules = new List<CompiledRule>();
-        var consumers = new Dictionary<string, List<CompiledRule>>(StringComparer.Ordinal);
+        if (earlier is not null && ReferenceEquals(earlier._service, service) && earlier._proxyNamespace == proxyNamespace && earlier.Updated(mesh, service) is { } updated)
+        {
+            return updated;
+        }
+
+        var rules = new Attached();
         var compiler = new CompiledRoute.Compiler(mesh, new GrantRule(IsEnforced: false), earlier?.Compiled ?? default);
         foreach (var route in mesh.Requests.HttpRoutes.Values.Where(route => route.Kind != HttpRoute.VirtualService))
         {
-            foreach (var parent in route.ParentRefs.Where(parent => IsParent(parent, service)))
-            {
-                if (route.Namespace == service.Namespace)
-                {
-                    rules.AddRange(compiler.Rules(route, parent.Port));
-                    continue;
-                }
-
-                if (!consumers.TryGetValue(route.Namespace, out var own))
-                {
-                    consumers.Add(route.Namespace, own = []);
-                }
-
-                // What it sends on goes out in the waypoint's name, so the services of others are not the consumer's to choose.
-                own.AddRange(compiler.Rules(route, parent.Port, new GrantRule(IsEnforced: true, service)));
-            }
+            rules.Add(compiler, route, service);
         }
 
         // A service has routes of the Gateway API, or VirtualServices.
-        var sorted = rules.Count > 0 ? Sorted(rules) : default;
-        if (rules.Count == 0)
-        {
-            foreach (var route in VirtualServices.Of(mesh, service, proxyNamespace))
-            {
-                rules.AddRange(compiler.Rules(route, port: null));
-            }
-
-            sorted = [.. rules];
-        }
-
-        var protections = mesh.Requests.UnmetProtections;
+        var index = rules.OfService.Count > 0
+            ? RuleIndex.Sorted(rules.OfService)
+            : RuleIndex.InOrder(VirtualServices.Of(mesh, service, proxyNamespace).SelectMany(route => compiler.Rules(route, port: null)).ToArray());
         return earlier is { _gateway: null } && ReferenceEquals(earlier._service, service) && compiler.AllAsEarlier
-            && rules.Count == earlier._serviceRules.Rules.Length && consumers.Count == earlier._consumerRules.Count && earlier._protections.AsSpan().SequenceEqual(protections.AsSpan())
+            && index.Rules.Length == earlier._serviceRules.Rules.Length && rules.OfConsumers.Count == earlier._consumerRules.Count
+            && earlier._protections.AsSpan().SequenceEqual(mesh.Requests.UnmetProtections.AsSpan())
                 ? earlier
                 : new RequestRoutes(
                     compiler.All,
-                    new RuleIndex(sorted),
-                    consumers.ToFrozenDictionary(entry => entry.Key, entry => new RuleIndex(Sorted(entry.Value)), StringComparer.Ordinal),
-                    protections,
-                    service);
+                    index,
+                    rules.OfConsumers.ToFrozenDictionary(entry => entry.Key, entry => RuleIndex.Sorted(entry.Value), StringComparer.Ordinal),
+                    mesh,
+                    service,
+                    proxyNamespace);
     }
 
     /// <summary>Routes attached to listeners of an ingress gateway.</summary>
@@ -118,9 +106,18 @@ public sealed class RequestRoutes
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
-        return earlier?._gateway is { } before && before.HoldsFor(mesh, gateway)
-            ? earlier
-            : new RequestRoutes(new GatewayHosts(mesh, gateway, earlier?.Compiled ?? default));
+        if (earlier?._gateway?.Updated(mesh, gateway, earlier._seen) is { } updated)
+        {
+            if (!ReferenceEquals(updated, earlier._gateway))
+            {
+                return new RequestRoutes(mesh, updated);
+            }
+
+            earlier._seen = new RouteInputs(mesh);
+            return earlier;
+        }
+
+        return new RequestRoutes(mesh, new GatewayHosts(mesh, gateway, earlier?.Compiled ?? default));
     }
 
     /// <summary>
@@ -171,12 +168,71 @@ public sealed class RequestRoutes
         return rules?.FirstMatch(request with { Port = routePort })?.Refusal(service, port);
     }
 
-    internal static ImmutableArray<CompiledRule> Sorted(IEnumerable<CompiledRule> rules) => [.. rules.Order(RulePrecedence.Instance)];
+    /// <summary>The same place in another mesh, made of what has changed; null where it has to be looked at as a whole.</summary>
+    private RequestRoutes? Updated(MeshSnapshot mesh, MeshService service)
+    {
+        if (_seen.IsSame(mesh))
+        {
+            return this;
+        }
+
+        // VirtualServices are tried in written order, and are looked at only where there is no other route.
+        var change = _seen.ChangeTo(mesh, Compiled);
+        if (!_protections.AsSpan().SequenceEqual(mesh.Requests.UnmetProtections.AsSpan())
+            || change.Gone.Concat(change.Anew).Any(static route => route.Kind == HttpRoute.VirtualService) || Compiled.Any(static route => route.Route.Kind == HttpRoute.VirtualService))
+        {
+            return null;
+        }
+
+        var (added, removed) = (new Attached(), new Attached());
+        var compiler = new CompiledRoute.Compiler(mesh, new GrantRule(IsEnforced: false), default);
+        foreach (var route in change.Anew)
+        {
+            added.Add(compiler, route, service);
+        }
+
+        foreach (var left in change.Left)
+        {
+            removed.Add(left, service);
+        }
+
+        if (change.Left.IsEmpty && compiler.All.IsEmpty)
+        {
+            _seen = new RouteInputs(mesh);
+            return this;
+        }
+
+        var index = _serviceRules.With(removed.OfService, added.OfService);
+        if (index.Rules.IsEmpty != _serviceRules.Rules.IsEmpty)
+        {
+            return null;
+        }
+
+        var consumers = _consumerRules.ToDictionary();
+        foreach (var caller in added.OfConsumers.Keys.Union(removed.OfConsumers.Keys))
+        {
+            var own = consumers.GetValueOrDefault(caller, RuleIndex.Empty).With(removed.RulesFor(caller), added.RulesFor(caller));
+            if (own.Rules.IsEmpty)
+            {
+                consumers.Remove(caller);
+            }
+            else
+            {
+                consumers[caller] = own;
+            }
+        }
+
+        return new RequestRoutes(
+            [.. change.Kept, .. compiler.All],
+            index,
+            added.OfConsumers.Count + removed.OfConsumers.Count == 0 ? _consumerRules : consumers.ToFrozenDictionary(StringComparer.Ordinal),
+            mesh,
+            service,
+            _proxyNamespace);
+    }
 
     private RuleIndex RulesOf(in RouteFacts request) =>
         request.CallerNamespace is { } caller && _consumerRules.TryGetValue(caller, out var own) && own.HasRulesFor(request.Port) ? own : _serviceRules;
-
-    private bool Any(Func<RoutePlan, bool> asks) => Compiled.Any(route => route.Rules.Any(rule => asks(rule.Plan)));
 
     internal static bool IsParent(ObjectReference parent, MeshService service)
     {
@@ -186,5 +242,42 @@ public sealed class RequestRoutes
             && (isKubernetes
                 ? parent is { Group: "" or "core", Kind: "Service" }
                 : parent is { Group: "networking.istio.io", Kind: "ServiceEntry" });
+    }
+
+    /// <summary>Rules of routes whose parent is a service: for every caller, or for callers of a namespace.</summary>
+    private sealed class Attached
+    {
+        internal List<CompiledRule> OfService { get; } = [];
+
+        internal Dictionary<string, List<CompiledRule>> OfConsumers { get; } = new(StringComparer.Ordinal);
+
+        internal List<CompiledRule> RulesFor(string caller) => OfConsumers.GetValueOrDefault(caller) ?? [];
+
+        internal void Add(CompiledRoute.Compiler compiler, HttpRoute route, MeshService service)
+        {
+            foreach (var port in route.ParentRefs.Where(parent => IsParent(parent, service)).Select(parent => parent.Port).Distinct())
+            {
+                // What a consumer's route sends on goes out in the waypoint's name, so the services of others are not the consumer's to choose.
+                ListFor(route, service).AddRange(
+                    compiler.Rules(route, port, route.Namespace == service.Namespace ? null : new GrantRule(IsEnforced: true, service)));
+            }
+        }
+
+        internal void Add(CompiledRoute compiled, MeshService service) => ListFor(compiled.Route, service).AddRange(compiled.Rules);
+
+        private List<CompiledRule> ListFor(HttpRoute route, MeshService service)
+        {
+            if (route.Namespace == service.Namespace)
+            {
+                return OfService;
+            }
+
+            if (!OfConsumers.TryGetValue(route.Namespace, out var own))
+            {
+                OfConsumers.Add(route.Namespace, own = []);
+            }
+
+            return own;
+        }
     }
 }

@@ -28,7 +28,11 @@ internal sealed class RulePrecedence : IComparer<CompiledRule>
         order = order != 0 ? order : string.CompareOrdinal(x.Route.Namespace, y.Route.Namespace);
         order = order != 0 ? order : string.CompareOrdinal(x.Route.Name, y.Route.Name);
         order = order != 0 ? order : x.RuleIndex.CompareTo(y.RuleIndex);
-        return order != 0 ? order : x.MatchIndex.CompareTo(y.MatchIndex);
+        order = order != 0 ? order : x.MatchIndex.CompareTo(y.MatchIndex);
+
+        // Routes of two kinds may have one name, and one route may be for two ports: which is first does not matter, but it is always the same.
+        order = order != 0 ? order : string.CompareOrdinal(x.Route.Kind, y.Route.Kind);
+        return order != 0 ? order : Nullable.Compare(x.Port, y.Port);
     }
 
     private static int KindRank(CompiledRule rule) => rule.Match.PathKind switch

@@ -20,7 +20,7 @@ public sealed class RuleIndexTests
         for (var round = 0; round < 40; round++)
         {
             var rules = Enumerable.Range(0, 15 + random.Next(120)).Select(i => Compiled(i, RandomMatch(random))).ToArray();
-            var index = new RuleIndex(rules);
+            var index = RuleIndex.InOrder(rules);
             for (var i = 0; i < 200; i++)
             {
                 var request = new RouteFacts(80, "web", random.Next(4) == 0 ? "POST" : "GET", RandomPath(random), "", _ => null);
@@ -34,14 +34,14 @@ public sealed class RuleIndexTests
     {
         var rules = Enumerable.Range(1, 100).Select(i => Compiled(i, new TrafficMatch { Path = new PathMatch(PathMatchKind.TextPrefix, new string('/', i)), Method = TextMatch.Exact(i == 77 ? "GET" : "PUT") })).ToArray();
 
-        Assert.Same(rules[76], new RuleIndex(rules).FirstMatch(new RouteFacts(80, "web", "GET", new string('/', 200), "", _ => null)));
+        Assert.Same(rules[76], RuleIndex.InOrder(rules).FirstMatch(new RouteFacts(80, "web", "GET", new string('/', 200), "", _ => null)));
     }
 
     [Fact]
     public void FirstMatch_AmongTenThousand_LooksAtFew()
     {
         var rules = Enumerable.Range(0, 10_000).Select(i => Compiled(i, new TrafficMatch { Path = new PathMatch((PathMatchKind)(i % 2), $"/service/{i}") })).ToArray();
-        var index = new RuleIndex(rules);
+        var index = RuleIndex.InOrder(rules);
         var request = new RouteFacts(80, "web", "GET", "/service/9999", "", _ => null);
 
         var (few, all) = (Best(() => index.FirstMatch(request)), Best(() => rules.First(rule => rule.Matches(request))));
