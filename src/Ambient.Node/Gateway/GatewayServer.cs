@@ -41,6 +41,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     private readonly ConnectionTable _connections;
     private readonly GatewayStreams _streams;
     private readonly IDisposable _watch;
+    private bool _isRetrying;
 
     /// <summary>Creates a gateway; nothing is bound before <see cref="RunAsync"/>.</summary>
     /// <param name="meshes">Mesh.</param>
@@ -138,6 +139,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     private async Task WakeLaterAsync(CancellationToken cancellationToken)
     {
         await Task.Delay(s_retryInterval, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Volatile.Write(ref _isRetrying, false);
         if (!cancellationToken.IsCancellationRequested)
         {
             Wake();
@@ -182,8 +184,12 @@ internal sealed class GatewayServer : IAsyncDisposable
 
         if (!wanted.Keys.All(_servers.ContainsKey))
         {
-            // The port may become free: another process that ends, a privilege that is granted.
-            _ = WakeLaterAsync(cancellationToken);
+            // The port may become free: another process that ends, a privilege that is granted. One look ahead is enough, however often the mesh changes.
+            if (!Volatile.Read(ref _isRetrying))
+            {
+                Volatile.Write(ref _isRetrying, true);
+                _ = WakeLaterAsync(cancellationToken);
+            }
         }
 
         // A gateway that serves nothing must not be sent anything.

@@ -31,9 +31,11 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     private readonly Lock _gate = new();
     private ClientExchange? _upstream;
     private MessageFault _brokenBy;
+    private MessageFault _tryBrokenBy;
     private BodyRecord? _record;
     private CancellationTokenSource? _waiting;
-    private TaskCompletionSource<UpstreamTurn>? _beginning;
+    private CancellationTokenSource? _patience;
+    private bool _waitEndsWithTry;
     private CancellationTokenSource? _sending;
     private RequestPath _path;
     private RequestHead? _question;
@@ -169,6 +171,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>Messages of the answer, where the client speaks gRPC.</summary>
     public ref GrpcMessages ResponseMessages => ref _responseMessages;
 
+    /// <summary>The key of the client's WebSocket handshake, once it was taken out of the head; null: it was not.</summary>
+    public string? SocketKey { get; set; }
+
     /// <summary>gRPC status of the answer, or null.</summary>
     public string? GrpcStatus { get; set; }
 
@@ -211,7 +216,8 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         lock (_gate)
         {
             _upstream = null;
-            _brokenBy = MessageFault.None;
+            _waiting = null;
+            _brokenBy = _tryBrokenBy = MessageFault.None;
         }
 
         if (_sending is { IsCancellationRequested: true })
@@ -251,6 +257,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         Error = null;
         GrpcStatus = null;
         RequestId = null;
+        SocketKey = null;
         Trace = null;
         _requestMessages = _responseMessages = default;
     }
@@ -350,14 +357,22 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed)
             : BackendService is { } service ? EndpointChoice.ForWaypoint(Arrival.Place!.Mesh, Arrival.Self!, service, BackendPort, http2)
             : EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
-        return endpoint is { Tls: not null, ClientCertificate: null } inTls && Arrival.BackendCertificate is { } certificate ? inTls with { ClientCertificate = certificate } : endpoint;
+        return Certified(endpoint);
     }
+
+    /// <summary>An endpoint with the certificate that is shown there.</summary>
+    public UpstreamEndpoint? Certified(UpstreamEndpoint? endpoint) =>
+        endpoint is { Tls: not null, ClientCertificate: null } inTls && Arrival.BackendCertificate is { } certificate ? inTls with { ClientCertificate = certificate } : endpoint;
 
     /// <summary>A try begins.</summary>
     public void Try(in UpstreamEndpoint endpoint)
     {
         Endpoint = endpoint;
         Attempts++;
+        lock (_gate)
+        {
+            _tryBrokenBy = MessageFault.None;
+        }
     }
 
     /// <summary>Sends by an upstream exchange from here on. What ends the request breaks it off, at once where that has happened already.</summary>
@@ -367,7 +382,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         lock (_gate)
         {
             _upstream = upstream;
-            brokenBy = _brokenBy;
+            brokenBy = _brokenBy != MessageFault.None ? _brokenBy : _tryBrokenBy;
         }
 
         if (brokenBy != MessageFault.None)
@@ -404,31 +419,18 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <exception cref="MessageException">The request is over.</exception>
     public async ValueTask WaitAsync(TimeSpan time)
     {
-        using var waiting = new CancellationTokenSource();
-        lock (_gate)
-        {
-            if (_brokenBy != MessageFault.None)
-            {
-                throw new MessageException(_brokenBy, "the request is over");
-            }
-
-            _waiting = waiting;
-        }
-
+        var ended = BeginWait(endsWithTry: false);
         try
         {
-            await Task.Delay(time, Services.Time, waiting.Token).ConfigureAwait(false);
+            await Task.Delay(time, Services.Time, ended).ConfigureAwait(false);
         }
         catch (OperationCanceledException e)
         {
-            throw new MessageException(_brokenBy, "the request ended while it was held back", e);
+            throw new MessageException(BrokenBy, "the request ended while it was held back", e);
         }
         finally
         {
-            lock (_gate)
-            {
-                _waiting = null;
-            }
+            EndWait();
         }
     }
 
@@ -442,54 +444,82 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
                 _brokenBy = fault;
             }
 
+            // Kept for a connection that the try comes to have just now.
+            _tryBrokenBy = fault;
+            StopWaiting(isLast);
             _upstream?.Abort(fault);
-            if (isLast)
-            {
-                _waiting?.Cancel();
-            }
-
-            _beginning?.TrySetException(new MessageException(fault, "the time for it ran out"));
         }
     }
 
-    /// <summary>Waits for a turn on a connection; not any longer when the try is ended.</summary>
-    /// <exception cref="MessageException">It was.</exception>
-    public async ValueTask<UpstreamTurn> BeginWithinAsync(ValueTask<UpstreamTurn> begun)
+    /// <summary>Waits for a turn on a connection; not any longer when the try, or the request, is ended.</summary>
+    /// <param name="upstream">Whose connections.</param>
+    /// <param name="onNew">Whether the connection must not have been there before.</param>
+    /// <exception cref="MessageException">It was ended.</exception>
+    /// <exception cref="UpstreamConnectException">There is none.</exception>
+    /// <exception cref="UpstreamOverflowException">Too many wait already.</exception>
+    public async ValueTask<UpstreamTurn> BeginWithinAsync(Upstream upstream, bool onNew)
     {
-        if (begun.IsCompleted)
-        {
-            return await begun.ConfigureAwait(false);
-        }
-
-        var turn = begun.AsTask();
-        var beginning = new TaskCompletionSource<UpstreamTurn>(TaskCreationOptions.RunContinuationsAsynchronously);
-        lock (_gate)
-        {
-            _beginning = beginning;
-            if (_brokenBy != MessageFault.None)
-            {
-                beginning.TrySetException(new MessageException(_brokenBy, "the request is over"));
-            }
-        }
-
+        var ended = BeginWait(endsWithTry: true);
         try
         {
-            var first = await Task.WhenAny(turn, beginning.Task).ConfigureAwait(false);
-            if (first != turn)
-            {
-                // Whoever comes too late is given back.
-                _ = turn.ContinueWith(
-                    static late => late.IsCompletedSuccessfully ? late.Result.Exchange.DisposeAsync().AsTask() : Task.FromResult(late.Exception), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-            }
-
-            return await first.ConfigureAwait(false);
+            return await upstream.BeginAsync(onNew, ended).ConfigureAwait(false);
+        }
+        catch (Exception e) when (ended.IsCancellationRequested && e is OperationCanceledException or UpstreamConnectException { IsForRoom: true })
+        {
+            throw new MessageException(BrokenBy, "the time for it ran out", e);
         }
         finally
         {
+            EndWait();
+        }
+    }
+
+    private MessageFault BrokenBy
+    {
+        get
+        {
             lock (_gate)
             {
-                _beginning = null;
+                return _brokenBy != MessageFault.None ? _brokenBy : _tryBrokenBy;
             }
+        }
+    }
+
+    /// <summary>What ends a wait that begins now. One at a time.</summary>
+    private CancellationToken BeginWait(bool endsWithTry)
+    {
+        lock (_gate)
+        {
+            var brokenBy = _brokenBy == MessageFault.None && endsWithTry ? _tryBrokenBy : _brokenBy;
+            if (brokenBy != MessageFault.None)
+            {
+                throw new MessageException(brokenBy, "the request is over");
+            }
+
+            if (_patience is not { IsCancellationRequested: false })
+            {
+                _patience = new CancellationTokenSource();
+            }
+
+            (_waiting, _waitEndsWithTry) = (_patience, endsWithTry);
+            return _patience.Token;
+        }
+    }
+
+    private void EndWait()
+    {
+        lock (_gate)
+        {
+            _waiting = null;
+        }
+    }
+
+    /// <summary>Under the lock: whoever waits goes on, but not here.</summary>
+    private void StopWaiting(bool isLast)
+    {
+        if (_waiting is { } waiting && (isLast || _waitEndsWithTry))
+        {
+            _ = waiting.CancelAsync();
         }
     }
 
@@ -504,11 +534,10 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         lock (_gate)
         {
             _brokenBy = fault;
+            StopWaiting(isLast: true);
 
-            // Under the lock: once it is given back it may stand for somebody else's request.
+            // Under the lock: once it is given back it may stand for somebody else's request. And at the end: what waits for it may go on from here.
             _upstream?.Abort(fault);
-            _waiting?.Cancel();
-            _beginning?.TrySetException(new MessageException(fault, "the request is over"));
         }
     }
 

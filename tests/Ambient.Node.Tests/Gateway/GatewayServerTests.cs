@@ -13,6 +13,33 @@ public sealed class GatewayServerTests : IAsyncLifetime
 
     private readonly TestMesh _mesh = new();
 
+    /// <summary>The system's, but waits of two seconds end when the test says so.</summary>
+    private sealed class CountingClock : TimeProvider
+    {
+        private readonly System.Collections.Concurrent.ConcurrentQueue<Action> _waits = new();
+
+        public int Waits => _waits.Count;
+
+        public void Fire()
+        {
+            while (_waits.TryDequeue(out var wait))
+            {
+                wait();
+            }
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            if (dueTime != TimeSpan.FromSeconds(2) || period != Timeout.InfiniteTimeSpan)
+            {
+                return base.CreateTimer(callback, state, dueTime, period);
+            }
+
+            _waits.Enqueue(() => callback(state));
+            return base.CreateTimer(callback, state, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+    }
+
     public Task InitializeAsync() => Task.CompletedTask;
 
     public Task DisposeAsync() => _mesh.DisposeAsync().AsTask();
@@ -40,6 +67,28 @@ public sealed class GatewayServerTests : IAsyncLifetime
         Assert.True(Guid.TryParse(seen["x-request-id"], out _));
         await _mesh.LoggedAsync("route=\"app/route");
         Assert.Contains("istio_requests_total{reporter=\"source\",source_workload=\"unknown\"", _mesh.Scrape, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Port_ThatStaysClosed_IsTriedAgainByOneTimer_HoweverOftenTheMeshChanges()
+    {
+        var clock = new CountingClock();
+        _mesh.Time = clock;
+        await StartAsync(s_http);
+        var address = _mesh.Store.Current.Workloads["Kubernetes//Pod/app/gw-istio-0"].Addresses[0];
+        using var taken = new System.Net.Sockets.TcpListener(address, 8081);
+        taken.Start();
+        for (var port = 9000; port < 9020; port++)
+        {
+            // Each change opens one more port, so that it is known when it was looked at.
+            _mesh.SetGateway(s_http, Listener("taken", 8081), Listener("next", port));
+            await _mesh.LoggedAsync($"listener port {port} is open");
+        }
+
+        Assert.Equal(1, clock.Waits);
+        taken.Stop();
+        clock.Fire();
+        await _mesh.LoggedAsync("listener port 8081 is open");
     }
 
     [Fact]

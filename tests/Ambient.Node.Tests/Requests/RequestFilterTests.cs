@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Text;
+using Ambient.Mesh;
 using Ambient.Node.Requests;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -153,6 +154,54 @@ public sealed class RequestFilterTests : IAsyncLifetime
         Assert.Empty(client.Pod.Requests);
         fault = _ => { };
         Assert.Equal("hello from a-0", await client.Client.GetStringAsync(new Uri("/", UriKind.Relative)));
+    }
+
+    [Theory]
+    [InlineData(100, 100)]
+    [InlineData(100, 40_000)]
+    [InlineData(65_000, 100)]
+    public async Task Mirror_GetsTheBodyThatAFilterHasHeld_AndWhatComesAfterIt(int most, int length)
+    {
+        var client = await StartAsync(new Filter { Request = async context => await context.ReadBodyAsync(most) });
+        var copies = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        _mesh.AddService("shadow");
+        await _mesh.AddPodAsync("shadow-0", "shadow", "shadow", map: app => app.Run(async http =>
+        {
+            using var reader = new StreamReader(http.Request.Body);
+            copies.Enqueue(await reader.ReadToEndAsync());
+        }));
+        _mesh.Configure(requests => requests with
+        {
+            HttpRoutes = requests.HttpRoutes.SetItem("app/a", new HttpRoute
+            {
+                Name = "a",
+                Namespace = "app",
+                ParentRefs = [new ObjectReference("", "Service", "app", "a")],
+                Rules =
+                [
+                    new TrafficRule
+                    {
+                        Matches = [new TrafficMatch()],
+                        Action = new ForwardAction
+                        {
+                            Backends = [new TrafficBackend(new ObjectReference("", "Service", "app", "a", Port: 80), 1)],
+                            Mirrors = [new TrafficMirror(new ObjectReference("", "Service", "app", "shadow", Port: 80))],
+                        },
+                    },
+                ],
+            }),
+        });
+        var body = string.Concat(Enumerable.Range(0, length).Select(i => (char)('a' + (i % 26))));
+        using var response = await client.Client.PostAsync(new Uri("/echo", UriKind.Relative), new StringContent(body));
+
+        Assert.Equal(body, await response.Content.ReadAsStringAsync());
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (copies.IsEmpty)
+        {
+            await Task.Delay(10, deadline.Token);
+        }
+
+        Assert.Equal(body, Assert.Single(copies));
     }
 
     private async Task<(HttpClient Client, TestPod Pod)> StartAsync(params Filter[] filters)

@@ -73,6 +73,9 @@ internal sealed class TestMesh : IAsyncDisposable
     /// <summary>Connections from one address that a node admits; null: its default.</summary>
     public int? MaxConnectionsPerPeer { get; set; }
 
+    /// <summary>The node's clock.</summary>
+    public TimeProvider Time { get; set; } = TimeProvider.System;
+
     /// <summary>How long a request may stand still; null: the node's default.</summary>
     public TimeSpan? StreamIdleTimeout { get; set; }
 
@@ -357,7 +360,7 @@ internal sealed class TestMesh : IAsyncDisposable
         options.Filters.AddRange(Filters);
         Certificates.ForEach(options.Certificates.Add);
         var node = new WaypointNode(
-            options, runtime, Loggers, Metrics, TimeProvider.System);
+            options, runtime, Loggers, Metrics, Time);
         _owned.Add(node);
         Node = node;
         var running = node.RunAsync(_shutdown);

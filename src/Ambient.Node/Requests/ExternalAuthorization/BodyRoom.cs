@@ -3,14 +3,14 @@ using Ambient.Hbone.Admission;
 namespace Ambient.Node.Requests.ExternalAuthorization;
 
 /// <summary>What one body takes of the room that bodies have: as much as has come of it.</summary>
-internal sealed class BodyRoom(CheckBodies bodies, AddressKey address)
+internal sealed class BodyRoom(FairShare<AddressKey> share, AddressKey address)
 {
     private long _taken;
 
     /// <summary>Takes room for more of it; false: there is none.</summary>
     public bool TryTake(int bytes)
     {
-        if (!bodies.TryTake(address, bytes))
+        if (!share.TryTake(address, bytes))
         {
             return false;
         }
@@ -24,7 +24,7 @@ internal sealed class BodyRoom(CheckBodies bodies, AddressKey address)
     {
         if (Interlocked.Exchange(ref _taken, 0) is > 0 and var taken)
         {
-            bodies.Give(address, taken);
+            share.Give(address, taken);
         }
     }
 }

@@ -24,7 +24,7 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
         exchange.IsMirrored = true;
         foreach (var mirror in exchange.Mirrors)
         {
-            if (Random.Shared.Next(Million) >= mirror.PartsPerMillion || exchange is { Head.HasBody: true, Sent: not { IsWhole: true } } || exchange.Head.Upgrade is not null)
+            if (Random.Shared.Next(Million) >= mirror.PartsPerMillion || !HasWholeBody(exchange) || exchange.Head.Upgrade is not null)
             {
                 continue;
             }
@@ -36,8 +36,8 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
             }
 
             if (exchange.Arrival is not { Self: { } self, Place.Mesh: var mesh }
-                || EndpointChoice.ForBackend(
-                    upstreams.Backends.Find(mesh, self, mirror.Service, mirror.Port, mirror.Subset), null, exchange.Head.Version == HttpProtocolVersion.Http2, null, null, []) is not { } endpoint)
+                || exchange.Certified(EndpointChoice.ForBackend(
+                    upstreams.Backends.Find(mesh, self, mirror.Service, mirror.Port, mirror.Subset), null, exchange.Head.Version == HttpProtocolVersion.Http2, null, null, [])) is not { } endpoint)
             {
                 Interlocked.Decrement(ref _underWay);
                 continue;
@@ -46,9 +46,17 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
             var head = new RequestHead();
             head.CopyFrom(exchange.Head);
             head.Fields.Set(HeaderRules.ForwardedFor, head.Fields.Get(HeaderRules.ForwardedFor) is { } earlier ? $"{earlier},{self.Addresses[0]}" : $"{self.Addresses[0]}");
-            _ = SendAsync(endpoint, head, exchange.Sent?.Bytes.ToArray() ?? []);
+            _ = SendAsync(endpoint, head, BodyOf(exchange));
         }
     }
+
+    /// <summary>Whether all of its body is at hand, and no more than is copied.</summary>
+    private static bool HasWholeBody(RequestExchange exchange) =>
+        !exchange.Head.HasBody || (exchange.Sent is { IsWhole: true } sent && sent.Bytes.Length + (exchange.HeldRequest?.Bytes.Length ?? 0) <= BodyRecord.Most);
+
+    /// <summary>What was held of it before it was sent, and what came afterwards.</summary>
+    private static byte[] BodyOf(RequestExchange exchange) =>
+        !exchange.Head.HasBody ? [] : exchange.HeldRequest is { Bytes: { IsEmpty: false } held } ? [.. held.Span, .. exchange.Sent!.Bytes.Span] : exchange.Sent!.Bytes.ToArray();
 
     private async Task SendAsync(UpstreamEndpoint endpoint, RequestHead head, ReadOnlyMemory<byte> body)
     {

@@ -38,6 +38,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             {
                 exchange.KeepBody();
             }
+
             var retry = Retry.Elsewhere;
             while (exchange.ChooseEndpoint() is { } endpoint)
             {
@@ -117,9 +118,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
                     clock?.Start();
                 }
 
-                turn = clock is null
-                    ? await upstream.BeginAsync(onNew).ConfigureAwait(false)
-                    : await exchange.BeginWithinAsync(upstream.BeginAsync(onNew)).ConfigureAwait(false);
+                turn = await exchange.BeginWithinAsync(upstream, onNew).ConfigureAwait(false);
             }
             catch (UpstreamOverflowException e)
             {
@@ -169,12 +168,13 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             finally
             {
                 exchange.Detach();
-                clock?.Pause();
                 await client.DisposeAsync().ConfigureAwait(false);
             }
         }
         finally
         {
+            // Whatever ended the try: its time must not end the next one.
+            clock?.Pause();
             endpoint.State?.End();
             upstream.Release();
         }

@@ -18,6 +18,8 @@ internal static class UpstreamConversation
     private const int Continue = 100;
     private const int WorthDraining = 16 * 1024;
 
+    private static readonly TimeSpan s_drainTime = TimeSpan.FromMilliseconds(250);
+
     /// <summary>Runs to the end of the answer. False: it is one that the request is sent again for, and the client has seen nothing of it.</summary>
     /// <param name="exchange">The request.</param>
     /// <param name="client">Its turn on a connection.</param>
@@ -32,7 +34,7 @@ internal static class UpstreamConversation
         RequestExchange exchange, ClientExchange client, UpstreamEndpoint endpoint, TryClock? clock, RetryRule? retry, MirrorSender mirrors, TimeProvider time)
     {
         var (server, head) = (exchange.Server, exchange.Head);
-        var socket = head.Upgrade is null ? default : WebSocketHandshake.Begin(head, endpoint.Http2);
+        var socket = head.Upgrade is null ? default : WebSocketHandshake.Begin(exchange, endpoint.Http2);
         var sent = time.GetTimestamp();
         await client.SendHeadAsync(head, end: !head.HasBody && head.Upgrade is null).ConfigureAwait(false);
         Task? sending = null;
@@ -66,7 +68,7 @@ internal static class UpstreamConversation
             endpoint.State?.Answered(grpc is { } code && exchange.IsGrpc ? LocalReply.HttpStatus(code) : answer.Status);
             if (retry is not null && !exchange.IsBodyLost && RetryDecision.OnAnswer(retry, answer.Status, grpc) && exchange.TryRetry())
             {
-                await DrainAsync(client, answer).ConfigureAwait(false);
+                await DrainAsync(client, answer, time).ConfigureAwait(false);
                 return false;
             }
 
@@ -125,14 +127,24 @@ internal static class UpstreamConversation
         }
     }
 
-    /// <summary>Reads what is left of a small answer that nobody gets, so that its connection serves on.</summary>
-    private static async ValueTask DrainAsync(ClientExchange client, ResponseHead answer)
+    /// <summary>Reads what is left of a small answer that nobody gets, so that its connection serves on. Not waited for longer than a connection is worth.</summary>
+    private static async ValueTask DrainAsync(ClientExchange client, ResponseHead answer, TimeProvider time)
     {
-        if (answer is { HasBody: true, ContentLength: <= WorthDraining })
+        if (answer is not { HasBody: true, ContentLength: <= WorthDraining })
         {
-            while (!(await client.ReadAsync().ConfigureAwait(false)).IsEmpty)
+            return;
+        }
+
+        using var patience = new CancellationTokenSource(s_drainTime, time);
+        try
+        {
+            while (!(await client.ReadAsync(patience.Token).ConfigureAwait(false)).IsEmpty)
             {
             }
+        }
+        catch (Exception e) when (e is MessageException || (e is OperationCanceledException && patience.IsCancellationRequested))
+        {
+            // The answer is known all the same. What was not read to its end is not used again.
         }
     }
 

@@ -18,20 +18,31 @@ internal readonly record struct WebSocketHandshake
 
     private bool IsTranslated { get; init; }
 
-    /// <summary>Makes of the client's request the one that the endpoint understands.</summary>
-    public static WebSocketHandshake Begin(RequestHead head, bool toHttp2)
+    /// <summary>Makes of the client's request the one that the endpoint understands. For each try anew: what an earlier one took out of the head is put back.</summary>
+    public static WebSocketHandshake Begin(RequestExchange exchange, bool toHttp2)
     {
+        var head = exchange.Head;
         var fromHttp2 = head.Version == HttpProtocolVersion.Http2;
-        if (fromHttp2 == toHttp2 || !"websocket".Equals(head.Upgrade, StringComparison.OrdinalIgnoreCase))
+        if (!"websocket".Equals(head.Upgrade, StringComparison.OrdinalIgnoreCase))
         {
+            return default;
+        }
+
+        if (fromHttp2 == toHttp2)
+        {
+            if (exchange.SocketKey is { } taken)
+            {
+                head.Fields.Set(Key, taken);
+            }
+
             return default;
         }
 
         if (toHttp2)
         {
-            var key = head.Fields.Get(Key);
+            exchange.SocketKey ??= head.Fields.Get(Key);
             head.Fields.Remove(Key);
-            return new WebSocketHandshake { ClientKey = key, IsTranslated = true };
+            return new WebSocketHandshake { ClientKey = exchange.SocketKey, IsTranslated = true };
         }
 
         Span<byte> nonce = stackalloc byte[16];

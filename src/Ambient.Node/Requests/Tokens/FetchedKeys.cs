@@ -108,9 +108,11 @@ internal sealed partial class FetchedKeys : IDisposable
                 problem = "";
             }
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException)
+#pragma warning disable CA1031 // Whatever a fetch throws is a fetch that brought nothing: the issuer must not be left as if one were under way for ever.
+        catch (Exception e)
+#pragma warning restore CA1031
         {
-            problem = e.Message;
+            problem = e.Message.Length > 0 ? e.Message : e.GetType().Name;
         }
 
         lock (_gate)

@@ -64,18 +64,18 @@ internal sealed partial class IssuerKeys : IDisposable
     }
 
     /// <summary>
-    /// A token names a key that is not there: perhaps it is new. Fetches once more, unless that was done within the minute. False: the keys are the same.
+    /// A token names a key that is not there: perhaps it is new. Fetches once more, unless that was done within the minute, and says what the keys are now.
     /// </summary>
-    public async ValueTask<bool> RenewAsync(JwtRule rule, VerificationKeys? seen)
+    public async ValueTask<KeyLookup> RenewAsync(JwtRule rule)
     {
         if (rule.Jwks is not null || SourceOf(rule) is not { } source)
         {
-            return false;
+            return Known(rule);
         }
 
         var keys = Fetched(source, rule);
         await keys.FetchSoonAsync().ConfigureAwait(false);
-        return keys.Current.Keys is { } current && !ReferenceEquals(current, seen);
+        return keys.Current;
     }
 
     /// <inheritdoc/>

@@ -11,8 +11,9 @@ namespace Ambient.Node.Requests.Tokens;
 internal sealed class TokenVerifier : IDisposable
 {
     /// <summary>
-    /// Most requests that wait for their tokens to be verified. Who sends tokens has shown nothing yet, so what they can have us do is bounded, and
-    /// those who come when there is too much to do are told so (503).
+    /// Most requests that wait for their tokens to be verified, and as many again that wait for the keys of issuers to come. Who sends tokens has shown
+    /// nothing yet, so what they can have us do is bounded, and those who come when there is too much to do are told so (503). Issuers share the latter: one
+    /// that does not answer gets half of it alone, and never takes what another one needs (<see cref="FairShare{TKey}"/>).
     /// </summary>
     public const int MaxWaiting = 1024;
 
@@ -22,6 +23,7 @@ internal sealed class TokenVerifier : IDisposable
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _turns = new(Math.Max(1, Environment.ProcessorCount / 2));
     private readonly Memory _memory;
+    private readonly FairShare<string> _fetches = new(MaxWaiting);
     private int _waiting;
 
     /// <summary>Creates the verifier.</summary>
@@ -39,6 +41,9 @@ internal sealed class TokenVerifier : IDisposable
 
     /// <summary>How many tokens are known.</summary>
     public int Known => _cache.Count;
+
+    /// <summary>Requests that wait for an issuer's keys to come.</summary>
+    public long WaitingForKeys => _fetches.Held;
 
     /// <summary>Decides by what is known. False: something has to be verified (<see cref="DecideAsync"/>).</summary>
     public bool TryDecide(TokenRules rules, FoundTokens found, out AuthenticationDecision decision)
@@ -93,16 +98,52 @@ internal sealed class TokenVerifier : IDisposable
             var rule = rules.Rules[token.Rule].Rule;
 
             // Of an issuer that the token is not by, nothing is needed.
-            if (looked.NeedsKeys(rule, token.Text))
+            if (looked.NeedsKeys(rule, token.Text) && await FetchedAsync(rule, _keys.GetAsync(rule)).ConfigureAwait(false) is null)
             {
-                await _keys.GetAsync(rule).ConfigureAwait(false);
+                return AuthenticationDecision.Refused(rules.Rules[token.Rule], TokenStatus.Busy);
             }
         }
 
         var decision = await DecideInTurnAsync(rules, found, looked).ConfigureAwait(false);
-        return decision.Status == TokenStatus.NoKey && await _keys.RenewAsync(decision.Rule!.Rule, _keys.Known(decision.Rule.Rule).Keys).ConfigureAwait(false)
-            ? await DecideInTurnAsync(rules, found, looked).ConfigureAwait(false)
+        if (decision.Status != TokenStatus.NoKey)
+        {
+            return decision;
+        }
+
+        // Other keys than it was looked for in: they may have come meanwhile, for somebody else.
+        var missing = decision.Rule!.Rule;
+        var renewed = await FetchedAsync(missing, _keys.RenewAsync(missing)).ConfigureAwait(false);
+        return renewed is null ? AuthenticationDecision.Refused(decision.Rule, TokenStatus.Busy)
+            : renewed.Value.Keys is { } keys && !ReferenceEquals(keys, looked.LookedIn(missing)) ? await DecideInTurnAsync(rules, found, looked).ConfigureAwait(false)
             : decision;
+    }
+
+    /// <summary>Waits for keys in the place that those have who do, and not in that of those who have something to do. Null: there are too many.</summary>
+    private async ValueTask<KeyLookup?> FetchedAsync(JwtRule rule, ValueTask<KeyLookup> keys)
+    {
+        if (keys.IsCompleted)
+        {
+            return await keys.ConfigureAwait(false);
+        }
+
+        var issuer = rule.JwksUri ?? rule.Issuer;
+        if (!_fetches.TryTake(issuer, 1))
+        {
+            // The fetch goes on; nobody waits for it here.
+            _ = keys.AsTask();
+            return null;
+        }
+
+        Interlocked.Decrement(ref _waiting);
+        try
+        {
+            return await keys.ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Increment(ref _waiting);
+            _fetches.Give(issuer, 1);
+        }
     }
 
     private async Task<AuthenticationDecision> DecideInTurnAsync(TokenRules rules, FoundTokens found, Look look)
@@ -149,6 +190,10 @@ internal sealed class TokenVerifier : IDisposable
     private sealed class Look(TokenVerifier verifier) : ITokenJudge
     {
         private readonly Dictionary<string, (TokenStatus Status, WebToken? Token)> _read = new(StringComparer.Ordinal);
+        private readonly Dictionary<JwtRule, VerificationKeys?> _keys = new(ReferenceEqualityComparer.Instance);
+
+        /// <summary>The keys that tokens of a rule were looked for in last; null: none.</summary>
+        public VerificationKeys? LookedIn(JwtRule rule) => _keys.GetValueOrDefault(rule);
 
         public bool NeedsKeys(JwtRule rule, string text) =>
             Read(text).Token is { } token && TokenCheck.CheckClaims(token, rule, verifier._time.GetUtcNow()) == TokenStatus.Valid;
@@ -169,6 +214,7 @@ internal sealed class TokenVerifier : IDisposable
             }
 
             var keys = verifier._keys.Known(rule.Rule);
+            _keys[rule.Rule] = keys.Keys;
             var hash = TokenCache.KeyOf(text);
             if (keys.Keys is { } known && verifier._cache.Find(hash)?.ClaimsBy(rule.Rule, known) is { } said)
             {

@@ -37,11 +37,13 @@ internal sealed class UpstreamTls
     /// <exception cref="IOException">The endpoint is not who it should be, or does not speak what it should.</exception>
     public static async Task<SslStream> ConnectAsync(Stream stream, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
     {
-        var own = s_made.GetValue(endpoint.Tls!, static tls => new UpstreamTls(tls));
         var tls = new SslStream(stream, leaveInnerStreamOpen: false);
-        var check = new PeerCheck(own._tls);
+        var check = new PeerCheck(endpoint.Tls!);
         try
         {
+            // What it is made of may be no certificates: then the stream is let go, too.
+            var own = s_made.GetValue(endpoint.Tls!, static tls => new UpstreamTls(tls));
+
             // The caller dials in any case: what a file does not have now fails this connection alone.
             await tls.AuthenticateAsClientAsync(own.OptionsFor(endpoint, opaque, check), cancellationToken).ConfigureAwait(false);
             return !opaque && endpoint.Http2 && tls.NegotiatedApplicationProtocol != SslApplicationProtocol.Http2
@@ -53,7 +55,7 @@ internal sealed class UpstreamTls
             await tls.DisposeAsync().ConfigureAwait(false);
             if (e is AuthenticationException or CryptographicException or InvalidOperationException)
             {
-                throw new IOException($"TLS that {own._tls.AskedBy} asks for: {check.Problem ?? e.Message}", e);
+                throw new IOException($"TLS that {endpoint.Tls!.AskedBy} asks for: {check.Problem ?? e.Message}", e);
             }
 
             throw;

@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.WebSockets;
 using System.Text;
+using Ambient.Mesh;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 
@@ -115,6 +116,55 @@ public sealed class WebSocketTests : IAsyncLifetime
         Assert.Empty(way.Pod.Requests);
         using var socket = await ConnectAsync(way, "sleep", version);
         await EchoAsync(socket, WebSocketMessageType.Text, "hello"u8.ToArray());
+    }
+
+    [Theory]
+    [InlineData("1.1", 90)]
+    [InlineData("1.1", 80)]
+    [InlineData("2.0", 80)]
+    public async Task Handshake_ThatIsTriedAgain_IsTheClientsAllTheSame(string version, int port)
+    {
+        var failures = 1;
+        var way = await Way.OpenAsync(_mesh, Entrance.Waypoint, port, app =>
+        {
+            app.UseWebSockets();
+            app.Map("/ws", http =>
+            {
+                if (Interlocked.Decrement(ref failures) >= 0)
+                {
+                    http.Abort();
+                    return Task.CompletedTask;
+                }
+
+                return ServeAsync(http);
+            });
+        });
+        _mesh.Configure(requests => requests with
+        {
+            HttpRoutes = requests.HttpRoutes.SetItem("app/web", new HttpRoute
+            {
+                Name = "web",
+                Namespace = "app",
+                ParentRefs = [new ObjectReference("", "Service", "app", "web")],
+                Rules =
+                [
+                    new TrafficRule
+                    {
+                        Matches = [new TrafficMatch()],
+                        Action = new ForwardAction
+                        {
+                            Backends = [new TrafficBackend(new ObjectReference("", "Service", "app", "web", Port: port), 1)],
+                            Retry = new RetryRule { Conditions = RetryConditions.Reset, Backoff = TimeSpan.FromMilliseconds(1) },
+                        },
+                    },
+                ],
+            }),
+        });
+
+        // The client checks the answer to its key by itself.
+        using var socket = await ConnectAsync(way, "sleep", version);
+        await EchoAsync(socket, WebSocketMessageType.Text, "again"u8.ToArray());
+        Assert.Equal(2, way.Pod.Requests.Count);
     }
 
     private Task<Way> OpenAsync(Entrance entrance, int port) => Way.OpenAsync(_mesh, entrance, port, app =>

@@ -87,6 +87,16 @@ public sealed class KeyFetcherTests
         await AssertFailsAsync(new JwtRule { Issuer = "file:///etc" }, "is not a URL of HTTP");
     }
 
+    [Theory]
+    [InlineData("""{"issuer":"ISSUER","jwks_uri":"\ud800"}""")]
+    [InlineData("""{"issuer":"\udc00","jwks_uri":"ISSUER/keys"}""")]
+    public async Task Configuration_WithWhatIsNoText_IsAnError(string configuration)
+    {
+        await using var issuer = await TestIssuer.StartAsync();
+        issuer.Answer = http => http.Response.WriteAsync(configuration.Replace("ISSUER", issuer.Address, StringComparison.Ordinal));
+        await AssertFailsAsync(new JwtRule { Issuer = issuer.Address }, "");
+    }
+
     [Fact]
     public async Task Https_IsVerifiedByTheRoots_AndNeverLeft()
     {

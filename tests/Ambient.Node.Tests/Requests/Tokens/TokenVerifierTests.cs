@@ -177,9 +177,11 @@ public sealed class TokenVerifierTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Requests_BeyondWhatMayWait_AreToldSo()
+    public async Task Requests_BeyondWhatMayWaitForOneIssuer_AreToldSo_AndThoseOfOthersAreNot()
     {
+        await using var other = (await TestIssuer.StartAsync()).WithRsa("k1");
         var rules = Rules(Remote());
+        var others = Rules(new JwtRule { Issuer = other.Address, JwksUri = $"{other.Address}/keys" });
         var token = _issuer.Sign("k1", "RS256", Payload());
         var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _issuer.Answer = async http =>
@@ -187,11 +189,49 @@ public sealed class TokenVerifierTests : IAsyncLifetime
             await release.Task;
             await http.Response.WriteAsync(_issuer.Keys());
         };
-        var waiting = Enumerable.Range(0, TokenVerifier.MaxWaiting).Select(_ => _verifier.DecideAsync(rules, Found(token)).AsTask()).ToArray();
+        var waiting = Enumerable.Range(0, TokenVerifier.MaxWaiting / 2).Select(_ => _verifier.DecideAsync(rules, Found(token)).AsTask()).ToArray();
+        await UntilAsync(() => _verifier.WaitingForKeys == TokenVerifier.MaxWaiting / 2);
         Assert.Equal(TokenStatus.Busy, (await _verifier.DecideAsync(rules, Found(token))).Status);
+        Assert.Equal(TokenStatus.Valid, (await _verifier.DecideAsync(others, Found(other.Sign("k1", "RS256", $$"""{"iss":"{{other.Address}}"}""")))).Status);
         release.SetResult();
         Assert.All(await Task.WhenAll(waiting), decision => Assert.Equal(TokenStatus.Valid, decision.Status));
+        Assert.Equal(0, _verifier.WaitingForKeys);
         Assert.True(_verifier.TryDecide(rules, Found(token), out _));
+    }
+
+    [Fact]
+    public async Task Fetch_ThatThrowsWhateverItWas_IsTriedAgain()
+    {
+        // A handler that cannot be made: nothing of HTTP.
+        var broken = new BrokenClock();
+        using var verifier = new TokenVerifier(new KeyFetcher(null, broken), new TokenMetrics(_registry), NullLogger.Instance, _time);
+        var rules = Rules(Remote());
+        var token = _issuer.Sign("k1", "RS256", Payload());
+        Assert.Equal(TokenStatus.KeysNotFetched, (await verifier.DecideAsync(rules, Found(token)).AsTask().WaitAsync(TimeSpan.FromSeconds(60))).Status);
+        broken.IsMended = true;
+        _time.Advance(TimeSpan.FromMinutes(1));
+        await UntilAsync(() => Scrape().Contains("ambient_jwks_fetch_success_total 1", StringComparison.Ordinal));
+        Assert.Equal(TokenStatus.Valid, (await verifier.DecideAsync(rules, Found(token))).Status);
+    }
+
+    [Fact]
+    public async Task Keys_ThatChangeWhileATokenIsLookedAt_AreLookedInToo()
+    {
+        var clock = new ChangingClock(DateTimeOffset.FromUnixTimeSeconds(2_000_000_000));
+        using var verifier = new TokenVerifier(new KeyFetcher(null, TimeProvider.System), new TokenMetrics(_registry), NullLogger.Instance, clock);
+        var rules = Rules(Remote());
+        Assert.Equal(TokenStatus.Valid, (await verifier.DecideAsync(rules, Found(_issuer.Sign("k1", "RS256", Payload())))).Status);
+        _issuer.WithCurve("k2", "P-256");
+        var next = _issuer.Sign("k2", "ES256", Payload());
+
+        // Once it was looked for in the old keys, and before anybody asks for newer ones, the new ones come.
+        clock.AfterTheLook = () =>
+        {
+            clock.Advance(FetchedKeys.Refresh);
+            SpinWait.SpinUntil(() => Scrape().Contains("ambient_jwks_fetch_success_total 2", StringComparison.Ordinal), TimeSpan.FromSeconds(2));
+        };
+        Assert.Equal(TokenStatus.Valid, (await verifier.DecideAsync(rules, Found(next))).Status);
+        Assert.Equal(2, _issuer.Asked);
     }
 
     [Fact]
@@ -222,6 +262,52 @@ public sealed class TokenVerifierTests : IAsyncLifetime
         {
             small.Keep(TokenCache.KeyOf($"{i}"), token, verified);
             Assert.InRange(small.Count, 1, 4);
+        }
+    }
+
+    private sealed class BrokenClock : TimeProvider
+    {
+        public bool IsMended { get; set; }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            IsMended ? base.CreateTimer(callback, state, dueTime, period) : throw new NotSupportedException("no timers today");
+    }
+
+    /// <summary>Calls back once, when a look at a token (the second time that somebody asks what time it is) has read its keys.</summary>
+    private sealed class ChangingClock(DateTimeOffset start) : FakeTimeProvider(start)
+    {
+        private int _asked;
+        private int _measured;
+
+        [ThreadStatic]
+        private static bool s_isMeasuring;
+
+        public Action? AfterTheLook { get; set; }
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            if (AfterTheLook is not null && !s_isMeasuring)
+            {
+                _asked++;
+            }
+
+            return base.GetUtcNow();
+        }
+
+        public override long GetTimestamp()
+        {
+            // Keys are measured twice when they are read: when they were used, and how old they are.
+            if (AfterTheLook is { } callback && _asked == 2 && ++_measured == 3)
+            {
+                AfterTheLook = null;
+                callback();
+            }
+
+            // Which asks what time it is, by itself.
+            s_isMeasuring = true;
+            var timestamp = base.GetTimestamp();
+            s_isMeasuring = false;
+            return timestamp;
         }
     }
 

@@ -170,6 +170,84 @@ public sealed class UpstreamConnectionsTests : IAsyncLifetime
         Assert.Equal(2, _accepted);
     }
 
+    [Fact]
+    public async Task Connection_ThatHasIdledForTooLong_MakesRoomForAnother_BeforeTheNextSweep()
+    {
+        using var pool = Pool(new UpstreamOptions());
+        Endpoint = Endpoint with { Limits = new BackendLimits(new ConnectionPoolSettings { MaxConnections = 1, IdleTimeout = TimeSpan.FromSeconds(2) }, pool.Options) };
+        await AskAsync(pool);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await AskAsync(pool);
+        Assert.Equal(2, _accepted);
+        Assert.Equal(1, Endpoint.Limits!.Open);
+    }
+
+    [Fact]
+    public async Task Connection_BeyondItsLifetime_MakesRoomForAnother()
+    {
+        using var pool = Pool(new UpstreamOptions { MaxConnections = 1, Lifetime = TimeSpan.FromSeconds(1) });
+        await AskAsync(pool);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await AskAsync(pool);
+        Assert.Equal(2, _accepted);
+        await UntilAsync(() => Volatile.Read(ref _open) == 1);
+    }
+
+    [Fact]
+    public async Task Request_ThatAsksForANewConnection_TakesTheOneThatIsFree_WhereThereMayBeNoOther()
+    {
+        using var pool = Pool(new UpstreamOptions { MaxConnections = 1 });
+        await AskAsync(pool);
+        var upstream = pool.Acquire(Endpoint);
+        var turn = await Task.Run(async () => await upstream.BeginAsync(onNew: true)).WaitAsync(s_patience);
+        Assert.True(turn.IsReused);
+        await EndAsync(turn.Exchange);
+        upstream.Release();
+    }
+
+    [Fact]
+    public async Task Request_ThatWaitsForAnIdleConnectionsPlace_GetsItFromTheSweep()
+    {
+        using var pool = Pool(new UpstreamOptions { MaxConnections = 2, ConnectTimeout = TimeSpan.FromHours(1) });
+        var upstream = pool.Acquire(Endpoint);
+        var held = await Task.Run(async () => await upstream.BeginAsync(onNew: false)).WaitAsync(s_patience);
+        var other = await Task.Run(async () => await upstream.BeginAsync(onNew: false)).WaitAsync(s_patience);
+        var waiting = Task.Run(async () => await upstream.BeginAsync(onNew: false));
+        await UntilAsync(() => _accepted == 2);
+
+        // Given back as one that cannot be used any more.
+        await other.Exchange.DisposeAsync();
+        var turn = await waiting.WaitAsync(s_patience);
+        Assert.False(turn.IsReused);
+        await EndAsync(turn.Exchange);
+        await EndAsync(held.Exchange);
+        upstream.Release();
+    }
+
+    [Fact]
+    public async Task Wait_ThatIsEnded_LeavesTheQueue_AndSaysThatItWasForRoom()
+    {
+        using var pool = Pool(new UpstreamOptions { MaxConnections = 1 });
+        Endpoint = Endpoint with { Limits = new BackendLimits(new ConnectionPoolSettings(), pool.Options) };
+        var upstream = pool.Acquire(Endpoint);
+        var first = await Task.Run(async () => await upstream.BeginAsync(onNew: false)).WaitAsync(s_patience);
+        using var patience = new CancellationTokenSource();
+        var waiting = Task.Run(async () => await upstream.BeginAsync(onNew: false, patience.Token));
+        await UntilAsync(() => Endpoint.Limits!.Waiting == 1);
+        await patience.CancelAsync();
+        var failure = await Assert.ThrowsAsync<UpstreamConnectException>(() => waiting.WaitAsync(s_patience));
+        Assert.True(failure.IsForRoom);
+        Assert.Equal(0, Endpoint.Limits!.Waiting);
+
+        // Nobody took the connection on behalf of the one that has left.
+        await EndAsync(first.Exchange);
+        var next = await Task.Run(async () => await upstream.BeginAsync(onNew: false)).WaitAsync(s_patience);
+        Assert.True(next.IsReused);
+        await EndAsync(next.Exchange);
+        upstream.Release();
+        Assert.Equal(1, _accepted);
+    }
+
     private UpstreamEndpoint Endpoint { get; set; }
 
     private UpstreamPool Pool(UpstreamOptions options)
