@@ -13,7 +13,7 @@ internal sealed class CompiledPolicy : IComparable<CompiledPolicy>
         Action = policy.Action;
         DryRun = policy.DryRun;
         CreationTime = policy.CreationTime;
-        AsksForServerName = policy.Rules.AsSpan().ToArray().Any(rule => rule.When.Any(condition => condition.Key == "connection.sni"));
+        AsksForServerName = !policy.Rules.IsDefault && policy.Rules.Any(static rule => rule.AsksForServerName);
         var compiler = new RequestRuleCompiler(configuration, policy.Namespace);
         Rules = policy.Rules.IsDefault ? [] : [.. policy.Rules.Select((rule, number) => new CompiledPolicyRule(compiler.Compile(rule), this, number))];
     }

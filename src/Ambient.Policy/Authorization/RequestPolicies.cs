@@ -83,6 +83,11 @@ public sealed class RequestPolicies
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
+        if (mesh.Requests.Places.GetValueOrDefault(service?.Key ?? PlaceConfiguration.Workloads) is { } place)
+        {
+            return OfPlace(mesh, new PolicyOrigin(mesh.Requests, 1, place), earlier, place);
+        }
+
         var isKubernetes = service is null || IsKubernetes(service);
         return Compile(
             mesh, new PolicyOrigin(mesh.Requests, 1, gateway.Namespace, gateway.Name, gateway.ClassName, service?.Namespace, service?.Name, service?.Hostname), earlier, policy => Applies(policy.Namespace, policy.Targets), authentication => Applies(authentication.Namespace, authentication.Targets));
@@ -102,6 +107,11 @@ public sealed class RequestPolicies
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(gateway);
+        if (mesh.Requests.Places.GetValueOrDefault(PlaceConfiguration.OfGateway(gateway.Key)) is { } place)
+        {
+            return OfPlace(mesh, new PolicyOrigin(mesh.Requests, gateway.NumTrustedProxies, place), earlier, place);
+        }
+
         return Compile(
             mesh,
             new PolicyOrigin(mesh.Requests, gateway.NumTrustedProxies, gateway.Namespace, gateway.Name, gateway.PodLabels),
@@ -159,16 +169,46 @@ public sealed class RequestPolicies
             // Of what was compiled for another place, or for this one as it was, what applies here stays.
             var wanted = configuration.AuthorizationPolicies.Values.Where(applies).ToHashSet<object>(ReferenceEqualityComparer.Instance);
             ImmutableArray<CompiledPolicy> removed = [.. lists.All.Where(policy => !wanted.Remove(policy.Source))];
-            lists = lists.With(removed, Compiled(wanted.Cast<RequestAuthorizationPolicy>()));
+            lists = lists.With(removed, Compiled(configuration, wanted.Cast<RequestAuthorizationPolicy>()));
         }
         else if (!ReferenceEquals(earlier!._seen.AuthorizationPolicies, configuration.AuthorizationPolicies))
         {
             var (removed, added) = MapDifference<RequestAuthorizationPolicy>.Between(earlier._seen.AuthorizationPolicies, configuration.AuthorizationPolicies);
-            lists = lists.With(lists.CompiledFrom(removed), Compiled(added.Where(applies)));
+            lists = lists.With(lists.CompiledFrom(removed), Compiled(configuration, added.Where(applies)));
         }
 
         var sameTokens = isSamePlace && ReferenceEquals(earlier!._seen.RequestAuthentications, configuration.RequestAuthentications);
         var authentications = sameTokens ? earlier!.Authentications : Authentications();
+        return Changed(mesh, origin, earlier, isSamePlace, lists, authentications);
+
+        ImmutableArray<RequestAuthentication> Authentications() => configuration.RequestAuthentications.IsEmpty
+            ? []
+            : [.. configuration.RequestAuthentications.Values.Where(authentication => !authentication.Rules.IsEmpty && looks(authentication)).OrderBy(authentication => authentication.Key, StringComparer.Ordinal)];
+    }
+
+    /// <summary>What a control plane has worked out for a place: its policies, and no others.</summary>
+    private static RequestPolicies OfPlace(MeshSnapshot mesh, PolicyOrigin origin, RequestPolicies? earlier, PlaceConfiguration place)
+    {
+        if (earlier is not null && !earlier._origin.ReadsAs(origin))
+        {
+            earlier = null;
+        }
+
+        var lists = earlier?._lists ?? PolicyLists.Empty;
+        var wanted = place.Policies.ToHashSet<object>(ReferenceEqualityComparer.Instance);
+        ImmutableArray<CompiledPolicy> removed = [.. lists.All.Where(policy => !wanted.Remove(policy.Source))];
+        lists = lists.With(removed, Compiled(mesh.Requests, wanted.Cast<RequestAuthorizationPolicy>()));
+        return Changed(
+            mesh, origin, earlier, earlier?._origin.IsSamePlace(origin) == true, lists, [.. place.Authentications.Where(static authentication => !authentication.Rules.IsEmpty)]);
+    }
+
+    private static ImmutableArray<CompiledPolicy> Compiled(RequestConfiguration configuration, IEnumerable<RequestAuthorizationPolicy> policies) =>
+        [.. policies.Select(policy => new CompiledPolicy(policy, configuration)).Order()];
+
+    /// <summary>What was compiled earlier, where it says the same; else what says it now.</summary>
+    private static RequestPolicies Changed(
+        MeshSnapshot mesh, PolicyOrigin origin, RequestPolicies? earlier, bool isSamePlace, PolicyLists lists, ImmutableArray<RequestAuthentication> authentications)
+    {
         if (earlier is null || !authentications.AsSpan().SequenceEqual(earlier.Authentications.AsSpan()))
         {
             return new RequestPolicies(mesh, origin, lists, authentications, TokenRules.Of(authentications));
@@ -181,17 +221,10 @@ public sealed class RequestPolicies
 
         if (isSamePlace)
         {
-            earlier._seen = configuration;
+            earlier._seen = mesh.Requests;
         }
 
         return earlier;
-
-        ImmutableArray<CompiledPolicy> Compiled(IEnumerable<RequestAuthorizationPolicy> policies) =>
-            [.. policies.Select(policy => new CompiledPolicy(policy, configuration)).Order()];
-
-        ImmutableArray<RequestAuthentication> Authentications() => configuration.RequestAuthentications.IsEmpty
-            ? []
-            : [.. configuration.RequestAuthentications.Values.Where(authentication => !authentication.Rules.IsEmpty && looks(authentication)).OrderBy(authentication => authentication.Key, StringComparer.Ordinal)];
     }
 
     private static ExternalAuthorizer? AuthorizerOf(PolicyList custom, MeshSnapshot mesh)

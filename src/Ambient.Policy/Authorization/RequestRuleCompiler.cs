@@ -30,6 +30,11 @@ internal sealed class RequestRuleCompiler(RequestConfiguration configuration, st
             parts.AddRange(rule.When.Select(Condition));
         }
 
+        if (!rule.Expressions.IsDefaultOrEmpty)
+        {
+            parts.AddRange(rule.Expressions.Select(ExpressionCompiler.Compile));
+        }
+
         if (!rule.Unsupported.IsDefaultOrEmpty)
         {
             parts.Add(Undecidable.Instance);

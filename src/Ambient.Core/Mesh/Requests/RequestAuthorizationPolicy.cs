@@ -71,6 +71,9 @@ public sealed record RequestRule
     /// <summary>Conditions, ANDed.</summary>
     public ImmutableArray<RequestCondition> When { get; init; } = [];
 
+    /// <summary>What a control plane says of it besides, ANDed.</summary>
+    public ImmutableArray<RequestExpression> Expressions { get; init; } = [];
+
     /// <summary>
     /// Fields of this rule that were read but not understood. Such a rule never allows, and as a DENY it keeps out
     /// whatever the fields that were understood do not exclude.
@@ -81,7 +84,12 @@ public sealed record RequestRule
     public bool AsksForRequest =>
         To.Any(to => !(to.Hosts.IsEmpty && to.Methods.IsEmpty && to.Paths.IsEmpty))
         || From.Any(from => !(from.RequestPrincipals.IsEmpty && from.RemoteIpBlocks.IsEmpty && from.TrustDomains.IsEmpty))
-        || When.Any(when => when.Key is not ("source.ip" or "source.namespace" or "source.principal" or "destination.ip" or "destination.port"));
+        || When.Any(when => when.Key is not ("source.ip" or "source.namespace" or "source.principal" or "destination.ip" or "destination.port"))
+        || Expressions.Any(static expression => expression.AsksForRequest);
+
+    /// <summary>Whether the rule asks for the server name of the client's TLS.</summary>
+    public bool AsksForServerName =>
+        When.Any(static condition => condition.Key == "connection.sni") || Expressions.Any(static expression => expression.AsksForServerName);
 
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(RequestRule? other) =>
@@ -89,6 +97,7 @@ public sealed record RequestRule
         && StructuralEquality.Same(From, other.From)
         && StructuralEquality.Same(To, other.To)
         && StructuralEquality.Same(When, other.When)
+        && StructuralEquality.Same(Expressions, other.Expressions)
         && StructuralEquality.Same(Unsupported, other.Unsupported);
 
     /// <inheritdoc/>

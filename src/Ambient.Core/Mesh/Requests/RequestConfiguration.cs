@@ -105,6 +105,12 @@ public sealed record RequestConfiguration
     /// <summary>TLS to backends that is asked for and not acted on: nothing is sent to these backends.</summary>
     public ImmutableArray<UnmetProtection> UnmetProtections { get; init; } = [];
 
+    /// <summary>
+    /// What holds at single places, by a service's key, <see cref="PlaceConfiguration.Workloads"/> or <see cref="PlaceConfiguration.OfGateway"/>, where a
+    /// control plane has worked it out; places that are not here follow from the objects above.
+    /// </summary>
+    public ImmutableDictionary<string, PlaceConfiguration> Places { get; init; } = ImmutableDictionary<string, PlaceConfiguration>.Empty;
+
     /// <summary>What the configuration has, and what is known and not acted on: each kind and field once.</summary>
     public ImmutableArray<UnsupportedConfiguration> Unsupported { get; init; } = [];
 
@@ -136,6 +142,7 @@ public sealed record RequestConfiguration
             Secrets = other.Secrets.SetItems(Secrets),
             CertificateBundles = other.CertificateBundles.SetItems(CertificateBundles),
             BackendProtections = other.BackendProtections.SetItems(BackendProtections),
+            Places = other.Places.SetItems(Places),
             UnmetProtections = [.. UnmetProtections, .. other.UnmetProtections],
             Unsupported = [.. Unsupported, .. other.Unsupported],
         };
@@ -171,6 +178,7 @@ public sealed record RequestConfiguration
             && StructuralEquality.Same(Secrets, other.Secrets)
             && StructuralEquality.Same(CertificateBundles, other.CertificateBundles)
             && StructuralEquality.Same(BackendProtections, other.BackendProtections)
+            && StructuralEquality.Same(Places, other.Places)
             && StructuralEquality.Same(UnmetProtections, other.UnmetProtections)
             && StructuralEquality.Same(Unsupported, other.Unsupported));
 

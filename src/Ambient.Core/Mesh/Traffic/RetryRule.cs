@@ -68,6 +68,31 @@ public sealed record RetryRule
     /// <summary>Whether endpoints that failed are avoided while there are others. Default true.</summary>
     public bool AvoidsFailedEndpoints { get; init; } = true;
 
+    /// <summary>
+    /// The condition of a name (https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on and
+    /// x-envoy-retry-grpc-on); null: it is not known.
+    /// </summary>
+    /// <param name="name">Name, for example <c>gateway-error</c>.</param>
+    public static RetryConditions? ConditionOf(string name) => name switch
+    {
+        "5xx" => RetryConditions.ServerError,
+        "gateway-error" => RetryConditions.GatewayError,
+        "reset" => RetryConditions.Reset,
+        "reset-before-request" => RetryConditions.ResetBeforeRequest,
+        "connect-failure" => RetryConditions.ConnectFailure,
+        "retriable-4xx" => RetryConditions.Conflict,
+        "refused-stream" => RetryConditions.RefusedStream,
+        "cancelled" => RetryConditions.GrpcCancelled,
+        "deadline-exceeded" => RetryConditions.GrpcDeadlineExceeded,
+        "internal" => RetryConditions.GrpcInternal,
+        "resource-exhausted" => RetryConditions.GrpcResourceExhausted,
+        "unavailable" => RetryConditions.GrpcUnavailable,
+
+        // Codes and headers that are retried are named apart; what they are called has no meaning by itself here.
+        "retriable-status-codes" or "retriable-headers" or "envoy-ratelimited" or "http3-post-connect-failure" => RetryConditions.None,
+        _ => null,
+    };
+
     /// <summary>Whether every field is equal, statuses by content.</summary>
     public bool Equals(RetryRule? other) =>
         ReferenceEquals(this, other)

@@ -35,11 +35,15 @@ public sealed record TrafficRule
     /// </summary>
     public ImmutableArray<string> Unsupported { get; init; } = [];
 
+    /// <summary>The answer to requests that match where there is anything <see cref="Unsupported"/>. Default 500.</summary>
+    public int UnsupportedStatus { get; init; } = 500;
+
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(TrafficRule? other) =>
         ReferenceEquals(this, other)
         || (other is not null
             && Name == other.Name
+            && UnsupportedStatus == other.UnsupportedStatus
             && Action == other.Action
             && RequestHeaders == other.RequestHeaders
             && ResponseHeaders == other.ResponseHeaders

@@ -289,7 +289,7 @@ internal static class VirtualServiceReader
             {
                 codes.Add(code);
             }
-            else if (ConditionOf(written) is { } condition)
+            else if (RetryRule.ConditionOf(written) is { } condition)
             {
                 conditions |= condition;
             }
@@ -308,26 +308,6 @@ internal static class VirtualServiceReader
             AvoidsFailedEndpoints = retries.Boolean("retryIgnorePreviousHosts") ?? true,
         };
     }
-
-    private static RetryConditions? ConditionOf(string written) => written switch
-    {
-        "5xx" => RetryConditions.ServerError,
-        "gateway-error" => RetryConditions.GatewayError,
-        "reset" => RetryConditions.Reset,
-        "reset-before-request" => RetryConditions.ResetBeforeRequest,
-        "connect-failure" => RetryConditions.ConnectFailure,
-        "retriable-4xx" => RetryConditions.Conflict,
-        "refused-stream" => RetryConditions.RefusedStream,
-        "cancelled" => RetryConditions.GrpcCancelled,
-        "deadline-exceeded" => RetryConditions.GrpcDeadlineExceeded,
-        "internal" => RetryConditions.GrpcInternal,
-        "resource-exhausted" => RetryConditions.GrpcResourceExhausted,
-        "unavailable" => RetryConditions.GrpcUnavailable,
-
-        // Codes and headers that are retried are named apart; what they are called has no meaning by itself here.
-        "retriable-status-codes" or "retriable-headers" or "envoy-ratelimited" or "http3-post-connect-failure" => RetryConditions.None,
-        _ => null,
-    };
 
     private static CorsRule ReadCors(FieldReader cors) => new()
     {

@@ -52,7 +52,7 @@ internal sealed class CompiledRule
             switch (rule.Action)
             {
                 case var _ when !rule.Unsupported.IsDefaultOrEmpty:
-                    @fixed = RequestRoute.Broken(name, $"the rule needs {string.Join(", ", rule.Unsupported)}, which is not supported");
+                    @fixed = RequestRoute.Broken(name, $"the rule needs {string.Join(", ", rule.Unsupported)}, which is not supported", rule.UnsupportedStatus);
                     break;
                 case RespondAction respond:
                     @fixed = Respond(respond.StatusCode) with { Body = respond.Body };

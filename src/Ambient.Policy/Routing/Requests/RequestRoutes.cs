@@ -15,6 +15,7 @@ public sealed class RequestRoutes
     private readonly ImmutableArray<UnmetProtection> _protections;
     private readonly MeshService? _service;
     private readonly string? _proxyNamespace;
+    private readonly PlaceConfiguration? _place;
 
     // The newest that was found to say the same as what this was made of: only what that differs in from the next is looked at.
     private RouteInputs _seen;
@@ -37,6 +38,13 @@ public sealed class RequestRoutes
         _protections = mesh.Requests.UnmetProtections;
         _service = service;
         _proxyNamespace = proxyNamespace;
+    }
+
+    private RequestRoutes(ImmutableArray<CompiledRoute> routes, RuleIndex serviceRules, MeshSnapshot mesh, MeshService service, PlaceConfiguration place)
+        : this(routes, serviceRules, FrozenDictionary<string, RuleIndex>.Empty, mesh, service, proxyNamespace: null)
+    {
+        _place = place;
+        _protections = [];
     }
 
     private RequestRoutes(MeshSnapshot mesh, GatewayHosts gateway)
@@ -69,7 +77,12 @@ public sealed class RequestRoutes
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(service);
-        if (earlier is not null && ReferenceEquals(earlier._service, service) && earlier._proxyNamespace == proxyNamespace && earlier.Updated(mesh, service) is { } updated)
+        if (mesh.Requests.Places.GetValueOrDefault(service.Key) is { } place)
+        {
+            return ForPlace(mesh, service, place, earlier);
+        }
+
+        if (earlier is { _place: null } && ReferenceEquals(earlier._service, service) && earlier._proxyNamespace == proxyNamespace && earlier.Updated(mesh, service) is { } updated)
         {
             return updated;
         }
@@ -85,7 +98,7 @@ public sealed class RequestRoutes
         var index = rules.OfService.Count > 0
             ? RuleIndex.Sorted(rules.OfService)
             : RuleIndex.InOrder(VirtualServices.Of(mesh, service, proxyNamespace).SelectMany(route => compiler.Rules(route, port: null)).ToArray());
-        return earlier is { _gateway: null } && ReferenceEquals(earlier._service, service) && compiler.AllAsEarlier
+        return earlier is { _gateway: null, _place: null } && ReferenceEquals(earlier._service, service) && compiler.AllAsEarlier
             && index.Rules.Length == earlier._serviceRules.Rules.Length && rules.OfConsumers.Count == earlier._consumerRules.Count
             && earlier._protections.AsSpan().SequenceEqual(mesh.Requests.UnmetProtections.AsSpan())
                 ? earlier
@@ -96,6 +109,16 @@ public sealed class RequestRoutes
                     mesh,
                     service,
                     proxyNamespace);
+    }
+
+    /// <summary>Routes that a control plane has worked out for the service's requests, in its order.</summary>
+    private static RequestRoutes ForPlace(MeshSnapshot mesh, MeshService service, PlaceConfiguration place, RequestRoutes? earlier)
+    {
+        var compiler = new CompiledRoute.Compiler(mesh, new GrantRule(IsEnforced: false), earlier?.Compiled ?? default);
+        var rules = place.Routes is { } routes ? RuleIndex.InOrder(compiler.Rules(routes, port: null).ToArray()) : RuleIndex.Empty;
+        return earlier is { _place: { } before } && ReferenceEquals(before, place) && ReferenceEquals(earlier._service, service) && compiler.AllAsEarlier
+            ? earlier
+            : new RequestRoutes(compiler.All, rules, mesh, service, place);
     }
 
     /// <summary>Routes attached to listeners of an ingress gateway.</summary>
@@ -141,6 +164,11 @@ public sealed class RequestRoutes
 
             var asked = routePort == request.Port ? request : request with { Port = routePort };
             return rules.FirstMatch(asked) is { } matched ? matched.Decide(asked, random) : RequestRoute.NotFound;
+        }
+
+        if (_place is not null && _place.Blocked.TryGetValue(request.Port, out var reason))
+        {
+            return RequestRoute.Broken(null, reason, 503);
         }
 
         var meant = RulesOf(request);

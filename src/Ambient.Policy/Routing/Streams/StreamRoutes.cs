@@ -83,6 +83,11 @@ public sealed class StreamRoutes
             return earlier;
         }
 
+        if (mesh.Requests.Places.GetValueOrDefault(service.Key) is { } place)
+        {
+            return new StreamRoutes(inputs, ForPlace(mesh, place));
+        }
+
         var ofPorts = new Dictionary<int, List<StreamHost>>();
         foreach (var route in InOrder(mesh.Requests).Where(route => route.Namespace == service.Namespace))
         {
@@ -150,6 +155,14 @@ public sealed class StreamRoutes
 
         return known ? StreamDecision.Refuse(null, $"no listener for the server name {serverName} at port {port}") : null;
     }
+
+    /// <summary>What a control plane has worked out for the ports of a service: where their connections go, and which are closed.</summary>
+    private static ImmutableArray<Entrance> ForPlace(MeshSnapshot mesh, PlaceConfiguration place) =>
+    [
+        .. place.Blocked.Select(blocked => new Entrance(blocked.Key, null, [new StreamHost(null, [], StreamDecision.Refuse(null, blocked.Value))])),
+        .. place.Streams.Where(stream => !place.Blocked.ContainsKey(stream.Key)).Select(stream => new Entrance(
+            stream.Key, null, [StreamHost.Compile(mesh, stream.Value, stream.Value.Backends, $"{stream.Value.Kind} {stream.Value.Key}", enforceGrants: false, originates: true)])),
+    ];
 
     private bool HoldsFor(object[] inputs) => _inputs.AsSpan().SequenceEqual(inputs, ReferenceEqualityComparer.Instance);
 

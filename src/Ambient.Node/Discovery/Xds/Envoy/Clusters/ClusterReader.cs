@@ -1,0 +1,90 @@
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Protos.Envoy;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Clusters;
+
+/// <summary>Reads clusters.</summary>
+internal static class ClusterReader
+{
+    /// <summary>Reads a cluster; null for one of Envoy's own plumbing, to which nobody sends.</summary>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
+    public static EnvoyCluster? Read(ByteString bytes, Problems problems)
+    {
+        var wire = Cluster.Parser.ParseFrom(bytes);
+        if (ClusterName.Parse(wire.Name) is not { } meaning)
+        {
+            return null;
+        }
+
+        var where = $"cluster {wire.Name}";
+        var http = HttpOptions(wire);
+        var (tls, blocked) = ClusterSockets.Read(wire, RuleOf(wire));
+        var isEds = wire is { ClusterDiscoveryTypeCase: Cluster.ClusterDiscoveryTypeOneofCase.Type, Type: Cluster.Types.DiscoveryType.Eds };
+        if (wire.ClusterDiscoveryTypeCase == Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
+        {
+            blocked ??= $"clusters of type {wire.ClusterType.Name} are not supported";
+        }
+
+        if (blocked is not null)
+        {
+            problems.Add(where, blocked);
+        }
+
+        var service = Service(wire);
+        return new EnvoyCluster
+        {
+            Name = wire.Name,
+            Meaning = meaning,
+            Assignment = !isEds ? null : wire.EdsClusterConfig is { ServiceName.Length: > 0 } eds ? eds.ServiceName : wire.Name,
+            Own = wire.LoadAssignment is { } own ? AssignmentReader.Read(own, problems) : null,
+            ServiceName = service.Name,
+            ServiceNamespace = service.Namespace,
+            Rule = RuleOf(wire),
+            Policy = ClusterPolicy.Read(wire, http),
+            Table = ClusterPolicy.Table(wire),
+            SpeaksHttp2 = http?.ExplicitHttpConfig?.ProtocolConfigCase == UpstreamHttpOptions.Types.ExplicitHttpConfig.ProtocolConfigOneofCase.Http2ProtocolOptions,
+            Tls = tls,
+            Blocked = blocked,
+        };
+    }
+
+    private static UpstreamHttpOptions? HttpOptions(Cluster wire)
+    {
+        foreach (var (_, any) in wire.TypedExtensionProtocolOptions)
+        {
+            if (any.TypeUrl == EnvoyTypes.UpstreamHttp)
+            {
+                return UpstreamHttpOptions.Parser.ParseFrom(any.Value);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Name and namespace of the service, from the metadata for telemetry; of a host of Kubernetes, from the name.</summary>
+    private static (string Name, string Namespace) Service(Cluster wire)
+    {
+        if (Istio(wire) is { } istio && istio.Fields.TryGetValue("services", out var services)
+            && services.ListValue?.Values is [{ KindCase: Value.KindOneofCase.StructValue } first, ..])
+        {
+            return (Text(first.StructValue, "name"), Text(first.StructValue, "namespace"));
+        }
+
+        return ("", "");
+    }
+
+    /// <summary>The DestinationRule of a cluster: <c>/apis/networking.istio.io/v1/namespaces/x/destination-rule/y</c>.</summary>
+    private static string? RuleOf(Cluster wire) =>
+        Istio(wire) is { } istio && Text(istio, "config").Split('/') is [.., var ns, "destination-rule", var name] ? $"{ns}/{name}" : null;
+
+    private static Struct? Istio(Cluster wire) => wire.Metadata?.FilterMetadata.GetValueOrDefault("istio");
+
+    private static string Text(Struct values, string field) =>
+        values.Fields.TryGetValue(field, out var value) && value.KindCase == Value.KindOneofCase.StringValue ? value.StringValue : "";
+
+    private static TValue? GetValueOrDefault<TValue>(this Google.Protobuf.Collections.MapField<string, TValue> map, string key)
+        where TValue : class => map.TryGetValue(key, out var value) ? value : null;
+}

@@ -1,0 +1,28 @@
+using System.Collections.Immutable;
+using System.Net;
+using Ambient.Mesh;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Clusters;
+
+/// <summary>The endpoints of a cluster.</summary>
+/// <param name="Name">Name of the cluster.</param>
+/// <param name="Endpoints">Those that can be reached from here.</param>
+internal sealed record EnvoyAssignment(string Name, ImmutableArray<EnvoyEndpoint> Endpoints)
+{
+    /// <summary>Whether both are equal, endpoints by content.</summary>
+    public bool Equals(EnvoyAssignment? other) => other is not null && Name == other.Name && Endpoints.AsSpan().SequenceEqual(other.Endpoints.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Endpoints.Length);
+}
+
+/// <summary>An endpoint of a cluster.</summary>
+/// <param name="Address">Its address.</param>
+/// <param name="Port">The port on it.</param>
+/// <param name="ByTunnel">Whether it is reached by HBONE; else as it is.</param>
+/// <param name="IsHealthy">Whether it may receive anything.</param>
+/// <param name="Weight">Its share.</param>
+/// <param name="Priority">0 goes first.</param>
+/// <param name="Locality">Where it is.</param>
+/// <param name="Workload">What it is, as telemetry names it: <c>name;namespace;canonical name;revision;cluster</c>.</param>
+internal sealed record EnvoyEndpoint(IPAddress Address, int Port, bool ByTunnel, bool IsHealthy, uint Weight, int Priority, Locality Locality, string Workload);

@@ -1,0 +1,241 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Policies;
+using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Envoy.Routes;
+using Ambient.Node.Protos.Envoy;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
+
+/// <summary>Reads filter chains. What is not understood in one blocks that chain alone.</summary>
+internal sealed class ChainReader
+{
+    private readonly Problems _problems;
+    private readonly ImmutableArray<RequestAuthorizationPolicy>.Builder _policies = ImmutableArray.CreateBuilder<RequestAuthorizationPolicy>();
+    private readonly ImmutableArray<ExternalAuthorizer>.Builder _authorizers = ImmutableArray.CreateBuilder<ExternalAuthorizer>();
+    private RequestAuthentication? _tokens;
+    private ChainHttp? _http;
+    private ImmutableArray<(string Cluster, int Weight)> _clusters = [];
+    private bool _isLogged;
+    private string? _blocked;
+    private string _where = "";
+
+    private ChainReader(Problems problems) => _problems = problems;
+
+    /// <summary>Reads a chain.</summary>
+    /// <param name="bytes">Its bytes.</param>
+    /// <param name="listener">Name of its listener.</param>
+    /// <param name="problems">Takes what is not understood.</param>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are no chain.</exception>
+    public static EnvoyChain Read(ByteString bytes, string listener, Problems problems) => new ChainReader(problems).Read(bytes, listener);
+
+    private EnvoyChain Read(ByteString bytes, string listener)
+    {
+        var wire = Strict.Read(FilterChain.Parser, bytes, out var isWhole);
+        _where = wire.Name.Length > 0 ? wire.Name : $"listener {listener}";
+        if (!isWhole)
+        {
+            Block("a field of the chain that is not known");
+        }
+
+        foreach (var filter in wire.Filters)
+        {
+            Read(filter);
+        }
+
+        ChainTls? tls = null;
+        if (wire.TransportSocket is { } socket)
+        {
+            tls = ChainSockets.Read(socket, out var problem);
+            if (problem is not null)
+            {
+                Block(problem);
+            }
+        }
+
+        if (_http is null && _clusters.IsEmpty)
+        {
+            Block("nothing that takes its connections");
+        }
+
+        return new EnvoyChain
+        {
+            Name = wire.Name,
+            ServerNames = [.. wire.FilterChainMatch?.ServerNames ?? []],
+            Tls = tls,
+            Policies = _policies.ToImmutable(),
+            Tokens = _tokens,
+            Authorizers = _authorizers.ToImmutable(),
+            Http = _http,
+            Clusters = _clusters,
+            IsLogged = _isLogged,
+            Blocked = _blocked,
+        };
+    }
+
+    private void Read(NetworkFilter filter)
+    {
+        var type = filter.TypedConfig?.TypeUrl ?? "";
+        switch (type)
+        {
+            case EnvoyTypes.HttpConnectionManager:
+                ReadHttp(filter.TypedConfig!.Value);
+                break;
+            case EnvoyTypes.TcpProxy:
+                ReadTcp(filter.TypedConfig!.Value);
+                break;
+            case EnvoyTypes.NetworkRules:
+                _policies.AddRange(RuleSetReader.ReadNetwork(filter.TypedConfig!.Value, _where, _problems));
+                break;
+            default:
+                PassOver(filter.Name, filter.TypedConfig);
+                break;
+        }
+    }
+
+    private void ReadTcp(ByteString bytes)
+    {
+        var wire = Strict.Read(TcpProxy.Parser, bytes, out var isWhole);
+        if (!isWhole)
+        {
+            Block("a field of tcp_proxy that is not known");
+        }
+
+        _isLogged |= wire.AccessLog.Count > 0;
+        _clusters = wire.ClusterSpecifierCase switch
+        {
+            TcpProxy.ClusterSpecifierOneofCase.Cluster => [(wire.Cluster, 1)],
+            TcpProxy.ClusterSpecifierOneofCase.WeightedClusters => [.. wire.WeightedClusters.Clusters.Select(cluster => (cluster.Name, (int)Math.Min(cluster.Weight, int.MaxValue)))],
+            _ => [],
+        };
+    }
+
+    private void ReadHttp(ByteString bytes)
+    {
+        var wire = Strict.Read(HttpConnectionManager.Parser, bytes, out var isWhole);
+        if (!isWhole)
+        {
+            Block("a field of http_connection_manager that is not known");
+        }
+
+        _isLogged |= wire.AccessLog.Count > 0;
+        foreach (var filter in wire.HttpFilters)
+        {
+            Read(filter);
+        }
+
+        RouteTable? routes = null;
+        string? name = null;
+        switch (wire.RouteSpecifierCase)
+        {
+            case HttpConnectionManager.RouteSpecifierOneofCase.RouteConfig:
+                routes = RouteTables.Read(wire.RouteConfig, _where, _problems);
+                if (routes.Unknown is { } unknown)
+                {
+                    Block(unknown);
+                }
+
+                break;
+            case HttpConnectionManager.RouteSpecifierOneofCase.Rds:
+                name = wire.Rds.RouteConfigName;
+                break;
+            default:
+                Block("routes from a place that is not known");
+                break;
+        }
+
+        _http = new ChainHttp(routes, name, Normalization(wire), wire.Http2ProtocolOptions is not null);
+    }
+
+    private void Read(HttpFilter filter)
+    {
+        switch (filter.TypedConfig?.TypeUrl)
+        {
+            case EnvoyTypes.HttpRules:
+                _policies.AddRange(RuleSetReader.ReadHttp(filter.TypedConfig.Value, _where, _problems));
+                break;
+            case EnvoyTypes.Tokens when _tokens is null:
+                _tokens = TokenReader.Read(filter.TypedConfig.Value, _where, _problems, out var unknown);
+                if (unknown is not null)
+                {
+                    Block(unknown);
+                }
+
+                break;
+            case EnvoyTypes.HttpAuthorizer:
+                if (AuthorizerReader.Read(filter.TypedConfig.Value, out var problem) is { } authorizer)
+                {
+                    _authorizers.Add(authorizer);
+                }
+                else
+                {
+                    Block(problem!);
+                }
+
+                break;
+            case EnvoyTypes.Fault:
+                // Of a chain it is empty: routes say what.
+                if (filter.TypedConfig.Value.Length > 0)
+                {
+                    Block("faults of a whole chain");
+                }
+
+                break;
+            default:
+                PassOver(filter.Name, filter.TypedConfig);
+                break;
+        }
+    }
+
+    private void PassOver(string name, Any? config)
+    {
+        var type = config?.TypeUrl ?? "";
+        if (type == EnvoyTypes.TypedStruct)
+        {
+            type = TypeOf(config!.Value);
+        }
+
+        if (!EnvoyTypes.IsPassive(type))
+        {
+            Block(type.Length == 0 ? $"the filter {name}, which comes by itself" : $"the filter {name} ({EnvoyTypes.Short(type)})");
+        }
+    }
+
+    // The first field of a TypedStruct; the rest of it is the passive filter's own affair.
+    private static string TypeOf(ByteString bytes)
+    {
+        var fields = new Workloads.WireFields(bytes.Span);
+        while (fields.MoveNext())
+        {
+            if (fields.Number == 1)
+            {
+                return fields.Text;
+            }
+        }
+
+        return "";
+    }
+
+    private PathNormalization Normalization(HttpConnectionManager wire)
+    {
+        switch (wire.PathWithEscapedSlashesAction)
+        {
+            case HttpConnectionManager.Types.PathWithEscapedSlashesAction.ImplementationSpecificDefault:
+            case HttpConnectionManager.Types.PathWithEscapedSlashesAction.KeepUnchanged:
+                return wire.NormalizePath != true ? PathNormalization.None : wire.MergeSlashes ? PathNormalization.MergeSlashes : PathNormalization.Base;
+            case HttpConnectionManager.Types.PathWithEscapedSlashesAction.UnescapeAndForward when wire is { NormalizePath: true, MergeSlashes: true }:
+                return PathNormalization.DecodeAndMergeSlashes;
+            default:
+                Block("a treatment of paths that is not known");
+                return PathNormalization.DecodeAndMergeSlashes;
+        }
+    }
+
+    private void Block(string why)
+    {
+        _blocked ??= $"not understood: {why}";
+        _problems.Add(_where, why);
+    }
+}

@@ -1,0 +1,34 @@
+using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Protos.Envoy;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
+
+/// <summary>TLS of clients that a chain ends.</summary>
+internal static class ChainSockets
+{
+    /// <summary>Reads it; null where it cannot be served, and why.</summary>
+    public static ChainTls? Read(TransportSocket socket, out string? problem)
+    {
+        if (socket.TypedConfig?.TypeUrl != EnvoyTypes.DownstreamTls)
+        {
+            problem = $"the socket {EnvoyTypes.Short(socket.TypedConfig?.TypeUrl ?? socket.Name)}";
+            return null;
+        }
+
+        var wire = Strict.Read(DownstreamTlsContext.Parser, socket.TypedConfig.Value, out var isWhole);
+        var common = wire.CommonTlsContext;
+        var combined = common?.CombinedValidationContext;
+        problem = !isWhole ? "a field of TLS that is not known"
+            : common is null || common.TlsCertificateSdsSecretConfigs.Count == 0 ? "TLS without a certificate by name"
+            : common.ValidationContext is not null ? "authorities of clients that do not come by name"
+            : common.TlsParams?.CipherSuites.Count > 0 ? "cipher suites of its own"
+            : combined?.DefaultValidationContext is { } context && context.MatchTypedSubjectAltNames.Count + context.MatchSubjectAltNames.Count > 0 ? "names that clients' certificates must have"
+            : wire.RequireClientCertificate == true && combined?.ValidationContextSdsSecretConfig is null ? "clients' certificates without authorities"
+            : null;
+        return problem is not null ? null : new ChainTls(
+            [.. common!.TlsCertificateSdsSecretConfigs.Select(secret => secret.Name)],
+            combined?.ValidationContextSdsSecretConfig?.Name,
+            wire.RequireClientCertificate ?? false,
+            combined?.DefaultValidationContext?.TrustChainVerification == CertificateValidationContext.Types.TrustChainVerification.AcceptUntrusted);
+    }
+}

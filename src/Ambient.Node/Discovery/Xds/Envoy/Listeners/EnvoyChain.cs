@@ -1,0 +1,53 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Routes;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
+
+/// <summary>A filter chain: what becomes of connections that it has.</summary>
+internal sealed record EnvoyChain
+{
+    /// <summary>Name; empty at a gateway.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Server names of TLS that it is for; empty: any.</summary>
+    public ImmutableArray<string> ServerNames { get; init; } = [];
+
+    /// <summary>TLS that it ends; null: it ends none.</summary>
+    public ChainTls? Tls { get; init; }
+
+    /// <summary>Why it must not be served; null: it may.</summary>
+    public string? Blocked { get; init; }
+
+    /// <summary>Policies, in the order of its filters.</summary>
+    public ImmutableArray<RequestAuthorizationPolicy> Policies { get; init; } = [];
+
+    /// <summary>Which tokens requests may carry; null: nothing is said.</summary>
+    public RequestAuthentication? Tokens { get; init; }
+
+    /// <summary>External authorizers that its policies name.</summary>
+    public ImmutableArray<ExternalAuthorizer> Authorizers { get; init; } = [];
+
+    /// <summary>Its HTTP; null: it has none.</summary>
+    public ChainHttp? Http { get; init; }
+
+    /// <summary>Clusters for bytes, with their shares; empty: it is for HTTP.</summary>
+    public ImmutableArray<(string Cluster, int Weight)> Clusters { get; init; } = [];
+
+    /// <summary>Whether its requests or connections are logged.</summary>
+    public bool IsLogged { get; init; }
+}
+
+/// <summary>HTTP of a chain.</summary>
+/// <param name="Routes">Its routes; null: they come by <paramref name="RouteName"/>.</param>
+/// <param name="RouteName">Name of its routes; null: they are here.</param>
+/// <param name="Normalization">What is done to paths.</param>
+/// <param name="IsHttp2">Whether the port is declared to speak HTTP/2.</param>
+internal sealed record ChainHttp(RouteTable? Routes, string? RouteName, PathNormalization Normalization, bool IsHttp2);
+
+/// <summary>TLS that a chain ends.</summary>
+/// <param name="Certificates">Names of secrets.</param>
+/// <param name="Authorities">Name of the secret with authorities of clients; null: none.</param>
+/// <param name="RequiresClient">Whether a client must show a certificate.</param>
+/// <param name="AcceptsUntrusted">Whether one that does not verify is let in all the same.</param>
+internal sealed record ChainTls(ImmutableArray<string> Certificates, string? Authorities, bool RequiresClient, bool AcceptsUntrusted);

@@ -1,0 +1,38 @@
+using System.Collections.Immutable;
+using System.Net;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
+
+/// <summary>A listener.</summary>
+internal sealed record EnvoyListener
+{
+    /// <summary>The listener of a waypoint that finds the service.</summary>
+    public const string Main = "main_internal";
+
+    /// <summary>The listener of a waypoint that ends tunnels.</summary>
+    public const string Tunnels = "connect_terminate";
+
+    /// <summary>Name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Port that it listens on; 0: it is internal.</summary>
+    public int Port { get; init; }
+
+    /// <summary>Chains.</summary>
+    public ImmutableArray<EnvoyChain> Chains { get; init; } = [];
+
+    /// <summary>Where connections of an internal listener go by their destination.</summary>
+    public ImmutableArray<ChainDestination> Destinations { get; init; } = [];
+
+    /// <summary>Whether TLS is looked into for its server name at a port.</summary>
+    public Func<int, bool> LooksIntoTls { get; init; } = static _ => false;
+
+    /// <summary>Trust domains whose identities may open tunnels.</summary>
+    public ImmutableArray<string> TrustDomains { get; init; } = [];
+}
+
+/// <summary>Which chain has connections to an address.</summary>
+/// <param name="Ranges">Addresses.</param>
+/// <param name="Port">Port; null: any.</param>
+/// <param name="Chain">Name of the chain.</param>
+internal sealed record ChainDestination(ImmutableArray<IPNetwork> Ranges, int? Port, string Chain);

@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Policies;
+
+/// <summary>Puts the policies of a service's chains together: those of one port must not hold at another.</summary>
+internal static class ChainPolicies
+{
+    /// <summary>The policies of all ports. Where every port has the same, they are these.</summary>
+    /// <param name="chains">Policies by port.</param>
+    public static ImmutableArray<RequestAuthorizationPolicy> Join(IReadOnlyList<(int Port, ImmutableArray<RequestAuthorizationPolicy> Policies)> chains)
+    {
+        if (chains.Count == 0)
+        {
+            return [];
+        }
+
+        var first = chains[0].Policies;
+        if (chains.All(chain => chain.Policies == first || chain.Policies.AsSpan().SequenceEqual(first.AsSpan())))
+        {
+            return first;
+        }
+
+        var joined = ImmutableArray.CreateBuilder<RequestAuthorizationPolicy>();
+        foreach (var policy in chains.SelectMany(chain => chain.Policies).Distinct())
+        {
+            var ports = Ports(chains.Where(chain => chain.Policies.Contains(policy)).Select(chain => chain.Port));
+            joined.Add(policy with { Rules = [.. policy.Rules.Select(rule => rule with { Expressions = [ports, .. rule.Expressions] })] });
+        }
+
+        // With one ALLOW there must be one for every port that has none, or the others' would close it.
+        Open(dryRun: false);
+        Open(dryRun: true);
+        return joined.ToImmutable();
+
+        void Open(bool dryRun)
+        {
+            var open = chains.Where(chain => !chain.Policies.Any(policy => policy.Action == PolicyAction.Allow && policy.DryRun == dryRun)).Select(chain => chain.Port).ToArray();
+            if (open.Length > 0 && open.Length < chains.Count)
+            {
+                joined.Add(new RequestAuthorizationPolicy
+                {
+                    Namespace = "",
+                    Name = "ports without a policy",
+                    Action = PolicyAction.Allow,
+                    DryRun = dryRun,
+                    Rules = [new RequestRule { Expressions = [Ports(open)] }],
+                });
+            }
+        }
+    }
+
+    private static AnyExpression Ports(IEnumerable<int> ports) => new([.. ports.Distinct().Order().Select(port => new PortExpression(port))]);
+}
