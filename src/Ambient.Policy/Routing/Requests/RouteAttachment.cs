@@ -117,7 +117,7 @@ public sealed record RouteAttachment(string Route, string Problem)
         (_, true) => route is { Kind: HttpRoute.VirtualService, IsOfStreams: false },
         ("TLS", _) => route.Kind == "TLSRoute" || (route.Kind == "TCPRoute" && status.Listener.TerminatesTls),
         ("TCP", _) => route.Kind == "TCPRoute",
-        _ => route.Kind is "HTTPRoute" or "GRPCRoute",
+        _ => route.Kind is "HTTPRoute" or "GRPCRoute" or HttpRoute.VirtualService,
     };
 
     private static bool IsParent(ObjectReference parent, Gateway gateway, ImmutableArray<ListenerStatus> statuses) => parent.Kind switch

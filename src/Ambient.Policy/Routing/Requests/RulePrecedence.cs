@@ -19,6 +19,13 @@ internal sealed class RulePrecedence : IComparer<CompiledRule>
             return x is null ? (y is null ? 0 : 1) : -1;
         }
 
+        if (ReferenceEquals(x.Route, y.Route) && x.Route.Kind == HttpRoute.VirtualService)
+        {
+            // In the order in which they are written.
+            var written = x.RuleIndex.CompareTo(y.RuleIndex);
+            return written != 0 ? written : x.MatchIndex.CompareTo(y.MatchIndex);
+        }
+
         var order = KindRank(x).CompareTo(KindRank(y));
         order = order != 0 ? order : y.Match.Path.Length.CompareTo(x.Match.Path.Length);
         order = order != 0 ? order : y.Match.HasMethod.CompareTo(x.Match.HasMethod);

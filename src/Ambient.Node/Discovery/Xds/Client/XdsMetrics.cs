@@ -18,10 +18,12 @@ internal sealed class XdsMetrics(MetricRegistry registry)
     public void Ended(XdsEnd end) => _ended.Series(MetricLabels.Of(("reason", end.ToString()))).Increment();
 
     /// <summary>A response came.</summary>
-    public void Received(XdsResponse response)
+    /// <param name="response">The response.</param>
+    /// <param name="isKnown">Whether its type was asked for.</param>
+    public void Received(XdsResponse response, bool isKnown)
     {
         // The server's word is a label only where we asked for it.
-        var labels = MetricLabels.Of(("url", response.TypeUrl is XdsTypes.Address or XdsTypes.Authorization ? response.TypeUrl : "unknown"));
+        var labels = MetricLabels.Of(("url", isKnown ? response.TypeUrl : "unknown"));
         _messages.Series(labels).Increment();
         _bytes.Series(labels).Add(response.Bytes);
     }

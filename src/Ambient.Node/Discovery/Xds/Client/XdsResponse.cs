@@ -4,6 +4,7 @@ using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Workloads;
 using Google.Protobuf;
 using WireAuthorization = Ambient.Node.Protos.Security.Authorization;
+using WireWorkload = Ambient.Node.Protos.Workloads.Workload;
 
 namespace Ambient.Node.Discovery.Xds.Client;
 
@@ -39,7 +40,7 @@ internal sealed class XdsResponse
     /// <summary>A resource as the mesh has it.</summary>
     /// <param name="Name">Its name.</param>
     /// <param name="Version">Its version, echoed when a stream is opened again.</param>
-    /// <param name="Model">A <see cref="Workload"/>, <see cref="MeshService"/> or <see cref="AuthorizationPolicy"/>; null for types that are not known.</param>
+    /// <param name="Model">A <see cref="Workload"/>, <see cref="MeshService"/> or <see cref="AuthorizationPolicy"/>, the bytes of Envoy's types; null for types that are not known.</param>
     public readonly record struct Accepted(string Name, string Version, object? Model);
 
     /// <summary>Reads a message.</summary>
@@ -136,6 +137,17 @@ internal sealed class XdsResponse
             return addresses.Read(value);
         }
 
-        return type.SequenceEqual(XdsTypes.AuthorizationUtf8) ? AuthorizationReader.Read(WireAuthorization.Parser.ParseFrom(value)) : null;
+        if (type.SequenceEqual(XdsTypes.AuthorizationUtf8))
+        {
+            return AuthorizationReader.Read(WireAuthorization.Parser.ParseFrom(value));
+        }
+
+        if (type.SequenceEqual(XdsTypes.WorkloadUtf8))
+        {
+            return addresses.Read(WireWorkload.Parser.ParseFrom(value));
+        }
+
+        // What configures an Envoy whoever asked for it reads: much of it is as before, and need not be read at all.
+        return type.StartsWith(XdsTypes.EnvoyUtf8) ? ByteString.CopyFrom(value) : null;
     }
 }

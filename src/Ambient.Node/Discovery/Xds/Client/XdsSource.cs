@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Discovery.Xds.Client;
 
 /// <summary>
-/// The mesh from a control plane, by delta xDS: one stream for both types, opened again for as long as the
+/// The mesh from a control plane, by delta xDS: one stream for all types, opened again for as long as the
 /// source lives. What was told last stays while nobody answers.
 /// </summary>
 internal sealed class XdsSource : IMeshSource
@@ -20,8 +20,7 @@ internal sealed class XdsSource : IMeshSource
     private const int MostUnsent = 4096;
 
     private readonly XdsOptions _options;
-    private readonly AddressDemand? _demand;
-    private readonly XdsState _state;
+    private readonly IXdsSession _session;
     private readonly XdsMetrics? _metrics;
     private readonly MeshStore _store;
     private readonly ILogger _logger;
@@ -39,18 +38,23 @@ internal sealed class XdsSource : IMeshSource
     /// wants them; without, all of them.
     /// </summary>
     public XdsSource(XdsOptions options, MeshStore store, XdsMetrics? metrics, ILogger logger, TimeProvider time, AddressDemand? demand = null)
+        : this(options, store, new AddressSession(store, demand), metrics, logger, time)
+    {
+    }
+
+    /// <summary>Creates the source of whatever a session asks for.</summary>
+    public XdsSource(XdsOptions options, MeshStore store, IXdsSession session, XdsMetrics? metrics, ILogger logger, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         _options = options;
         _store = store;
-        _state = new XdsState(store);
+        _session = session;
         _metrics = metrics;
         _logger = logger;
         _time = time;
-        _demand = demand;
         _begun = time.GetTimestamp();
-        _awaited = demand is null ? [XdsTypes.Address, XdsTypes.Authorization] : [XdsTypes.Authorization];
+        _awaited = [.. session.Awaited];
         var addresses = new AddressReader(new StringPool());
         _method = new Method<DeltaDiscoveryRequest, XdsResponse>(
             MethodType.DuplexStreaming,
@@ -128,7 +132,7 @@ internal sealed class XdsSource : IMeshSource
             var sending = XdsSender.SendAsync(call.RequestStream, outbox.Reader, call.Dispose, _time, _stop.Token);
             try
             {
-                var asked = Subscribe(outbox.Writer);
+                var asked = _session.Subscribe(XdsNode.Of(_options), outbox.Writer);
                 while (await call.ResponseStream.MoveNext(_stop.Token).ConfigureAwait(false))
                 {
                     if (asked is not null)
@@ -139,12 +143,17 @@ internal sealed class XdsSource : IMeshSource
                     }
 
                     _backoff.Worked();
-                    await outbox.Writer.WriteAsync(Apply(call.ResponseStream.Current), _stop.Token).ConfigureAwait(false);
+                    var answer = Apply(call.ResponseStream.Current);
+                    await outbox.Writer.WriteAsync(answer.Answer, _stop.Token).ConfigureAwait(false);
+                    foreach (var further in answer.Further)
+                    {
+                        await outbox.Writer.WriteAsync(further, _stop.Token).ConfigureAwait(false);
+                    }
                 }
             }
             finally
             {
-                _demand?.Close();
+                _session.Close();
                 outbox.Writer.TryComplete();
             }
 
@@ -181,63 +190,25 @@ internal sealed class XdsSource : IMeshSource
     }
 #pragma warning restore CA1031
 
-    /// <summary>Asks for both types; returns what was asked for, in words.</summary>
-    private string Subscribe(ChannelWriter<DeltaDiscoveryRequest> outbox)
-    {
-        var node = XdsNode.Of(_options);
-        var addresses = First(XdsTypes.Address, node);
-        var policies = First(XdsTypes.Authorization, node);
-        var asked = (addresses.InitialResourceVersions.Count, policies.InitialResourceVersions.Count) is var (a, p) && a + p > 0 ? $"what changed since {a} addresses and {p} policies"
-            : _demand is null ? "everything"
-            : "policies, and for addresses as connections need them";
-        if (_demand is null)
-        {
-            outbox.TryWrite(addresses);
-        }
-        else
-        {
-            _demand.Open(outbox, addresses);
-        }
-
-        outbox.TryWrite(policies);
-        return asked;
-    }
-
-    /// <summary>The first request of a type: nothing named is everything. What is held already is quoted, so that it is not sent again.</summary>
-    private DeltaDiscoveryRequest First(string type, Protos.Discovery.Node node)
-    {
-        var request = new DeltaDiscoveryRequest { TypeUrl = type, Node = node };
-        foreach (var (name, version) in _state.Versions(type))
-        {
-            request.InitialResourceVersions[name] = version;
-        }
-
-        return request;
-    }
-
-    private DeltaDiscoveryRequest Apply(XdsResponse response)
+    private XdsAnswer Apply(XdsResponse response)
     {
         var begun = _time.GetTimestamp();
-        _metrics?.Received(response);
+        var isKnown = _session.Takes(response.TypeUrl);
+        _metrics?.Received(response, isKnown);
         foreach (var (name, reason) in response.Refused)
         {
             XdsLog.Refused(_logger, response.TypeUrl, name, reason);
         }
 
-        if (response.TypeUrl is not (XdsTypes.Address or XdsTypes.Authorization))
+        if (!isKnown)
         {
             XdsLog.UnknownType(_logger, response.TypeUrl);
         }
 
-        var answer = _state.Apply(response);
-        if (response.TypeUrl == XdsTypes.Address)
-        {
-            _demand?.Answer(response);
-        }
-
+        var answer = _session.Apply(response);
         XdsLog.Applied(
             _logger, response.TypeUrl, response.Taken.Count, response.Refused.Count, response.Removed.Count, (long)_time.GetElapsedTime(begun).TotalMilliseconds);
-        if (answer.ErrorDetail is null && _awaited.Remove(response.TypeUrl) && _awaited.Count == 0)
+        if (answer.IsAccepted && _awaited.Remove(response.TypeUrl) && _awaited.Count == 0)
         {
             var mesh = _store.Current;
             XdsLog.Warm(

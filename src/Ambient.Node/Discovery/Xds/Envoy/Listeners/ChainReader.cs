@@ -146,7 +146,7 @@ internal sealed class ChainReader
                 break;
         }
 
-        _http = new ChainHttp(routes, name, Normalization(wire), wire.Http2ProtocolOptions is not null);
+        _http = new ChainHttp(routes, name, Normalization(wire), wire.Http2ProtocolOptions is not null, (int)Math.Min(wire.XffNumTrustedHops, 64));
     }
 
     private void Read(HttpFilter filter)

@@ -43,7 +43,8 @@ internal sealed record EnvoyChain
 /// <param name="RouteName">Name of its routes; null: they are here.</param>
 /// <param name="Normalization">What is done to paths.</param>
 /// <param name="IsHttp2">Whether the port is declared to speak HTTP/2.</param>
-internal sealed record ChainHttp(RouteTable? Routes, string? RouteName, PathNormalization Normalization, bool IsHttp2);
+/// <param name="TrustedHops">Proxies in front of it whose word for a client's address is taken.</param>
+internal sealed record ChainHttp(RouteTable? Routes, string? RouteName, PathNormalization Normalization, bool IsHttp2, int TrustedHops);
 
 /// <summary>TLS that a chain ends.</summary>
 /// <param name="Certificates">Names of secrets.</param>

@@ -24,8 +24,9 @@ internal static class ChainPolicies
         var joined = ImmutableArray.CreateBuilder<RequestAuthorizationPolicy>();
         foreach (var policy in chains.SelectMany(chain => chain.Policies).Distinct())
         {
-            var ports = Ports(chains.Where(chain => chain.Policies.Contains(policy)).Select(chain => chain.Port));
-            joined.Add(policy with { Rules = [.. policy.Rules.Select(rule => rule with { Expressions = [ports, .. rule.Expressions] })] });
+            var own = chains.Where(chain => chain.Policies.Contains(policy)).Select(chain => chain.Port).ToArray();
+            var ports = Ports(own);
+            joined.Add(policy with { Name = $"{policy.Name} (port {string.Join(", ", own)})", Rules = [.. policy.Rules.Select(rule => rule with { Expressions = [ports, .. rule.Expressions] })] });
         }
 
         // With one ALLOW there must be one for every port that has none, or the others' would close it.
@@ -41,7 +42,7 @@ internal static class ChainPolicies
                 joined.Add(new RequestAuthorizationPolicy
                 {
                     Namespace = "",
-                    Name = "ports without a policy",
+                    Name = dryRun ? "ports without a policy on trial" : "ports without a policy",
                     Action = PolicyAction.Allow,
                     DryRun = dryRun,
                     Rules = [new RequestRule { Expressions = [Ports(open)] }],
@@ -49,6 +50,16 @@ internal static class ChainPolicies
             }
         }
     }
+
+    /// <summary>A policy that keeps everybody out.</summary>
+    /// <param name="why">Why, for people.</param>
+    public static RequestAuthorizationPolicy Nobody(string why) => new()
+    {
+        Namespace = "",
+        Name = "not understood",
+        Action = PolicyAction.Deny,
+        Rules = [new RequestRule { Expressions = [new UnknownExpression(why)] }],
+    };
 
     private static AnyExpression Ports(IEnumerable<int> ports) => new([.. ports.Distinct().Order().Select(port => new PortExpression(port))]);
 }

@@ -45,7 +45,7 @@ internal static partial class RuleSetReader
             };
             if (action is null)
             {
-                found.Add(Nobody(problems.Add($"{where} policies", $"the action {(int)rules.Action} is not known")));
+                found.Add(ChainPolicies.Nobody(problems.Add($"{where} policies", $"the action {(int)rules.Action} is not known")));
             }
             else
             {
@@ -55,7 +55,7 @@ internal static partial class RuleSetReader
 
         if (!isWhole)
         {
-            found.Add(Nobody(unknown[0]));
+            found.Add(ChainPolicies.Nobody(unknown[0]));
         }
 
         if (shadow is not null)
@@ -73,7 +73,7 @@ internal static partial class RuleSetReader
     {
         if (wire.Policies.Count == 0)
         {
-            return [new RequestAuthorizationPolicy { Namespace = "", Name = "no rule", Action = action, DryRun = dryRun }];
+            return [new RequestAuthorizationPolicy { Namespace = "", Name = $"no rule ({action})", Action = action, DryRun = dryRun }];
         }
 
         return wire.Policies
@@ -124,14 +124,6 @@ internal static partial class RuleSetReader
                 break;
         }
     }
-
-    private static RequestAuthorizationPolicy Nobody(string why) => new()
-    {
-        Namespace = "",
-        Name = "not understood",
-        Action = PolicyAction.Deny,
-        Rules = [new RequestRule { Expressions = [new UnknownExpression(why)] }],
-    };
 
     private static (string Namespace, string Policy, int Index, string Provider) NameOf(string name)
     {

@@ -1,0 +1,426 @@
+using System.Collections.Immutable;
+using System.Net;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Clusters;
+using Ambient.Node.Discovery.Xds.Envoy.Listeners;
+using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Envoy.Routes;
+using Ambient.Node.Discovery.Xds.Envoy.Secrets;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
+
+/// <summary>
+/// The mesh as a waypoint's or gateway's Envoy configuration tells it: takes resources one by one, and puts together again only the hosts and workloads
+/// that they concern. Used by one thread at a time.
+/// </summary>
+internal sealed class EnvoyMesh(EnvoyNode node)
+{
+    private const string DirectHttp = "direct-http";
+    private const string DirectTcp = "direct-tcp";
+
+    private readonly Dictionary<string, EnvoyCluster> _clusters = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<string>> _byAssignment = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, EnvoyAssignment> _assignments = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, EnvoyListener> _listeners = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, RouteTable> _routes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, EnvoySecret> _secrets = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, HostParts> _hosts = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, HostModel> _models = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _changedHosts = new(StringComparer.Ordinal);
+    private readonly EndpointTable _endpoints = new();
+    private ImmutableArray<IPNetwork> _direct = [];
+    private ImmutableArray<HostChain> _directChains = [];
+    private Dictionary<string, ConsistentHash> _hashes = new(StringComparer.Ordinal);
+    private RequestConfiguration _requests = RequestConfiguration.Empty;
+    private string _network = "";
+    private bool _changedListeners = true;
+
+    /// <summary>Names of assignments that clusters ask for.</summary>
+    public IEnumerable<string> WantedAssignments => _clusters.Values.Select(cluster => cluster.Assignment).OfType<string>().Distinct();
+
+    /// <summary>Names of routes that listeners ask for.</summary>
+    public IEnumerable<string> WantedRoutes =>
+        _listeners.Values.SelectMany(listener => listener.Chains).Select(chain => chain.Http?.RouteName).OfType<string>().Distinct();
+
+    /// <summary>Names of secrets that listeners and clusters ask for, as far as istiod has them.</summary>
+    public IEnumerable<string> WantedSecrets => _listeners.Values.SelectMany(listener => listener.Chains).Select(chain => chain.Tls).OfType<ChainTls>()
+        .SelectMany(tls => tls.Authorities is { } authorities ? tls.Certificates.Add(authorities) : tls.Certificates)
+        .Concat(_clusters.Values.Select(cluster => cluster.Tls?.Authorities).OfType<string>())
+        .Where(EnvoySecret.IsFromControlPlane).Distinct();
+
+    /// <summary>A cluster, or null when it is of no interest.</summary>
+    public void SetCluster(string name, EnvoyCluster? cluster)
+    {
+        if (_clusters.TryGetValue(name, out var before))
+        {
+            if (before.Equals(cluster))
+            {
+                return;
+            }
+
+            var parts = _hosts[before.Meaning.Host];
+            parts.Clusters.Remove(name);
+            Change(before);
+            _endpoints.Replace(before.Own, null);
+            if (before.Own is not null)
+            {
+                _assignments.Remove(before.Own.Name);
+            }
+
+            _byAssignment[AssignmentOf(before)].Remove(name);
+            _clusters.Remove(name);
+        }
+
+        if (cluster is null)
+        {
+            return;
+        }
+
+        _clusters[name] = cluster;
+        Parts(cluster.Meaning.Host).Clusters[name] = cluster;
+        if (!_byAssignment.TryGetValue(AssignmentOf(cluster), out var users))
+        {
+            _byAssignment[AssignmentOf(cluster)] = users = [];
+        }
+
+        users.Add(name);
+        if (cluster.Own is { } own)
+        {
+            _assignments[own.Name] = own;
+            _endpoints.Replace(null, own);
+        }
+
+        Change(cluster);
+    }
+
+    /// <summary>Endpoints of a cluster; null: they are gone.</summary>
+    public void SetAssignment(string name, EnvoyAssignment? assignment)
+    {
+        var before = _assignments.GetValueOrDefault(name);
+        if (Equals(before, assignment))
+        {
+            return;
+        }
+
+        _endpoints.Replace(before, assignment);
+        if (assignment is null)
+        {
+            _assignments.Remove(name);
+        }
+        else
+        {
+            _assignments[name] = assignment;
+        }
+
+        // Priorities are the rule's as much as the endpoints'.
+        if (HasPriorities(before) || HasPriorities(assignment))
+        {
+            foreach (var user in _byAssignment.GetValueOrDefault(name) ?? [])
+            {
+                _changedHosts.Add(_clusters[user].Meaning.Host);
+            }
+        }
+    }
+
+    /// <summary>A listener; null: it is gone.</summary>
+    public void SetListener(string name, EnvoyListener? listener)
+    {
+        _changedListeners = true;
+        if (listener is null)
+        {
+            _listeners.Remove(name);
+        }
+        else
+        {
+            _listeners[name] = listener;
+        }
+    }
+
+    /// <summary>Routes; null: they are gone.</summary>
+    public void SetRoutes(string name, RouteTable? routes)
+    {
+        _changedListeners = true;
+        if (routes is null)
+        {
+            _routes.Remove(name);
+        }
+        else
+        {
+            _routes[name] = routes;
+        }
+    }
+
+    /// <summary>A secret; null: it is gone.</summary>
+    public void SetSecret(string name, EnvoySecret? secret)
+    {
+        _changedListeners = true;
+        if (secret is null)
+        {
+            _secrets.Remove(name);
+        }
+        else
+        {
+            _secrets[name] = secret;
+        }
+
+        foreach (var cluster in _clusters.Values.Where(cluster => cluster.Tls?.Authorities == name))
+        {
+            _changedHosts.Add(cluster.Meaning.Host);
+        }
+    }
+
+    /// <summary>A workload.</summary>
+    public void SetWorkload(Workload workload) => _endpoints.Set(workload);
+
+    /// <summary>A workload is gone; other names are ignored.</summary>
+    public void RemoveWorkload(string uid) => _endpoints.Remove(uid);
+
+    /// <summary>Puts what has changed into the mesh.</summary>
+    /// <param name="update">The mesh.</param>
+    /// <param name="problems">Takes what does not fit together.</param>
+    public void Publish(MeshPartUpdate update, Problems problems)
+    {
+        if (_endpoints.Find(node.Address) is { } self && self.Network != _network)
+        {
+            _network = self.Network;
+            _changedHosts.UnionWith(_hosts.Keys);
+            _endpoints.ChangeAll();
+        }
+
+        var requests = _requests;
+        if (_changedListeners)
+        {
+            requests = ApplyListeners(requests, problems);
+            _changedListeners = false;
+        }
+
+        requests = ApplyHosts(requests, update, problems);
+        requests = ApplyEndpoints(requests, update, problems);
+        if (!requests.Equals(_requests))
+        {
+            _requests = requests;
+            update.Set(requests);
+        }
+    }
+
+    private static string AssignmentOf(EnvoyCluster cluster) => cluster.Assignment ?? cluster.Own?.Name ?? cluster.Name;
+
+    private static bool HasPriorities(EnvoyAssignment? assignment) => assignment?.Endpoints.Any(static endpoint => endpoint.Priority > 0) == true;
+
+    private HostParts Parts(string host)
+    {
+        if (!_hosts.TryGetValue(host, out var parts))
+        {
+            _hosts[host] = parts = new HostParts();
+        }
+
+        return parts;
+    }
+
+    private void Change(EnvoyCluster cluster)
+    {
+        _changedHosts.Add(cluster.Meaning.Host);
+        _endpoints.Change(_assignments.GetValueOrDefault(AssignmentOf(cluster)));
+    }
+
+    private RequestConfiguration ApplyListeners(RequestConfiguration requests, Problems problems)
+    {
+        if (node.IsGateway)
+        {
+            Rehash(_routes.Values);
+            return GatewayAssembly.Apply(requests, node, _listeners.Values, _routes, _secrets, problems);
+        }
+
+        var main = _listeners.GetValueOrDefault(EnvoyListener.Main);
+        var tunnels = _listeners.GetValueOrDefault(EnvoyListener.Tunnels);
+        var destinations = (main?.Destinations ?? []).ToLookup(destination => destination.Chain);
+        var chains = new Dictionary<string, ImmutableArray<HostChain>.Builder>(StringComparer.Ordinal);
+        var direct = ImmutableArray.CreateBuilder<HostChain>();
+        Rehash((main?.Chains ?? []).Select(chain => chain.Http?.Routes).OfType<RouteTable>());
+        foreach (var chain in main?.Chains ?? [])
+        {
+            if (chain.Name is DirectHttp or DirectTcp)
+            {
+                direct.Add(new HostChain(new ClusterName(true, 1, chain.Name == DirectTcp, null, ""), chain, [.. destinations[chain.Name]], false));
+            }
+            else if (ClusterName.Parse(chain.Name) is { } name && destinations.Contains(chain.Name))
+            {
+                if (!chains.TryGetValue(name.Host, out var own))
+                {
+                    chains[name.Host] = own = ImmutableArray.CreateBuilder<HostChain>();
+                }
+
+                own.Add(new HostChain(name, chain, [.. destinations[chain.Name]], main!.LooksIntoTls(name.Port)));
+            }
+        }
+
+        foreach (var host in _hosts.Keys.Concat(chains.Keys).Distinct().ToArray())
+        {
+            var parts = Parts(host);
+            var now = chains.TryGetValue(host, out var own) ? own.ToImmutable() : [];
+            if (parts.Chains.Length != now.Length || !parts.Chains.Zip(now).All(pair => pair.First.IsSame(pair.Second)))
+            {
+                parts.Chains = now;
+                _changedHosts.Add(host);
+            }
+        }
+
+        ImmutableArray<IPNetwork> ranges = [.. direct.SelectMany(chain => chain.Destinations).SelectMany(destination => destination.Ranges).Distinct()];
+        if (!ranges.AsSpan().SequenceEqual(_direct.AsSpan()))
+        {
+            _direct = ranges;
+            _endpoints.ChangeAll();
+        }
+
+        _directChains = direct.ToImmutable();
+        var domains = tunnels?.TrustDomains ?? [];
+        var all = main?.Chains ?? [];
+        return WaypointAssembly.Apply(requests, node, domains, all, PlaceAssembly.Of(null, _directChains, problems));
+    }
+
+    /// <summary>What requests hash by: routes say so, and it concerns the hosts that they lead to.</summary>
+    private void Rehash(IEnumerable<RouteTable> tables)
+    {
+        var hashes = new Dictionary<string, ConsistentHash>(StringComparer.Ordinal);
+        foreach (var (cluster, hash) in tables.SelectMany(table => table.Hashes))
+        {
+            hashes.TryAdd(cluster, hash);
+        }
+
+        foreach (var cluster in hashes.Keys.Concat(_hashes.Keys).Distinct().Where(cluster => !Equals(hashes.GetValueOrDefault(cluster), _hashes.GetValueOrDefault(cluster))))
+        {
+            if (ClusterName.Parse(cluster) is { } name)
+            {
+                _changedHosts.Add(name.Host);
+            }
+        }
+
+        _hashes = hashes;
+    }
+
+    private RequestConfiguration ApplyHosts(RequestConfiguration requests, MeshPartUpdate update, Problems problems)
+    {
+        if (_changedHosts.Count == 0)
+        {
+            return requests;
+        }
+
+        var (places, rules, protections) = (requests.Places.ToBuilder(), requests.DestinationRules.ToBuilder(), requests.BackendProtections.ToBuilder());
+        foreach (var host in _changedHosts)
+        {
+            var parts = _hosts.GetValueOrDefault(host);
+            var model = parts is null ? null : HostAssembly.Of(host, parts, node, _network, _assignments, _hashes, Authorities, problems);
+            if (parts is { IsEmpty: true })
+            {
+                _hosts.Remove(host);
+            }
+
+            _models.TryGetValue(host, out var before);
+            if (before is not null && before.Service.Key != model?.Service.Key)
+            {
+                update.RemoveService(before.Service.Key);
+                places.Remove(before.Service.Key);
+                rules.Remove(before.Service.Key);
+                protections.Remove(host);
+            }
+
+            if (before?.Service.Key != model?.Service.Key)
+            {
+                foreach (var cluster in parts?.Clusters.Values ?? Enumerable.Empty<EnvoyCluster>())
+                {
+                    _endpoints.Change(_assignments.GetValueOrDefault(AssignmentOf(cluster)));
+                }
+            }
+
+            if (model is null)
+            {
+                _models.Remove(host);
+                continue;
+            }
+
+            // What is the same stays the same instance, so that nothing that was compiled from it is compiled again.
+            _models[host] = model;
+            if (!model.Service.Equals(before?.Service))
+            {
+                update.Set(model.Service);
+            }
+
+            Put(places, model.Service.Key, model.Place);
+            Put(rules, model.Service.Key, model.Rule);
+            Put(protections, host, model.Protection);
+        }
+
+        _changedHosts.Clear();
+        return requests with
+        {
+            Places = places.ToImmutable(),
+            DestinationRules = rules.ToImmutable(),
+            BackendProtections = protections.ToImmutable(),
+            UnmetProtections = [.. _models.OrderBy(entry => entry.Key, StringComparer.Ordinal).SelectMany(entry => entry.Value.Unmet)],
+        };
+    }
+
+    private RequestConfiguration ApplyEndpoints(RequestConfiguration requests, MeshPartUpdate update, Problems problems)
+    {
+        var changed = _endpoints.TakeChanged();
+        if (changed.Length == 0)
+        {
+            return requests;
+        }
+
+        var services = _models.Values.Select(model => model.Service.Key).ToHashSet(StringComparer.Ordinal);
+        ImmutableDictionary<string, ImmutableDictionary<string, string>>.Builder? labels = null;
+        var (removed, made) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
+        foreach (var address in changed)
+        {
+            var isDirect = _direct.Any(range => range.Contains(address));
+            foreach (var workload in _endpoints.Make(address, ClustersOf, services.Contains, isDirect, Label, removed, problems))
+            {
+                made.Add(workload.Uid);
+                update.Set(workload);
+            }
+        }
+
+        foreach (var uid in removed.Where(uid => !made.Contains(uid)))
+        {
+            update.RemoveWorkload(uid);
+        }
+
+        return labels is null ? requests : requests with { WorkloadLabels = labels.ToImmutable() };
+
+        void Label(string uid, ImmutableDictionary<string, string>? own)
+        {
+            if (own is not null || requests.WorkloadLabels.ContainsKey(uid))
+            {
+                Put(labels ??= requests.WorkloadLabels.ToBuilder(), uid, own);
+            }
+        }
+    }
+
+    private IEnumerable<(EnvoyCluster Cluster, EnvoyAssignment Assignment, string Service)> ClustersOf(string assignment)
+    {
+        foreach (var name in _byAssignment.GetValueOrDefault(assignment) ?? [])
+        {
+            var cluster = _clusters[name];
+            if (_models.TryGetValue(cluster.Meaning.Host, out var model) && _assignments.TryGetValue(assignment, out var endpoints))
+            {
+                yield return (cluster, endpoints, model.Service.Key);
+            }
+        }
+    }
+
+    private CertificateBundle? Authorities(string name) => _secrets.GetValueOrDefault(name)?.Authorities;
+
+    private static void Put<T>(ImmutableDictionary<string, T>.Builder items, string key, T? item)
+        where T : class
+    {
+        if (item is null)
+        {
+            items.Remove(key);
+        }
+        else if (!items.TryGetValue(key, out var before) || !before.Equals(item))
+        {
+            items[key] = item;
+        }
+    }
+}

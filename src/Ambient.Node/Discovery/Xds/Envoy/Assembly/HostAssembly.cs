@@ -1,0 +1,122 @@
+using System.Collections.Immutable;
+using System.Net;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Clusters;
+using Ambient.Node.Discovery.Xds.Envoy.Reading;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
+
+/// <summary>A host as the mesh has it.</summary>
+/// <param name="Service">The service.</param>
+/// <param name="Place">What holds for requests to it at this waypoint; null: it does not stand before it.</param>
+/// <param name="Rule">What holds towards its endpoints; null: what everybody has.</param>
+/// <param name="Protection">TLS to its endpoints; null: none.</param>
+/// <param name="Unmet">Ports to which nothing may be sent.</param>
+internal sealed record HostModel(
+    MeshService Service, PlaceConfiguration? Place, DestinationRule? Rule, BackendProtection? Protection, ImmutableArray<UnmetProtection> Unmet);
+
+/// <summary>Puts together what clusters, chains and endpoints say of one host: pure functions of its parts.</summary>
+internal static class HostAssembly
+{
+    /// <summary>The host; null: it has neither name nor namespace yet, because its clusters are not there.</summary>
+    /// <param name="host">Host name.</param>
+    /// <param name="parts">Its parts.</param>
+    /// <param name="node">The proxy.</param>
+    /// <param name="network">Network of the proxy.</param>
+    /// <param name="assignments">Endpoints by cluster.</param>
+    /// <param name="hashes">What requests to a cluster hash by.</param>
+    /// <param name="authorities">Authorities by the name of their secret; null: it has not come.</param>
+    /// <param name="problems">Takes what does not fit together.</param>
+    public static HostModel? Of(
+        string host,
+        HostParts parts,
+        EnvoyNode node,
+        string network,
+        IReadOnlyDictionary<string, EnvoyAssignment> assignments,
+        IReadOnlyDictionary<string, ConsistentHash> hashes,
+        Func<string, CertificateBundle?> authorities,
+        Problems problems)
+    {
+        var named = parts.Clusters.Values.FirstOrDefault(cluster => cluster.ServiceNamespace.Length > 0);
+        if (named is null)
+        {
+            return null;
+        }
+
+        var (ns, isOwn) = (named.ServiceNamespace, !parts.Chains.IsEmpty);
+        var service = new MeshService
+        {
+            Name = named.ServiceName,
+            Namespace = ns,
+            Hostname = host,
+            Ports = Ports(parts),
+            Vips = [.. Ranges(parts).Where(IsAddress).Select(range => new NetworkAddress(network, range.BaseAddress))],
+            CidrVips = [.. Ranges(parts).Where(range => !IsAddress(range)).Select(range => new NetworkCidr(network, range))],
+            Waypoint = isOwn ? GatewayAddress.ByAddress(new NetworkAddress(network, node.Address)) : null,
+        };
+        var (protection, unmet) = Protect(host, parts, authorities);
+        return new HostModel(
+            service,
+            isOwn ? PlaceAssembly.Of(service, parts.Chains, problems) : null,
+            RuleAssembly.Of(service, parts.Clusters.Values, assignments, hashes),
+            protection,
+            unmet);
+    }
+
+    /// <summary>Whether a range is one address. That which stands for no address leads nowhere.</summary>
+    private static bool IsAddress(IPNetwork range) => range.PrefixLength == range.BaseAddress.GetAddressBytes().Length * 8;
+
+    private static IEnumerable<IPNetwork> Ranges(HostParts parts) => parts.Chains.SelectMany(chain => chain.Destinations).SelectMany(destination => destination.Ranges)
+        .Distinct().Where(static range => !range.BaseAddress.Equals(IPAddress.Any) && !range.BaseAddress.Equals(IPAddress.IPv6Any));
+
+    private static ImmutableArray<ServicePort> Ports(HostParts parts)
+    {
+        var ports = new SortedDictionary<int, AppProtocol>();
+        foreach (var chains in parts.Chains.GroupBy(chain => chain.Name.Port))
+        {
+            var http = chains.FirstOrDefault(chain => !chain.Name.IsTcp);
+            ports[chains.Key] = http is null ? chains.First().IsTls ? AppProtocol.Tls : AppProtocol.Tcp
+                : chains.Any(chain => chain.Name.IsTcp) ? AppProtocol.Unknown
+                : http.Chain.Http?.IsHttp2 == true ? AppProtocol.Http2
+                : AppProtocol.Http11;
+        }
+
+        foreach (var cluster in parts.Clusters.Values)
+        {
+            ports.TryAdd(cluster.Meaning.Port, cluster.Policy.ConnectionPool?.UsesClientProtocol == true ? AppProtocol.Unknown
+                : cluster.SpeaksHttp2 ? AppProtocol.Http2 : AppProtocol.Http11);
+        }
+
+        // Where an endpoint listens it says itself.
+        return [.. ports.Select(port => new ServicePort(port.Key, 0, port.Value))];
+    }
+
+    private static (BackendProtection? Protection, ImmutableArray<UnmetProtection> Unmet) Protect(
+        string host, HostParts parts, Func<string, CertificateBundle?> authorities)
+    {
+        var unmet = ImmutableArray.CreateBuilder<UnmetProtection>();
+        var byPort = ImmutableDictionary.CreateBuilder<int, BackendTls>();
+        foreach (var cluster in parts.Clusters.Values.Where(cluster => cluster.Blocked is not null || cluster.Tls is not null))
+        {
+            var port = cluster.Meaning.Port;
+            if (cluster.Blocked is { } blocked)
+            {
+                unmet.Add(new UnmetProtection(host, port, blocked));
+                continue;
+            }
+
+            var tls = cluster.Tls!;
+            CertificateBundle? bundle = null;
+            if (tls.Authorities is { } name && (bundle = authorities(name)) is null)
+            {
+                unmet.Add(new UnmetProtection(host, port, $"{tls.Tls.AskedBy}, whose secret {name} has not come,"));
+                continue;
+            }
+
+            bundle ??= tls.Inline is { } inline ? new CertificateBundle { Name = "inline", Namespace = "", Certificates = inline } : null;
+            byPort[port] = tls.Tls with { Authorities = bundle is null ? [] : [bundle] };
+        }
+
+        return (byPort.Count == 0 ? null : new BackendProtection(null, byPort.ToImmutable()), [.. unmet.Distinct()]);
+    }
+}

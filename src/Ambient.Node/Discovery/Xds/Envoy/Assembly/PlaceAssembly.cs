@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Clusters;
+using Ambient.Node.Discovery.Xds.Envoy.Policies;
+using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Envoy.Routes;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
+
+/// <summary>What holds for requests to a service: its chains, port by port.</summary>
+internal static class PlaceAssembly
+{
+    private const string DefaultRoute = "default";
+
+    /// <summary>Puts it together.</summary>
+    /// <param name="service">The service; null: for requests that are addressed to workloads, whatever their port.</param>
+    /// <param name="chains">Its chains.</param>
+    /// <param name="problems">Takes what does not fit together.</param>
+    public static PlaceConfiguration Of(MeshService? service, ImmutableArray<HostChain> chains, Problems problems)
+    {
+        var policies = new List<(int Port, ImmutableArray<RequestAuthorizationPolicy> Policies)>();
+        var blocked = ImmutableDictionary.CreateBuilder<int, string>();
+        var streams = ImmutableDictionary.CreateBuilder<int, StreamRoute>();
+        var rules = ImmutableArray.CreateBuilder<TrafficRule>();
+        RequestAuthentication? tokens = null;
+        var (first, isDefault) = (true, true);
+        foreach (var port in chains.GroupBy(chain => chain.Name.Port).OrderBy(port => port.Key))
+        {
+            var http = port.FirstOrDefault(chain => !chain.Name.IsTcp)?.Chain;
+            var tcp = port.FirstOrDefault(chain => chain.Name.IsTcp)?.Chain;
+
+            // What is said of connections follows from what is said of requests; only where there are no requests it stands alone.
+            policies.Add((port.Key, (http ?? tcp)!.Policies));
+            if ((http?.Blocked ?? tcp?.Blocked) is { } reason)
+            {
+                blocked[port.Key] = reason;
+            }
+
+            if (http is not null)
+            {
+                if (!first && !Equals(tokens, http.Tokens))
+                {
+                    // Tokens belong to a service, not to a port; istiod never says anything else.
+                    blocked[port.Key] = problems.Add($"{service?.Hostname}:{port.Key}", "other tokens than at other ports");
+                }
+
+                tokens = first ? http.Tokens : tokens;
+                first = false;
+                isDefault &= http.Http?.Routes is { } routes && IsDefault(routes, service, port.Key);
+                rules.AddRange(http.Http?.Routes is { } table ? RouteTables.ForPort(table, port.Key) : []);
+            }
+
+            if (tcp is not null && service is not null && StreamOf(tcp.Clusters, service, port.Key) is { } stream)
+            {
+                streams[port.Key] = stream;
+            }
+        }
+
+        var joined = ChainPolicies.Join(policies);
+        if (service is null && blocked.Count > 0)
+        {
+            // Without routes there is nothing else to stop them.
+            joined = joined.Add(ChainPolicies.Nobody(blocked.Values.First()));
+        }
+
+        return new PlaceConfiguration
+        {
+            Policies = joined,
+            Authentications = tokens is null ? [] : [tokens],
+            Routes = isDefault || rules.Count == 0 ? null : new HttpRoute
+            {
+                Kind = HttpRoute.VirtualService,
+                Namespace = service?.Namespace ?? "",
+                Name = service?.Hostname ?? PlaceConfiguration.Workloads,
+                Rules = rules.ToImmutable(),
+            },
+            Streams = streams.ToImmutable(),
+            Blocked = blocked.ToImmutable(),
+        };
+    }
+
+    /// <summary>Whether routes say no more than is done without any: everything to the service itself, at the port that it came to.</summary>
+    private static bool IsDefault(RouteTable table, MeshService? service, int port) =>
+        service is null
+        || (table.Hosts is [{ Domains: ["*"], RequiresTls: false, Rules: [var rule] }]
+            && rule.Name == DefaultRoute
+            && rule.Matches is [{ Path: { Kind: PathMatchKind.TextPrefix, Value: "/" }, Method: null, Scheme: null, Authority: null, Headers.IsEmpty: true, QueryParams.IsEmpty: true }]
+            && rule is { RequestHeaders: null, ResponseHeaders: null, Cors: null, Fault: null, Unsupported.IsEmpty: true }
+            && rule.Action is ForwardAction { Backends: [{ Subset: null, RequestHeaders: null, ResponseHeaders: null } backend], Rewrite: null, Mirrors.IsEmpty: true, Retry: null } forward
+            && backend.Reference.Name == service.Hostname && backend.Reference.Port == port
+            && !(forward.Timeout > TimeSpan.Zero) && !(forward.TryTimeout > TimeSpan.Zero));
+
+    private static StreamRoute? StreamOf(ImmutableArray<(string Cluster, int Weight)> clusters, MeshService service, int port)
+    {
+        if (clusters.IsEmpty || (clusters is [var only] && ClusterName.Parse(only.Cluster) is { Subset: null } name && name.Host == service.Hostname && name.Port == port))
+        {
+            return null;
+        }
+
+        return new StreamRoute { Kind = "TCPRoute", Namespace = service.Namespace, Name = $"{service.Hostname}:{port}", Backends = Backends(clusters, service.Namespace) };
+    }
+
+    /// <summary>Clusters for bytes, as backends of a route.</summary>
+    internal static ImmutableArray<StreamRouteBackend> Backends(ImmutableArray<(string Cluster, int Weight)> clusters, string ns) =>
+        [.. clusters.Select(cluster => new StreamRouteBackend(ClusterName.Reference(cluster.Cluster, ns), cluster.Weight) { Subset = ClusterName.Parse(cluster.Cluster)?.Subset })];
+}

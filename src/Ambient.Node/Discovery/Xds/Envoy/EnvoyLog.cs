@@ -1,0 +1,10 @@
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Discovery.Xds.Envoy;
+
+/// <summary>What is said of istiod's Envoy configuration.</summary>
+internal static partial class EnvoyLog
+{
+    [LoggerMessage(2030, LogLevel.Warning, "istiod's configuration is not understood in part, and that part is blocked: {Problem}")]
+    public static partial void NotUnderstood(ILogger logger, string problem);
+}

@@ -1,0 +1,285 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Threading.Channels;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Client;
+using Ambient.Node.Discovery.Xds.Envoy.Assembly;
+using Ambient.Node.Discovery.Xds.Envoy.Clusters;
+using Ambient.Node.Discovery.Xds.Envoy.Listeners;
+using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Envoy.Routes;
+using Ambient.Node.Discovery.Xds.Envoy.Secrets;
+using Ambient.Node.Protos.Discovery;
+using Google.Protobuf;
+using Microsoft.Extensions.Logging;
+
+namespace Ambient.Node.Discovery.Xds.Envoy;
+
+/// <summary>
+/// What istiod configures the Envoy of a waypoint or gateway with, asked for in Envoy's order: clusters, their endpoints, listeners, then what those name,
+/// and the workloads beside them. A resource whose bytes are as before is not read again.
+/// </summary>
+internal sealed class EnvoySession : IXdsSession
+{
+    // An answer names so many; the log has all.
+    private const int MostNamed = 20;
+
+    private readonly MeshPart _part;
+    private readonly EnvoyMesh _mesh;
+    private readonly ILogger _logger;
+    private readonly ListenerReader _listeners = new();
+    private readonly Dictionary<(string Type, string Name), Held> _held = [];
+    private readonly Dictionary<string, string> _workloads = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, HashSet<string>> _watched = new(StringComparer.Ordinal);
+    private ImmutableHashSet<string> _said = [];
+    private bool _asksForListeners;
+
+    /// <summary>Creates a session.</summary>
+    /// <param name="store">Filled with what comes.</param>
+    /// <param name="node">The proxy.</param>
+    /// <param name="logger">Where it says what is not understood.</param>
+    public EnvoySession(MeshStore store, EnvoyNode node, ILogger logger)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        (_part, _mesh, _logger) = (store.AddPart("Envoy xDS"), new EnvoyMesh(node), logger);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> Awaited => [EnvoyTypes.Cluster, EnvoyTypes.Listener, EnvoyTypes.Workload];
+
+    /// <summary>What of the configuration is not understood, by resource and part.</summary>
+    public ImmutableArray<string> Problems => [.. _held.Values.SelectMany(held => held.Problems).Distinct().Order(StringComparer.Ordinal)];
+
+    /// <inheritdoc/>
+    public bool Takes(string type) => type is EnvoyTypes.Cluster or EnvoyTypes.Assignment or EnvoyTypes.Listener or EnvoyTypes.Routes or EnvoyTypes.Secret or EnvoyTypes.Workload;
+
+    /// <inheritdoc/>
+    public string Subscribe(Protos.Discovery.Node node, ChannelWriter<DeltaDiscoveryRequest> outbox)
+    {
+        _watched.Clear();
+        _asksForListeners = false;
+        outbox.TryWrite(Everything(EnvoyTypes.Cluster, node));
+        var workloads = new DeltaDiscoveryRequest { TypeUrl = EnvoyTypes.Workload };
+        foreach (var (name, version) in _workloads)
+        {
+            workloads.InitialResourceVersions[name] = version;
+        }
+
+        outbox.TryWrite(workloads);
+        return _workloads.Count == 0 ? "what an Envoy is configured with" : $"what an Envoy is configured with, and what changed since {_workloads.Count} workloads";
+    }
+
+    /// <inheritdoc/>
+    public XdsAnswer Apply(XdsResponse response)
+    {
+        var type = response.TypeUrl;
+        var refused = response.Refused.Select(refusal => $"{refusal.Name}: {refusal.Reason}").ToList();
+        if (Takes(type))
+        {
+            foreach (var (name, version, model) in response.Taken)
+            {
+                Take(type, name, version, model, refused);
+            }
+
+            foreach (var name in response.Removed)
+            {
+                Remove(type, name);
+            }
+        }
+
+        var problems = new Problems();
+        _part.Update(update => _mesh.Publish(update, problems));
+        var said = _held.Where(held => held.Key.Type == type).SelectMany(held => held.Value.Problems).Concat(problems.ToImmutable()).Distinct().Order(StringComparer.Ordinal).ToArray();
+        Log(said);
+        var answer = new DeltaDiscoveryRequest { TypeUrl = type, ResponseNonce = response.Nonce };
+        if (refused.Count + said.Length > 0)
+        {
+            var all = refused.Concat(said).ToArray();
+            answer.ErrorDetail = new Status
+            {
+                // INVALID_ARGUMENT of google.rpc.Code.
+                Code = 3,
+                Message = string.Join("; ", all.Take(MostNamed)) + (all.Length > MostNamed ? $"; and {all.Length - MostNamed} more" : ""),
+            };
+        }
+
+        return new XdsAnswer(answer, refused.Count == 0, [.. Further(type)]);
+    }
+
+    /// <inheritdoc/>
+    public void Close()
+    {
+    }
+
+    private void Take(string type, string name, string version, object? model, List<string> refused)
+    {
+        if (type == EnvoyTypes.Workload)
+        {
+            if (model is Workload workload)
+            {
+                _workloads[name] = version;
+                _mesh.SetWorkload(workload);
+            }
+
+            return;
+        }
+
+        if (model is not ByteString bytes)
+        {
+            refused.Add($"{name}: is of another type");
+            return;
+        }
+
+        var digest = Digest(bytes);
+        if (_held.TryGetValue((type, name), out var held) && held.Digest == digest)
+        {
+            return;
+        }
+
+        try
+        {
+            var problems = new Problems();
+            Set(type, name, bytes, problems);
+            _held[(type, name)] = new Held(digest, problems.ToImmutable());
+        }
+        catch (Exception e) when (e is InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException or OverflowException)
+        {
+            // What was held under the name stays.
+            refused.Add($"{name}: {e.Message}");
+            XdsLog.Refused(_logger, type, name, e.Message);
+        }
+    }
+
+    private void Set(string type, string name, ByteString bytes, Problems problems)
+    {
+        switch (type)
+        {
+            case EnvoyTypes.Cluster:
+                _mesh.SetCluster(name, ClusterReader.Read(bytes, problems));
+                break;
+            case EnvoyTypes.Assignment:
+                _mesh.SetAssignment(name, AssignmentReader.Read(bytes, problems));
+                break;
+            case EnvoyTypes.Listener:
+                _mesh.SetListener(name, _listeners.Read(bytes, problems));
+                break;
+            case EnvoyTypes.Routes:
+                _mesh.SetRoutes(name, RouteTables.Read(bytes, name, problems));
+                break;
+            case EnvoyTypes.Secret:
+                _mesh.SetSecret(name, EnvoySecret.Read(name, bytes));
+                break;
+        }
+    }
+
+    private void Remove(string type, string name)
+    {
+        _held.Remove((type, name));
+        switch (type)
+        {
+            case EnvoyTypes.Cluster:
+                _mesh.SetCluster(name, null);
+                break;
+            case EnvoyTypes.Assignment:
+                _mesh.SetAssignment(name, null);
+                break;
+            case EnvoyTypes.Listener:
+                _listeners.Forget(name);
+                _mesh.SetListener(name, null);
+                break;
+            case EnvoyTypes.Routes:
+                _mesh.SetRoutes(name, null);
+                break;
+            case EnvoyTypes.Secret:
+                _mesh.SetSecret(name, null);
+                break;
+            case EnvoyTypes.Workload:
+                _workloads.Remove(name);
+                _mesh.RemoveWorkload(name);
+                break;
+        }
+    }
+
+    /// <summary>What is to be watched after a response. Names that nobody wants any more are let go, and what came for them with them.</summary>
+    private IEnumerable<DeltaDiscoveryRequest> Further(string type)
+    {
+        if (type == EnvoyTypes.Cluster && Watch(EnvoyTypes.Assignment, _mesh.WantedAssignments) is { } endpoints)
+        {
+            yield return endpoints;
+        }
+
+        // Listeners lead to clusters, so these are asked for first.
+        if (type == EnvoyTypes.Cluster && !_asksForListeners)
+        {
+            _asksForListeners = true;
+            yield return Everything(EnvoyTypes.Listener, null);
+        }
+
+        if (type is EnvoyTypes.Cluster or EnvoyTypes.Listener)
+        {
+            if (Watch(EnvoyTypes.Routes, _mesh.WantedRoutes) is { } routes)
+            {
+                yield return routes;
+            }
+
+            if (Watch(EnvoyTypes.Secret, _mesh.WantedSecrets) is { } secrets)
+            {
+                yield return secrets;
+            }
+        }
+    }
+
+    private DeltaDiscoveryRequest? Watch(string type, IEnumerable<string> wanted)
+    {
+        var now = wanted.ToHashSet(StringComparer.Ordinal);
+        var before = _watched.GetValueOrDefault(type) ?? [];
+        var (more, less) = (now.Except(before).Order(StringComparer.Ordinal).ToArray(), before.Except(now).Order(StringComparer.Ordinal).ToArray());
+        foreach (var name in _held.Keys.Where(held => held.Type == type && !now.Contains(held.Name)).Select(held => held.Name).ToArray())
+        {
+            Remove(type, name);
+        }
+
+        _watched[type] = now;
+        return more.Length + less.Length == 0 ? null : new DeltaDiscoveryRequest { TypeUrl = type, ResourceNamesSubscribe = { more }, ResourceNamesUnsubscribe = { less } };
+    }
+
+    /// <summary>The first request of a type of which everything is wanted. What is held is named, so that it is told what of it is gone.</summary>
+    private DeltaDiscoveryRequest Everything(string type, Protos.Discovery.Node? node)
+    {
+        var request = new DeltaDiscoveryRequest { TypeUrl = type, ResourceNamesSubscribe = { "*" } };
+        if (node is not null)
+        {
+            request.Node = node;
+        }
+
+        foreach (var (held, name) in _held.Keys)
+        {
+            if (held == type)
+            {
+                request.InitialResourceVersions[name] = "";
+            }
+        }
+
+        return request;
+    }
+
+    private void Log(string[] problems)
+    {
+        foreach (var problem in problems.Where(problem => !_said.Contains(problem)))
+        {
+            EnvoyLog.NotUnderstood(_logger, problem);
+        }
+
+        var all = Problems;
+        _said = [.. all, .. problems];
+    }
+
+    private static UInt128 Digest(ByteString bytes)
+    {
+        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(bytes.Span, digest);
+        return BitConverter.ToUInt128(digest);
+    }
+
+    private readonly record struct Held(UInt128 Digest, ImmutableArray<string> Problems);
+}

@@ -1,0 +1,41 @@
+using Ambient.Mesh;
+using Ambient.Node.Protos.Envoy;
+using Google.Protobuf;
+
+namespace Ambient.Node.Discovery.Xds.Envoy.Secrets;
+
+/// <summary>A secret: a certificate with its key, or authorities.</summary>
+/// <param name="Certificate">Certificate; null: it is none.</param>
+/// <param name="Authorities">Authorities; null: it is none.</param>
+internal sealed record EnvoySecret(TlsSecret? Certificate, CertificateBundle? Authorities)
+{
+    /// <summary>Whether istiod sends secrets of a name; others are files of the pod, and the proxy's own certificate.</summary>
+    public static bool IsFromControlPlane(string name) => name.Contains("://", StringComparison.Ordinal);
+
+    /// <summary>Reads one.</summary>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
+    public static EnvoySecret Read(string name, ByteString bytes)
+    {
+        var wire = Secret.Parser.ParseFrom(bytes);
+        return wire.TypeCase switch
+        {
+            Secret.TypeOneofCase.TlsCertificate => new EnvoySecret(
+                new TlsSecret
+                {
+                    Namespace = Namespace,
+                    Name = name,
+                    Certificates = Text(wire.TlsCertificate.CertificateChain),
+                    PrivateKey = wire.TlsCertificate.PrivateKey is { } key ? new PrivateKeyPem(Text(key)) : null,
+                },
+                null),
+            Secret.TypeOneofCase.ValidationContext => new EnvoySecret(
+                null, new CertificateBundle { Namespace = Namespace, Name = name, Certificates = Text(wire.ValidationContext.TrustedCa) }),
+            _ => throw new InvalidDataException("neither a certificate nor authorities"),
+        };
+    }
+
+    /// <summary>Namespace that secrets of istiod have in the mesh, where their name is their whole name.</summary>
+    public const string Namespace = "istiod";
+
+    private static string Text(DataSource? source) => source is null ? "" : source.InlineString.Length > 0 ? source.InlineString : source.InlineBytes.ToStringUtf8();
+}
