@@ -36,6 +36,12 @@ internal sealed unsafe class EventLoop
     private int _used;
     private bool _ending;
 
+    // Of other threads, and taken by the loop's own.
+    private readonly Lock _postGate = new();
+    private List<ILoopWork> _posted = [];
+    private List<ILoopWork> _takenPosts = [];
+    private bool _isClosed;
+
     // Only touched by the loop's own thread.
     private List<ILoopWork> _atEndOfTurn = [];
     private List<ILoopWork> _runningWork = [];
@@ -153,6 +159,29 @@ internal sealed unsafe class EventLoop
     /// <summary>On the loop's thread: runs work after others have had their turn.</summary>
     public void NextTurn(ILoopWork work) => _nextTurn.Add(work);
 
+    /// <summary>Any thread: runs work on the loop's. False: it has ended, and nothing is run.</summary>
+    public bool Post(ILoopWork work)
+    {
+        bool isFirst;
+        lock (_postGate)
+        {
+            if (_isClosed)
+            {
+                return false;
+            }
+
+            _posted.Add(work);
+            isFirst = _posted.Count == 1;
+        }
+
+        if (isFirst)
+        {
+            Wake();
+        }
+
+        return true;
+    }
+
     /// <summary>Its number among its owner's, from 0.</summary>
     public int Number { get; }
 
@@ -250,6 +279,7 @@ internal sealed unsafe class EventLoop
             }
 
             (_nextTurn, _runningWork) = (_runningWork, _nextTurn);
+            var isWoken = false;
             for (var i = 0; i < count; i++)
             {
                 var entry = events + (i * _eventSize);
@@ -258,9 +288,18 @@ internal sealed unsafe class EventLoop
                 {
                     Find(token)?.OnEvents(*(int*)entry);
                 }
+                else
+                {
+                    isWoken = true;
+                }
             }
 
             RunAll(_runningWork);
+            if (isWoken)
+            {
+                RunPosted(isLast: false);
+            }
+
             while (_atEndOfTurn.Count > 0)
             {
                 (_atEndOfTurn, _runningWork) = (_runningWork, _atEndOfTurn);
@@ -268,9 +307,21 @@ internal sealed unsafe class EventLoop
             }
         }
 
+        RunPosted(isLast: true);
         NativeMemory.Free(events);
         _wake.Dispose();
         _epoll.Dispose();
+    }
+
+    private void RunPosted(bool isLast)
+    {
+        lock (_postGate)
+        {
+            (_posted, _takenPosts) = (_takenPosts, _posted);
+            _isClosed |= isLast;
+        }
+
+        RunAll(_takenPosts);
     }
 
     private static void RunAll(List<ILoopWork> work)

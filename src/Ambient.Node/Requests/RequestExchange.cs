@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
@@ -183,6 +184,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>Timestamp of the beginning.</summary>
     public long Started { get; private set; }
 
+    /// <summary>The thread that it came on, and is carried by.</summary>
+    public HboneThread Thread { get; private set; }
+
     /// <summary>What its rule asks besides.</summary>
     public RoutePlan Plan => Route?.Plan ?? RoutePlan.Default;
 
@@ -202,6 +206,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     public void Begin()
     {
         Started = Services.Time.GetTimestamp();
+        Thread = HboneThread.Current;
         Method = Head.Method;
         IsGrpc = LocalReply.IsGrpc(Head.Fields);
         Server.OnGone = s_onGone;
@@ -423,6 +428,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         try
         {
             await Task.Delay(time, Services.Time, ended).ConfigureAwait(false);
+            await Thread.ReturnAsync().ConfigureAwait(false);
         }
         catch (OperationCanceledException e)
         {
@@ -462,7 +468,15 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         var ended = BeginWait(endsWithTry: true);
         try
         {
-            return await upstream.BeginAsync(onNew, ended).ConfigureAwait(false);
+            var begun = upstream.BeginAsync(onNew, ended);
+            if (begun.IsCompleted)
+            {
+                return await begun.ConfigureAwait(false);
+            }
+
+            var turn = await begun.ConfigureAwait(false);
+            await Thread.ReturnAsync().ConfigureAwait(false);
+            return turn;
         }
         catch (Exception e) when (ended.IsCancellationRequested && e is OperationCanceledException or UpstreamConnectException { IsForRoom: true })
         {

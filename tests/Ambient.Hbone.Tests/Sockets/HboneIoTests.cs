@@ -95,6 +95,59 @@ public sealed class HboneIoTests
     }
 
     [Fact]
+    public async Task Thread_IsReturnedTo_FromWherever_AndOneThatHasEndedByAnother()
+    {
+        if (!EventLoop.IsSupported)
+        {
+            return;
+        }
+
+        // Without the context that a test has, which would lead everybody away again.
+        await Task.Run(async () =>
+        {
+            var io = new HboneIo(2);
+            var (loop, other) = (io.NextLoop()!, io.NextLoop()!);
+            using (var place = new LoopPlace(loop))
+            {
+                await place.EnterAsync().ConfigureAwait(false);
+                var thread = HboneThread.Current;
+                for (var i = 0; i < 100; i++)
+                {
+                    await Task.Yield();
+                    await thread.ReturnAsync().ConfigureAwait(false);
+                    Assert.Same(loop, EventLoop.Current);
+                    Assert.True(thread.ReturnAsync().IsCompleted);
+                }
+
+                Assert.True(thread == HboneThread.Current);
+                await Task.Yield();
+                Assert.Null(EventLoop.Current);
+                Assert.True(HboneThread.Current.ReturnAsync().IsCompleted);
+
+                // Many at once, from many threads.
+                await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => Task.Run(async () =>
+                {
+                    await thread.ReturnAsync().ConfigureAwait(false);
+                    Assert.Same(loop, EventLoop.Current);
+                }))).WaitAsync(HbonePair.Patience).ConfigureAwait(false);
+
+                await thread.ReturnAsync().ConfigureAwait(false);
+                await Task.Yield();
+                io.Dispose();
+                place.Dispose();
+                for (var tries = 0; !loop.HasEnded || !other.HasEnded; tries++)
+                {
+                    Assert.True(tries < 1500, "the threads go on");
+                    await Task.Delay(20).ConfigureAwait(false);
+                }
+
+                await thread.ReturnAsync().ConfigureAwait(false);
+                Assert.Null(EventLoop.Current);
+            }
+        });
+    }
+
+    [Fact]
     public async Task Relay_OfTwoSockets_UsesTheThreadsThatItIsGiven()
     {
         if (!EventLoop.IsSupported)

@@ -1,6 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Ambient.Node.Hosting.Waypoint;
+using Ambient.Mesh;
+using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Tests.Requests;
 
 namespace Ambient.Node.Tests.Gateway;
@@ -118,6 +120,50 @@ public sealed class BackendTlsTests : IAsyncLifetime
         _gateway.Write("gateway.yaml", gateway.Replace("name: own", "name: missing", StringComparison.Ordinal) + Route("/", 443) + Policy("policy", Valid));
         Assert.Equal(503, await ManifestGateway.EventuallyAsync(() => StatusAsync("/"), status => status == 503));
         await _gateway.Mesh.LoggedAsync("Gateway app/gw shows no certificate to its backends: certificate Secret app/missing does not exist");
+    }
+
+    [Fact]
+    public async Task Mirror_IsShownTheGatewaysCertificate_AsTheRequestItselfWouldBe()
+    {
+        await AddBackendAsync(asksClient: true);
+        await _gateway.AddBackendAsync("plain");
+        WriteAuthorities();
+        _gateway.WriteSecret("own", TestCertificates.Leaf(_gateway.Authority, "gateway", ["gateway.example"]));
+        await _gateway.StartAsync(
+            Gateway.Replace("  listeners:", "  tls: {backend: {clientCertificateRef: {group: '', kind: Secret, name: own}}}\n  listeners:", StringComparison.Ordinal)
+            + Route("/", 443).Replace(
+                "backendRefs: [{name: tls-backend, port: 443 }]",
+                "backendRefs: [{name: plain, port: 80}], filters: [{type: RequestMirror, requestMirror: {backendRef: {name: tls-backend, port: 443}}}]",
+                StringComparison.Ordinal)
+            + Policy("policy", Valid));
+        Assert.StartsWith("plain ", (await _gateway.GetAsync(null, "abc.example.com", port: 8080)).Body, StringComparison.Ordinal);
+        var seen = await ManifestGateway.EventuallyAsync(() => Task.FromResult(_gateway.Seen.ToArray()), seen => seen.Length == 2);
+        Assert.Contains(seen, line => line.StartsWith("tls-backend ", StringComparison.Ordinal) && line.Contains(" client=CN=gateway ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Authorities_ThatAreNone_LetGoOfTheConnection()
+    {
+        var workload = new Workload { Uid = "a", Name = "a", Namespace = "app", ServiceAccount = "a", Addresses = [System.Net.IPAddress.Loopback], Protocol = TunnelProtocol.Tcp };
+        var stream = new Disposable();
+        var endpoint = new UpstreamEndpoint(workload, new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 1), Http2: false)
+        {
+            Tls = new BackendTls { AskedBy = "a test", ServerName = "a", Authorities = [new CertificateBundle { Name = "a", Namespace = "app", Certificates = "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----" }] },
+        };
+        var failure = await Assert.ThrowsAsync<IOException>(() => UpstreamTls.ConnectAsync(stream, endpoint, opaque: false, CancellationToken.None));
+        Assert.Contains("TLS that a test asks for", failure.Message, StringComparison.Ordinal);
+        Assert.True(stream.IsDisposed);
+    }
+
+    private sealed class Disposable : MemoryStream
+    {
+        public bool IsDisposed { get; private set; }
+
+        protected override void Dispose(bool disposing)
+        {
+            IsDisposed = true;
+            base.Dispose(disposing);
+        }
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Tests.Requests;
+using Ambient.Node.Tests.Requests.Tokens;
 
 namespace Ambient.Node.Tests.Gateway;
 
@@ -67,6 +68,49 @@ public sealed class GatewayServerTests : IAsyncLifetime
         Assert.True(Guid.TryParse(seen["x-request-id"], out _));
         await _mesh.LoggedAsync("route=\"app/route");
         Assert.Contains("istio_requests_total{reporter=\"source\",source_workload=\"unknown\"", _mesh.Scrape, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Request_WhoseTokenIsVerified_GoesOnOnTheThreadThatItCameOn()
+    {
+        await using var issuer = new TestIssuer().WithRsa("k1");
+        var threads = new List<int>();
+        _mesh.Filters.Add(new ThreadFilter(threads));
+        _mesh.AddService("web", waypoint: null);
+        await _mesh.AddPodAsync("web-0", "web", "web");
+        Route("/", "web");
+        _mesh.Configure(requests => requests with
+        {
+            RequestAuthentications = requests.RequestAuthentications.SetItem("app/jwt", new RequestAuthentication
+            {
+                Name = "jwt",
+                Namespace = "app",
+                Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+                Rules = [new JwtRule { Issuer = "https://issuer.example", Jwks = issuer.Keys() }],
+            }),
+        });
+        var client = await StartAsync(s_http);
+        for (var i = 0; i < 5; i++)
+        {
+            // Each token is a new one, so that each is verified, away from the threads that carry requests.
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/");
+            request.Headers.Add("authorization", $"Bearer {issuer.Sign("k1", "RS256", $$"""{"iss":"https://issuer.example","sub":"{{i}}"}""")}");
+            using var response = await client.SendAsync(request);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
+
+        Assert.Equal(5, threads.Count);
+        Assert.All(threads, static thread => Assert.True(thread >= 0));
+        Assert.Single(threads.Distinct());
+    }
+
+    private sealed class ThreadFilter(List<int> threads) : Ambient.Node.Requests.MeshRequestFilter
+    {
+        public override ValueTask OnRequestAsync(Ambient.Node.Requests.MeshRequestContext context)
+        {
+            threads.Add(Ambient.Hbone.Sockets.HboneIo.CurrentThread);
+            return default;
+        }
     }
 
     [Fact]

@@ -29,6 +29,9 @@ internal sealed class ManifestGateway : IAsyncDisposable
 
     public TestMesh Mesh { get; } = new();
 
+    /// <summary>What backends have seen and answered.</summary>
+    public System.Collections.Concurrent.ConcurrentQueue<string> Seen { get; } = new();
+
     /// <summary>Signs what the gateway and its backends show.</summary>
     public X509Certificate2 Authority { get; } = TestCertificates.Authority("root");
 
@@ -100,9 +103,13 @@ internal sealed class ManifestGateway : IAsyncDisposable
             }
         });
         var app = builder.Build();
-        app.Run(http => http.Response.WriteAsync(
-            $"{name} {http.Request.Protocol} sni={ServerNameOf(http)} client={http.Connection.ClientCertificate?.Subject} "
-            + $"proto={http.Request.Headers["x-forwarded-proto"]} xfcc={http.Request.Headers["x-forwarded-client-cert"]}"));
+        app.Run(http =>
+        {
+            var seen = $"{name} {http.Request.Protocol} sni={ServerNameOf(http)} client={http.Connection.ClientCertificate?.Subject} "
+                + $"proto={http.Request.Headers["x-forwarded-proto"]} xfcc={http.Request.Headers["x-forwarded-client-cert"]}";
+            Seen.Enqueue(seen);
+            return http.Response.WriteAsync(seen);
+        });
         await app.StartAsync();
         _backends.Add(app);
         return address;

@@ -140,6 +140,15 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<bool> RunRestAsync(ValueTask<bool> stage, RequestExchange exchange, RequestStage[] stages, int next) =>
-        await stage.ConfigureAwait(false) && await RunStagesAsync(exchange, stages, next).ConfigureAwait(false);
+    private static async ValueTask<bool> RunRestAsync(ValueTask<bool> stage, RequestExchange exchange, RequestStage[] stages, int next)
+    {
+        if (!await stage.ConfigureAwait(false))
+        {
+            return false;
+        }
+
+        // Wherever the stage was led: the connections to endpoints are those of the thread that the request came on.
+        await exchange.Thread.ReturnAsync().ConfigureAwait(false);
+        return await RunStagesAsync(exchange, stages, next).ConfigureAwait(false);
+    }
 }

@@ -45,10 +45,18 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
             }
 
             var socket = await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false);
-            KeepAlive(socket, endpoint.Limits?.Options.KeepAlive);
-            return endpoint.Tls is null
-                ? MessageChannel.Over(socket, Io, thread)
-                : MessageChannel.Over(await UpstreamTls.ConnectAsync(new NetworkStream(socket, ownsSocket: true), endpoint, opaque, cancellationToken).ConfigureAwait(false));
+            try
+            {
+                KeepAlive(socket, endpoint.Limits?.Options.KeepAlive);
+                return endpoint.Tls is null
+                    ? MessageChannel.Over(socket, Io, thread)
+                    : MessageChannel.Over(await UpstreamTls.ConnectAsync(new NetworkStream(socket, ownsSocket: true), endpoint, opaque, cancellationToken).ConfigureAwait(false));
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
         }
         catch (Exception e) when (e is IOException or SocketException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
