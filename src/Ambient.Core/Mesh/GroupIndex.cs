@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 
 namespace Ambient.Mesh;
 
@@ -29,27 +30,42 @@ internal sealed class GroupIndex<T>
 
     internal sealed class Builder(GroupIndex<T> start)
     {
-        private readonly Dictionary<string, List<Change>> _changes = new(StringComparer.Ordinal);
+        // All changes in one array, each with the place of the one before it in its group: a list for each of thousands of groups would be
+        // as much garbage as the index is.
+        private readonly Dictionary<string, Tail> _groups = new(StringComparer.Ordinal);
+        private Change[] _changes = [];
+        private int _count;
         private GroupIndex<T> _current = start;
 
         /// <summary>The groups that change with the next index.</summary>
-        internal IReadOnlyCollection<string> Touched => _changes.Keys;
+        internal IReadOnlyCollection<string> Touched => _groups.Keys;
 
-        internal void Set(string group, T item) => Note(group, new Change(_current._id(item), item));
+        internal void Set(string group, T item) => Note(group, _current._id(item), item);
 
-        internal void Remove(string group, string id) => Note(group, new Change(id, null));
+        internal void Remove(string group, string id) => Note(group, id, null);
+
+        /// <summary>Makes room for a number of changes.</summary>
+        internal void EnsureCapacity(int changes)
+        {
+            if (_changes.Length < changes)
+            {
+                Array.Resize(ref _changes, changes);
+            }
+        }
 
         internal GroupIndex<T> ToImmutable()
         {
-            if (_changes.Count == 0)
+            if (_groups.Count == 0)
             {
                 return _current;
             }
 
             var groups = _current._groups.ToBuilder();
-            foreach (var (group, changes) in _changes)
+            groups.EnsureCapacity(_groups.Count);
+            var scratch = new Change[Longest()];
+            foreach (var (group, tail) in _groups)
             {
-                var merged = Merge(_current.Get(group), changes, _current._id);
+                var merged = Merge(_current.Get(group), Sorted(tail, scratch), _current._id);
                 if (merged.IsEmpty)
                 {
                     groups.Remove(group);
@@ -60,72 +76,76 @@ internal sealed class GroupIndex<T>
                 }
             }
 
-            _changes.Clear();
+            _groups.Clear();
+            (_changes, _count) = ([], 0);
             return _current = new GroupIndex<T>(groups.ToImmutable(), _current._id);
         }
 
-        private void Note(string group, Change change)
+        private void Note(string group, string id, T? item)
         {
-            if (!_changes.TryGetValue(group, out var changes))
+            if (_count == _changes.Length)
             {
-                _changes[group] = changes = [];
+                Array.Resize(ref _changes, Math.Max(4, _count * 2));
             }
 
-            changes.Add(change);
+            ref var tail = ref CollectionsMarshal.GetValueRefOrAddDefault(_groups, group, out var isKnown);
+            _changes[_count] = new Change(id, item, _count, isKnown ? tail.Last : -1);
+            tail = new Tail(_count++, tail.Length + 1);
         }
 
-        /// <summary>The changes in the order of their ids; of several with one id the last.</summary>
-        private static List<Change> Last(List<Change> changes)
+        private int Longest()
         {
-            if (changes.Count == 1)
+            var longest = 0;
+            foreach (var tail in _groups.Values)
             {
-                return changes;
+                longest = Math.Max(longest, tail.Length);
             }
 
-            var ids = new string[changes.Count];
-            var places = new int[ids.Length];
-            for (var i = 0; i < places.Length; i++)
-            {
-                (ids[i], places[i]) = (changes[i].Id, i);
-            }
-
-            // The sort is not a stable one; the place tells which of two came last.
-            Array.Sort(ids, places, StringComparer.Ordinal);
-            var last = new List<Change>(places.Length);
-            var at = 0;
-            for (var i = 0; i < places.Length; i++)
-            {
-                if (i > 0 && ids[i] == ids[i - 1])
-                {
-                    at = Math.Max(at, places[i]);
-                    last[^1] = changes[at];
-                }
-                else
-                {
-                    at = places[i];
-                    last.Add(changes[at]);
-                }
-            }
-
-            return last;
+            return longest;
         }
 
-        private static ImmutableArray<T> Merge(ImmutableArray<T> old, List<Change> all, Func<T, string> id)
+        /// <summary>The changes of a group in the order of their ids; of several with one id the last.</summary>
+        private ReadOnlySpan<Change> Sorted(Tail tail, Change[] scratch)
         {
-            var changes = Last(all);
-            var merged = ImmutableArray.CreateBuilder<T>(old.Length + changes.Count);
+            var changes = scratch.AsSpan(0, tail.Length);
+            var at = tail.Last;
+            for (var i = changes.Length - 1; i >= 0; i--)
+            {
+                changes[i] = _changes[at];
+                at = changes[i].Before;
+            }
+
+            changes.Sort(static (left, right) =>
+                string.CompareOrdinal(left.Id, right.Id) is var order && order != 0 ? order : left.Place.CompareTo(right.Place));
+            var kept = 0;
+            for (var i = 0; i < changes.Length; i++)
+            {
+                if (kept > 0 && changes[kept - 1].Id == changes[i].Id)
+                {
+                    kept--;
+                }
+
+                changes[kept++] = changes[i];
+            }
+
+            return changes[..kept];
+        }
+
+        private static ImmutableArray<T> Merge(ImmutableArray<T> old, ReadOnlySpan<Change> changes, Func<T, string> id)
+        {
+            var merged = ImmutableArray.CreateBuilder<T>(old.Length + changes.Length);
             var next = 0;
             foreach (var item in old)
             {
                 var order = -1;
-                while (next < changes.Count && (order = string.CompareOrdinal(changes[next].Id, id(item))) < 0)
+                while (next < changes.Length && (order = string.CompareOrdinal(changes[next].Id, id(item))) < 0)
                 {
-                    AddChanged(changes[next++]);
+                    AddChanged(merged, changes[next++]);
                 }
 
-                if (next < changes.Count && order == 0)
+                if (next < changes.Length && order == 0)
                 {
-                    AddChanged(changes[next++]);
+                    AddChanged(merged, changes[next++]);
                 }
                 else
                 {
@@ -133,23 +153,30 @@ internal sealed class GroupIndex<T>
                 }
             }
 
-            while (next < changes.Count)
+            while (next < changes.Length)
             {
-                AddChanged(changes[next++]);
+                AddChanged(merged, changes[next++]);
             }
 
             return merged.DrainToImmutable();
+        }
 
-            void AddChanged(Change change)
+        private static void AddChanged(ImmutableArray<T>.Builder merged, in Change change)
+        {
+            if (change.Item is { } item)
             {
-                if (change.Item is { } item)
-                {
-                    merged.Add(item);
-                }
+                merged.Add(item);
             }
         }
 
         /// <summary>What a batch does to a group; no item: it is removed.</summary>
-        private readonly record struct Change(string Id, T? Item);
+        /// <param name="Id">Id of the item.</param>
+        /// <param name="Item">The item.</param>
+        /// <param name="Place">Its place among all changes, which is their order in time.</param>
+        /// <param name="Before">Place of the one before it in its group; -1: it is the first.</param>
+        private readonly record struct Change(string Id, T? Item, int Place, int Before);
+
+        /// <summary>The changes of a group: place of the last, and how many there are.</summary>
+        private readonly record struct Tail(int Last, int Length);
     }
 }

@@ -23,6 +23,16 @@ public sealed class MeshPartUpdate
     /// <summary>The mesh of all parts before this update.</summary>
     public MeshSnapshot Previous => _mesh.Previous;
 
+    /// <summary>Makes room for objects that are about to be set (<see cref="MeshSnapshotBuilder.EnsureCapacity"/>).</summary>
+    /// <param name="workloads">How many workloads.</param>
+    /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
+    public MeshPartUpdate EnsureCapacity(int workloads)
+    {
+        ThrowIfEnded();
+        _mesh.EnsureCapacity(workloads);
+        return this;
+    }
+
     /// <summary>Adds or replaces a workload of this part by uid.</summary>
     public MeshPartUpdate Set(Workload workload)
     {

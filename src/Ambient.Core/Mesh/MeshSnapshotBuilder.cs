@@ -42,6 +42,19 @@ public sealed class MeshSnapshotBuilder
     /// <summary>The snapshot that changes are made to.</summary>
     public MeshSnapshot Previous { get; }
 
+    /// <summary>Makes room for objects that are about to be set, so that a large mesh is taken in without tables that grow step by step.</summary>
+    /// <param name="workloads">How many workloads.</param>
+    /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
+    public MeshSnapshotBuilder EnsureCapacity(int workloads)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(workloads);
+        _workloads.EnsureCapacity(workloads);
+        _workloadAddresses.EnsureCapacity(workloads);
+        _endpoints.EnsureCapacity(workloads);
+        _nodes.EnsureCapacity(workloads);
+        return this;
+    }
+
     /// <summary>Adds or replaces a workload by uid.</summary>
     public MeshSnapshotBuilder Set(Workload workload)
     {

@@ -163,6 +163,19 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
             return true;
         }
 
+        /// <summary>Makes room for that many more keys, where there are so many that the table is made anew for them.</summary>
+        internal void EnsureCapacity(int more)
+        {
+            if (_table is null && more > AlwaysBeside && more > _start._table.Count / Share)
+            {
+                _table = MakeTable(Count + more);
+            }
+            else
+            {
+                _table?.EnsureCapacity(Count + more);
+            }
+        }
+
         /// <summary>The map as it is now; the same one as before when nothing was written since.</summary>
         internal SharedMap<TKey, TValue> ToImmutable()
         {
@@ -196,16 +209,24 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
                     return;
                 }
 
-                _table = new Dictionary<TKey, TValue>(_start._table);
-                foreach (var (changed, change) in _changes)
-                {
-                    Apply(_table, changed, change);
-                }
-
-                _changes = null;
+                _table = MakeTable(_start._table.Count);
             }
 
             Apply(_table, key, entry);
+        }
+
+        /// <summary>A table of what there is now, with the changes so far applied.</summary>
+        private Dictionary<TKey, TValue> MakeTable(int capacity)
+        {
+            var table = _start._table.Count > 0 ? new Dictionary<TKey, TValue>(_start._table) : [];
+            table.EnsureCapacity(capacity);
+            foreach (var (changed, change) in _changes ?? (IEnumerable<KeyValuePair<TKey, Entry>>)_start._changes)
+            {
+                Apply(table, changed, change);
+            }
+
+            _changes = null;
+            return table;
         }
 
         private static void Apply(Dictionary<TKey, TValue> table, TKey key, Entry entry)

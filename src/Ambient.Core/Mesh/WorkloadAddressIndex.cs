@@ -91,6 +91,9 @@ internal sealed class WorkloadAddressIndex
             }
         }
 
+        /// <summary>Makes room for the addresses of that many workloads.</summary>
+        internal void EnsureCapacity(int workloads) => _addresses.EnsureCapacity(workloads);
+
         internal WorkloadAddressIndex ToImmutable() => new(_addresses.ToImmutable(), _hostnames.ToImmutable());
 
         private static ImmutableArray<IPAddress> AddressesOf(Workload? workload) =>

@@ -19,6 +19,9 @@ internal sealed class XdsResponse
     private const int NonceField = 5;
     private const int RemovedField = 6;
 
+    // A workload with its envelope, or a little more.
+    private const int UsualBytes = 320;
+
     /// <summary>Type of the resources.</summary>
     public string TypeUrl { get; private set; } = "";
 
@@ -27,6 +30,9 @@ internal sealed class XdsResponse
 
     /// <summary>Resources that can be used, in the order in which they came.</summary>
     public List<Accepted> Taken { get; } = [];
+
+    /// <summary>How many of them are workloads.</summary>
+    public int Workloads { get; private set; }
 
     /// <summary>Resources that cannot, and why.</summary>
     public List<(string Name, string Reason)> Refused { get; } = [];
@@ -48,6 +54,7 @@ internal sealed class XdsResponse
     public static XdsResponse Parse(ReadOnlySequence<byte> message, AddressReader addresses)
     {
         var response = new XdsResponse();
+        response.Taken.EnsureCapacity((int)Math.Min(message.Length / UsualBytes, int.MaxValue / 2));
         var fields = new WireFields(message.IsSingleSegment ? message.FirstSpan : message.ToArray());
         while (fields.MoveNext())
         {
@@ -106,6 +113,7 @@ internal sealed class XdsResponse
             // One instance for the index of versions and for the mesh.
             var own = model is Workload workload && Ascii.Equals(name, workload.Uid) ? workload.Uid : Encoding.UTF8.GetString(name);
             Taken.Add(new Accepted(own, version, model));
+            Workloads += model is Workload ? 1 : 0;
         }
         catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException)
         {

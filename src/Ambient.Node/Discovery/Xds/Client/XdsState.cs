@@ -41,6 +41,7 @@ internal sealed class XdsState(MeshStore store)
 
     private static void Apply(MeshPartUpdate update, XdsResponse response)
     {
+        update.EnsureCapacity(response.Workloads);
         foreach (var (_, _, model) in response.Taken)
         {
             Set(update, model);
