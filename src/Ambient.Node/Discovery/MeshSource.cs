@@ -1,8 +1,11 @@
+using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.LocalConfig;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Xds.Client;
+using Ambient.Node.Discovery.Xds.Envoy;
+using Ambient.Node.Discovery.Xds.Envoy.Assembly;
 using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
 
@@ -45,12 +48,16 @@ public static class MeshSource
 
             if (files == 0)
             {
-                return new XdsSource(xds, store, counted, logger, time, demand);
+                return FromControlPlane();
             }
 
             // Made first, its part of the mesh goes first: what is written on this machine stands, whatever the control plane sends.
             var local = new LocalConfigSource(options, store, logger);
-            return new SequentialSource([local, new XdsSource(xds, store, counted, logger, time, demand)]);
+            return new SequentialSource([local, FromControlPlane()]);
+
+            XdsSource FromControlPlane() => xds.GatewayName is { } gateway
+                ? new XdsSource(xds, store, new EnvoySession(store, new EnvoyNode(xds.Kind == XdsNodeKind.Router, xds.PodNamespace, gateway, AddressOf(xds)), logger), counted, logger, time)
+                : new XdsSource(xds, store, counted, logger, time, demand);
         }
 
         if (files == 0)
@@ -63,4 +70,9 @@ public static class MeshSource
             ? new LocalConfigSource(options, store, logger)
             : new ManifestFolderSource(options, store, logger, time);
     }
+
+    /// <summary>Our address; of a dual-stack pod the first.</summary>
+    private static IPAddress AddressOf(XdsOptions xds) => IPAddress.TryParse(xds.InstanceIP.Split(',')[0], out var address)
+        ? address
+        : throw new MeshSourceException($"INSTANCE_IP: \"{xds.InstanceIP}\" is no address; istiod's configuration cannot be told to be ours without it");
 }

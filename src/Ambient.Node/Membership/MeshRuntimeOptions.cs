@@ -31,10 +31,10 @@ internal sealed record MeshRuntimeOptions
     public string LogPrefix { get; init; } = "";
 
     /// <summary>
-    /// Whether anything brings Gateways, routes and layer 7 policies. ztunnel's local format has none of them, and istiod's workload API
-    /// neither; a source of the application's own says itself what it brings.
+    /// Whether anything brings Gateways, routes and layer 7 policies: a folder, or istiod by its Envoy configuration. ztunnel's local format has none of them,
+    /// and istiod's workload API neither; a source of the application's own says itself what it brings.
     /// </summary>
-    public bool BringsRequests => Source is not null || !string.IsNullOrEmpty(Discovery.ManifestsFolder);
+    public bool BringsRequests => Source is not null || !string.IsNullOrEmpty(Discovery.ManifestsFolder) || Discovery.Xds?.GatewayName is not null;
 
     /// <summary>Everything that is wrong, each with what to set. Empty: nothing is.</summary>
     public IReadOnlyList<string> Validate()

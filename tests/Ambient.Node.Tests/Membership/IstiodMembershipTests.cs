@@ -7,6 +7,7 @@ using Ambient.Hbone.Connect;
 using Ambient.Identity;
 using Ambient.Node.ControlPlane;
 using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Waypoint;
 using Ambient.Node.Lifetime;
@@ -14,6 +15,7 @@ using Ambient.Node.Protos.Discovery;
 using Ambient.Node.Protos.Workloads;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Tests.Discovery.Xds;
+using Ambient.Node.Tests.Discovery.Xds.Envoy;
 using Ambient.Testing;
 using Ambient.Testing.Certificates;
 using Ambient.Testing.ControlPlane;
@@ -126,6 +128,34 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task WaypointOverXdsAlone_DoesWhatIstiodTellsAnEnvoy_AndGoesOnWithoutIstiod()
+    {
+        const string Web = "web.ns.svc.cluster.local";
+        var friends = EnvoyKit.Rules(Protos.Envoy.RuleSet.Types.Action.Allow, ("ns[ns]-policy[viewers]-rule[0]", EnvoyKit.Identity("friend"), EnvoyKit.AnyRequest));
+        _istiod.Discovery.Session = _ => request => request.TypeUrl switch
+        {
+            EnvoyTypes.Cluster => XdsKit.Response(request.TypeUrl, EnvoyKit.Cluster(Web, 80, "web")),
+            EnvoyTypes.Assignment => XdsKit.Response(request.TypeUrl, EnvoyKit.Endpoints(Web, 80, ($"{At(3)}", 8080))),
+            EnvoyTypes.Listener => XdsKit.Response(request.TypeUrl, EnvoyKit.Services(($"{At(200)}", 80, EnvoyKit.Chain(Web, 80, [friends])))),
+            EnvoyTypes.Workload => XdsKit.Response(request.TypeUrl, EnvoyKit.Workload("inner-1", $"{At(2)}", "inner"), EnvoyKit.Workload("web-1", $"{At(3)}")),
+            _ => DiscoveryScript.Empty(request.TypeUrl),
+        };
+        await StartBackendAsync();
+        var (waypoint, running) = await StartWaypointAsync(manifests: null, gateway: "inner");
+        await UntilReadyAsync(waypoint, running);
+
+        Assert.StartsWith("HTTP/1.1 200", await CallAsync("friend"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 403", await CallAsync("stranger"), StringComparison.Ordinal);
+
+        // Without istiod everything stays as it was told, and it is asked again for as long as it takes.
+        _istiod.Discovery.Opening = () => throw new Grpc.Core.RpcException(new Grpc.Core.Status(Grpc.Core.StatusCode.Unavailable, "not yet"));
+        _istiod.Discovery.EndStreams(Grpc.Core.StatusCode.Unavailable);
+        await UntilAsync(() => _istiod.Discovery.Opened > 2);
+        Assert.StartsWith("HTTP/1.1 200", await CallAsync("friend"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 403", await CallAsync("stranger"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task MemberOverXds_WithIstiodsAuthority_ServesAndCallsWithItsIdentity()
     {
         Tell(Pod("shop-1", 2, "shop", native: true), Shop());
@@ -233,7 +263,7 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
         return app;
     }
 
-    private async Task<(WaypointHost Waypoint, Task Running)> StartWaypointAsync(string? manifests, int perPeer = 1_024)
+    private async Task<(WaypointHost Waypoint, Task Running)> StartWaypointAsync(string? manifests, int perPeer = 1_024, string? gateway = null)
     {
         for (var tries = 0; ; tries++)
         {
@@ -254,6 +284,7 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
                         Xds = new XdsOptions
                         {
                             Kind = XdsNodeKind.Waypoint, Server = Server("xDS"), PodName = "inner-1", PodNamespace = "ns", ServiceAccount = "inner",
+                            InstanceIP = $"{At(2)}", GatewayName = gateway,
                         },
                         CertificateAuthority = Server("CA"),
                     },

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Hosting.Options;
 
@@ -42,7 +43,13 @@ internal static class WaypointVariables
         ControlPlaneVariables.ReadInto(variables, host, kind);
         if (host.Xds is { } xds)
         {
-            host.Xds = xds with { JsonMetadata = xds.JsonMetadata.ContainsKey("LABELS") ? xds.JsonMetadata : xds.JsonMetadata.SetItem("LABELS", PodLabels.ToJson(labels)) };
+            host.Xds = xds with
+            {
+                // A folder says what is done with requests; without one istiod does, as it does to an Envoy.
+                GatewayName = host.Manifests is null ? name : null,
+                Metadata = WithDefault(WithDefault(xds.Metadata, "CLUSTER_ID", host.ClusterId), "NETWORK", host.Network),
+                JsonMetadata = xds.JsonMetadata.ContainsKey("LABELS") ? xds.JsonMetadata : xds.JsonMetadata.SetItem("LABELS", PodLabels.ToJson(labels)),
+            };
         }
 
         return new WaypointOptions
@@ -62,6 +69,9 @@ internal static class WaypointVariables
                 "AMBIENT_LISTENER_PORT_OFFSET", 0, 0, 60000, "added to an ingress gateway's listener ports when binding, for users who may not bind ports below 1024"),
         };
     }
+
+    private static ImmutableSortedDictionary<string, string> WithDefault(ImmutableSortedDictionary<string, string> metadata, string key, string value) =>
+        value.Length == 0 || metadata.ContainsKey(key) ? metadata : metadata.SetItem(key, value);
 
     private static TimeSpan StreamIdleTimeout(VariableReader variables)
     {

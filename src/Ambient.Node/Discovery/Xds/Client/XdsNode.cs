@@ -39,6 +39,7 @@ internal static class XdsNode
         };
         return new Protos.Discovery.Node
         {
+            Cluster = options.Kind != XdsNodeKind.Ztunnel && options.ServiceAccount.Length > 0 ? $"{options.ServiceAccount}.{options.PodNamespace}" : "",
             Id = $"{kind}~{options.InstanceIP}~{options.PodName}.{options.PodNamespace}~{options.PodNamespace}.svc.cluster.local",
             Metadata = metadata,
         };

@@ -208,8 +208,8 @@ internal sealed class EnvoySession : IXdsSession
             yield return endpoints;
         }
 
-        // Listeners lead to clusters, so these are asked for first.
-        if (type == EnvoyTypes.Cluster && !_asksForListeners)
+        // Listeners lead to clusters, so these and their endpoints are asked for first.
+        if (!_asksForListeners && (type == EnvoyTypes.Assignment || (type == EnvoyTypes.Cluster && _watched[EnvoyTypes.Assignment].Count == 0)))
         {
             _asksForListeners = true;
             yield return Everything(EnvoyTypes.Listener, null);

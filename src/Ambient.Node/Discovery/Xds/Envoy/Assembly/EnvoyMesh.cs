@@ -275,7 +275,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         _directChains = direct.ToImmutable();
         var domains = tunnels?.TrustDomains ?? [];
         var all = main?.Chains ?? [];
-        return WaypointAssembly.Apply(requests, node, domains, all, PlaceAssembly.Of(null, _directChains, problems));
+        return WaypointAssembly.Apply(requests, node, domains, all, PlaceAssembly.Of(null, _directChains, problems), main is not null);
     }
 
     /// <summary>What requests hash by: routes say so, and it concerns the hosts that they lead to.</summary>

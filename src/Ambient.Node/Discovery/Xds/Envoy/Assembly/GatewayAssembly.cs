@@ -202,7 +202,7 @@ internal static class GatewayAssembly
         private void Route(string name, ObjectReference parent, ChainHttp http, string? blocked)
         {
             var table = http.Routes ?? (http.RouteName is { } routeName ? routes.GetValueOrDefault(routeName) : null);
-            blocked ??= table?.Unknown;
+            blocked ??= table is null ? "waiting for its routes" : table.Unknown;
             foreach (var host in blocked is null ? table?.Hosts ?? [] : [new RouteHost(["*"], [Unserved(blocked)], false)])
             {
                 var route = new HttpRoute

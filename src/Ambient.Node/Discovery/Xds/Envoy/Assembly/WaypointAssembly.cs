@@ -15,8 +15,9 @@ internal static class WaypointAssembly
     /// <param name="trustDomains">Trust domains of clients, its own first; empty: not said.</param>
     /// <param name="chains">Every chain.</param>
     /// <param name="workloads">What holds for requests that are addressed to workloads.</param>
+    /// <param name="isTold">Whether the listener that finds services has come: before it the waypoint has nothing to serve by.</param>
     public static RequestConfiguration Apply(
-        RequestConfiguration requests, EnvoyNode node, ImmutableArray<string> trustDomains, ImmutableArray<EnvoyChain> chains, PlaceConfiguration workloads)
+        RequestConfiguration requests, EnvoyNode node, ImmutableArray<string> trustDomains, ImmutableArray<EnvoyChain> chains, PlaceConfiguration workloads, bool isTold)
     {
         var authorizers = ImmutableDictionary.CreateBuilder<string, ExternalAuthorizer>(StringComparer.Ordinal);
         foreach (var authorizer in chains.SelectMany(chain => chain.Authorizers))
@@ -27,7 +28,7 @@ internal static class WaypointAssembly
         var gateway = new Mesh.Gateway { Namespace = node.Namespace, Name = node.Gateway, ClassName = ClassName };
         return requests with
         {
-            Gateways = chains.IsEmpty && requests.Gateways.IsEmpty ? requests.Gateways : requests.Gateways.SetItem(gateway.Key, gateway),
+            Gateways = !isTold || requests.Gateways.GetValueOrDefault(gateway.Key)?.Equals(gateway) == true ? requests.Gateways : requests.Gateways.SetItem(gateway.Key, gateway),
             TrustDomain = trustDomains is [var own, ..] ? own : requests.TrustDomain,
             TrustDomainAliases = trustDomains is [_, .. var others] ? others : [],
             PathNormalization = chains.Select(chain => chain.Http).OfType<ChainHttp>().Select(http => http.Normalization).Distinct().ToArray() is [var only] ? only : Strictest(chains),

@@ -27,17 +27,20 @@ internal static class TokenReader
             ? named.FirstOrDefault(name => !wire.Providers.ContainsKey(name)) is { } missing ? $"the token provider {missing} is not there" : null
             : "a requirement of tokens that is not known";
         var rules = ImmutableArray.CreateBuilder<JwtRule>();
-        foreach (var (name, provider) in wire.Providers.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        if (!isWhole)
         {
-            // Which provider it is that has a field which is not known shows only when each is looked at by itself.
-            var whole = isWhole;
-            if (!whole)
+            unknown ??= "tokens with a field that is not known";
+        }
+
+        foreach (var (_, provider) in wire.Providers.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        {
+            var issuer = Strict.Read(JwtProvider.Parser, provider, out var isKnown);
+            if (!isKnown)
             {
-                Strict.Read(JwtProvider.Parser, provider.ToByteString(), out whole);
-                problems.Add($"{where} issuer {provider.Issuer}", "tokens with a field that is not known");
+                problems.Add($"{where} issuer {issuer.Issuer}", "tokens with a field that is not known");
             }
 
-            rules.Add(Rule(provider, whole, $"{where} issuer {provider.Issuer}", problems));
+            rules.Add(Rule(issuer, isKnown, $"{where} issuer {issuer.Issuer}", problems));
         }
 
         return new RequestAuthentication { Namespace = "", Name = "tokens", Rules = rules.ToImmutable() };
