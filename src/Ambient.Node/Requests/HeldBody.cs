@@ -26,7 +26,8 @@ internal sealed class HeldBody
     /// <param name="cancellationToken">Ends the wait.</param>
     public async ValueTask<bool> ReadAsync(MessageExchange? source, int most, BodyRoom? room, CancellationToken cancellationToken)
     {
-        _room = room ?? _room;
+        // One that reads on counts with the room that there is.
+        room = room is null ? null : _room ??= room;
         while (!IsWhole && _length <= most)
         {
             var piece = source is null ? default : await source.ReadAsync(cancellationToken).ConfigureAwait(false);

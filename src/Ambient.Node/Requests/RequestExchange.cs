@@ -44,6 +44,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     private RouteFacts? _routedAsItCame;
     private RequestAffinity _affinity;
     private bool _isRetried;
+    private bool _isJudged;
     private GrpcMessages _requestMessages;
     private GrpcMessages _responseMessages;
 
@@ -245,7 +246,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         BackendPort = 0;
         Backend = null;
         _affinity = default;
-        _isRetried = false;
+        _isRetried = _isJudged = false;
         IsOverloaded = false;
         Endpoint = null;
         Attempts = 0;
@@ -284,12 +285,22 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         _routedAsItCame = HeadFactsOf(head.Get);
     }
 
+    /// <summary>Policies were asked about the request as it is: that is what they are asked about again, whatever is changed of it later.</summary>
+    public void Judged()
+    {
+        if (!_isJudged)
+        {
+            _judged.CopyFrom(Head);
+            _isJudged = true;
+        }
+    }
+
     /// <summary>
     /// The request was judged: whatever asks again is asked about it as it came, while it is edited. False when the mesh has changed and objects.
     /// </summary>
     public bool Admit()
     {
-        _judged.CopyFrom(Head);
+        Judged();
         return Open.Admit(Services.Meshes);
     }
 

@@ -24,7 +24,7 @@ public enum TokenStatus
     /// <summary><c>alg</c> is missing or not a string.</summary>
     HeaderBadAlgorithm,
 
-    /// <summary><c>alg</c> is none that is known here; <c>none</c> and <c>EdDSA</c> among them.</summary>
+    /// <summary><c>alg</c> is none that is known here; <c>none</c> among them.</summary>
     HeaderUnknownAlgorithm,
 
     /// <summary><c>kid</c> is not a string.</summary>

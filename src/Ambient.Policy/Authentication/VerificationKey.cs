@@ -17,6 +17,9 @@ public enum KeyKind
 
     /// <summary>A shared secret: HS256 to HS512.</summary>
     Secret,
+
+    /// <summary>Edwards curve Ed25519: EdDSA (RFC 8037).</summary>
+    Ed25519,
 }
 
 /// <summary>One key of an issuer. How a signature is computed is for whoever made the key; which key may verify what is decided here.</summary>
@@ -35,7 +38,7 @@ public abstract class VerificationKey(KeyKind kind, string? keyId, string? algor
     public string? Algorithm { get; } = string.IsNullOrEmpty(algorithm) ? null : algorithm;
 
     /// <summary>Whether this key has made a signature. Called from many threads, and only for algorithms of its <see cref="Kind"/>.</summary>
-    /// <param name="algorithm">Algorithm, as RFC 7518 section 3.1 names it.</param>
+    /// <param name="algorithm">Algorithm, as RFC 7518 section 3.1 and RFC 8037 section 3.1 name it.</param>
     /// <param name="input">What was signed.</param>
     /// <param name="signature">Signature.</param>
     public abstract bool Verify(string algorithm, byte[] input, byte[] signature);
@@ -57,6 +60,7 @@ internal static class KeyAlgorithms
         "ES384" => KeyKind.P384,
         "ES512" => KeyKind.P521,
         "HS256" or "HS384" or "HS512" => KeyKind.Secret,
+        "EdDSA" => KeyKind.Ed25519,
         _ => null,
     };
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -45,6 +46,9 @@ internal sealed class ManifestGateway : IAsyncDisposable
     public string Infrastructure => $"infrastructure: {{annotations: {{ambient.dev/address: {Address}}}}}";
 
     public WaypointNode? Node { get; private set; }
+
+    /// <summary>What reached which backend.</summary>
+    public ConcurrentQueue<(string Backend, SeenRequest Request)> Arrived { get; } = new();
 
     /// <summary>Writes a file of the folder, in one step.</summary>
     public void Write(string name, string text)
@@ -103,6 +107,16 @@ internal sealed class ManifestGateway : IAsyncDisposable
             }
         });
         var app = builder.Build();
+        app.Use((http, next) =>
+        {
+            Arrived.Enqueue((name, new SeenRequest(
+                http.Request.Method,
+                http.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestFeature>()!.RawTarget,
+                http.Request.Protocol,
+                http.Request.Headers.ToDictionary(header => header.Key.ToLowerInvariant(), header => header.Value.ToString()),
+                http.Connection.RemoteIpAddress!)));
+            return next(http);
+        });
         app.Run(http =>
         {
             var seen = $"{name} {http.Request.Protocol} sni={ServerNameOf(http)} client={http.Connection.ClientCertificate?.Subject} "
@@ -122,10 +136,10 @@ internal sealed class ManifestGateway : IAsyncDisposable
         _backends.Add(echo);
     }
 
-    /// <summary>Adds an external authorizer with a service of its name, which is asked on port 82.</summary>
-    public async Task<TestAuthorizer> AddAuthorizerAsync(string name)
+    /// <summary>Adds an external authorizer with a service of its name, which is asked on port 82 over gRPC and on port 80 over HTTP.</summary>
+    public async Task<TestAuthorizer> AddAuthorizerAsync(string name, string ns = "app")
     {
-        var authorizer = await TestAuthorizer.StartAsync(AddPod(name, "app"));
+        var authorizer = await TestAuthorizer.StartAsync(AddPod(name, ns));
         _backends.Add(authorizer);
         return authorizer;
     }

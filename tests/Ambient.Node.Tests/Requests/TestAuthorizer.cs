@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Tests.Requests;
 
-/// <summary>An external authorizer that speaks gRPC in clear, on port 9000 of an address of its own.</summary>
+/// <summary>An external authorizer on an address of its own: it speaks gRPC on port 9000 and HTTP on port 8080, both in clear.</summary>
 internal sealed class TestAuthorizer : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -25,11 +25,21 @@ internal sealed class TestAuthorizer : IAsyncDisposable
     /// <summary>What it answers.</summary>
     public Func<CheckRequest, CheckResponse> Decide { get; set; } = _ => new CheckResponse();
 
+    /// <summary>What it was asked over HTTP.</summary>
+    public ConcurrentQueue<SeenRequest> Requests { get; } = new();
+
+    /// <summary>What it answers over HTTP; by default 200.</summary>
+    public RequestDelegate Answer { get; set; } = _ => Task.CompletedTask;
+
     public static async Task<TestAuthorizer> StartAsync(IPAddress address)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(address, 9000, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.Listen(address, 9000, listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.Listen(address, 8080, listen => listen.Protocols = HttpProtocols.Http1);
+        });
         var app = builder.Build();
         var authorizer = new TestAuthorizer(app);
         app.MapPost("/envoy.service.auth.v3.Authorization/Check", async http =>
@@ -37,6 +47,16 @@ internal sealed class TestAuthorizer : IAsyncDisposable
             var check = await ReadAsync(http);
             authorizer.Checks.Enqueue(check);
             await AnswerAsync(http, authorizer.Decide(check));
+        });
+        app.MapFallback(async http =>
+        {
+            using var body = new MemoryStream();
+            await http.Request.Body.CopyToAsync(body);
+            var headers = http.Request.Headers.ToDictionary(header => header.Key.ToLowerInvariant(), header => header.Value.ToString());
+            headers["(body)"] = System.Text.Encoding.UTF8.GetString(body.ToArray());
+            authorizer.Requests.Enqueue(new SeenRequest(
+                http.Request.Method, http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget, http.Request.Protocol, headers, http.Connection.RemoteIpAddress!));
+            await authorizer.Answer(http);
         });
         await app.StartAsync();
         return authorizer;

@@ -33,7 +33,7 @@ public sealed class WebTokenTests
     [InlineData(TokenStatus.HeaderUnknownAlgorithm, """{"alg":"none"}""")]
     [InlineData(TokenStatus.HeaderUnknownAlgorithm, """{"alg":"None"}""")]
     [InlineData(TokenStatus.HeaderUnknownAlgorithm, """{"alg":"rs256"}""")]
-    [InlineData(TokenStatus.HeaderUnknownAlgorithm, """{"alg":"EdDSA"}""")]
+    [InlineData(TokenStatus.HeaderUnknownAlgorithm, """{"alg":"ES256K"}""")]
     [InlineData(TokenStatus.HeaderBadKeyId, """{"alg":"RS256","kid":1}""")]
     [InlineData(TokenStatus.VerificationFailed, """{"alg":"RS256","crit":["b64"],"b64":false}""")]
     [InlineData(TokenStatus.Valid, """{"alg":"ES512","kid":""}""")]

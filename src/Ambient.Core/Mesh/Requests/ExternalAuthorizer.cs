@@ -48,7 +48,10 @@ public sealed record ExternalAuthorizer
     /// <summary>HTTP: stands before the path in the request to the authorizer.</summary>
     public string PathPrefix { get; init; } = "";
 
-    /// <summary>HTTP: headers of the request that the authorizer is told, besides host, method, path and <c>authorization</c>.</summary>
+    /// <summary>
+    /// HTTP: headers of the request that the authorizer is told, besides host, method, path and <c>authorization</c>. gRPC: those that it is told, besides host,
+    /// method, path and scheme; empty: all.
+    /// </summary>
     public ImmutableArray<StringMatch> RequestHeaders { get; init; } = [];
 
     /// <summary>HTTP: further headers that the authorizer is told. They go before those of the request.</summary>
@@ -59,6 +62,12 @@ public sealed record ExternalAuthorizer
 
     /// <summary>HTTP: headers of an answer that lets in which the request gets, in place of its own.</summary>
     public ImmutableArray<StringMatch> HeadersToUpstreamOnAllow { get; init; } = [];
+
+    /// <summary>
+    /// HTTP: whether the request gets every header of an answer that lets in, in place of its own, but for what describes that answer itself: its host, length,
+    /// type, coding, date and server.
+    /// </summary>
+    public bool SendsAllHeadersUpstreamOnAllow { get; init; }
 
     /// <summary>HTTP: headers of an answer that refuses which the client gets; empty: all of them.</summary>
     public ImmutableArray<StringMatch> HeadersToDownstreamOnDeny { get; init; } = [];
@@ -89,6 +98,7 @@ public sealed record ExternalAuthorizer
             && StatusOnError == other.StatusOnError
             && ClearRouteCache == other.ClearRouteCache
             && PathPrefix == other.PathPrefix
+            && SendsAllHeadersUpstreamOnAllow == other.SendsAllHeadersUpstreamOnAllow
             && Body == other.Body
             && StructuralEquality.Same(RequestHeaders, other.RequestHeaders)
             && StructuralEquality.Same(AdditionalHeaders, other.AdditionalHeaders)

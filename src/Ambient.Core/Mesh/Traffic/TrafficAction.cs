@@ -94,6 +94,9 @@ public sealed record TrafficBackend(ObjectReference Reference, int Weight)
     /// <summary>Who gets a copy of what this backend gets, besides the rule's.</summary>
     public ImmutableArray<TrafficMirror> Mirrors { get; init; } = [];
 
+    /// <summary>Who is asked about each request that this backend gets, after the rule's, or null.</summary>
+    public RouteAuthorizer? Authorizer { get; init; }
+
     /// <summary>Names of filters of this backend that this version does not act on: its share is answered with 500.</summary>
     public ImmutableArray<string> Unsupported { get; init; } = [];
 
@@ -107,6 +110,7 @@ public sealed record TrafficBackend(ObjectReference Reference, int Weight)
         && ResponseHeaders == other.ResponseHeaders
         && Rewrite == other.Rewrite
         && Redirect == other.Redirect
+        && Authorizer == other.Authorizer
         && StructuralEquality.Same(Mirrors, other.Mirrors)
         && StructuralEquality.Same(Unsupported, other.Unsupported);
 

@@ -29,6 +29,9 @@ public sealed record TrafficRule
     /// <summary>Faults that are made on purpose, or null.</summary>
     public FaultRule? Fault { get; init; }
 
+    /// <summary>Who is asked about each request before anything is done with it, or null.</summary>
+    public RouteAuthorizer? Authorizer { get; init; }
+
     /// <summary>
     /// Names of filters or fields of this rule that this version does not act on. A request that such a rule matches is
     /// answered with 500 rather than treated as if the filter were not there.
@@ -49,6 +52,7 @@ public sealed record TrafficRule
             && ResponseHeaders == other.ResponseHeaders
             && Cors == other.Cors
             && Fault == other.Fault
+            && Authorizer == other.Authorizer
             && StructuralEquality.Same(Matches, other.Matches)
             && StructuralEquality.Same(Unsupported, other.Unsupported));
 

@@ -29,6 +29,9 @@ internal sealed class RouteFilterReader
     /// <summary>CORS, or null.</summary>
     public CorsRule? Cors { get; private set; }
 
+    /// <summary>ExternalAuth, or null.</summary>
+    public RouteAuthorizer? Authorizer { get; private set; }
+
     /// <summary>Types of filters that nothing acts on.</summary>
     public List<string> Unsupported { get; } = [];
 
@@ -51,6 +54,7 @@ internal sealed class RouteFilterReader
         RequestHeaders = RequestHeaders,
         ResponseHeaders = ResponseHeaders,
         Cors = Cors,
+        Authorizer = Authorizer,
     };
 
     private void Add(ObjectMeta meta, FieldReader filter)
@@ -77,7 +81,11 @@ internal sealed class RouteFilterReader
             case "CORS" when Cors is null:
                 Cors = ReadCors(Required(filter, "cors"));
                 break;
+            case "ExternalAuth" when Authorizer is null:
+                Authorizer = RouteAuthorizerReader.Read(meta, Required(filter, "externalAuth"));
+                break;
             case var type:
+                // One that must not be repeated, too: which of two was meant, nobody can say.
                 Unsupported.Add(type);
                 break;
         }

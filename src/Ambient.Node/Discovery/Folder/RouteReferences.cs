@@ -29,6 +29,7 @@ internal static class RouteReferences
             Redirect = filters.Redirect,
             Rewrite = filters.Rewrite,
             Mirrors = [.. filters.Mirrors],
+            Authorizer = filters.Authorizer,
             Unsupported = filters.Cors is null ? [.. filters.Unsupported] : [.. filters.Unsupported, "CORS"],
         };
     }

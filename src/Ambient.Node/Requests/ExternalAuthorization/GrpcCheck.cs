@@ -155,6 +155,11 @@ internal static class GrpcCheck
         {
             // Several of a name are one, in their order (RFC 9110 section 5.3). What is not UTF-8 is told as Latin-1: a string must be text.
             var (name, value) = (head.Fields[i].NameText, head.Fields[i].ValueText);
+            if (!authorizer.RequestHeaders.IsEmpty && !HttpCheck.Matches(authorizer.RequestHeaders, name))
+            {
+                continue;
+            }
+
             headers[name] = headers.TryGetValue(name, out var earlier) ? $"{earlier},{value}" : value;
         }
 
@@ -162,7 +167,7 @@ internal static class GrpcCheck
         headers[":method"] = head.Method;
         headers[":path"] = facts.Target;
         headers[":scheme"] = facts.Scheme;
-        if (head.ContentLength is { } length)
+        if (head.ContentLength is { } length && (authorizer.RequestHeaders.IsEmpty || HttpCheck.Matches(authorizer.RequestHeaders, "content-length")))
         {
             headers["content-length"] = length.ToString(CultureInfo.InvariantCulture);
         }

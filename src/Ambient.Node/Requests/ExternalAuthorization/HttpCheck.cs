@@ -66,7 +66,7 @@ internal static class HttpCheck
         for (var i = 0; i < fields.Count; i++)
         {
             var name = fields[i].NameText;
-            if (Matches(authorizer.HeadersToUpstreamOnAllow, name))
+            if (Matches(authorizer.HeadersToUpstreamOnAllow, name) || (authorizer.SendsAllHeadersUpstreamOnAllow && !IsOfTheAnswer(name)))
             {
                 headers.Add(new HeaderEdit(HeaderChange.Set, name, fields[i].ValueText));
             }
@@ -99,7 +99,11 @@ internal static class HttpCheck
         return headers.DrainToImmutable();
     }
 
-    private static bool Matches(ImmutableArray<StringMatch> patterns, string name)
+    private static bool IsOfTheAnswer(string name) =>
+        name is Remove or ServiceTime or "host" or "date" or "server" or "content-length" or "content-type" or "content-encoding";
+
+    /// <summary>Whether a header is one of those that are named.</summary>
+    public static bool Matches(ImmutableArray<StringMatch> patterns, string name)
     {
         foreach (ref readonly var pattern in patterns.AsSpan())
         {

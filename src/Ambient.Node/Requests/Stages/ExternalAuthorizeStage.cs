@@ -17,6 +17,9 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
 {
     private static readonly ResponseHead s_continue = new() { Status = 100 };
 
+    /// <summary>Asks those of routes.</summary>
+    public RouteAuthorizeStage OfRoutes { get; } = new(authorizers);
+
     /// <inheritdoc/>
     public override ValueTask<bool> RunAsync(RequestExchange exchange)
     {
@@ -30,8 +33,15 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
         };
     }
 
+    /// <summary>Asks, and does what the answer says. False: the request is answered.</summary>
+    /// <param name="exchange">The request.</param>
+    /// <param name="authorizer">Who is asked.</param>
+    /// <param name="question">Who wants that.</param>
+    /// <param name="authorizers">Asks.</param>
+    /// <param name="ofRoute">Whether a route wants it, which the request has by now; else a policy.</param>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<bool> AskAsync(RequestExchange exchange, ExternalAuthorizer authorizer, AuthorizationDecision question, AuthorizerClient authorizers)
+    internal static async ValueTask<bool> AskAsync(
+        RequestExchange exchange, ExternalAuthorizer authorizer, AuthorizationDecision question, AuthorizerClient authorizers, bool ofRoute = false)
     {
         var held = ReadOnlyMemory<byte>.Empty;
         bool? isPartial = null;
@@ -70,7 +80,7 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
             case CheckOutcome.Overloaded:
                 return await OverloadedAsync(exchange, authorizer, question, verdict.Reason!).ConfigureAwait(false);
             case CheckOutcome.Failed:
-                return await FailedAsync(exchange, authorizer, question, verdict.Reason!).ConfigureAwait(false);
+                return await FailedAsync(exchange, authorizer, question, ofRoute, verdict.Reason!).ConfigureAwait(false);
             case CheckOutcome.Denied:
                 Decided(exchange, AuthorizationDecision.DeniedExternally(question.Policy!, question.Rule ?? 0));
                 exchange.Flags = ResponseFlags.UnauthorizedExternalService;
@@ -78,8 +88,8 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
                 return false;
         }
 
-        exchange.LetInBy = authorizer;
-        if (!ReferenceEquals(verdict, CheckVerdict.Allowed) && Change(exchange, authorizer, verdict) is { } fault)
+        exchange.LetInBy = ofRoute ? exchange.LetInBy : authorizer;
+        if (!ReferenceEquals(verdict, CheckVerdict.Allowed) && Change(exchange, authorizer, verdict, ofRoute) is { } fault)
         {
             // It let in another request than this one would be: that is not for fail-open to pass over.
             exchange.Error = $"external authorizer {authorizer.Name}: {fault}";
@@ -102,7 +112,8 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
             head.ExpectsContinue = false;
         }
 
-        var held = exchange.HeldRequest = new HeldBody();
+        // Another authorizer may have been told of it before.
+        var held = exchange.HeldRequest ??= new HeldBody();
         using var patience = new CancellationTokenSource(authorizers.BodyTimeout, exchange.Services.Time);
         try
         {
@@ -135,13 +146,20 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
     }
 
     /// <summary>Makes of the request what the authorizer has said. What is wrong with it, or null.</summary>
-    private static string? Change(RequestExchange exchange, ExternalAuthorizer authorizer, CheckVerdict verdict)
+    private static string? Change(RequestExchange exchange, ExternalAuthorizer authorizer, CheckVerdict verdict, bool ofRoute)
     {
         try
         {
             HeaderMutations.Validate(verdict.ResponseHeaders);
             if (verdict.ChangesRequest)
             {
+                if (ofRoute)
+                {
+                    // Policies have been asked, and a route was found: neither asks about what a route's authorizer makes of it.
+                    exchange.Judged();
+                    return Rewrite(exchange, verdict);
+                }
+
                 if (!authorizer.ClearRouteCache)
                 {
                     exchange.RouteAsItIs();
@@ -160,11 +178,32 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
             return e.Message;
         }
 
-        exchange.ResponseEdits = verdict.ResponseHeaders;
+        exchange.ResponseEdits = [.. exchange.ResponseEdits, .. verdict.ResponseHeaders];
         return null;
     }
 
-    private static async ValueTask<bool> FailedAsync(RequestExchange exchange, ExternalAuthorizer authorizer, AuthorizationDecision question, string reason)
+    /// <summary>Changes what is sent to the endpoint, as a filter of the route does it; where the route says a path of its own, that one counts.</summary>
+    private static string? Rewrite(RequestExchange exchange, CheckVerdict verdict)
+    {
+        var target = exchange.Head.Target;
+        HeaderMutations.Apply(exchange.Head, verdict);
+        exchange.ResponseEdits = [.. exchange.ResponseEdits, .. verdict.ResponseHeaders];
+        if (exchange.Head.Target == target)
+        {
+            return null;
+        }
+
+        if (!RequestPath.TryParse(exchange.Head.Target, out var path, exchange.Arrival.Place!.Mesh.Requests.PathNormalization))
+        {
+            return $"'{exchange.Head.Target}' is not a valid path";
+        }
+
+        exchange.Path = exchange.Path with { Query = path.Query };
+        exchange.Route = exchange.Route! with { Path = exchange.Route.Path ?? path.Path };
+        return null;
+    }
+
+    private static async ValueTask<bool> FailedAsync(RequestExchange exchange, ExternalAuthorizer authorizer, AuthorizationDecision question, bool ofRoute, string reason)
     {
         if (exchange.Server.Fault != MessageFault.None)
         {
@@ -174,7 +213,7 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
         exchange.Services.Log.AuthorizerFailed(authorizer.Name, authorizer.FailOpen, reason);
         if (authorizer.FailOpen)
         {
-            exchange.LetInBy = authorizer;
+            exchange.LetInBy = ofRoute ? exchange.LetInBy : authorizer;
             exchange.Services.Log.Policies.LetIn(question.Policy!, asFailed: true);
             return true;
         }

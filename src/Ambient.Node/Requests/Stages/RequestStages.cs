@@ -50,6 +50,11 @@ internal static class RequestStages
                 stages.Add(s_cors);
             }
 
+            if (routes.HasAuthorizers)
+            {
+                stages.Add(external.OfRoutes);
+            }
+
             stages.Add(s_respond);
         }
 

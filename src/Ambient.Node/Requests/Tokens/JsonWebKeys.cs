@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Collections.Immutable;
 using System.Text.Json;
 using Ambient.Policy.Authentication;
@@ -62,13 +63,23 @@ internal static class JsonWebKeys
         }
     }
 
-    private static IssuerKey? TryReadKey(JsonElement element)
+    private static VerificationKey? TryReadKey(JsonElement element)
     {
         try
         {
             var key = new JsonWebKey(element.GetRawText());
             if (key.Use is { Length: > 0 } and not "sig" || (key.KeyOps.Count > 0 && !key.KeyOps.Contains("verify")) || KindOf(key) is not { } kind
-                || !IsOf(kind, key.Alg) || !JsonWebKeyConverter.TryConvertToSecurityKey(key, out var security))
+                || !IsOf(kind, key.Alg))
+            {
+                return null;
+            }
+
+            if (kind == KeyKind.Ed25519)
+            {
+                return new EdwardsKey(key.Kid, key.Alg, Base64Url.DecodeFromChars(key.X));
+            }
+
+            if (!JsonWebKeyConverter.TryConvertToSecurityKey(key, out var security))
             {
                 return null;
             }
@@ -87,6 +98,9 @@ internal static class JsonWebKeys
         "RSA" when Length(key.N) <= MaxModulus && Length(key.E) <= MaxExponent => KeyKind.Rsa,
         "EC" => key.Crv switch { "P-256" => KeyKind.P256, "P-384" => KeyKind.P384, "P-521" => KeyKind.P521, _ => null },
         "oct" => KeyKind.Secret,
+
+        // RFC 8037 section 2. The others of this type agree on keys, or are not the original's.
+        "OKP" when key.Crv == "Ed25519" => KeyKind.Ed25519,
         _ => null,
     };
 
@@ -99,6 +113,7 @@ internal static class JsonWebKeys
         "ES384" => kind == KeyKind.P384,
         "ES512" => kind == KeyKind.P521,
         "HS256" or "HS384" or "HS512" => kind == KeyKind.Secret,
+        "EdDSA" => kind == KeyKind.Ed25519,
         _ => false,
     };
 }

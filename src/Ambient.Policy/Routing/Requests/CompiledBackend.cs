@@ -18,13 +18,23 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
     internal RequestRedirect? Redirect { get; private init; }
 
     internal static CompiledBackend Compile(
-        MeshSnapshot mesh, HttpRoute route, TrafficRule rule, ForwardAction forward, TrafficBackend backend, string name, RoutePlan plan, GrantRule grants)
+        MeshSnapshot mesh, HttpRoute route, TrafficRule rule, ForwardAction forward, TrafficBackend backend, string name, RoutePlan plan, ImmutableArray<ExternalAuthorizer> authorizers, GrantRule grants)
     {
         var target = backend.Reference;
         var weight = Math.Max(0, backend.Weight);
         if (!backend.Unsupported.IsDefaultOrEmpty)
         {
             return Broken(500, $"backend {Shown(target)} needs {string.Join(", ", backend.Unsupported)}, which is not supported");
+        }
+
+        if (backend.Authorizer is { } authorizer)
+        {
+            if (CompiledAuthorizer.Find(mesh, route, authorizer, name, grants, out var asked) is { } unasked)
+            {
+                return Broken(500, $"backend {Shown(target)}: {unasked}");
+            }
+
+            authorizers = [.. authorizers, asked!];
         }
 
         if (backend.Redirect is not null)
@@ -34,6 +44,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
                 Kind = RequestRouteKind.Respond,
                 Rule = name,
                 Plan = plan,
+                Authorizers = authorizers,
                 ResponseHeaders = Both(rule.ResponseHeaders, backend.ResponseHeaders),
             })
             { Redirect = backend.Redirect };
@@ -57,6 +68,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
             Subset = backend.Subset,
             Rule = name,
             Plan = plan,
+            Authorizers = authorizers,
             Mirrors = Mirrors(mesh, route, [.. forward.Mirrors, .. backend.Mirrors], grants),
             RequestHeaders = Both(rule.RequestHeaders, backend.RequestHeaders),
             ResponseHeaders = Both(rule.ResponseHeaders, backend.ResponseHeaders),
@@ -67,7 +79,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
     }
 
     /// <summary>The service and port of a reference. Why it must not be asked, or null; without a service where there is none of that name.</summary>
-    private static string? Find(
+    internal static string? Find(
         MeshSnapshot mesh, HttpRoute route, ObjectReference target, GrantRule grants, out MeshService? service, out int port)
     {
         var shown = Shown(target);
@@ -78,7 +90,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
             return isKnownKind ? $"backend {shown} does not exist" : $"backend {shown} is of an unknown kind";
         }
 
-        if (grants.Needs(route, target) && !IsGranted(mesh.Requests, route, target))
+        if (grants.Needs(route, target) && !ReferenceGrants.Allow(mesh.Requests, new GrantSource("gateway.networking.k8s.io", route.Kind, route.Namespace), target))
         {
             return $"backend {shown} is in another namespace, and no ReferenceGrant there allows it";
         }
@@ -118,12 +130,6 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
     }
 
     private static string Shown(ObjectReference target) => $"{target.Kind} {target.Namespace}/{target.Name}";
-
-    private static bool IsGranted(RequestConfiguration configuration, HttpRoute route, ObjectReference target) =>
-        configuration.ReferenceGrants.Values.Any(grant =>
-            grant.Namespace == target.Namespace
-            && grant.From.Any(from => from.Group == "gateway.networking.k8s.io" && from.Kind == route.Kind && from.Namespace == route.Namespace)
-            && grant.To.Any(to => to.Group == target.Group && to.Kind == target.Kind && (to.Name is null || to.Name == target.Name)));
 
     private static ImmutableArray<HeaderModification> Both(HeaderModification? rule, HeaderModification? backend) =>
         (rule, backend) switch

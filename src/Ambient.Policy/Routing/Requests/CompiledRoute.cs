@@ -23,6 +23,7 @@ internal sealed class CompiledRoute
         Rules = [.. CompiledRule.Compile(mesh, route, port, grantRule)];
         HasCors = Rules.Any(rule => rule.Plan.Cors is not null);
         HasFaults = Rules.Any(rule => rule.Plan.Fault is not null);
+        HasAuthorizers = Rules.Any(rule => rule.AsksAuthorizer);
     }
 
     internal HttpRoute Route { get; }
@@ -40,6 +41,9 @@ internal sealed class CompiledRoute
 
     /// <summary>Whether a rule asks for faults.</summary>
     internal bool HasFaults { get; }
+
+    /// <summary>Whether a rule wants an external authorizer asked.</summary>
+    internal bool HasAuthorizers { get; }
 
     /// <summary>Whether compiling the route again would give the same.</summary>
     internal bool HoldsFor(MeshSnapshot mesh)
@@ -63,10 +67,11 @@ internal sealed class CompiledRoute
     }
 
     private static IEnumerable<ObjectReference> References(HttpRoute route) =>
-        route.Rules.SelectMany(rule => rule.Action is ForwardAction forward ? References(forward) : []).Distinct();
+        route.Rules.SelectMany(rule => (rule.Action is ForwardAction forward ? References(forward) : []).Concat(rule.Authorizer is { } authorizer ? [authorizer.Reference] : [])).Distinct();
 
     private static IEnumerable<ObjectReference> References(ForwardAction forward) =>
         forward.Backends.Select(backend => backend.Reference)
+            .Concat(forward.Backends.Select(backend => backend.Authorizer?.Reference).OfType<ObjectReference>())
             .Concat(forward.Backends.SelectMany(backend => backend.Mirrors).Concat(forward.Mirrors).Select(mirror => mirror.Reference));
 
     /// <summary>Compiles routes for one place, and takes over from an earlier compilation what still holds.</summary>

@@ -36,6 +36,9 @@ internal sealed class CompiledRule
 
     internal CompiledMatch Match { get; }
 
+    /// <summary>Whether an external authorizer is asked about requests that it matches, or about some of them.</summary>
+    internal bool AsksAuthorizer => !_fixed.Authorizers.IsEmpty || _backends.Any(static backend => !backend.Route.Authorizers.IsEmpty);
+
     /// <summary>What the rule asks besides.</summary>
     internal RoutePlan Plan => _fixed.Plan;
 
@@ -48,11 +51,22 @@ internal sealed class CompiledRule
             var name = NameOf(route, i);
             var plan = RoutePlan.Of(rule);
             ImmutableArray<CompiledBackend> backends = [];
+            ImmutableArray<ExternalAuthorizer> authorizers = [];
+            string? unasked = null;
+            if (rule.Authorizer is { } authorizer)
+            {
+                unasked = CompiledAuthorizer.Find(mesh, route, authorizer, name, grants, out var asked);
+                authorizers = asked is null ? [] : [asked];
+            }
+
             RequestRoute @fixed;
             switch (rule.Action)
             {
                 case var _ when !rule.Unsupported.IsDefaultOrEmpty:
                     @fixed = RequestRoute.Broken(name, $"the rule needs {string.Join(", ", rule.Unsupported)}, which is not supported", rule.UnsupportedStatus);
+                    break;
+                case var _ when unasked is not null:
+                    @fixed = RequestRoute.Broken(name, unasked);
                     break;
                 case RespondAction respond:
                     @fixed = Respond(respond.StatusCode) with { Body = respond.Body };
@@ -61,7 +75,7 @@ internal sealed class CompiledRule
                     @fixed = Respond(redirect.Redirect.StatusCode);
                     break;
                 case ForwardAction forward:
-                    backends = [.. forward.Backends.Select(backend => CompiledBackend.Compile(mesh, route, rule, forward, backend, name, plan, grants))];
+                    backends = [.. forward.Backends.Select(backend => CompiledBackend.Compile(mesh, route, rule, forward, backend, name, plan, authorizers, grants))];
                     @fixed = RequestRoute.Broken(name, backends.IsEmpty ? "the rule has no backends" : "every backend has weight 0") with { Plan = plan };
                     break;
                 default:
@@ -80,6 +94,7 @@ internal sealed class CompiledRule
                 StatusCode = status,
                 Rule = name,
                 Plan = plan,
+                Authorizers = authorizers,
                 ResponseHeaders = rule.ResponseHeaders is { } changes ? [changes] : [],
             };
         }

@@ -40,6 +40,9 @@ public sealed record RequestRoute
     /// <summary>Who gets a copy.</summary>
     public ImmutableArray<RouteMirror> Mirrors { get; init; } = [];
 
+    /// <summary>Who is asked about the request before anything is done with it, one after another; each may keep it out.</summary>
+    public ImmutableArray<ExternalAuthorizer> Authorizers { get; init; } = [];
+
     /// <summary>Body to answer; empty: none.</summary>
     public string Body { get; init; } = "";
 

@@ -61,6 +61,9 @@ public sealed class RequestRoutes
     /// <summary>Whether a rule asks for faults.</summary>
     public bool HasFaults => Compiled.Any(static route => route.HasFaults);
 
+    /// <summary>Whether a rule wants an external authorizer asked.</summary>
+    public bool HasAuthorizers => Compiled.Any(static route => route.HasAuthorizers);
+
     /// <summary>The routes that it is made of.</summary>
     internal ImmutableArray<CompiledRoute> Compiled { get; }
 

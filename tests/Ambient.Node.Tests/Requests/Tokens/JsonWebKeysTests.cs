@@ -44,6 +44,38 @@ public sealed class JsonWebKeysTests
         Assert.Equal(TokenStatus.VerificationFailed, Verify(keys, TestIssuer.SignBySecret(RandomNumberGenerator.GetBytes(64), algorithm, "{}")));
     }
 
+    /// <summary>The example of RFC 8037, appendix A.4: deterministic, so that it is the same wherever it is made.</summary>
+    [Fact]
+    public void Signature_OfEd25519_IsVerified_AndADamagedOneIsNot()
+    {
+        const string Key = "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"";
+        const string Text = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+        var input = Encoding.ASCII.GetBytes(Text[..Text.LastIndexOf('.')]);
+        var signature = Base64Url.DecodeFromChars(Text[(Text.LastIndexOf('.') + 1)..]);
+        foreach (var more in new[] { "}", ",\"alg\":\"EdDSA\",\"use\":\"sig\"}" })
+        {
+            var key = Assert.Single(JsonWebKeys.Read($"{{\"keys\":[{Key}{more}]}}", out _)!.Keys);
+            Assert.Equal(KeyKind.Ed25519, key.Kind);
+            Assert.True(key.Verify("EdDSA", input, signature));
+            for (var i = 0; i < signature.Length; i += 9)
+            {
+                signature[i] ^= 1;
+                Assert.False(key.Verify("EdDSA", input, signature));
+                signature[i] ^= 1;
+            }
+
+            Assert.False(key.Verify("EdDSA", [.. input, 1], signature));
+            Assert.False(key.Verify("EdDSA", input, signature[..63]));
+            Assert.False(key.Verify("EdDSA", input, []));
+            Assert.True(key.Verify("EdDSA", input, signature));
+        }
+
+        foreach (var wrong in new[] { $"{Key},\"alg\":\"ES256\"}}", Key.Replace("11qY", "", StringComparison.Ordinal) + "}", Key.Replace("Ed25519", "Ed448", StringComparison.Ordinal) + "}", Key.Replace("\"x\"", "\"y\"", StringComparison.Ordinal) + "}" })
+        {
+            Assert.Null(JsonWebKeys.Read($"{{\"keys\":[{wrong}]}}", out _));
+        }
+    }
+
     /// <summary>Everybody has the public key: a token whose secret it is must not pass (RFC 8725 section 2.1).</summary>
     [Fact]
     public async Task Secret_ThatIsThePublicKey_VerifiesNothing()

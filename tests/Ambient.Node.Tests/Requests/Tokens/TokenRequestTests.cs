@@ -82,6 +82,26 @@ public sealed class TokenRequestTests : IAsyncLifetime
         Assert.Contains("ambient_jwt_allowed_total 2", _mesh.Scrape, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("ijE0Mpmdfm2yZJ8P2dNNeFmnGuPc9fGi9FRFwNHNVQp9Hjc1Jf97RcHUkLE6x25uS9ohjlkyxl6CPdOaStXxCA", HttpStatusCode.OK)]
+    [InlineData("ijE0Mpmdfm2yZJ8P2dNNeFmnGuPc9fGi9FRFwNHNVQp9Hjc1Jf97RcHUkLE6x25uS9ohjlkyxl6CPdOaStXxCQ", HttpStatusCode.Unauthorized)]
+    public async Task TokenOfEd25519_IsVerified(string signature, HttpStatusCode expected)
+    {
+        Ask(new JwtRule
+        {
+            Issuer = "https://issuer.example",
+            Jwks = "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"ed\",\"x\":\"P7itY-vpeqAT5hwhW7i51RxSwyrq4Xe2UCBpg1iSoPM\"}]}",
+            OutputClaimToHeaders = [new("x-sub", "sub")],
+        });
+        await _mesh.StartWaypointAsync();
+        var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), _service);
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/");
+        request.Headers.Add("authorization", $"Bearer eyJhbGciOiJFZERTQSIsImtpZCI6ImVkIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiwic3ViIjoiYWxpY2UifQ.{signature}");
+        using var answer = await client.SendAsync(request);
+        Assert.Equal(expected, answer.StatusCode);
+        Assert.Equal(expected == HttpStatusCode.OK ? "alice" : null, _pod.Requests.TryDequeue(out var seen) ? seen.Headers["x-sub"] : null);
+    }
+
     [Fact]
     public async Task ForwardedToken_StaysAsItIs()
     {
