@@ -63,6 +63,9 @@ internal sealed class OpenConnection : OpenFlow
     /// <summary>Whether others account for what it carries, request by request: it has no line and no metrics of its own then.</summary>
     public bool CarriesRequests { get; set; }
 
+    /// <summary>Writes its line where the host's own may not be wanted; null: that one is.</summary>
+    public IConnectionAccount? Account { get; set; }
+
     internal TcpSeries? Series { get; private set; }
 
     /// <summary>Counts the connection as opened and logs it, now that its peer has been let in. At most once, by whoever opened it.</summary>
@@ -188,12 +191,18 @@ internal sealed class OpenConnection : OpenFlow
         _table.Remove(this);
         Report();
         Series?.Closed(flag);
+        var duration = _table.Time.GetElapsedTime(_begun);
+        if (Account?.TryComplete(this, duration, error) == true)
+        {
+            return;
+        }
+
         var outbound = Parties.Direction == TrafficDirection.Outbound;
         _table.Log.Completed(
             Parties,
             outbound ? Bytes.ClientToServer : Bytes.ServerToClient,
             outbound ? Bytes.ServerToClient : Bytes.ClientToServer,
-            _table.Time.GetElapsedTime(_begun),
+            duration,
             error);
     }
 

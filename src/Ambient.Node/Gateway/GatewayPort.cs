@@ -4,11 +4,14 @@ using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Ambient.Hbone;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.ProxyProtocol;
 using Ambient.Hbone.Sockets;
 using Ambient.Http;
 using Ambient.Node.Connections;
 using Ambient.Node.Gateway.Tls;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Sockets;
+using Ambient.Policy.Authorization;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Gateway;
@@ -17,14 +20,18 @@ namespace Ambient.Node.Gateway;
 /// One listener port of a gateway: its connections, admitted by the budget, speak HTTP/1.1, or HTTP/2 with prior knowledge or as TLS has agreed; or
 /// they are passed on as they are.
 /// </summary>
-internal sealed class GatewayPort : IAsyncDisposable
+internal sealed partial class GatewayPort : IAsyncDisposable
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _end = new();
     private readonly NodeSockets _sockets;
     private readonly MessageServer _server;
     private readonly GatewayPortUse _use;
     private readonly Task _accepting;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private TaskCompletionSource? _empty;
     private int _streams;
@@ -40,6 +47,8 @@ internal sealed class GatewayPort : IAsyncDisposable
     {
         _sockets = sockets;
         _use = use;
+        _time = time;
+        _logger = logger;
         var listener = sockets.Listen("gateway", bound, transparent: false);
         _server = new MessageServer(use.Pipeline, use.Pipeline.ServerOptions, time);
         _accepting = AcceptLoop.RunAsync($"listener {bound}", listener, sockets, ServeAsync, time, logger, _stop.Token);
@@ -84,15 +93,24 @@ internal sealed class GatewayPort : IAsyncDisposable
     {
         try
         {
-            var remote = EndPoints.Remote(socket);
+            var peer = EndPoints.Remote(socket);
+            IPEndPoint? proxy = null;
+            var remote = peer;
+            if (_use.ExpectsProxyHeader())
+            {
+                // The proxy may speak for itself; whom it speaks for else is never the peer that certificates and budgets are about.
+                remote = (await ReadProxyHeaderAsync(socket, peer).ConfigureAwait(false)).Source ?? peer;
+                proxy = ReferenceEquals(remote, peer) ? null : peer;
+            }
+
             if (_use.Tls is not { } tls)
             {
                 var channel = MessageChannel.Over(socket, _sockets.Io ?? HboneIo.Default);
-                await (_use.IsOpaque ? CarryAsync(channel, remote, null) : ServeAsync(channel, new GatewayConnection(remote), null)).ConfigureAwait(false);
+                await (_use.IsOpaque ? CarryAsync(channel, remote, proxy, null) : ServeAsync(channel, new GatewayConnection(remote) { Proxy = proxy }, null)).ConfigureAwait(false);
                 return;
             }
 
-            if (await tls.AcceptAsync(socket, _sockets.Budget, remote.Address, _sockets.Io ?? HboneIo.Default, _end.Token).ConfigureAwait(false) is not { } arrival)
+            if (await tls.AcceptAsync(socket, _sockets.Budget, peer.Address, _sockets.Io ?? HboneIo.Default, _end.Token).ConfigureAwait(false) is not { } arrival)
             {
                 return;
             }
@@ -103,6 +121,7 @@ internal sealed class GatewayPort : IAsyncDisposable
                     remote, IsTls: true, arrival.IsClientVerified && stream.RemoteCertificate is X509Certificate2 certificate ? ForwardedCertificate.Of(certificate) : null)
                 {
                     ServerName = arrival.ServerName,
+                    Proxy = proxy,
                 };
 
                 // A client that names no protocol speaks HTTP/1.1.
@@ -111,7 +130,12 @@ internal sealed class GatewayPort : IAsyncDisposable
                 return;
             }
 
-            await CarryAsync(arrival.Opaque ?? MessageChannel.Over(arrival.Stream!), remote, arrival.ServerName).ConfigureAwait(false);
+            await CarryAsync(arrival.Opaque ?? MessageChannel.Over(arrival.Stream!), remote, proxy, arrival.ServerName).ConfigureAwait(false);
+        }
+        catch (InvalidDataException e)
+        {
+            LogBadHeader(_logger, EndPoints.Remote(socket), _use.Address, e.Message);
+            socket.Dispose();
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
         {
@@ -120,10 +144,24 @@ internal sealed class GatewayPort : IAsyncDisposable
         }
     }
 
+    /// <summary>The header of the PROXY protocol, within the time that handshakes have, too.</summary>
+    private async ValueTask<ProxyHeader> ReadProxyHeaderAsync(Socket socket, IPEndPoint peer)
+    {
+        using var patience = new TimeLimit(s_patience, _time, _end.Token);
+        try
+        {
+            return await ProxyHeaderReader.ReadAsync(socket, patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new InvalidDataException($"PROXY protocol: {peer} sent no header within {s_patience.TotalSeconds} s", e);
+        }
+    }
+
     private Task ServeAsync(MessageChannel channel, GatewayConnection connection, HttpProtocolVersion? version) =>
         _server.ServeAsync(channel, connection, version, _end.Token);
 
-    private async Task CarryAsync(MessageChannel channel, IPEndPoint remote, string? serverName)
+    private async Task CarryAsync(MessageChannel channel, IPEndPoint remote, IPEndPoint? proxy, string? serverName)
     {
         lock (_gate)
         {
@@ -132,7 +170,7 @@ internal sealed class GatewayPort : IAsyncDisposable
 
         try
         {
-            await _use.Streams.CarryAsync(channel, remote, _use.Address, serverName, _use.Pipeline, this, _end.Token).ConfigureAwait(false);
+            await _use.Streams.CarryAsync(channel, new ConnectionFacts(proxy ?? remote, _use.Address, null) { Remote = proxy is null ? null : remote }, serverName, _use.Pipeline, this, _end.Token).ConfigureAwait(false);
         }
         finally
         {
@@ -145,4 +183,7 @@ internal sealed class GatewayPort : IAsyncDisposable
             }
         }
     }
+
+    [LoggerMessage(5607, LogLevel.Warning, "connection by {Peer} to listener {Listener} closed: {Reason}")]
+    private static partial void LogBadHeader(ILogger logger, IPEndPoint peer, IPEndPoint listener, string reason);
 }

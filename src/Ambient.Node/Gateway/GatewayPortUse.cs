@@ -12,6 +12,9 @@ namespace Ambient.Node.Gateway;
 /// <param name="Connections">What is open.</param>
 internal sealed record GatewayPortUse(IPEndPoint Address, RequestPipeline Pipeline, GatewayStreams Streams, ConnectionTable Connections)
 {
+    /// <summary>Whether connections begin with a header of the PROXY protocol, now.</summary>
+    public required Func<bool> ExpectsProxyHeader { get; init; }
+
     /// <summary>TLS of its connections; null: they are in clear.</summary>
     public GatewayTls? Tls { get; init; }
 

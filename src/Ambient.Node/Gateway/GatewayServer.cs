@@ -312,6 +312,7 @@ internal sealed class GatewayServer : IAsyncDisposable
         {
             var use = new GatewayPortUse(address, _pipeline(new GatewayEntrance(_places, _self, _gatewayKey, address)), _streams, _connections)
             {
+                ExpectsProxyHeader = () => _meshes.Current.Requests.Gateways.TryGetValue(_gatewayKey, out var gateway) && gateway.ExpectsProxyHeader,
                 Tls = form == PortForm.Tls ? _tls[port] : null,
                 IsOpaque = form == PortForm.Opaque,
             };

@@ -35,19 +35,21 @@ internal sealed class GatewayStreams(
 
     /// <summary>Carries a connection to its end. Never throws.</summary>
     /// <param name="client">The client's bytes; owned from here.</param>
-    /// <param name="remote">Its address.</param>
-    /// <param name="listener">Address and port of the listener, as the Gateway declares it.</param>
+    /// <param name="facts">The connection as policies see it: its destination is the listener's address, as the Gateway declares it.</param>
     /// <param name="serverName">Server name of its TLS; null in clear.</param>
     /// <param name="pipeline">Of the same port: its log is told what policies say, its authorizers are asked.</param>
     /// <param name="owner">What the connection ends with, besides the process.</param>
     /// <param name="cancellationToken">Ends it at once.</param>
     public async Task CarryAsync(
-        MessageChannel client, IPEndPoint remote, IPEndPoint listener, string? serverName, RequestPipeline pipeline, object owner, CancellationToken cancellationToken)
+        MessageChannel client, ConnectionFacts facts, string? serverName, RequestPipeline pipeline, object owner, CancellationToken cancellationToken)
     {
         await using (client.ConfigureAwait(false))
         {
-            var own = self.Current;
-            var stream = new Stream(places, new ConnectionFacts(remote, listener, null), serverName, new ConnectionCheck(pipeline.Authorizers, pipeline.Log, time));
+            var (own, remote) = (self.Current, facts.Remote ?? facts.Source);
+            var stream = new Stream(places, facts, serverName, new ConnectionCheck(pipeline.Authorizers, pipeline.Log, time))
+            {
+                Account = new StreamAccount(pipeline.Log, () => places.Find(""), facts.Remote ?? facts.Source, facts.Destination) { ServerName = serverName },
+            };
 
             // 1 register
             var connection = connections.Register(
@@ -56,11 +58,12 @@ internal sealed class GatewayStreams(
                     Direction = TrafficDirection.Outbound,
                     Source = remote,
                     SourceWorkload = own is null ? null : meshes.Current.FindWorkload(own.Network, remote.Address),
-                    Destination = listener,
+                    Destination = facts.Destination,
                 },
                 time.GetTimestamp(),
                 stream,
                 owner);
+            connection.Account = stream.Account;
             var outcome = ConnectionOutcome.Complete;
             try
             {
@@ -89,6 +92,7 @@ internal sealed class GatewayStreams(
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(open.Ended, cancellationToken);
         if (await stream.Check.AskAsync(place, own, stream.Facts, stream.ServerName, ended.Token).ConfigureAwait(false) is { } refused)
         {
+            stream.Account.Refused(refused);
             return ConnectionOutcome.Denied(refused.ToString());
         }
 
@@ -101,13 +105,14 @@ internal sealed class GatewayStreams(
 
         if (place.Policies.HasNotes)
         {
-            log.Noted(RequestAuthorizer.Notes(place.Policies, stream.Facts, stream.ServerName), stream.Facts.Source, null, stream.Facts.Destination);
+            log.Noted(RequestAuthorizer.Notes(place.Policies, stream.Facts, stream.ServerName), stream.Facts.Remote ?? stream.Facts.Source, null, stream.Facts.Destination);
         }
 
         var decision = stream.Decide(place);
-        log.Decided(decision, stream.Facts.Source, null, stream.Facts.Destination);
+        log.Decided(decision, stream.Facts.Remote ?? stream.Facts.Source, null, stream.Facts.Destination);
         if (!decision.IsAllowed)
         {
+            stream.Account.Refused(decision);
             return ConnectionOutcome.Denied(decision.ToString());
         }
 
@@ -116,10 +121,12 @@ internal sealed class GatewayStreams(
         var route = RouteOf(mesh, stream);
         if (route.Service is not { } service)
         {
+            stream.Account.Failed(ResponseFlags.NoRouteFound);
             return new ConnectionOutcome(ResponseFlag.Connect, route.Error);
         }
 
         // 4 dial
+        stream.Account.Goes(service, route.Port, isInbound: false);
         var (link, endpoint, failure) = await DialAsync(mesh, own, service, route, stream, open, ended.Token).ConfigureAwait(false);
         if (link is null)
         {
@@ -175,6 +182,7 @@ internal sealed class GatewayStreams(
             if (endpoint.Limits?.TryOpen(isFirst: false) == false)
             {
                 backends.Metrics?.Overflow();
+                stream.Account.Failed(ResponseFlags.UpstreamOverflow);
                 return Failed("there are as many connections as its DestinationRule admits");
             }
 
@@ -186,6 +194,7 @@ internal sealed class GatewayStreams(
                 patience.CancelAfter(endpoint.Limits?.Options.ConnectTimeout ?? backends.Options.ConnectTimeout);
                 reached = await dialer.DialAsync(endpoint, HboneIo.CurrentThread, patience.Token, opaque: true).ConfigureAwait(false);
                 endpoint.State?.Answered(200);
+                stream.Account.Reached(endpoint);
                 open.Announce(open.Parties with
                 {
                     Destination = endpoint.Address,
@@ -202,6 +211,7 @@ internal sealed class GatewayStreams(
             catch (Exception e) when (e is UpstreamConnectException or OperationCanceledException)
             {
                 endpoint.State?.Failed(timedOut: e is OperationCanceledException);
+                stream.Account.Failed(StreamAccount.NotReached, e is OperationCanceledException ? "connection timed out" : e.Message);
                 failed.Add(endpoint.Workload);
                 if (failed.Count >= MaxAttempts)
                 {
@@ -231,7 +241,7 @@ internal sealed class GatewayStreams(
 
         // Of a connection nothing but its source can be hashed.
         var view = backends.Find(mesh, own, service, route.Port, route.Subset);
-        ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(stream.Facts.Source.Address) : null;
+        ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of((stream.Facts.Remote ?? stream.Facts.Source).Address) : null;
         problem = route.OriginatesTls ? view.Policy.TlsProblem : null;
         var endpoint = EndpointChoice.ForBackend(view, null, http2Client: false, hash, null, failed, isTls: !route.OriginatesTls);
         return endpoint is { Tls: not null, ClientCertificate: null } inTls
@@ -246,9 +256,11 @@ internal sealed class GatewayStreams(
 
         public string? ServerName => serverName;
 
+        public required StreamAccount Account { get; init; }
+
         public ConnectionCheck Check => check;
 
-        public StreamFacts RouteFacts => new(facts.Destination.Port, serverName, facts.Source.Address, facts.Destination.Address);
+        public StreamFacts RouteFacts => new(facts.Destination.Port, serverName, (facts.Remote ?? facts.Source).Address, facts.Destination.Address);
 
         public AuthorizationDecision Decide(RequestPlace place) => check.Decide(place, facts, serverName);
 

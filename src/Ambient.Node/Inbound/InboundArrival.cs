@@ -20,6 +20,9 @@ internal abstract class InboundArrival : IConnectionGround
     /// </summary>
     public virtual bool IsKnown => true;
 
+    /// <summary>Writes its line where the host's own may not be wanted; null: that one is.</summary>
+    public virtual IConnectionAccount? Account => null;
+
     /// <summary>May it come in? Asked once, when it is registered, of the newest snapshot.</summary>
     public abstract AuthorizationDecision Authorize();
 

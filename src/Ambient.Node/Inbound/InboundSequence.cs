@@ -48,6 +48,7 @@ internal abstract class InboundSequence(ConnectionTable connections, TimeProvide
 
         // 2 register: a policy that changes before or while it is authorized finds it and ends it.
         var connection = connections.Register(arrival.Parties, begun, arrival, owner);
+        connection.Account = arrival.Account;
         var outcome = ConnectionOutcome.Complete;
         var relaying = false;
         try

@@ -13,8 +13,11 @@ internal readonly record struct RequestArrival()
     /// <summary>Authenticated identity of the peer, or null.</summary>
     public required SpiffeId? Identity { get; init; }
 
-    /// <summary>Address of the peer.</summary>
+    /// <summary>Address of the client: the peer's, unless a proxy in front says another in the PROXY protocol.</summary>
     public required IPEndPoint Source { get; init; }
+
+    /// <summary>Address of the peer, where that is not <see cref="Source"/>; null: it is.</summary>
+    public IPEndPoint? Peer { get; init; }
 
     /// <summary>The peer's IP address as text, where the entrance keeps it with the connection; null: it does not.</summary>
     public string? SourceText { get; init; }

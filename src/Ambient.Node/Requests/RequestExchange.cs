@@ -569,7 +569,8 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     private RequestFacts Facts(Func<string, string?> header) => new()
     {
         Identity = Arrival.Identity,
-        Source = Arrival.Source,
+        Source = Arrival.Peer ?? Arrival.Source,
+        Remote = Arrival.Peer is null ? null : Arrival.Source,
         Destination = Arrival.Destination,
         Method = Method,
         Host = Host,

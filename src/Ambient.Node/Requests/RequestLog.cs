@@ -86,6 +86,30 @@ internal sealed partial class RequestLog
         }
     }
 
+    /// <summary>Clock of its lines.</summary>
+    public TimeProvider Time => _loggers.Time;
+
+    /// <summary>An opaque connection has ended. False: no form is asked for, and the connection has a line of its own.</summary>
+    public bool TryComplete(PlaceTelemetry telemetry, in AccessLogEntry entry, LogLevel level)
+    {
+        if (!telemetry.LogsAccess || telemetry.Filter?.Takes(entry) == false)
+        {
+            return true;
+        }
+
+        if (telemetry.Template is not { } template)
+        {
+            return false;
+        }
+
+        if (_access.IsEnabled(level))
+        {
+            Write(template, entry, level);
+        }
+
+        return true;
+    }
+
     /// <summary>
     /// What policies that decide nothing (AUDIT, dry run) say of a request or connection: counted, and a line each at the level and in the
     /// words of those at layer 4.

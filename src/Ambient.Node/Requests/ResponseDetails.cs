@@ -30,6 +30,9 @@ internal static class ResponseDetails
         };
     }
 
+    /// <summary>The details of what policies keep out.</summary>
+    public static string Of(AuthorizationDecision decision) => $"rbac_access_denied_matched_policy[{Word(decision.RuleText)}]";
+
     private static string Unflagged(RequestExchange exchange)
     {
         if (exchange.Authentication is { IsAllowed: false } token)
@@ -39,7 +42,7 @@ internal static class ResponseDetails
 
         if (exchange.Authorization is { IsAllowed: false } decision)
         {
-            return $"rbac_access_denied_matched_policy[{Word(decision.RuleText)}]";
+            return Of(decision);
         }
 
         return exchange.Endpoint is not null ? "via_upstream" : exchange.Status > 0 ? "direct_response" : "-";

@@ -34,9 +34,13 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque && !AsksForServerName(inbound, connection);
     private RequestPolicies? _asked;
     private readonly ConnectionCheck _check = new(inbound.Authorizers, inbound.Requests, inbound.Time);
+    private readonly StreamAccount _account = new(inbound.Requests, () => inbound.Entrance.Find(connection.Target), connection.RemoteEndPoint, connection.Target.Address);
 
     /// <inheritdoc/>
     public override bool IsKnown => false;
+
+    /// <inheritdoc/>
+    public override IConnectionAccount Account => _account;
 
     /// <inheritdoc/>
     public override AuthorizationDecision Authorize()
@@ -45,6 +49,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         if (!decision.IsAllowed)
         {
             inbound.Requests.Decided(decision, connection.RemoteEndPoint, connection.PeerIdentity, _target.Address);
+            _account.Refused(decision);
         }
 
         return decision;
@@ -86,10 +91,17 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     private AuthorizationDecision Decide(RequestPlace place) => _check.Decide(place, Facts, connection.ServerName);
 
     /// <summary>Asks the external authorizer where a CUSTOM policy matches, and then all policies again. What keeps the connection out, or null.</summary>
-    private async ValueTask<string?> QuestionAsync(CancellationToken ended) =>
-        await _check.AskAsync(inbound.Entrance.Find(_target), inbound.Self.Current, Facts, connection.ServerName, ended).ConfigureAwait(false) is { } denied ? denied.ToString()
-        : Authorize() is { IsAllowed: false } decision ? decision.ToString()
-        : null;
+    private async ValueTask<string?> QuestionAsync(CancellationToken ended)
+    {
+        _account.ServerName = connection.ServerName;
+        if (await _check.AskAsync(inbound.Entrance.Find(_target), inbound.Self.Current, Facts, connection.ServerName, ended).ConfigureAwait(false) is { } denied)
+        {
+            _account.Refused(denied);
+            return denied.ToString();
+        }
+
+        return Authorize() is { IsAllowed: false } decision ? decision.ToString() : null;
+    }
 
     private static bool AsksForServerName(WaypointInbound inbound, WaypointConnection connection) =>
         inbound.Entrance.Find(connection.Target) is { } place
@@ -219,8 +231,10 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     {
         List<Workload> failed = [];
         var backend = Backend(inTls);
+        _account.Goes(backend.Service, backend.Port, ReferenceEquals(backend.Service, inbound.Entrance.Find(_target)?.Service));
         if (backend.Error is { } error)
         {
+            _account.Failed(ResponseFlags.NoRouteFound);
             inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, error);
             return (null, new ConnectionOutcome(ResponseFlag.Connect, error));
         }
@@ -236,6 +250,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
             if (endpoint.Limits?.TryOpen(isFirst: false) == false)
             {
+                _account.Failed(ResponseFlags.UpstreamOverflow);
                 inbound.Backends.Metrics?.Overflow();
                 const string reason = "there are as many connections as its DestinationRule admits";
                 inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason);
@@ -255,6 +270,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
                 var link = reached = await inbound.Dialer.DialAsync(endpoint, HboneIo.CurrentThread, patience.Token, opaque: true).ConfigureAwait(false);
                 endpoint.State?.Answered(200);
                 _endpoint = endpoint;
+                _account.Reached(endpoint);
                 open.Announce(Parties with
                 {
                     DestinationWorkload = endpoint.Workload,
@@ -265,6 +281,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             catch (UpstreamConnectException e)
             {
                 endpoint.State?.Failed(timedOut: false);
+                _account.Failed(StreamAccount.NotReached, e.Message);
                 inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, e.Message);
                 failed.Add(endpoint.Workload);
                 if (failed.Count >= MaxAttempts)
@@ -275,6 +292,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             catch (OperationCanceledException) when (!ended.IsCancellationRequested)
             {
                 endpoint.State?.Failed(timedOut: true);
+                _account.Failed(StreamAccount.NotReached, "connection timed out");
                 inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "connection timed out");
                 failed.Add(endpoint.Workload);
                 if (failed.Count >= MaxAttempts)

@@ -10,6 +10,9 @@ namespace Ambient.Policy.Authorization;
 /// <param name="Identity">Authenticated identity of the peer, or null.</param>
 public readonly record struct ConnectionFacts(IPEndPoint Source, IPEndPoint Destination, SpiffeId? Identity)
 {
+    /// <summary>Address of the client, where a proxy in front has said it in the PROXY protocol; null: it is the peer's.</summary>
+    public IPEndPoint? Remote { get; init; }
+
     /// <summary>The external authorizer that was asked about the connection and has let it in; null: none.</summary>
     public ExternalAuthorizer? LetInBy { get; init; }
 }

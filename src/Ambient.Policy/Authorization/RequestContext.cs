@@ -11,6 +11,7 @@ internal readonly ref struct RequestContext
 {
     private readonly ref readonly RequestFacts _request;
     private readonly int _forwardedHops;
+    private readonly IPAddress _remote;
 
     internal RequestContext(in RequestFacts request, int forwardedHops)
     {
@@ -24,6 +25,7 @@ internal readonly ref struct RequestContext
         // A request that can be read was not inside TLS of the client's own, unless the proxy ended it and says so.
         ServerName = request.ServerName ?? "";
         _forwardedHops = forwardedHops;
+        _remote = request.Remote is { } remote ? Canonical(remote.Address) : Source;
     }
 
     internal RequestContext(in ConnectionFacts connection, string? serverName)
@@ -33,6 +35,7 @@ internal readonly ref struct RequestContext
         Destination = Canonical(connection.Destination.Address);
         Port = connection.Destination.Port;
         ServerName = serverName;
+        _remote = connection.Remote is { } remote ? Canonical(remote.Address) : Source;
     }
 
     internal bool IsHttp { get; }
@@ -57,10 +60,10 @@ internal readonly ref struct RequestContext
     /// <summary>What a verified token says; null where there is none.</summary>
     internal TokenClaims? Claims => _request.Claims;
 
-    /// <summary>The client's address: the peer's, or the one that the proxies in front of us, as many as are trusted, have put into X-Forwarded-For.</summary>
+    /// <summary>The client's address: the one that the proxies in front of us, as many as are trusted, have put into X-Forwarded-For; else what the PROXY protocol says, or the peer's.</summary>
     internal IPAddress Remote => IsHttp && _forwardedHops > 0 && ForwardedFor.Find(_request.Header("x-forwarded-for"), _forwardedHops) is { } address
         ? Canonical(address)
-        : Source;
+        : _remote;
 
     /// <summary>The value of a header; HTTP/2's names of host and method mean these in either version.</summary>
     internal string? Header(string name) => name switch

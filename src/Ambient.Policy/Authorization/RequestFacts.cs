@@ -14,6 +14,9 @@ public readonly record struct RequestFacts()
     /// <summary>Address of the peer.</summary>
     public required IPEndPoint Source { get; init; }
 
+    /// <summary>Address of the client, where a proxy in front has said it in the PROXY protocol; null: it is the peer's, or what X-Forwarded-For says.</summary>
+    public IPEndPoint? Remote { get; init; }
+
     /// <summary>Address and port of the inner connection: service port at a waypoint.</summary>
     public required IPEndPoint Destination { get; init; }
 

@@ -32,6 +32,12 @@ public sealed record Gateway
     /// </summary>
     public int NumTrustedProxies { get; init; }
 
+    /// <summary>
+    /// Whether every connection to the gateway's listeners begins with a header of the PROXY protocol (<c>gatewayTopology.proxyProtocol</c>), whose word for a
+    /// client's address is taken. One without it is closed.
+    /// </summary>
+    public bool ExpectsProxyHeader { get; init; }
+
     /// <summary>When it was created; decides ties.</summary>
     public DateTimeOffset CreationTime { get; init; }
 
@@ -61,6 +67,7 @@ public sealed record Gateway
             && Namespace == other.Namespace
             && ClassName == other.ClassName
             && NumTrustedProxies == other.NumTrustedProxies
+            && ExpectsProxyHeader == other.ExpectsProxyHeader
             && CreationTime == other.CreationTime
             && AllowedListenerNamespaces == other.AllowedListenerNamespaces
             && ClientValidation == other.ClientValidation

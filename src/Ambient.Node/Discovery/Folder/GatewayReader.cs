@@ -31,8 +31,8 @@ internal static class GatewayReader
         var annotations = fields.ObjectOrEmpty("metadata").ObjectOrEmpty("annotations");
         return new GatewayObject(meta)
         {
-            NumTrustedProxies = GatewayTopologyReader.NumTrustedProxies(infrastructure.ObjectOrEmpty("annotations"), infrastructure.StringMap("annotations").GetValueOrDefault(GatewayTopologyReader.Annotation))
-                ?? GatewayTopologyReader.NumTrustedProxies(annotations, meta.Annotation(GatewayTopologyReader.Annotation)),
+            Topology = GatewayTopologyReader.Read(infrastructure.ObjectOrEmpty("annotations"), infrastructure.StringMap("annotations").GetValueOrDefault(GatewayTopologyReader.Annotation))
+                .Over(GatewayTopologyReader.Read(annotations, meta.Annotation(GatewayTopologyReader.Annotation))),
             ClassName = spec.RequiredString("gatewayClassName"),
             Listeners = ListenerReader.ReadAll(meta, spec),
             AllowedListenerNamespaces = allowed,

@@ -1,3 +1,4 @@
+using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
 
 namespace Ambient.Node.Discovery.Folder;
@@ -11,22 +12,32 @@ internal static class GatewayTopologyReader
     // As many addresses as anybody would have in one header.
     private const int MaxProxies = 1000;
 
-    /// <summary>The proxies whose X-Forwarded-For is believed; null where it does not say.</summary>
-    /// <param name="config">A ProxyConfig.</param>
-    public static int? NumTrustedProxies(FieldReader config) => config.ObjectOrEmpty("gatewayTopology").Integer("numTrustedProxies", 0, MaxProxies);
+    /// <summary>What a ProxyConfig says.</summary>
+    /// <param name="config">The ProxyConfig.</param>
+    public static GatewayTopology Read(FieldReader config)
+    {
+        var topology = config.ObjectOrEmpty("gatewayTopology");
+        return new GatewayTopology
+        {
+            NumTrustedProxies = topology.Integer("numTrustedProxies", 0, MaxProxies),
+
+            // An object without fields: that it is there says it.
+            SendsProxyHeader = topology.Object("proxyProtocol") is null ? null : true,
+        };
+    }
 
     /// <summary>The same, out of the annotation; what is wrong with it is an error of the annotation.</summary>
     /// <param name="annotations">The annotations that may have it.</param>
     /// <param name="text">Its value; null: it is not there.</param>
-    public static int? NumTrustedProxies(FieldReader annotations, string? text)
+    public static GatewayTopology Read(FieldReader annotations, string? text)
     {
         if (text is null)
         {
-            return null;
+            return GatewayTopology.None;
         }
 
         var errors = new ConfigurationErrors();
-        int? trusted = null;
+        var topology = GatewayTopology.None;
         try
         {
             using var reader = new StringReader(text);
@@ -34,7 +45,7 @@ internal static class GatewayTopologyReader
             switch (yaml.NextDocument() ? yaml.ReadNode() : null)
             {
                 case YamlMapping mapping:
-                    trusted = NumTrustedProxies(new FieldReader(mapping, errors));
+                    topology = Read(new FieldReader(mapping, errors));
                     break;
                 case null or YamlScalar { IsNull: true }:
                     break;
@@ -53,6 +64,6 @@ internal static class GatewayTopologyReader
             annotations.Error(Annotation, error.Field.Length == 0 ? error.Message : $"{error.Field}: {error.Message}");
         }
 
-        return trusted;
+        return topology;
     }
 }

@@ -60,7 +60,7 @@ internal sealed class ManifestFolderSource : IMeshSource
             PathNormalization = options.PathNormalization,
             LogsAccess = options.LogsAccess,
             ExternalAuthorizers = options.ExternalAuthorizers,
-            NumTrustedProxies = options.NumTrustedProxies,
+            Topology = options.Topology,
             Telemetry = options.Telemetry,
             RootNamespace = options.RootNamespace,
             PodRange = options.PodRange,

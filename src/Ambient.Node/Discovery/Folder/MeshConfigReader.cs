@@ -119,7 +119,7 @@ internal static class MeshConfigReader
             },
             LogsAccess = ReadAccessLog(config),
             ExternalAuthorizers = ExternalAuthorizerReader.Read(config),
-            NumTrustedProxies = GatewayTopologyReader.NumTrustedProxies(config.ObjectOrEmpty("defaultConfig")),
+            Topology = GatewayTopologyReader.Read(config.ObjectOrEmpty("defaultConfig")),
             DefaultTrafficPolicy = config.Object("defaultTrafficPolicy") is { } policy ? DestinationRuleReader.ReadPolicy(policy) : null,
             Telemetry = TelemetryProviderReader.Read(config),
         };

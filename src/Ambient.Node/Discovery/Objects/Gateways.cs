@@ -19,8 +19,8 @@ internal readonly record struct GatewayStatusAddress(string? Hostname, IPAddress
 /// <summary>A Gateway.</summary>
 internal sealed record GatewayObject(ObjectMeta Meta) : KubernetesObject(Meta)
 {
-    /// <summary>Proxies in front of it whose X-Forwarded-For is believed, as its annotations say; null: they do not.</summary>
-    public int? NumTrustedProxies { get; init; }
+    /// <summary>Which proxies stand in front of it, as its annotations say.</summary>
+    public GatewayTopology Topology { get; init; } = GatewayTopology.None;
 
     /// <summary>Class.</summary>
     public required string ClassName { get; init; }

@@ -28,8 +28,8 @@ internal sealed record MeshConfigObject(ObjectMeta Meta) : KubernetesObject(Meta
     /// <summary>External authorizers.</summary>
     public IReadOnlyList<ExternalAuthorizer>? ExternalAuthorizers { get; init; }
 
-    /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed: <c>defaultConfig.gatewayTopology.numTrustedProxies</c>.</summary>
-    public int? NumTrustedProxies { get; init; }
+    /// <summary>Which proxies stand in front of gateways: <c>defaultConfig.gatewayTopology</c>.</summary>
+    public GatewayTopology Topology { get; init; } = GatewayTopology.None;
 
     /// <summary>What holds for hosts whose DestinationRule has nothing of it.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }

@@ -71,8 +71,8 @@ public sealed class DiscoveryOptions
     /// <summary>External authorizers.</summary>
     internal IReadOnlyList<ExternalAuthorizer> ExternalAuthorizers { get; set; } = [];
 
-    /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed.</summary>
-    internal int NumTrustedProxies { get; set; }
+    /// <summary>Which proxies stand in front of gateways.</summary>
+    internal GatewayTopology Topology { get; set; } = GatewayTopology.None;
 
     /// <summary>What is said of telemetry; a MeshConfig in the folder goes before it.</summary>
     internal MeshTelemetry Telemetry { get; set; } = MeshTelemetry.None;

@@ -80,7 +80,8 @@ internal static class RequestTranslation
                 : instance.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal),
             Annotations = gateway.Meta.Annotations.ToImmutableDictionary(StringComparer.Ordinal),
             CreationTime = gateway.Meta.CreationTime,
-            NumTrustedProxies = gateway.NumTrustedProxies ?? options.NumTrustedProxies,
+            NumTrustedProxies = gateway.Topology.NumTrustedProxies ?? options.Topology.NumTrustedProxies ?? 0,
+            ExpectsProxyHeader = gateway.Topology.SendsProxyHeader ?? options.Topology.SendsProxyHeader ?? false,
         });
     }
 }

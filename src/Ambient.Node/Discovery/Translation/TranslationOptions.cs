@@ -31,8 +31,8 @@ internal sealed record TranslationOptions
     /// <summary>External authorizers.</summary>
     public IReadOnlyList<ExternalAuthorizer> ExternalAuthorizers { get; init; } = [];
 
-    /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed.</summary>
-    public int NumTrustedProxies { get; init; }
+    /// <summary>Which proxies stand in front of gateways.</summary>
+    public GatewayTopology Topology { get; init; } = GatewayTopology.None;
 
     /// <summary>What holds for hosts whose DestinationRule has nothing of it; null: nothing is said.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }
@@ -57,7 +57,7 @@ internal sealed record TranslationOptions
         PathNormalization = config.PathNormalization ?? PathNormalization,
         LogsAccess = config.LogsAccess ?? LogsAccess,
         ExternalAuthorizers = config.ExternalAuthorizers ?? ExternalAuthorizers,
-        NumTrustedProxies = config.NumTrustedProxies ?? NumTrustedProxies,
+        Topology = config.Topology.Over(Topology),
         DefaultTrafficPolicy = config.DefaultTrafficPolicy ?? DefaultTrafficPolicy,
         Telemetry = config.Telemetry.Over(Telemetry),
     };

@@ -87,8 +87,8 @@ public sealed class NodeOptions
     /// <summary>External authorizers that a mounted MeshConfig names.</summary>
     internal IReadOnlyList<ExternalAuthorizer> ExternalAuthorizers { get; set; } = [];
 
-    /// <summary>Proxies in front of gateways whose X-Forwarded-For is believed, as a mounted MeshConfig says.</summary>
-    internal int NumTrustedProxies { get; set; }
+    /// <summary>Which proxies stand in front of gateways, as a mounted MeshConfig says.</summary>
+    internal GatewayTopology Topology { get; set; } = GatewayTopology.None;
 
     /// <summary>What is said of telemetry; a MeshConfig in the folder goes before it.</summary>
     internal MeshTelemetry Telemetry { get; set; } = MeshTelemetry.None;
@@ -137,7 +137,7 @@ public sealed class NodeOptions
         PathNormalization = PathNormalization,
         LogsAccess = LogsAccess,
         ExternalAuthorizers = ExternalAuthorizers,
-        NumTrustedProxies = NumTrustedProxies,
+        Topology = Topology,
         Telemetry = Telemetry,
         ManifestsFolder = Manifests,
         LocalConfigPath = LocalXdsPath,

@@ -57,6 +57,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private readonly SpanExporters _spans;
     private UpstreamPool? _upstreams;
     private AuthorizerClient? _authorizers;
+    private UpstreamDialer? _dialer;
     private HboneClient? _client;
 
     /// <summary>Creates a node; nothing is bound before <see cref="RunAsync"/>.</summary>
@@ -73,7 +74,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         Connections = new ConnectionTable(new ConnectionLog(loggers, () => runtime.Mesh.Current.Requests.LogsAccess), new TcpMetrics(metrics, loggers), metrics, time);
         _watch = new PolicyWatch(_meshes, Connections, _logger);
         _tokens = new TokenVerifier(new KeyFetcher(SystemRoots.FindFile(), time), new TokenMetrics(metrics), loggers.CreateLogger("jwt"), time);
-        _spans = new SpanExporters(metrics, FindEndpoint, loggers.CreateLogger("tracing"), time);
+        _spans = new SpanExporters(metrics, ConnectAsync, loggers.CreateLogger("tracing"), time);
         _meshSeen = Readiness.Require("gateway");
         _certificateSeen = Readiness.Require("certificate");
         _serving = Readiness.Require("listener");
@@ -297,7 +298,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     {
         var connector = new OwnAddressConnector(SocketConnector.Default, Self!);
         _client = new HboneClient(new HboneClientOptions { Connector = connector, Revocation = _runtime.Revocation, StaysOnThread = true }, _runtime.Svids, _time);
-        return new UpstreamDialer(_client, connector, Self!);
+        return _dialer = new UpstreamDialer(_client, connector, Self!);
     }
 
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
@@ -309,18 +310,19 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Spans = _spans, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout, Authorizers = _authorizers }, new RequestForwarder(upstreams, log, _time));
     }
 
-    /// <summary>An endpoint of a mesh service, for what the node itself sends; null: it is none of the mesh, or has none.</summary>
-    private IPEndPoint? FindEndpoint(string hostname, int port)
+    /// <summary>Connects to a mesh service, for what the node itself sends; null: it is none of the mesh, or has no endpoint.</summary>
+    private async ValueTask<Stream?> ConnectAsync(string hostname, int port, CancellationToken cancellationToken)
     {
         var mesh = _meshes.Current;
-        if (Self?.Current is not { } self || mesh.ServicesOfHostname(hostname) is not [var service, ..])
+        if (Self?.Current is not { } self || _dialer is not { } dialer || _upstreams is not { } upstreams || mesh.ServicesOfHostname(hostname) is not [var service, ..])
         {
             return null;
         }
 
-        // Any of the nearest.
-        var all = BackendEndpoint.All(mesh, self, service, port, ImmutableDictionary<string, string>.Empty);
-        return all.OrderByDescending(endpoint => endpoint.Rank).ThenBy(_ => Random.Shared.Next()).Select(endpoint => endpoint.Address).FirstOrDefault();
+        var view = upstreams.Backends.Find(mesh, self, service, port, null);
+        return EndpointChoice.ForBackend(view, null, http2Client: false, null, null, []) is { } endpoint
+            ? await dialer.DialStreamAsync(endpoint, cancellationToken).ConfigureAwait(false)
+            : null;
     }
 
     private UpstreamPool CreateUpstreams(UpstreamDialer dialer) =>

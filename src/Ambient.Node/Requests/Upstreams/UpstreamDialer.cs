@@ -65,6 +65,25 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
         }
     }
 
+    /// <summary>Connects to an endpoint, for what the node itself sends rather than requests.</summary>
+    /// <param name="endpoint">Where to.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="UpstreamConnectException">Naming the workload and the cause.</exception>
+    public async ValueTask<Stream> DialStreamAsync(UpstreamEndpoint endpoint, CancellationToken cancellationToken)
+    {
+        try
+        {
+            Stream stream = endpoint.Waypoint is not null || endpoint.Workload.Protocol == TunnelProtocol.Hbone
+                ? (await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false)).AsStream()
+                : new NetworkStream(await connector.ConnectAsync(endpoint.Address, null, cancellationToken).ConfigureAwait(false), ownsSocket: true);
+            return endpoint.Tls is null ? stream : await UpstreamTls.ConnectAsync(stream, endpoint, opaque: false, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            throw new UpstreamConnectException($"{endpoint.Workload.Namespace}/{endpoint.Workload.Name} at {endpoint.Address}: {e.Message}", e);
+        }
+    }
+
     private static void KeepAlive(Socket socket, TcpKeepAlive? asked)
     {
         if (asked is null)

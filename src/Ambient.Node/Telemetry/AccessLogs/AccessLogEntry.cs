@@ -3,11 +3,17 @@ using Ambient.Http;
 
 namespace Ambient.Node.Telemetry.AccessLogs;
 
-/// <summary>What a line of the access log can be about: a request that has ended, as far as it is known.</summary>
+/// <summary>What a line of the access log can be about: a request or an opaque connection that has ended, as far as it is known.</summary>
 internal readonly struct AccessLogEntry
 {
     /// <summary>When it began.</summary>
     public DateTimeOffset Started { get; init; }
+
+    /// <summary>Whether it is a connection of which nothing but bytes is known.</summary>
+    public bool IsOpaque { get; init; }
+
+    /// <summary>Why the proxy ended the connection, in Envoy's words; null: it did not.</summary>
+    public string? TerminationDetails { get; init; }
 
     /// <summary>From its head to the end of its answer.</summary>
     public TimeSpan Duration { get; init; }
@@ -71,8 +77,11 @@ internal readonly struct AccessLogEntry
 /// <param name="Hostname">Host name of the service; null: there is no cluster.</param>
 internal readonly record struct ClusterName(bool IsInbound, int Port, string? Subset, string? Hostname)
 {
+    /// <summary>Whether it is the one for what is not HTTP.</summary>
+    public bool IsTcp { get; init; }
+
     /// <inheritdoc/>
     public override string ToString() => Hostname is null ? ""
-        : IsInbound ? $"inbound-vip|{Port}|http{(Subset is null ? "" : "/")}{Subset}|{Hostname}"
+        : IsInbound ? $"inbound-vip|{Port}|{(IsTcp ? "tcp" : "http")}{(Subset is null ? "" : "/")}{Subset}|{Hostname}"
         : $"outbound|{Port}|{Subset}|{Hostname}";
 }

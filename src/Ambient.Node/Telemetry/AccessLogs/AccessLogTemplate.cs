@@ -47,7 +47,7 @@ internal sealed class AccessLogTemplate
         ["RESPONSE_CODE"] = Command.ResponseCode,
         ["RESPONSE_FLAGS"] = Command.ResponseFlags,
         ["RESPONSE_CODE_DETAILS"] = Command.CodeDetails,
-        ["CONNECTION_TERMINATION_DETAILS"] = Command.Nothing,
+        ["CONNECTION_TERMINATION_DETAILS"] = Command.TerminationDetails,
         ["UPSTREAM_TRANSPORT_FAILURE_REASON"] = Command.TransportFailure,
         ["BYTES_RECEIVED"] = Command.BytesReceived,
         ["BYTES_SENT"] = Command.BytesSent,
@@ -170,10 +170,11 @@ internal sealed class AccessLogTemplate
         Command.StartTime => Time(line, part, entry.Started),
         Command.Request => WriteHeader(line, part, part.Name, entry) || (part.Alternative is { } other && WriteHeader(line, part, other, entry)),
         Command.Response => entry.Response is { } response && (Field(line, part, response.Fields, part.Name) || (part.Alternative is { } other && Field(line, part, response.Fields, other))),
-        Command.Protocol => Put(line, part, entry.Request is { } head ? NameOf(head.Version) : "HTTP/1.1"),
+        Command.Protocol => !entry.IsOpaque && Put(line, part, entry.Request is { } head ? NameOf(head.Version) : "HTTP/1.1"),
         Command.ResponseCode => Number(line, entry.Code),
         Command.ResponseFlags => Put(line, part, entry.Flags),
         Command.CodeDetails => Put(line, part, entry.CodeDetails),
+        Command.TerminationDetails => Put(line, part, entry.TerminationDetails),
         Command.TransportFailure => Put(line, part, entry.TransportFailure),
         Command.BytesReceived => Number(line, entry.BytesReceived),
         Command.BytesSent => Number(line, entry.BytesSent),
@@ -278,7 +279,7 @@ internal sealed class AccessLogTemplate
         line.Append(cluster.IsInbound ? "inbound-vip|"u8 : "outbound|"u8).Append(cluster.Port).Append("|"u8);
         if (cluster.IsInbound)
         {
-            line.Append(cluster.Subset is null ? "http"u8 : "http/"u8);
+            line.Append(cluster.IsTcp ? "tcp"u8 : "http"u8).Append(cluster.Subset is null ? ""u8 : "/"u8);
         }
 
         line.AppendJsonEscaped(cluster.Subset).Append("|"u8).AppendJsonEscaped(hostname);
@@ -471,6 +472,7 @@ internal sealed class AccessLogTemplate
         ResponseCode,
         ResponseFlags,
         CodeDetails,
+        TerminationDetails,
         TransportFailure,
         BytesReceived,
         BytesSent,

@@ -29,7 +29,7 @@ internal sealed partial class SpanExporter : IAsyncDisposable
 
     private readonly Channel<FinishedSpan> _queue;
     private readonly TelemetryProvider _provider;
-    private readonly Func<string, int, IPEndPoint?> _find;
+    private readonly MeshConnect _connect;
     private readonly Counter _exported;
     private readonly Counter _dropped;
     private readonly ILogger _logger;
@@ -41,14 +41,14 @@ internal sealed partial class SpanExporter : IAsyncDisposable
 
     /// <summary>Creates and starts an exporter.</summary>
     /// <param name="provider">Where to, and how.</param>
-    /// <param name="find">An endpoint of a mesh service by host name and port.</param>
+    /// <param name="connect">Connects to services of the mesh.</param>
     /// <param name="exported">Counts spans that were taken.</param>
     /// <param name="dropped">Counts spans that were not.</param>
     /// <param name="logger">Log.</param>
     /// <param name="time">Clock.</param>
-    public SpanExporter(TelemetryProvider provider, Func<string, int, IPEndPoint?> find, Counter exported, Counter dropped, ILogger logger, TimeProvider time)
+    public SpanExporter(TelemetryProvider provider, MeshConnect connect, Counter exported, Counter dropped, ILogger logger, TimeProvider time)
     {
-        (_provider, _find, _exported, _dropped, _logger, _time) = (provider, find, exported, dropped, logger, time);
+        (_provider, _connect, _exported, _dropped, _logger, _time) = (provider, connect, exported, dropped, logger, time);
         _queue = Channel.CreateBounded<FinishedSpan>(new BoundedChannelOptions(Capacity) { SingleReader = true });
         _client = new HttpMessageInvoker(new SocketsHttpHandler
         {
@@ -249,18 +249,15 @@ internal sealed partial class SpanExporter : IAsyncDisposable
 
     private async ValueTask<Stream> ConnectAsync(DnsEndPoint host, CancellationToken cancellationToken)
     {
+        if (await _connect(host.Host, host.Port, cancellationToken).ConfigureAwait(false) is { } inMesh)
+        {
+            return inMesh;
+        }
+
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            if (_find(host.Host, host.Port) is { } endpoint)
-            {
-                await socket.ConnectAsync(endpoint, cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                await socket.ConnectAsync(host, cancellationToken).ConfigureAwait(false);
-            }
-
+            await socket.ConnectAsync(host, cancellationToken).ConfigureAwait(false);
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
@@ -33,7 +32,7 @@ internal sealed class SpanExporters : IAsyncDisposable
     });
 
     private readonly ConcurrentDictionary<TelemetryProvider, Lazy<SpanExporter>> _exporters = new();
-    private readonly Func<string, int, IPEndPoint?> _find;
+    private readonly MeshConnect _connect;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly CounterFamily _exported;
@@ -41,13 +40,13 @@ internal sealed class SpanExporters : IAsyncDisposable
 
     /// <summary>Creates the exporters of a process; none is started.</summary>
     /// <param name="registry">Counts spans.</param>
-    /// <param name="find">An endpoint of a mesh service by host name and port; null: it is none of the mesh.</param>
+    /// <param name="connect">Connects to services of the mesh.</param>
     /// <param name="logger">Log.</param>
     /// <param name="time">Clock.</param>
-    public SpanExporters(MetricRegistry registry, Func<string, int, IPEndPoint?> find, ILogger logger, TimeProvider time)
+    public SpanExporters(MetricRegistry registry, MeshConnect connect, ILogger logger, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(registry);
-        (_find, _logger, _time) = (find, logger, time);
+        (_connect, _logger, _time) = (connect, logger, time);
         _exported = registry.Add(new CounterFamily("ambient_trace_spans_exported", "Spans that a collector took."));
         _dropped = registry.Add(new CounterFamily("ambient_trace_spans_dropped", "Spans that no collector took: the queue was full, or sending failed."));
     }
@@ -62,7 +61,7 @@ internal sealed class SpanExporters : IAsyncDisposable
         return _exporters.GetOrAdd(provider, static (provider, state) => new Lazy<SpanExporter>(() =>
         {
             var labels = MetricLabels.Of(("provider", provider.Name));
-            return new SpanExporter(provider, state._find, state._exported.Series(labels), state._dropped.Series(labels), state._logger, state._time);
+            return new SpanExporter(provider, state._connect, state._exported.Series(labels), state._dropped.Series(labels), state._logger, state._time);
         }), this).Value;
     }
 

@@ -1,7 +1,8 @@
 using Ambient.Mesh;
+using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Policy.Authorization;
 
-namespace Ambient.Node.Requests.ExternalAuthorization;
+namespace Ambient.Node.Requests;
 
 /// <summary>
 /// Asks an external authorizer about one opaque connection, before anything of it is delivered. Until then policies are asked without CUSTOM ones;
@@ -44,7 +45,7 @@ internal sealed class ConnectionCheck(AuthorizerClient? authorizers, RequestLog 
                     self,
                     new CheckFacts
                     {
-                        Source = facts.Source,
+                        Source = facts.Remote ?? facts.Source,
                         Destination = facts.Destination,
                         Identity = facts.Identity,
                         Self = self.Identity,
@@ -68,7 +69,7 @@ internal sealed class ConnectionCheck(AuthorizerClient? authorizers, RequestLog 
                 var denied = verdict.Outcome == CheckOutcome.Denied
                     ? AuthorizationDecision.DeniedExternally(question.Policy!, question.Rule ?? 0)
                     : AuthorizationDecision.FailedExternally(question.Policy!, question.Rule ?? 0);
-                log.Decided(denied, facts.Source, facts.Identity, facts.Destination);
+                log.Decided(denied, facts.Remote ?? facts.Source, facts.Identity, facts.Destination);
                 return denied;
             }
 
