@@ -65,7 +65,8 @@ internal sealed class IstioGatewayTranslation
                 Namespace = pod.Meta.Namespace,
                 ClassName = WellKnown.GatewayClass,
                 PodLabels = pod.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal),
-                NumTrustedProxies = _options.NumTrustedProxies,
+                NumTrustedProxies = _options.Topology.NumTrustedProxies ?? 0,
+                ExpectsProxyHeader = _options.Topology.SendsProxyHeader ?? false,
             });
         }
 
