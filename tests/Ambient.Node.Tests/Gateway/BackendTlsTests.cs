@@ -137,7 +137,7 @@ public sealed class BackendTlsTests : IAsyncLifetime
                 StringComparison.Ordinal)
             + Policy("policy", Valid));
         Assert.StartsWith("plain ", (await _gateway.GetAsync(null, "abc.example.com", port: 8080)).Body, StringComparison.Ordinal);
-        var seen = await ManifestGateway.EventuallyAsync(() => Task.FromResult(_gateway.Arrived.ToArray()), seen => seen.Length == 2);
+        var seen = await ManifestGateway.EventuallyAsync(() => Task.FromResult(_gateway.Seen.ToArray()), seen => seen.Length == 2);
         Assert.Contains(seen, line => line.StartsWith("tls-backend ", StringComparison.Ordinal) && line.Contains(" client=CN=gateway ", StringComparison.Ordinal));
     }
 
