@@ -14,7 +14,21 @@ public readonly record struct RequestPolicyTrace(RequestAuthorizationPolicy Poli
     public static ImmutableArray<RequestPolicyTrace> Of(RequestPolicies policies, in RequestFacts request)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        var context = new RequestContext(request, policies.ForwardedHops);
+        return Of(policies, new RequestContext(request, policies.ForwardedHops));
+    }
+
+    /// <summary>The same about an opaque connection.</summary>
+    /// <param name="policies">Policies of the place.</param>
+    /// <param name="connection">The connection.</param>
+    /// <param name="serverName">Server name of TLS; empty where there is none, null where it is not known.</param>
+    public static ImmutableArray<RequestPolicyTrace> Of(RequestPolicies policies, in ConnectionFacts connection, string? serverName)
+    {
+        ArgumentNullException.ThrowIfNull(policies);
+        return Of(policies, new RequestContext(connection, serverName));
+    }
+
+    private static ImmutableArray<RequestPolicyTrace> Of(RequestPolicies policies, in RequestContext context)
+    {
         var traces = ImmutableArray.CreateBuilder<RequestPolicyTrace>();
         foreach (var action in (ReadOnlySpan<PolicyAction>)[PolicyAction.Custom, PolicyAction.Deny, PolicyAction.Allow, PolicyAction.Audit])
         {

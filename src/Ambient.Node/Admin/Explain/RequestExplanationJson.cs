@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Admin.Explain;
 
@@ -18,8 +20,22 @@ internal static class RequestExplanationJson
         json.WriteString("host", explanation.Question.Host);
         json.WriteString("target", explanation.Question.Path.Target);
         json.WriteBoolean("looksForTokens", explanation.LooksForTokens);
+        Write(json, explanation.Policies, explanation.Decision);
+        json.WriteStartArray("routes");
+        foreach (var explained in explanation.Decision.IsAllowed ? explanation.Routes : [])
+        {
+            Write(json, explained);
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    /// <summary>Writes what policies say and decide, as members of the object that is being written.</summary>
+    internal static void Write(Utf8JsonWriter json, ImmutableArray<RequestPolicyTrace> policies, AuthorizationDecision decision)
+    {
         json.WriteStartArray("policies");
-        foreach (var (policy, rule) in explanation.Policies)
+        foreach (var (policy, rule) in policies)
         {
             json.WriteStartObject();
             json.WriteString("policy", policy.Key);
@@ -30,16 +46,24 @@ internal static class RequestExplanationJson
         }
 
         json.WriteEndArray();
-        json.WriteBoolean("allowed", explanation.Decision.IsAllowed);
-        json.WriteString("reason", explanation.Decision.ToString());
-        json.WriteStartArray("routes");
-        foreach (var explained in explanation.Decision.IsAllowed ? explanation.Routes : [])
+        json.WriteBoolean("allowed", decision.IsAllowed);
+        json.WriteString("reason", decision.ToString());
+    }
+
+    /// <summary>Writes endpoints, as a member of the object that is being written.</summary>
+    internal static void Write(Utf8JsonWriter json, ImmutableArray<EndpointCandidate> endpoints)
+    {
+        json.WriteStartArray("endpoints");
+        foreach (var candidate in endpoints)
         {
-            Write(json, explained);
+            json.WriteStartObject();
+            json.WriteString("workload", candidate.Workload.Uid);
+            ExplanationJson.Number(json, "port", candidate.Port);
+            json.WriteString("excluded", candidate.Excluded);
+            json.WriteEndObject();
         }
 
         json.WriteEndArray();
-        json.WriteEndObject();
     }
 
     private static void Write(Utf8JsonWriter json, ExplainedRoute explained)
@@ -66,17 +90,14 @@ internal static class RequestExplanationJson
         }
 
         json.WriteEndArray();
-        json.WriteStartArray("endpoints");
-        foreach (var candidate in explained.Endpoints)
+        json.WriteStartArray("authorizers");
+        foreach (var authorizer in route.Authorizers)
         {
-            json.WriteStartObject();
-            json.WriteString("workload", candidate.Workload.Uid);
-            ExplanationJson.Number(json, "port", candidate.Port);
-            json.WriteString("excluded", candidate.Excluded);
-            json.WriteEndObject();
+            json.WriteStringValue(authorizer.Name);
         }
 
         json.WriteEndArray();
+        Write(json, explained.Endpoints);
         json.WriteEndObject();
     }
 }

@@ -1,7 +1,9 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Ambient.Mesh;
 using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Connections;
 using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Admin.Explain;
@@ -21,7 +23,7 @@ internal static class RequestExplanationText
             Line(text, $"         {name}: {value}");
         }
 
-        Policies(text, explanation);
+        Policies(text, explanation.Policies, explanation.Decision, explanation.LooksForTokens, "DENIED with 403");
         if (explanation.Decision.IsAllowed)
         {
             foreach (var route in explanation.Routes)
@@ -34,25 +36,26 @@ internal static class RequestExplanationText
         return text.ToString();
     }
 
-    private static void Policies(StringBuilder text, RequestExplanation explanation)
+    /// <summary>What policies say, and decide.</summary>
+    internal static void Policies(StringBuilder text, ImmutableArray<RequestPolicyTrace> policies, AuthorizationDecision decision, bool looksForTokens, string denied)
     {
         Line(text, "\npolicies");
-        if (explanation.LooksForTokens)
+        if (looksForTokens)
         {
             Line(text, "  a token is looked for, and one that is not valid is refused with 401; explained as a request without one");
         }
 
-        foreach (var (policy, rule) in explanation.Policies)
+        foreach (var (policy, rule) in policies)
         {
             Line(text, $"  {policy.Action.ToString().ToUpperInvariant(),-6} {policy.Key}{(policy.DryRun ? " (dry run)" : "")}: {(rule is { } index ? $"matches by rule {index}" : "does not match")}");
         }
 
-        if (explanation.Policies.IsEmpty)
+        if (policies.IsEmpty)
         {
             Line(text, "  none applies");
         }
 
-        Line(text, $"  => {(explanation.Decision.IsAllowed ? "ALLOWED" : "DENIED with 403")}: {explanation.Decision}");
+        Line(text, $"  => {(decision.IsAllowed ? "ALLOWED" : denied)}: {decision}");
     }
 
     private static void Route(StringBuilder text, ExplainedRoute explained, bool oneOfMany)
@@ -68,21 +71,32 @@ internal static class RequestExplanationText
         }
 
         Line(text, $"=> {share}{backend.Key} port {explained.Port}{(route.Subset is { } subset ? $", subset {subset}" : "")}{(route.Kind == RequestRouteKind.Default ? " (no route applies: as addressed)" : rule)}");
+        foreach (var authorizer in route.Authorizers)
+        {
+            Line(text, $"   asked     {authorizer.Name}, which may keep it out");
+        }
+
         foreach (var asked in Asked(route))
         {
             Line(text, $"   {asked}");
         }
 
-        foreach (var candidate in explained.Endpoints)
+        if (!Endpoints(text, explained.Endpoints))
+        {
+            Line(text, "   no endpoint can serve: ANSWERED with 503");
+        }
+    }
+
+    /// <summary>Which endpoints there are. False: none can serve.</summary>
+    internal static bool Endpoints(StringBuilder text, ImmutableArray<EndpointCandidate> endpoints)
+    {
+        foreach (var candidate in endpoints)
         {
             var where = $"{candidate.Workload.Namespace}/{candidate.Workload.Name} ({string.Join(", ", candidate.Workload.Addresses)}{(candidate.Port is { } port ? $" port {port}" : "")})";
             Line(text, candidate.Excluded is null ? $"   + {where}" : $"   - {where}: {candidate.Excluded}");
         }
 
-        if (!explained.Endpoints.Any(candidate => candidate.Excluded is null))
-        {
-            Line(text, "   no endpoint can serve: ANSWERED with 503");
-        }
+        return endpoints.Any(candidate => candidate.Excluded is null);
     }
 
     /// <summary>What is done on the way, a line each.</summary>
@@ -135,5 +149,5 @@ internal static class RequestExplanationText
 
     private static string Time(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.###} s");
 
-    private static void Line(StringBuilder text, string line) => text.Append(line).Append('\n');
+    internal static void Line(StringBuilder text, string line) => text.Append(line).Append('\n');
 }

@@ -23,6 +23,9 @@ public sealed record ListenerStatus(GatewayListener Listener, string? Problem)
     /// <summary>Its name; of a ListenerSet, with the set's.</summary>
     public string Title => Set is null ? Listener.Name : $"{Listener.Name} of {(Set.IsIstio ? "Istio's Gateway" : "ListenerSet")} {Set.Key}";
 
+    /// <summary>Whether a server name is one of those that it is for; empty: none is named.</summary>
+    public bool IsFor(string serverName) => HostName.Matches(Listener.Hostname, serverName);
+
     /// <summary>
     /// The status of every listener of a gateway: its own in the order in which they are written, then those of its ListenerSets, the oldest
     /// set first. Of two that cannot both be served, the earlier one is.

@@ -38,7 +38,7 @@ public sealed class RequestExplainTests
         apiVersion: v1
         kind: Service
         metadata: {name: web, namespace: app, labels: {istio.io/use-waypoint: waypoint}}
-        spec: {clusterIP: 10.96.0.1, selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
+        spec: {clusterIP: 10.96.0.1, selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 81, targetPort: 8081}, {name: tls, port: 443, targetPort: 8443}]}
         ---
         apiVersion: gateway.networking.k8s.io/v1
         kind: Gateway
@@ -48,7 +48,12 @@ public sealed class RequestExplainTests
         apiVersion: gateway.networking.k8s.io/v1
         kind: Gateway
         metadata: {name: gw, namespace: app}
-        spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP, hostname: "*.example"}]}
+        spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP, hostname: "*.example"}, {name: db, port: 9000, protocol: TCP}, {name: pass, port: 443, protocol: TLS, hostname: "*.example", tls: {mode: Passthrough}}, {name: else, port: 443, protocol: TLS, hostname: db.other, tls: {mode: Passthrough}}]}
+        ---
+        apiVersion: gateway.networking.k8s.io/v1
+        kind: TLSRoute
+        metadata: {name: secure, namespace: app}
+        spec: {parentRefs: [{name: gw, sectionName: pass}, {group: "", kind: Service, name: web, port: 443}], hostnames: [db.example], rules: [{backendRefs: [{name: web, port: 443, weight: 3}, {name: nobody, port: 443, weight: 1}]}]}
         ---
         apiVersion: gateway.networking.k8s.io/v1
         kind: HTTPRoute
@@ -144,6 +149,47 @@ public sealed class RequestExplainTests
         Assert.Equal("Kubernetes//Pod/app/web-1", route.GetProperty("endpoints")[0].GetProperty("workload").GetString());
     }
 
+    [Fact]
+    public void Connection_AtAWaypoint_NamesPortPoliciesRouteAndEndpoints()
+    {
+        var text = Ask("src=app/sleep&dst=app/web:81");
+        Assert.Contains("connection to 10.96.0.1:81 (no server name), from spiffe://cluster.local/ns/app/sa/sleep, at app/waypoint", text, StringComparison.Ordinal);
+        Assert.Contains("+ app/web.app.svc.cluster.local port 81 (Tcp)", text, StringComparison.Ordinal);
+
+        // A path is nothing that a connection has: what is left of the DENY is wider.
+        Assert.Contains("DENY   app/no-secrets: matches by rule 0", text, StringComparison.Ordinal);
+        Assert.Contains("=> DENIED, and closed: explicitly denied by: app/no-secrets", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("port 8081", text, StringComparison.Ordinal);
+
+        // A server name asks about a connection at any port.
+        Assert.Contains("server name db.example", Ask("src=app/sleep&dst=app/web:443&sni=DB.example"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Connection_AtAGateway_IsExplainedByListenerServerNameAndRoute()
+    {
+        var text = Ask("port=443&sni=db.example", gateway: "app/gw");
+        Assert.Contains("+ pass (TLS, passed through, *.example)", text, StringComparison.Ordinal);
+        Assert.Contains("- else (TLS, passed through, db.other): it is for the server name db.other", text, StringComparison.Ordinal);
+        Assert.Matches("=> 7[0-9] % of connections: app/web\\.app\\.svc\\.cluster\\.local port 443 \\(TLSRoute app/secure\\)", text);
+        Assert.Contains("+ app/web-1 (10.1.0.2 port 8443)", text, StringComparison.Ordinal);
+        Assert.Matches("=> 2[0-9] % of connections: CLOSED \\(TLSRoute app/secure\\): backend Service app/nobody does not exist", text);
+
+        Assert.Contains("CLOSED: no route for the server name a.example at port 443", Ask("port=443&sni=a.example", gateway: "app/gw"), StringComparison.Ordinal);
+        Assert.Contains("and the connection names none", Ask("port=443", gateway: "app/gw"), StringComparison.Ordinal);
+        Assert.Contains("CLOSED: no route for port 9000", Ask("port=9000", gateway: "app/gw"), StringComparison.Ordinal);
+        Assert.Contains("- http (HTTP, *.example): it carries requests: ask with host and path", Ask("port=80&sni=a.example", gateway: "app/gw"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Connection_ForATool_IsJson()
+    {
+        using var json = JsonDocument.Parse(Ask("port=443&sni=db.example&format=json", gateway: "app/gw"));
+        Assert.Equal(JsonValueKind.Null, json.RootElement.GetProperty("listeners")[0].GetProperty("excluded").ValueKind);
+        Assert.Equal(("TLSRoute app/secure", 443), (json.RootElement.GetProperty("routes")[0].GetProperty("route").GetString(), json.RootElement.GetProperty("routes")[0].GetProperty("port").GetInt32()));
+        Assert.Contains("does not exist", json.RootElement.GetProperty("routes")[1].GetProperty("error").GetString(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("src=app/nobody&dst=app/web:80", 404, "has no workload")]
     [InlineData("src=app/sleep&dst=10.1.0.2:80", 404, "no service's address")]
@@ -151,6 +197,7 @@ public sealed class RequestExplainTests
     [InlineData("src=app/sleep&dst=app/web:80&header=x", 400, "expected name:value")]
     [InlineData("port=x&host=a", 400, "is no port")]
     [InlineData("port=80", 400, "host is missing")]
+    [InlineData("port=443&sni=a%20b", 400, "is no server name")]
     public void Question_ThatIsNone_IsRefusedWithWhatIsWrong(string query, int status, string expected)
     {
         var text = Ask(query, status);
