@@ -56,6 +56,14 @@ public sealed record MeshService
     /// <summary>Who may see the service.</summary>
     public ServiceVisibility Visibility { get; init; }
 
+    /// <summary>Namespaces whose clients see it besides its own, where <see cref="Visibility"/> is <see cref="ServiceVisibility.Namespace"/>.</summary>
+    public ImmutableArray<string> ExportedTo { get; init; } = [];
+
+    /// <summary>Whether clients of a namespace see it.</summary>
+    /// <param name="clientNamespace">The namespace; null: visibility is not asked.</param>
+    public bool IsVisibleTo(string? clientNamespace) =>
+        Visibility == ServiceVisibility.Public || clientNamespace is null || Namespace == clientNamespace || ExportedTo.Contains(clientNamespace);
+
     /// <summary>Whether ingress gateways send through the waypoint instead of to endpoints.</summary>
     public bool IngressUseWaypoint { get; init; }
 
@@ -88,6 +96,7 @@ public sealed record MeshService
             && IPFamilies == other.IPFamilies
             && Canonical == other.Canonical
             && Visibility == other.Visibility
+            && StructuralEquality.Same(ExportedTo, other.ExportedTo)
             && IngressUseWaypoint == other.IngressUseWaypoint
             && SkipsIdleWaypoint == other.SkipsIdleWaypoint);
 

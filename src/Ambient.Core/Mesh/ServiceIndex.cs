@@ -45,7 +45,7 @@ internal sealed class ServiceIndex
     internal Builder ToBuilder() => new(this);
 
     private static bool IsVisible(MeshService service, string? clientNamespace) =>
-        service.Visibility == ServiceVisibility.Public || clientNamespace is null || service.Namespace == clientNamespace;
+        service.IsVisibleTo(clientNamespace);
 
     /// <summary>Client's namespace (the first), then canonical (the last), then the first.</summary>
     private static MeshService? Best(ImmutableArray<MeshService> claims, string? clientNamespace)

@@ -134,6 +134,39 @@ public sealed class MessageChannel : IAsyncDisposable
         return await PeekAsync(most, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Takes away the first bytes of what was looked at: whoever gets the channel begins after them.</summary>
+    /// <param name="count">How many: no more than the last look showed.</param>
+    public void Take(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _end - _start);
+        _start += count;
+        if (_start == _end)
+        {
+            GiveBack();
+        }
+    }
+
+    /// <summary>Sends bytes that go before all that whoever gets the channel will send.</summary>
+    /// <param name="bytes">All of them are sent.</param>
+    /// <param name="cancellationToken">Ends the wait, and the channel with it.</param>
+    /// <exception cref="IOException">The channel failed.</exception>
+    public async ValueTask SendFirstAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default)
+    {
+        await using var onCancel = cancellationToken.UnsafeRegister(static c => ((IByteChannel)c!).ShutdownBoth(), Bytes).ConfigureAwait(false);
+        try
+        {
+            await Bytes.SendAllAsync(bytes).ConfigureAwait(false);
+        }
+        catch (SocketException e)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new IOException($"the connection failed: {e.SocketErrorCode}", e);
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
     /// <inheritdoc/>
     public ValueTask DisposeAsync()
     {

@@ -20,6 +20,15 @@ public sealed class MessageClientOptions
     /// <summary>Flow-control window of a connection of HTTP/2 in bytes: 65,535 to 268,435,456; 1,048,576 by default.</summary>
     public int ConnectionWindowSize { get; set; } = 1024 * 1024;
 
+    /// <summary>Shortest <see cref="PingInterval"/> and <see cref="PingTimeout"/>.</summary>
+    public static TimeSpan ShortestPing { get; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Time between two PINGs on a connection of HTTP/2 (RFC 9113 section 6.7): 1 second to 1 day; 30 seconds by default.</summary>
+    public TimeSpan PingInterval { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long the answer to a PING may take before the connection is given up: 1 second to 1 day; 20 seconds by default.</summary>
+    public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">One or more values are out of range; the message names each.</exception>
     public void Validate()
@@ -30,6 +39,8 @@ public sealed class MessageClientOptions
         faults.Range(nameof(MaxInterimHeads), MaxInterimHeads, 1, 1_000);
         faults.Range(nameof(StreamWindowSize), StreamWindowSize, 65_535, 16 * 1024 * 1024);
         faults.Range(nameof(ConnectionWindowSize), ConnectionWindowSize, 65_535, 256 * 1024 * 1024);
+        faults.Range(nameof(PingInterval), PingInterval, ShortestPing, TimeSpan.FromDays(1));
+        faults.Range(nameof(PingTimeout), PingTimeout, ShortestPing, TimeSpan.FromDays(1));
         faults.Throw();
     }
 }

@@ -12,6 +12,9 @@ internal enum ConnectionEnd
     /// <summary>Its destination has left the mesh, or is bound to another waypoint.</summary>
     Rebound,
 
+    /// <summary>It was silent for longer, or open for longer, than its DestinationRule says.</summary>
+    TimedOut,
+
     /// <summary>The drain deadline of a shutdown passed.</summary>
     Drain,
 

@@ -25,6 +25,7 @@ internal readonly record struct ConnectionOutcome(ResponseFlag Flag, string? Err
     {
         ConnectionEnd.PolicyChange => new(ResponseFlag.Deny, With("connection closed due to policy change", reason)),
         ConnectionEnd.Rebound => new(ResponseFlag.Connect, With("connection closed", reason ?? "its destination is no longer served here")),
+        ConnectionEnd.TimedOut => new(ResponseFlag.Connect, With("connection closed", reason)),
         ConnectionEnd.WorkloadGone => new(ResponseFlag.Connect, "connection closed: the workload left this node or the mesh"),
         _ => new(ResponseFlag.Connect, "connection closed due to connection drain"),
     };

@@ -138,6 +138,7 @@ internal sealed class GatewayStreams(
             await using (link.ConfigureAwait(false))
             {
                 // 5 relay
+                using var clock = ConnectionClock.Start(open, endpoint.Limits?.Settings, time);
                 var relayed = await Relay.RunAsync(client, link, open.Bytes, ended.Token).ConfigureAwait(false);
                 return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
             }
@@ -243,7 +244,7 @@ internal sealed class GatewayStreams(
         var view = backends.Find(mesh, own, service, route.Port, route.Subset);
         ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of((stream.Facts.Remote ?? stream.Facts.Source).Address) : null;
         problem = route.OriginatesTls ? view.Policy.TlsProblem : null;
-        var endpoint = EndpointChoice.ForBackend(view, null, http2Client: false, hash, null, failed, isTls: !route.OriginatesTls);
+        var endpoint = EndpointChoice.ForBackend(view, stream.Facts.Destination, http2Client: false, hash, null, failed, null, stream.Facts.Source, isTls: !route.OriginatesTls);
         return endpoint is { Tls: not null, ClientCertificate: null } inTls
             ? inTls with { ClientCertificate = GatewayEntrance.BackendCertificateOf(mesh.Requests, gatewayKey) }
             : endpoint;

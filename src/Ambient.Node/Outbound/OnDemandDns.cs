@@ -1,29 +1,17 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Mesh;
+using Ambient.Node.Connections;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Outbound;
 
-/// <summary>
-/// Addresses of workloads that are known by a DNS name only (ztunnel <c>state.rs</c>), by ztunnel's own resolver in its own network. Kept for
-/// half a minute, a failure for two seconds; the number of names is bounded. Connections that need the same name at the same time wait for
-/// one answer: the machine's resolver answers one after the other, and a dead name server would pile them up.
-/// </summary>
+/// <summary>Addresses of workloads that are known by a DNS name only (ztunnel <c>state.rs</c>), by ztunnel's own resolver in its own network.</summary>
 internal sealed class OnDemandDns
 {
-    private const int MostNames = 4096;
-    private static readonly TimeSpan s_known = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_unknown = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
-
-    private readonly ConcurrentDictionary<string, Lookup> _lookups = new(StringComparer.OrdinalIgnoreCase);
     private readonly CounterFamily _asked;
-    private readonly AddressFamily _family;
-    private readonly TimeProvider _time;
-    private readonly Func<string, AddressFamily, Task<IPAddress[]>> _resolve;
+    private readonly NameResolver _names;
 
     /// <summary>Creates the resolver.</summary>
     /// <param name="registry">Where uses are counted.</param>
@@ -34,9 +22,7 @@ internal sealed class OnDemandDns
     {
         ArgumentNullException.ThrowIfNull(registry);
         _asked = registry.Add(new CounterFamily("istio_on_demand_dns", "The total number of requests that used on-demand DNS (unstable)."));
-        _family = ipv6 ? AddressFamily.Unspecified : AddressFamily.InterNetwork;
-        _time = time;
-        _resolve = resolve ?? (static (name, family) => Dns.GetHostAddressesAsync(name, family));
+        _names = new NameResolver(ipv6, time, resolve);
     }
 
     /// <summary>The route, with an address of the name that it waits for; still an error when the name has none.</summary>
@@ -49,52 +35,7 @@ internal sealed class OnDemandDns
         }
 
         _asked.Series(LabelsOf(source, name)).Increment();
-        return DestinationResolver.Complete(route, destination, await ResolveAsync(name, cancellationToken).ConfigureAwait(false), Random.Shared);
-    }
-
-    private async ValueTask<IPAddress[]> ResolveAsync(string name, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            if (_lookups.TryGetValue(name, out var known))
-            {
-                if (!known.Answer.IsCompleted || _time.GetElapsedTime(known.Since) < (known.Answer.Result.Length > 0 ? s_known : s_unknown))
-                {
-                    return await known.Answer.WaitAsync(cancellationToken).ConfigureAwait(false);
-                }
-
-                _lookups.TryRemove(KeyValuePair.Create(name, known));
-            }
-
-            if (_lookups.Count >= MostNames)
-            {
-                _lookups.Clear();
-            }
-
-            var lookup = new Lookup();
-            if (_lookups.TryAdd(name, lookup))
-            {
-                // Whoever came first may leave; the others still want to know.
-                _ = AskAsync(name, lookup);
-            }
-        }
-    }
-
-    private async Task AskAsync(string name, Lookup lookup)
-    {
-        IPAddress[] addresses = [];
-        try
-        {
-            addresses = await _resolve(name, _family).WaitAsync(s_patience, _time).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is SocketException or TimeoutException or ArgumentException)
-        {
-            // No addresses, then.
-        }
-        finally
-        {
-            lookup.Complete(addresses, _time.GetTimestamp());
-        }
+        return DestinationResolver.Complete(route, destination, await _names.ResolveAsync(name, cancellationToken).ConfigureAwait(false), Random.Shared);
     }
 
     private static MetricLabels LabelsOf(Workload source, string name) => MetricLabels.Of(
@@ -109,20 +50,4 @@ internal sealed class OnDemandDns
         ("hostname", name));
 
     private static string Or(string text) => text.Length == 0 ? "unknown" : text;
-
-    private sealed class Lookup
-    {
-        private readonly TaskCompletionSource<IPAddress[]> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public Task<IPAddress[]> Answer => _answer.Task;
-
-        /// <summary>When it was answered.</summary>
-        public long Since { get; private set; }
-
-        public void Complete(IPAddress[] addresses, long now)
-        {
-            Since = now;
-            _answer.SetResult(addresses);
-        }
-    }
 }

@@ -191,6 +191,12 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>What its rule asks besides.</summary>
     public RoutePlan Plan => Route?.Plan ?? RoutePlan.Default;
 
+    /// <summary>When it is sent again: as its rule says, or else the mesh.</summary>
+    public RetryRule Retry => Plan.Retry ?? Arrival.Place?.Mesh.Requests.DefaultRetry ?? RetryRule.Default;
+
+    /// <summary>Time for one try; null: as long as the whole.</summary>
+    public TimeSpan? TryTimeout => Plan.TryTimeout ?? (Plan.Retry is null ? Arrival.Place?.Mesh.Requests.DefaultTryTimeout : null);
+
     /// <summary>Who gets a copy of it.</summary>
     public ReadOnlySpan<RouteMirror> Mirrors => Route is { } route ? route.Mirrors.AsSpan() : default;
 
@@ -370,7 +376,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         var http2 = Head.Version == HttpProtocolVersion.Http2 && (!Arrival.IsIngress || IsGrpc);
 
         // Who is left out is seen anew by each try.
-        var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed)
+        var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed, Arrival.IsIngress ? null : Head.Authority, Arrival.Source)
             : BackendService is { } service ? EndpointChoice.ForWaypoint(Arrival.Place!.Mesh, Arrival.Self!, service, BackendPort, http2)
             : EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
         return Certified(endpoint);

@@ -370,18 +370,29 @@ internal sealed partial class RequestLog
 
     private static void Write(AccessLogLine line, in UpstreamEndpoint endpoint, RequestLogParts parts)
     {
-        if (parts.Whom(endpoint.Address, endpoint.Workload) is { } whom)
+        if (endpoint.HostName is null && parts.Whom(endpoint.Address, endpoint.Workload) is { } whom)
         {
             line.Fields(whom);
             return;
         }
 
         var begin = line.Length;
-        line.Field("dst.addr"u8, endpoint.Address);
+        if (endpoint.HostName is null)
+        {
+            line.Field("dst.addr"u8, endpoint.Address);
+        }
+        else
+        {
+            line.Field("dst.addr"u8, endpoint.Where);
+        }
+
         line.Field("dst.workload"u8, endpoint.Workload.Name);
         line.Field("dst.namespace"u8, endpoint.Workload.Namespace);
         line.Field("dst.identity"u8, endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null);
-        parts.KeepWhom(line.Since(begin));
+        if (endpoint.HostName is null)
+        {
+            parts.KeepWhom(line.Since(begin));
+        }
     }
 
     // An operator asks "which policy": silent only where none applies.

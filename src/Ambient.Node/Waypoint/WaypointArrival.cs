@@ -13,6 +13,7 @@ using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Authorization;
+using Ambient.Policy.Routing.Requests;
 using Ambient.Policy.Routing.Streams;
 
 namespace Ambient.Node.Waypoint;
@@ -105,7 +106,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
     private static bool AsksForServerName(WaypointInbound inbound, WaypointConnection connection) =>
         inbound.Entrance.Find(connection.Target) is { } place
-        && (place.Policies.AsksForServerName || (place.Service is { } service && inbound.Entrance.StreamsOf(place.Mesh, service).AsksForServerName));
+        && (place.Policies.AsksForServerName || (place.Service is { } service && (DynamicHost.IsOf(service) || inbound.Entrance.StreamsOf(place.Mesh, service).AsksForServerName)));
 
     /// <summary>Looks for the server name where a policy or a route asks for it. A client that says nothing is not waited for: its name stays unknown.</summary>
     private async ValueTask FindServerNameAsync(MessageChannel client, CancellationToken ended)
@@ -218,6 +219,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     {
         try
         {
+            using var clock = ConnectionClock.Start(open, _endpoint.Limits?.Settings, inbound.Time);
             var relayed = await Relay.RunAsync(client, link, open.Bytes, ended).ConfigureAwait(false);
             return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
         }
@@ -360,7 +362,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
         // Of a connection nothing but its source can be hashed.
         ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(connection.RemoteEndPoint.Address) : null;
-        return EndpointChoice.ForBackend(view, _target.Address, http2Client: false, hash, null, failed, isTls: !backend.OriginatesTls);
+        return EndpointChoice.ForBackend(view, _target.Address, http2Client: false, hash, null, failed, connection.ServerName, connection.RemoteEndPoint, isTls: !backend.OriginatesTls);
     }
 
     /// <summary>Whether what the client has said so far begins like TLS (RFC 8446 section 5.1); a client that has not spoken has not.</summary>

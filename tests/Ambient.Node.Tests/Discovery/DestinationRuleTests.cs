@@ -131,6 +131,11 @@ public sealed class DestinationRuleTests
     [InlineData("{host: a, trafficPolicy: {connectionPool: {http: {useClientProtocol: true, h2UpgradePolicy: UPGRADE}}}}", "spec.trafficPolicy.connectionPool.http.useClientProtocol", "cannot stand beside")]
     [InlineData("{host: a, trafficPolicy: {outlierDetection: {maxEjectionPercent: 101}}}", "spec.trafficPolicy.outlierDetection.maxEjectionPercent", "0 to 100")]
     [InlineData("{host: a, trafficPolicy: {outlierDetection: {outlierDetectionHttpErrorCodes: [99]}}}", "spec.trafficPolicy.outlierDetection.outlierDetectionHttpErrorCodes[0]", "100 to 599")]
+    [InlineData("{host: a, trafficPolicy: {tls: {mode: MUTUAL}}}", "spec.trafficPolicy.tls.clientCertificate", "missing")]
+    [InlineData("{host: a, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a, caCertificates: /b}}}", "spec.trafficPolicy.tls.credentialName", "cannot stand beside")]
+    [InlineData("{host: a, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, credentialName: a}}}", "spec.trafficPolicy.tls.mode", "the mesh's own")]
+    [InlineData("{host: a, trafficPolicy: {tunnel: {targetHost: 'a b', targetPort: 1}}}", "spec.trafficPolicy.tunnel.targetHost", "is not a host")]
+    [InlineData("{host: a, trafficPolicy: {tunnel: {targetHost: a}}}", "spec.trafficPolicy.tunnel.targetPort", "missing")]
     [InlineData("{host: a, trafficPolicy: {retryBudget: {percent: 101}}}", "spec.trafficPolicy.retryBudget.percent", "0 to 100")]
     [InlineData("{host: a, trafficPolicy: {portLevelSettings: [{loadBalancer: {simple: RANDOM}}]}}", "spec.trafficPolicy.portLevelSettings[0].port.number", "missing")]
     [InlineData("{host: a, trafficPolicy: {portLevelSettings: [{port: {number: 1}}, {port: {number: 1}}]}}", "spec.trafficPolicy.portLevelSettings[1].port.number", "has settings already")]
@@ -145,10 +150,10 @@ public sealed class DestinationRuleTests
     [Fact]
     public void WhatIsNotSupported_IsNamed()
     {
-        var load = ManifestLoader.LoadText("a.yaml", Head + "spec: {host: a, trafficPolicy: {proxyProtocol: {version: V2}, tunnel: {targetHost: b, targetPort: 1}, connectionPool: {http: {http2KeepAlive: {interval: 1s}}}, loadBalancer: {simple: RANDOM}}}");
+        var load = ManifestLoader.LoadText("a.yaml", Head + "spec: {host: a, trafficPolicy: {tls: {mode: SIMPLE, caCrl: /a}, tunnel: {protocol: POST, targetHost: b, targetPort: 1}, loadBalancer: {zoneAwareLbSetting: {enabled: true}}}}");
         Assert.Empty(load.Errors.Items);
         Assert.Equal(
-            ["spec.trafficPolicy.connectionPool.http.http2KeepAlive", "spec.trafficPolicy.proxyProtocol", "spec.trafficPolicy.tunnel"],
+            ["spec.trafficPolicy.loadBalancer.zoneAwareLbSetting", "spec.trafficPolicy.tls.caCrl", "spec.trafficPolicy.tunnel.protocol: POST"],
             load.Unsupported.Select(use => use.Field));
     }
 

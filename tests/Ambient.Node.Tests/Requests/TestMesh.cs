@@ -70,6 +70,9 @@ internal sealed class TestMesh : IAsyncDisposable
     /// <summary>Certificates of TLS listeners.</summary>
     public List<Ambient.Node.Gateway.Tls.GatewayCertificate> Certificates { get; } = [];
 
+    /// <summary>Finds addresses of names; null: the machine does.</summary>
+    public Func<string, System.Net.Sockets.AddressFamily, Task<IPAddress[]>>? ResolveNames { get; set; }
+
     /// <summary>Connections from one address that a node admits; null: its default.</summary>
     public int? MaxConnectionsPerPeer { get; set; }
 
@@ -358,6 +361,7 @@ internal sealed class TestMesh : IAsyncDisposable
         options.MaxConnectionsPerPeer = MaxConnectionsPerPeer ?? options.MaxConnectionsPerPeer;
         options.AuthorizerLimits = AuthorizerLimits ?? options.AuthorizerLimits;
         options.Filters.AddRange(Filters);
+        options.ResolveNames = ResolveNames;
         Certificates.ForEach(options.Certificates.Add);
         var node = new WaypointNode(
             options, runtime, Loggers, Metrics, Time);

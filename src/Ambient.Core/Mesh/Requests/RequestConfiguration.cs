@@ -48,6 +48,15 @@ public sealed record RequestConfiguration
     /// <summary>Blocks that hold for every host where its own rule has none: connection pool and outlier detection. Null: nothing is said.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }
 
+    /// <summary>Time for connections, and probes on them, where their own settings do not say; null: nothing is said.</summary>
+    public ConnectionPoolSettings? ConnectionDefaults { get; init; }
+
+    /// <summary>When requests are sent again where no rule says; null: <see cref="RetryRule.Default"/>.</summary>
+    public RetryRule? DefaultRetry { get; init; }
+
+    /// <summary>Time for one try where no rule says anything of retries; null: as long as the whole.</summary>
+    public TimeSpan? DefaultTryTimeout { get; init; }
+
     /// <summary>Services whose clients stay with one endpoint, by the service's key.</summary>
     public ImmutableDictionary<string, SessionPersistence> Sessions { get; init; } = ImmutableDictionary<string, SessionPersistence>.Empty;
 
@@ -128,6 +137,9 @@ public sealed record RequestConfiguration
             HttpRoutes = other.HttpRoutes.SetItems(HttpRoutes),
             DestinationRules = other.DestinationRules.SetItems(DestinationRules),
             DefaultTrafficPolicy = DefaultTrafficPolicy ?? other.DefaultTrafficPolicy,
+            ConnectionDefaults = ConnectionDefaults ?? other.ConnectionDefaults,
+            DefaultRetry = DefaultRetry ?? other.DefaultRetry,
+            DefaultTryTimeout = DefaultTryTimeout ?? other.DefaultTryTimeout,
             Sessions = other.Sessions.SetItems(Sessions),
             WorkloadLabels = other.WorkloadLabels.SetItems(WorkloadLabels),
             ReferenceGrants = other.ReferenceGrants.SetItems(ReferenceGrants),
@@ -163,6 +175,9 @@ public sealed record RequestConfiguration
             && StructuralEquality.Same(Gateways, other.Gateways)
             && StructuralEquality.Same(HttpRoutes, other.HttpRoutes)
             && DefaultTrafficPolicy == other.DefaultTrafficPolicy
+            && ConnectionDefaults == other.ConnectionDefaults
+            && DefaultRetry == other.DefaultRetry
+            && DefaultTryTimeout == other.DefaultTryTimeout
             && StructuralEquality.Same(DestinationRules, other.DestinationRules)
             && StructuralEquality.Same(Sessions, other.Sessions)
             && StructuralEquality.Same(WorkloadLabels, other.WorkloadLabels, StructuralEquality.Same)

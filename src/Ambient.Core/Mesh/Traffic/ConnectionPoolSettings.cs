@@ -18,6 +18,9 @@ public sealed record ConnectionPoolSettings
     /// <summary>Probes on a silent connection, where it is not a tunnel.</summary>
     public TcpKeepAlive? KeepAlive { get; init; }
 
+    /// <summary>PINGs on a connection of HTTP/2; null: as the proxy has it.</summary>
+    public Http2KeepAlive? Http2KeepAlive { get; init; }
+
     /// <summary>Requests that may wait for a connection.</summary>
     public int? MaxPendingRequests { get; init; }
 
@@ -42,6 +45,11 @@ public sealed record ConnectionPoolSettings
     /// <summary>Whether endpoints are spoken to in the version that the client speaks.</summary>
     public bool UsesClientProtocol { get; init; }
 }
+
+/// <summary>PINGs on a connection (RFC 9113 section 6.7). Null: as the proxy has it.</summary>
+/// <param name="Interval">Time between two, 1 s at least.</param>
+/// <param name="Timeout">How long an answer may take before the connection is given up.</param>
+public sealed record Http2KeepAlive(TimeSpan? Interval, TimeSpan? Timeout);
 
 /// <summary>Probes on a silent connection (RFC 9293 section 3.8.4). Null: as the system has it.</summary>
 /// <param name="Time">Silence before the first.</param>

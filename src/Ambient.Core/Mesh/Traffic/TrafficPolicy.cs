@@ -23,7 +23,13 @@ public sealed record TrafficPolicy
     /// <summary>How many requests may be under way again. Not in what a single port says.</summary>
     public RetryBudget? RetryBudget { get; init; }
 
-    /// <summary>What holds for single ports, in place of all of the above but <see cref="RetryBudget"/>.</summary>
+    /// <summary>The header of the PROXY protocol that says who the client is, before anything else; null: none. Not in what a single port says.</summary>
+    public ProxyProtocolVersion? ProxyProtocol { get; init; }
+
+    /// <summary>Where connections whose bytes are not looked into are led through the endpoints, which are proxies; null: to them. Not in what a single port says.</summary>
+    public ProxyTunnel? Tunnel { get; init; }
+
+    /// <summary>What holds for single ports, in place of balancer, pool, outlier detection and TLS.</summary>
     public ImmutableArray<PortTrafficPolicy> Ports { get; init; } = [];
 
     /// <summary>Whether every field is equal, collections by content.</summary>
@@ -35,11 +41,29 @@ public sealed record TrafficPolicy
             && OutlierDetection == other.OutlierDetection
             && Tls == other.Tls
             && RetryBudget == other.RetryBudget
+            && ProxyProtocol == other.ProxyProtocol
+            && Tunnel == other.Tunnel
             && StructuralEquality.Same(Ports, other.Ports));
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Balancer, ConnectionPool, OutlierDetection, RetryBudget, Ports.Length);
 }
+
+/// <summary>A form of the PROXY protocol's header (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt).</summary>
+public enum ProxyProtocolVersion
+{
+    /// <summary>A line of text.</summary>
+    V1 = 1,
+
+    /// <summary>Binary.</summary>
+    V2 = 2,
+}
+
+/// <summary>A tunnel through a proxy (RFC 9110 section 9.3.6).</summary>
+/// <param name="Protocol"><c>CONNECT</c>; another one cannot be made, and connections are refused.</param>
+/// <param name="Host">Host that the proxy is asked for.</param>
+/// <param name="Port">Port that it is asked for, 1 to 65535.</param>
+public sealed record ProxyTunnel(string Protocol, string Host, int Port);
 
 /// <summary>What holds for one port.</summary>
 /// <param name="Port">Port of the service, 1 to 65535.</param>
@@ -51,6 +75,9 @@ public sealed record PortTrafficPolicy(int Port, TrafficPolicy Policy);
 /// <param name="MinRetryConcurrency">How many may be in any case.</param>
 public sealed record RetryBudget(double Percent, int MinRetryConcurrency)
 {
+    /// <summary>Requests that began no longer ago count as under way as well; null: only those that are.</summary>
+    public TimeSpan? Interval { get; init; }
+
     /// <summary>A fifth, and three in any case: what holds where nothing is said.</summary>
     public static RetryBudget Default { get; } = new(20, 3);
 }

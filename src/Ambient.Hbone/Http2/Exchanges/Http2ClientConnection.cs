@@ -33,7 +33,7 @@ internal sealed class Http2ClientConnection : MessageClientConnection, IStreamUs
             StreamEnded = static stream => (stream.Owner as MessageStream)?.OnOver(),
         };
         Http2.Start();
-        _timer = time.CreateTimer(static connection => ((Http2ClientConnection)connection!).Tick(), this, MessageConnectionOptions.Tick, MessageConnectionOptions.Tick);
+        _timer = time.CreateTimer(static connection => ((Http2ClientConnection)connection!).Tick(), this, MessageConnectionOptions.TickOf(options), MessageConnectionOptions.TickOf(options));
         if (Http2.Completion.IsCompleted)
         {
             _timer.Dispose();

@@ -34,10 +34,11 @@ internal static class MessageConnectionOptions
         MaxFrameSize = FrameSize,
         MaxHeaderListSize = options.MaxHeadSize,
         MaxConcurrentStreams = MaxOpened,
-        PingInterval = s_pingInterval,
-        PingTimeout = s_pingTimeout,
+        PingInterval = options.PingInterval,
+        PingTimeout = options.PingTimeout,
     };
 
-    /// <summary>How often the connection of a client looks at the time.</summary>
-    public static TimeSpan Tick => TimeSpan.FromSeconds(10);
+    /// <summary>How often the connection of a client looks at the time: every 10 s, or more often where PINGs are.</summary>
+    public static TimeSpan TickOf(MessageClientOptions options) =>
+        TimeSpan.FromTicks(Math.Min(TimeSpan.FromSeconds(10).Ticks, Math.Min(options.PingInterval.Ticks, options.PingTimeout.Ticks) / 2));
 }

@@ -112,6 +112,9 @@ internal sealed record RequestExplanation
 /// <param name="Endpoints">Endpoints of the service, chosen from or not.</param>
 internal sealed record ExplainedRoute(RequestRoute Route, double Share, MeshService? Backend, int Port, ImmutableArray<EndpointCandidate> Endpoints)
 {
+    /// <summary>When it is sent again: as the rule says, or else the mesh.</summary>
+    public RetryRule Retry { get; private init; } = RetryRule.Default;
+
     public static ExplainedRoute Of(MeshSnapshot mesh, Workload self, MeshService? addressed, int addressedPort, RequestRoute route, double share)
     {
         var (backend, port) = route.Kind switch
@@ -120,6 +123,9 @@ internal sealed record ExplainedRoute(RequestRoute Route, double Share, MeshServ
             RequestRouteKind.Default => (addressed, addressedPort),
             _ => (null, 0),
         };
-        return new ExplainedRoute(route, share, backend, port, backend is null ? [] : DestinationResolver.Candidates(mesh, self, backend, port));
+        return new ExplainedRoute(route, share, backend, port, backend is null ? [] : DestinationResolver.Candidates(mesh, self, backend, port))
+        {
+            Retry = route.Plan.Retry ?? mesh.Requests.DefaultRetry ?? RetryRule.Default,
+        };
     }
 }

@@ -82,7 +82,7 @@ internal static class RequestExplanationJson
         json.WriteString("rewrittenPath", route.Path);
         ExplanationJson.Number(json, "timeoutMilliseconds", (int?)route.Plan.Timeout?.TotalMilliseconds);
         ExplanationJson.Number(json, "tryTimeoutMilliseconds", (int?)route.Plan.TryTimeout?.TotalMilliseconds);
-        json.WriteNumber("retries", route.Plan.Retry.Attempts);
+        json.WriteNumber("retries", explained.Retry.Attempts);
         json.WriteStartArray("mirrors");
         foreach (var mirror in route.Mirrors)
         {

@@ -76,7 +76,7 @@ internal static class RequestExplanationText
             Line(text, $"   asked     {authorizer.Name}, which may keep it out");
         }
 
-        foreach (var asked in Asked(route))
+        foreach (var asked in Asked(route, explained.Retry))
         {
             Line(text, $"   {asked}");
         }
@@ -100,7 +100,7 @@ internal static class RequestExplanationText
     }
 
     /// <summary>What is done on the way, a line each.</summary>
-    private static IEnumerable<string> Asked(RequestRoute route)
+    private static IEnumerable<string> Asked(RequestRoute route, RetryRule retry)
     {
         var plan = route.Plan;
         if (plan.Fault is { } fault)
@@ -138,8 +138,8 @@ internal static class RequestExplanationText
             yield return $"time      {(plan.Timeout is { } whole ? $"{Time(whole)} in all" : "no limit in all")}{(plan.TryTimeout is { } one ? $", {Time(one)} a try" : "")}";
         }
 
-        var codes = plan.Retry.StatusCodes.IsDefaultOrEmpty ? "" : $", {string.Join(", ", plan.Retry.StatusCodes)}";
-        yield return plan.Retry.Attempts == 0 ? "retries   none" : $"retries   {plan.Retry.Attempts}, on {plan.Retry.Conditions}{codes}";
+        var codes = retry.StatusCodes.IsDefaultOrEmpty ? "" : $", {string.Join(", ", retry.StatusCodes)}";
+        yield return retry.Attempts == 0 ? "retries   none" : $"retries   {retry.Attempts}, on {retry.Conditions}{codes}";
     }
 
     private static string Edits(HeaderModification edit) => string.Join(", ",

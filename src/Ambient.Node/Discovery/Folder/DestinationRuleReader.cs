@@ -78,10 +78,23 @@ internal static class DestinationRuleReader
         return ReadBlocks(policy) with
         {
             RetryBudget = policy.Object("retryBudget") is { } budget
-                ? new RetryBudget(ReadNumber(budget, "percent", 0, 100) ?? RetryBudget.Default.Percent, budget.Integer("minRetryConcurrency", 0, int.MaxValue) ?? RetryBudget.Default.MinRetryConcurrency)
+                ? new RetryBudget(ReadNumber(budget, "percent", 0, 100) ?? RetryBudget.Default.Percent, budget.Integer("minRetryConcurrency", 0, int.MaxValue) ?? RetryBudget.Default.MinRetryConcurrency) { Interval = Positive(budget, "budgetInterval") }
                 : null,
+            ProxyProtocol = policy.Object("proxyProtocol") is { } proxy ? proxy.OneOf("version", "V1", "V2") == "V2" ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1 : null,
+            Tunnel = policy.Object("tunnel") is { } tunnel ? ReadTunnel(tunnel) : null,
             Ports = ofPorts.ToImmutable(),
         };
+    }
+
+    private static ProxyTunnel ReadTunnel(FieldReader tunnel)
+    {
+        var host = tunnel.RequiredString("targetHost");
+        if (host.AsSpan().ContainsAnyExceptInRange('!', '~') || host.Contains('/', StringComparison.Ordinal))
+        {
+            tunnel.Error("targetHost", $"\"{host}\" is not a host");
+        }
+
+        return new ProxyTunnel(tunnel.String("protocol") is { Length: > 0 } protocol ? protocol.ToUpperInvariant() : "CONNECT", host, tunnel.RequiredInteger("targetPort", 1, 65535));
     }
 
     private static TrafficPolicy ReadBlocks(FieldReader policy) => new()
@@ -257,9 +270,8 @@ internal static class DestinationRuleReader
             ConnectTimeout = Positive(tcp, "connectTimeout"),
             MaxConnectionDuration = Positive(tcp, "maxConnectionDuration"),
             TcpIdleTimeout = Positive(tcp, "idleTimeout"),
-            KeepAlive = tcp.Object("tcpKeepalive") is { } keepAlive
-                ? new TcpKeepAlive(Positive(keepAlive, "time"), Positive(keepAlive, "interval"), keepAlive.Integer("probes", 0, int.MaxValue) is > 0 and var probes ? probes : null)
-                : null,
+            KeepAlive = ReadKeepAlive(tcp),
+            Http2KeepAlive = http.Object("http2KeepAlive") is { } pings ? new Http2KeepAlive(Positive(pings, "interval"), Positive(pings, "timeout")) : null,
             MaxPendingRequests = Limit(http, "http1MaxPendingRequests"),
             MaxRequests = Limit(http, "http2MaxRequests"),
             MaxRequestsPerConnection = Limit(http, "maxRequestsPerConnection"),
@@ -270,6 +282,17 @@ internal static class DestinationRuleReader
             UsesClientProtocol = asClient,
         };
     }
+
+    /// <summary>What a MeshConfig says of every connection; null: nothing.</summary>
+    internal static ConnectionPoolSettings? ReadDefaults(FieldReader config)
+    {
+        var (timeout, keepAlive) = (Positive(config, "connectTimeout"), ReadKeepAlive(config));
+        return timeout is null && keepAlive is null ? null : new ConnectionPoolSettings { ConnectTimeout = timeout, KeepAlive = keepAlive };
+    }
+
+    private static TcpKeepAlive? ReadKeepAlive(FieldReader owner) => owner.Object("tcpKeepalive") is { } keepAlive
+        ? new TcpKeepAlive(Positive(keepAlive, "time"), Positive(keepAlive, "interval"), keepAlive.Integer("probes", 0, int.MaxValue) is > 0 and var probes ? probes : null)
+        : null;
 
     private static OutlierDetection ReadOutlierDetection(FieldReader outliers)
     {

@@ -121,6 +121,10 @@ internal static class MeshConfigReader
             ExternalAuthorizers = ExternalAuthorizerReader.Read(config),
             Topology = GatewayTopologyReader.Read(config.ObjectOrEmpty("defaultConfig")),
             DefaultTrafficPolicy = config.Object("defaultTrafficPolicy") is { } policy ? DestinationRuleReader.ReadPolicy(policy) : null,
+            ConnectionDefaults = DestinationRuleReader.ReadDefaults(config),
+            DefaultRetry = config.Object("defaultHttpRetryPolicy") is { } retries ? VirtualServiceReader.ReadRetry(retries) : null,
+            DefaultTryTimeout = config.Object("defaultHttpRetryPolicy") is { } tries && Durations.Read(tries, "perTryTimeout") is { } limit && limit > TimeSpan.Zero ? limit : null,
+            Exports = new ExportDefaults(config.Strings("defaultServiceExportTo"), config.Strings("defaultVirtualServiceExportTo"), config.Strings("defaultDestinationRuleExportTo")),
             Telemetry = TelemetryProviderReader.Read(config),
         };
     }

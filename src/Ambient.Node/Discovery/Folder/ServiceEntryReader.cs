@@ -33,6 +33,7 @@ internal static class ServiceEntryReader
             },
             Endpoints = [.. spec.Objects("endpoints").Select(endpoint => ReadEntry(meta, endpoint))],
             WorkloadSelector = spec.Object("workloadSelector")?.StringMap("labels"),
+            ExportTo = spec.Strings("exportTo"),
             SubjectAltNames = spec.Strings("subjectAltNames"),
         };
     }

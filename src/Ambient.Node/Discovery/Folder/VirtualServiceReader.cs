@@ -280,7 +280,7 @@ internal static class VirtualServiceReader
         return new UrlRewrite(rewrite.String("authority") is { Length: > 0 } authority ? authority : null, path);
     }
 
-    private static RetryRule ReadRetry(FieldReader retries)
+    internal static RetryRule ReadRetry(FieldReader retries)
     {
         var (conditions, codes) = (RetryConditions.None, ImmutableArray.CreateBuilder<int>());
         foreach (var written in (retries.String("retryOn") ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))

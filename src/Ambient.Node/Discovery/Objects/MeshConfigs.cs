@@ -3,6 +3,18 @@ using Ambient.Node.Discovery.Documents;
 
 namespace Ambient.Node.Discovery.Objects;
 
+/// <summary>Where objects are exported to that do not say; empty: everywhere.</summary>
+/// <param name="Services">Services and ServiceEntries.</param>
+/// <param name="VirtualServices">VirtualServices.</param>
+/// <param name="DestinationRules">DestinationRules.</param>
+internal sealed record ExportDefaults(IReadOnlyList<string> Services, IReadOnlyList<string> VirtualServices, IReadOnlyList<string> DestinationRules)
+{
+    public bool Equals(ExportDefaults? other) =>
+        other is not null && Services.SequenceEqual(other.Services) && VirtualServices.SequenceEqual(other.VirtualServices) && DestinationRules.SequenceEqual(other.DestinationRules);
+
+    public override int GetHashCode() => HashCode.Combine(Services.Count, VirtualServices.Count, DestinationRules.Count);
+}
+
 /// <summary>The MeshConfig in a ConfigMap <c>istio</c>, as far as it is acted on. Null: it does not say.</summary>
 /// <param name="Meta">Metadata of the ConfigMap.</param>
 internal sealed record MeshConfigObject(ObjectMeta Meta) : KubernetesObject(Meta)
@@ -33,6 +45,18 @@ internal sealed record MeshConfigObject(ObjectMeta Meta) : KubernetesObject(Meta
 
     /// <summary>What holds for hosts whose DestinationRule has nothing of it.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }
+
+    /// <summary>Time for connections, and probes on them, where nothing else is said.</summary>
+    public ConnectionPoolSettings? ConnectionDefaults { get; init; }
+
+    /// <summary>When requests are sent again where no rule says.</summary>
+    public RetryRule? DefaultRetry { get; init; }
+
+    /// <summary>Time for one try where no rule says anything of retries.</summary>
+    public TimeSpan? DefaultTryTimeout { get; init; }
+
+    /// <summary>Where objects are exported to that do not say.</summary>
+    public ExportDefaults? Exports { get; init; }
 
     /// <summary>What it says of telemetry.</summary>
     public MeshTelemetry Telemetry { get; init; } = MeshTelemetry.None;

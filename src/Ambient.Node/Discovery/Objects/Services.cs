@@ -88,6 +88,9 @@ internal sealed record ServiceEntryObject(ObjectMeta Meta) : KubernetesObject(Me
     /// <summary>Labels of workloads behind it, or null when it does not select.</summary>
     public Dictionary<string, string>? WorkloadSelector { get; init; }
 
+    /// <summary>Where it is exported to; empty: it does not say.</summary>
+    public IReadOnlyList<string> ExportTo { get; init; } = [];
+
     /// <summary>Identities that endpoints may have.</summary>
     public IReadOnlyList<string> SubjectAltNames { get; init; } = [];
 }

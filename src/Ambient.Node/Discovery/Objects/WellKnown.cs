@@ -3,6 +3,9 @@ namespace Ambient.Node.Discovery.Objects;
 /// <summary>Labels and annotations that mean something to the mesh (https://istio.io/latest/docs/reference/config/labels/).</summary>
 internal static class WellKnown
 {
+    /// <summary>Annotation of a Service: namespaces that it is exported to, with commas between.</summary>
+    public const string ExportTo = "networking.istio.io/exportTo";
+
     public const string DataplaneMode = "istio.io/dataplane-mode";
     public const string Redirection = "ambient.istio.io/redirection";
     public const string UseWaypoint = "istio.io/use-waypoint";

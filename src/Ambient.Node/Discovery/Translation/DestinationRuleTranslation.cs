@@ -10,7 +10,11 @@ internal static class DestinationRuleTranslation
     public static ImmutableDictionary<string, DestinationRule> Translate(KubernetesObjects objects, TranslationOptions options, TranslationMemory memory)
     {
         var rules = objects.DestinationRules.Values
-            .Select(rule => memory.Keep("destination rule", rule.Meta.Key, [rule], () => rule.Rule with { Host = WholeHost(rule, options) }))
+            .Select(rule => memory.Keep("destination rule", rule.Meta.Key, [rule], () => rule.Rule with
+            {
+                Host = WholeHost(rule, options),
+                ExportTo = rule.Rule.ExportTo.IsEmpty ? ExportTo.InFull(options.Exports.DestinationRules, rule.Meta) : rule.Rule.ExportTo,
+            }))
             .ToArray();
         return memory.Keep("table", "destination rules", [.. rules], () => rules.ToImmutableDictionary(rule => rule.Key, StringComparer.Ordinal));
     }

@@ -29,7 +29,7 @@ internal static class RequestTranslation
             Namespaces = Table("namespaces", labels, memory),
             ReferenceGrants = Table("grants", objects.ReferenceGrants.Values.Select(grant => KeyValuePair.Create(grant.Meta.Key, grant.Grant)), memory),
             Gateways = Table("gateways", gateways, memory),
-            HttpRoutes = Table("routes", objects.HttpRoutes.Values.Select(route => KeyValuePair.Create(route.Route.Key, route.Route)), memory),
+            HttpRoutes = Table("routes", objects.HttpRoutes.Values.Select(route => KeyValuePair.Create(route.Route.Key, Exported(route, options, memory))), memory),
             AuthorizationPolicies = Table(
                 "policies", objects.AuthorizationPolicies.Values.Select(policy => KeyValuePair.Create(policy.Meta.Key, policy.Policy)), memory),
             RequestAuthentications = Table(
@@ -37,12 +37,15 @@ internal static class RequestTranslation
             ExternalAuthorizers = Table("external authorizers", options.ExternalAuthorizers.Select(authorizer => KeyValuePair.Create(authorizer.Name, authorizer)), memory),
             DestinationRules = DestinationRuleTranslation.Translate(objects, options, memory),
             DefaultTrafficPolicy = options.DefaultTrafficPolicy,
+            ConnectionDefaults = options.ConnectionDefaults,
+            DefaultRetry = options.DefaultRetry,
+            DefaultTryTimeout = options.DefaultTryTimeout,
             Sessions = DestinationRuleTranslation.Sessions(objects, options, memory),
             WorkloadLabels = DestinationRuleTranslation.Labels(objects, options, memory),
             ListenerSets = Table("listener sets", objects.ListenerSets.Values.Select(set => KeyValuePair.Create(set.Meta.Key, set.Set)).Concat(istio.Sets), memory),
             TlsRoutes = Table("TLS routes", Routes("TLSRoute"), memory),
             TcpRoutes = Table("TCP routes", Routes("TCPRoute"), memory),
-            VirtualStreams = Table("streams of VirtualServices", objects.HttpRoutes.Values.Where(route => route.Streams is not null).Select(route => KeyValuePair.Create(route.Meta.Key, route.Streams!)), memory),
+            VirtualStreams = Table("streams of VirtualServices", objects.HttpRoutes.Values.Where(route => route.Streams is not null).Select(route => KeyValuePair.Create(route.Meta.Key, ExportedStreams(route, options, memory))), memory),
             Secrets = Table("secrets", CertificateTranslation.Secrets(objects, istio), memory),
             CertificateBundles = Table("authorities", CertificateTranslation.Bundles(objects), memory),
             BackendProtections = Table("protections", protections.Made.Select(made => KeyValuePair.Create(made.Key, memory.Keep("protection", made.Key, [made.Value], () => made.Value))), memory),
@@ -58,6 +61,17 @@ internal static class RequestTranslation
         return memory.Keep(
             "table", name, [.. items.Select(entry => entry.Value)], () => ImmutableDictionary.CreateRange(StringComparer.Ordinal, items));
     }
+
+    /// <summary>A VirtualService that does not say where it is exported to is where the mesh says; <c>.</c> is its own namespace.</summary>
+    private static HttpRoute Exported(HttpRouteObject route, TranslationOptions options, TranslationMemory memory) =>
+        route.Route is { Kind: HttpRoute.VirtualService, ExportTo.IsEmpty: true } && options.Exports.VirtualServices.Count > 0
+            ? memory.Keep("exported", route.Route.Key, [route], () => route.Route with { ExportTo = ExportTo.InFull(options.Exports.VirtualServices, route.Meta) })
+            : route.Route;
+
+    private static StreamRoute ExportedStreams(HttpRouteObject route, TranslationOptions options, TranslationMemory memory) =>
+        route.Streams!.ExportTo.IsEmpty && options.Exports.VirtualServices.Count > 0
+            ? memory.Keep("exported streams", route.Route.Key, [route], () => route.Streams with { ExportTo = ExportTo.InFull(options.Exports.VirtualServices, route.Meta) })
+            : route.Streams;
 
     private static Mesh.Gateway FromGateway(GatewayObject gateway, KubernetesObjects objects, TranslationOptions options, TranslationMemory memory)
     {

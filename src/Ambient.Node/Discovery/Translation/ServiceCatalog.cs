@@ -34,8 +34,8 @@ internal sealed class ServiceCatalog
         _waypoints = waypoints;
         _options = options;
         _names = new ExternalNames(objects, options);
-        var candidates = objects.Services.Values.Where(service => !service.IsExternalName).Select(FromService)
-            .Concat(objects.ServiceEntries.Values.SelectMany(FromServiceEntry));
+        var candidates = objects.Services.Values.Where(service => !service.IsExternalName && SeenBy(service) is not null).Select(FromService)
+            .Concat(objects.ServiceEntries.Values.Where(entry => SeenBy(entry) is not null).SelectMany(FromServiceEntry));
         foreach (var sameHost in candidates.GroupBy(candidate => candidate.Service.Hostname, StringComparer.Ordinal))
         {
             AddBest(sameHost);
@@ -85,6 +85,12 @@ internal sealed class ServiceCatalog
     private static CatalogService Better(CatalogService first, CatalogService second) =>
         first.IsServiceEntry && (!second.IsServiceEntry || second.Meta.CreationTime < first.Meta.CreationTime) ? second : first;
 
+    /// <summary>Which clients see a service; null: none.</summary>
+    private (ServiceVisibility Visibility, ImmutableArray<string> Namespaces)? SeenBy(ServiceObject service) => ExportTo.Of(
+        service.Meta.Annotation(WellKnown.ExportTo)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [], _options.Exports.Services, service.Meta);
+
+    private (ServiceVisibility Visibility, ImmutableArray<string> Namespaces)? SeenBy(ServiceEntryObject entry) => ExportTo.Of(entry.ExportTo, _options.Exports.Services, entry.Meta);
+
     private CatalogService FromService(ServiceObject service)
     {
         var around = SurroundingsOf(service.Meta, Hostname(service.Meta.Namespace, service.Meta.Name));
@@ -94,6 +100,7 @@ internal sealed class ServiceCatalog
     private CatalogService FromService(ServiceObject service, Surroundings around)
     {
         var meta = service.Meta;
+        var seen = SeenBy(service)!.Value;
         var balancing = service.NodeLocal
             ? new LoadBalancing([LoadBalancingScope.Node], LoadBalancingMode.Strict, EndpointHealthPolicy.OnlyHealthy)
             : TrafficDistribution(service.TrafficDistribution, meta, around);
@@ -116,6 +123,8 @@ internal sealed class ServiceCatalog
             SkipsIdleWaypoint = meta.Label(WellKnown.SkipIdleWaypoint) == "true",
             LoadBalancing = balancing,
             IPFamilies = service.IPFamilies,
+            Visibility = seen.Visibility,
+            ExportedTo = seen.Namespaces,
         };
         return new CatalogService(mesh, meta, IsServiceEntry: false, service.Selector, service.Ports);
     }
@@ -132,6 +141,7 @@ internal sealed class ServiceCatalog
     private CatalogService FromServiceEntry(ServiceEntryObject entry, string host, Surroundings around)
     {
         var meta = entry.Meta;
+        var seen = SeenBy(entry)!.Value;
         var ranges = entry.Addresses.Count > 0 ? entry.Addresses : Allocated(entry, host);
         var mesh = new MeshService
         {
@@ -150,6 +160,8 @@ internal sealed class ServiceCatalog
             LoadBalancing = entry.Resolution == ServiceEntryResolution.None
                 ? new LoadBalancing([], LoadBalancingMode.Passthrough, EndpointHealthPolicy.AllowAll)
                 : TrafficDistribution(null, meta, around),
+            Visibility = seen.Visibility,
+            ExportedTo = seen.Namespaces,
         };
         return new CatalogService(mesh, meta, IsServiceEntry: true, entry.WorkloadSelector, entry.Ports);
     }

@@ -37,6 +37,18 @@ internal sealed record TranslationOptions
     /// <summary>What holds for hosts whose DestinationRule has nothing of it; null: nothing is said.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }
 
+    /// <summary>Time for connections, and probes on them, where nothing else is said; null: nothing is said.</summary>
+    public ConnectionPoolSettings? ConnectionDefaults { get; init; }
+
+    /// <summary>When requests are sent again where no rule says; null: nothing is said.</summary>
+    public RetryRule? DefaultRetry { get; init; }
+
+    /// <summary>Time for one try where no rule says anything of retries; null: nothing is said.</summary>
+    public TimeSpan? DefaultTryTimeout { get; init; }
+
+    /// <summary>Where objects are exported to that do not say.</summary>
+    public ExportDefaults Exports { get; init; } = new([], [], []);
+
     /// <summary>What is said of telemetry.</summary>
     public MeshTelemetry Telemetry { get; init; } = MeshTelemetry.None;
 
@@ -59,6 +71,10 @@ internal sealed record TranslationOptions
         ExternalAuthorizers = config.ExternalAuthorizers ?? ExternalAuthorizers,
         Topology = config.Topology.Over(Topology),
         DefaultTrafficPolicy = config.DefaultTrafficPolicy ?? DefaultTrafficPolicy,
+        ConnectionDefaults = config.ConnectionDefaults ?? ConnectionDefaults,
+        DefaultRetry = config.DefaultRetry ?? DefaultRetry,
+        DefaultTryTimeout = config.DefaultTryTimeout ?? DefaultTryTimeout,
+        Exports = config.Exports ?? Exports,
         Telemetry = config.Telemetry.Over(Telemetry),
     };
 }

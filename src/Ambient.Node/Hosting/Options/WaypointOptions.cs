@@ -14,6 +14,9 @@ public sealed class WaypointOptions
     /// <summary>Name of the Gateway that is served (<c>GATEWAY_NAME</c>).</summary>
     public string GatewayName { get; set; } = "";
 
+    /// <summary>Finds the addresses of names that endpoints are known by; null: the machine's resolver does.</summary>
+    internal Func<string, System.Net.Sockets.AddressFamily, Task<System.Net.IPAddress[]>>? ResolveNames { get; set; }
+
     /// <summary>Its namespace (<c>POD_NAMESPACE</c>).</summary>
     public string Namespace { get; set; } = "";
 

@@ -34,7 +34,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
         try
         {
             // Kept before anything of it is sent, for whoever may need it again.
-            if (exchange.Head.HasBody && (exchange.Mirrors.Length > 0 || RetryDecision.MayFollowBody(plan.Retry, exchange.IsGrpc)))
+            if (exchange.Head.HasBody && (exchange.Mirrors.Length > 0 || RetryDecision.MayFollowBody(exchange.Retry, exchange.IsGrpc)))
             {
                 exchange.KeepBody();
             }
@@ -53,12 +53,12 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
 
                 if (retry == Retry.Elsewhere)
                 {
-                    if (plan.Retry.AvoidsFailedEndpoints)
+                    if (exchange.Retry.AvoidsFailedEndpoints)
                     {
                         exchange.Failed.Add(endpoint.Workload);
                     }
 
-                    if (!await BackOffAsync(exchange, plan.Retry, clock).ConfigureAwait(false))
+                    if (!await BackOffAsync(exchange, exchange.Retry, clock).ConfigureAwait(false))
                     {
                         return false;
                     }
@@ -129,7 +129,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             catch (UpstreamConnectException e)
             {
                 endpoint.State?.Failed(timedOut: false);
-                var again = FaultOutcomes.RetryOf(exchange.Plan.Retry, MessageFault.NotConnected, hasSent: false, wasReused: false, exchange.Method, bodyIsLost: false);
+                var again = FaultOutcomes.RetryOf(exchange.Retry, MessageFault.NotConnected, hasSent: false, wasReused: false, exchange.Method, bodyIsLost: false);
                 return await FailedAsync(exchange, endpoint, MessageFault.NotConnected, e.Message, again).ConfigureAwait(false);
             }
             catch (MessageException e) when (exchange.Server.Fault == MessageFault.None)
@@ -142,8 +142,8 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             exchange.Attach(client);
             try
             {
-                var isLast = exchange.Attempts > exchange.Plan.Retry.Attempts;
-                if (!await UpstreamConversation.RunAsync(exchange, client, endpoint, clock, isLast ? null : exchange.Plan.Retry, _mirrors, time).ConfigureAwait(false))
+                var isLast = exchange.Attempts > exchange.Retry.Attempts;
+                if (!await UpstreamConversation.RunAsync(exchange, client, endpoint, clock, isLast ? null : exchange.Retry, _mirrors, time).ConfigureAwait(false))
                 {
                     log.TryFailed(exchange, endpoint, exchange.Attempts, $"answered {client.Response.Status}");
 
@@ -185,7 +185,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
 
     private static Retry RetryOf(RequestExchange exchange, MessageException failure, bool hasSent, bool wasReused, TryClock? clock) => clock is { IsOver: true }
         ? Retry.No
-        : FaultOutcomes.RetryOf(exchange.Plan.Retry, failure.Fault, hasSent, wasReused, exchange.Method, exchange.IsBodyLost);
+        : FaultOutcomes.RetryOf(exchange.Retry, failure.Fault, hasSent, wasReused, exchange.Method, exchange.IsBodyLost);
 
     /// <summary>Says whether it is tried again; where not, answers it, or breaks off what has begun.</summary>
     private async ValueTask<Retry> FailedAsync(RequestExchange exchange, UpstreamEndpoint endpoint, MessageFault fault, string reason, Retry retry)
@@ -198,7 +198,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
         else if (retry != Retry.No)
         {
             log.TryFailed(exchange, endpoint, exchange.Attempts, reason);
-            var mayRetry = exchange.Attempts <= exchange.Plan.Retry.Attempts;
+            var mayRetry = exchange.Attempts <= exchange.Retry.Attempts;
             if (mayRetry || (retry == Retry.OnNewConnection && exchange.Attempts < upstreams.Options.MaxAttempts))
             {
                 // A connection that was closed while it idled is no failure of the endpoint's: nobody is asked whether that may be tried again.

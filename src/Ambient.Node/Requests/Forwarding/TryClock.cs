@@ -22,7 +22,7 @@ internal sealed class TryClock : IDisposable
 
     private TryClock(RequestExchange exchange, RoutePlan plan, TimeProvider time)
     {
-        (_exchange, _whole, _try, _time) = (exchange, plan.Timeout, plan.TryTimeout, time);
+        (_exchange, _whole, _try, _time) = (exchange, plan.Timeout, exchange.TryTimeout, time);
         _timer = time.CreateTimer(static clock => ((TryClock)clock!).Fire(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -31,7 +31,7 @@ internal sealed class TryClock : IDisposable
 
     /// <summary>A clock for a request; null when its rule sets no limit.</summary>
     public static TryClock? Of(RequestExchange exchange, RoutePlan plan, TimeProvider time) =>
-        plan.Timeout is null && plan.TryTimeout is null ? null : new TryClock(exchange, plan, time);
+        plan.Timeout is null && exchange.TryTimeout is null ? null : new TryClock(exchange, plan, time);
 
     /// <summary>A try has the whole request: its time runs.</summary>
     public void Start()

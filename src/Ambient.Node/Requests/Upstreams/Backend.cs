@@ -13,6 +13,7 @@ internal sealed class Backend
 {
     private readonly Backends _owner;
     private readonly Lock _gate = new();
+    private readonly RecentRequests _recent = new();
     private Dictionary<(string Uid, IPEndPoint Address), EndpointState> _states = [];
     private RankedEndpoint[] _endpoints = [];
     private OutlierDetector? _detector;
@@ -55,6 +56,11 @@ internal sealed class Backend
     {
         if (Interlocked.Increment(ref _requests) <= view.MaxRequests)
         {
+            if (view.RetryBudget.Interval is { } interval)
+            {
+                _recent.Count(_owner.Time, interval);
+            }
+
             return true;
         }
 
@@ -77,7 +83,7 @@ internal sealed class Backend
     /// <summary>Counts a request in that is to be sent again; false: the budget has no room for it.</summary>
     public bool TryRetry(BackendView view)
     {
-        var most = view.MaxRetries ?? Math.Max(view.RetryBudget.MinRetryConcurrency, (int)(view.RetryBudget.Percent / 100 * Requests));
+        var most = view.MaxRetries ?? Math.Max(view.RetryBudget.MinRetryConcurrency, (int)(view.RetryBudget.Percent / 100 * (view.RetryBudget.Interval is { } interval ? Math.Max(Requests, _recent.Of(_owner.Time, interval)) : Requests)));
         if (Interlocked.Increment(ref _retries) <= most)
         {
             return true;

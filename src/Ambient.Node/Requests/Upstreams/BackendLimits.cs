@@ -25,6 +25,7 @@ internal sealed class BackendLimits(ConnectionPoolSettings settings, UpstreamOpt
         MaxRequestsPerConnection = settings.MaxRequestsPerConnection ?? 0,
         MaxConcurrentStreams = settings.MaxConcurrentStreams ?? 0,
         KeepAlive = settings.KeepAlive,
+        Http2KeepAlive = settings.Http2KeepAlive,
     };
 
     /// <summary>Connections, those being made included.</summary>

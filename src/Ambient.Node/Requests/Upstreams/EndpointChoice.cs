@@ -1,6 +1,7 @@
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Policy.Routing.Connections;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests.Upstreams;
 
@@ -14,13 +15,21 @@ internal static class EndpointChoice
     /// <param name="hash">What the request hashes to; null: nothing.</param>
     /// <param name="pinned">The endpoint that its client stays with; null: none.</param>
     /// <param name="failed">Workloads that earlier tries could not reach.</param>
+    /// <param name="host">Host that the client named, or the server name of its TLS: which of the names of a wildcard it means. Null: none.</param>
+    /// <param name="client">Who asks, where a backend wants to be told; null: the proxy itself.</param>
     /// <param name="isTls">Whether what is passed on is TLS already, and protected as it is: then none is made.</param>
     public static UpstreamEndpoint? ForBackend(
-        BackendView view, IPEndPoint? destination, bool http2Client, ulong? hash, IPEndPoint? pinned, IReadOnlyList<Workload> failed, bool isTls = false)
+        BackendView view, IPEndPoint? destination, bool http2Client, ulong? hash, IPEndPoint? pinned, IReadOnlyList<Workload> failed, string? host = null, IPEndPoint? client = null, bool isTls = false)
     {
         if (!isTls && view.Policy.TlsProblem is not null)
         {
             return null;
+        }
+
+        if (view.Service.LoadBalancing is { Mode: LoadBalancingMode.Passthrough })
+        {
+            return failed.Count == 0 && destination is not null
+                && AsAddressed(view, destination, http2Client, isTls) is { } outside ? outside with { Proxy = PreambleOf(view, client, destination) } : null;
         }
 
         var set = view.Set;
@@ -31,9 +40,55 @@ internal static class EndpointChoice
         }
 
         state ??= set.Choose(hash, failed, Random.Shared);
-        return state is null ? null : new UpstreamEndpoint(state.Workload, state.Address, view.SpeaksHttp2(DeclaresHttp2(view.Service, view.Backend.Key.Port), http2Client))
+        if (state is null)
+        {
+            return null;
+        }
+
+        string? name = null;
+        if (state.Address.Address.Equals(BackendEndpoint.NoAddress))
+        {
+            name = state.Workload.Hostname;
+            if (name.StartsWith('*') && (name = DynamicHost.Of(view.Service, host)) is null)
+            {
+                return null;
+            }
+        }
+
+        return new UpstreamEndpoint(state.Workload, state.Address, view.SpeaksHttp2(DeclaresHttp2(view.Service, view.Backend.Key.Port), http2Client))
         {
             State = state,
+            HostName = name,
+            Proxy = PreambleOf(view, client, destination),
+            Tunnel = view.Policy.Tunnel,
+            Limits = view.Limits,
+            Tls = isTls ? null : view.Policy.Tls,
+            ClientCertificate = isTls ? null : view.Policy.Tls?.ClientCertificate,
+        };
+    }
+
+    private static ProxyPreamble? PreambleOf(BackendView view, IPEndPoint? client, IPEndPoint? destination) =>
+        view.Policy.ProxyProtocol is { } version ? new ProxyPreamble(version, client, client is null ? null : destination) : null;
+
+    /// <summary>What the client addressed, where the service is of addresses that nobody finds endpoints for; null: it is none of them.</summary>
+    private static UpstreamEndpoint? AsAddressed(BackendView view, IPEndPoint destination, bool http2Client, bool isTls)
+    {
+        var service = view.Service;
+        if (!service.Vips.Any(vip => vip.Address.Equals(destination.Address)) && !service.CidrVips.Any(range => range.Range.Contains(destination.Address)))
+        {
+            return null;
+        }
+
+        // There is no workload of that address: it is one by itself, outside of the mesh.
+        var outside = new Workload
+        {
+            Uid = $"outside/{service.Key}/{destination.Address}",
+            Name = service.Name,
+            Namespace = service.Namespace,
+            Addresses = [destination.Address],
+        };
+        return new UpstreamEndpoint(outside, new IPEndPoint(destination.Address, destination.Port), view.SpeaksHttp2(DeclaresHttp2(service, view.Backend.Key.Port), http2Client))
+        {
             Limits = view.Limits,
             Tls = isTls ? null : view.Policy.Tls,
             ClientCertificate = isTls ? null : view.Policy.Tls?.ClientCertificate,

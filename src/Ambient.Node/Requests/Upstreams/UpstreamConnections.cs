@@ -13,6 +13,9 @@ namespace Ambient.Node.Requests.Upstreams;
 internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDialer dialer, UpstreamOptions options, int thread, TimeProvider time)
 {
     private static readonly MessageClientOptions s_settings = new();
+    private readonly MessageClientOptions _settings = options.Http2KeepAlive is { } pings
+        ? new MessageClientOptions { PingInterval = Range(pings.Interval ?? s_settings.PingInterval), PingTimeout = Range(pings.Timeout ?? s_settings.PingTimeout) }
+        : s_settings;
 
     private readonly Lock _gate = new();
     private readonly HashSet<Entry> _all = [];
@@ -232,7 +235,9 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         }
     }
 
-    private string Name => $"{endpoint.Workload.Namespace}/{endpoint.Workload.Name} at {endpoint.Address}";
+    private static TimeSpan Range(TimeSpan time) => time < MessageClientOptions.ShortestPing ? MessageClientOptions.ShortestPing : time > TimeSpan.FromDays(1) ? TimeSpan.FromDays(1) : time;
+
+    private string Name => $"{endpoint.Workload.Namespace}/{endpoint.Workload.Name} at {endpoint.Where}";
 
     /// <summary>Makes a connection, and gives back what comes of it after patience has ended.</summary>
     private async ValueTask<UpstreamTurn> DialWithinAsync(TaskCompletionSource<UpstreamConnectException?> dialed, CancellationToken patience)
@@ -276,7 +281,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         {
             using var patience = new CancellationTokenSource(options.ConnectTimeout, time);
             var channel = await dialer.DialAsync(endpoint, thread, patience.Token).ConfigureAwait(false);
-            var connection = MessageClient.Open(channel, endpoint.Http2 ? HttpProtocolVersion.Http2 : HttpProtocolVersion.Http11, s_settings, time);
+            var connection = MessageClient.Open(channel, endpoint.Http2 ? HttpProtocolVersion.Http2 : HttpProtocolVersion.Http11, _settings, time);
             var entry = new Entry(connection, time.GetTimestamp());
             UpstreamTurn turn;
             lock (_gate)

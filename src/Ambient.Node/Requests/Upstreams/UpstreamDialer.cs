@@ -22,6 +22,11 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     /// <summary>Port that serves HBONE.</summary>
     public const int HbonePort = 15008;
 
+    private const int MostAddresses = 3;
+
+    /// <summary>Finds addresses of endpoints that are known by their names.</summary>
+    public NameResolver Names { get; init; } = new(ipv6: true, TimeProvider.System);
+
     /// <summary>Whose threads move the bytes.</summary>
     public HboneIo Io { get; } = io ?? HboneIo.Default;
 
@@ -40,17 +45,19 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
             {
                 var tunnel = await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false);
                 return endpoint.Tls is null
-                    ? MessageChannel.Over(tunnel)
-                    : MessageChannel.Over(await UpstreamTls.ConnectAsync(tunnel.AsStream(), endpoint, opaque, cancellationToken).ConfigureAwait(false));
+                    ? await BeginAsync(MessageChannel.Over(tunnel), endpoint, opaque, cancellationToken).ConfigureAwait(false)
+                    : await BeginTlsAsync(tunnel.AsStream(), endpoint, opaque, cancellationToken).ConfigureAwait(false);
             }
 
-            var socket = await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false);
+            var socket = endpoint.HostName is { } name
+                ? await ConnectAsync(name, address.Port, cancellationToken).ConfigureAwait(false)
+                : await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false);
             try
             {
                 KeepAlive(socket, endpoint.Limits?.Options.KeepAlive);
                 return endpoint.Tls is null
-                    ? MessageChannel.Over(socket, Io, thread)
-                    : MessageChannel.Over(await UpstreamTls.ConnectAsync(new NetworkStream(socket, ownsSocket: true), endpoint, opaque, cancellationToken).ConfigureAwait(false));
+                    ? await BeginAsync(MessageChannel.Over(socket, Io, thread), endpoint, opaque, cancellationToken).ConfigureAwait(false)
+                    : await BeginTlsAsync(new NetworkStream(socket, ownsSocket: true), endpoint, opaque, cancellationToken).ConfigureAwait(false);
             }
             catch
             {
@@ -61,7 +68,79 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
         catch (Exception e) when (e is IOException or SocketException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            throw new UpstreamConnectException($"{workload.Namespace}/{workload.Name} at {address}: {e.Message}", e);
+            throw new UpstreamConnectException($"{workload.Namespace}/{workload.Name} at {endpoint.Where}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Who the client is, before TLS, and then the rest of what goes before the bytes.</summary>
+    private static async ValueTask<MessageChannel> BeginTlsAsync(Stream stream, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
+    {
+        if (endpoint.Proxy is { } proxy)
+        {
+            try
+            {
+                await stream.WriteAsync(proxy.ToArray(), cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                await stream.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+        }
+
+        var tls = await UpstreamTls.ConnectAsync(stream, endpoint, opaque, cancellationToken).ConfigureAwait(false);
+        return await BeginAsync(MessageChannel.Over(tls), endpoint with { Proxy = null }, opaque, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>What goes before the bytes: who the client is, and the way through a proxy.</summary>
+    private static ValueTask<MessageChannel> BeginAsync(MessageChannel channel, in UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
+    {
+        var tunnel = opaque ? endpoint.Tunnel : null;
+        return endpoint.Proxy is null && tunnel is null ? new(channel) : IntroduceAsync(channel, endpoint.Proxy, tunnel, cancellationToken);
+    }
+
+    private static async ValueTask<MessageChannel> IntroduceAsync(MessageChannel channel, ProxyPreamble? proxy, ProxyTunnel? tunnel, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (proxy is not null)
+            {
+                await channel.SendFirstAsync(proxy.ToArray(), cancellationToken).ConfigureAwait(false);
+            }
+
+            if (tunnel is not null)
+            {
+                await UpstreamTunnel.OpenAsync(channel, tunnel, cancellationToken).ConfigureAwait(false);
+            }
+
+            return channel;
+        }
+        catch
+        {
+            await channel.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Connects to one of the addresses of a name, begun with any of them: those that do not answer are passed over, up to three.</summary>
+    private async ValueTask<Socket> ConnectAsync(string name, int port, CancellationToken cancellationToken)
+    {
+        var addresses = await Names.ResolveAsync(name, cancellationToken).ConfigureAwait(false);
+        if (addresses.Length == 0)
+        {
+            throw new IOException($"{name} has no address");
+        }
+
+        var first = Random.Shared.Next(addresses.Length);
+        for (var i = 0; ; i++)
+        {
+            try
+            {
+                return await connector.ConnectAsync(new IPEndPoint(addresses[(first + i) % addresses.Length], port), null, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SocketException) when (i + 1 < Math.Min(addresses.Length, MostAddresses))
+            {
+            }
         }
     }
 

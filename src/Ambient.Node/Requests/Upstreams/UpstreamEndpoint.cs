@@ -12,6 +12,12 @@ namespace Ambient.Node.Requests.Upstreams;
 /// <param name="Waypoint">The way to the service's waypoint, when that is where the request goes; else null.</param>
 internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint Address, bool Http2, ConnectionRoute? Waypoint = null)
 {
+    /// <summary>The name whose addresses are dialled, in place of <see cref="Address"/>'s own, at its port; null: the address is known.</summary>
+    public string? HostName { get; init; }
+
+    /// <summary>Where it is, for people.</summary>
+    public string Where => HostName is null ? Address.ToString() : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{HostName}:{Address.Port}");
+
     /// <summary>What is known of it as one of a backend's endpoints; null: it was not chosen from any.</summary>
     public EndpointState? State { get; init; }
 
@@ -20,6 +26,12 @@ internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint A
 
     /// <summary>TLS that is made to it, within the tunnel where there is one; null: none.</summary>
     public BackendTls? Tls { get; init; }
+
+    /// <summary>The header of the PROXY protocol that the connection begins with; null: none.</summary>
+    public ProxyPreamble? Proxy { get; init; }
+
+    /// <summary>Where a connection whose bytes are not looked into is led through it; null: to itself.</summary>
+    public ProxyTunnel? Tunnel { get; init; }
 
     /// <summary>The certificate that is shown in that TLS to an endpoint that asks for one; null: none.</summary>
     public TlsSecret? ClientCertificate { get; init; }

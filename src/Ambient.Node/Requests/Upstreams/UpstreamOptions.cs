@@ -37,6 +37,9 @@ internal sealed record UpstreamOptions
     /// <summary>Requests at a time on one HTTP/2 connection; 0, the default: as many as the endpoint admits.</summary>
     public int MaxConcurrentStreams { get; init; }
 
+    /// <summary>PINGs on connections of HTTP/2; null, the default: every 30 s, and 20 s for the answer.</summary>
+    public Http2KeepAlive? Http2KeepAlive { get; init; }
+
     /// <summary>Probes on silent connections that are not tunnels; null, the default: as the system has it.</summary>
     public TcpKeepAlive? KeepAlive { get; init; }
 }

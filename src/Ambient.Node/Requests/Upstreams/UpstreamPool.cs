@@ -49,7 +49,7 @@ internal sealed class UpstreamPool : IDisposable
     /// <summary>The upstream of an endpoint, counted in for the caller, who counts it out with <see cref="Upstream.Release"/>.</summary>
     public Upstream Acquire(in UpstreamEndpoint endpoint)
     {
-        var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority, endpoint.Address.Port, endpoint.Http2, endpoint.Limits, endpoint.Tls, endpoint.ClientCertificate);
+        var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority, endpoint.Address.Port, endpoint.Http2, endpoint.Limits, endpoint.Tls, endpoint.ClientCertificate, endpoint.HostName, endpoint.Proxy);
         while (true)
         {
             if (_upstreams.TryGetValue(key, out var upstream))
@@ -115,7 +115,7 @@ internal sealed class UpstreamPool : IDisposable
         foreach (var (key, upstream) in _upstreams)
         {
             if (!mesh.Workloads.TryGetValue(key.Uid, out var workload) || !Serves(upstream.Endpoint.Workload, workload)
-                || !workload.Addresses.Contains((upstream.Endpoint.Waypoint?.NextHop ?? upstream.Endpoint.Address).Address))
+                || (key.HostName is null && !workload.Addresses.Contains((upstream.Endpoint.Waypoint?.NextHop ?? upstream.Endpoint.Address).Address)))
             {
                 Retire(key, upstream);
             }
@@ -144,5 +144,5 @@ internal sealed class UpstreamPool : IDisposable
     private static bool Serves(Workload dialled, Workload wanted) =>
         ReferenceEquals(dialled, wanted) || (dialled.Protocol == wanted.Protocol && dialled.Identity.Equals(wanted.Identity));
 
-    private readonly record struct Key(string Uid, string? Through, int Port, bool Http2, BackendLimits? Limits, BackendTls? Tls, TlsSecret? ClientCertificate);
+    private readonly record struct Key(string Uid, string? Through, int Port, bool Http2, BackendLimits? Limits, BackendTls? Tls, TlsSecret? ClientCertificate, string? HostName, ProxyPreamble? Proxy);
 }

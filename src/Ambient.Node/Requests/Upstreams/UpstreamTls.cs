@@ -38,7 +38,9 @@ internal sealed class UpstreamTls
     public static async Task<SslStream> ConnectAsync(Stream stream, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
     {
         var tls = new SslStream(stream, leaveInnerStreamOpen: false);
-        var check = new PeerCheck(endpoint.Tls!);
+
+        // Of a wildcard, the name that was dialled is meant.
+        var check = new PeerCheck(endpoint.Tls!, endpoint.Tls!.ServerName.StartsWith("*.", StringComparison.Ordinal) ? endpoint.HostName ?? "" : endpoint.Tls.ServerName);
         try
         {
             // What it is made of may be no certificates: then the stream is let go, too.
@@ -80,7 +82,7 @@ internal sealed class UpstreamTls
 
         return new SslClientAuthenticationOptions
         {
-            TargetHost = _tls.ServerName,
+            TargetHost = check.ServerName,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             AllowRenegotiation = false,
             ApplicationProtocols = opaque ? null : endpoint.Http2 ? [SslApplicationProtocol.Http2] : [SslApplicationProtocol.Http11],
@@ -105,8 +107,11 @@ internal sealed class UpstreamTls
     }
 
     /// <summary>Whether a certificate is one that the configuration asks for.</summary>
-    private sealed class PeerCheck(BackendTls tls)
+    private sealed class PeerCheck(BackendTls tls, string serverName)
     {
+        /// <summary>Whom to ask for.</summary>
+        public string ServerName => serverName;
+
         /// <summary>Why the certificate was not taken; null while it was, or was not seen.</summary>
         public string? Problem { get; private set; }
 
@@ -136,7 +141,7 @@ internal sealed class UpstreamTls
             // With names of its own, the server name says only whom to ask for.
             if (tls.SubjectAltNames.IsEmpty)
             {
-                return errors == SslPolicyErrors.None ? null : $"the endpoint's certificate is not for {tls.ServerName}";
+                return errors == SslPolicyErrors.None ? null : $"the endpoint's certificate is not for {serverName}";
             }
 
             return CertificateNames.Of(presented).Any(name => tls.SubjectAltNames.Any(wanted => Matches(wanted, name)))

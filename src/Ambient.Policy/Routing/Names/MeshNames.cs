@@ -171,8 +171,7 @@ public static class MeshNames
         MeshService? own = null, canonical = null, preferred = null, first = null;
         foreach (var service in services)
         {
-            var visible = service.Visibility == ServiceVisibility.Public || service.Namespace == ns;
-            if (!visible || (service.Vips.IsEmpty && !IsOfCluster(service.Hostname, rules.ClusterDomain)))
+            if (!service.IsVisibleTo(ns) || (service.Vips.IsEmpty && !IsOfCluster(service.Hostname, rules.ClusterDomain)))
             {
                 continue;
             }

@@ -7,10 +7,13 @@ namespace Ambient.Policy.Routing.Requests;
 
 /// <summary>An endpoint of a backend that requests may be sent to.</summary>
 /// <param name="Workload">Workload.</param>
-/// <param name="Address">Its address, and the port on it.</param>
+/// <param name="Address">Its address, and the port on it; <see cref="NoAddress"/> of one that is known by its host name only.</param>
 /// <param name="Rank">How near it is by what the service itself says of localities; larger is nearer.</param>
 public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Address, int Rank)
 {
+    /// <summary>What stands for the address of a workload that is known by its host name only: nothing is ever sent there.</summary>
+    public static IPAddress NoAddress => IPAddress.None;
+
     /// <summary>
     /// The endpoints of a service port that can serve it, by the rules for connections (<see cref="EndpointBalancer"/>) but never through a waypoint,
     /// in the order of their uids. Who has no capacity is not among them.
@@ -36,7 +39,7 @@ public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Addr
                 && (labels.IsEmpty || (mesh.Requests.WorkloadLabels.TryGetValue(workload.Uid, out var own) && HasLabels(own, labels)))
                 && EndpointBalancer.RankOf(source, service, endpoint, port) is { } rank
                 && EndpointBalancer.ResolvePort(service, endpoint, port) is { } target
-                && EndpointBalancer.ChooseAddress(workload, service, asked) is { } address)
+                && (EndpointBalancer.ChooseAddress(workload, service, asked) ?? (workload.Addresses.IsDefaultOrEmpty && workload.Hostname.Length > 0 ? NoAddress : null)) is { } address)
             {
                 found.Add(new BackendEndpoint(workload, new IPEndPoint(address, target), rank));
             }

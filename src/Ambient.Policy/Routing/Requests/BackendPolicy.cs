@@ -33,6 +33,12 @@ public sealed record BackendPolicy
     /// <summary>How many requests may be under way again; null: nothing is said.</summary>
     public RetryBudget? RetryBudget { get; init; }
 
+    /// <summary>The header of the PROXY protocol that connections begin with; null: none.</summary>
+    public ProxyProtocolVersion? ProxyProtocol { get; init; }
+
+    /// <summary>Where connections whose bytes are not looked into are led through the endpoints; null: to them.</summary>
+    public ProxyTunnel? Tunnel { get; init; }
+
     /// <summary>TLS that is made to the endpoints, within the tunnel where there is one; null: none.</summary>
     public BackendTls? Tls { get; init; }
 
@@ -57,7 +63,7 @@ public sealed record BackendPolicy
         var rules = requests.DestinationRules.IsEmpty
             ? []
             : s_indices.GetValue(requests.DestinationRules, static rules => new DestinationRuleIndex(rules.Values)).Find(requests, client, service);
-        if (rules.IsEmpty && requests.DefaultTrafficPolicy is null)
+        if (rules.IsEmpty && requests.DefaultTrafficPolicy is null && requests.ConnectionDefaults is null)
         {
             var (only, unmet) = TlsToBackend.Of(requests, client, service, port, null, null);
             return subset is null && only is null && unmet is null ? Default : Default with { IsSubsetUnknown = subset is not null, Tls = only, TlsProblem = unmet };
@@ -79,23 +85,30 @@ public sealed record BackendPolicy
             IsSubsetUnknown = subset is not null && chosen is null,
             Labels = chosen?.Labels ?? ImmutableDictionary<string, string>.Empty,
             Balancer = merged.Balancer ?? BalancerSettings.Default,
-            ConnectionPool = merged.ConnectionPool ?? requests.DefaultTrafficPolicy?.ConnectionPool,
+            ConnectionPool = Pool(merged.ConnectionPool ?? requests.DefaultTrafficPolicy?.ConnectionPool, requests.ConnectionDefaults),
             OutlierDetection = merged.OutlierDetection ?? requests.DefaultTrafficPolicy?.OutlierDetection,
             RetryBudget = merged.RetryBudget,
+            ProxyProtocol = merged.ProxyProtocol,
+            Tunnel = merged.Tunnel,
             Tls = tls,
             TlsProblem = problem,
         };
     }
 
+    /// <summary>What the mesh says of connections holds where their own settings do not say.</summary>
+    private static ConnectionPoolSettings? Pool(ConnectionPoolSettings? own, ConnectionPoolSettings? mesh) => mesh is null ? own
+        : own is null ? mesh
+        : own with { ConnectTimeout = own.ConnectTimeout ?? mesh.ConnectTimeout, KeepAlive = own.KeepAlive ?? mesh.KeepAlive };
+
     /// <summary>A policy over another: its blocks where it has them, and what it says of the port in place of all of them.</summary>
     private static TrafficPolicy OfPort(TrafficPolicy below, TrafficPolicy policy, int port)
     {
-        var budget = policy.RetryBudget ?? below.RetryBudget;
+        var (budget, proxy, tunnel) = (policy.RetryBudget ?? below.RetryBudget, policy.ProxyProtocol ?? below.ProxyProtocol, policy.Tunnel ?? below.Tunnel);
         foreach (var own in policy.Ports)
         {
             if (own.Port == port)
             {
-                return own.Policy with { RetryBudget = budget };
+                return own.Policy with { RetryBudget = budget, ProxyProtocol = proxy, Tunnel = tunnel };
             }
         }
 
@@ -106,6 +119,8 @@ public sealed record BackendPolicy
             OutlierDetection = policy.OutlierDetection ?? below.OutlierDetection,
             Tls = policy.Tls ?? below.Tls,
             RetryBudget = budget,
+            ProxyProtocol = proxy,
+            Tunnel = tunnel,
         };
     }
 }

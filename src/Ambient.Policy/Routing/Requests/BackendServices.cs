@@ -12,7 +12,8 @@ internal static class BackendServices
         switch (target)
         {
             case { Group: "" or "core", Kind: "Service" }:
-                return mesh.Services.GetValueOrDefault($"{target.Namespace}/{HostName.InFull(target.Name, target.Namespace, mesh.Requests.ClusterDomain)}");
+                var service = mesh.Services.GetValueOrDefault($"{target.Namespace}/{HostName.InFull(target.Name, target.Namespace, mesh.Requests.ClusterDomain)}");
+                return service?.IsVisibleTo(routeNamespace) == true ? service : null;
             case { Group: "networking.istio.io", Kind: "Hostname" }:
                 return mesh.FindServiceByHostname(HostName.InFull(target.Name, target.Namespace, mesh.Requests.ClusterDomain), routeNamespace);
             default:

@@ -174,6 +174,12 @@ public sealed class RequestRoutes
             return RequestRoute.Broken(null, reason, 503);
         }
 
+        // Of a wildcard that stands for names, a request says which one it means.
+        if (_service is { } named && DynamicHost.IsOf(named) && DynamicHost.Of(named, request.Host) is null)
+        {
+            return RequestRoute.NotFound;
+        }
+
         var meant = RulesOf(request);
         if (meant.FirstMatch(request) is { } rule)
         {

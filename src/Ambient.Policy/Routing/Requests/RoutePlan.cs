@@ -15,8 +15,8 @@ public sealed record RoutePlan
     /// <summary>Time for one try; null: as long as the whole.</summary>
     public TimeSpan? TryTimeout { get; init; }
 
-    /// <summary>When a request is sent again.</summary>
-    public RetryRule Retry { get; init; } = RetryRule.Default;
+    /// <summary>When a request is sent again; null: as the mesh has it, and then <see cref="TryTimeout"/> says nothing.</summary>
+    public RetryRule? Retry { get; init; }
 
     /// <summary>How a client stays with one endpoint; null: as the service has it.</summary>
     public SessionPersistence? Session { get; init; }
@@ -41,7 +41,7 @@ public sealed record RoutePlan
         {
             Timeout = timeout,
             TryTimeout = tryTimeout < timeout || timeout is null ? tryTimeout : null,
-            Retry = forward?.Retry ?? RetryRule.Default,
+            Retry = forward?.Retry,
             Session = forward?.Session,
             Cors = rule.Cors is { } cors ? new CorsPolicy(cors) : null,
             Fault = rule.Fault,
