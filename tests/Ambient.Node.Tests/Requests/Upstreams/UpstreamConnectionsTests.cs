@@ -206,25 +206,6 @@ public sealed class UpstreamConnectionsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Request_ThatWaitsForAnIdleConnectionsPlace_GetsItFromTheSweep()
-    {
-        using var pool = Pool(new UpstreamOptions { MaxConnections = 2, ConnectTimeout = TimeSpan.FromHours(1) });
-        var upstream = pool.Acquire(Endpoint);
-        var held = await Task.Run(async () => await upstream.BeginAsync(onNew: false)).WaitAsync(s_patience);
-        var other = await Task.Run(async () => await upstream.BeginAsync(onNew: false)).WaitAsync(s_patience);
-        var waiting = Task.Run(async () => await upstream.BeginAsync(onNew: false));
-        await UntilAsync(() => _accepted == 2);
-
-        // Given back as one that cannot be used any more.
-        await other.Exchange.DisposeAsync();
-        var turn = await waiting.WaitAsync(s_patience);
-        Assert.False(turn.IsReused);
-        await EndAsync(turn.Exchange);
-        await EndAsync(held.Exchange);
-        upstream.Release();
-    }
-
-    [Fact]
     public async Task Wait_ThatIsEnded_LeavesTheQueue_AndSaysThatItWasForRoom()
     {
         using var pool = Pool(new UpstreamOptions { MaxConnections = 1 });
