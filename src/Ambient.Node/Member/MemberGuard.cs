@@ -94,7 +94,7 @@ internal sealed partial class MemberGuard(
                 return;
             }
 
-            if (await AuthenticateAsync(http, request).ConfigureAwait(false) is { IsAllowed: false } refused)
+            if (await AuthenticateAsync(http, request, facts).ConfigureAwait(false) is { IsAllowed: false } refused)
             {
                 LogRefused(logger, facts.Source, facts.Identity?.ToString() ?? "not authenticated", refused.Status.HttpStatus(), refused.ToString());
                 await MemberReply.RefuseAsync(http, refused).ConfigureAwait(false);
@@ -147,7 +147,7 @@ internal sealed partial class MemberGuard(
     }
 
     /// <summary>As a waypoint does it: what rules write is taken out, tokens are verified, and what a valid one says goes into headers.</summary>
-    private async ValueTask<AuthenticationDecision> AuthenticateAsync(HttpContext http, MemberRequest request)
+    private async ValueTask<AuthenticationDecision> AuthenticateAsync(HttpContext http, MemberRequest request, ConnectionFacts facts)
     {
         var rules = member.Policies.Current?.Tokens ?? TokenRules.None;
         if (rules.IsEmpty)
@@ -164,7 +164,7 @@ internal sealed partial class MemberGuard(
         var found = request.FindTokens(rules);
         if (!found.IsEmpty && !member.Tokens.TryDecide(rules, found, out decision))
         {
-            decision = await member.Tokens.DecideAsync(rules, found).ConfigureAwait(false);
+            decision = await member.Tokens.DecideAsync(rules, found, facts.Source.Address).ConfigureAwait(false);
         }
 
         if (decision.IsAllowed)

@@ -190,6 +190,30 @@ public sealed class GatewayTlsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Client_WhoseCertificatesNameCannotBeRead_IsServed_AndItsNameIsNotTold()
+    {
+        // A common name with characters that its type (PrintableString) does not have.
+        byte[] subject = [0x30, 0x0D, 0x31, 0x0B, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x03, 0x13, 0x02, 0x2A, 0x2A];
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest(new X500DistinguishedName(subject), key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.2")], false));
+        using var signed = request.Create(_authority, _authority.NotBefore, _authority.NotAfter, RandomNumberGenerator.GetBytes(8));
+        using var withKey = signed.CopyWithPrivateKey(key);
+        using var client = X509CertificateLoader.LoadPkcs12(withKey.Export(X509ContentType.Pfx), null, X509KeyStorageFlags.Exportable);
+        var pod = await AddPodAsync();
+        await File.WriteAllTextAsync(Path.Combine(_folder, "clients.crt"), _authority.ExportCertificatePem());
+        Write("one", "one");
+        _mesh.Certificates.Add(new GatewayCertificate
+        {
+            Listener = "one", CertificateFile = Path.Combine(_folder, "one.crt"), KeyFile = Path.Combine(_folder, "one.key"), ClientAuthorityFile = Path.Combine(_folder, "clients.crt"),
+        });
+        var address = await OpenAsync(Listener("one", null));
+        await using var tls = await ConnectAsync(address, "any.example", client);
+        Assert.StartsWith("HTTP/1.1 200 ", await RawExchange.AskAsync(tls, "GET / HTTP/1.1\nhost: a\n\n"), StringComparison.Ordinal);
+        Assert.Contains(";Subject=\"\"", Assert.Single(pod.Requests).Headers["x-forwarded-client-cert"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Policy_OnTheServerName_SeesThatOfTheConnection()
     {
         var pod = await AddPodAsync();

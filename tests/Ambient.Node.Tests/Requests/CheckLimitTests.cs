@@ -31,15 +31,16 @@ public sealed class CheckLimitTests
         await using var hbone = new HboneClient(new HboneClientOptions(), svids);
         using var pool = new UpstreamPool(
             mesh.Store, new UpstreamDialer(hbone, SocketConnector.Default, LocalWorkload.ByPod(mesh.Store, "app", "authz-0", TimeProvider.System)), new UpstreamOptions(), TimeProvider.System);
-        var client = new AuthorizerClient(pool, new CheckLimits { MaxChecks = 3 }, TimeProvider.System);
+        var client = new AuthorizerClient(pool, new CheckLimits { MaxChecks = 4 }, TimeProvider.System);
         var owners = Enumerable.Range(0, 3).Select(_ => new Owner()).ToArray();
         var self = mesh.AddWorkload("self", "self");
-        var waiting = owners.Select(owner => client.CheckAsync(s_authorizer, mesh.Store.Current, self, Facts(), owner).AsTask()).ToArray();
+        var waiting = owners.Select((owner, i) => client.CheckAsync(s_authorizer, mesh.Store.Current, self, Facts((byte)(i == 2 ? 2 : 1)), owner).AsTask()).ToArray();
         await Task.WhenAll(owners.Select(owner => owner.Attached.Task)).WaitAsync(TimeSpan.FromSeconds(60));
 
+        // An address has its share, and leaves room for others.
         var refused = await client.CheckAsync(s_authorizer, mesh.Store.Current, self, Facts(), new Owner());
         Assert.Equal(CheckOutcome.Overloaded, refused.Outcome);
-        Assert.Contains("3 questions wait", refused.Reason, StringComparison.Ordinal);
+        Assert.Contains("3 of 4 questions wait", refused.Reason, StringComparison.Ordinal);
         Assert.Equal(3, client.Underway);
         Assert.DoesNotContain(waiting, static task => task.IsCompleted);
 
@@ -146,7 +147,7 @@ public sealed class CheckLimitTests
         Assert.Equal("a=1,b=2", answer.Get("set-cookie"));
     }
 
-    private static CheckFacts Facts() => new() { Source = new IPEndPoint(IPAddress.Loopback, 1), Destination = new IPEndPoint(IPAddress.Loopback, 2) };
+    private static CheckFacts Facts(byte host = 1) => new() { Source = new IPEndPoint(new IPAddress([127, 0, 0, host]), 1), Destination = new IPEndPoint(IPAddress.Loopback, 2) };
 
     private static CheckFacts RequestFacts() => Facts() with { Head = new RequestHead { Method = "GET", Target = "/", Authority = "a" }, Target = "/" };
 

@@ -245,7 +245,7 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.Equal("true", Assert.Single(response.Headers.GetValues("x-envoy-overloaded")));
         Assert.Empty(pod.Requests);
-        await _mesh.LoggedAsync(ofBodies ? "was not asked, there is too much to do: too many bytes of bodies are held" : "was not asked, there is too much to do: 1 questions wait for authz");
+        await _mesh.LoggedAsync(ofBodies ? "was not asked, there is too much to do: too many bytes of bodies are held" : "was not asked, there is too much to do: 1 of 1 questions wait for authz");
         await _mesh.LoggedAsync("flags=\"OM\"");
         Assert.Contains("decision=\"failed_externally\"} 1", _mesh.Scrape, StringComparison.Ordinal);
         hanging.SetResult();

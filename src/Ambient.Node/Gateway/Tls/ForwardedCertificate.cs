@@ -21,7 +21,7 @@ internal static class ForwardedCertificate
     {
         var text = new StringBuilder("Hash=").Append(Convert.ToHexStringLower(SHA256.HashData(certificate.RawData)))
             .Append(";Cert=\"").Append(Uri.EscapeDataString(certificate.ExportCertificatePem() + "\n")).Append('"')
-            .Append(";Subject=\"").Append(Name(certificate.SubjectName)).Append('"');
+            .Append(";Subject=\"").Append(NameOrNone(certificate.SubjectName)).Append('"');
         var names = CertificateNames.Of(certificate);
         text.Append(";URI=").Append(Value(names.FirstOrDefault(static name => name.IsUri).Value ?? ""));
         foreach (var (isUri, name) in names)
@@ -33,6 +33,19 @@ internal static class ForwardedCertificate
         }
 
         return text.ToString();
+    }
+
+    /// <summary>The name; none where it cannot be read, as where its text has characters that its type does not.</summary>
+    private static string NameOrNone(X500DistinguishedName name)
+    {
+        try
+        {
+            return Name(name);
+        }
+        catch (CryptographicException)
+        {
+            return "";
+        }
     }
 
     /// <summary>A name as RFC 2253 writes it: the most specific part first, what means something in it escaped, and nothing but ASCII.</summary>

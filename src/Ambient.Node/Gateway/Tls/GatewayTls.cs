@@ -77,7 +77,9 @@ internal sealed class GatewayTls
             transport.Establish();
             return new TlsArrival(chosen!, serverName) { Stream = tls, IsClientVerified = verified };
         }
-        catch (Exception e) when (e is AuthenticationException or IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException)
+#pragma warning disable CA1031 // What clients send, certificates among it, is read by much code that is not ours: whatever it throws ends this connection.
+        catch (Exception)
+#pragma warning restore CA1031
         {
             await tls.DisposeAsync().ConfigureAwait(false);
             return null;

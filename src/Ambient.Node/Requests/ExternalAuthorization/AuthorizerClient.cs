@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
+using Ambient.Hbone.Admission;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
 using Ambient.Mesh;
@@ -13,7 +14,7 @@ namespace Ambient.Node.Requests.ExternalAuthorization;
 /// </summary>
 internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limits, TimeProvider time)
 {
-    private readonly ConcurrentDictionary<(string Hostname, int Port), StrongBox<int>> _underway = new();
+    private readonly ConcurrentDictionary<(string Hostname, int Port), FairShare<AddressKey>> _underway = new();
 
     /// <summary>Room for bodies that questions tell.</summary>
     public CheckBodies Bodies { get; } = new(limits.MaxBodyBytes);
@@ -22,7 +23,7 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
     public TimeSpan BodyTimeout => limits.BodyTimeout;
 
     /// <summary>Questions that wait for an answer now.</summary>
-    public int Underway => _underway.Values.Sum(static count => Volatile.Read(ref count.Value));
+    public int Underway => (int)_underway.Values.Sum(static share => share.Held);
 
     /// <summary>Asks, and says what the answer means. Never throws for what an authorizer or the network does.</summary>
     /// <param name="authorizer">Who is asked.</param>
@@ -38,14 +39,15 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
             return CheckVerdict.Fail($"{authorizer.Hostname} is not in the mesh");
         }
 
-        var underway = _underway.GetOrAdd((authorizer.Hostname, authorizer.Port), static _ => new StrongBox<int>());
+        var underway = _underway.GetOrAdd((authorizer.Hostname, authorizer.Port), static (_, most) => new FairShare<AddressKey>(most), limits.MaxChecks);
+        var source = AddressKey.Of(facts.Source.Address);
+        if (!underway.TryTake(source, 1))
+        {
+            return CheckVerdict.Overload($"{underway.Held} of {limits.MaxChecks} questions wait for {authorizer.Hostname} already, and this address has its share of them");
+        }
+
         try
         {
-            if (Interlocked.Increment(ref underway.Value) > limits.MaxChecks)
-            {
-                return CheckVerdict.Overload($"{limits.MaxChecks} questions wait for {authorizer.Hostname} already");
-            }
-
             using var patience = new CancellationTokenSource(authorizer.Timeout, time);
             try
             {
@@ -58,7 +60,7 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
         }
         finally
         {
-            Interlocked.Decrement(ref underway.Value);
+            underway.Give(source, 1);
         }
     }
 

@@ -3,7 +3,10 @@ namespace Ambient.Node.Requests.ExternalAuthorization;
 /// <summary>What questions to external authorizers may hold, so that one that hangs holds no more than that.</summary>
 internal sealed record CheckLimits
 {
-    /// <summary>Questions to one authorizer that wait for an answer. Default 1024. The next one is not asked, and its request refused.</summary>
+    /// <summary>
+    /// Questions to one authorizer that wait for an answer; one address may have as many as are left. Default 1024. The next one is not asked, and its request
+    /// refused.
+    /// </summary>
     public int MaxChecks { get; init; } = 1024;
 
     /// <summary>

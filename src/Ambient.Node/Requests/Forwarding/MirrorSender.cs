@@ -16,7 +16,7 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
     private const int MostAtOnce = 1024;
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(15);
 
-    private int _underWay;
+    private readonly FairShare<string> _underWay = new(MostAtOnce);
 
     /// <summary>Sends the copies of a request that has been sent whole.</summary>
     public void Send(RequestExchange exchange)
@@ -29,24 +29,23 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
                 continue;
             }
 
-            if (Interlocked.Increment(ref _underWay) > MostAtOnce)
-            {
-                Interlocked.Decrement(ref _underWay);
-                return;
-            }
-
             if (exchange.Arrival is not { Self: { } self, Place.Mesh: var mesh }
                 || exchange.Certified(EndpointChoice.ForBackend(
                     upstreams.Backends.Find(mesh, self, mirror.Service, mirror.Port, mirror.Subset), null, exchange.Head.Version == HttpProtocolVersion.Http2, null, null, [])) is not { } endpoint)
             {
-                Interlocked.Decrement(ref _underWay);
+                continue;
+            }
+
+            // A mirror that hangs holds its own copies, and none of the others'.
+            if (!_underWay.TryTake(mirror.Service.Key, 1))
+            {
                 continue;
             }
 
             var head = new RequestHead();
             head.CopyFrom(exchange.Head);
             head.Fields.Set(HeaderRules.ForwardedFor, head.Fields.Get(HeaderRules.ForwardedFor) is { } earlier ? $"{earlier},{self.Addresses[0]}" : $"{self.Addresses[0]}");
-            _ = SendAsync(endpoint, head, BodyOf(exchange));
+            _ = SendAsync(mirror.Service.Key, endpoint, head, BodyOf(exchange));
         }
     }
 
@@ -58,7 +57,7 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
     private static byte[] BodyOf(RequestExchange exchange) =>
         !exchange.Head.HasBody ? [] : exchange.HeldRequest is { Bytes: { IsEmpty: false } held } ? [.. held.Span, .. exchange.Sent!.Bytes.Span] : exchange.Sent!.Bytes.ToArray();
 
-    private async Task SendAsync(UpstreamEndpoint endpoint, RequestHead head, ReadOnlyMemory<byte> body)
+    private async Task SendAsync(string mirror, UpstreamEndpoint endpoint, RequestHead head, ReadOnlyMemory<byte> body)
     {
         using var limit = new CancellationTokenSource(s_limit, time);
         var upstream = upstreams.Acquire(endpoint);
@@ -90,7 +89,7 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
         finally
         {
             upstream.Release();
-            Interlocked.Decrement(ref _underWay);
+            _underWay.Give(mirror, 1);
         }
     }
 }

@@ -26,7 +26,7 @@ internal sealed class AuthenticateStage : RequestStage
     }
 
     private static async ValueTask<bool> VerifyAsync(RequestExchange exchange, TokenRules rules, FoundTokens found) =>
-        await FollowAsync(exchange, found, await exchange.Services.Tokens.DecideAsync(rules, found).ConfigureAwait(false)).ConfigureAwait(false);
+        await FollowAsync(exchange, found, await exchange.Services.Tokens.DecideAsync(rules, found, exchange.Arrival.Source.Address).ConfigureAwait(false)).ConfigureAwait(false);
 
     private static ValueTask<bool> FollowAsync(RequestExchange exchange, FoundTokens found, AuthenticationDecision decision)
     {

@@ -1,3 +1,5 @@
+using System.Net;
+using Ambient.Hbone.Admission;
 using Ambient.Mesh;
 using Ambient.Policy.Authentication;
 using Microsoft.Extensions.Logging;
@@ -12,8 +14,9 @@ internal sealed class TokenVerifier : IDisposable
 {
     /// <summary>
     /// Most requests that wait for their tokens to be verified, and as many again that wait for the keys of issuers to come. Who sends tokens has shown
-    /// nothing yet, so what they can have us do is bounded, and those who come when there is too much to do are told so (503). Issuers share the latter: one
-    /// that does not answer gets half of it alone, and never takes what another one needs (<see cref="FairShare{TKey}"/>).
+    /// nothing yet, so what they can have us do is bounded, and those who come when there is too much to do are told so (503). Addresses share the former and
+    /// issuers the latter: one that sends without end, or does not answer, gets half of it alone, and never takes what others need
+    /// (<see cref="FairShare{TKey}"/>).
     /// </summary>
     public const int MaxWaiting = 1024;
 
@@ -24,7 +27,7 @@ internal sealed class TokenVerifier : IDisposable
     private readonly SemaphoreSlim _turns = new(Math.Max(1, Environment.ProcessorCount / 2));
     private readonly Memory _memory;
     private readonly FairShare<string> _fetches = new(MaxWaiting);
-    private int _waiting;
+    private readonly FairShare<AddressKey> _waiting = new(MaxWaiting);
 
     /// <summary>Creates the verifier.</summary>
     /// <param name="fetcher">Fetches keys.</param>
@@ -63,25 +66,15 @@ internal sealed class TokenVerifier : IDisposable
     }
 
     /// <summary>Decides, whatever it takes. Goes on on a thread of the pool.</summary>
-    public async ValueTask<AuthenticationDecision> DecideAsync(TokenRules rules, FoundTokens found)
+    /// <param name="rules">The rules.</param>
+    /// <param name="found">The tokens.</param>
+    /// <param name="source">Who sends them.</param>
+    public async ValueTask<AuthenticationDecision> DecideAsync(TokenRules rules, FoundTokens found, IPAddress source)
     {
-        AuthenticationDecision decision;
-        if (Interlocked.Increment(ref _waiting) > MaxWaiting)
-        {
-            Interlocked.Decrement(ref _waiting);
-            decision = AuthenticationDecision.Refused(rules.Rules[found.Tokens[0].Rule], TokenStatus.Busy);
-        }
-        else
-        {
-            try
-            {
-                decision = await Task.Run(() => VerifyAsync(rules, found)).ConfigureAwait(false);
-            }
-            finally
-            {
-                Interlocked.Decrement(ref _waiting);
-            }
-        }
+        using var place = new Place(_waiting, AddressKey.Of(source));
+        var decision = place.TryEnter()
+            ? await Task.Run(() => VerifyAsync(rules, found, place)).ConfigureAwait(false)
+            : AuthenticationDecision.Refused(rules.Rules[found.Tokens[0].Rule], TokenStatus.Busy);
 
         _metrics.Decided(decision, known: false);
         return decision;
@@ -90,7 +83,7 @@ internal sealed class TokenVerifier : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _keys.Dispose();
 
-    private async Task<AuthenticationDecision> VerifyAsync(TokenRules rules, FoundTokens found)
+    private async Task<AuthenticationDecision> VerifyAsync(TokenRules rules, FoundTokens found, Place place)
     {
         var looked = new Look(this);
         foreach (var token in found.Tokens)
@@ -98,7 +91,7 @@ internal sealed class TokenVerifier : IDisposable
             var rule = rules.Rules[token.Rule].Rule;
 
             // Of an issuer that the token is not by, nothing is needed.
-            if (looked.NeedsKeys(rule, token.Text) && await FetchedAsync(rule, _keys.GetAsync(rule)).ConfigureAwait(false) is null)
+            if (looked.NeedsKeys(rule, token.Text) && await FetchedAsync(rule, _keys.GetAsync(rule), place).ConfigureAwait(false) is null)
             {
                 return AuthenticationDecision.Refused(rules.Rules[token.Rule], TokenStatus.Busy);
             }
@@ -112,14 +105,14 @@ internal sealed class TokenVerifier : IDisposable
 
         // Other keys than it was looked for in: they may have come meanwhile, for somebody else.
         var missing = decision.Rule!.Rule;
-        var renewed = await FetchedAsync(missing, _keys.RenewAsync(missing)).ConfigureAwait(false);
+        var renewed = await FetchedAsync(missing, _keys.RenewAsync(missing), place).ConfigureAwait(false);
         return renewed is null ? AuthenticationDecision.Refused(decision.Rule, TokenStatus.Busy)
             : renewed.Value.Keys is { } keys && !ReferenceEquals(keys, looked.LookedIn(missing)) ? await DecideInTurnAsync(rules, found, looked).ConfigureAwait(false)
             : decision;
     }
 
     /// <summary>Waits for keys in the place that those have who do, and not in that of those who have something to do. Null: there are too many.</summary>
-    private async ValueTask<KeyLookup?> FetchedAsync(JwtRule rule, ValueTask<KeyLookup> keys)
+    private async ValueTask<KeyLookup?> FetchedAsync(JwtRule rule, ValueTask<KeyLookup> keys, Place place)
     {
         if (keys.IsCompleted)
         {
@@ -134,14 +127,14 @@ internal sealed class TokenVerifier : IDisposable
             return null;
         }
 
-        Interlocked.Decrement(ref _waiting);
+        place.Leave();
         try
         {
-            return await keys.ConfigureAwait(false);
+            var fetched = await keys.ConfigureAwait(false);
+            return place.TryEnter() ? fetched : null;
         }
         finally
         {
-            Interlocked.Increment(ref _waiting);
             _fetches.Give(issuer, 1);
         }
     }
@@ -157,6 +150,25 @@ internal sealed class TokenVerifier : IDisposable
         {
             _turns.Release();
         }
+    }
+
+    /// <summary>A request's place among those that wait for something to be verified.</summary>
+    private sealed class Place(FairShare<AddressKey> share, AddressKey source) : IDisposable
+    {
+        private bool _isIn;
+
+        public bool TryEnter() => _isIn = share.TryTake(source, 1);
+
+        public void Leave()
+        {
+            if (_isIn)
+            {
+                _isIn = false;
+                share.Give(source, 1);
+            }
+        }
+
+        public void Dispose() => Leave();
     }
 
     /// <summary>Judges by what is known already.</summary>

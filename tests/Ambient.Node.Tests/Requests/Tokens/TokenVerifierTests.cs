@@ -200,6 +200,33 @@ public sealed class TokenVerifierTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Requests_BeyondWhatMayWaitOfOneAddress_AreToldSo_AndThoseOfOthersAreNot()
+    {
+        using var clock = new HeldClock();
+        using var verifier = new TokenVerifier(new KeyFetcher(null, TimeProvider.System), new TokenMetrics(_registry), NullLogger.Instance, clock);
+        var rules = Rules(new JwtRule { Issuer = "https://issuer.example", Jwks = _issuer.Keys() });
+        var tokens = Enumerable.Range(0, 4).Select(i => Found(_issuer.Sign("k1", "RS256", $$"""{"iss":"https://issuer.example","sub":"{{i}}"}"""))).ToArray();
+        var waiting = new List<Task<AuthenticationDecision>>();
+        while (clock.Held < clock.Most)
+        {
+            // One for each turn that there is: who looks at it waits at the clock.
+            waiting.Add(verifier.DecideAsync(rules, tokens[0]).AsTask());
+            await UntilAsync(() => clock.Held == waiting.Count);
+        }
+
+        while (waiting.Count < TokenVerifier.MaxWaiting / 2)
+        {
+            waiting.Add(verifier.DecideAsync(rules, tokens[1]).AsTask());
+        }
+
+        Assert.Equal(TokenStatus.Busy, (await verifier.DecideAsync(rules, tokens[2])).Status);
+        var other = verifier.DecideAsync(rules, tokens[3], System.Net.IPAddress.Parse("10.0.0.1")).AsTask();
+        clock.Release();
+        Assert.Equal(TokenStatus.Valid, (await other).Status);
+        Assert.All(await Task.WhenAll(waiting), decision => Assert.Equal(TokenStatus.Valid, decision.Status));
+    }
+
+    [Fact]
     public async Task Fetch_ThatThrowsWhateverItWas_IsTriedAgain()
     {
         // A handler that cannot be made: nothing of HTTP.
@@ -263,6 +290,33 @@ public sealed class TokenVerifierTests : IAsyncLifetime
             small.Keep(TokenCache.KeyOf($"{i}"), token, verified);
             Assert.InRange(small.Count, 1, 4);
         }
+    }
+
+    /// <summary>Holds as many looks at tokens as there are turns, each the second time that it asks.</summary>
+    private sealed class HeldClock : TimeProvider, IDisposable
+    {
+        private readonly ManualResetEventSlim _released = new();
+        private int _asked;
+        private int _held;
+
+        public int Most { get; } = Math.Max(1, Environment.ProcessorCount / 2);
+
+        public int Held => Volatile.Read(ref _held);
+
+        public void Release() => _released.Set();
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            if (Held < Most && Interlocked.Increment(ref _asked) % 2 == 0)
+            {
+                Interlocked.Increment(ref _held);
+                _released.Wait();
+            }
+
+            return base.GetUtcNow();
+        }
+
+        public void Dispose() => _released.Dispose();
     }
 
     private sealed class BrokenClock : TimeProvider

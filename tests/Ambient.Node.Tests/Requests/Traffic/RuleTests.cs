@@ -220,6 +220,27 @@ public sealed class RuleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Mirror_ThatHangs_TakesNothingFromAnother()
+    {
+        _mesh.AddService("other");
+        var copies = 0;
+        await _mesh.AddPodAsync("other-0", "other", "other", map: app => app.Run(http =>
+        {
+            Interlocked.Increment(ref copies);
+            return Task.CompletedTask;
+        }));
+        SetRule(forward => forward with { Mirrors = [new TrafficMirror(Reference("shadow"))] });
+        for (var i = 0; i < 1100; i++)
+        {
+            await _client.GetStringAsync("/hold-copy");
+        }
+
+        SetRule(forward => forward with { Mirrors = [new TrafficMirror(Reference("other"))] });
+        await _client.GetStringAsync("/");
+        await UntilAsync(() => Volatile.Read(ref copies) == 1);
+    }
+
+    [Fact]
     public async Task Abort_AnswersInPlaceOfTheEndpoint()
     {
         SetRule(forward => forward, rule => rule with { Fault = new FaultRule { AbortStatus = 418, AbortPartsPerMillion = 1_000_000 } });

@@ -113,6 +113,41 @@ public sealed class TryClockTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task Wait_ThatNeverBegan_LeavesNothingBehindForTheNextRequest()
+    {
+        // The first request stalls, and is to be tried again when it is over already.
+        _mesh.StreamIdleTimeout = TimeSpan.FromSeconds(1);
+        var asked = 0;
+        var client = await StartAsync(new RetryRule { Attempts = 1, Conditions = RetryConditions.Reset, Backoff = TimeSpan.FromMilliseconds(1) }, null, async socket =>
+        {
+            using var stream = new NetworkStream(socket, ownsSocket: false);
+            while (await RawExchange.ReadAsync(stream, hasBody: null) is { Length: > 0 } request)
+            {
+                Interlocked.Increment(ref asked);
+                if (request.Contains("/served", StringComparison.Ordinal))
+                {
+                    await stream.WriteAsync(RawExchange.Bytes("HTTP/1.1 200 OK\ncontent-length: 2\n\nok"));
+                }
+            }
+        });
+        using var stalled = await client.GetAsync(new Uri("/stalls", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.GatewayTimeout, stalled.StatusCode);
+
+        using var leaves = new CancellationTokenSource();
+        var seen = Volatile.Read(ref asked);
+        var left = client.GetAsync(new Uri("/leaves", UriKind.Relative), leaves.Token);
+        while (Volatile.Read(ref asked) == seen)
+        {
+            await Task.Delay(5);
+        }
+
+        await leaves.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        await _mesh.LoggedAsync("/leaves");
+        Assert.Equal("ok", await client.GetStringAsync(new Uri("/served", UriKind.Relative)));
+    }
+
     private async Task<HttpClient> StartAsync(RetryRule retry, TimeSpan? tryTimeout, Func<Socket, Task> serve)
     {
         var service = _mesh.AddService("a");
