@@ -51,6 +51,46 @@ public sealed class BackendTlsTests : IAsyncLifetime
         }
     }
 
+    /// <summary>gRPC, which is HTTP/2 to the backend: agreed on within its TLS, or a failure that a client of gRPC understands.</summary>
+    [Theory]
+    [InlineData("hostname: abc.example.com, caCertificateRefs: [{group: '', kind: ConfigMap, name: root}]", null)]
+    [InlineData("hostname: mismatch.example.com, caCertificateRefs: [{group: '', kind: ConfigMap, name: root}]", "14")]
+    [InlineData("hostname: abc.example.com, caCertificateRefs: [{group: '', kind: ConfigMap, name: stranger}]", "14")]
+    public async Task BackendTLSPolicyGRPCRoute(string validation, string? grpcStatus)
+    {
+        await AddBackendAsync();
+        WriteAuthorities();
+        await _gateway.StartAsync(Gateway + Policy("policy", validation, section: "btls") + """
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: GRPCRoute
+            metadata: {name: grpc, namespace: app}
+            spec:
+              parentRefs: [{name: gw}]
+              hostnames: [abc.example.com]
+              rules: [{matches: [{method: {service: gateway_api_conformance.echo_basic.grpcecho.GrpcEcho, method: Echo}}], backendRefs: [{name: tls-backend, port: 443}]}]
+            """);
+        using var client = _gateway.Client(null, 8080, http2: true);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "http://abc.example.com/gateway_api_conformance.echo_basic.grpcecho.GrpcEcho/Echo")
+        {
+            Version = System.Net.HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new ByteArrayContent([0, 0, 0, 0, 0]),
+        };
+        request.Content.Headers.ContentType = new("application/grpc");
+        request.Headers.Add("te", "trailers");
+        using var response = await client.SendAsync(request);
+        Assert.Equal(System.Net.HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(grpcStatus, response.Headers.TryGetValues("grpc-status", out var status) ? Assert.Single(status) : null);
+        if (grpcStatus is null)
+        {
+            Assert.StartsWith("tls-backend HTTP/2 sni=abc.example.com ", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+        else
+        {
+            Assert.Empty(_gateway.Seen);
+        }
+    }
+
     [Fact]
     public async Task BackendTLSPolicy_Reencrypts()
     {

@@ -164,6 +164,19 @@ public sealed class GatewayStreamTests : IAsyncLifetime
         Assert.Equal("all\nx", await TalkInClearAsync(9004, "x"));
     }
 
+    [Theory]
+    [InlineData("{name: nonexistent, port: 81}", "backend Service app/nonexistent does not exist")]
+    [InlineData("{group: unknown.io, kind: Unknown, name: echo, port: 81}", "backend Unknown app/echo is of an unknown kind")]
+    [InlineData("{name: far, namespace: other, port: 81}", "backend Service other/far is in another namespace, and no ReferenceGrant there allows it")]
+    public async Task TCPRouteInvalidBackendRef(string backend, string why)
+    {
+        _gateway.AddEcho("echo");
+        _gateway.AddEcho("far", "other");
+        await _gateway.StartAsync(Gateway("  - {name: tcp, port: 9001, protocol: TCP}\n") + Route("TCPRoute", "broken", $"rules: [{{backendRefs: [{backend}]}}]"));
+        Assert.Equal("", await TalkInClearAsync(9001, "x"));
+        await _gateway.Mesh.LoggedAsync(why);
+    }
+
     [Fact]
     public async Task TCPRouteMultipleRoutesAttachment_TheOldestHasThemAll()
     {

@@ -39,6 +39,39 @@ public sealed class ListenerSetTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task ListenerSetHTTPRouting()
+    {
+        await AddBackendsAsync();
+        static string Listeners(string prefix) => $"{{name: {prefix}-listener-1, port: 8080, protocol: HTTP, hostname: {prefix}-listener-1.com}}, {{name: {prefix}-listener-2, port: 8080, protocol: HTTP, hostname: {prefix}-listener-2.com}}";
+        await _gateway.StartAsync(
+            Gateway("Same", "gateway-listener-1.com").Replace("name: http, port", "name: gateway-listener-1, port", StringComparison.Ordinal)
+                .Replace("gateway-listener-1.com }\n", "gateway-listener-1.com }\n  - {name: gateway-listener-2, port: 8080, protocol: HTTP, hostname: gateway-listener-2.com}\n", StringComparison.Ordinal)
+            + Set("set-1", "app", "2024-01-01T00:00:00Z", Listeners("set-1")) + Set("set-2", "app", "2024-01-02T00:00:00Z", Listeners("set-2"))
+            + Route("all", "app", "/route", "v1", $"{{name: gw}}, {ToSet("set-1")}, {ToSet("set-2")}")
+            + Route("gateway", "app", "/gateway-route", "v2", "{name: gw}")
+            + Route("gateway-section", "app", "/gateway-section-route", "v3", "{name: gw, sectionName: gateway-listener-1}")
+            + Route("first", "app", "/set-1-route", "v2", ToSet("set-1"))
+            + Route("first-section", "app", "/set-1-section-route", "v3", ToSet("set-1", section: "set-1-listener-1"))
+            + Route("second", "app", "/set-2-route", "v2", ToSet("set-2")));
+        string[] hosts = ["gateway-listener-1.com", "gateway-listener-2.com", "set-1-listener-1.com", "set-1-listener-2.com", "set-2-listener-1.com", "set-2-listener-2.com"];
+        foreach (var (path, backends) in new (string, string?[])[]
+        {
+            ("/route", ["v1", "v1", "v1", "v1", "v1", "v1"]),
+            ("/gateway-route", ["v2", "v2", null, null, null, null]),
+            ("/gateway-section-route", ["v3", null, null, null, null, null]),
+            ("/set-1-route", [null, null, "v2", "v2", null, null]),
+            ("/set-1-section-route", [null, null, "v3", null, null, null]),
+            ("/set-2-route", [null, null, null, null, "v2", "v2"]),
+        })
+        {
+            foreach (var (host, backend) in hosts.Zip(backends))
+            {
+                Assert.Equal((host, path, backend), (host, path, await BackendAsync(host, path)));
+            }
+        }
+    }
+
+    [Fact]
     public async Task ListenerSetDualParentRefIndependence_AndGatewayParentSectionNameNotFound()
     {
         await AddBackendsAsync();
