@@ -17,7 +17,7 @@ internal sealed class GatewayHeaderRules : HeaderRules
     public static GatewayHeaderRules Instance { get; } = new();
 
     /// <inheritdoc/>
-    public override string Apply(RequestHead head, in RequestArrival arrival)
+    public override string? Apply(RequestHead head, in RequestArrival arrival)
     {
         var fields = head.Fields;
         var peer = arrival.SourceText ?? arrival.Source.Address.ToString();
@@ -43,10 +43,8 @@ internal sealed class GatewayHeaderRules : HeaderRules
 
         if (IsInternal(client))
         {
-            if (fields.Get(RequestId) is { Length: > 0 } known)
-            {
-                return known;
-            }
+            SetForwardedPort(head, arrival);
+            return KeepRequestId(head, arrival);
         }
         else
         {
@@ -61,9 +59,9 @@ internal sealed class GatewayHeaderRules : HeaderRules
             fields.Add(ExternalAddress, ReferenceEquals(client, arrival.Source.Address) ? peer : client.ToString());
         }
 
-        var id = NewRequestId();
-        fields.Set(RequestId, id);
-        return id;
+        // What somebody outside says is no id of the mesh's.
+        SetForwardedPort(head, arrival);
+        return arrival.Place?.Headers.RequestId == false ? fields.Get(RequestId) : SetRequestId(head);
     }
 
     // Private and loopback addresses: a request from there did not come from the internet.

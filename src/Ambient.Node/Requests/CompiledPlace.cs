@@ -24,6 +24,9 @@ internal sealed record CompiledPlace(
     /// <summary>What is logged, counted and traced of its requests.</summary>
     public PlaceTelemetry Telemetry { get; init; } = PlaceTelemetry.Default;
 
+    /// <summary>Headers that the proxy sets.</summary>
+    public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
+
     /// <summary>
     /// What <paramref name="earlier"/> was where nothing that it was compiled from has changed. Else <paramref name="compile"/> is asked, which
     /// takes over from the earlier policies and routes what still holds.
@@ -45,6 +48,7 @@ internal sealed record CompiledPlace(
         return new CompiledPlace(mesh.Requests, mesh.Services, service, policies, routes)
         {
             Telemetry = gateway is null ? PlaceTelemetry.Default : PlaceTelemetry.Of(mesh.Requests, gateway, service, earlier?.Telemetry),
+            Headers = gateway?.Headers ?? ProxyHeaders.Default,
         };
     }
 }

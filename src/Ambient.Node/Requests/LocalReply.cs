@@ -100,7 +100,7 @@ internal static class LocalReply
             HeaderEdits.TryApply(head, edits);
         }
 
-        if (exchange.IsOverloaded)
+        if (exchange.IsOverloaded && exchange.ProxyHeaders.Debug != false)
         {
             head.Fields.Add("x-envoy-overloaded"u8, "true"u8);
         }
@@ -147,7 +147,7 @@ internal static class LocalReply
 
         HeaderMutations.Apply(head.Fields, exchange.ResponseEdits);
         head.Status = status;
-        head.Fields.Add("server"u8, "istio-envoy"u8);
+        HeaderRules.SetServer(head.Fields, exchange.ProxyHeaders);
         exchange.Status = status;
         await server.SendHeadAsync(head, end: !head.HasBody).ConfigureAwait(false);
         if (head.HasBody)
@@ -233,7 +233,7 @@ internal static class LocalReply
         }
 
         head.Status = status;
-        head.Fields.Set("server", HeaderRules.Server);
+        HeaderRules.SetServer(head.Fields, exchange.ProxyHeaders);
         exchange.Status = status;
         await server.SendHeadAsync(head, end: !head.HasBody).ConfigureAwait(false);
         if (head.HasBody)

@@ -188,6 +188,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>The thread that it came on, and is carried by.</summary>
     public HboneThread Thread { get; private set; }
 
+    /// <summary>Headers that the proxy sets where it came to.</summary>
+    public ProxyHeaders ProxyHeaders => Arrival.Place?.Headers ?? ProxyHeaders.Default;
+
     /// <summary>What its rule asks besides.</summary>
     public RoutePlan Plan => Route?.Plan ?? RoutePlan.Default;
 

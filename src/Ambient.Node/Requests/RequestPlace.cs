@@ -14,6 +14,9 @@ internal sealed record RequestPlace(MeshSnapshot Mesh, MeshService? Service, Req
     /// <summary>What is logged, counted and traced of its requests.</summary>
     public PlaceTelemetry Telemetry { get; init; } = PlaceTelemetry.Default;
 
+    /// <summary>Headers that the proxy sets.</summary>
+    public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
+
     /// <summary>What a request to it runs through, as its pipeline has compiled it; null before the first request.</summary>
     public RequestStage[]? Stages { get; set; }
 }

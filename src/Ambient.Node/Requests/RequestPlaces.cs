@@ -47,7 +47,7 @@ internal sealed class RequestPlaces(IMeshSnapshotProvider meshes, Func<MeshSnaps
         }
 
         _compiled[key] = compiled;
-        return new RequestPlace(mesh, compiled.Service, compiled.Policies, compiled.Routes) { Telemetry = compiled.Telemetry };
+        return new RequestPlace(mesh, compiled.Service, compiled.Policies, compiled.Routes) { Telemetry = compiled.Telemetry, Headers = compiled.Headers };
     }
 
     private sealed class Generation(MeshSnapshot mesh)

@@ -13,15 +13,11 @@ internal sealed class WaypointHeaderRules : HeaderRules
     public static WaypointHeaderRules Instance { get; } = new();
 
     /// <inheritdoc/>
-    public override string Apply(RequestHead head, in RequestArrival arrival)
+    public override string? Apply(RequestHead head, in RequestArrival arrival)
     {
         var fields = head.Fields;
-        if (fields.Get(RequestId) is not { Length: > 0 } id)
-        {
-            id = NewRequestId();
-            fields.Set(RequestId, id);
-        }
-
+        var id = KeepRequestId(head, arrival);
+        SetForwardedPort(head, arrival);
         if (!fields.Contains(ForwardedProto))
         {
             fields.Add(ForwardedProto, arrival.Scheme);

@@ -38,6 +38,9 @@ public sealed record Gateway
     /// </summary>
     public bool ExpectsProxyHeader { get; init; }
 
+    /// <summary>Headers that it sets.</summary>
+    public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
+
     /// <summary>When it was created; decides ties.</summary>
     public DateTimeOffset CreationTime { get; init; }
 
@@ -68,6 +71,7 @@ public sealed record Gateway
             && ClassName == other.ClassName
             && NumTrustedProxies == other.NumTrustedProxies
             && ExpectsProxyHeader == other.ExpectsProxyHeader
+            && Headers == other.Headers
             && CreationTime == other.CreationTime
             && AllowedListenerNamespaces == other.AllowedListenerNamespaces
             && ClientValidation == other.ClientValidation

@@ -31,8 +31,8 @@ internal static class GatewayReader
         var annotations = fields.ObjectOrEmpty("metadata").ObjectOrEmpty("annotations");
         return new GatewayObject(meta)
         {
-            Topology = GatewayTopologyReader.Read(infrastructure.ObjectOrEmpty("annotations"), infrastructure.StringMap("annotations").GetValueOrDefault(GatewayTopologyReader.Annotation))
-                .Over(GatewayTopologyReader.Read(annotations, meta.Annotation(GatewayTopologyReader.Annotation))),
+            Proxy = ProxySettingsReader.Read(infrastructure.ObjectOrEmpty("annotations"), infrastructure.StringMap("annotations").GetValueOrDefault(ProxySettingsReader.Annotation))
+                .Over(ProxySettingsReader.Read(annotations, meta.Annotation(ProxySettingsReader.Annotation))),
             ClassName = spec.RequiredString("gatewayClassName"),
             Listeners = ListenerReader.ReadAll(meta, spec),
             AllowedListenerNamespaces = allowed,

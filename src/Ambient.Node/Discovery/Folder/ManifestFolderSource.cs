@@ -60,7 +60,7 @@ internal sealed class ManifestFolderSource : IMeshSource
             PathNormalization = options.PathNormalization,
             LogsAccess = options.LogsAccess,
             ExternalAuthorizers = options.ExternalAuthorizers,
-            Topology = options.Topology,
+            Proxy = options.Proxy,
             Telemetry = options.Telemetry,
             RootNamespace = options.RootNamespace,
             PodRange = options.PodRange,

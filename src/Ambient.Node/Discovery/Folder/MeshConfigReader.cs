@@ -119,7 +119,7 @@ internal static class MeshConfigReader
             },
             LogsAccess = ReadAccessLog(config),
             ExternalAuthorizers = ExternalAuthorizerReader.Read(config),
-            Topology = GatewayTopologyReader.Read(config.ObjectOrEmpty("defaultConfig")),
+            Proxy = ProxySettingsReader.Read(config.ObjectOrEmpty("defaultConfig")),
             DefaultTrafficPolicy = config.Object("defaultTrafficPolicy") is { } policy ? DestinationRuleReader.ReadPolicy(policy) : null,
             ConnectionDefaults = DestinationRuleReader.ReadDefaults(config),
             DefaultRetry = config.Object("defaultHttpRetryPolicy") is { } retries ? VirtualServiceReader.ReadRetry(retries) : null,

@@ -20,7 +20,7 @@ internal readonly record struct GatewayStatusAddress(string? Hostname, IPAddress
 internal sealed record GatewayObject(ObjectMeta Meta) : KubernetesObject(Meta)
 {
     /// <summary>Which proxies stand in front of it, as its annotations say.</summary>
-    public GatewayTopology Topology { get; init; } = GatewayTopology.None;
+    public ProxySettings Proxy { get; init; } = ProxySettings.None;
 
     /// <summary>Class.</summary>
     public required string ClassName { get; init; }

@@ -41,7 +41,7 @@ internal sealed record MeshConfigObject(ObjectMeta Meta) : KubernetesObject(Meta
     public IReadOnlyList<ExternalAuthorizer>? ExternalAuthorizers { get; init; }
 
     /// <summary>Which proxies stand in front of gateways: <c>defaultConfig.gatewayTopology</c>.</summary>
-    public GatewayTopology Topology { get; init; } = GatewayTopology.None;
+    public ProxySettings Proxy { get; init; } = ProxySettings.None;
 
     /// <summary>What holds for hosts whose DestinationRule has nothing of it.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }

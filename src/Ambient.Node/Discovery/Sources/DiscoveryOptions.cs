@@ -72,7 +72,7 @@ public sealed class DiscoveryOptions
     internal IReadOnlyList<ExternalAuthorizer> ExternalAuthorizers { get; set; } = [];
 
     /// <summary>Which proxies stand in front of gateways.</summary>
-    internal GatewayTopology Topology { get; set; } = GatewayTopology.None;
+    internal ProxySettings Proxy { get; set; } = ProxySettings.None;
 
     /// <summary>What is said of telemetry; a MeshConfig in the folder goes before it.</summary>
     internal MeshTelemetry Telemetry { get; set; } = MeshTelemetry.None;

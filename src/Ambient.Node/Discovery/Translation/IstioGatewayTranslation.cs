@@ -65,8 +65,9 @@ internal sealed class IstioGatewayTranslation
                 Namespace = pod.Meta.Namespace,
                 ClassName = WellKnown.GatewayClass,
                 PodLabels = pod.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal),
-                NumTrustedProxies = _options.Topology.NumTrustedProxies ?? 0,
-                ExpectsProxyHeader = _options.Topology.SendsProxyHeader ?? false,
+                NumTrustedProxies = _options.Proxy.NumTrustedProxies ?? 0,
+                Headers = _options.Proxy.Headers,
+                ExpectsProxyHeader = _options.Proxy.SendsProxyHeader ?? false,
             });
         }
 

@@ -94,8 +94,9 @@ internal static class RequestTranslation
                 : instance.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal),
             Annotations = gateway.Meta.Annotations.ToImmutableDictionary(StringComparer.Ordinal),
             CreationTime = gateway.Meta.CreationTime,
-            NumTrustedProxies = gateway.Topology.NumTrustedProxies ?? options.Topology.NumTrustedProxies ?? 0,
-            ExpectsProxyHeader = gateway.Topology.SendsProxyHeader ?? options.Topology.SendsProxyHeader ?? false,
+            NumTrustedProxies = gateway.Proxy.NumTrustedProxies ?? options.Proxy.NumTrustedProxies ?? 0,
+            Headers = gateway.Proxy.Headers.Over(options.Proxy.Headers),
+            ExpectsProxyHeader = gateway.Proxy.SendsProxyHeader ?? options.Proxy.SendsProxyHeader ?? false,
         });
     }
 }

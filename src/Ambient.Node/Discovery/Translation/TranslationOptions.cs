@@ -32,7 +32,7 @@ internal sealed record TranslationOptions
     public IReadOnlyList<ExternalAuthorizer> ExternalAuthorizers { get; init; } = [];
 
     /// <summary>Which proxies stand in front of gateways.</summary>
-    public GatewayTopology Topology { get; init; } = GatewayTopology.None;
+    public ProxySettings Proxy { get; init; } = ProxySettings.None;
 
     /// <summary>What holds for hosts whose DestinationRule has nothing of it; null: nothing is said.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }
@@ -69,7 +69,7 @@ internal sealed record TranslationOptions
         PathNormalization = config.PathNormalization ?? PathNormalization,
         LogsAccess = config.LogsAccess ?? LogsAccess,
         ExternalAuthorizers = config.ExternalAuthorizers ?? ExternalAuthorizers,
-        Topology = config.Topology.Over(Topology),
+        Proxy = config.Proxy.Over(Proxy),
         DefaultTrafficPolicy = config.DefaultTrafficPolicy ?? DefaultTrafficPolicy,
         ConnectionDefaults = config.ConnectionDefaults ?? ConnectionDefaults,
         DefaultRetry = config.DefaultRetry ?? DefaultRetry,

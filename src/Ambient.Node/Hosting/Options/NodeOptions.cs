@@ -88,7 +88,7 @@ public sealed class NodeOptions
     internal IReadOnlyList<ExternalAuthorizer> ExternalAuthorizers { get; set; } = [];
 
     /// <summary>Which proxies stand in front of gateways, as a mounted MeshConfig says.</summary>
-    internal GatewayTopology Topology { get; set; } = GatewayTopology.None;
+    internal ProxySettings Proxy { get; set; } = ProxySettings.None;
 
     /// <summary>What is said of telemetry; a MeshConfig in the folder goes before it.</summary>
     internal MeshTelemetry Telemetry { get; set; } = MeshTelemetry.None;
@@ -137,7 +137,7 @@ public sealed class NodeOptions
         PathNormalization = PathNormalization,
         LogsAccess = LogsAccess,
         ExternalAuthorizers = ExternalAuthorizers,
-        Topology = Topology,
+        Proxy = Proxy,
         Telemetry = Telemetry,
         ManifestsFolder = Manifests,
         LocalConfigPath = LocalXdsPath,

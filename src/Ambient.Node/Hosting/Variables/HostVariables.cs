@@ -75,7 +75,7 @@ internal static class HostVariables
             PathNormalization = mesh?.PathNormalization ?? PathNormalization.Base,
             LogsAccess = mesh?.LogsAccess ?? true,
             ExternalAuthorizers = mesh?.ExternalAuthorizers ?? [],
-            Topology = mesh?.Topology ?? GatewayTopology.None,
+            Proxy = mesh?.Proxy ?? ProxySettings.None,
             Telemetry = (mesh?.Telemetry ?? MeshTelemetry.None).Over(TracingVariables.Read(variables)),
         };
         foreach (var alias in mesh?.TrustDomainAliases ?? [])

@@ -43,7 +43,11 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             while (exchange.ChooseEndpoint() is { } endpoint)
             {
                 exchange.Try(endpoint);
-                exchange.Head.Fields.Set(HeaderRules.AttemptCount, exchange.Attempts < s_counts.Length ? s_counts[exchange.Attempts] : $"{exchange.Attempts}");
+                if (exchange.ProxyHeaders.AttemptCount != false)
+                {
+                    exchange.Head.Fields.Set(HeaderRules.AttemptCount, exchange.Attempts < s_counts.Length ? s_counts[exchange.Attempts] : $"{exchange.Attempts}");
+                }
+
                 exchange.Trace?.Try(exchange, endpoint);
                 retry = await TryAsync(exchange, endpoint, clock, onNew: retry == Retry.OnNewConnection).ConfigureAwait(false);
                 if (retry == Retry.No)

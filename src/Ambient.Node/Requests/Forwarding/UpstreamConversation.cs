@@ -177,8 +177,13 @@ internal static class UpstreamConversation
         exchange.Affinity.Apply(head, endpoint.Address);
         exchange.Cors?.Apply(head.Fields);
         HeaderMutations.Apply(head.Fields, exchange.ResponseEdits);
-        head.Fields.Set("server", HeaderRules.Server);
-        head.Fields.Set(HeaderRules.UpstreamServiceTime, Milliseconds(took));
+        var headers = exchange.ProxyHeaders;
+        HeaderRules.SetServer(head.Fields, headers);
+        if (headers.Debug != false)
+        {
+            head.Fields.Set(HeaderRules.UpstreamServiceTime, Milliseconds(took));
+        }
+
         if (head.Fields.TryGet("grpc-status", out _))
         {
             exchange.GrpcStatus = head.Fields.Get("grpc-status");

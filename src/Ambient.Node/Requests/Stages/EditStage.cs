@@ -30,6 +30,11 @@ internal sealed class EditStage : RequestStage
                 return RefuseAsync(exchange, e.Message);
             }
 
+            if (route.Host is { } host && host != head.Authority && exchange.ProxyHeaders.ForwardedHost == true)
+            {
+                head.Fields.Set("x-forwarded-host", head.Fields.Get("x-forwarded-host") is { } earlier ? $"{earlier},{head.Authority}" : head.Authority);
+            }
+
             head.Authority = route.Host ?? head.Authority;
             path = route.Path is null ? path : path with { Path = route.Path };
             if (!HttpSyntax.IsAuthority(head.Authority) || !HttpSyntax.IsTarget(path.Target))

@@ -1,10 +1,11 @@
+using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
 
 namespace Ambient.Node.Discovery.Folder;
 
-/// <summary>Reads the <c>gatewayTopology</c> of a ProxyConfig: which proxies stand in front of a gateway.</summary>
-internal static class GatewayTopologyReader
+/// <summary>Reads what a ProxyConfig says of waypoints and gateways: which proxies stand in front, and which headers are set.</summary>
+internal static class ProxySettingsReader
 {
     /// <summary>The annotation with a ProxyConfig, as YAML in a string, for one Gateway's pods.</summary>
     public const string Annotation = "proxy.istio.io/config";
@@ -14,30 +15,55 @@ internal static class GatewayTopologyReader
 
     /// <summary>What a ProxyConfig says.</summary>
     /// <param name="config">The ProxyConfig.</param>
-    public static GatewayTopology Read(FieldReader config)
+    public static ProxySettings Read(FieldReader config)
     {
         var topology = config.ObjectOrEmpty("gatewayTopology");
-        return new GatewayTopology
+        return new ProxySettings
         {
             NumTrustedProxies = topology.Integer("numTrustedProxies", 0, MaxProxies),
 
             // An object without fields: that it is there says it.
             SendsProxyHeader = topology.Object("proxyProtocol") is null ? null : true,
+            Headers = ReadHeaders(config.ObjectOrEmpty("proxyHeaders")),
         };
+    }
+
+    private static ProxyHeaders ReadHeaders(FieldReader headers)
+    {
+        var server = headers.ObjectOrEmpty("server");
+        var name = server.String("value");
+        if (name is not null && (name.Length == 0 || !name.All(HttpSyntax.IsFieldValue)))
+        {
+            server.Error("value", "is not the value of a header");
+            name = null;
+        }
+
+        return new ProxyHeaders
+        {
+            RequestId = !Said("requestId", "disabled"),
+            Server = !Said("server", "disabled"),
+            ServerName = name,
+            AttemptCount = !Said("attemptCount", "disabled"),
+            Debug = !Said("envoyDebugHeaders", "disabled"),
+            ForwardedHost = Said("xForwardedHost", "enabled"),
+            ForwardedPort = Said("xForwardedPort", "enabled"),
+        };
+
+        bool? Said(string header, string field) => headers.ObjectOrEmpty(header).Boolean(field);
     }
 
     /// <summary>The same, out of the annotation; what is wrong with it is an error of the annotation.</summary>
     /// <param name="annotations">The annotations that may have it.</param>
     /// <param name="text">Its value; null: it is not there.</param>
-    public static GatewayTopology Read(FieldReader annotations, string? text)
+    public static ProxySettings Read(FieldReader annotations, string? text)
     {
         if (text is null)
         {
-            return GatewayTopology.None;
+            return ProxySettings.None;
         }
 
         var errors = new ConfigurationErrors();
-        var topology = GatewayTopology.None;
+        var topology = ProxySettings.None;
         try
         {
             using var reader = new StringReader(text);
