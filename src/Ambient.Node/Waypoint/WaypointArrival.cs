@@ -7,6 +7,7 @@ using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Upstreams;
@@ -263,11 +264,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             MessageChannel? reached = null;
             try
             {
-                using var patience = CancellationTokenSource.CreateLinkedTokenSource(ended);
-                if (endpoint.Limits is { } limits)
-                {
-                    patience.CancelAfter(limits.Options.ConnectTimeout);
-                }
+                using var patience = new TimeLimit(endpoint.Limits?.Options.ConnectTimeout ?? inbound.Backends.Options.ConnectTimeout, inbound.Time, ended);
 
                 var link = reached = await inbound.Dialer.DialAsync(endpoint, HboneIo.CurrentThread, patience.Token, opaque: true).ConfigureAwait(false);
                 endpoint.State?.Answered(200);

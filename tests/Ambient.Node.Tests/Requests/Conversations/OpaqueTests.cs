@@ -124,6 +124,44 @@ public sealed class OpaqueTests : IAsyncLifetime
         return tls;
     }
 
+    [Fact]
+    public async Task Endpoint_ThatDoesNotAnswer_IsGivenUp_WithoutADestinationRuleToo()
+    {
+        _mesh.Time = new QuickClock();
+        _service = _mesh.AddService("a");
+        var address = new IPEndPoint(_mesh.AddWorkload("a-0", "a", TunnelProtocol.Tcp, "a").Addresses[0], 8080);
+        using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        silent.Bind(address);
+        silent.Listen(0);
+        var waiting = Enumerable.Range(0, 4).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)).ToArray();
+        try
+        {
+            // Nobody accepts: once these wait, the system answers no more of them.
+            foreach (var socket in waiting)
+            {
+                _ = socket.ConnectAsync(address).ContinueWith(static task => task.Exception, TaskScheduler.Default);
+            }
+
+            await _mesh.StartWaypointAsync();
+            await Assert.ThrowsAsync<HboneException>(() => OpenAsync("sleep", 81).WaitAsync(TimeSpan.FromSeconds(60)));
+            await _mesh.LoggedAsync("timed out");
+        }
+        finally
+        {
+            foreach (var socket in waiting)
+            {
+                socket.Dispose();
+            }
+        }
+    }
+
+    /// <summary>The system's, but the time that a connection may take is short.</summary>
+    private sealed class QuickClock : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            base.CreateTimer(callback, state, dueTime == TimeSpan.FromSeconds(10) ? TimeSpan.FromMilliseconds(500) : dueTime, period);
+    }
+
     private static X509Certificate2 ServerCertificate()
     {
         using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
