@@ -214,7 +214,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
 
             if (dialed is not null)
             {
-                return await (patience.CanBeCanceled ? DialWithinAsync(dialed, patience) : DialAsync(dialed)).ConfigureAwait(false);
+                return patience.CanBeCanceled ? await DialWithinAsync(dialed, patience).ConfigureAwait(false) : await DialAsync(dialed).ConfigureAwait(false);
             }
 
             var left = options.ConnectTimeout - time.GetElapsedTime(begun);
@@ -225,7 +225,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
             }
 
             // A place that nobody waits for any more must not be what somebody else's end wakes.
-            if (!wait.IsCompleted && place?.TrySetCanceled() != false)
+            if (!wait.IsCompleted && place?.TrySetCanceled(CancellationToken.None) != false)
             {
                 var waited = patience.IsCancellationRequested ? time.GetElapsedTime(begun) : options.ConnectTimeout;
                 throw place is null && patience.IsCancellationRequested
