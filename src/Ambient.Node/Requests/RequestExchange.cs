@@ -379,7 +379,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         var http2 = Head.Version == HttpProtocolVersion.Http2 && (!Arrival.IsIngress || IsGrpc);
 
         // Who is left out is seen anew by each try.
-        var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed, Arrival.IsIngress ? null : Head.Authority, Arrival.Source)
+        var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed, Arrival.IsIngress ? null : Head.Authority, Arrival.Source, elsewhere: Retry.PrefersOtherLocalities)
             : BackendService is { } service ? EndpointChoice.ForWaypoint(Arrival.Place!.Mesh, Arrival.Self!, service, BackendPort, http2)
             : EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
         return Certified(endpoint);

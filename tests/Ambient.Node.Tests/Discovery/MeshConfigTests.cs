@@ -1,6 +1,7 @@
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.Translation;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Tests.Discovery;
 
@@ -181,6 +182,34 @@ public sealed class MeshConfigTests
         Assert.Contains($"ConfigMap istio-system/istio: {error}", found.ToString(), StringComparison.Ordinal);
         Assert.Contains(hint, found.Message, StringComparison.Ordinal);
         Assert.InRange(found.Line, line, line + 1);
+    }
+
+    [Fact]
+    public void DefaultsOfConnectionsRetriesAndLocalities_AreWhatItSays_AndRulesGoBeforeThem()
+    {
+        var requests = Translate(ConfigMap("""
+            connectTimeout: 3s
+            tcpKeepalive: {time: 60s, probes: 4}
+            h2UpgradePolicy: UPGRADE
+            localityLbSetting: {enabled: true, failover: [{from: a, to: b}], distribute: []}
+            defaultHttpRetryPolicy: {attempts: 5, retryOn: "5xx,429", perTryTimeout: 2s, retryRemoteLocalities: true}
+            """)).Requests;
+        Assert.Equal(new ConnectionPoolSettings { ConnectTimeout = TimeSpan.FromSeconds(3), KeepAlive = new TcpKeepAlive(TimeSpan.FromSeconds(60), null, 4), UpgradesToHttp2 = true }, requests.ConnectionDefaults);
+        Assert.Equal(new RegionFailover("a", "b"), Assert.Single(requests.LocalityDefaults!.Failover));
+        Assert.Equal((5, RetryConditions.ServerError, true, TimeSpan.FromSeconds(2)), (requests.DefaultRetry!.Attempts, requests.DefaultRetry.Conditions, requests.DefaultRetry.PrefersOtherLocalities, requests.DefaultTryTimeout));
+        Assert.Equal(429, Assert.Single(requests.DefaultRetry.StatusCodes));
+
+        var service = new MeshService { Name = "a", Namespace = "app", Hostname = "a.app.svc.cluster.local" };
+        var client = new Workload { Uid = "c", Name = "c", Namespace = "app" };
+        BackendPolicy Of(ConnectionPoolSettings? pool) => BackendPolicy.Of(
+            new MeshSnapshotBuilder(MeshSnapshot.Empty).Set(requests with
+            {
+                DestinationRules = requests.DestinationRules.SetItem("app/r", new DestinationRule { Name = "r", Namespace = "app", Host = service.Hostname, Policy = new TrafficPolicy { ConnectionPool = pool } }),
+            }).Build(), client, service, 80, null);
+        Assert.Equal(requests.ConnectionDefaults, Of(null).ConnectionPool);
+        Assert.Equal(requests.LocalityDefaults, Of(null).Balancer.Locality);
+        var own = Of(new ConnectionPoolSettings { ConnectTimeout = TimeSpan.FromSeconds(1), KeepsHttp1 = true }).ConnectionPool!;
+        Assert.Equal((TimeSpan.FromSeconds(1), false, requests.ConnectionDefaults!.KeepAlive), (own.ConnectTimeout!.Value, own.UpgradesToHttp2, own.KeepAlive));
     }
 
     [Fact]

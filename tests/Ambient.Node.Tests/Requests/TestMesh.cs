@@ -293,21 +293,21 @@ internal sealed class TestMesh : IAsyncDisposable
     });
 
     /// <summary>A client that sends HTTP through the waypoint as a ztunnel would: a tunnel for the service's address.</summary>
-    public HttpClient ThroughWaypoint(SpiffeId identity, MeshService service, int port = 80, Workload? source = null)
+    public HttpClient ThroughWaypoint(SpiffeId identity, MeshService service, int port = 80, Workload? source = null, string waypoint = "waypoint")
     {
         var client = new HboneClient(new HboneClientOptions { Connector = new From(source?.Addresses[0]) }, _svids);
         _owned.Add(client);
-        var waypoint = Store.Current.Workloads["Kubernetes//Pod/app/waypoint-0"];
+        var own = Store.Current.Workloads[$"Kubernetes//Pod/app/{waypoint}-0"];
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
             AllowAutoRedirect = false,
             ConnectCallback = HboneDialer.Create(client, (_, _) => new ValueTask<HboneConnectRequest?>(new HboneConnectRequest
             {
-                NextHop = new IPEndPoint(waypoint.Addresses[0], 15008),
+                NextHop = new IPEndPoint(own.Addresses[0], 15008),
                 Authority = $"{service.Vips[0].Address}:{port}",
                 Source = identity,
-                AcceptedIdentities = [waypoint.Identity],
+                AcceptedIdentities = [own.Identity],
             })),
         };
         return new HttpClient(handler) { BaseAddress = new Uri($"http://{service.Name}:{port}"), Timeout = TimeSpan.FromSeconds(60) };

@@ -48,8 +48,11 @@ public sealed record RequestConfiguration
     /// <summary>Blocks that hold for every host where its own rule has none: connection pool and outlier detection. Null: nothing is said.</summary>
     public TrafficPolicy? DefaultTrafficPolicy { get; init; }
 
-    /// <summary>Time for connections, and probes on them, where their own settings do not say; null: nothing is said.</summary>
+    /// <summary>Time for connections, probes on them, and whether they are of HTTP/2, where their own settings do not say; null: nothing is said.</summary>
     public ConnectionPoolSettings? ConnectionDefaults { get; init; }
+
+    /// <summary>Which localities are preferred where nothing else is said; null: nothing is said.</summary>
+    public LocalityBalancing? LocalityDefaults { get; init; }
 
     /// <summary>When requests are sent again where no rule says; null: <see cref="RetryRule.Default"/>.</summary>
     public RetryRule? DefaultRetry { get; init; }
@@ -138,6 +141,7 @@ public sealed record RequestConfiguration
             DestinationRules = other.DestinationRules.SetItems(DestinationRules),
             DefaultTrafficPolicy = DefaultTrafficPolicy ?? other.DefaultTrafficPolicy,
             ConnectionDefaults = ConnectionDefaults ?? other.ConnectionDefaults,
+            LocalityDefaults = LocalityDefaults ?? other.LocalityDefaults,
             DefaultRetry = DefaultRetry ?? other.DefaultRetry,
             DefaultTryTimeout = DefaultTryTimeout ?? other.DefaultTryTimeout,
             Sessions = other.Sessions.SetItems(Sessions),
@@ -176,6 +180,7 @@ public sealed record RequestConfiguration
             && StructuralEquality.Same(HttpRoutes, other.HttpRoutes)
             && DefaultTrafficPolicy == other.DefaultTrafficPolicy
             && ConnectionDefaults == other.ConnectionDefaults
+            && LocalityDefaults == other.LocalityDefaults
             && DefaultRetry == other.DefaultRetry
             && DefaultTryTimeout == other.DefaultTryTimeout
             && StructuralEquality.Same(DestinationRules, other.DestinationRules)

@@ -42,6 +42,9 @@ public sealed record ConnectionPoolSettings
     /// <summary>Whether endpoints are spoken to in HTTP/2 although their port does not say so.</summary>
     public bool UpgradesToHttp2 { get; init; }
 
+    /// <summary>Whether the mesh's word for <see cref="UpgradesToHttp2"/> does not count.</summary>
+    public bool KeepsHttp1 { get; init; }
+
     /// <summary>Whether endpoints are spoken to in the version that the client speaks.</summary>
     public bool UsesClientProtocol { get; init; }
 }

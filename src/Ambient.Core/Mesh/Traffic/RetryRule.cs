@@ -93,6 +93,9 @@ public sealed record RetryRule
         _ => null,
     };
 
+    /// <summary>Whether further tries go to localities that no try has been in, while there are others. Default false.</summary>
+    public bool PrefersOtherLocalities { get; init; }
+
     /// <summary>Whether every field is equal, statuses by content.</summary>
     public bool Equals(RetryRule? other) =>
         ReferenceEquals(this, other)
@@ -101,6 +104,7 @@ public sealed record RetryRule
             && Conditions == other.Conditions
             && Backoff == other.Backoff
             && AvoidsFailedEndpoints == other.AvoidsFailedEndpoints
+            && PrefersOtherLocalities == other.PrefersOtherLocalities
             && StructuralEquality.Same(StatusCodes, other.StatusCodes));
 
     /// <inheritdoc/>

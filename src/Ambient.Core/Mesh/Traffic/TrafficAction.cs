@@ -97,6 +97,9 @@ public sealed record TrafficBackend(ObjectReference Reference, int Weight)
     /// <summary>Who is asked about each request that this backend gets, after the rule's, or null.</summary>
     public RouteAuthorizer? Authorizer { get; init; }
 
+    /// <summary>What browsers of other origins may do with what this backend answers, in place of the rule's; null: the rule's.</summary>
+    public CorsRule? Cors { get; init; }
+
     /// <summary>Names of filters of this backend that this version does not act on: its share is answered with 500.</summary>
     public ImmutableArray<string> Unsupported { get; init; } = [];
 
@@ -111,6 +114,7 @@ public sealed record TrafficBackend(ObjectReference Reference, int Weight)
         && Rewrite == other.Rewrite
         && Redirect == other.Redirect
         && Authorizer == other.Authorizer
+        && Cors == other.Cors
         && StructuralEquality.Same(Mirrors, other.Mirrors)
         && StructuralEquality.Same(Unsupported, other.Unsupported);
 

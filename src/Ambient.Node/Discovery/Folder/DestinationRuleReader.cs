@@ -208,7 +208,7 @@ internal static class DestinationRuleReader
         }
     }
 
-    private static LocalityBalancing ReadLocality(FieldReader locality)
+    internal static LocalityBalancing ReadLocality(FieldReader locality)
     {
         if (locality.Has("distribute") && (locality.Has("failover") || locality.Has("failoverPriority")))
         {
@@ -279,6 +279,7 @@ internal static class DestinationRuleReader
             IdleTimeout = Positive(http, "idleTimeout"),
             MaxConcurrentStreams = Limit(http, "maxConcurrentStreams"),
             UpgradesToHttp2 = upgrade == "UPGRADE",
+            KeepsHttp1 = upgrade == "DO_NOT_UPGRADE",
             UsesClientProtocol = asClient,
         };
     }
@@ -286,8 +287,13 @@ internal static class DestinationRuleReader
     /// <summary>What a MeshConfig says of every connection; null: nothing.</summary>
     internal static ConnectionPoolSettings? ReadDefaults(FieldReader config)
     {
-        var (timeout, keepAlive) = (Positive(config, "connectTimeout"), ReadKeepAlive(config));
-        return timeout is null && keepAlive is null ? null : new ConnectionPoolSettings { ConnectTimeout = timeout, KeepAlive = keepAlive };
+        var read = new ConnectionPoolSettings
+        {
+            ConnectTimeout = Positive(config, "connectTimeout"),
+            KeepAlive = ReadKeepAlive(config),
+            UpgradesToHttp2 = config.OneOf("h2UpgradePolicy", "DO_NOT_UPGRADE", "UPGRADE") == "UPGRADE",
+        };
+        return read == new ConnectionPoolSettings() ? null : read;
     }
 
     private static TcpKeepAlive? ReadKeepAlive(FieldReader owner) => owner.Object("tcpKeepalive") is { } keepAlive

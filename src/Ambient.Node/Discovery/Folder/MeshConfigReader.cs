@@ -122,6 +122,7 @@ internal static class MeshConfigReader
             Proxy = ProxySettingsReader.Read(config.ObjectOrEmpty("defaultConfig")),
             DefaultTrafficPolicy = config.Object("defaultTrafficPolicy") is { } policy ? DestinationRuleReader.ReadPolicy(policy) : null,
             ConnectionDefaults = DestinationRuleReader.ReadDefaults(config),
+            LocalityDefaults = config.Object("localityLbSetting") is { } locality ? DestinationRuleReader.ReadLocality(locality) : null,
             DefaultRetry = config.Object("defaultHttpRetryPolicy") is { } retries ? VirtualServiceReader.ReadRetry(retries) : null,
             DefaultTryTimeout = config.Object("defaultHttpRetryPolicy") is { } tries && Durations.Read(tries, "perTryTimeout") is { } limit && limit > TimeSpan.Zero ? limit : null,
             Exports = new ExportDefaults(config.Strings("defaultServiceExportTo"), config.Strings("defaultVirtualServiceExportTo"), config.Strings("defaultDestinationRuleExportTo")),

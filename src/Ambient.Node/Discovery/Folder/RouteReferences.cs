@@ -30,7 +30,8 @@ internal static class RouteReferences
             Rewrite = filters.Rewrite,
             Mirrors = [.. filters.Mirrors],
             Authorizer = filters.Authorizer,
-            Unsupported = filters.Cors is null ? [.. filters.Unsupported] : [.. filters.Unsupported, "CORS"],
+            Cors = filters.Cors,
+            Unsupported = [.. filters.Unsupported],
         };
     }
 }

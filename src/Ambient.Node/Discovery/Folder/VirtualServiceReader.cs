@@ -305,6 +305,7 @@ internal static class VirtualServiceReader
             Conditions = retries.String("retryOn") is { Length: > 0 } ? conditions : RetryRule.Default.Conditions,
             StatusCodes = codes.ToImmutable(),
             Backoff = Durations.Read(retries, "backoff") ?? RetryRule.Default.Backoff,
+            PrefersOtherLocalities = retries.Boolean("retryRemoteLocalities") ?? false,
             AvoidsFailedEndpoints = retries.Boolean("retryIgnorePreviousHosts") ?? true,
         };
     }

@@ -49,6 +49,9 @@ internal sealed record MeshConfigObject(ObjectMeta Meta) : KubernetesObject(Meta
     /// <summary>Time for connections, and probes on them, where nothing else is said.</summary>
     public ConnectionPoolSettings? ConnectionDefaults { get; init; }
 
+    /// <summary>Which localities are preferred where nothing else is said.</summary>
+    public LocalityBalancing? LocalityDefaults { get; init; }
+
     /// <summary>When requests are sent again where no rule says.</summary>
     public RetryRule? DefaultRetry { get; init; }
 

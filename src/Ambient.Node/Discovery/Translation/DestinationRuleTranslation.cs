@@ -28,7 +28,8 @@ internal static class DestinationRuleTranslation
     /// <summary>Of the labels of pods and WorkloadEntries those that a rule asks for. Equal sets are one instance: there are few, however many pods.</summary>
     public static ImmutableDictionary<string, ImmutableDictionary<string, string>> Labels(KubernetesObjects objects, TranslationOptions options, TranslationMemory memory)
     {
-        var asked = objects.DestinationRules.Values.SelectMany(rule => NamesOf(rule.Rule)).Distinct().Order(StringComparer.Ordinal).ToArray();
+        var asked = objects.DestinationRules.Values.SelectMany(rule => NamesOf(rule.Rule))
+            .Concat((options.LocalityDefaults?.FailoverPriority ?? []).Select(label => label.Split('=')[0])).Distinct().Order(StringComparer.Ordinal).ToArray();
         if (asked.Length == 0)
         {
             return ImmutableDictionary<string, ImmutableDictionary<string, string>>.Empty;

@@ -38,6 +38,7 @@ internal static class RequestTranslation
             DestinationRules = DestinationRuleTranslation.Translate(objects, options, memory),
             DefaultTrafficPolicy = options.DefaultTrafficPolicy,
             ConnectionDefaults = options.ConnectionDefaults,
+            LocalityDefaults = options.LocalityDefaults,
             DefaultRetry = options.DefaultRetry,
             DefaultTryTimeout = options.DefaultTryTimeout,
             Sessions = DestinationRuleTranslation.Sessions(objects, options, memory),

@@ -40,6 +40,9 @@ internal sealed record TranslationOptions
     /// <summary>Time for connections, and probes on them, where nothing else is said; null: nothing is said.</summary>
     public ConnectionPoolSettings? ConnectionDefaults { get; init; }
 
+    /// <summary>Which localities are preferred where nothing else is said; null: nothing is said.</summary>
+    public LocalityBalancing? LocalityDefaults { get; init; }
+
     /// <summary>When requests are sent again where no rule says; null: nothing is said.</summary>
     public RetryRule? DefaultRetry { get; init; }
 
@@ -72,6 +75,7 @@ internal sealed record TranslationOptions
         Proxy = config.Proxy.Over(Proxy),
         DefaultTrafficPolicy = config.DefaultTrafficPolicy ?? DefaultTrafficPolicy,
         ConnectionDefaults = config.ConnectionDefaults ?? ConnectionDefaults,
+        LocalityDefaults = config.LocalityDefaults ?? LocalityDefaults,
         DefaultRetry = config.DefaultRetry ?? DefaultRetry,
         DefaultTryTimeout = config.DefaultTryTimeout ?? DefaultTryTimeout,
         Exports = config.Exports ?? Exports,

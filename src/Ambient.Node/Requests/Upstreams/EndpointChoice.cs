@@ -17,9 +17,10 @@ internal static class EndpointChoice
     /// <param name="failed">Workloads that earlier tries could not reach.</param>
     /// <param name="host">Host that the client named, or the server name of its TLS: which of the names of a wildcard it means. Null: none.</param>
     /// <param name="client">Who asks, where a backend wants to be told; null: the proxy itself.</param>
+    /// <param name="elsewhere">Whether tries after the first go to other localities while there are any.</param>
     /// <param name="isTls">Whether what is passed on is TLS already, and protected as it is: then none is made.</param>
     public static UpstreamEndpoint? ForBackend(
-        BackendView view, IPEndPoint? destination, bool http2Client, ulong? hash, IPEndPoint? pinned, IReadOnlyList<Workload> failed, string? host = null, IPEndPoint? client = null, bool isTls = false)
+        BackendView view, IPEndPoint? destination, bool http2Client, ulong? hash, IPEndPoint? pinned, IReadOnlyList<Workload> failed, string? host = null, IPEndPoint? client = null, bool isTls = false, bool elsewhere = false)
     {
         if (!isTls && view.Policy.TlsProblem is not null)
         {
@@ -39,7 +40,7 @@ internal static class EndpointChoice
             state = set.Find(destination.Address);
         }
 
-        state ??= set.Choose(hash, failed, Random.Shared);
+        state ??= set.Choose(hash, failed, Random.Shared, elsewhere);
         if (state is null)
         {
             return null;

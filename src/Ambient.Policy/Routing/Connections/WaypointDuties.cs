@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Ambient.Mesh;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Policy.Routing.Connections;
 
@@ -33,6 +34,11 @@ internal sealed class WaypointDuties
             _hosts.AddRange(route.Hostnames.Select(host => (host, route.Namespace)));
         }
 
+        foreach (var route in requests.VirtualStreams.Values)
+        {
+            _hosts.AddRange(route.Hostnames.Select(host => (host, route.Namespace)));
+        }
+
         // Whoever they are exported to: rather asked for nothing than passed by.
         _hosts.AddRange(requests.DestinationRules.Values.Select(rule => (rule.Host, rule.Namespace)));
     }
@@ -47,7 +53,8 @@ internal sealed class WaypointDuties
         && !_targets.Contains(("Hostname", service.Namespace, service.Hostname))
         && !_hosts.Any(host => Means(host.Host, host.Namespace, service))
         && !mesh.Requests.Sessions.ContainsKey(service.Key)
-        && mesh.Requests.DefaultTrafficPolicy is null
+        && !DynamicHost.IsOf(service)
+        && mesh.Requests is { DefaultTrafficPolicy: null, ConnectionDefaults: null, LocalityDefaults: null, DefaultRetry: null }
         && !mesh.Requests.BackendProtections.ContainsKey(service.Hostname)
         && !mesh.Requests.UnmetProtections.Any(protection => protection.Concerns(service.Hostname, protection.Port ?? 0))
         && !mesh.Requests.Gateways.Values.Any(gateway => gateway.ClassName.EndsWith("waypoint", StringComparison.Ordinal)
@@ -57,6 +64,6 @@ internal sealed class WaypointDuties
     {
         "*" => true,
         ['*', .. var suffix] => service.Hostname.EndsWith(suffix, StringComparison.OrdinalIgnoreCase),
-        _ => string.Equals(host.Contains('.', StringComparison.Ordinal) ? host : $"{host}.{ns}.svc.{_clusterDomain}", service.Hostname, StringComparison.OrdinalIgnoreCase),
+        _ => string.Equals(HostName.InFull(host, ns, _clusterDomain), service.Hostname, StringComparison.OrdinalIgnoreCase),
     };
 }

@@ -63,7 +63,7 @@ public sealed record BackendPolicy
         var rules = requests.DestinationRules.IsEmpty
             ? []
             : s_indices.GetValue(requests.DestinationRules, static rules => new DestinationRuleIndex(rules.Values)).Find(requests, client, service);
-        if (rules.IsEmpty && requests.DefaultTrafficPolicy is null && requests.ConnectionDefaults is null)
+        if (rules.IsEmpty && requests.DefaultTrafficPolicy is null && requests is { ConnectionDefaults: null, LocalityDefaults: null })
         {
             var (only, unmet) = TlsToBackend.Of(requests, client, service, port, null, null);
             return subset is null && only is null && unmet is null ? Default : Default with { IsSubsetUnknown = subset is not null, Tls = only, TlsProblem = unmet };
@@ -84,7 +84,7 @@ public sealed record BackendPolicy
             Rule = rules.IsEmpty ? null : rules[0].Key,
             IsSubsetUnknown = subset is not null && chosen is null,
             Labels = chosen?.Labels ?? ImmutableDictionary<string, string>.Empty,
-            Balancer = merged.Balancer ?? BalancerSettings.Default,
+            Balancer = WithLocality(merged.Balancer ?? BalancerSettings.Default, requests.LocalityDefaults),
             ConnectionPool = Pool(merged.ConnectionPool ?? requests.DefaultTrafficPolicy?.ConnectionPool, requests.ConnectionDefaults),
             OutlierDetection = merged.OutlierDetection ?? requests.DefaultTrafficPolicy?.OutlierDetection,
             RetryBudget = merged.RetryBudget,
@@ -95,10 +95,12 @@ public sealed record BackendPolicy
         };
     }
 
+    private static BalancerSettings WithLocality(BalancerSettings own, LocalityBalancing? mesh) => own.Locality is null && mesh is not null ? own with { Locality = mesh } : own;
+
     /// <summary>What the mesh says of connections holds where their own settings do not say.</summary>
     private static ConnectionPoolSettings? Pool(ConnectionPoolSettings? own, ConnectionPoolSettings? mesh) => mesh is null ? own
         : own is null ? mesh
-        : own with { ConnectTimeout = own.ConnectTimeout ?? mesh.ConnectTimeout, KeepAlive = own.KeepAlive ?? mesh.KeepAlive };
+        : own with { ConnectTimeout = own.ConnectTimeout ?? mesh.ConnectTimeout, KeepAlive = own.KeepAlive ?? mesh.KeepAlive, UpgradesToHttp2 = own.UpgradesToHttp2 || (mesh.UpgradesToHttp2 && own is { KeepsHttp1: false, UsesClientProtocol: false }) };
 
     /// <summary>A policy over another: its blocks where it has them, and what it says of the port in place of all of them.</summary>
     private static TrafficPolicy OfPort(TrafficPolicy below, TrafficPolicy policy, int port)

@@ -21,6 +21,7 @@ internal sealed record CompiledBackend(int Weight, RequestRoute Route)
         MeshSnapshot mesh, HttpRoute route, TrafficRule rule, ForwardAction forward, TrafficBackend backend, string name, RoutePlan plan, ImmutableArray<ExternalAuthorizer> authorizers, GrantRule grants)
     {
         var target = backend.Reference;
+        plan = backend.Cors is { } cors ? plan with { Cors = new CorsPolicy(cors) } : plan;
         var weight = Math.Max(0, backend.Weight);
         if (!backend.Unsupported.IsDefaultOrEmpty)
         {

@@ -21,7 +21,7 @@ internal sealed class CompiledRoute
         (_clusterDomain, _grants, _protections) = (mesh.Requests.ClusterDomain, mesh.Requests.ReferenceGrants, mesh.Requests.UnmetProtections);
         _services = [.. References(route).Select(reference => (reference, BackendServices.Find(mesh, route.Namespace, reference, out _)))];
         Rules = [.. CompiledRule.Compile(mesh, route, port, grantRule)];
-        HasCors = Rules.Any(rule => rule.Plan.Cors is not null);
+        HasCors = Rules.Any(rule => rule.HasCors);
         HasFaults = Rules.Any(rule => rule.Plan.Fault is not null);
         HasAuthorizers = Rules.Any(rule => rule.AsksAuthorizer);
     }

@@ -39,6 +39,9 @@ internal sealed class CompiledRule
     /// <summary>Whether an external authorizer is asked about requests that it matches, or about some of them.</summary>
     internal bool AsksAuthorizer => !_fixed.Authorizers.IsEmpty || _backends.Any(static backend => !backend.Route.Authorizers.IsEmpty);
 
+    /// <summary>Whether the rule or a backend says what browsers of other origins may do.</summary>
+    internal bool HasCors => Plan.Cors is not null || _backends.Any(static backend => backend.Route.Plan.Cors is not null);
+
     /// <summary>What the rule asks besides.</summary>
     internal RoutePlan Plan => _fixed.Plan;
 

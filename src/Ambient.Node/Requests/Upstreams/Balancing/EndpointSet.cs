@@ -59,11 +59,17 @@ internal sealed class EndpointSet
     /// <param name="hash">What the request hashes to; null: nothing.</param>
     /// <param name="failed">Workloads that earlier tries could not reach. Where hashes decide they decide again: the request belongs there.</param>
     /// <param name="random">Draws.</param>
-    public EndpointState? Choose(ulong? hash, IReadOnlyList<Workload> failed, Random random)
+    /// <param name="elsewhere">Whether tries after the first go to priorities that none of the failed is of, while there are any.</param>
+    public EndpointState? Choose(ulong? hash, IReadOnlyList<Workload> failed, Random random, bool elsewhere = false)
     {
         if (IsEmpty)
         {
             return null;
+        }
+
+        if (elsewhere && failed.Count > 0 && Untried(failed) is { } untried)
+        {
+            return untried.Choose(random).Choose(null, true, random, _time);
         }
 
         var tier = _tiers[TierOf(hash, random)];
@@ -79,6 +85,36 @@ internal sealed class EndpointSet
         }
 
         return EndpointGroup.Contains(failed, chosen.Workload) ? Other(failed, random) ?? chosen : chosen;
+    }
+
+    /// <summary>The nearest tier that has endpoints, and none of those that failed.</summary>
+    private EndpointTier? Untried(IReadOnlyList<Workload> failed)
+    {
+        foreach (var tier in _tiers)
+        {
+            if (!tier.Groups.IsEmpty && !HasAny(tier, failed))
+            {
+                return tier;
+            }
+        }
+
+        return null;
+
+        static bool HasAny(EndpointTier tier, IReadOnlyList<Workload> failed)
+        {
+            foreach (var group in tier.Groups)
+            {
+                foreach (var endpoint in group.Endpoints)
+                {
+                    if (EndpointGroup.Contains(failed, endpoint.Workload))
+                    {
+                        return true;
+                    }
+                }
+            }
+
+            return false;
+        }
     }
 
     private EndpointState? Other(IReadOnlyList<Workload> failed, Random random)

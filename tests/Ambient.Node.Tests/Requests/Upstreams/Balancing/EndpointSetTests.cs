@@ -44,6 +44,22 @@ public sealed class EndpointSetTests
         Assert.InRange(endpoints.Max(endpoint => endpoint.Active), 10, 14);
     }
 
+    [Fact]
+    public void FurtherTries_GoElsewhere_WhereTheyAreTold_WhileThereIsAnElsewhere()
+    {
+        var endpoints = TestEndpoints.Many(4);
+        EndpointTier Tier(params EndpointState[] of) => new([(1, of)], BalancerSettings.Default, 0);
+        var set = new EndpointSet([Tier(endpoints[0], endpoints[1]), Tier(endpoints[2]), Tier(endpoints[3])], BalancerSettings.Default, TimeProvider.System);
+        for (var i = 0; i < 50; i++)
+        {
+            Assert.Contains(set.Choose(null, [], _random, elsewhere: true), endpoints[..2]);
+            Assert.Same(endpoints[1], set.Choose(null, [endpoints[0].Workload], _random));
+            Assert.Same(endpoints[2], set.Choose(null, [endpoints[0].Workload], _random, elsewhere: true));
+            Assert.Same(endpoints[3], set.Choose(null, [endpoints[0].Workload, endpoints[2].Workload], _random, elsewhere: true));
+            Assert.Same(endpoints[1], set.Choose(null, [endpoints[0].Workload, endpoints[2].Workload, endpoints[3].Workload], _random, elsewhere: true));
+        }
+    }
+
     [Theory]
     [InlineData(BalancerAlgorithm.Random)]
     [InlineData(BalancerAlgorithm.LeastRequest)]
