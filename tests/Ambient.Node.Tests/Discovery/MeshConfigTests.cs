@@ -191,7 +191,7 @@ public sealed class MeshConfigTests
             connectTimeout: 3s
             tcpKeepalive: {time: 60s, probes: 4}
             h2UpgradePolicy: UPGRADE
-            localityLbSetting: {enabled: true, failover: [{from: a, to: b}], distribute: []}
+            localityLbSetting: {enabled: true, failover: [{from: a, to: b}]}
             defaultHttpRetryPolicy: {attempts: 5, retryOn: "5xx,429", perTryTimeout: 2s, retryRemoteLocalities: true}
             """)).Requests;
         Assert.Equal(new ConnectionPoolSettings { ConnectTimeout = TimeSpan.FromSeconds(3), KeepAlive = new TcpKeepAlive(TimeSpan.FromSeconds(60), null, 4), UpgradesToHttp2 = true }, requests.ConnectionDefaults);
