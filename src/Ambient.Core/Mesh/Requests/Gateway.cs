@@ -118,10 +118,14 @@ public sealed record GatewayListener(
     /// <summary>What a server of a Gateway of Istio's own says besides; null: it is a listener of the Gateway API.</summary>
     public IstioServer? Server { get; init; }
 
+    /// <summary>How clients are asked for a certificate at this listener, in place of what the Gateway says; null: as the Gateway says.</summary>
+    public IstioClientValidation? Clients { get; init; }
+
     /// <summary>Whether every field is equal, labels by content.</summary>
     public bool Equals(GatewayListener? other) =>
         other is not null
         && Server == other.Server
+        && Clients == other.Clients
         && Name == other.Name
         && Port == other.Port
         && Protocol == other.Protocol

@@ -31,7 +31,13 @@ internal static class ListenerCertificates
 
         if (listener.Server is { } server)
         {
-            return OfServer(configuration, gateway, server, certificates.ToImmutable(), out problem);
+            var tls = new ListenerTls { Certificates = certificates.ToImmutable(), RequiresTls13 = server.RequiresTls13, ForbidsTls13 = server.ForbidsTls13 };
+            return WithClients(configuration, gateway, server.ClientValidation, tls, out problem);
+        }
+
+        if (listener.Clients is { } clients)
+        {
+            return WithClients(configuration, gateway, clients, new ListenerTls { Certificates = certificates.ToImmutable() }, out problem);
         }
 
         var validation = gateway.ClientValidationByPort.TryGetValue(listener.Port, out var ofPort) ? ofPort : gateway.ClientValidation;
@@ -65,12 +71,11 @@ internal static class ListenerCertificates
         };
     }
 
-    private static ListenerTls? OfServer(
-        RequestConfiguration configuration, Gateway gateway, IstioServer server, ImmutableArray<TlsSecret> certificates, out string? problem)
+    private static ListenerTls? WithClients(
+        RequestConfiguration configuration, Gateway gateway, IstioClientValidation? asked, ListenerTls tls, out string? problem)
     {
         problem = null;
-        var tls = new ListenerTls { Certificates = certificates, RequiresTls13 = server.RequiresTls13, ForbidsTls13 = server.ForbidsTls13 };
-        if (server.ClientValidation is not { } validation)
+        if (asked is not { } validation)
         {
             return tls;
         }

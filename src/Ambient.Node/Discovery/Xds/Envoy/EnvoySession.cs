@@ -48,7 +48,7 @@ internal sealed class EnvoySession : IXdsSession
     public IReadOnlyCollection<string> Awaited => [EnvoyTypes.Cluster, EnvoyTypes.Listener, EnvoyTypes.Workload];
 
     /// <summary>What of the configuration is not understood, by resource and part.</summary>
-    public ImmutableArray<string> Problems => [.. _held.Values.SelectMany(held => held.Problems).Distinct().Order(StringComparer.Ordinal)];
+    public ImmutableArray<string> Problems => [.. _held.Values.SelectMany(held => held.Problems.Blocked).Distinct().Order(StringComparer.Ordinal)];
 
     /// <inheritdoc/>
     public bool Takes(string type) => type is EnvoyTypes.Cluster or EnvoyTypes.Assignment or EnvoyTypes.Listener or EnvoyTypes.Routes or EnvoyTypes.Secret or EnvoyTypes.Workload;
@@ -89,8 +89,8 @@ internal sealed class EnvoySession : IXdsSession
 
         var problems = new Problems();
         _part.Update(update => _mesh.Publish(update, problems));
-        var said = _held.Where(held => held.Key.Type == type).SelectMany(held => held.Value.Problems).Concat(problems.ToImmutable()).Distinct().Order(StringComparer.Ordinal).ToArray();
-        Log(said);
+        var said = _held.Where(held => held.Key.Type == type).SelectMany(held => held.Value.Problems.Blocked).Concat(problems.ToPart().Blocked).Distinct().Order(StringComparer.Ordinal).ToArray();
+        Log(said, type);
         var answer = new DeltaDiscoveryRequest { TypeUrl = type, ResponseNonce = response.Nonce };
         if (refused.Count + said.Length > 0)
         {
@@ -140,7 +140,7 @@ internal sealed class EnvoySession : IXdsSession
         {
             var problems = new Problems();
             Set(type, name, bytes, problems);
-            _held[(type, name)] = new Held(digest, problems.ToImmutable());
+            _held[(type, name)] = new Held(digest, problems.ToPart());
         }
         catch (Exception e) when (e is InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException or OverflowException)
         {
@@ -263,15 +263,24 @@ internal sealed class EnvoySession : IXdsSession
         return request;
     }
 
-    private void Log(string[] problems)
+    /// <summary>Says what was not said before.</summary>
+    private void Log(string[] problems, string type)
     {
+        var notes = _held.Where(held => held.Key.Type == type).SelectMany(static held => held.Value.Problems.PassedOver).ToArray();
         foreach (var problem in problems.Where(problem => !_said.Contains(problem)))
         {
             EnvoyLog.NotUnderstood(_logger, problem);
         }
 
-        var all = Problems;
-        _said = [.. all, .. problems];
+        foreach (var note in notes.Where(note => !_said.Contains(note)))
+        {
+            EnvoyLog.PassedOver(_logger, note);
+        }
+
+        if (problems.Length + notes.Length > 0 || _said.Count > 0)
+        {
+            _said = [.. _held.Values.SelectMany(static held => held.Problems.Blocked.Concat(held.Problems.PassedOver)), .. problems];
+        }
     }
 
     private static UInt128 Digest(ByteString bytes)
@@ -281,5 +290,5 @@ internal sealed class EnvoySession : IXdsSession
         return BitConverter.ToUInt128(digest);
     }
 
-    private readonly record struct Held(UInt128 Digest, ImmutableArray<string> Problems);
+    private readonly record struct Held(UInt128 Digest, PartProblems Problems);
 }

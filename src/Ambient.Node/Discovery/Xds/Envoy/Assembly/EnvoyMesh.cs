@@ -29,6 +29,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     private readonly HashSet<string> _changedHosts = new(StringComparer.Ordinal);
     private readonly EndpointTable _endpoints = new();
     private ImmutableArray<IPNetwork> _direct = [];
+    private ImmutableArray<RequestAuthorizationPolicy> _tunnelPolicies = [];
     private ImmutableArray<HostChain> _directChains = [];
     private Dictionary<string, ConsistentHash> _hashes = new(StringComparer.Ordinal);
     private RequestConfiguration _requests = RequestConfiguration.Empty;
@@ -265,6 +266,13 @@ internal sealed class EnvoyMesh(EnvoyNode node)
             }
         }
 
+        var policies = tunnels?.TunnelPolicies ?? [];
+        if (!policies.AsSpan().SequenceEqual(_tunnelPolicies.AsSpan()))
+        {
+            _tunnelPolicies = policies;
+            _changedHosts.UnionWith(_hosts.Keys);
+        }
+
         ImmutableArray<IPNetwork> ranges = [.. direct.SelectMany(chain => chain.Destinations).SelectMany(destination => destination.Ranges).Distinct()];
         if (!ranges.AsSpan().SequenceEqual(_direct.AsSpan()))
         {
@@ -275,7 +283,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         _directChains = direct.ToImmutable();
         var domains = tunnels?.TrustDomains ?? [];
         var all = main?.Chains ?? [];
-        return WaypointAssembly.Apply(requests, node, domains, all, PlaceAssembly.Of(null, _directChains, problems), main is not null);
+        return WaypointAssembly.Apply(requests, node, domains, all, PlaceAssembly.Of(null, _directChains, _tunnelPolicies, problems), main is not null);
     }
 
     /// <summary>What requests hash by: routes say so, and it concerns the hosts that they lead to.</summary>
@@ -309,7 +317,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         foreach (var host in _changedHosts)
         {
             var parts = _hosts.GetValueOrDefault(host);
-            var model = parts is null ? null : HostAssembly.Of(host, parts, node, _network, _assignments, _hashes, Authorities, problems);
+            var model = parts is null ? null : HostAssembly.Of(host, parts, node, _network, _assignments, _hashes, Authorities, _tunnelPolicies, problems);
             if (parts is { IsEmpty: true })
             {
                 _hosts.Remove(host);

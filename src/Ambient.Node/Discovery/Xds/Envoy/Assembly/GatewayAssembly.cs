@@ -50,7 +50,7 @@ internal static class GatewayAssembly
             HttpRoutes = Same(requests.HttpRoutes, parts.HttpRoutes),
             TlsRoutes = Same(requests.TlsRoutes, parts.TlsRoutes),
             TcpRoutes = Same(requests.TcpRoutes, parts.TcpRoutes),
-            Secrets = Same(requests.Secrets, secrets.Values.Select(secret => secret.Certificate).OfType<TlsSecret>()
+            Secrets = Same(requests.Secrets, secrets.Values.Select(secret => secret.Certificate ?? secret.ToSecret()).OfType<TlsSecret>()
                 .Select(secret => secret with { Namespace = node.Namespace }).ToDictionary(secret => secret.Key)),
             CertificateBundles = Same(requests.CertificateBundles, secrets.Values.Select(secret => secret.Authorities).OfType<CertificateBundle>()
                 .Select(bundle => bundle with { Namespace = node.Namespace }).ToDictionary(bundle => bundle.Key)),
@@ -143,10 +143,10 @@ internal static class GatewayAssembly
                 Authorizers.TryAdd(authorizer.Name, authorizer);
             }
 
-            var validation = chain.Tls is { Authorities: { } authorities } tls
-                ? new ClientValidation([new ObjectReference("", "ConfigMap", node.Namespace, authorities)], !tls.RequiresClient || tls.AcceptsUntrusted)
+            var validation = chain.Tls is { Authorities: { } authorities, AcceptsUntrusted: true }
+                ? new ClientValidation([new ObjectReference("", "ConfigMap", node.Namespace, authorities)], AllowsInsecureFallback: true)
                 : null;
-            if (chain.Tls is not null && !_validations.TryAdd(port, validation) && !Equals(_validations[port], validation))
+            if (chain.Tls is { AcceptsUntrusted: true } && !_validations.TryAdd(port, validation) && !Equals(_validations[port], validation))
             {
                 blocked ??= problems.Add($"listener {port}", "clients that are verified in several ways at one port");
             }
@@ -177,6 +177,9 @@ internal static class GatewayAssembly
             {
                 AllowedKinds = protocol is "HTTP" or "HTTPS" ? [new RouteKind(Group, HttpRoute.VirtualService)] : [],
                 TerminatesTls = chain.Tls is not null,
+                Clients = chain.Tls is { Authorities: { } authorities, AcceptsUntrusted: false } tls
+                    ? new IstioClientValidation([authorities], !tls.RequiresClient) { SubjectAltNames = tls.ClientNames }
+                    : null,
                 Certificates = [.. chain.Tls?.Certificates.Select(secret => new ObjectReference("", "Secret", node.Namespace, blocked is null ? secret : $"none, for it is {blocked}")) ?? []],
             });
             var parent = new ObjectReference(Group, "Gateway", node.Namespace, node.Gateway, name, port);

@@ -26,6 +26,7 @@ internal static class HostAssembly
     /// <param name="assignments">Endpoints by cluster.</param>
     /// <param name="hashes">What requests to a cluster hash by.</param>
     /// <param name="authorities">Authorities by the name of their secret; null: it has not come.</param>
+    /// <param name="tunnelPolicies">Policies for whoever opens a tunnel.</param>
     /// <param name="problems">Takes what does not fit together.</param>
     public static HostModel? Of(
         string host,
@@ -35,6 +36,7 @@ internal static class HostAssembly
         IReadOnlyDictionary<string, EnvoyAssignment> assignments,
         IReadOnlyDictionary<string, ConsistentHash> hashes,
         Func<string, CertificateBundle?> authorities,
+        ImmutableArray<RequestAuthorizationPolicy> tunnelPolicies,
         Problems problems)
     {
         var named = parts.Clusters.Values.FirstOrDefault(cluster => cluster.ServiceNamespace.Length > 0);
@@ -57,7 +59,7 @@ internal static class HostAssembly
         var (protection, unmet) = Protect(host, parts, authorities);
         return new HostModel(
             service,
-            isOwn ? PlaceAssembly.Of(service, parts.Chains, problems) : null,
+            isOwn ? PlaceAssembly.Of(service, parts.Chains, tunnelPolicies, problems) : null,
             RuleAssembly.Of(service, parts.Clusters.Values, assignments, hashes),
             protection,
             unmet);

@@ -15,8 +15,9 @@ internal static class PlaceAssembly
     /// <summary>Puts it together.</summary>
     /// <param name="service">The service; null: for requests that are addressed to workloads, whatever their port.</param>
     /// <param name="chains">Its chains.</param>
+    /// <param name="tunnelPolicies">Policies for whoever opens a tunnel; they are asked first.</param>
     /// <param name="problems">Takes what does not fit together.</param>
-    public static PlaceConfiguration Of(MeshService? service, ImmutableArray<HostChain> chains, Problems problems)
+    public static PlaceConfiguration Of(MeshService? service, ImmutableArray<HostChain> chains, ImmutableArray<RequestAuthorizationPolicy> tunnelPolicies, Problems problems)
     {
         var policies = new List<(int Port, ImmutableArray<RequestAuthorizationPolicy> Policies)>();
         var blocked = ImmutableDictionary.CreateBuilder<int, string>();
@@ -56,7 +57,7 @@ internal static class PlaceAssembly
             }
         }
 
-        var joined = ChainPolicies.Join(policies);
+        var joined = ChainPolicies.Behind(tunnelPolicies, ChainPolicies.Join(policies));
         if (service is null && blocked.Count > 0)
         {
             // Without routes there is nothing else to stop them.

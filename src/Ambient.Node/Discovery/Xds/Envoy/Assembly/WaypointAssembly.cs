@@ -20,7 +20,8 @@ internal static class WaypointAssembly
         RequestConfiguration requests, EnvoyNode node, ImmutableArray<string> trustDomains, ImmutableArray<EnvoyChain> chains, PlaceConfiguration workloads, bool isTold)
     {
         var authorizers = ImmutableDictionary.CreateBuilder<string, ExternalAuthorizer>(StringComparer.Ordinal);
-        foreach (var authorizer in chains.SelectMany(chain => chain.Authorizers))
+        // What is said of requests says more than what is said of connections.
+        foreach (var authorizer in chains.OrderByDescending(chain => chain.Http is not null).SelectMany(chain => chain.Authorizers))
         {
             authorizers.TryAdd(authorizer.Name, authorizer);
         }

@@ -16,6 +16,7 @@ internal static class ClusterReader
         var wire = Cluster.Parser.ParseFrom(bytes);
         if (ClusterName.Parse(wire.Name) is not { } meaning)
         {
+            ClusterNotes.Add(wire, null, problems);
             return null;
         }
 
@@ -33,6 +34,7 @@ internal static class ClusterReader
             problems.Add(where, blocked);
         }
 
+        ClusterNotes.Add(wire, http, problems);
         var service = Service(wire);
         return new EnvoyCluster
         {

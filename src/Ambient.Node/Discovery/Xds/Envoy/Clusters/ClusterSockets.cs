@@ -58,7 +58,7 @@ internal static class ClusterSockets
         var validation = common?.ValidationContext ?? combined?.DefaultValidationContext;
         var authorities = combined?.ValidationContextSdsSecretConfig?.Name;
         var names = validation?.MatchSubjectAltNames.Select(name => name.MatchPatternCase == StringMatcher.MatchPatternOneofCase.Exact ? name.Exact : null)
-            .Concat(validation.MatchTypedSubjectAltNames.Select(name => name.Matcher?.MatchPatternCase == StringMatcher.MatchPatternOneofCase.Exact ? name.Matcher.Exact : null))
+            .Concat(validation.MatchTypedSubjectAltNames.Select(name => name.Matcher?.MatchPatternCase == StringMatcher.MatchPatternOneofCase.Exact && name.SanType is SubjectAltNameMatcher.Types.SanType.Dns or SubjectAltNameMatcher.Types.SanType.Uri ? name.Matcher.Exact : null))
             .ToArray() ?? [];
         var problem = !isWhole ? "a field that is not known"
             : common is null || validation is null ? "no check of the endpoint's certificate"
@@ -66,6 +66,8 @@ internal static class ClusterSockets
             : validation.TrustChainVerification != CertificateValidationContext.Types.TrustChainVerification.VerifyTrustChain ? "certificates that nobody vouches for"
             : names.Contains(null) ? "a comparison of names that is not known"
             : authorities is null && validation.TrustedCa is null ? "authorities that are not named"
+            : common.TlsParams?.TlsMinimumProtocolVersion is TlsParameters.Types.TlsProtocol.Tlsv13 ? "TLS 1.3 alone, while 1.2 is made as well"
+            : common.TlsParams?.TlsMaximumProtocolVersion is TlsParameters.Types.TlsProtocol.Tlsv10 or TlsParameters.Types.TlsProtocol.Tlsv11 ? "TLS before 1.2"
             : wire.Sni.Length == 0 && names.Length == 0 ? "no name that the certificate must be for"
             : null;
         if (problem is not null)

@@ -13,7 +13,7 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
 internal sealed class ChainReader
 {
     private readonly Problems _problems;
-    private readonly ImmutableArray<RequestAuthorizationPolicy>.Builder _policies = ImmutableArray.CreateBuilder<RequestAuthorizationPolicy>();
+    private ImmutableArray<RequestAuthorizationPolicy> _policies = [];
     private readonly ImmutableArray<ExternalAuthorizer>.Builder _authorizers = ImmutableArray.CreateBuilder<ExternalAuthorizer>();
     private RequestAuthentication? _tokens;
     private ChainHttp? _http;
@@ -30,6 +30,38 @@ internal sealed class ChainReader
     /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no chain.</exception>
     public static EnvoyChain Read(ByteString bytes, string listener, Problems problems) => new ChainReader(problems).Read(bytes, listener);
+
+    /// <summary>
+    /// Reads the chain of a waypoint that ends tunnels, of which policies alone are istiod's to say: what is done with tunnels is known here.
+    /// </summary>
+    /// <param name="bytes">Its bytes.</param>
+    /// <param name="problems">Takes what is not understood.</param>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are no chain.</exception>
+    public static ImmutableArray<RequestAuthorizationPolicy> ReadTunnels(ByteString bytes, Problems problems)
+    {
+        var reader = new ChainReader(problems) { _where = "tunnels" };
+        foreach (var filter in FilterChain.Parser.ParseFrom(bytes).Filters)
+        {
+            if (filter.TypedConfig?.TypeUrl == EnvoyTypes.HttpConnectionManager)
+            {
+                foreach (var inner in HttpConnectionManager.Parser.ParseFrom(filter.TypedConfig.Value).HttpFilters)
+                {
+                    reader.Read(inner);
+                }
+            }
+            else
+            {
+                reader.Read(filter);
+            }
+        }
+
+        if (reader._tokens is not null || !reader._authorizers.ToImmutable().IsEmpty)
+        {
+            reader.Block("tokens or an external authorizer of tunnels");
+        }
+
+        return reader._blocked is { } why ? reader._policies.Add(ChainPolicies.Nobody(why)) : reader._policies;
+    }
 
     private EnvoyChain Read(ByteString bytes, string listener)
     {
@@ -65,7 +97,7 @@ internal sealed class ChainReader
             Name = wire.Name,
             ServerNames = [.. wire.FilterChainMatch?.ServerNames ?? []],
             Tls = tls,
-            Policies = _policies.ToImmutable(),
+            Policies = _policies,
             Tokens = _tokens,
             Authorizers = _authorizers.ToImmutable(),
             Http = _http,
@@ -86,8 +118,19 @@ internal sealed class ChainReader
             case EnvoyTypes.TcpProxy:
                 ReadTcp(filter.TypedConfig!.Value);
                 break;
+            case EnvoyTypes.NetworkAuthorizer:
+                if (AuthorizerReader.ReadNetwork(filter.TypedConfig!.Value, out var problem) is { } authorizer)
+                {
+                    _authorizers.Add(authorizer);
+                }
+                else
+                {
+                    Block(problem!);
+                }
+
+                break;
             case EnvoyTypes.NetworkRules:
-                _policies.AddRange(RuleSetReader.ReadNetwork(filter.TypedConfig!.Value, _where, _problems));
+                _policies = ChainPolicies.Behind(_policies, [.. RuleSetReader.ReadNetwork(filter.TypedConfig!.Value, _where, _problems)]);
                 break;
             default:
                 PassOver(filter.Name, filter.TypedConfig);
@@ -103,6 +146,12 @@ internal sealed class ChainReader
             Block("a field of tcp_proxy that is not known");
         }
 
+        if (wire.TunnelingConfig.Length > 0)
+        {
+            Block("connections that are put into tunnels of their own");
+        }
+
+        ChainNotes.Add(wire, _where, _problems);
         _isLogged |= wire.AccessLog.Count > 0;
         _clusters = wire.ClusterSpecifierCase switch
         {
@@ -120,6 +169,7 @@ internal sealed class ChainReader
             Block("a field of http_connection_manager that is not known");
         }
 
+        ChainNotes.Add(wire, _where, _problems);
         _isLogged |= wire.AccessLog.Count > 0;
         foreach (var filter in wire.HttpFilters)
         {
@@ -154,7 +204,7 @@ internal sealed class ChainReader
         switch (filter.TypedConfig?.TypeUrl)
         {
             case EnvoyTypes.HttpRules:
-                _policies.AddRange(RuleSetReader.ReadHttp(filter.TypedConfig.Value, _where, _problems));
+                _policies = ChainPolicies.Behind(_policies, [.. RuleSetReader.ReadHttp(filter.TypedConfig.Value, _where, _problems)]);
                 break;
             case EnvoyTypes.Tokens when _tokens is null:
                 _tokens = TokenReader.Read(filter.TypedConfig.Value, _where, _problems, out var unknown);
@@ -197,7 +247,16 @@ internal sealed class ChainReader
             type = TypeOf(config!.Value);
         }
 
-        if (!EnvoyTypes.IsPassive(type))
+        if (name == EnvoyTypes.ClientIdentityFilter && type == EnvoyTypes.HeaderMutation)
+        {
+            // It only adds a header for the application.
+            _problems.NoteIf(true, _where, "who the client is is not told in x-forwarded-client-cert");
+        }
+        else if (type == EnvoyTypes.GrpcWeb)
+        {
+            _problems.NoteIf(true, _where, "gRPC-Web is not translated; it is passed on as it is");
+        }
+        else if (!EnvoyTypes.IsPassive(type))
         {
             Block(type.Length == 0 ? $"the filter {name}, which comes by itself" : $"the filter {name} ({EnvoyTypes.Short(type)})");
         }

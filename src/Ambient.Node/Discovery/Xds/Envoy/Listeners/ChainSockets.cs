@@ -18,17 +18,24 @@ internal static class ChainSockets
         var wire = Strict.Read(DownstreamTlsContext.Parser, socket.TypedConfig.Value, out var isWhole);
         var common = wire.CommonTlsContext;
         var combined = common?.CombinedValidationContext;
+        var context = combined?.DefaultValidationContext;
+        var names = context?.MatchTypedSubjectAltNames.Select(name => Exact(name.Matcher)).Concat(context.MatchSubjectAltNames.Select(Exact)).ToArray() ?? [];
         problem = !isWhole ? "a field of TLS that is not known"
             : common is null || common.TlsCertificateSdsSecretConfigs.Count == 0 ? "TLS without a certificate by name"
             : common.ValidationContext is not null ? "authorities of clients that do not come by name"
             : common.TlsParams?.CipherSuites.Count > 0 ? "cipher suites of its own"
-            : combined?.DefaultValidationContext is { } context && context.MatchTypedSubjectAltNames.Count + context.MatchSubjectAltNames.Count > 0 ? "names that clients' certificates must have"
+            : names.Contains(null) ? "names of clients' certificates that are compared in a way that is not known"
             : wire.RequireClientCertificate == true && combined?.ValidationContextSdsSecretConfig is null ? "clients' certificates without authorities"
             : null;
         return problem is not null ? null : new ChainTls(
             [.. common!.TlsCertificateSdsSecretConfigs.Select(secret => secret.Name)],
             combined?.ValidationContextSdsSecretConfig?.Name,
             wire.RequireClientCertificate ?? false,
-            combined?.DefaultValidationContext?.TrustChainVerification == CertificateValidationContext.Types.TrustChainVerification.AcceptUntrusted);
+            combined?.DefaultValidationContext?.TrustChainVerification == CertificateValidationContext.Types.TrustChainVerification.AcceptUntrusted)
+        {
+            ClientNames = [.. names.OfType<string>()],
+        };
     }
+
+    private static string? Exact(StringMatcher? matcher) => matcher?.MatchPatternCase == StringMatcher.MatchPatternOneofCase.Exact && !matcher.IgnoreCase ? matcher.Exact : null;
 }

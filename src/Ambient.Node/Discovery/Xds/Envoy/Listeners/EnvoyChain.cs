@@ -51,4 +51,8 @@ internal sealed record ChainHttp(RouteTable? Routes, string? RouteName, PathNorm
 /// <param name="Authorities">Name of the secret with authorities of clients; null: none.</param>
 /// <param name="RequiresClient">Whether a client must show a certificate.</param>
 /// <param name="AcceptsUntrusted">Whether one that does not verify is let in all the same.</param>
-internal sealed record ChainTls(ImmutableArray<string> Certificates, string? Authorities, bool RequiresClient, bool AcceptsUntrusted);
+internal sealed record ChainTls(ImmutableArray<string> Certificates, string? Authorities, bool RequiresClient, bool AcceptsUntrusted)
+{
+    /// <summary>Names of which a client's certificate must have one; empty: any.</summary>
+    public ImmutableArray<string> ClientNames { get; init; } = [];
+}

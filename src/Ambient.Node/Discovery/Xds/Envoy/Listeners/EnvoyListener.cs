@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using Ambient.Mesh;
 
 namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
 
@@ -26,6 +27,12 @@ internal sealed record EnvoyListener
 
     /// <summary>Whether TLS is looked into for its server name at a port.</summary>
     public Func<int, bool> LooksIntoTls { get; init; } = static _ => false;
+
+    /// <summary>Policies for whoever opens a tunnel, whatever it is for.</summary>
+    public ImmutableArray<RequestAuthorizationPolicy> TunnelPolicies { get; init; } = [];
+
+    /// <summary>Whether it is Envoy's own plumbing, which is done here in another way.</summary>
+    public static bool IsPlumbing(string name) => name is Tunnels or "connect_originate" or "inner_connect_originate" or "outer_connect_originate" or "forward_inner_connect";
 
     /// <summary>Trust domains whose identities may open tunnels.</summary>
     public ImmutableArray<string> TrustDomains { get; init; } = [];

@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
+using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
@@ -14,7 +16,7 @@ internal sealed class ListenerReader
 {
     private const string TlsInspector = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector";
 
-    private Dictionary<(string Listener, UInt128 Digest), (EnvoyChain Chain, ImmutableArray<string> Problems)> _chains = [];
+    private Dictionary<(string Listener, UInt128 Digest), (EnvoyChain Chain, PartProblems Problems)> _chains = [];
 
     /// <summary>How many chains were read anew by the last <see cref="Read"/>.</summary>
     public int Anew { get; private set; }
@@ -26,6 +28,17 @@ internal sealed class ListenerReader
     public EnvoyListener Read(ByteString bytes, Problems problems)
     {
         var wire = Listener.Parser.ParseFrom(bytes);
+        if (EnvoyListener.IsPlumbing(wire.Name))
+        {
+            return new EnvoyListener
+            {
+                Name = wire.Name,
+                TrustDomains = wire.Name == EnvoyListener.Tunnels ? TrustDomains(wire) : [],
+                TunnelPolicies = wire.Name != EnvoyListener.Tunnels ? []
+                    : wire.FilterChains.Select(chain => ChainReader.ReadTunnels(chain, problems)).Aggregate(ImmutableArray<RequestAuthorizationPolicy>.Empty, ChainPolicies.Behind),
+            };
+        }
+
         var kept = _chains.Where(entry => entry.Key.Listener != wire.Name).ToDictionary();
         Anew = 0;
         var chains = ImmutableArray.CreateBuilder<EnvoyChain>(wire.FilterChains.Count);
@@ -38,15 +51,12 @@ internal sealed class ListenerReader
             {
                 Anew++;
                 var own = new Problems();
-                read = (ChainReader.Read(chain, wire.Name, own), own.ToImmutable());
+                read = (ChainReader.Read(chain, wire.Name, own), own.ToPart());
             }
 
             kept[key] = read;
             chains.Add(read.Chain);
-            foreach (var problem in read.Problems)
-            {
-                problems.AddWhole(problem);
-            }
+            problems.Add(read.Problems);
         }
 
         _chains = kept;
@@ -57,7 +67,6 @@ internal sealed class ListenerReader
             Chains = chains.MoveToImmutable(),
             Destinations = wire.FilterChainMatcher is { } matcher ? DestinationReader.Read(matcher, problems) : [],
             LooksIntoTls = LooksIntoTls(wire),
-            TrustDomains = wire.Name == EnvoyListener.Tunnels ? TrustDomains(wire) : [],
         };
     }
 

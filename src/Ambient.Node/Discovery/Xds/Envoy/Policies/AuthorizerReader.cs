@@ -11,6 +11,7 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Policies;
 internal static class AuthorizerReader
 {
     private const string Rules = "envoy.filters.http.rbac";
+    private const string NetworkRules = "envoy.filters.network.rbac";
     private const string MatchedPolicy = "istio_ext_authz_shadow_effective_policy_id";
     private const string CustomPrefix = "istio-ext-authz-";
     private const int MostBodyBytes = 16 * 1024 * 1024;
@@ -21,6 +22,7 @@ internal static class AuthorizerReader
     {
         var wire = Strict.Read(HttpAuthorizer.Parser, bytes, out var isWhole);
         unknown = !isWhole ? "an external authorizer with a field that is not known"
+            : wire.TransportApiVersion is not (0 or 2) ? "an external authorizer of another version of the API"
             : Provider(wire.FilterEnabledMetadata) is null ? "an external authorizer that is asked on other conditions than a CUSTOM policy's"
             : null;
         if (unknown is not null)
@@ -67,8 +69,32 @@ internal static class AuthorizerReader
         return authorizer with { RequestHeaders = told, HeadersToUpstreamOnAllow = upstream, HeadersToDownstreamOnDeny = denied, HeadersToDownstreamOnAllow = allowed };
     }
 
+    /// <summary>Reads the filter of a chain for bytes; null: it cannot be built, and <paramref name="unknown"/> says why.</summary>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are no such filter.</exception>
+    public static ExternalAuthorizer? ReadNetwork(ByteString bytes, out string? unknown)
+    {
+        var wire = Strict.Read(NetworkAuthorizer.Parser, bytes, out var isWhole);
+        var cluster = wire.GrpcService?.EnvoyGrpc?.ClusterName ?? "";
+        var name = ClusterName.Parse(cluster);
+        var provider = Provider(wire.FilterEnabledMetadata);
+        unknown = !isWhole ? "an external authorizer with a field that is not known"
+            : wire.TransportApiVersion is not (0 or 2) ? "an external authorizer of another version of the API"
+            : provider is null ? "an external authorizer that is asked on other conditions than a CUSTOM policy's"
+            : name is null ? $"an external authorizer at {cluster}, which names no service"
+            : null;
+        return unknown is not null ? null : new ExternalAuthorizer
+        {
+            Name = provider!,
+            Protocol = ExternalAuthorizerProtocol.Grpc,
+            Hostname = name!.Host,
+            Port = name.Port,
+            Timeout = wire.GrpcService!.Timeout is { } timeout && timeout.ToTimeSpan() > TimeSpan.Zero ? timeout.ToTimeSpan() : TimeSpan.FromSeconds(600),
+            FailOpen = wire.FailureModeAllow,
+        };
+    }
+
     private static string? Provider(MetadataMatcher? enabled) =>
-        enabled is { Filter: Rules, Path: [{ Key: MatchedPolicy }], Value.StringMatch: { MatchPatternCase: StringMatcher.MatchPatternOneofCase.Prefix } text }
+        enabled is { Filter: Rules or NetworkRules, Path: [{ Key: MatchedPolicy }], Value.StringMatch: { MatchPatternCase: StringMatcher.MatchPatternOneofCase.Prefix } text }
         && text.Prefix.StartsWith(CustomPrefix, StringComparison.Ordinal)
             ? text.Prefix[CustomPrefix.Length..].TrimEnd('-')
             : null;

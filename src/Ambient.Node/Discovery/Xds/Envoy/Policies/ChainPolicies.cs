@@ -51,6 +51,35 @@ internal static class ChainPolicies
         }
     }
 
+    /// <summary>
+    /// Policies of one filter and of another behind it: whoever passes both is let in. Policies that allow join those of their own filter, so what allows in the
+    /// second one keeps out whomever it does not allow.
+    /// </summary>
+    public static ImmutableArray<RequestAuthorizationPolicy> Behind(ImmutableArray<RequestAuthorizationPolicy> first, ImmutableArray<RequestAuthorizationPolicy> second)
+    {
+        if (!first.Any(IsAllow))
+        {
+            return [.. first, .. second];
+        }
+
+        var allowing = second.Where(IsAllow).ToArray();
+        return allowing.Length == 0 ? [.. first, .. second] :
+        [
+            .. first,
+            .. second.Where(static policy => !IsAllow(policy)),
+            new RequestAuthorizationPolicy
+            {
+                Namespace = allowing[0].Namespace,
+                Name = $"{allowing[0].Name} (not allowed)",
+                Action = PolicyAction.Deny,
+                Rules = [new RequestRule { Expressions = [new NotExpression(new AnyExpression([.. allowing.SelectMany(static policy => policy.Rules).Select(Whole)]))] }],
+            },
+        ];
+
+        static bool IsAllow(RequestAuthorizationPolicy policy) => policy is { Action: PolicyAction.Allow, DryRun: false };
+        static RequestExpression Whole(RequestRule rule) => new AllExpression([.. rule.Expressions, .. rule.Unsupported.Select(static what => new UnknownExpression(what))]);
+    }
+
     /// <summary>A policy that keeps everybody out.</summary>
     /// <param name="why">Why, for people.</param>
     public static RequestAuthorizationPolicy Nobody(string why) => new()

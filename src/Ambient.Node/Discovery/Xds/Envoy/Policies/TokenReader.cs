@@ -97,6 +97,11 @@ internal static class TokenReader
             case var _ when !isWhole:
                 keys = NoKeys;
                 break;
+            case var _ when wire.PayloadInMetadata is not ("" or "payload"):
+                // Policies look for claims there, and nowhere else.
+                keys = NoKeys;
+                problems.Add(where, "claims under a name that no policy looks at");
+                break;
             case JwtProvider.JwksSourceSpecifierOneofCase.LocalJwks when wire.LocalJwks.SpecifierCase is DataSource.SpecifierOneofCase.InlineString or DataSource.SpecifierOneofCase.InlineBytes:
                 keys = wire.LocalJwks.InlineString.Length > 0 ? wire.LocalJwks.InlineString : wire.LocalJwks.InlineBytes.ToStringUtf8();
                 break;

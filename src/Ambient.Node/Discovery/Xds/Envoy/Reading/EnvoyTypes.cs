@@ -86,6 +86,18 @@ internal static class EnvoyTypes
     /// <summary>How endpoints are spoken to.</summary>
     public const string UpstreamHttp = Prefix + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
+    /// <summary>An external authorizer of connections.</summary>
+    public const string NetworkAuthorizer = Prefix + "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz";
+
+    /// <summary>Translation of gRPC-Web.</summary>
+    public const string GrpcWeb = Prefix + "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb";
+
+    /// <summary>Changes of headers.</summary>
+    public const string HeaderMutation = Prefix + "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
+
+    /// <summary>Name of the filter by which an annotation tells applications who the client is.</summary>
+    public const string ClientIdentityFilter = "istio.waypoint.xfcc_client_identity";
+
     private static readonly HashSet<string> s_passive =
     [
         Prefix + "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",

@@ -2,32 +2,63 @@ using System.Collections.Immutable;
 
 namespace Ambient.Node.Discovery.Xds.Envoy.Reading;
 
-/// <summary>What is not understood in a resource, while it is read: said in the log and to the control plane.</summary>
+/// <summary>What is not understood in a resource, while it is read: said in the log and to the control plane. And what is passed over: said in the log alone.</summary>
 internal sealed class Problems
 {
     private readonly SortedSet<string> _all = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> _notes = new(StringComparer.Ordinal);
 
-    /// <summary>How many are kept; the rest only makes the answer longer.</summary>
+    /// <summary>How many of a kind are kept; the rest only makes the answer longer.</summary>
     public const int Most = 100;
 
-    /// <summary>Adds one; returns what was not understood.</summary>
+    /// <summary>Adds what is blocked; returns what was not understood.</summary>
     /// <param name="where">Resource and part of it.</param>
     /// <param name="what">What.</param>
     public string Add(string where, string what)
     {
-        AddWhole($"{where}: {what}");
+        Keep(_all, $"{where}: {what}");
         return what;
     }
 
-    /// <summary>Adds one that was said before.</summary>
-    public void AddWhole(string problem)
+    /// <summary>Adds what is passed over, or done in another way, where a condition holds.</summary>
+    /// <param name="holds">The condition.</param>
+    /// <param name="where">Resource and part of it.</param>
+    /// <param name="what">What.</param>
+    public void NoteIf(bool holds, string where, string what)
     {
-        if (_all.Count < Most)
+        if (holds)
         {
-            _all.Add(problem);
+            Keep(_notes, $"{where}: {what}");
+        }
+    }
+
+    /// <summary>Adds what was said of a part before.</summary>
+    public void Add(PartProblems part)
+    {
+        foreach (var problem in part.Blocked)
+        {
+            Keep(_all, problem);
+        }
+
+        foreach (var note in part.PassedOver)
+        {
+            Keep(_notes, note);
         }
     }
 
     /// <summary>All, in order.</summary>
-    public ImmutableArray<string> ToImmutable() => [.. _all];
+    public PartProblems ToPart() => new([.. _all], [.. _notes]);
+
+    private static void Keep(SortedSet<string> set, string text)
+    {
+        if (set.Count < Most)
+        {
+            set.Add(text);
+        }
+    }
 }
+
+/// <summary>What is said of a resource or a part of one.</summary>
+/// <param name="Blocked">What is not understood and blocked.</param>
+/// <param name="PassedOver">What is passed over, or done in another way.</param>
+internal readonly record struct PartProblems(ImmutableArray<string> Blocked, ImmutableArray<string> PassedOver);

@@ -38,6 +38,11 @@ internal static class RouteReader
             unknown.Add("a comparison that is not known");
         }
 
+        if (wire.Route_ is { } forward)
+        {
+            RouteNotes.Add(forward, $"{where} route {wire.Name}", problems);
+        }
+
         var action = ActionOf(wire, hashes, unknown);
         CorsRule? cors = null;
         FaultRule? fault = null;

@@ -48,6 +48,7 @@ internal static class RouteTables
     public static RouteTable Read(ByteString bytes, string where, Problems problems)
     {
         var wire = Strict.Read(RouteConfiguration.Parser, bytes, out var isWhole);
+        RouteNotes.Add(wire, where, problems);
         var unknown = isWhole ? null : problems.Add(where, "its routes have a field that is not known");
         var hashes = ImmutableDictionary.CreateBuilder<string, ConsistentHash>(StringComparer.Ordinal);
         var hosts = ImmutableArray.CreateBuilder<RouteHost>(wire.VirtualHosts.Count);

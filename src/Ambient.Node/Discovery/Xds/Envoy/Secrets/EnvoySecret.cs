@@ -12,6 +12,9 @@ internal sealed record EnvoySecret(TlsSecret? Certificate, CertificateBundle? Au
     /// <summary>Whether istiod sends secrets of a name; others are files of the pod, and the proxy's own certificate.</summary>
     public static bool IsFromControlPlane(string name) => name.Contains("://", StringComparison.Ordinal);
 
+    /// <summary>Authorities as a Secret that has nothing else; null: it is a certificate.</summary>
+    public TlsSecret? ToSecret() => Authorities is null ? null : new TlsSecret { Namespace = Namespace, Name = Authorities.Name, Authorities = Authorities.Certificates };
+
     /// <summary>Reads one.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
     public static EnvoySecret Read(string name, ByteString bytes)
