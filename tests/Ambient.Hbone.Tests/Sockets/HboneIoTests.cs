@@ -116,13 +116,13 @@ public sealed class HboneIoTests
                     await Task.Yield();
                     await thread.ReturnAsync().ConfigureAwait(false);
                     Assert.Same(loop, EventLoop.Current);
-                    Assert.True(thread.ReturnAsync().IsCompleted);
+                    Assert.True(thread.ReturnAsync().AsTask().IsCompleted);
                 }
 
                 Assert.True(thread == HboneThread.Current);
                 await Task.Yield();
                 Assert.Null(EventLoop.Current);
-                Assert.True(HboneThread.Current.ReturnAsync().IsCompleted);
+                Assert.True(HboneThread.Current.ReturnAsync().AsTask().IsCompleted);
 
                 // Many at once, from many threads.
                 await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => Task.Run(async () =>
