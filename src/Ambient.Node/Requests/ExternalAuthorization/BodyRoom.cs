@@ -1,4 +1,5 @@
 using Ambient.Hbone.Admission;
+using Ambient.Node.Requests.Sharing;
 
 namespace Ambient.Node.Requests.ExternalAuthorization;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Hbone.Admission;
+using Ambient.Node.Requests.Sharing;
 
 namespace Ambient.Node.Requests.ExternalAuthorization;
 
