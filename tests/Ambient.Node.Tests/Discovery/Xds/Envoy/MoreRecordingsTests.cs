@@ -16,13 +16,12 @@ public sealed class MoreRecordingsTests
         ["extensions"] = ["which comes by itself", "extensions.istio.io/trafficextension/app.lua"],
         ["authz-more"] = ["policy[filterkey]-rule[0]: metadata that is not known"],
         ["bare"] = ["endpoint 127.11.1.1: a tunnel leads to it, and nobody says who it is"],
-        ["vs-weighted"] = ["api.example.com is a name"],
         ["gw-to-ambient"] = ["behind a waypoint of its own"],
         ["multi-network"] = ["inner_connect_originate", "forward_inner_connect"],
         ["se-wildcard-tls"] = ["dynamic_forward_proxy", "DestinationRule app/wild asks for TLS"],
-        ["se-kinds"] = ["dynamic_forward_proxy", "is a name, and names are not looked up"],
-        ["dr-tls"] = ["certificate of the client's own", "authorities that are not named", "proxy_protocol"],
-        ["dr-tls-external"] = ["certificate of the client's own", "authorities that are not named", "proxy_protocol", "is a name, and names are not looked up"],
+        ["se-kinds"] = ["dynamic_forward_proxy"],
+        ["dr-tls"] = ["certificate of the client's own", "authorities that are not named"],
+        ["dr-tls-external"] = ["certificate of the client's own", "authorities that are not named"],
         ["gw-istio-api"] = ["listener 0.0.0.0_8443: cipher suites of its own"],
     };
 

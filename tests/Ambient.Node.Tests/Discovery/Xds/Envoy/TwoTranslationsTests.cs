@@ -24,7 +24,6 @@ public sealed class TwoTranslationsTests
         ["captured-and-not"] = "an EndpointSlice says that a pod is not ready which its own status says is ready: istiod believes the slice, a folder the pod",
         ["envoyfilter"] = "an EnvoyFilter adds Lua to every chain, which is not served",
         ["extensions"] = "wasm and Lua are added to chains, which are not served",
-        ["mesh-config"] = "MeshConfig's defaultHttpRetryPolicy, which a folder does not know",
         ["multi-network"] = "an endpoint behind another network's gateway, which is left out here; a folder reaches the workload itself",
         ["ports"] = "a headless service: for Envoy it has no endpoints but the address that was asked for",
         ["routes-more"] = "fields of sessionPersistence that a folder does not know, so that it refuses the route",
@@ -164,8 +163,9 @@ public sealed class TwoTranslationsTests
 
                 var (service, port) = route.Kind == RequestRouteKind.Default ? (_service, question.Port) : (route.Service!, route.Port == RequestRoute.ArrivalPort ? question.Port : route.Port);
                 var plan = route.Plan;
+                var retry = plan.Retry ?? _mesh.Requests.DefaultRetry ?? RetryRule.Default;
                 return $"to {service.Key}:{port}/{route.Subset} host {route.Host ?? HostOf(route.RequestHeaders)} path {route.Path} set {Edits(route.RequestHeaders)} answer {Edits(route.ResponseHeaders)} "
-                    + $"time {plan.Timeout}/{plan.TryTimeout} retry {plan.Retry.Attempts} {plan.Retry.Conditions} {string.Join(',', plan.Retry.StatusCodes)} {plan.Retry.Backoff} "
+                    + $"time {plan.Timeout}/{plan.TryTimeout} retry {retry.Attempts} {retry.Conditions} {string.Join(',', retry.StatusCodes)} {retry.Backoff} "
                     + $"copies {string.Join(',', route.Mirrors.Select(mirror => $"{mirror.Service.Key}:{mirror.Port}/{mirror.Subset} {mirror.PartsPerMillion}"))} fault {plan.Fault} cors {plan.Cors is not null}";
             }
         }

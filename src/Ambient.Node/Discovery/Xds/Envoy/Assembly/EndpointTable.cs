@@ -131,7 +131,10 @@ internal sealed class EndpointTable
                 continue;
             }
 
-            made.Add(Made(Anonymous(address, unknown.Key, unknown.First().Endpoint), [.. unknown], isKnown: false));
+            foreach (var host in unknown.GroupBy(entry => entry.Endpoint.Host))
+            {
+                made.Add(Made(Anonymous(address, unknown.Key, host.First().Endpoint), [.. host], isKnown: false));
+            }
         }
 
         foreach (var workload in made)
@@ -189,13 +192,14 @@ internal sealed class EndpointTable
         var parts = text.Split(';');
         return new Workload
         {
-            Uid = $"endpoint/{address}/{text}",
-            Name = parts is [{ Length: > 0 } name, ..] ? name : address.ToString(),
+            Uid = $"endpoint/{(endpoint.Host.Length > 0 ? endpoint.Host : address)}/{text}",
+            Name = parts is [{ Length: > 0 } name, ..] ? name : endpoint.Host.Length > 0 ? endpoint.Host : address.ToString(),
+            Hostname = endpoint.Host,
             Namespace = parts is [_, { Length: > 0 } ns, ..] ? ns : "unknown",
             WorkloadName = parts is [{ Length: > 0 } workload, ..] ? workload : "",
             CanonicalName = parts is [_, _, { Length: > 0 } canonical, ..] ? canonical : "",
             CanonicalRevision = parts is [_, _, _, { Length: > 0 } revision, ..] ? revision : "",
-            Addresses = [address],
+            Addresses = endpoint.Host.Length > 0 ? [] : [address],
             Locality = endpoint.Locality,
 
             // It is known by an address alone: it is nobody's identity.

@@ -71,6 +71,7 @@ internal static class RuleAssembly
     {
         var ports = ImmutableArray.CreateBuilder<PortTrafficPolicy>();
         RetryBudget? budget = null;
+        ProxyProtocolVersion? proxy = null;
         foreach (var port in clusters.GroupBy(cluster => cluster.Meaning.Port).OrderBy(port => port.Key))
         {
             // Of several for one port, that of this waypoint's own requests.
@@ -78,6 +79,7 @@ internal static class RuleAssembly
             var declared = service.Ports.FirstOrDefault(candidate => candidate.Port == port.Key).AppProtocol;
             var policy = cluster.Policy;
             budget ??= policy.RetryBudget;
+            proxy ??= cluster.ProxyProtocol;
             var pool = policy.ConnectionPool ?? new ConnectionPoolSettings();
             pool = pool with
             {
@@ -114,7 +116,7 @@ internal static class RuleAssembly
             }
         }
 
-        return ports.Count == 0 && budget is null ? null : new TrafficPolicy { Ports = ports.ToImmutable(), RetryBudget = budget };
+        return ports.Count == 0 && budget is null && proxy is null ? null : new TrafficPolicy { Ports = ports.ToImmutable(), RetryBudget = budget, ProxyProtocol = proxy };
     }
 
     /// <summary>Priorities that endpoints have, the first first.</summary>

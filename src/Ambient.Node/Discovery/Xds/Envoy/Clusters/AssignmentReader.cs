@@ -26,7 +26,7 @@ internal static class AssignmentReader
             var place = locality.Locality is { } at ? new Mesh.Locality(at.Region, at.Zone, at.SubZone) : Mesh.Locality.Empty;
             foreach (var endpoint in locality.LbEndpoints)
             {
-                if (AddressOf(endpoint, out var byTunnel, out var problem) is not { } address)
+                if (AddressOf(endpoint, out var byTunnel, out var host, out var problem) is not { } address)
                 {
                     problems.Add($"endpoints of {wire.ClusterName}", problem!);
                     continue;
@@ -40,16 +40,18 @@ internal static class AssignmentReader
                     endpoint.LoadBalancingWeight ?? 1,
                     (int)Math.Min(locality.Priority, 128),
                     place,
-                    Text(endpoint.Metadata, "istio", "workload")));
+                    Text(endpoint.Metadata, "istio", "workload"),
+                    host));
             }
         }
 
         return new EnvoyAssignment(wire.ClusterName, endpoints.ToImmutable());
     }
 
-    private static IPEndPoint? AddressOf(LbEndpoint wire, out bool byTunnel, out string? problem)
+    private static IPEndPoint? AddressOf(LbEndpoint wire, out bool byTunnel, out string host, out string? problem)
     {
         byTunnel = false;
+        host = "";
         problem = null;
         switch (wire.Endpoint?.Address?.AddressCase)
         {
@@ -59,7 +61,13 @@ internal static class AssignmentReader
                     return new IPEndPoint(address, (int)socket.PortValue);
                 }
 
-                problem = $"{socket.Address} is a name, and names are not looked up";
+                if (Uri.CheckHostName(socket.Address) == UriHostNameType.Dns)
+                {
+                    host = socket.Address;
+                    return new IPEndPoint(IPAddress.None, (int)socket.PortValue);
+                }
+
+                problem = $"{socket.Address} is neither an address nor a name";
                 return null;
             case Address.AddressOneofCase.EnvoyInternalAddress when wire.Endpoint.Address.EnvoyInternalAddress is { ServerListenerName: Tunnel } inner:
                 // Where the tunnel leads its metadata says, and the identifier beside it the same.

@@ -21,7 +21,7 @@ internal static class ClusterPolicy
             ConnectionPool = Pool(wire, http),
             OutlierDetection = Outliers(wire.OutlierDetection),
             RetryBudget = wire.CircuitBreakers?.Thresholds.Select(thresholds => thresholds.RetryBudget).FirstOrDefault(budget => budget is not null) is { } budget
-                ? new RetryBudget(budget.BudgetPercent?.Value ?? RetryBudget.Default.Percent, (int)Math.Min(budget.MinRetryConcurrency ?? 3, int.MaxValue))
+                ? new RetryBudget(budget.BudgetPercent?.Value ?? RetryBudget.Default.Percent, (int)Math.Min(budget.MinRetryConcurrency ?? 3, int.MaxValue)) { Interval = Positive(budget.BudgetInterval) }
                 : null,
         };
         return policy.Equals(TrafficPolicy.None) ? TrafficPolicy.None : policy;

@@ -22,7 +22,7 @@ internal static class ClusterReader
 
         var where = $"cluster {wire.Name}";
         var http = HttpOptions(wire);
-        var (tls, blocked) = ClusterSockets.Read(wire, RuleOf(wire));
+        var (tls, proxyProtocol, blocked) = ClusterSockets.Read(wire, RuleOf(wire));
         var isEds = wire is { ClusterDiscoveryTypeCase: Cluster.ClusterDiscoveryTypeOneofCase.Type, Type: Cluster.Types.DiscoveryType.Eds };
         if (wire.ClusterDiscoveryTypeCase == Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
         {
@@ -49,6 +49,7 @@ internal static class ClusterReader
             Table = ClusterPolicy.Table(wire),
             SpeaksHttp2 = http?.ExplicitHttpConfig?.ProtocolConfigCase == UpstreamHttpOptions.Types.ExplicitHttpConfig.ProtocolConfigOneofCase.Http2ProtocolOptions,
             Tls = tls,
+            ProxyProtocol = proxyProtocol,
             Blocked = blocked,
         };
     }

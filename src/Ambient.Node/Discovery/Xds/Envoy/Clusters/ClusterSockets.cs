@@ -16,7 +16,7 @@ internal static class ClusterSockets
     /// <summary>Reads it.</summary>
     /// <param name="wire">The cluster.</param>
     /// <param name="rule">Who asks for TLS, for people.</param>
-    public static (ClusterTls? Tls, string? Blocked) Read(Cluster wire, string? rule)
+    public static (ClusterTls? Tls, ProxyProtocolVersion? ProxyProtocol, string? Blocked) Read(Cluster wire, string? rule)
     {
         var askedBy = rule is null ? $"cluster {wire.Name}" : $"DestinationRule {rule}";
 
@@ -24,29 +24,36 @@ internal static class ClusterSockets
         if (wire.TransportSocketMatches.Count > 0)
         {
             var plain = wire.TransportSocketMatches.LastOrDefault(match => match.Match is null || match.Match.Fields.Count == 0);
-            return plain is null ? (null, "sockets by kinds of endpoints, none of which is for all") : Read(plain.TransportSocket, askedBy, Deepest);
+            return plain is null ? (null, null, "sockets by kinds of endpoints, none of which is for all") : Read(plain.TransportSocket, askedBy, Deepest);
         }
 
         return Read(wire.TransportSocket, askedBy, Deepest);
     }
 
-    private static (ClusterTls? Tls, string? Blocked) Read(TransportSocket? socket, string askedBy, int depth)
+    private static (ClusterTls? Tls, ProxyProtocolVersion? ProxyProtocol, string? Blocked) Read(TransportSocket? socket, string askedBy, int depth)
     {
         if (socket is null)
         {
-            return (null, null);
+            return (null, null, null);
         }
 
         switch (socket.TypedConfig?.TypeUrl)
         {
             case EnvoyTypes.RawBuffer:
-                return (null, null);
+                return (null, null, null);
             case EnvoyTypes.InternalUpstream when depth > 0:
                 return Read(InternalUpstreamTransport.Parser.ParseFrom(socket.TypedConfig.Value).TransportSocket, askedBy, depth - 1);
             case EnvoyTypes.UpstreamTls:
-                return Tls(socket, askedBy);
+                var (tls, problem) = Tls(socket, askedBy);
+                return (tls, null, problem);
+            case EnvoyTypes.ProxyProtocol when depth > 0:
+                var proxy = Strict.Read(ProxyProtocolTransport.Parser, socket.TypedConfig.Value, out var isWhole);
+                var inner = Read(proxy.TransportSocket, askedBy, depth - 1);
+                return !isWhole || inner.ProxyProtocol is not null || proxy.Config?.Version is not (null or 0 or 1)
+                    ? (null, null, $"{askedBy} asks for a PROXY protocol that is not known")
+                    : inner with { ProxyProtocol = proxy.Config?.Version == 1 ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1 };
             default:
-                return (null, $"{askedBy} asks for the socket {EnvoyTypes.Short(socket.TypedConfig?.TypeUrl ?? socket.Name)}, which is not supported");
+                return (null, null, $"{askedBy} asks for the socket {EnvoyTypes.Short(socket.TypedConfig?.TypeUrl ?? socket.Name)}, which is not supported");
         }
     }
 

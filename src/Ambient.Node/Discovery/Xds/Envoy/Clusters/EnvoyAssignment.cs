@@ -17,7 +17,7 @@ internal sealed record EnvoyAssignment(string Name, ImmutableArray<EnvoyEndpoint
 }
 
 /// <summary>An endpoint of a cluster.</summary>
-/// <param name="Address">Its address.</param>
+/// <param name="Address">Its address; <see cref="IPAddress.None"/> where it is known by <paramref name="Host"/>.</param>
 /// <param name="Port">The port on it.</param>
 /// <param name="ByTunnel">Whether it is reached by HBONE; else as it is.</param>
 /// <param name="IsHealthy">Whether it may receive anything.</param>
@@ -25,4 +25,5 @@ internal sealed record EnvoyAssignment(string Name, ImmutableArray<EnvoyEndpoint
 /// <param name="Priority">0 goes first.</param>
 /// <param name="Locality">Where it is.</param>
 /// <param name="Workload">What it is, as telemetry names it: <c>name;namespace;canonical name;revision;cluster</c>.</param>
-internal sealed record EnvoyEndpoint(IPAddress Address, int Port, bool ByTunnel, bool IsHealthy, uint Weight, int Priority, Locality Locality, string Workload);
+/// <param name="Host">Host name that is looked up; empty: it has an address.</param>
+internal sealed record EnvoyEndpoint(IPAddress Address, int Port, bool ByTunnel, bool IsHealthy, uint Weight, int Priority, Locality Locality, string Workload, string Host = "");

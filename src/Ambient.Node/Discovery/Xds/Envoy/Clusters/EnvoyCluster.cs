@@ -38,6 +38,9 @@ internal sealed record EnvoyCluster
     /// <summary>TLS that is made to endpoints, authorities by the names of their secrets; null: none is.</summary>
     public ClusterTls? Tls { get; init; }
 
+    /// <summary>The header of the PROXY protocol that its endpoints are sent first; null: none.</summary>
+    public ProxyProtocolVersion? ProxyProtocol { get; init; }
+
     /// <summary>Why nothing may be sent to it; null: it may.</summary>
     public string? Blocked { get; init; }
 }

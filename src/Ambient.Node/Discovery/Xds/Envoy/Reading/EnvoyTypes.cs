@@ -77,6 +77,9 @@ internal static class EnvoyTypes
     /// <summary>No protection.</summary>
     public const string RawBuffer = Prefix + "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
 
+    /// <summary>The PROXY protocol before anything else.</summary>
+    public const string ProxyProtocol = Prefix + "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport";
+
     /// <summary>TLS to an endpoint.</summary>
     public const string UpstreamTls = Prefix + "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
 

@@ -32,6 +32,8 @@ internal static class RetryReader
             Backoff = wire.RetryBackOff?.BaseInterval?.ToTimeSpan() is { } backoff && backoff > TimeSpan.Zero ? backoff : RetryRule.Default.Backoff,
             AvoidsFailedEndpoints = wire.RetryHostPredicate.Count > 0,
         };
-        return rule.Equals(RetryRule.Default) ? null : rule;
+        
+        // Nothing is said only where nothing is: time for one try belongs to a policy that is.
+        return rule.Equals(RetryRule.Default) && wire.PerTryTimeout is null ? null : rule;
     }
 }
