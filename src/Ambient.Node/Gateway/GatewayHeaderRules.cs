@@ -17,7 +17,7 @@ internal sealed class GatewayHeaderRules : HeaderRules
     public static GatewayHeaderRules Instance { get; } = new();
 
     /// <inheritdoc/>
-    public override string? Apply(RequestHead head, in RequestArrival arrival)
+    public override void Apply(RequestHead head, in RequestArrival arrival)
     {
         var fields = head.Fields;
         var peer = arrival.SourceText ?? arrival.Source.Address.ToString();
@@ -44,7 +44,8 @@ internal sealed class GatewayHeaderRules : HeaderRules
         if (IsInternal(client))
         {
             SetForwardedPort(head, arrival);
-            return KeepRequestId(head, arrival);
+            KeepRequestId(head, arrival);
+            return;
         }
         else
         {
@@ -61,7 +62,10 @@ internal sealed class GatewayHeaderRules : HeaderRules
 
         // What somebody outside says is no id of the mesh's.
         SetForwardedPort(head, arrival);
-        return arrival.Place?.Headers.RequestId == false ? fields.Get(RequestId) : SetRequestId(head);
+        if (arrival.Place?.Headers.RequestId != false)
+        {
+            SetRequestId(head);
+        }
     }
 
     // Private and loopback addresses: a request from there did not come from the internet.

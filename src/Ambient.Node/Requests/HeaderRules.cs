@@ -20,7 +20,7 @@ internal abstract class HeaderRules
     public const string UpstreamServiceTime = "x-envoy-upstream-service-time";
 
     /// <summary>Ties the hops of one request together.</summary>
-    protected const string RequestId = "x-request-id";
+    public const string RequestId = "x-request-id";
 
     /// <summary>Scheme that the first client used.</summary>
     protected const string ForwardedProto = "x-forwarded-proto";
@@ -52,37 +52,37 @@ internal abstract class HeaderRules
         }
     }
 
-    /// <summary>The client's request id where it sent one; where it sent none, one that is made and sent; null where that is not wanted.</summary>
-    protected static string? KeepRequestId(RequestHead head, in RequestArrival arrival)
+    /// <summary>Keeps the client's request id; where it sent none, one is made and sent, unless that is not wanted.</summary>
+    protected static void KeepRequestId(RequestHead head, in RequestArrival arrival)
     {
-        if (head.Fields.Get(RequestId) is { Length: > 0 } known)
+        if ((!head.Fields.TryGet(RequestId, out var known) || known.IsEmpty) && arrival.Place?.Headers.RequestId != false)
         {
-            return known;
+            SetRequestId(head);
         }
-
-        return arrival.Place?.Headers.RequestId == false ? null : SetRequestId(head);
     }
-
-    /// <summary>Makes a request id, and puts it in place of the client's.</summary>
-    protected static string SetRequestId(RequestHead head)
-    {
-        var id = NewRequestId();
-        head.Fields.Set(RequestId, id);
-        return id;
-    }
-
-    /// <summary>Edits a request that was let in. Returns the request id that is sent; null: none.</summary>
-    public abstract string? Apply(RequestHead head, in RequestArrival arrival);
 
     /// <summary>
-    /// A new request id: a random UUID (RFC 9562 section 5.4). It identifies and protects nothing, so it does not ask the system for randomness each time.
+    /// Makes a request id, and puts it in place of the client's: a random UUID (RFC 9562 section 5.4). It identifies and protects nothing, so it does not
+    /// ask the system for randomness each time.
     /// </summary>
-    private static string NewRequestId()
+    protected static void SetRequestId(RequestHead head)
     {
         Span<byte> bytes = stackalloc byte[16];
         Random.Shared.NextBytes(bytes);
         bytes[6] = (byte)((bytes[6] & 0x0F) | 0x40);
         bytes[8] = (byte)((bytes[8] & 0x3F) | 0x80);
-        return new Guid(bytes, bigEndian: true).ToString();
+        var id = new Guid(bytes, bigEndian: true);
+        Span<byte> text = stackalloc byte[36];
+        if (!head.Fields.Contains(RequestId) && id.TryFormat(text, out _))
+        {
+            head.Fields.Add("x-request-id"u8, text);
+        }
+        else
+        {
+            head.Fields.Set(RequestId, id.ToString());
+        }
     }
+
+    /// <summary>Edits a request that was let in. It has a request id afterwards, where one is wanted.</summary>
+    public abstract void Apply(RequestHead head, in RequestArrival arrival);
 }

@@ -48,6 +48,14 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     private GrpcMessages _requestMessages;
     private GrpcMessages _responseMessages;
 
+    // One more than what a line of the log has of a text; a client may send far more than that.
+    private const int MaxRequestId = 1025;
+    private byte[] _requestId = [];
+    private int _requestIdLength;
+    private string? _target;
+    private PathNormalization _normalization;
+    private RequestPath _targetPath;
+
     /// <summary>Creates the state that goes with a server's exchange.</summary>
     public RequestExchange(RequestServices services, ServerExchange server)
     {
@@ -161,8 +169,8 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>Why it failed, in words; null when it did not.</summary>
     public string? Error { get; set; }
 
-    /// <summary>The request id that was sent on; null when there is none.</summary>
-    public string? RequestId { get; set; }
+    /// <summary>The request id that is sent on, as it is in its header; empty when there is none.</summary>
+    public ReadOnlySpan<byte> RequestId => _requestId.AsSpan(0, _requestIdLength);
 
     /// <summary>Its trace; null where nobody wants it.</summary>
     public RequestTrace? Trace { get; set; }
@@ -271,10 +279,47 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         Flags = ResponseFlags.None;
         Error = null;
         GrpcStatus = null;
-        RequestId = null;
+        _requestIdLength = 0;
         SocketKey = null;
         Trace = null;
         _requestMessages = _responseMessages = default;
+    }
+
+    /// <summary>Reads <see cref="Path"/> from the head's target; the one of the request before, where it is the same. False: it has no path.</summary>
+    public bool TryReadPath(PathNormalization normalization)
+    {
+        var target = Head.Target;
+        if (!ReferenceEquals(target, _target) || normalization != _normalization)
+        {
+            _target = null;
+            if (!RequestPath.TryParse(target, out _targetPath, normalization))
+            {
+                return false;
+            }
+
+            (_target, _normalization) = (target, normalization);
+        }
+
+        _path = _targetPath;
+        return true;
+    }
+
+    /// <summary>Keeps the request id that the head has now, whatever a route makes of the header.</summary>
+    public void NoteRequestId()
+    {
+        if (!Head.Fields.TryGet(HeaderRules.RequestId, out var id))
+        {
+            id = default;
+        }
+
+        id = id.Length > MaxRequestId ? id[..MaxRequestId] : id;
+        if (_requestId.Length < id.Length)
+        {
+            _requestId = new byte[id.Length];
+        }
+
+        id.CopyTo(_requestId);
+        _requestIdLength = id.Length;
     }
 
     /// <summary>The value of a header of the request, as policies and routes ask for it.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
@@ -170,7 +171,7 @@ internal sealed class RequestTrace
         var max = _settings.Provider?.MaxTagLength ?? 256;
         span.SetTag("component", "proxy");
         span.SetTag("node_id", exchange.Arrival.Self is { } self ? $"waypoint~{(self.Addresses.IsDefaultOrEmpty ? "" : self.Addresses[0])}~{self.Name}.{self.Namespace}" : "");
-        span.SetTag("guid:x-request-id", exchange.RequestId ?? head.Get(RequestIdHeader) ?? "");
+        span.SetTag("guid:x-request-id", exchange.RequestId.IsEmpty ? head.Get(RequestIdHeader) ?? "" : Encoding.Latin1.GetString(exchange.RequestId));
         span.SetTag("http.method", exchange.Method);
         span.SetTag("http.url", $"{exchange.Arrival.Scheme}://{exchange.Host}{(target.Length > max ? target[..max] : target)}");
         span.SetTag("http.protocol", head.Version switch { HttpProtocolVersion.Http2 => "HTTP/2", HttpProtocolVersion.Http10 => "HTTP/1.0", _ => "HTTP/1.1" });
@@ -248,10 +249,11 @@ internal sealed class RequestTrace
     /// <summary>The request's id says that it is traced, where it is a UUID that says nothing yet.</summary>
     private void NoteReason(RequestExchange exchange)
     {
-        if (_settings.UsesRequestId && exchange.RequestId is { Length: 36 } id && id[ReasonAt] == '4' && Guid.TryParseExact(id, "D", out _))
+        if (_settings.UsesRequestId && exchange.RequestId is { Length: 36 } id && id[ReasonAt] == '4' && Guid.TryParseExact(Encoding.ASCII.GetString(id), "D", out var uuid))
         {
-            exchange.RequestId = string.Concat(id.AsSpan(0, ReasonAt), "9", id.AsSpan(ReasonAt + 1));
-            exchange.Head.Fields.Set(RequestIdHeader, exchange.RequestId);
+            var text = uuid.ToString();
+            exchange.Head.Fields.Set(RequestIdHeader, string.Concat(text.AsSpan(0, ReasonAt), "9", text.AsSpan(ReasonAt + 1)));
+            exchange.NoteRequestId();
         }
     }
 }

@@ -13,16 +13,14 @@ internal sealed class WaypointHeaderRules : HeaderRules
     public static WaypointHeaderRules Instance { get; } = new();
 
     /// <inheritdoc/>
-    public override string? Apply(RequestHead head, in RequestArrival arrival)
+    public override void Apply(RequestHead head, in RequestArrival arrival)
     {
         var fields = head.Fields;
-        var id = KeepRequestId(head, arrival);
+        KeepRequestId(head, arrival);
         SetForwardedPort(head, arrival);
         if (!fields.Contains(ForwardedProto))
         {
             fields.Add(ForwardedProto, arrival.Scheme);
         }
-
-        return id;
     }
 }

@@ -15,6 +15,9 @@ internal static class Backends
     /// <summary>Size of <c>/big</c>.</summary>
     internal const int BigBytes = 100_000_000;
 
+    /// <summary>Size of <c>/mega</c>.</summary>
+    internal const int MegaBytes = 1_000_000;
+
     internal static async Task<List<BenchProcess>> StartAsync(BenchNetwork network, string folder, CancellationToken cancellationToken)
     {
         var site = Path.Combine(folder, "site");
@@ -22,6 +25,11 @@ internal static class Backends
         await using (var big = File.Create(Path.Combine(site, "big")))
         {
             big.SetLength(BigBytes);
+        }
+
+        await using (var mega = File.Create(Path.Combine(site, "mega")))
+        {
+            mega.SetLength(MegaBytes);
         }
 
         // Its worker runs as another user, who must reach the file.
@@ -56,7 +64,11 @@ internal static class Backends
             listen {{PlainHttp}} backlog=4096;
             listen {{Http2}} http2 backlog=4096;
             root {{site}};
+            client_max_body_size 4m;
             location = / { default_type text/plain; return 200 "{{new string('a', 1024)}}"; }
+            # Answers once it has the whole body; what only answers leaves it unread, and whoever sent it has to begin anew.
+            location /upload { client_body_buffer_size 2m; proxy_pass http://127.0.0.1:{{PlainHttp}}/api/; }
+            location /api/ { default_type text/plain; return 200 "{{new string('a', 1024)}}"; }
           }
         }
         """;

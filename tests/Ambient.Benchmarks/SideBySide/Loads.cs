@@ -19,9 +19,9 @@ internal sealed partial class Loads(string ns, int seconds, CancellationToken ca
     }
 
     /// <summary>Keep-alive requests with wrk, one thread.</summary>
-    internal async Task<RequestFigures> RequestsAsync(string url, int connections)
+    internal async Task<RequestFigures> RequestsAsync(string url, int connections, params string[] headers)
     {
-        var text = await ClientAsync("wrk", "-t1", $"-c{connections}", $"-d{seconds}s", "--latency", url);
+        var text = await ClientAsync(["wrk", "-t1", $"-c{connections}", $"-d{seconds}s", "--latency", .. headers.SelectMany(header => (string[])["-H", header]), url]);
         var errors = ErrorLine().Match(text).Value;
         return new RequestFigures(
             Number(Total().Match(text)),
@@ -50,6 +50,16 @@ internal sealed partial class Loads(string ns, int seconds, CancellationToken ca
         return failed == 0
             ? (Number(H2Done().Match(text)), Number(H2Rate().Match(text)))
             : throw new InvalidOperationException($"h2load {string.Join(' ', more)} {url}: {failed} requests failed");
+    }
+
+    /// <summary>HTTP/1.1 requests at an even rate with h2load: how many were answered, and how many failed.</summary>
+    internal async Task<(double Total, double Failed)> EvenAsync(string url, int connections, int perSecond, int duration)
+    {
+        var text = await Shell.RunAsync(
+            TimeSpan.FromSeconds(duration + 60),
+            cancellationToken,
+            ["ip", "netns", "exec", ns, "h2load", "--h1", "-D", Text(duration), "-c", Text(connections), "-m", "1", "--rps", Text(perSecond / connections), url]);
+        return (Number(H2Done().Match(text)), Number(H2Failed().Match(text)));
     }
 
     /// <summary>A fixed number of connections, one request each, with ab.</summary>

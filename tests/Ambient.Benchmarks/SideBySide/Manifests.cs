@@ -137,7 +137,8 @@ internal static class Manifests
           conditions: [{type: Ready, status: "True"}]
         """;
 
-    private static string Service(string ns, string name, string address, string selector, string port, string labels = "{}") => $$"""
+    /// <summary>A Service with its address.</summary>
+    internal static string Service(string ns, string name, string address, string selector, string port, string labels = "{}") => $$"""
         apiVersion: v1
         kind: Service
         metadata: {name: {{name}}, namespace: {{ns}}, labels: {{labels}}}

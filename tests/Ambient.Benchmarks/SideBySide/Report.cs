@@ -32,6 +32,8 @@ internal sealed class Report(Figures figures)
         StartSection.Report(this, figures);
         TunnelsSection.Report(this, figures);
         IdleTlsSection.Report(this, figures);
+        HttpSection.Report(this, figures);
+        SoakSection.Report(this, figures);
         _text.Append(CultureInfo.InvariantCulture, $"\nTargets missed: {_under}.\n");
         return _text.ToString();
     }

@@ -12,16 +12,18 @@ internal sealed class SideBySideOptions
           --rounds N            turns that each contender takes (default 2)
           --seconds N           length of one measurement (default 4)
           --sections A,B        of throughput,requests,connections,storm,slow,idle,waypoint,hop,inpod,mesh,start,
-                                tunnels,tls (default all)
+                                tunnels,tls,http,soak (default all but soak)
           --contenders A,B      of haproxy,ztunnel (default both; haproxy alone proves the harness)
           --idle N              idle connections held (default 10000)
+          --soak N              seconds of section soak (default 600)
           --workloads N         workloads of section mesh (default 100000)
           --output FILE         markdown fragment (default artifacts/bench/side-by-side.md)
 
         AMBIENT_BENCH_BASELINE names a ztunnel of another version, which sections start and tunnels measure by turns with ours.
         """;
 
-    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh", "start", "tunnels", "tls"];
+    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh", "start", "tunnels", "tls", "http"];
+    private static readonly string[] KnownSections = [.. AllSections, "soak"];
     private static readonly string[] AllContenders = ["haproxy", "ztunnel"];
 
     internal string Root { get; private set; } = Directory.GetCurrentDirectory();
@@ -31,6 +33,9 @@ internal sealed class SideBySideOptions
     internal int Seconds { get; private set; } = 4;
 
     internal int Idle { get; private set; } = 10_000;
+
+    /// <summary>Seconds that section soak lasts.</summary>
+    internal int Soak { get; private set; } = 600;
 
     internal int Workloads { get; private set; } = 100_000;
 
@@ -64,9 +69,10 @@ internal sealed class SideBySideOptions
                 case "--rounds": options.Rounds = Number(name, Value()); break;
                 case "--seconds": options.Seconds = Number(name, Value()); break;
                 case "--idle": options.Idle = Number(name, Value()); break;
+                case "--soak": options.Soak = Number(name, Value()); break;
                 case "--workloads": options.Workloads = Number(name, Value(), most: 200_000); break;
                 case "--output": options.OutputPath = Path.GetFullPath(Value()); break;
-                case "--sections": options.Sections = Some(name, Value(), AllSections); break;
+                case "--sections": options.Sections = Some(name, Value(), KnownSections); break;
                 case "--contenders": options.Contenders = Some(name, Value(), AllContenders); break;
                 default: throw new FormatException($"unknown option {name}");
             }

@@ -70,6 +70,18 @@ internal static class SideBySideRun
                         await TryAsync("waypoint", failures, new WaypointSection(options, network, loads, figures, pair, folder, cancellationToken).RunAsync);
                     }
 
+                    if (options.Has("http"))
+                    {
+                        Console.WriteLine("http");
+                        await TryAsync("http", failures, new HttpSection(options, network, loads, figures, folder, cancellationToken).RunAsync);
+                    }
+
+                    if (options.Has("soak"))
+                    {
+                        Console.WriteLine("soak");
+                        await TryAsync("soak", failures, new SoakSection(options, network, loads, figures, folder, cancellationToken).RunAsync);
+                    }
+
                     if (options.Has("hop"))
                     {
                         Console.WriteLine("hop");

@@ -17,29 +17,8 @@ internal sealed class WaypointSection(
 
     internal async Task RunAsync()
     {
-        var manifests = System.IO.Path.Combine(folder, "manifests");
-        Directory.CreateDirectory(manifests);
-        await File.WriteAllTextAsync(System.IO.Path.Combine(manifests, "mesh.yaml"), Manifests.WaypointMesh, cancellationToken);
-        Dictionary<string, string> source = new() { ["AMBIENT_MANIFESTS"] = manifests };
-        var waypoint = BenchProcess.Start(
-            network.Waypoint,
-            "waypoint",
-            folder,
-            new Dictionary<string, string>(source)
-            {
-                ["GATEWAY_NAME"] = "waypoint",
-                ["POD_NAMESPACE"] = "bench",
-                ["POD_NAME"] = "waypoint-0",
-                ["SERVICE_ACCOUNT"] = "waypoint",
-                ["INSTANCE_IP"] = BenchNetwork.WaypointAddress,
-                ["AMBIENT_CA_DIR"] = System.IO.Path.Combine(folder, "ca"),
-            },
-            ZtunnelPair.Binary(options.Root, "waypoint"));
-        await using var stopWaypoint = waypoint;
-        await waypoint.ReadyAsync(
-            () => Shell.RunAsync($"ip netns exec {network.Waypoint} curl -sf -o /dev/null http://127.0.0.1:15021/healthz/ready", cancellationToken), cancellationToken);
-        await using var ztunnels = await ZtunnelPair.StartAsync(network, folder, options.Root, "bench", source, cancellationToken);
-        await waypoint.ReadyAsync(() => Shell.RunAsync($"ip netns exec {network.Client} curl -sf -m 5 -o /dev/null {Url}", cancellationToken), cancellationToken);
+        await using var stage = await WaypointStage.StartAsync(options, network, folder, "manifests", Manifests.WaypointMesh, Url, cancellationToken);
+        var (waypoint, ztunnels) = (stage.Waypoint, stage.Ztunnels);
 
         // One group for the readings of CPU; it owns nothing.
         var whole = new Contender(Path, [.. ztunnels.Processes, waypoint], "10.96.0.20", 80, "", 0);

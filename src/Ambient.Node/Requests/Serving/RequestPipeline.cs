@@ -103,7 +103,7 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
         // Without routes the backend is what was addressed.
         (exchange.BackendService, exchange.BackendPort) = (place.Service, exchange.Arrival.Destination.Port);
         exchange.Trace = RequestTrace.Begin(exchange);
-        if (!RequestPath.TryParse(exchange.Head.Target, out exchange.Path, place.Mesh.Requests.PathNormalization))
+        if (!exchange.TryReadPath(place.Mesh.Requests.PathNormalization))
         {
             exchange.Error = "the target has no path, or characters that no path has";
             return RequestStage.ReplyAsync(exchange, 404, "", ResponseFlags.NoRouteFound);

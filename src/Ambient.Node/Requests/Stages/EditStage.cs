@@ -1,4 +1,5 @@
 using Ambient.Http;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests.Stages;
 
@@ -17,7 +18,8 @@ internal sealed class EditStage : RequestStage
         }
 
         var head = exchange.Head;
-        exchange.RequestId = exchange.Services.Entrance.Headers.Apply(head, exchange.Arrival);
+        exchange.Services.Entrance.Headers.Apply(head, exchange.Arrival);
+        exchange.NoteRequestId();
         var path = exchange.Path;
         if (exchange.Route is { } route)
         {
@@ -37,16 +39,23 @@ internal sealed class EditStage : RequestStage
 
             head.Authority = route.Host ?? head.Authority;
             path = route.Path is null ? path : path with { Path = route.Path };
-            if (!HttpSyntax.IsAuthority(head.Authority) || !HttpSyntax.IsTarget(path.Target))
-            {
-                return RefuseAsync(exchange, "it asks for a host or path that no request may have");
-            }
         }
 
         // As it was judged, however it was written.
-        head.Target = path.Target;
+        var target = Says(head.Target, path) ? head.Target : path.Target;
+        if (exchange.Route is not null && (!HttpSyntax.IsAuthority(head.Authority) || !HttpSyntax.IsTarget(target)))
+        {
+            return RefuseAsync(exchange, "it asks for a host or path that no request may have");
+        }
+
+        head.Target = target;
         return new(true);
     }
+
+    // Most targets are written as they are judged, and need not be put together again.
+    private static bool Says(ReadOnlySpan<char> target, RequestPath path) => path.Query.Length == 0
+        ? target.SequenceEqual(path.Path)
+        : target.Length == path.Path.Length + 1 + path.Query.Length && target.StartsWith(path.Path) && target[path.Path.Length] == '?' && target.EndsWith(path.Query);
 
     private static ValueTask<bool> RefuseAsync(RequestExchange exchange, string reason)
     {

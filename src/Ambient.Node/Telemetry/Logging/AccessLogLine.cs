@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Net;
+using System.Text;
 using Ambient.Identity;
 using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
@@ -13,6 +14,7 @@ namespace Ambient.Node.Telemetry.Logging;
 internal readonly ref struct AccessLogLine
 {
     private static readonly SearchValues<char> NeedsQuotes = SearchValues.Create(" \"\\\t\r\n");
+    private static readonly SearchValues<byte> s_plain = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."u8);
 
     // Longer than any name, address or identity can be. Anything longer is made up, and logs are kept.
     private const int MaxText = 1024;
@@ -98,6 +100,20 @@ internal readonly ref struct AccessLogLine
         {
             Text.AppendQuoted(value);
         }
+    }
+
+    /// <summary>Adds a text of Latin-1, of which at most 1,024 characters are written.</summary>
+    public void Field(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        // Ids and the like need no escaping, and no string either.
+        if (value.IsEmpty || value.Length > MaxText || value.ContainsAnyExcept(s_plain))
+        {
+            Field(name, Encoding.Latin1.GetString(value));
+            return;
+        }
+
+        Name(name);
+        Text.Append("\""u8).Append(value).Append("\""u8);
     }
 
     /// <summary>Adds an identity.</summary>

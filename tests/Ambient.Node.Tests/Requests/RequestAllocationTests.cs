@@ -1,0 +1,103 @@
+using System.Net.Sockets;
+using System.Text;
+using Ambient.Mesh;
+
+namespace Ambient.Node.Tests.Requests;
+
+/// <summary>
+/// What a request allocates in a gateway, from its head to its line in the access log, once everything is warm: next to nothing, whatever is compiled in.
+/// The client and the pod are plain sockets on threads of their own, which allocate nothing. Alone, because the whole process is counted.
+/// </summary>
+[Collection(nameof(RequestAllocationTests))]
+[CollectionDefinition(nameof(RequestAllocationTests), DisableParallelization = true)]
+public sealed class RequestAllocationTests : IAsyncDisposable
+{
+    private const int Requests = 300;
+
+#if DEBUG
+    // Asynchronous methods are classes in code that is compiled for the debugger, each an object a call; nothing else.
+    private const int MostBytes = 1750;
+#else
+    private const int MostBytes = 32;
+#endif
+
+    private readonly TestMesh _mesh = new();
+
+    public ValueTask DisposeAsync() => _mesh.DisposeAsync();
+
+    [Theory]
+    [InlineData("nothing")]
+    [InlineData("policies")]
+    [InlineData("edits")]
+    public async Task Request_OnceEverythingIsWarm_AllocatesNextToNothing(string asked)
+    {
+        _mesh.AddService("web", waypoint: null);
+        await using var pod = await RawPod.StartAsync(_mesh, TunnelProtocol.Tcp, Answer, "web");
+        _mesh.SetGatewayRoute(asked == "edits" ? new HeaderModification { Set = [new("x-set", "1")], Remove = ["x-gone"] } : null);
+        if (asked == "policies")
+        {
+            for (var i = 0; i < 20; i++)
+            {
+                var name = $"p{i}";
+                _mesh.Configure(requests => requests with
+                {
+                    AuthorizationPolicies = requests.AuthorizationPolicies.SetItem($"app/{name}", new RequestAuthorizationPolicy
+                    {
+                        Name = name,
+                        Namespace = "app",
+                        Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+                        Rules = [new RequestRule { To = [new RequestOperation { Paths = new ValueMatch([i == 7 ? "/*" : $"/{name}/*"], []) }] }],
+                    }),
+                });
+            }
+        }
+
+        await _mesh.StartGatewayAsync(new GatewayListener("http", 8000, "HTTP", null, AllowedNamespaces.Same, null));
+        using var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        client.Connect(_mesh.Store.Current.Workloads["Kubernetes//Pod/app/gw-istio-0"].Addresses[0], 8000);
+        var request = "GET /orders?page=2 HTTP/1.1\r\nhost: web.example\r\nuser-agent: test/1\r\naccept: */*\r\nx-gone: 1\r\n\r\n"u8.ToArray();
+        var buffer = new byte[4096];
+
+        var least = long.MaxValue;
+        for (var round = 0; round < 30 && least > MostBytes * Requests; round++)
+        {
+            var before = GC.GetTotalAllocatedBytes(precise: true);
+            for (var i = 0; i < Requests; i++)
+            {
+                client.Send(request);
+                var got = client.Receive(buffer);
+                if (!buffer.AsSpan(0, got).StartsWith("HTTP/1.1 200"u8))
+                {
+                    Assert.Fail(Encoding.ASCII.GetString(buffer, 0, got));
+                }
+            }
+
+            least = Math.Min(least, GC.GetTotalAllocatedBytes(precise: true) - before);
+        }
+
+        Assert.True(least <= MostBytes * Requests, $"{least / Requests} bytes a request");
+    }
+
+    private static Task Answer(Socket socket)
+    {
+        var thread = new Thread(() =>
+        {
+            var answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: text/plain\r\nserver: raw\r\n\r\nok"u8.ToArray();
+            var buffer = new byte[4096];
+            try
+            {
+                socket.NoDelay = true;
+                while (socket.Receive(buffer) > 0)
+                {
+                    socket.Send(answer);
+                }
+            }
+            catch (SocketException)
+            {
+                // The gateway has closed it.
+            }
+        }) { IsBackground = true };
+        thread.Start();
+        return Task.Run(thread.Join);
+    }
+}
