@@ -8,7 +8,8 @@ namespace Ambient.Node.Lifetime;
 /// need a node's memory. Checks periodically: when the host was busy since the last check and is quiet now, pages of code are released;
 /// if a good deal was allocated as well, the collector runs once, compacting, and once more a minute later, because the shared array pool gives up
 /// arrays that nobody has rented for that long only when the collector runs (reading a mesh of 30 MB leaves a buffer of 32 MB there). Costs a few
-/// milliseconds, at most twice for each burst of load, and nothing while load lasts.
+/// milliseconds, at most twice for each burst of load. Under load that does not end, what was mapped for the start and for what is over is released
+/// all the same, soon after the start and then every few minutes; what is in use comes back at once, a microsecond a page.
 /// </summary>
 internal sealed class MemoryTrim : IDisposable
 {
@@ -24,8 +25,16 @@ internal sealed class MemoryTrim : IDisposable
     /// <summary>Age after which the pool gives its arrays up.</summary>
     private static readonly TimeSpan PoolsAreOld = TimeSpan.FromSeconds(65);
 
+    /// <summary>How long a host that is never quiet keeps pages that it may not need: first those of its start, then others.</summary>
+    private static readonly TimeSpan BusyAtFirst = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan BusyLater = TimeSpan.FromMinutes(5);
+
     private readonly TimeProvider _time;
+    private readonly Func<TimeSpan> _used;
+    private readonly Func<long> _release;
     private readonly ITimer _timer;
+    private TimeSpan _busyFor = BusyAtFirst;
+    private long _releasedTime;
     private long? _poolsFrom;
     private TimeSpan _releasedAt = -SomethingHappened;
     private TimeSpan _lookedAt;
@@ -33,9 +42,19 @@ internal sealed class MemoryTrim : IDisposable
 
     /// <summary>Starts checking.</summary>
     public MemoryTrim(TimeProvider time)
+        : this(time, static () => Environment.CpuUsage.TotalTime, FilePages.Release)
+    {
+    }
+
+    /// <summary>Starts checking.</summary>
+    /// <param name="time">Clock.</param>
+    /// <param name="used">Processor time so far.</param>
+    /// <param name="release">Gives pages back.</param>
+    internal MemoryTrim(TimeProvider time, Func<TimeSpan> used, Func<long> release)
     {
         ArgumentNullException.ThrowIfNull(time);
-        _time = time;
+        (_time, _used, _release) = (time, used, release);
+        _releasedTime = time.GetTimestamp();
         _timer = time.CreateTimer(static state => ((MemoryTrim)state!).Look(), this, Interval, Interval);
     }
 
@@ -49,11 +68,17 @@ internal sealed class MemoryTrim : IDisposable
             return;
         }
 
-        var used = Environment.CpuUsage.TotalTime;
+        var used = _used();
         var lately = used - _lookedAt;
         _lookedAt = used;
         if (lately > Quiet)
         {
+            if (_time.GetElapsedTime(_releasedTime) >= _busyFor)
+            {
+                _busyFor = BusyLater;
+                Release();
+            }
+
             return;
         }
 
@@ -88,7 +113,8 @@ internal sealed class MemoryTrim : IDisposable
 
     private void Release()
     {
-        _ = FilePages.Release();
-        _releasedAt = _lookedAt = Environment.CpuUsage.TotalTime;
+        _ = _release();
+        _releasedTime = _time.GetTimestamp();
+        _releasedAt = _lookedAt = _used();
     }
 }

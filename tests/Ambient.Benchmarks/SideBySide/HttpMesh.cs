@@ -16,6 +16,9 @@ internal sealed class HttpMesh
     /// <summary>An external authorizer is asked, over HTTP.</summary>
     internal const string ExternallyAuthorized = "ext";
 
+    /// <summary>A copy is sent to whom the external authorizer is: what one more exchange with an endpoint costs.</summary>
+    internal const string Mirrored = "mirror";
+
     private const string Issuer = "https://issuer.bench";
     private static readonly int[] s_sizes = [100, 10_000];
     private readonly string _keys;
@@ -32,7 +35,7 @@ internal sealed class HttpMesh
 
     /// <summary>The services that are asked for, the plain one first.</summary>
     internal static string[] Services { get; } =
-        [Plain, .. s_sizes.Select(PoliciesOf), .. s_sizes.Select(RoutesOf), Jwt, ExternallyAuthorized];
+        [Plain, .. s_sizes.Select(PoliciesOf), .. s_sizes.Select(RoutesOf), Jwt, ExternallyAuthorized, Mirrored];
 
     /// <summary>The token that <see cref="Jwt"/> asks for.</summary>
     internal string Token { get; }
@@ -77,6 +80,16 @@ internal sealed class HttpMesh
               jwtRules: [{issuer: "{{Issuer}}", jwks: '{{_keys}}'}]
             """);
         Add(Policy("jwt", Jwt, "ALLOW", "{from: [{source: {requestPrincipals: [\"*\"]}}]}"));
+        Add($$"""
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: HTTPRoute
+            metadata: {name: mirror, namespace: bench}
+            spec:
+              parentRefs: [{group: "", kind: Service, name: {{Mirrored}}, port: 80}]
+              rules:
+              - filters: [{type: RequestMirror, requestMirror: {backendRef: {name: authz, port: 80}}}]
+                backendRefs: [{name: {{Mirrored}}, port: 80}]
+            """);
         foreach (var size in s_sizes)
         {
             for (var i = 0; i < size; i++)
