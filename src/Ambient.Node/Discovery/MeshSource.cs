@@ -6,6 +6,7 @@ using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Discovery.Xds.Envoy;
 using Ambient.Node.Discovery.Xds.Envoy.Assembly;
+using Ambient.Node.Discovery.Xds.Envoy.Received;
 using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
 
@@ -25,7 +26,7 @@ public static class MeshSource
 
     /// <summary>For hosts that count what a control plane sends and ask it for addresses on demand.</summary>
     internal static IMeshSource Create(
-        DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, MetricRegistry? metrics, AddressDemand? demand = null)
+        DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, MetricRegistry? metrics, AddressDemand? demand = null, ReceivedConfiguration? received = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(store);
@@ -56,7 +57,7 @@ public static class MeshSource
             return new SequentialSource([local, FromControlPlane()]);
 
             XdsSource FromControlPlane() => xds.GatewayName is { } gateway
-                ? new XdsSource(xds, store, new EnvoySession(store, new EnvoyNode(xds.Kind == XdsNodeKind.Router, xds.PodNamespace, gateway, AddressOf(xds)), logger), counted, logger, time)
+                ? new XdsSource(xds, store, new EnvoySession(store, new EnvoyNode(xds.Kind == XdsNodeKind.Router, xds.PodNamespace, gateway, AddressOf(xds)), logger, received), counted, logger, time)
                 : new XdsSource(xds, store, counted, logger, time, demand);
         }
 

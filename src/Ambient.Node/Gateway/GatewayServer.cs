@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
@@ -21,7 +22,7 @@ internal sealed class GatewayServer : IAsyncDisposable
 {
     private static readonly TimeSpan s_retryInterval = TimeSpan.FromSeconds(2);
 
-    private readonly Dictionary<int, GatewayPort> _servers = [];
+    private readonly ConcurrentDictionary<int, GatewayPort> _servers = [];
     private readonly Dictionary<int, GatewayTls> _tls = [];
     private Dictionary<(ListenerTls Tls, bool CarriesRequests), TlsIdentity> _identities = [];
     private HashSet<string> _reported = new(StringComparer.Ordinal);
@@ -42,6 +43,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     private readonly GatewayStreams _streams;
     private readonly IDisposable _watch;
     private bool _isRetrying;
+    private volatile bool _isLeading;
 
     /// <summary>Creates a gateway; nothing is bound before <see cref="RunAsync"/>.</summary>
     /// <param name="meshes">Mesh.</param>
@@ -95,6 +97,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     /// <summary>Tells clients to go on elsewhere, and still accepts: whoever sends them here may not know yet that we leave.</summary>
     public void LeadOn()
     {
+        _isLeading = true;
         foreach (var server in _servers.Values)
         {
             server.LeadOn();
@@ -166,7 +169,7 @@ internal sealed class GatewayServer : IAsyncDisposable
             });
         foreach (var port in _servers.Where(open => !wanted.TryGetValue(open.Key, out var form) || form != FormOf(open.Value)).Select(open => open.Key).ToArray())
         {
-            _servers.Remove(port, out var server);
+            _servers.TryRemove(port, out var server);
             _tls.Remove(port);
             _log.Closed(port);
 
@@ -316,7 +319,12 @@ internal sealed class GatewayServer : IAsyncDisposable
                 Tls = form == PortForm.Tls ? _tls[port] : null,
                 IsOpaque = form == PortForm.Opaque,
             };
-            _servers[port] = new GatewayPort(bound, _sockets, use, _time, _logger);
+            var opened = _servers[port] = new GatewayPort(bound, _sockets, use, _time, _logger);
+            if (_isLeading)
+            {
+                opened.LeadOn();
+            }
+
             _log.Opened(port, bound);
         }
         catch (IOException e)

@@ -166,6 +166,41 @@ public sealed class AdminServerTests
     }
 
     [Fact]
+    public async Task Status_IsDrainedAndEndedByItsOwnPodAlone()
+    {
+        var readiness = new Readiness();
+        using var shutdown = new Shutdown(TimeSpan.FromSeconds(1), TimeProvider.System, NullLogger.Instance);
+        var drains = 0;
+        var status = CommonEndpoints.Status(new MetricRegistry(), readiness, shutdown, () => drains++);
+        var drain = new AdminRequest("POST", "/drain", "", "") { Host = "127.0.0.1:15020", IsLocal = true };
+        var quit = drain with { Path = "/quitquitquit" };
+
+        Assert.Equal((200, "ready\n"), Show(await status(new AdminRequest("GET", "/healthz/ready", "", ""), default)));
+        Assert.Equal(200, (await status(new AdminRequest("GET", "/stats/prometheus", "", ""), default)).Status);
+        foreach (var refused in new[] { drain with { IsLocal = false }, quit with { IsLocal = false }, drain with { Origin = "http://evil.example" }, quit with { Host = "evil.example" } })
+        {
+            Assert.Equal(403, (await status(refused, default)).Status);
+        }
+
+        Assert.Equal(405, (await status(drain with { Method = "GET" }, default)).Status);
+        Assert.Equal(0, drains);
+        Assert.False(shutdown.Draining.IsCancellationRequested);
+
+        Assert.Equal((200, "OK\n"), Show(await status(drain, default)));
+        Assert.Equal(1, drains);
+        Assert.Equal(200, (await status(quit, default)).Status);
+        await shutdown.WaitForDrainAsync().WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task Request_SaysWhetherItIsFromThisMachine()
+    {
+        await using var server = Start((request, _) => ValueTask.FromResult(AdminResponse.Text(200, $"{request.IsLocal}\n")));
+        using var http = new HttpClient();
+        Assert.Equal("True\n", await http.GetStringAsync(new Uri($"http://{server.LocalEndPoint}/")));
+    }
+
+    [Fact]
     [Trait("Reference", "test_change_log_level")]
     public void Logging_ShowsChangesResetsAndRefuses()
     {

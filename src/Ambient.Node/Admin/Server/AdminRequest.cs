@@ -19,6 +19,9 @@ internal sealed record AdminRequest(string Method, string Path, string Query, st
     /// <summary>The <c>Sec-Fetch-Site</c> header, by which a browser says how that page is related to us; null when there is none.</summary>
     public string? FetchSite { get; init; }
 
+    /// <summary>Whether it comes from this machine, or this pod.</summary>
+    public bool IsLocal { get; init; }
+
     /// <summary>Whether the client reads a body in chunks (HTTP/1.1); if not, the end of the connection is the end of the body.</summary>
     public bool TakesChunks { get; init; }
 

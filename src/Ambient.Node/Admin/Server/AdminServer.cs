@@ -127,7 +127,7 @@ internal sealed partial class AdminServer : IAsyncDisposable
                 var head = await AdminRequestReader.ReadHeadAsync(client, buffer, stop.Token).ConfigureAwait(false);
                 place.Progress();
                 deadline.CancelAfter(AnswerTimeout);
-                var request = head is null ? null : AdminRequestReader.Parse(head);
+                var request = head is null || AdminRequestReader.Parse(head) is not { } parsed ? null : parsed with { IsLocal = IPAddress.IsLoopback(place.Address) };
                 var response = request is null ? AdminResponse.Text(400, "bad request\n") : await AnswerAsync(request, stop.Token).ConfigureAwait(false);
                 var begun = _time.GetTimestamp();
                 await SendAsync(client, request, response, Progress, stop.Token).ConfigureAwait(false);

@@ -16,6 +16,24 @@ internal static class CommonEndpoints
 
         """;
 
+    /// <summary>
+    /// 15020 of a waypoint or gateway, what pilot-agent answers there: metrics and readiness for all, and for this pod alone <c>POST /drain</c> (clients are led
+    /// on, the process goes on) and <c>POST /quitquitquit</c> (and it ends).
+    /// </summary>
+    public static AdminHandler Status(MetricRegistry registry, Readiness readiness, Shutdown shutdown, Action drain)
+    {
+        var (metrics, ready) = (Metrics(registry), Ready(readiness));
+        return (request, cancellationToken) => request.Path switch
+        {
+            "/healthz/ready" => ready(request, cancellationToken),
+            "/drain" or "/quitquitquit" when !request.IsLocal => ValueTask.FromResult(AdminResponse.Text(403, "only requests from localhost are allowed\n")),
+            "/drain" or "/quitquitquit" when AdminGuard.Refusal(request) is { } refusal => ValueTask.FromResult(AdminResponse.Text(403, refusal + "\n")),
+            "/quitquitquit" => ValueTask.FromResult(Quit(request, shutdown)),
+            "/drain" => ValueTask.FromResult(Drain(request, drain)),
+            _ => metrics(request, cancellationToken),
+        };
+    }
+
     /// <summary>15020: <c>/metrics</c> and <c>/stats/prometheus</c>.</summary>
     public static AdminHandler Metrics(MetricRegistry registry) => (request, _) =>
     {
@@ -48,6 +66,17 @@ internal static class CommonEndpoints
             ? AdminResponse.Text(200, "ready\n")
             : AdminResponse.Text(500, $"not ready, pending: {string.Join(", ", pending)}\n"));
     };
+
+    private static AdminResponse Drain(AdminRequest request, Action drain)
+    {
+        if (request.Method != "POST")
+        {
+            return AdminResponse.MethodNotAllowed;
+        }
+
+        drain();
+        return AdminResponse.Text(200, "OK\n");
+    }
 
     /// <summary><c>/quitquitquit</c>: begins a graceful shutdown.</summary>
     public static AdminResponse Quit(AdminRequest request, Shutdown shutdown)

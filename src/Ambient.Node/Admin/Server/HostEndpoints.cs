@@ -17,6 +17,9 @@ namespace Ambient.Node.Admin.Server;
 internal sealed class HostEndpoints(
     string name, string links, Func<Stream, CancellationToken, ValueTask> dump, AdminHandler own, HostLoggerFactory loggers, Shutdown shutdown, IMeshSnapshotProvider meshes)
 {
+    /// <summary>Asked before everything else, and may leave a path to the rest; null: nothing is.</summary>
+    public Func<AdminRequest, AdminResponse?>? Before { get; init; }
+
     private byte[] Index() => Encoding.UTF8.GetBytes(
         $"""
         <!DOCTYPE html>
@@ -46,7 +49,7 @@ internal sealed class HostEndpoints(
         return $"<h2>Known, not supported here</h2><ul>{string.Concat(items)}</ul>";
     }
 
-    private ValueTask<AdminResponse> RouteAsync(AdminRequest request, CancellationToken cancellationToken) => request.Path switch
+    private ValueTask<AdminResponse> RouteAsync(AdminRequest request, CancellationToken cancellationToken) => Before?.Invoke(request) is { } answer ? ValueTask.FromResult(answer) : request.Path switch
     {
         "/" => ValueTask.FromResult(new AdminResponse(200, "text/html; charset=utf-8", Index())),
         "/config_dump" => ValueTask.FromResult(AdminResponse.Streamed("application/json", dump)),

@@ -2,8 +2,10 @@ using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
 using Ambient.Mesh;
+using Ambient.Node.Admin.Envoy;
 using Ambient.Node.Admin.Server;
 using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Xds.Envoy.Received;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Process;
 using Ambient.Node.Lifetime;
@@ -23,6 +25,7 @@ internal sealed class WaypointHost : IHostedProxy
     private const int AdminPort = 15000;
     private const int StatsPort = 15020;
     private const int ReadinessPort = 15021;
+    private const int PrometheusPort = 15090;
 
     private readonly Stack<IAsyncDisposable> _owned = new();
     private readonly Shutdown _shutdown;
@@ -35,6 +38,9 @@ internal sealed class WaypointHost : IHostedProxy
 
     /// <summary>The metrics endpoint.</summary>
     public IPEndPoint? StatsEndPoint { get; private set; }
+
+    /// <summary>The endpoint of an Envoy's own metrics; null where istiod does not configure the host as an Envoy.</summary>
+    public IPEndPoint? PrometheusEndPoint { get; private set; }
 
     /// <summary>The readiness endpoint.</summary>
     public IPEndPoint? ReadinessEndPoint { get; private set; }
@@ -88,15 +94,42 @@ internal sealed class WaypointHost : IHostedProxy
 
         // 2. The node, and the endpoints that can be asked why it is not ready.
         _node = Own(new WaypointNode(options, runtime, loggers, registry, time));
-        var admin = WaypointAdmin.Create(_node, runtime.Mesh, runtime.Cache, loggers, _shutdown);
         var adminLogger = loggers.CreateLogger("Admin");
         var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
+        var envoy = runtime.Received is { } received && host.Xds is { } xds ? EnvoyOf(received, xds) : null;
+        var admin = WaypointAdmin.Create(_node, runtime.Mesh, runtime.Cache, envoy, loggers, _shutdown);
         AdminEndPoint = Serve("admin", new IPEndPoint(IPAddress.Loopback, AdminPort + host.PortOffset), admin.AnswerAsync);
-        StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, StatsPort + host.PortOffset), CommonEndpoints.Metrics(registry));
+        StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, StatsPort + host.PortOffset), CommonEndpoints.Status(registry, _node.Readiness, _shutdown, _node.Drain));
         ReadinessEndPoint = Serve("readiness", new IPEndPoint(wildcard, ReadinessPort + host.PortOffset), CommonEndpoints.Ready(_node.Readiness));
+        if (envoy is not null)
+        {
+            PrometheusEndPoint = Serve("Envoy's metrics", new IPEndPoint(wildcard, envoy.PrometheusPort), CommonEndpoints.Metrics(registry));
+        }
 
         // 3. Nothing is accepted before the mesh is known: a waypoint without policies would let everybody in.
         await runtime.StartAsync(cancellationToken).ConfigureAwait(false);
+
+        EnvoyHost EnvoyOf(ReceivedConfiguration received, XdsOptions xds) => new()
+        {
+            Received = received,
+            Svids = runtime.Cache,
+            Backends = () => _node.Upstreams?.Backends.All ?? [],
+            IsReady = () => _node.Readiness.IsReady,
+            IsDraining = () => _shutdown.Draining.IsCancellationRequested || _node.IsDraining,
+            Metrics = registry,
+            Loggers = loggers,
+            Version = HostVersion.Text,
+            AdminPort = AdminPort + host.PortOffset,
+            StatusPort = StatsPort + host.PortOffset,
+            ReadinessPort = ReadinessPort + host.PortOffset,
+            PrometheusPort = PrometheusPort + host.PortOffset,
+            Wildcard = wildcard.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any,
+            ControlPlane = xds.Server.Address,
+            Authority = host.CertificateAuthority?.Address,
+            Concurrency = Environment.ProcessorCount,
+            Time = time,
+            Started = time.GetUtcNow(),
+        };
 
         IPEndPoint Serve(string name, IPEndPoint address, AdminHandler handler) => Own(AdminServer.Start(name, address, handler, time, adminLogger)).LocalEndPoint;
     }

@@ -59,6 +59,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private AuthorizerClient? _authorizers;
     private UpstreamDialer? _dialer;
     private HboneClient? _client;
+    private Action? _leadOn;
 
     /// <summary>Creates a node; nothing is bound before <see cref="RunAsync"/>.</summary>
     public WaypointNode(
@@ -86,6 +87,9 @@ internal sealed partial class WaypointNode : IAsyncDisposable
 
     /// <summary>Connections and requests under way.</summary>
     public ConnectionTable Connections { get; }
+
+    /// <summary>Whether clients are led on.</summary>
+    public bool IsDraining { get; private set; }
 
     /// <summary>Key of the Gateway.</summary>
     public string GatewayKey => $"{_options.Namespace}/{_options.GatewayName}";
@@ -134,6 +138,14 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         catch (OperationCanceledException) when (shutdown.Draining.IsCancellationRequested)
         {
         }
+    }
+
+    /// <summary>Leads clients on, and is not ready from here on; whoever asked for it ends the process later.</summary>
+    public void Drain()
+    {
+        IsDraining = true;
+        _ = Readiness.Require("the end of the drain");
+        _leadOn?.Invoke();
     }
 
     /// <inheritdoc/>
@@ -245,10 +257,11 @@ internal sealed partial class WaypointNode : IAsyncDisposable
             Listen(address), new HboneServerOptions { MaxConcurrentStreams = 100, Revocation = _runtime.Revocation, AcceptedPeers = _runtime.AcceptedPeers, Budget = NewBudget() }, _runtime.Svids, _meshes, Self!, entrance, pipeline, dialer, _upstreams!.Backends, Connections, _loggers, _time);
         await using (server.ConfigureAwait(false))
         {
+            _leadOn = server.LeadOn;
             LogServing(_logger, WaypointClass, GatewayKey, address, self.Identity.ToString());
             _serving();
             await UntilDrainAsync(server.RunAsync(CancellationToken.None), shutdown).ConfigureAwait(false);
-            await LeadOnAsync(server.LeadOn, shutdown).ConfigureAwait(false);
+            await LeadOnAsync(shutdown).ConfigureAwait(false);
             await server.ShutdownAsync(shutdown.Deadline).ConfigureAwait(false);
         }
     }
@@ -264,22 +277,22 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         {
             var running = server.RunAsync(shutdown.Draining);
             await Task.WhenAny(server.Ready.Task, running).ConfigureAwait(false);
+            _leadOn = server.LeadOn;
             LogServing(_logger, GatewayClass, GatewayKey, new IPEndPoint(Self!.Current!.Addresses[0], 0), Self.Current.Identity.ToString());
             _serving();
             await UntilDrainAsync(running, shutdown).ConfigureAwait(false);
 
             // From here on no port is opened or closed any more.
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await LeadOnAsync(server.LeadOn, shutdown).ConfigureAwait(false);
+            await LeadOnAsync(shutdown).ConfigureAwait(false);
             await server.ShutdownAsync(shutdown.Deadline).ConfigureAwait(false);
         }
     }
 
     /// <summary>Not ready from here on, so that probes and load balancers hear it; served all the same until they have.</summary>
-    private async Task LeadOnAsync(Action leadOn, Shutdown shutdown)
+    private async Task LeadOnAsync(Shutdown shutdown)
     {
-        _ = Readiness.Require("the end of the drain");
-        leadOn();
+        Drain();
         await DrainLead.WaitAsync(shutdown, _options.DrainDuration, () => Self!.Current is { Status: WorkloadStatus.Healthy }, _time).ConfigureAwait(false);
     }
 

@@ -104,6 +104,10 @@ internal sealed class HostLoggerFactory : ILoggerFactory
         }
     }
 
+    /// <summary>Every logger that was used so far, and the lowest level that it writes.</summary>
+    public IReadOnlyList<(string Name, string Level)> Levels =>
+        [.. _loggers.Values.Select(logger => logger.Target).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).Select(target => (target, LogLevels.NameOf(_filter.LevelOf(target))))];
+
     /// <inheritdoc/>
     public ILogger CreateLogger(string categoryName)
     {

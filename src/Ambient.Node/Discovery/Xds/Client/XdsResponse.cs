@@ -14,6 +14,7 @@ namespace Ambient.Node.Discovery.Xds.Client;
 /// </summary>
 internal sealed class XdsResponse
 {
+    private const int SystemVersion = 1;
     private const int Resources = 2;
     private const int TypeUrlField = 4;
     private const int NonceField = 5;
@@ -24,6 +25,9 @@ internal sealed class XdsResponse
 
     /// <summary>Type of the resources.</summary>
     public string TypeUrl { get; private set; } = "";
+
+    /// <summary>The version of everything that was sent of the type, for people; empty: it has none.</summary>
+    public string Version { get; private set; } = "";
 
     /// <summary>What an answer has to quote.</summary>
     public string Nonce { get; private set; } = "";
@@ -60,6 +64,9 @@ internal sealed class XdsResponse
         {
             switch (fields.Number)
             {
+                case SystemVersion:
+                    response.Version = fields.Text;
+                    break;
                 case Resources:
                     response.Read(fields.Content, addresses);
                     break;

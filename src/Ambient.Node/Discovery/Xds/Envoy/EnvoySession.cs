@@ -7,6 +7,7 @@ using Ambient.Node.Discovery.Xds.Envoy.Assembly;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 using Ambient.Node.Discovery.Xds.Envoy.Listeners;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Envoy.Received;
 using Ambient.Node.Discovery.Xds.Envoy.Routes;
 using Ambient.Node.Discovery.Xds.Envoy.Secrets;
 using Ambient.Node.Protos.Discovery;
@@ -27,6 +28,7 @@ internal sealed class EnvoySession : IXdsSession
     private readonly MeshPart _part;
     private readonly EnvoyMesh _mesh;
     private readonly ILogger _logger;
+    private readonly ReceivedConfiguration? _received;
     private readonly ListenerReader _listeners = new();
     private readonly Dictionary<(string Type, string Name), Held> _held = [];
     private readonly Dictionary<string, string> _workloads = new(StringComparer.Ordinal);
@@ -38,10 +40,11 @@ internal sealed class EnvoySession : IXdsSession
     /// <param name="store">Filled with what comes.</param>
     /// <param name="node">The proxy.</param>
     /// <param name="logger">Where it says what is not understood.</param>
-    public EnvoySession(MeshStore store, EnvoyNode node, ILogger logger)
+    /// <param name="received">Keeps what came, for the admin endpoint; null: nobody asks.</param>
+    public EnvoySession(MeshStore store, EnvoyNode node, ILogger logger, ReceivedConfiguration? received = null)
     {
         ArgumentNullException.ThrowIfNull(store);
-        (_part, _mesh, _logger) = (store.AddPart("Envoy xDS"), new EnvoyMesh(node), logger);
+        (_part, _mesh, _logger, _received) = (store.AddPart("Envoy xDS"), new EnvoyMesh(node), logger, received);
     }
 
     /// <inheritdoc/>
@@ -103,6 +106,7 @@ internal sealed class EnvoySession : IXdsSession
             };
         }
 
+        _received?.Answered(type, response.Version, refused.Count == 0);
         return new XdsAnswer(answer, refused.Count == 0, [.. Further(type)]);
     }
 
@@ -141,11 +145,13 @@ internal sealed class EnvoySession : IXdsSession
             var problems = new Problems();
             Set(type, name, bytes, problems);
             _held[(type, name)] = new Held(digest, problems.ToPart());
+            _received?.Keep(type, name, bytes, version, _held[(type, name)].Problems.Blocked);
         }
         catch (Exception e) when (e is InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException or OverflowException)
         {
             // What was held under the name stays.
             refused.Add($"{name}: {e.Message}");
+            _received?.Refuse(type, name, e.Message);
             XdsLog.Refused(_logger, type, name, e.Message);
         }
     }
@@ -175,6 +181,7 @@ internal sealed class EnvoySession : IXdsSession
     private void Remove(string type, string name)
     {
         _held.Remove((type, name));
+        _received?.Drop(type, name);
         switch (type)
         {
             case EnvoyTypes.Cluster:
@@ -240,6 +247,7 @@ internal sealed class EnvoySession : IXdsSession
         }
 
         _watched[type] = now;
+        _received?.Watch(type, now);
         return more.Length + less.Length == 0 ? null : new DeltaDiscoveryRequest { TypeUrl = type, ResourceNamesSubscribe = { more }, ResourceNamesUnsubscribe = { less } };
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 
 namespace Ambient.Node.Discovery.Xds.Workloads;
@@ -26,6 +27,9 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
     /// <summary>The field's number, where it is one of variable length; else 0.</summary>
     public ulong Value { get; private set; }
 
+    /// <summary>The field's bits, where it is of fixed length; else 0.</summary>
+    public ulong Bits { get; private set; }
+
     /// <summary>Bytes of the message up to the end of the field.</summary>
     public readonly int Position => _length - _rest.Length;
 
@@ -49,7 +53,7 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
         var tag = Number32();
         Number = (int)(tag >> 3);
         _hasContent = false;
-        (IsNumber, Value) = (false, 0);
+        (IsNumber, Value, Bits) = (false, 0, 0);
         _content = default;
         switch (Number == 0 ? -1 : (int)(tag & 7))
         {
@@ -57,14 +61,14 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
                 (IsNumber, Value) = (true, Varint());
                 break;
             case 1:
-                _ = Take(sizeof(ulong));
+                Bits = BinaryPrimitives.ReadUInt64LittleEndian(Take(sizeof(ulong)));
                 break;
             case 2:
                 _hasContent = true;
                 _content = Take(Number32());
                 break;
             case 5:
-                _ = Take(sizeof(uint));
+                Bits = BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)));
                 break;
             default:
                 // Groups are gone from the language; nobody sends them.
