@@ -40,10 +40,11 @@ internal sealed class RecordedIstiod : IAsyncDisposable
     /// <summary>Starts both, and waits until everything that is asked for is answered and applied.</summary>
     /// <param name="recording">Folder of the recorded answers.</param>
     /// <param name="logger">Where the source says what is wrong.</param>
-    public static async Task<RecordedIstiod> StartAsync(string recording, ILogger? logger = null)
+    /// <param name="answered">Changes what is answered; null: nothing is changed.</param>
+    public static async Task<RecordedIstiod> StartAsync(string recording, ILogger? logger = null, Func<DeltaDiscoveryResponse, DeltaDiscoveryResponse>? answered = null)
     {
         var server = await ControlPlaneServer.StartAsync();
-        server.Discovery.Session = _ => request => Answer(recording, request);
+        server.Discovery.Session = _ => request => Answer(recording, request) is { } answer ? answered?.Invoke(answer) ?? answer : null;
         var (node, id) = NodeOf(recording);
         var store = new MeshStore();
         var session = new EnvoySession(store, node, logger ?? NullLogger.Instance);
