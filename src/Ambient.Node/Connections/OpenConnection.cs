@@ -75,7 +75,7 @@ internal sealed class OpenConnection : OpenFlow
         _announced = true;
         Parties = parties;
         Series = _table.Metrics?.SeriesOf(parties);
-        Series?.Opened.Increment();
+        Series?.Opened?.Increment();
         _table.Log.Opened(parties);
     }
 
@@ -184,7 +184,7 @@ internal sealed class OpenConnection : OpenFlow
         {
             // It failed before its peer was allowed or even known: metrics use only what the mesh knows of it. The log line shows the rest.
             Series = _table.Metrics?.SeriesOf(Parties.WithoutHearsay());
-            Series?.Opened.Increment();
+            Series?.Opened?.Increment();
             _table.Log.Opened(Parties);
         }
 
@@ -217,8 +217,8 @@ internal sealed class OpenConnection : OpenFlow
         lock (Bytes)
         {
             var (received, sent) = (Bytes.ClientToServer, Bytes.ServerToClient);
-            Series.Received.Add(received - _reportedReceived);
-            Series.Sent.Add(sent - _reportedSent);
+            Series.Received?.Add(received - _reportedReceived);
+            Series.Sent?.Add(sent - _reportedSent);
             (_reportedReceived, _reportedSent) = (received, sent);
         }
     }

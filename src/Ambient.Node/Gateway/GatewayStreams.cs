@@ -59,6 +59,7 @@ internal sealed class GatewayStreams(
                     Source = remote,
                     SourceWorkload = own is null ? null : meshes.Current.FindWorkload(own.Network, remote.Address),
                     Destination = facts.Destination,
+                    Overrides = places.Find("")?.Telemetry.Metrics,
                 },
                 time.GetTimestamp(),
                 stream,

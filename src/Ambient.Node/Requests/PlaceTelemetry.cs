@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Telemetry.AccessLogs;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Requests;
 

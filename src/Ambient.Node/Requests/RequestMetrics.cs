@@ -128,30 +128,7 @@ internal sealed class RequestMetrics
             grpc && Labels(RequestMetric.GrpcRequestMessages) is { } sent ? _requestMessages.SeriesWithin(sent) : null,
             grpc && Labels(RequestMetric.GrpcResponseMessages) is { } received ? _responseMessages.SeriesWithin(received) : null);
 
-        MetricLabels? Labels(RequestMetric metric)
-        {
-            if (overrides.IsDisabled(metric))
-            {
-                return null;
-            }
-
-            var tags = overrides.Tags(metric);
-            List<(string Name, string Value)> own = [];
-            foreach (var (name, value) in pairs)
-            {
-                if (!tags.TryGetValue(name, out var other))
-                {
-                    own.Add((name, value));
-                }
-                else if (other is not null)
-                {
-                    own.Add((name, other));
-                }
-            }
-
-            own.AddRange(tags.Where(tag => tag.Value is not null && !pairs.Any(pair => pair.Name == tag.Key)).Select(tag => (tag.Key, tag.Value!)));
-            return MetricLabels.Of([.. own]);
-        }
+        MetricLabels? Labels(RequestMetric metric) => overrides.Labels(metric, pairs);
     }
 
     private MetricLabels LabelsOf(in Subject subject) => MetricLabels.Of(PairsOf(subject));

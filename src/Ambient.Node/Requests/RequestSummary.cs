@@ -1,5 +1,6 @@
 using Ambient.Identity;
 using Ambient.Mesh;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Requests;
 

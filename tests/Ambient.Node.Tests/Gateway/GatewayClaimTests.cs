@@ -67,6 +67,57 @@ public sealed class GatewayClaimTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task VirtualService_OfIstiosGateway_ChoosesByClaims_FromManifestToAnswer()
+    {
+        await using var gateway = new ManifestGateway();
+        await gateway.AddBackendAsync("admin");
+        await gateway.AddBackendAsync("anybody");
+        await gateway.StartAsync($$"""
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: Gateway
+            metadata: {name: gw, namespace: app}
+            spec:
+              gatewayClassName: istio
+              {{gateway.Infrastructure}}
+              listeners: [{name: plain, port: 8079, protocol: HTTP}]
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: own, namespace: app}
+            spec: {selector: {gateway.networking.k8s.io/gateway-name: gw}, servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: ['*']}]}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: v, namespace: app}
+            spec:
+              hosts: [a.example]
+              gateways: [own]
+              http:
+              - {match: [{headers: {'@request.auth.claims.groups': {exact: admins} } }], route: [{destination: {host: admin, port: {number: 80} } }]}
+              - {route: [{destination: {host: anybody, port: {number: 80} } }]}
+            ---
+            apiVersion: security.istio.io/v1
+            kind: RequestAuthentication
+            metadata: {name: jwt, namespace: app}
+            spec:
+              targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: gw}]
+              jwtRules: [{issuer: "https://issuer.example", jwks: '{{_issuer.Keys()}}'}]
+            """);
+        foreach (var (groups, backend) in new[] { ("admins", "admin "), ("others", "anybody "), (null, "anybody ") })
+        {
+            using var client = gateway.Client(null, 8080);
+            using var request = new HttpRequestMessage(HttpMethod.Get, "http://a.example/");
+            if (groups is not null)
+            {
+                request.Headers.Add("authorization", $"Bearer {_issuer.Sign("k1", "RS256", $$"""{"iss":"https://issuer.example","groups":["{{groups}}"]}""")}");
+            }
+
+            using var answer = await client.SendAsync(request);
+            Assert.StartsWith(backend, await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Waypoint_DoesNotAskForClaims()
     {
         Configure(gateway: false);

@@ -140,6 +140,57 @@ public sealed partial class StreamTelemetryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Metrics_OfConnections_AreLeftOutAndRelabelled()
+    {
+        foreach (var name in new[] { "a", "b" })
+        {
+            _mesh.AddService(name);
+            await _mesh.AddPodAsync($"{name}-0", name, name);
+        }
+
+        _mesh.Configure(requests => requests with
+        {
+            Telemetries = requests.Telemetries.SetItem("app/t", new RequestTelemetry
+            {
+                Name = "t",
+                Namespace = "app",
+                Targets = [new ObjectReference("", "Service", "app", "a")],
+                Metrics =
+                [
+                    new MetricRule { Metric = RequestMetric.TcpSentBytes, IsDisabled = true },
+                    new MetricRule { Metric = RequestMetric.TcpClosedConnections, Tags = [new("source_app", null), new("destination_app", "other"), new("team", "blue")] },
+                ],
+            }),
+        });
+        await _mesh.StartWaypointAsync();
+        foreach (var name in new[] { "a", "b" })
+        {
+            using var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), _mesh.Store.Current.Services[$"app/{name}.app.svc.cluster.local"], 81);
+            client.DefaultRequestHeaders.ConnectionClose = true;
+            await client.GetStringAsync(new Uri($"http://{name}:81/"));
+            await _mesh.Node!.Connections.WhenEmptyAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        }
+
+        await _mesh.LoggedAsync("dst.service=\"b.app.svc.cluster.local\"");
+        var scrape = _mesh.Scrape.Split('\n');
+        var closed = Assert.Single(scrape, line => line.StartsWith("istio_tcp_connections_closed_total{", StringComparison.Ordinal) && line.Contains("destination_service=\"a.app", StringComparison.Ordinal));
+        Assert.EndsWith("} 1", closed, StringComparison.Ordinal);
+        Assert.Contains("reporter=\"waypoint\"", closed, StringComparison.Ordinal);
+        Assert.Contains("destination_app=\"other\"", closed, StringComparison.Ordinal);
+        Assert.Contains("team=\"blue\"", closed, StringComparison.Ordinal);
+        Assert.DoesNotContain("source_app", closed, StringComparison.Ordinal);
+        Assert.DoesNotContain(scrape, line => line.StartsWith("istio_tcp_sent_bytes_total{", StringComparison.Ordinal) && line.Contains("destination_service=\"a.app", StringComparison.Ordinal));
+        Assert.Single(scrape, line => line.StartsWith("istio_tcp_received_bytes_total{", StringComparison.Ordinal) && line.Contains("destination_service=\"a.app", StringComparison.Ordinal));
+
+        // Another service's have all their labels.
+        var other = Assert.Single(scrape, line => line.StartsWith("istio_tcp_sent_bytes_total{", StringComparison.Ordinal) && line.Contains("destination_service=\"b.app", StringComparison.Ordinal));
+        foreach (var label in new[] { "source_app", "source_principal=\"spiffe://cluster.local/ns/app/sa/sleep\"", "destination_workload=\"b\"", "destination_principal=\"spiffe://cluster.local/ns/app/sa/b\"", "connection_security_policy=\"mutual_tls\"", "request_protocol=\"tcp\"", "response_flags=\"-\"" })
+        {
+            Assert.Contains(label, other, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Spans_GoThroughTheMesh_ToACollectorThatIsPartOfIt()
     {
         var got = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -102,12 +102,24 @@ public enum RequestMetric
 
     /// <summary><c>istio_response_messages_total</c>.</summary>
     GrpcResponseMessages,
+
+    /// <summary><c>istio_tcp_connections_opened_total</c>.</summary>
+    TcpOpenedConnections,
+
+    /// <summary><c>istio_tcp_connections_closed_total</c>.</summary>
+    TcpClosedConnections,
+
+    /// <summary><c>istio_tcp_sent_bytes_total</c>.</summary>
+    TcpSentBytes,
+
+    /// <summary><c>istio_tcp_received_bytes_total</c>.</summary>
+    TcpReceivedBytes,
 }
 
 /// <summary>An item of <c>metrics.overrides</c>.</summary>
 public sealed record MetricRule
 {
-    /// <summary>Which metric; null: all of requests.</summary>
+    /// <summary>Which metric; null: all.</summary>
     public RequestMetric? Metric { get; init; }
 
     /// <summary>Whose metric.</summary>

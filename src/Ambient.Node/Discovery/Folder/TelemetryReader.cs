@@ -81,6 +81,10 @@ internal static class TelemetryReader
             "RESPONSE_SIZE" => RequestMetric.ResponseSize,
             "GRPC_REQUEST_MESSAGES" => RequestMetric.GrpcRequestMessages,
             "GRPC_RESPONSE_MESSAGES" => RequestMetric.GrpcResponseMessages,
+            "TCP_OPENED_CONNECTIONS" => RequestMetric.TcpOpenedConnections,
+            "TCP_CLOSED_CONNECTIONS" => RequestMetric.TcpClosedConnections,
+            "TCP_SENT_BYTES" => RequestMetric.TcpSentBytes,
+            "TCP_RECEIVED_BYTES" => RequestMetric.TcpReceivedBytes,
             _ => null,
         };
         var tags = ReadTags(rule, meta, unsupported);

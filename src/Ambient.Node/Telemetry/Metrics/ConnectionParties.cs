@@ -50,6 +50,9 @@ internal sealed record ConnectionParties
     /// <summary>What the client had asked for, as far as the previous hop tells: <c>forwarded</c>'s host, or the captured destination.</summary>
     public string? OriginalDestination { get; init; }
 
+    /// <summary>What Telemetries change of its metrics; null: nothing.</summary>
+    public MetricOverrides? Overrides { get; init; }
+
     /// <summary>
     /// The same without what a peer says of itself, to count a connection that came to nothing: a peer that is refused must not make new
     /// series by inventing names.

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 using Ambient.Mesh;
 using Ambient.Policy.Routing.Connections;
@@ -7,8 +8,11 @@ namespace Ambient.Node.Telemetry.Metrics;
 /// <summary>The labels of Istio's TCP metrics in their order. One text serves every counter of a set, and tells one set from another.</summary>
 /// <param name="Text">The text for connections that did not fail.</param>
 /// <param name="Flag">Where in the text the value of <c>response_flags</c> is, which is one character.</param>
-internal sealed record TcpLabels(string Text, int Flag)
+/// <param name="Parts">The labels that the text is made of, where some of them are changed; else empty: nobody asks for them one by one.</param>
+internal sealed record TcpLabels(string Text, int Flag, ImmutableArray<(string Name, string Value)> Parts)
 {
+    private const string Flags = "response_flags";
+
     private const string Unidentified = "unknown";
 
     /// <summary>The labels of a connection.</summary>
@@ -24,7 +28,8 @@ internal sealed record TcpLabels(string Text, int Flag)
             service is null ? default : (service.Hostname, service.Namespace, service.Name),
             destination,
             parties.MutualTls,
-            source.Known || destination.Known);
+            source.Known || destination.Known,
+            keepParts: parties.Overrides is not null);
     }
 
     /// <summary>The set where nothing is known.</summary>
@@ -33,49 +38,56 @@ internal sealed record TcpLabels(string Text, int Flag)
     /// <summary>The whole label text with a flag.</summary>
     public MetricLabels With(ResponseFlag flag) => new(flag == ResponseFlag.None ? Text : string.Concat(Text.AsSpan(0, Flag), NameOf(flag), Text.AsSpan(Flag + 1)));
 
+    /// <summary>The labels with a flag, one by one.</summary>
+    public (string Name, string Value)[] Pairs(ResponseFlag flag) => [.. Parts.Select(part => part.Name == Flags ? (Flags, NameOf(flag)) : part)];
+
     private static TcpLabels Render(
-        string reporter, PartyLabels source, (string? Hostname, string? Namespace, string? Name) service, PartyLabels destination, bool mutualTls, bool localities)
+        string reporter, PartyLabels source, (string? Hostname, string? Namespace, string? Name) service, PartyLabels destination, bool mutualTls, bool localities, bool keepParts = false)
     {
-        var text = Utf8TextBuilder.Rent();
-        Add(text, "reporter", reporter);
-        Add(text, "source_workload", source.Workload);
-        Add(text, "source_canonical_service", source.Canonical);
-        Add(text, "source_canonical_revision", source.Revision);
-        Add(text, "source_workload_namespace", source.Namespace);
-        Add(text, "source_principal", source.Principal);
-        Add(text, "source_app", source.App);
-        Add(text, "source_version", source.Revision);
-        Add(text, "source_cluster", source.Cluster);
-        Add(text, "destination_service", service.Hostname);
-        Add(text, "destination_service_namespace", service.Namespace);
-        Add(text, "destination_service_name", service.Name);
-        Add(text, "destination_workload", destination.Workload);
-        Add(text, "destination_canonical_service", destination.Canonical);
-        Add(text, "destination_canonical_revision", destination.Revision);
-        Add(text, "destination_workload_namespace", destination.Namespace);
-        Add(text, "destination_principal", destination.Principal);
-        Add(text, "destination_app", destination.App);
-        Add(text, "destination_version", destination.Revision);
-        Add(text, "destination_cluster", destination.Cluster);
-        Add(text, "request_protocol", "tcp");
-        Add(text, "response_flags", NameOf(ResponseFlag.None));
-        var flag = Encoding.UTF8.GetCharCount(text.Written) - 2;
-        Add(text, "connection_security_policy", mutualTls ? "mutual_tls" : Unidentified);
+        List<(string Name, string Value)> parts =
+        [
+            ("reporter", reporter),
+            ("source_workload", Or(source.Workload)),
+            ("source_canonical_service", Or(source.Canonical)),
+            ("source_canonical_revision", Or(source.Revision)),
+            ("source_workload_namespace", Or(source.Namespace)),
+            ("source_principal", Or(source.Principal)),
+            ("source_app", Or(source.App)),
+            ("source_version", Or(source.Revision)),
+            ("source_cluster", Or(source.Cluster)),
+            ("destination_service", Or(service.Hostname)),
+            ("destination_service_namespace", Or(service.Namespace)),
+            ("destination_service_name", Or(service.Name)),
+            ("destination_workload", Or(destination.Workload)),
+            ("destination_canonical_service", Or(destination.Canonical)),
+            ("destination_canonical_revision", Or(destination.Revision)),
+            ("destination_workload_namespace", Or(destination.Namespace)),
+            ("destination_principal", Or(destination.Principal)),
+            ("destination_app", Or(destination.App)),
+            ("destination_version", Or(destination.Revision)),
+            ("destination_cluster", Or(destination.Cluster)),
+            ("request_protocol", "tcp"),
+            (Flags, NameOf(ResponseFlag.None)),
+            ("connection_security_policy", mutualTls ? "mutual_tls" : Unidentified),
+        ];
         if (localities)
         {
-            Add(text, "source_region", source.Region);
-            Add(text, "source_zone", source.Zone);
-            Add(text, "destination_region", destination.Region);
-            Add(text, "destination_zone", destination.Zone);
+            parts.AddRange([("source_region", Or(source.Region)), ("source_zone", Or(source.Zone)), ("destination_region", Or(destination.Region)), ("destination_zone", Or(destination.Zone))]);
+        }
+
+        var (text, flag) = (Utf8TextBuilder.Rent(), 0);
+        foreach (var (name, value) in parts)
+        {
+            MetricLabels.Append(text, name, value);
+            flag = name == Flags ? Encoding.UTF8.GetCharCount(text.Written) - 2 : flag;
         }
 
         var rendered = Encoding.UTF8.GetString(text.Written);
         text.Return();
-        return new TcpLabels(rendered, flag);
+        return new TcpLabels(rendered, flag, keepParts ? [.. parts] : []);
     }
 
-    private static void Add(Utf8TextBuilder text, string name, string? value) =>
-        MetricLabels.Append(text, name, string.IsNullOrEmpty(value) ? Unidentified : value);
+    private static string Or(string? value) => string.IsNullOrEmpty(value) ? Unidentified : value;
 
     private static string NameOf(ResponseFlag flag) => flag switch
     {

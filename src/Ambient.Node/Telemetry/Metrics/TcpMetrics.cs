@@ -69,7 +69,7 @@ internal sealed partial class TcpMetrics
             return Find(parties, told: true);
         }
 
-        var subject = new Subject(parties.Direction, parties.SourceWorkload, parties.SourceIdentity, parties.DestinationWorkload, parties.Service);
+        var subject = new Subject(parties.Direction, parties.SourceWorkload, parties.SourceIdentity, parties.DestinationWorkload, parties.Service, parties.Overrides);
         if (_bySubject.TryGetValue(subject, out var series))
         {
             return series;
@@ -87,7 +87,9 @@ internal sealed partial class TcpMetrics
     private TcpSeries Find(ConnectionParties parties, bool told)
     {
         var labels = TcpLabels.Of(parties);
-        if (_byLabels.TryGetValue(labels.Text, out var series))
+        var overrides = parties.Overrides;
+        var key = overrides is null ? labels.Text : $"{labels.Text}\n{overrides.Key}";
+        if (_byLabels.TryGetValue(key, out var series))
         {
             return series;
         }
@@ -101,7 +103,7 @@ internal sealed partial class TcpMetrics
         }
 
         return _budget.TryTake(SeriesOfASet * sizeof(long), labels.With(ResponseFlag.None), SeriesOfASet)
-            ? _byLabels.GetOrAdd(labels.Text, static (_, state) => new TcpSeries(state._families, state.labels), (_families, labels))
+            ? _byLabels.GetOrAdd(key, static (_, state) => new TcpSeries(state._families, state.labels, state.overrides), (_families, labels, overrides))
             : Pooled(parties.Direction);
     }
 
@@ -113,7 +115,7 @@ internal sealed partial class TcpMetrics
         }
 
         var labels = TcpLabels.Unknown(direction);
-        return _byLabels.GetOrAdd(labels.Text, static (_, state) => new TcpSeries(state._families, state.labels), (_families, labels));
+        return _byLabels.GetOrAdd(labels.Text, static (_, state) => new TcpSeries(state._families, state.labels, null), (_families, labels));
     }
 
     /// <summary>The label <c>reporter</c>.</summary>
@@ -125,17 +127,19 @@ internal sealed partial class TcpMetrics
     private static partial void LogOverflow(ILogger logger, int sets);
 
     /// <summary>What the labels of a connection depend on. Objects are compared by reference: the mesh shares what did not change.</summary>
-    private readonly struct Subject(TrafficDirection direction, Workload? source, SpiffeId? identity, Workload? destination, MeshService? service) : IEquatable<Subject>
+    private readonly struct Subject(
+        TrafficDirection direction, Workload? source, SpiffeId? identity, Workload? destination, MeshService? service, MetricOverrides? overrides) : IEquatable<Subject>
     {
         private readonly TrafficDirection _direction = direction;
         private readonly Workload? _source = source;
         private readonly SpiffeId? _identity = identity;
         private readonly Workload? _destination = destination;
         private readonly MeshService? _service = service;
+        private readonly MetricOverrides? _overrides = overrides;
 
         public bool Equals(Subject other) =>
             _direction == other._direction && ReferenceEquals(_source, other._source) && ReferenceEquals(_destination, other._destination)
-            && ReferenceEquals(_service, other._service) && (_identity?.Equals(other._identity) ?? other._identity is null);
+            && ReferenceEquals(_service, other._service) && ReferenceEquals(_overrides, other._overrides) && (_identity?.Equals(other._identity) ?? other._identity is null);
 
         public override bool Equals(object? obj) => obj is Subject other && Equals(other);
 

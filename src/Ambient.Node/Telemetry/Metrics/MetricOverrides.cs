@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 
-namespace Ambient.Node.Requests;
+namespace Ambient.Node.Telemetry.Metrics;
 
 /// <summary>What Telemetries change of the metrics of one place: which are not counted, and which labels have other values.</summary>
 internal sealed class MetricOverrides
@@ -36,9 +36,33 @@ internal sealed class MetricOverrides
         return any ? overrides : null;
     }
 
-    /// <summary>Whether a metric is not counted.</summary>
-    public bool IsDisabled(RequestMetric metric) => _disabled[(int)metric];
+    /// <summary>The labels of a metric as they are counted; null: it is not counted.</summary>
+    /// <param name="metric">The metric.</param>
+    /// <param name="pairs">Its labels where nothing is changed, in their order.</param>
+    public MetricLabels? Labels(RequestMetric metric, ReadOnlySpan<(string Name, string Value)> pairs)
+    {
+        if (_disabled[(int)metric])
+        {
+            return null;
+        }
 
-    /// <summary>Labels of a metric with other values; null takes one away.</summary>
-    public IReadOnlyDictionary<string, string?> Tags(RequestMetric metric) => _tags[(int)metric];
+        var tags = _tags[(int)metric];
+        List<(string Name, string Value)> own = [];
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (name, value) in pairs)
+        {
+            known.Add(name);
+            if (!tags.TryGetValue(name, out var other))
+            {
+                own.Add((name, value));
+            }
+            else if (other is not null)
+            {
+                own.Add((name, other));
+            }
+        }
+
+        own.AddRange(tags.Where(tag => tag.Value is not null && !known.Contains(tag.Key)).Select(tag => (tag.Key, tag.Value!)));
+        return MetricLabels.Of([.. own]);
+    }
 }
