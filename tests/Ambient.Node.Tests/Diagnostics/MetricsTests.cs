@@ -40,7 +40,7 @@ public sealed class MetricsTests
     {
         var metrics = new TcpMetrics(_registry, NullLoggerFactory.Instance);
 
-        metrics.SeriesOf(DiagnosticsKit.Outbound).Opened.Increment();
+        metrics.SeriesOf(DiagnosticsKit.Outbound).Opened!.Increment();
 
         Assert.Contains(
             "istio_tcp_connections_opened_total{reporter=\"source\",source_workload=\"sleep\",source_canonical_service=\"sleep\",source_canonical_revision=\"latest\","
@@ -74,7 +74,7 @@ public sealed class MetricsTests
         {
             SourceWorkload = null,
             SourceBaggage = new PeerBaggage { WorkloadName = "w", CanonicalName = "s", CanonicalRevision = "v", Namespace = "n", ClusterId = "c" },
-        }).Opened.Increment();
+        }).Opened!.Increment();
 
         Assert.Contains(
             "source_workload=\"w\",source_canonical_service=\"s\",source_canonical_revision=\"v\",source_workload_namespace=\"n\",source_principal=\"spiffe://cluster.local/ns/default/sa/sleep\",source_app=\"w\",source_version=\"v\",source_cluster=\"c\"",
@@ -89,7 +89,7 @@ public sealed class MetricsTests
 
         for (var i = 0; i < TcpMetrics.MaxSeries + 50; i++)
         {
-            metrics.SeriesOf(DiagnosticsKit.Outbound with { SourceWorkload = null, SourceBaggage = new PeerBaggage { WorkloadName = $"w{i}" } }).Opened.Increment();
+            metrics.SeriesOf(DiagnosticsKit.Outbound with { SourceWorkload = null, SourceBaggage = new PeerBaggage { WorkloadName = $"w{i}" } }).Opened!.Increment();
         }
 
         var opened = Scrape().Split('\n').Where(line => line.StartsWith("istio_tcp_connections_opened_total", StringComparison.Ordinal)).ToList();
@@ -110,8 +110,8 @@ public sealed class MetricsTests
             for (var i = 0; i < 1000; i++)
             {
                 var again = metrics.SeriesOf(DiagnosticsKit.Outbound);
-                again.Opened.Increment();
-                again.Received.Add(1);
+                again.Opened!.Increment();
+                again.Received!.Add(1);
                 again.Closed(ResponseFlag.None);
             }
         }));
@@ -152,9 +152,9 @@ public sealed class MetricsTests
     {
         var registry = new MetricRegistry(maxSeries: 4);
         var metrics = new TcpMetrics(registry, NullLoggerFactory.Instance);
-        metrics.SeriesOf(DiagnosticsKit.Outbound).Opened.Increment();
+        metrics.SeriesOf(DiagnosticsKit.Outbound).Opened!.Increment();
 
-        metrics.SeriesOf(DiagnosticsKit.Outbound with { Service = null }).Opened.Increment();
+        metrics.SeriesOf(DiagnosticsKit.Outbound with { Service = null }).Opened!.Increment();
 
         var opened = registry.Text().Split('\n').Where(line => line.StartsWith("istio_tcp_connections_opened_total", StringComparison.Ordinal)).ToList();
         Assert.Equal(2, opened.Count);

@@ -50,7 +50,6 @@ public sealed class TelemetryTests
         Assert.Empty(load.Errors.Items);
         Assert.Equal(
             [
-                "spec.accessLogging.filter.expression: other than comparisons", "spec.metrics.overrides.match.metric: TCP_SENT_BYTES", "spec.metrics.overrides.tagOverrides.value: other than a literal",
                 "spec.metrics.reportingInterval", "spec.tracing.customTags.formatter",
             ],
             load.Unsupported.Select(use => use.Field));
@@ -121,8 +120,8 @@ public sealed class TelemetryTests
         Assert.Equal(2000, reviews.Tracing!.Sampling);
         Assert.Equal(["a=root", "b=service"], reviews.Tracing.Tags.Select(tag => $"{tag.Name}={tag.Key}"));
         Assert.Equal(["a=root", "b=root"], other.Tracing!.Tags.Select(tag => $"{tag.Name}={tag.Key}"));
-        Assert.True(reviews.Metrics!.IsDisabled(RequestMetric.RequestSize));
-        Assert.False(reviews.Metrics.IsDisabled(RequestMetric.RequestCount));
+        Assert.Null(reviews.Metrics!.Labels(RequestMetric.RequestSize, []));
+        Assert.NotNull(reviews.Metrics.Labels(RequestMetric.RequestCount, []));
         Assert.Null(other.Metrics);
     }
 

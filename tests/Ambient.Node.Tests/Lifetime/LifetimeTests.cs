@@ -32,7 +32,7 @@ public sealed class LifetimeTests
         third.Close(ResponseFlag.None, null);
 
         await empty.WaitAsync(TimeSpan.FromSeconds(30));
-        Assert.Equal(3, metrics.SeriesOf(DiagnosticsKit.Outbound).Opened.Value);
+        Assert.Equal(3, metrics.SeriesOf(DiagnosticsKit.Outbound).Opened!.Value);
         Assert.Equal(3, _kit.Text().Split("duration=\"12ms\"").Length - 1);
     }
 
