@@ -80,15 +80,28 @@ internal sealed class HttpMesh
               jwtRules: [{issuer: "{{Issuer}}", jwks: '{{_keys}}'}]
             """);
         Add(Policy("jwt", Jwt, "ALLOW", "{from: [{source: {requestPrincipals: [\"*\"]}}]}"));
-        Add($$"""
+        Add($"""
             apiVersion: gateway.networking.k8s.io/v1
             kind: HTTPRoute
-            metadata: {name: mirror, namespace: bench}
+            metadata:
+              name: mirror
+              namespace: bench
             spec:
-              parentRefs: [{group: "", kind: Service, name: {{Mirrored}}, port: 80}]
+              parentRefs:
+              - group: ""
+                kind: Service
+                name: {Mirrored}
+                port: 80
               rules:
-              - filters: [{type: RequestMirror, requestMirror: {backendRef: {name: authz, port: 80}}}]
-                backendRefs: [{name: {{Mirrored}}, port: 80}]
+              - filters:
+                - type: RequestMirror
+                  requestMirror:
+                    backendRef:
+                      name: authz
+                      port: 80
+                backendRefs:
+                - name: {Mirrored}
+                  port: 80
             """);
         foreach (var size in s_sizes)
         {
