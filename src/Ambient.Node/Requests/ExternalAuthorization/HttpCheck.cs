@@ -33,6 +33,12 @@ internal static class HttpCheck
         for (var i = 0; i < request.Fields.Count; i++)
         {
             var field = request.Fields[i];
+            if (authorizer.RequestHeaders.IsDefaultOrEmpty && !field.Name.SequenceEqual("authorization"u8))
+            {
+                // Nobody asked for it, and nobody needs its name.
+                continue;
+            }
+
             var name = field.NameText;
             if ((name == "authorization" || Matches(authorizer.RequestHeaders, name)) && !IsAdditional(authorizer, name))
             {
@@ -63,7 +69,8 @@ internal static class HttpCheck
     {
         var headers = ImmutableArray.CreateBuilder<HeaderEdit>();
         var responseHeaders = ImmutableArray.CreateBuilder<HeaderEdit>();
-        for (var i = 0; i < fields.Count; i++)
+        var asked = authorizer.SendsAllHeadersUpstreamOnAllow || !authorizer.HeadersToUpstreamOnAllow.IsDefaultOrEmpty || !authorizer.HeadersToDownstreamOnAllow.IsDefaultOrEmpty;
+        for (var i = 0; asked && i < fields.Count; i++)
         {
             var name = fields[i].NameText;
             if (Matches(authorizer.HeadersToUpstreamOnAllow, name) || (authorizer.SendsAllHeadersUpstreamOnAllow && !IsOfTheAnswer(name)))
