@@ -59,6 +59,11 @@ public sealed record MeshService
     /// <summary>Namespaces whose clients see it besides its own, where <see cref="Visibility"/> is <see cref="ServiceVisibility.Namespace"/>.</summary>
     public ImmutableArray<string> ExportedTo { get; init; } = [];
 
+    /// <summary>
+    /// Whether it stands for every name within a wildcard that DNS has (<c>resolution: DYNAMIC_DNS</c> of a ServiceEntry): its endpoints are of the name that a client means.
+    /// </summary>
+    public bool IsOfManyNames => Hostname.StartsWith("*.", StringComparison.Ordinal) && LoadBalancing?.Mode != LoadBalancingMode.Passthrough;
+
     /// <summary>Whether clients of a namespace see it.</summary>
     /// <param name="clientNamespace">The namespace; null: visibility is not asked.</param>
     public bool IsVisibleTo(string? clientNamespace) =>

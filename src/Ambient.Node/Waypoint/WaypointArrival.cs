@@ -14,7 +14,6 @@ using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Authorization;
-using Ambient.Policy.Routing.Requests;
 using Ambient.Policy.Routing.Streams;
 
 namespace Ambient.Node.Waypoint;
@@ -107,7 +106,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
     private static bool AsksForServerName(WaypointInbound inbound, WaypointConnection connection) =>
         inbound.Entrance.Find(connection.Target) is { } place
-        && (place.Policies.AsksForServerName || (place.Service is { } service && (DynamicHost.IsOf(service) || inbound.Entrance.StreamsOf(place.Mesh, service).AsksForServerName)));
+        && (place.Policies.AsksForServerName || (place.Service is { } service && (service.IsOfManyNames || inbound.Entrance.StreamsOf(place.Mesh, service).AsksForServerName)));
 
     /// <summary>Looks for the server name where a policy or a route asks for it. A client that says nothing is not waited for: its name stays unknown.</summary>
     private async ValueTask FindServerNameAsync(MessageChannel client, CancellationToken ended)

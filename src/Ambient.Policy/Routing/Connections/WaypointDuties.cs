@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Ambient.Mesh;
-using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Policy.Routing.Connections;
 
@@ -53,7 +52,7 @@ internal sealed class WaypointDuties
         && !_targets.Contains(("Hostname", service.Namespace, service.Hostname))
         && !_hosts.Any(host => Means(host.Host, host.Namespace, service))
         && !mesh.Requests.Sessions.ContainsKey(service.Key)
-        && !DynamicHost.IsOf(service)
+        && !service.IsOfManyNames
         && mesh.Requests is { DefaultTrafficPolicy: null, ConnectionDefaults: null, LocalityDefaults: null, DefaultRetry: null }
         && !mesh.Requests.BackendProtections.ContainsKey(service.Hostname)
         && !mesh.Requests.UnmetProtections.Any(protection => protection.Concerns(service.Hostname, protection.Port ?? 0))
@@ -64,6 +63,6 @@ internal sealed class WaypointDuties
     {
         "*" => true,
         ['*', .. var suffix] => service.Hostname.EndsWith(suffix, StringComparison.OrdinalIgnoreCase),
-        _ => string.Equals(HostName.InFull(host, ns, _clusterDomain), service.Hostname, StringComparison.OrdinalIgnoreCase),
+        _ => string.Equals(host.Contains('.', StringComparison.Ordinal) ? host : $"{host}.{ns}.svc.{_clusterDomain}", service.Hostname, StringComparison.OrdinalIgnoreCase),
     };
 }

@@ -10,14 +10,6 @@ public static class DynamicHost
 {
     private const int LongestName = 253;
 
-    /// <summary>Whether a service is one.</summary>
-    /// <param name="service">The service.</param>
-    public static bool IsOf(MeshService service)
-    {
-        ArgumentNullException.ThrowIfNull(service);
-        return service.Hostname.StartsWith("*.", StringComparison.Ordinal) && service.LoadBalancing?.Mode != LoadBalancingMode.Passthrough;
-    }
-
     /// <summary>The name that is meant, in lower case; null: it is none of the service's, or no host name.</summary>
     /// <param name="service">The service.</param>
     /// <param name="host">Host of a request, whose port is not looked at, or server name of TLS; null: there is none.</param>

@@ -175,7 +175,7 @@ public sealed class RequestRoutes
         }
 
         // Of a wildcard that stands for names, a request says which one it means.
-        if (_service is { } named && DynamicHost.IsOf(named) && DynamicHost.Of(named, request.Host) is null)
+        if (_service is { IsOfManyNames: true } named && DynamicHost.Of(named, request.Host) is null)
         {
             return RequestRoute.NotFound;
         }
