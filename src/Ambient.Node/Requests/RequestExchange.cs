@@ -50,6 +50,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
 
     // One more than what a line of the log has of a text; a client may send far more than that.
     private const int MaxRequestId = 1025;
+
+    // What a connection may keep of its last request's target; codecs keep no longer one either.
+    private const int MaxKeptTarget = 256;
     private byte[] _requestId = [];
     private int _requestIdLength;
     private string? _target;
@@ -289,18 +292,22 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     public bool TryReadPath(PathNormalization normalization)
     {
         var target = Head.Target;
-        if (!ReferenceEquals(target, _target) || normalization != _normalization)
+        if (ReferenceEquals(target, _target) && normalization == _normalization)
         {
-            _target = null;
-            if (!RequestPath.TryParse(target, out _targetPath, normalization))
-            {
-                return false;
-            }
-
-            (_target, _normalization) = (target, normalization);
+            _path = _targetPath;
+            return true;
         }
 
-        _path = _targetPath;
+        if (!RequestPath.TryParse(target, out _path, normalization))
+        {
+            return false;
+        }
+
+        if (target.Length <= MaxKeptTarget)
+        {
+            (_target, _targetPath, _normalization) = (target, _path, normalization);
+        }
+
         return true;
     }
 
