@@ -76,7 +76,7 @@ public sealed partial class FieldTableTests
         }
     }
 
-    private static IEnumerable<string> Lines(string name)
+    private static string[] Lines(string name)
     {
         using var reader = new StreamReader(typeof(FieldTableTests).Assembly.GetManifestResourceStream(name)!);
         return reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries);

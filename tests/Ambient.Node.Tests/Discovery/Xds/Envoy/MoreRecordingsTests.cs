@@ -39,8 +39,8 @@ public sealed class MoreRecordingsTests
         }
 
         var known = s_known.GetValueOrDefault(name, []);
-        Assert.Empty(said.Where(problem => !known.Any(part => problem.Contains(part, StringComparison.Ordinal))));
-        Assert.Empty(known.Where(part => !said.Any(problem => problem.Contains(part, StringComparison.Ordinal))));
+        Assert.DoesNotContain(said, problem => !known.Any(part => problem.Contains(part, StringComparison.Ordinal)));
+        Assert.DoesNotContain(known, part => !said.Any(problem => problem.Contains(part, StringComparison.Ordinal)));
     }
 
     /// <summary>The mesh of a recording, and what is said of it.</summary>

@@ -29,7 +29,7 @@ internal static partial class RuleSetReader
         return Read(wire.Rules, wire.ShadowRules, wire.ShadowRulesStatPrefix, isWhole, where, problems);
     }
 
-    private static IEnumerable<RequestAuthorizationPolicy> Read(RuleSet? rules, RuleSet? shadow, string shadowPrefix, bool isWhole, string where, Problems problems)
+    private static List<RequestAuthorizationPolicy> Read(RuleSet? rules, RuleSet? shadow, string shadowPrefix, bool isWhole, string where, Problems problems)
     {
         // What is in force where it is not known which part is not understood: none of it lets in, all of it keeps out.
         ImmutableArray<string> unknown = isWhole ? [] : [problems.Add($"{where} policies", "a field that is not known")];
