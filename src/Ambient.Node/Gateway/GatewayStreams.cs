@@ -235,7 +235,7 @@ internal sealed class GatewayStreams(
     private UpstreamEndpoint? Choose(MeshSnapshot mesh, Workload own, MeshService service, StreamDecision route, Stream stream, List<Workload> failed, out string? problem)
     {
         problem = null;
-        if (service is { IngressUseWaypoint: true, Waypoint: not null })
+        if (EndpointChoice.UsesWaypoint(service))
         {
             // The waypoint makes the TLS that the service asks for.
             return failed.Count == 0 ? EndpointChoice.ForWaypoint(mesh, own, service, route.Port, http2Client: false) : null;

@@ -56,11 +56,10 @@ internal sealed class MemberCheck(AuthorizerClient authorizers, MeshSnapshot mes
                 }, room);
                 using var patience = new TimeLimit(authorizers.BodyTimeout, time, http.RequestAborted);
 
-                // One byte more than it may be told says whether that was all; of a body that may be told in part nothing is waited for beyond that part.
                 ReplayedBody? held;
                 try
                 {
-                    held = await ReplayedBody.HoldAsync(http, wanted.AllowPartial ? wanted.MaxBytes : wanted.MaxBytes + 1, room, patience.Token).ConfigureAwait(false);
+                    held = await ReplayedBody.HoldAsync(http, ToldBody.Most(wanted), room, patience.Token).ConfigureAwait(false);
                 }
                 catch (OperationCanceledException) when (patience.HasPassed)
                 {
@@ -72,13 +71,12 @@ internal sealed class MemberCheck(AuthorizerClient authorizers, MeshSnapshot mes
                     return Overloaded(authorizer, question, "too many bytes of bodies are held for external authorizers");
                 }
 
-                isPartial = held.Length > wanted.MaxBytes || !(held.IsWhole || head.ContentLength == held.Length);
-                if (isPartial.Value && !wanted.AllowPartial)
+                if (ToldBody.Of(wanted, held.Bytes, held.IsWhole, head.ContentLength) is not { } told)
                 {
                     return new MemberRefusal(StatusCodes.Status413PayloadTooLarge, $"the body has more than {wanted.MaxBytes} bytes") { Body = LocalReply.PayloadTooLarge };
                 }
 
-                body = held.Bytes[..Math.Min(held.Bytes.Length, wanted.MaxBytes)];
+                (body, isPartial) = (told.Bytes, told.IsPartial);
             }
         }
 
@@ -168,6 +166,7 @@ internal sealed class MemberCheck(AuthorizerClient authorizers, MeshSnapshot mes
             }
         }
 
+        HeaderRules.Sanitize(head);
         return head;
     }
 

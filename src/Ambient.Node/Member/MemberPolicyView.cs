@@ -28,17 +28,23 @@ internal sealed class MemberPolicyView(IMeshSnapshotProvider meshes, LocalWorklo
             }
 
             var last = _last;
-            if (last is not null && ReferenceEquals(last.L4, mesh.Policies) && ReferenceEquals(last.Requests, mesh.Requests) && ReferenceEquals(last.Workload, workload))
+            if (last is not null && ReferenceEquals(last.L4, mesh.Policies) && ReferenceEquals(last.Requests, mesh.Requests)
+                && ReferenceEquals(last.Services, mesh.Services) && ReferenceEquals(last.Workload, workload))
             {
                 return last.Policies;
             }
 
             var policies = MemberPolicies.Of(mesh, workload, last?.Policies);
-            _last = new Compiled(mesh.Policies, mesh.Requests, workload, policies);
+            _last = new Compiled(mesh.Policies, mesh.Requests, mesh.Services, workload, policies);
             return policies;
         }
     }
 
+    /// <summary>What the policies were compiled from. Services too: an authorizer whose service is not in the mesh is none.</summary>
     private sealed record Compiled(
-        IReadOnlyDictionary<string, AuthorizationPolicy> L4, RequestConfiguration Requests, Workload Workload, MemberPolicies Policies);
+        IReadOnlyDictionary<string, AuthorizationPolicy> L4,
+        RequestConfiguration Requests,
+        IReadOnlyDictionary<string, MeshService> Services,
+        Workload Workload,
+        MemberPolicies Policies);
 }

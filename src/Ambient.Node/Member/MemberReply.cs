@@ -38,42 +38,15 @@ internal static class MemberReply
         response.Clear();
         var fields = new HttpFields();
         var isGrpc = LocalReply.IsGrpc(http.Request.ContentType);
-        if (!answer.Body.IsEmpty)
-        {
-            fields.Add("content-type"u8, "text/plain"u8);
-        }
-
-        try
-        {
-            HeaderMutations.Answer(fields, answer.Headers);
-        }
-        catch (ArgumentException)
-        {
-            // What no answer may have is left out, with all the rest.
-            fields.Clear();
-        }
-
+        _ = LocalReply.WriteFields(fields, answer.Status, answer.Body, answer.Headers, isGrpc);
         for (var i = 0; i < fields.Count; i++)
         {
             response.Headers.Append(fields[i].NameText, fields[i].ValueText);
         }
 
         response.Headers.Server = HeaderRules.Server;
-        if (isGrpc)
-        {
-            response.StatusCode = StatusCodes.Status200OK;
-            response.ContentType = LocalReply.Grpc;
-            response.Headers["grpc-status"] = LocalReply.GrpcStatus(answer.Status).ToString(CultureInfo.InvariantCulture);
-            if (!answer.Body.IsEmpty)
-            {
-                response.Headers["grpc-message"] = LocalReply.PercentEncoded(answer.Body.Span);
-            }
-
-            return Task.CompletedTask;
-        }
-
-        response.StatusCode = answer.Status;
-        if (answer.Status is StatusCodes.Status204NoContent or StatusCodes.Status304NotModified)
+        response.StatusCode = isGrpc ? StatusCodes.Status200OK : answer.Status;
+        if (isGrpc || LocalReply.HasNoBody(answer.Status))
         {
             return Task.CompletedTask;
         }

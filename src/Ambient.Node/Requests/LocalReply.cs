@@ -194,41 +194,21 @@ internal static class LocalReply
 
         var head = server.Response;
         head.Clear();
-        if (exchange.IsGrpc || !body.IsEmpty)
+        if (WriteFields(head.Fields, status, body, headers, exchange.IsGrpc) is { } problem)
         {
-            head.Fields.Add("content-type"u8, "text/plain"u8);
-        }
-
-        try
-        {
-            HeaderMutations.Answer(head.Fields, headers);
-        }
-        catch (ArgumentException e)
-        {
-            exchange.Error = $"the answer that was asked for cannot be given: {e.Message}";
-            head.Clear();
+            exchange.Error = $"the answer that was asked for cannot be given: {problem}";
         }
 
         if (exchange.IsGrpc)
         {
-            var code = GrpcStatus(status).ToString(CultureInfo.InvariantCulture);
-            exchange.GrpcStatus = code;
-            status = 200;
-            head.Fields.Set("content-type", Grpc);
-            head.Fields.Set("grpc-status", code);
-            if (!body.IsEmpty)
-            {
-                head.Fields.Set("grpc-message", PercentEncoded(body.Span));
-            }
-
-            body = default;
+            exchange.GrpcStatus = head.Fields.Get("grpc-status")!;
+            (status, body) = (200, default);
             head.ContentLength = exchange.Head.Version == HttpProtocolVersion.Http2 ? null : 0;
         }
         else
         {
-            // RFC 9110 sections 15.3.5 and 15.4.5: these have none.
-            body = status is 204 or 304 ? default : body;
-            head.ContentLength = status is 204 or 304 ? null : body.Length;
+            body = HasNoBody(status) ? default : body;
+            head.ContentLength = HasNoBody(status) ? null : body.Length;
             head.HasBody = !body.IsEmpty && exchange.Method != "HEAD";
         }
 
@@ -242,6 +222,44 @@ internal static class LocalReply
             await server.EndAsync().ConfigureAwait(false);
         }
     }
+
+    /// <summary>
+    /// The headers of an answer that somebody else has asked for; to a client of gRPC its status is 200, and it has no body. Returns what is wrong with the ones
+    /// that were asked for: then all of them are left out.
+    /// </summary>
+    public static string? WriteFields(HttpFields fields, int status, ReadOnlyMemory<byte> body, ImmutableArray<HeaderEdit> headers, bool isGrpc)
+    {
+        string? problem = null;
+        if (!body.IsEmpty)
+        {
+            fields.Add("content-type"u8, "text/plain"u8);
+        }
+
+        try
+        {
+            HeaderMutations.Answer(fields, headers);
+        }
+        catch (ArgumentException e)
+        {
+            problem = e.Message;
+            fields.Clear();
+        }
+
+        if (isGrpc)
+        {
+            fields.Set("content-type", Grpc);
+            fields.Set("grpc-status", GrpcStatus(status).ToString(CultureInfo.InvariantCulture));
+            if (!body.IsEmpty)
+            {
+                fields.Set("grpc-message", PercentEncoded(body.Span));
+            }
+        }
+
+        return problem;
+    }
+
+    /// <summary>Whether answers of a status have no body (RFC 9110 sections 15.3.5 and 15.4.5).</summary>
+    public static bool HasNoBody(int status) => status is 204 or 304;
 
     /// <summary>A text as a message of gRPC stands in a header (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Status-Message).</summary>
     public static string PercentEncoded(ReadOnlySpan<byte> text)

@@ -388,7 +388,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>Looks for its backend and counts it in there; false: there are as many requests as there may be.</summary>
     public bool TryEnter(Backends backends)
     {
-        if (BackendService is not { } service || (Arrival.IsIngress && service is { IngressUseWaypoint: true, Waypoint: not null }))
+        if (BackendService is not { } service || (Arrival.IsIngress && EndpointChoice.UsesWaypoint(service)))
         {
             return true;
         }

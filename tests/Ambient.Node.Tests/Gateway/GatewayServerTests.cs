@@ -336,6 +336,61 @@ public sealed class GatewayServerTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Forbidden, denied.StatusCode);
     }
 
+    [Fact]
+    public async Task MirrorsAndAuthorizers_ThatWantTheirWaypoint_AreReachedThroughItOnly()
+    {
+        _mesh.AddService("web");
+        await _mesh.AddPodAsync("web-0", "web", "web");
+        var pods = new List<TestPod>();
+        foreach (var name in new[] { "shadow", "authz" })
+        {
+            var service = _mesh.AddService(name) with { IngressUseWaypoint = true };
+            _mesh.Publish(builder => builder.Set(service));
+            pods.Add(await _mesh.AddPodAsync($"{name}-0", name, name));
+        }
+
+        Route("/", "web");
+        _mesh.Configure(requests => requests with
+        {
+            HttpRoutes = requests.HttpRoutes.SetItem("app/route", requests.HttpRoutes["app/route"] with
+            {
+                Rules = [.. requests.HttpRoutes["app/route"].Rules.Select(rule => rule with
+                {
+                    Action = ((ForwardAction)rule.Action) with { Mirrors = [new TrafficMirror(new ObjectReference("", "Service", "app", "shadow", Port: 80))] },
+                })],
+            }),
+            ExternalAuthorizers = requests.ExternalAuthorizers.SetItem("authz", new ExternalAuthorizer
+            {
+                Name = "authz", Protocol = ExternalAuthorizerProtocol.Http, Hostname = "authz.app.svc.cluster.local", Port = 80, Timeout = TimeSpan.FromSeconds(60),
+            }),
+            AuthorizationPolicies = requests.AuthorizationPolicies.SetItem("app/ask", new RequestAuthorizationPolicy
+            {
+                Name = "ask",
+                Namespace = "app",
+                Action = PolicyAction.Custom,
+                Provider = "authz",
+                Targets = [new ObjectReference("gateway.networking.k8s.io", "Gateway", "app", "gw")],
+                Rules = [new RequestRule()],
+            }),
+        });
+        var client = await StartAsync(s_http);
+        using (var without = await client.GetAsync(new Uri("/", UriKind.Relative)))
+        {
+            Assert.Equal(HttpStatusCode.Forbidden, without.StatusCode);
+            Assert.All(pods, static pod => Assert.Empty(pod.Tunnels));
+        }
+
+        await _mesh.StartWaypointAsync();
+        Assert.Equal("hello from web-0", await client.GetStringAsync(new Uri("/", UriKind.Relative)));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (pods.Any(static pod => pod.Requests.IsEmpty))
+        {
+            await Task.Delay(10, deadline.Token);
+        }
+
+        Assert.All(pods, static pod => Assert.Equal(TestMesh.Id("waypoint"), Assert.Single(pod.Tunnels).Identity));
+    }
+
     private static GatewayListener Listener(string name, int port) => new(name, port, "HTTP", null, AllowedNamespaces.Same, null);
 
     private async Task<HttpClient> StartAsync(params GatewayListener[] listeners)

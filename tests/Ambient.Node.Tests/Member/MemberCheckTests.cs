@@ -29,7 +29,7 @@ public sealed class MemberCheckTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _authorizer = await TestAuthorizer.StartAsync(IPAddress.Parse(_prefix + "3"));
-        File.WriteAllText(Path.Combine(_folder.FullName, "mesh.yaml"), Pod("shop", 1, native: true) + Pod("caller", 2, native: true) + Pod("authz", 3, native: false));
+        WriteMesh(authorizer: true);
         Configure("{service: authz.app.svc.cluster.local, port: 82, timeout: 60s, includeRequestBodyInCheck: {maxRequestBytes: 8, allowPartialMessage: true}}");
         _shop = await StartAsync("shop", app => app.Run(async http =>
         {
@@ -71,6 +71,7 @@ public sealed class MemberCheckTests : IAsyncLifetime
         };
         using var request = new HttpRequestMessage(HttpMethod.Post, "http://shop:9080/private/x?a=b") { Content = new StringContent("hello, all of you") };
         request.Headers.Add("x-secret", "s");
+        request.Headers.Add("x-forwarded-client-cert", "URI=spiffe://cluster.local/ns/app/sa/admin");
         using var response = await _client.SendAsync(request);
 
         Assert.Equal("shop", await response.Content.ReadAsStringAsync());
@@ -83,6 +84,7 @@ public sealed class MemberCheckTests : IAsyncLifetime
         Assert.Equal(("POST", "/private/x?a=b", "shop:9080", "hello, a", "true"),
             (check.Request.Http.Method, check.Request.Http.Path, check.Request.Http.Host, check.Request.Http.Body, check.Request.Http.Headers["x-envoy-auth-partial-body"]));
         Assert.Equal("s", check.Request.Http.Headers["x-secret"]);
+        Assert.DoesNotContain("x-forwarded-client-cert", check.Request.Http.Headers.Keys);
     }
 
     [Fact]
@@ -182,6 +184,35 @@ public sealed class MemberCheckTests : IAsyncLifetime
         Assert.Equal(status == 200, _seen.Count > 0);
     }
 
+    [Fact]
+    public async Task Authorizer_WhoseServiceIsDeleted_LetsNothingIn_ThoughItFailsOpen_AndIsAskedOnceItIsBack()
+    {
+        Configure("{service: authz.app.svc.cluster.local, port: 82, timeout: 60s, failOpen: true}");
+        var member = _shop.Services.GetRequiredService<MeshMember>();
+        await UntilAsync(() => member.Mesh.Requests.ExternalAuthorizers["p"].FailOpen);
+        Assert.Equal("shop", await _client.GetStringAsync(new Uri("http://shop:9080/private")));
+        Assert.Single(_authorizer.Checks);
+
+        WriteMesh(authorizer: false);
+        await UntilAsync(() => !member.Mesh.Services.Keys.Any(key => key.Contains("authz", StringComparison.Ordinal)));
+        using var refused = await _client.GetAsync(new Uri("http://shop:9080/private"));
+        Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+
+        WriteMesh(authorizer: true);
+        await UntilAsync(() => member.Mesh.Services.Keys.Any(key => key.Contains("authz", StringComparison.Ordinal)));
+        Assert.Equal("shop", await _client.GetStringAsync(new Uri("http://shop:9080/private")));
+        Assert.Equal(2, _authorizer.Checks.Count);
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!condition())
+        {
+            await Task.Delay(20, deadline.Token);
+        }
+    }
+
     private static HeaderValueOption Header(string name, string value) => new() { Header = new HeaderValue { Key = name, Value = value } };
 
     private void Configure(string provider)
@@ -203,6 +234,13 @@ public sealed class MemberCheckTests : IAsyncLifetime
                   envoyExtAuthzGrpc: {{provider}}
 
             """);
+        File.Move(file + ".new", file, overwrite: true);
+    }
+
+    private void WriteMesh(bool authorizer)
+    {
+        var file = Path.Combine(_folder.FullName, "mesh.yaml");
+        File.WriteAllText(file + ".new", Pod("shop", 1, native: true) + Pod("caller", 2, native: true) + (authorizer ? Pod("authz", 3, native: false) : ""));
         File.Move(file + ".new", file, overwrite: true);
     }
 

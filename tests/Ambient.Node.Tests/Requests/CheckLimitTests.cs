@@ -109,6 +109,17 @@ public sealed class CheckLimitTests
         Assert.True(same.TryTake(31));
     }
 
+    [Fact]
+    public void GrpcQuestion_OfABodyThatIsNoText_IsNoLongerThanTheBody()
+    {
+        byte[] body = [.. Enumerable.Repeat((byte)0xFF, 4000), .. "ä"u8, 0xE2, 0x82];
+        var message = GrpcCheck.Write(
+            s_authorizer with { Body = new CheckedBody(8000, AllowPartial: true, AsBytes: false) }, RequestFacts() with { Body = body, IsPartial = false });
+
+        Assert.Equal(new string('!', 4000) + "ä!", Ambient.Node.Protos.ExternalAuth.CheckRequest.Parser.ParseFrom(message.AsSpan(GrpcCheck.PrefixLength)).Attributes.Request.Http.Body);
+        Assert.InRange(message.Length, body.Length, body.Length + 400);
+    }
+
     [Theory]
     [InlineData(200, null, new byte[] { 0, 0, 0, 0, 0 })]
     [InlineData(200, "12", new byte[] { 0, 0, 0, 0, 0 })]

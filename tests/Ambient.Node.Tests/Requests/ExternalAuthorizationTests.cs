@@ -231,7 +231,7 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
     [InlineData(true)]
     public async Task OurOwnLimits_RefuseWhatNobodyWasAskedAbout_WhateverFailOpenSays(bool ofBodies)
     {
-        _mesh.AuthorizerLimits = ofBodies ? new CheckLimits { MaxBodyBytes = 9 } : new CheckLimits { MaxChecks = 1 };
+        _mesh.AuthorizerLimits = ofBodies ? new CheckLimits { MaxBodyBytes = 13 } : new CheckLimits { MaxChecks = 1 };
         var hanging = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var (client, pod, _) = await StartAsync(Grpc() with { FailOpen = true, Body = new CheckedBody(10, AllowPartial: true, AsBytes: false) }, _ => new CheckResponse(), hang: hanging.Task);
         var waiting = client.PostAsync(new Uri("/private", UriKind.Relative), new StringContent("1234"));
@@ -295,6 +295,44 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
 
         done.SetResult();
         await response.Content.ReadAsStringAsync();
+    }
+
+    [Fact]
+    public async Task Body_IsCountedTwice_WhereTheQuestionIsACopyOfIt()
+    {
+        _mesh.AuthorizerLimits = new CheckLimits { MaxBodyBytes = 14 };
+        var (client, pod, _) = await StartAsync(Grpc() with { FailOpen = true, Body = new CheckedBody(10, AllowPartial: true, AsBytes: true) }, _ => new CheckResponse());
+        using var small = await client.PostAsync(new Uri("/private", UriKind.Relative), new StringContent("1234"));
+        using var large = await client.PostAsync(new Uri("/private", UriKind.Relative), new StringContent("12345"));
+
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable), (small.StatusCode, large.StatusCode));
+        Assert.Single(_checks);
+        Assert.Single(pod.Requests);
+        Assert.Equal(0, _mesh.Node!.Authorizers!.Bodies.Held);
+    }
+
+    [Theory]
+    [InlineData(5, "8", 503)]
+    [InlineData(0, "8", 200)]
+    [InlineData(5, "13", 200)]
+    [InlineData(4 * 1024 * 1024, "13", 503)]
+    public async Task Question_ThatMayBeTooLargeForTheAuthorizer_IsNotFailedOpen(int length, string grpcStatus, int status)
+    {
+        var (client, pod, _) = await StartAsync(
+            Grpc() with { FailOpen = true, Body = new CheckedBody(5 * 1024 * 1024, AllowPartial: true, AsBytes: false) },
+            null,
+            authorize: async http =>
+            {
+                await http.Request.Body.CopyToAsync(Stream.Null);
+                http.Response.ContentType = "application/grpc";
+                http.Response.Headers["grpc-status"] = grpcStatus;
+                http.Response.Headers["grpc-message"] = "no room";
+            });
+        using var response = await client.PostAsync(new Uri("/private", UriKind.Relative), length == 0 ? null : new ByteArrayContent(new byte[length]));
+
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal(status == 200 ? 1 : 0, pod.Requests.Count);
+        await _mesh.LoggedAsync("no room");
     }
 
     [Fact]

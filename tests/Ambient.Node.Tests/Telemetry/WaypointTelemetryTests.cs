@@ -302,6 +302,44 @@ public sealed partial class WaypointTelemetryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Spans_ForAHostThatTheMeshHas_AreNotSentPastIt_WhereItCannotBeReached()
+    {
+        await using var collector = await CollectorServer.StartAsync();
+        var service = _mesh.AddService("a");
+        await _mesh.AddPodAsync("a-0", "a", "a");
+        var known = _mesh.AddService("otel", waypoint: null) with { Hostname = "localhost" };
+        _mesh.Publish(builder => builder.Set(known with { Ports = [new ServicePort(collector.Http.Port, collector.Http.Port, AppProtocol.Http11)] }));
+        Collect(new UriBuilder(collector.Http) { Host = "localhost" }.Uri, grpc: false, sampling: 100);
+        await _mesh.StartWaypointAsync();
+        await _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service).GetStringAsync(new Uri("/", UriKind.Relative));
+
+        await _mesh.LoggedAsync("localhost has no healthy endpoint at port");
+        Assert.Empty(collector.Spans);
+        Assert.Contains("ambient_trace_spans_exported_total{provider=\"otel\"} 0", _mesh.Scrape, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Spans_ReachACollector_WhoseEndpointIsKnownByItsNameAlone()
+    {
+        await using var collector = await CollectorServer.StartAsync();
+        var service = _mesh.AddService("a");
+        await _mesh.AddPodAsync("a-0", "a", "a");
+        var outside = _mesh.AddService("otel", waypoint: null) with { Hostname = "otel.example", Ports = [new ServicePort(4318, collector.Http.Port, AppProtocol.Http11)] };
+        _mesh.Publish(builder => builder.Set(outside));
+        var endpoint = _mesh.AddWorkload("otel-0", "otel", TunnelProtocol.Tcp);
+        _mesh.Publish(builder => builder.Set(endpoint with
+        {
+            Addresses = [], Hostname = "collector.example", Services = ImmutableDictionary<string, ImmutableArray<ServicePort>>.Empty.Add(outside.Key, []),
+        }));
+        _mesh.ResolveNames = (name, _) => Task.FromResult<IPAddress[]>(name == "collector.example" ? [IPAddress.Loopback] : []);
+        Collect(new Uri("http://otel.example:4318/v1/traces"), grpc: false, sampling: 100);
+        await _mesh.StartWaypointAsync();
+        await _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service).GetStringAsync(new Uri("/", UriKind.Relative));
+
+        await collector.WaitAsync(spans => spans.Length == 2, () => _mesh.Log);
+    }
+
+    [Fact]
     public async Task Trace_WhereSpansAreDisabled_PassesUntouched()
     {
         await using var collector = await CollectorServer.StartAsync();

@@ -60,6 +60,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private UpstreamDialer? _dialer;
     private HboneClient? _client;
     private Action? _leadOn;
+    private bool _isGateway;
 
     /// <summary>Creates a node; nothing is bound before <see cref="RunAsync"/>.</summary>
     public WaypointNode(
@@ -268,6 +269,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
 
     private async Task RunGatewayAsync(Shutdown shutdown)
     {
+        _isGateway = true;
         var dialer = CreateDialer();
         var metrics = new RequestMetrics(_metrics, "source", "unknown");
         var server = new GatewayServer(
@@ -317,25 +319,30 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
     {
         var upstreams = CreateUpstreams(dialer);
-        _authorizers ??= new AuthorizerClient(upstreams, _options.AuthorizerLimits, _time);
+        _authorizers ??= new AuthorizerClient(upstreams, _options.AuthorizerLimits, _time) { IsIngress = _isGateway };
         Policies = metrics.Policies;
         var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);
         return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Spans = _spans, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout, Authorizers = _authorizers }, new RequestForwarder(upstreams, log, _time));
     }
 
-    /// <summary>Connects to a mesh service, for what the node itself sends; null: it is none of the mesh, or has no endpoint.</summary>
+    /// <summary>Connects to a mesh service, for what the node itself sends; null: the mesh has no such host.</summary>
+    /// <exception cref="IOException">The mesh has it, and it cannot be reached as the mesh says: nobody may go past that.</exception>
     private async ValueTask<Stream?> ConnectAsync(string hostname, int port, CancellationToken cancellationToken)
     {
         var mesh = _meshes.Current;
-        if (Self?.Current is not { } self || _dialer is not { } dialer || _upstreams is not { } upstreams || mesh.ServicesOfHostname(hostname) is not [var service, ..])
+        if (mesh.ServicesOfHostname(hostname) is not [var service, ..])
         {
             return null;
         }
 
-        var view = upstreams.Backends.Find(mesh, self, service, port, null);
-        return EndpointChoice.ForBackend(view, null, http2Client: false, null, null, []) is { } endpoint
+        if (Self?.Current is not { } self || _dialer is not { } dialer || _upstreams is not { } upstreams)
+        {
+            throw new IOException($"{hostname} cannot be reached before our own workload is in the mesh");
+        }
+
+        return EndpointChoice.ForOwn(upstreams.Backends, mesh, self, service, port, null, _isGateway) is { } endpoint
             ? await dialer.DialStreamAsync(endpoint, cancellationToken).ConfigureAwait(false)
-            : null;
+            : throw new IOException($"{hostname} has no healthy endpoint at port {port}, or its TLS cannot be made");
     }
 
     private UpstreamPool CreateUpstreams(UpstreamDialer dialer) =>

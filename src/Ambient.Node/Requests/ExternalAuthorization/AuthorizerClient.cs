@@ -17,7 +17,10 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
 {
     private readonly ConcurrentDictionary<(string Hostname, int Port), FairShare<AddressKey>> _underway = new();
 
-    /// <summary>Room for bodies that questions tell.</summary>
+    /// <summary>Whether an ingress gateway asks, which goes through the waypoint of the authorizer's service where it is told to.</summary>
+    public bool IsIngress { get; init; }
+
+    /// <summary>Room for bodies that questions tell, and for the copies of them that questions of gRPC are.</summary>
     public CheckBodies Bodies { get; } = new(limits.MaxBodyBytes);
 
     /// <summary>Time for what is held of a body to come.</summary>
@@ -47,32 +50,47 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
             return CheckVerdict.Overload($"{underway.Held} of {limits.MaxChecks} questions wait for {authorizer.Hostname} already, and this address has its share of them");
         }
 
+        // The copy of the body that a message of gRPC has lasts as long as the question.
+        var copy = authorizer.Protocol == ExternalAuthorizerProtocol.Grpc && !facts.Body.IsEmpty ? Bodies.For(facts.Source.Address) : null;
         try
         {
+            if (copy?.TryTake(facts.Body.Length) == false)
+            {
+                return CheckVerdict.Overload("too many bytes of bodies are held for external authorizers");
+            }
+
+            var message = authorizer.Protocol == ExternalAuthorizerProtocol.Grpc ? GrpcCheck.Write(authorizer, facts) : null;
             using var patience = new CancellationTokenSource(authorizer.Timeout, time);
+            CheckVerdict verdict;
             try
             {
-                return await AskAsync(authorizer, mesh, self, service, facts, owner, patience.Token).ConfigureAwait(false);
+                verdict = await AskAsync(authorizer, mesh, self, service, facts, message, owner, patience.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (patience.IsCancellationRequested)
             {
-                return CheckVerdict.Fail($"no answer from {authorizer.Hostname} within {authorizer.Timeout.TotalSeconds:0.###} s");
+                verdict = CheckVerdict.Fail($"no answer from {authorizer.Hostname} within {authorizer.Timeout.TotalSeconds:0.###} s");
             }
+
+            // Whoever can make a question larger than the authorizer takes must not have it failed open.
+            return verdict.Outcome == CheckOutcome.Failed && message?.Length > GrpcCheck.PrefixLength + GrpcCheck.SafeLength
+                ? CheckVerdict.Overload($"{verdict.Reason}; a question of {message.Length - GrpcCheck.PrefixLength} bytes may be more than it takes")
+                : verdict;
         }
         finally
         {
+            copy?.Release();
             underway.Give(source, 1);
         }
     }
 
     private async ValueTask<CheckVerdict> AskAsync(
-        ExternalAuthorizer authorizer, MeshSnapshot mesh, Workload self, MeshService service, CheckFacts facts, ICheckOwner owner, CancellationToken patience)
+        ExternalAuthorizer authorizer, MeshSnapshot mesh, Workload self, MeshService service, CheckFacts facts, byte[]? message, ICheckOwner owner, CancellationToken patience)
     {
         List<Workload> failed = [];
         var (onNew, reason) = (false, "it has no healthy endpoint");
         for (var attempt = 0; attempt < limits.MaxAttempts; attempt++)
         {
-            if (EndpointChoice.ForBackend(upstreams.Backends.Find(mesh, self, service, authorizer.Port, null), null, http2Client: false, null, null, failed) is not { } endpoint)
+            if (EndpointChoice.ForOwn(upstreams.Backends, mesh, self, service, authorizer.Port, null, IsIngress, failed: failed) is not { } endpoint)
             {
                 break;
             }
@@ -87,7 +105,7 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
                 owner.Attach(turn.Exchange);
                 try
                 {
-                    return await ConverseAsync(turn.Exchange, authorizer, facts, endpoint.Http2, owner.QuestionHead, patience).ConfigureAwait(false);
+                    return await ConverseAsync(turn.Exchange, authorizer, facts, message, endpoint.Http2, owner.QuestionHead, patience).ConfigureAwait(false);
                 }
                 catch (MessageException e)
                 {
@@ -125,13 +143,11 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
     }
 
     private async ValueTask<CheckVerdict> ConverseAsync(
-        ClientExchange exchange, ExternalAuthorizer authorizer, CheckFacts facts, bool http2, RequestHead head, CancellationToken patience)
+        ClientExchange exchange, ExternalAuthorizer authorizer, CheckFacts facts, byte[]? message, bool http2, RequestHead head, CancellationToken patience)
     {
-        var isGrpc = authorizer.Protocol == ExternalAuthorizerProtocol.Grpc;
-        var body = facts.Body;
-        if (isGrpc)
+        var body = message is null ? facts.Body : message;
+        if (message is not null)
         {
-            body = GrpcCheck.Write(authorizer, facts);
             GrpcCheck.WriteHead(head, authorizer, body.Length);
         }
         else
@@ -155,13 +171,13 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
                 return CheckVerdict.Fail($"it answered more than {limits.MaxAnswerBytes} bytes");
             }
 
-            if (!isGrpc)
+            if (message is null)
             {
                 return HttpCheck.Read(authorizer, answer.Status, answer.Fields, received);
             }
 
             var fields = answer.Fields.Contains("grpc-status") ? answer.Fields : exchange.Trailers;
-            return GrpcCheck.Read(answer.Status, fields.Get("grpc-status"), fields.Get("grpc-message"), received);
+            return GrpcCheck.Read(answer.Status, fields.Get("grpc-status"), fields.Get("grpc-message"), received, tellsBody: !facts.Body.IsEmpty);
         }
         finally
         {

@@ -16,6 +16,14 @@ internal static class GrpcCheck
     /// <summary>Bytes before a message (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message).</summary>
     public const int PrefixLength = 5;
 
+    /// <summary>Bytes of a message that every server of gRPC takes unless it is told otherwise: 4 MiB.</summary>
+    public const int SafeLength = 4 * 1024 * 1024;
+
+    private const string ResourceExhausted = "8";
+
+    // One byte stands for what is no text, so that text never has more bytes than what it was made of.
+    private static readonly Encoding s_text = Encoding.GetEncoding("utf-8", EncoderFallback.ReplacementFallback, new DecoderReplacementFallback("!"));
+
     private const string Path = "/envoy.service.auth.v3.Authorization/Check";
 
     /// <summary>The question, with the prefix of a message.</summary>
@@ -67,8 +75,15 @@ internal static class GrpcCheck
     /// <param name="grpcStatus">Status of gRPC, out of the trailers or the head; null: there is none.</param>
     /// <param name="grpcMessage">Message of gRPC, for a person.</param>
     /// <param name="body">The body: one message with its prefix.</param>
-    public static CheckVerdict Read(int status, string? grpcStatus, string? grpcMessage, ReadOnlySpan<byte> body)
+    /// <param name="tellsBody">Whether the question told of the request's body, which may have made it too large for the authorizer.</param>
+    public static CheckVerdict Read(int status, string? grpcStatus, string? grpcMessage, ReadOnlySpan<byte> body, bool tellsBody = false)
     {
+        if (tellsBody && grpcStatus == ResourceExhausted)
+        {
+            // How it says that a message is larger than it takes. Whoever can send such a body must not have it failed open.
+            return CheckVerdict.Overload($"it answered that it cannot take the question{(string.IsNullOrEmpty(grpcMessage) ? "" : $": {grpcMessage}")}");
+        }
+
         if (status != 200 || grpcStatus != "0")
         {
             return CheckVerdict.Fail($"it answered {status} with gRPC status {grpcStatus ?? "missing"}{(string.IsNullOrEmpty(grpcMessage) ? "" : $": {grpcMessage}")}");
@@ -181,7 +196,7 @@ internal static class GrpcCheck
             }
             else
             {
-                http.Body = Encoding.UTF8.GetString(facts.Body.Span);
+                http.Body = s_text.GetString(facts.Body.Span);
             }
         }
 

@@ -31,8 +31,8 @@ internal sealed class MirrorSender(UpstreamPool upstreams, TimeProvider time)
             }
 
             if (exchange.Arrival is not { Self: { } self, Place.Mesh: var mesh }
-                || exchange.Certified(EndpointChoice.ForBackend(
-                    upstreams.Backends.Find(mesh, self, mirror.Service, mirror.Port, mirror.Subset), null, exchange.Head.Version == HttpProtocolVersion.Http2, null, null, [])) is not { } endpoint)
+                || exchange.Certified(EndpointChoice.ForOwn(
+                    upstreams.Backends, mesh, self, mirror.Service, mirror.Port, mirror.Subset, exchange.Arrival.IsIngress, exchange.Head.Version == HttpProtocolVersion.Http2)) is not { } endpoint)
             {
                 continue;
             }

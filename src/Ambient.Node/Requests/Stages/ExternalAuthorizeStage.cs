@@ -50,8 +50,8 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
             isPartial = false;
             if (exchange.Head is { HasBody: true, Upgrade: null } head)
             {
-                // Of a body that may be told in part nothing is waited for beyond that part.
-                var body = await HoldAsync(exchange, wanted.AllowPartial ? wanted.MaxBytes - 1 : wanted.MaxBytes, authorizers).ConfigureAwait(false);
+                // It is read on while it has no more than that.
+                var body = await HoldAsync(exchange, ToldBody.Most(wanted) - 1, authorizers).ConfigureAwait(false);
                 if (body is null)
                 {
                     exchange.Error = $"its body did not come within {authorizers.BodyTimeout.TotalSeconds:0.#} s, which external authorizer {authorizer.Name} is to be asked about";
@@ -63,14 +63,12 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
                     return await OverloadedAsync(exchange, authorizer, question, "too many bytes of bodies are held for external authorizers").ConfigureAwait(false);
                 }
 
-                isPartial = body.Bytes.Length > wanted.MaxBytes || !(body.IsWhole || head.ContentLength == body.Bytes.Length);
-                if (isPartial.Value && !wanted.AllowPartial)
+                if (ToldBody.Of(wanted, body.Bytes, body.IsWhole, head.ContentLength) is not { } told)
                 {
-                    // Whatever the authorizer would say: that it failed open would not make the body fit.
                     return await ReplyAsync(exchange, 413, LocalReply.PayloadTooLarge, ResponseFlags.None).ConfigureAwait(false);
                 }
 
-                held = body.Bytes[..Math.Min(body.Bytes.Length, wanted.MaxBytes)];
+                (held, isPartial) = (told.Bytes, told.IsPartial);
             }
         }
 

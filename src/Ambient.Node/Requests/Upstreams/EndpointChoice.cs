@@ -68,6 +68,28 @@ internal static class EndpointChoice
         };
     }
 
+    /// <summary>
+    /// An endpoint for what a proxy sends of its own: copies of requests, questions to authorizers, spans. Null when there is none; a gateway that is told to go
+    /// through the service's waypoint goes through it with these, too.
+    /// </summary>
+    /// <param name="backends">What is known of endpoints.</param>
+    /// <param name="mesh">The mesh.</param>
+    /// <param name="self">Who sends.</param>
+    /// <param name="service">Where to.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="subset">Its subset; null: none.</param>
+    /// <param name="isIngress">Whether an ingress gateway sends it.</param>
+    /// <param name="http2Client">Whether it is HTTP/2 where the port does not say.</param>
+    /// <param name="failed">Workloads that earlier tries could not reach; null: none.</param>
+    public static UpstreamEndpoint? ForOwn(
+        Backends backends, MeshSnapshot mesh, Workload self, MeshService service, int port, string? subset, bool isIngress, bool http2Client = false, IReadOnlyList<Workload>? failed = null) =>
+        isIngress && UsesWaypoint(service)
+            ? ForWaypoint(mesh, self, service, port, http2Client)
+            : ForBackend(backends.Find(mesh, self, service, port, subset), null, http2Client, null, null, failed ?? []);
+
+    /// <summary>Whether an ingress gateway is told to go through the service's waypoint (<c>istio.io/ingress-use-waypoint</c>).</summary>
+    public static bool UsesWaypoint(MeshService service) => service is { IngressUseWaypoint: true, Waypoint: not null };
+
     private static ProxyPreamble? PreambleOf(BackendView view, IPEndPoint? client, IPEndPoint? destination) =>
         view.Policy.ProxyProtocol is { } version ? new ProxyPreamble(version, client, client is null ? null : destination) : null;
 

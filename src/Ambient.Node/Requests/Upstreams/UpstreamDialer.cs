@@ -38,7 +38,7 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     /// <exception cref="UpstreamConnectException">Naming the workload and the cause.</exception>
     public async ValueTask<MessageChannel> DialAsync(UpstreamEndpoint endpoint, int thread, CancellationToken cancellationToken, bool opaque = false)
     {
-        var (workload, address) = (endpoint.Workload, endpoint.Address);
+        var workload = endpoint.Workload;
         try
         {
             if (endpoint.Waypoint is not null || workload.Protocol == TunnelProtocol.Hbone)
@@ -49,9 +49,7 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
                     : await BeginTlsAsync(tunnel.AsStream(), endpoint, opaque, cancellationToken).ConfigureAwait(false);
             }
 
-            var socket = endpoint.HostName is { } name
-                ? await ConnectAsync(name, address.Port, cancellationToken).ConfigureAwait(false)
-                : await connector.ConnectAsync(address, null, cancellationToken).ConfigureAwait(false);
+            var socket = await ConnectAsync(endpoint, cancellationToken).ConfigureAwait(false);
             try
             {
                 KeepAlive(socket, endpoint.Limits?.Options.KeepAlive);
@@ -75,6 +73,13 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     /// <summary>Who the client is, before TLS, and then the rest of what goes before the bytes.</summary>
     private static async ValueTask<MessageChannel> BeginTlsAsync(Stream stream, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
     {
+        var tls = await ProtectAsync(stream, endpoint, opaque, cancellationToken).ConfigureAwait(false);
+        return await BeginAsync(MessageChannel.Over(tls), endpoint with { Proxy = null }, opaque, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Who the client is, where the endpoint wants to be told, and then TLS, where it wants that.</summary>
+    private static async ValueTask<Stream> ProtectAsync(Stream stream, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
+    {
         if (endpoint.Proxy is { } proxy)
         {
             try
@@ -88,8 +93,7 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
             }
         }
 
-        var tls = await UpstreamTls.ConnectAsync(stream, endpoint, opaque, cancellationToken).ConfigureAwait(false);
-        return await BeginAsync(MessageChannel.Over(tls), endpoint with { Proxy = null }, opaque, cancellationToken).ConfigureAwait(false);
+        return endpoint.Tls is null ? stream : await UpstreamTls.ConnectAsync(stream, endpoint, opaque, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>What goes before the bytes: who the client is, and the way through a proxy.</summary>
@@ -121,6 +125,10 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
             throw;
         }
     }
+
+    private ValueTask<Socket> ConnectAsync(in UpstreamEndpoint endpoint, CancellationToken cancellationToken) => endpoint.HostName is { } name
+        ? ConnectAsync(name, endpoint.Address.Port, cancellationToken)
+        : connector.ConnectAsync(endpoint.Address, null, cancellationToken);
 
     /// <summary>Connects to one of the addresses of a name, begun with any of them: those that do not answer are passed over, up to three.</summary>
     private async ValueTask<Socket> ConnectAsync(string name, int port, CancellationToken cancellationToken)
@@ -154,12 +162,12 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
         {
             Stream stream = endpoint.Waypoint is not null || endpoint.Workload.Protocol == TunnelProtocol.Hbone
                 ? (await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false)).AsStream()
-                : new NetworkStream(await connector.ConnectAsync(endpoint.Address, null, cancellationToken).ConfigureAwait(false), ownsSocket: true);
-            return endpoint.Tls is null ? stream : await UpstreamTls.ConnectAsync(stream, endpoint, opaque: false, cancellationToken).ConfigureAwait(false);
+                : new NetworkStream(await ConnectAsync(endpoint, cancellationToken).ConfigureAwait(false), ownsSocket: true);
+            return await ProtectAsync(stream, endpoint, opaque: false, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
-            throw new UpstreamConnectException($"{endpoint.Workload.Namespace}/{endpoint.Workload.Name} at {endpoint.Address}: {e.Message}", e);
+            throw new UpstreamConnectException($"{endpoint.Workload.Namespace}/{endpoint.Workload.Name} at {endpoint.Where}: {e.Message}", e);
         }
     }
 
