@@ -14,6 +14,12 @@ public sealed record DestinationRule
     /// <summary>Namespace.</summary>
     public required string Namespace { get; init; }
 
+    /// <summary>
+    /// The object that it comes from (<c>namespace/name</c>), where a control plane has worked out what holds here; empty: none, these are its own defaults. Null: it
+    /// is the object itself.
+    /// </summary>
+    public string? Origin { get; init; }
+
     /// <summary>The host: whole and in lower case, or with a leading <c>*</c> that stands for any beginning.</summary>
     public required string Host { get; init; }
 
@@ -41,6 +47,7 @@ public sealed record DestinationRule
         || (other is not null
             && Name == other.Name
             && Namespace == other.Namespace
+            && Origin == other.Origin
             && Host == other.Host
             && CreationTime == other.CreationTime
             && Policy == other.Policy

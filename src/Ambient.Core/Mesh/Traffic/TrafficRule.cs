@@ -11,6 +11,12 @@ public sealed record TrafficRule
     /// <summary>The name that the rule was given; null: none.</summary>
     public string? Name { get; init; }
 
+    /// <summary>
+    /// The object that the rule comes from (<c>namespace/name</c>), where a control plane has put rules of several together; null: the route that it is in. With it
+    /// a rule without a name has no number either, for its place there is not known.
+    /// </summary>
+    public string? Origin { get; init; }
+
     /// <summary>Matches, ORed. Never empty: the default is the prefix <c>/</c>.</summary>
     public ImmutableArray<TrafficMatch> Matches { get; init; } = [];
 
@@ -46,6 +52,7 @@ public sealed record TrafficRule
         ReferenceEquals(this, other)
         || (other is not null
             && Name == other.Name
+            && Origin == other.Origin
             && UnsupportedStatus == other.UnsupportedStatus
             && Action == other.Action
             && RequestHeaders == other.RequestHeaders

@@ -112,6 +112,9 @@ internal sealed record RequestExplanation
 /// <param name="Endpoints">Endpoints of the service, chosen from or not.</param>
 internal sealed record ExplainedRoute(RequestRoute Route, double Share, MeshService? Backend, int Port, ImmutableArray<EndpointCandidate> Endpoints)
 {
+    /// <summary>The DestinationRule that counts towards it (<c>namespace/name</c>); null: none does.</summary>
+    public string? DestinationRule { get; private init; }
+
     /// <summary>When it is sent again: as the rule says, or else the mesh.</summary>
     public RetryRule Retry { get; private init; } = RetryRule.Default;
 
@@ -125,6 +128,7 @@ internal sealed record ExplainedRoute(RequestRoute Route, double Share, MeshServ
         };
         return new ExplainedRoute(route, share, backend, port, backend is null ? [] : DestinationResolver.Candidates(mesh, self, backend, port))
         {
+            DestinationRule = backend is null ? null : BackendPolicy.Of(mesh, self, backend, port, route.Subset).Rule,
             Retry = route.Plan.Retry ?? mesh.Requests.DefaultRetry ?? RetryRule.Default,
         };
     }

@@ -75,6 +75,7 @@ internal static class RequestExplanationJson
         json.WriteString("backend", explained.Backend?.Key);
         ExplanationJson.Number(json, "port", explained.Backend is null ? null : explained.Port);
         json.WriteString("subset", route.Subset);
+        json.WriteString("destinationRule", explained.DestinationRule);
         ExplanationJson.Number(json, "status", explained.Backend is not null ? null : route.Kind == Ambient.Policy.Routing.Requests.RequestRouteKind.Default ? 404 : route.StatusCode);
         json.WriteString("location", route.Location);
         json.WriteString("error", route.Error);

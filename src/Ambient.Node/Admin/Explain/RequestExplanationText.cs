@@ -71,6 +71,11 @@ internal static class RequestExplanationText
         }
 
         Line(text, $"=> {share}{backend.Key} port {explained.Port}{(route.Subset is { } subset ? $", subset {subset}" : "")}{(route.Kind == RequestRouteKind.Default ? " (no route applies: as addressed)" : rule)}");
+        if (explained.DestinationRule is { } destinationRule)
+        {
+            Line(text, $"   settings  of DestinationRule {destinationRule}");
+        }
+
         foreach (var authorizer in route.Authorizers)
         {
             Line(text, $"   asked     {authorizer.Name}, which may keep it out");

@@ -81,7 +81,7 @@ public sealed record BackendPolicy
         var (tls, problem) = TlsToBackend.Of(requests, client, service, port, merged.Tls, rules.IsEmpty ? null : rules[0].Key);
         return new BackendPolicy
         {
-            Rule = rules.IsEmpty ? null : rules[0].Key,
+            Rule = rules.IsEmpty ? null : rules[0].Origin switch { null => rules[0].Key, "" => null, var origin => origin },
             IsSubsetUnknown = subset is not null && chosen is null,
             Labels = chosen?.Labels ?? ImmutableDictionary<string, string>.Empty,
             Balancer = WithLocality(merged.Balancer ?? BalancerSettings.Default, requests.LocalityDefaults),

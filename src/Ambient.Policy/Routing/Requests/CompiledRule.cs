@@ -142,7 +142,13 @@ internal sealed class CompiledRule
     }
 
     private static string NameOf(HttpRoute route, int ruleIndex) =>
-        route.Rules[ruleIndex].Name is { } name ? $"{route.Key} rule {name}" : $"{route.Key} rule {ruleIndex}";
+        (route.Rules[ruleIndex].Origin, route.Rules[ruleIndex].Name) switch
+        {
+            (null, null) => $"{route.Key} rule {ruleIndex}",
+            (null, var name) => $"{route.Key} rule {name}",
+            (var origin, null) => origin,
+            var (origin, name) => $"{origin} rule {name}",
+        };
 
     private RequestRoute Redirected(RequestRoute route, RequestRedirect redirect, in RouteFacts request) => route with
     {

@@ -106,7 +106,7 @@ internal static partial class IstioctlReader
         return config.Split('/') is [_, "apis", "networking.istio.io", _, _, var ns, _, var name] ? $"{name}.{ns}" : "";
     }
 
-    private static IEnumerable<JsonElement> Items(JsonElement item, string property) => item.TryGetProperty(property, out var items) ? items.EnumerateArray() : [];
+    private static JsonElement[] Items(JsonElement item, string property) => item.TryGetProperty(property, out var items) ? [.. items.EnumerateArray()] : [];
 
     private static string Text(JsonElement item, string property) => item.TryGetProperty(property, out var value) ? value.GetString()! : "";
 

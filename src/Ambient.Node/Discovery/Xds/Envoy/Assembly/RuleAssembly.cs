@@ -32,6 +32,7 @@ internal static class RuleAssembly
         {
             Namespace = service.Namespace,
             Name = rule is null ? service.Hostname : rule[(rule.IndexOf('/', StringComparison.Ordinal) + 1)..],
+            Origin = rule ?? "",
             Host = service.Hostname,
             Policy = bySubset.FirstOrDefault(group => group.Subset.Length == 0).Policy ?? TrafficPolicy.None,
             Subsets =

@@ -62,9 +62,11 @@ internal static class RouteReader
             }
         }
 
+        var (origin, name) = RouteOrigin.Of(wire);
         var rule = new TrafficRule
         {
-            Name = wire.Name.Length == 0 ? null : wire.Name,
+            Origin = origin,
+            Name = name,
             Matches = [match],
             Action = action,
             RequestHeaders = HeaderReader.Read(wire.RequestHeadersToAdd, wire.RequestHeadersToRemove, unknown),
@@ -76,7 +78,7 @@ internal static class RouteReader
         };
         foreach (var what in rule.Unsupported)
         {
-            problems.Add($"{where} route {rule.Name}", what);
+            problems.Add($"{where} route {wire.Name}", what);
         }
 
         return rule;
