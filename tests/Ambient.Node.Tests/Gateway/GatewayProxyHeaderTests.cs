@@ -139,7 +139,7 @@ public sealed class GatewayProxyHeaderTests : IAsyncLifetime
         if (tls)
         {
             await stream.WriteAsync(header);
-            var secured = new SslStream(stream, leaveInnerStreamOpen: false, (_, _, _, _) => true);
+            var secured = new SslStream(stream, leaveInnerStreamOpen: false, (_, shown, _, _) => shown?.Issuer == _gateway.Authority.Subject);
             await secured.AuthenticateAsClientAsync("web.example.com").WaitAsync(TimeSpan.FromSeconds(60));
             stream = secured;
             await stream.WriteAsync(request);

@@ -51,7 +51,7 @@ public sealed class JsonWebKeysTests
         const string Key = "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"";
         const string Text = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
         var input = Encoding.ASCII.GetBytes(Text[..Text.LastIndexOf('.')]);
-        var signature = Base64Url.DecodeFromChars(Text[(Text.LastIndexOf('.') + 1)..]);
+        var signature = Base64Url.DecodeFromChars(Text.AsSpan(Text.LastIndexOf('.') + 1));
         foreach (var more in new[] { "}", ",\"alg\":\"EdDSA\",\"use\":\"sig\"}" })
         {
             var key = Assert.Single(JsonWebKeys.Read($"{{\"keys\":[{Key}{more}]}}", out _)!.Keys);
