@@ -93,7 +93,7 @@ public sealed class JsonWebKeysTests
     [InlineData("""{"keys":[]}""", "none of its 0 keys")]
     [InlineData("""{"keys":[5,null,{}]}""", "none of its 3 keys")]
     [InlineData("""{"keys":[{"kty":"RSA","n":"x","e":"AQAB"}]}""", "none of its 1 keys")]
-    [InlineData("""{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}""", "none of its 1 keys")]
+    [InlineData("""{"keys":[{"kty":"OKP","crv":"Ed448","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}""", "none of its 1 keys")]
     [InlineData("""{"keys":[{"kty":"oct","k":"AAAA"}]}""", "none of its 1 keys")]
     [InlineData("""{"keys":[{"kty":"EC","crv":"P-256","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"}]}""", "none of its 1 keys")]
     public void Set_WithoutAKeyThatCanBeUsed_SaysWhy(string text, string problem)
