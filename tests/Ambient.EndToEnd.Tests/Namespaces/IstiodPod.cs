@@ -28,7 +28,8 @@ internal sealed class IstiodPod : IAsyncDisposable
     /// <param name="gateway">Name of its Gateway, service account and Deployment.</param>
     /// <param name="istiod">Address of <c>istiod.istio-system.svc</c>.</param>
     /// <param name="root">istiod's root certificate.</param>
-    public static IstiodPod Start(NamespaceCluster cluster, ClusterPod pod, string kind, string ns, string gateway, string istiod, string root)
+    /// <param name="address">What the pod is told to be its address; null: it is told the truth.</param>
+    public static IstiodPod Start(NamespaceCluster cluster, ClusterPod pod, string kind, string ns, string gateway, string istiod, string root, string? address = null)
     {
         var files = Directory.CreateDirectory(Path.Combine(cluster.Folder, $"{pod.Name}-files")).FullName;
         Write("etc/hosts", $"127.0.0.1 localhost\n{istiod} istiod.istio-system.svc\n");
@@ -51,7 +52,7 @@ internal sealed class IstiodPod : IAsyncDisposable
 
         string[] environment =
         [
-            $"POD_NAME={pod.Name}", $"POD_NAMESPACE={ns}", $"SERVICE_ACCOUNT={gateway}", $"INSTANCE_IP={pod.IPs[0]}", "HOST_IP=10.77.0.1", "CA_ADDR=istiod.istio-system.svc:15012",
+            $"POD_NAME={pod.Name}", $"POD_NAMESPACE={ns}", $"SERVICE_ACCOUNT={gateway}", $"INSTANCE_IP={address ?? pod.IPs[0]}", "HOST_IP=10.77.0.1", "CA_ADDR=istiod.istio-system.svc:15012",
             "PILOT_CERT_PROVIDER=istiod", "JWT_POLICY=third-party-jwt", "PROXY_CONFIG={}\n", "TRUST_DOMAIN=cluster.local", "ISTIO_CPU_LIMIT=2", "GOMEMLIMIT=1073741824", "GOMAXPROCS=2",
             "ISTIO_META_CLUSTER_ID=Kubernetes", "ISTIO_META_NODE_NAME=node-1", "ISTIO_META_INTERCEPTION_MODE=REDIRECT", $"ISTIO_META_WORKLOAD_NAME={gateway}", "ISTIO_META_MESH_ID=cluster.local",
             $"ISTIO_META_OWNER=kubernetes://apis/apps/v1/namespaces/{ns}/deployments/{gateway}",

@@ -8,6 +8,7 @@ using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Node.Tests.Discovery.Xds;
 using Ambient.Node.Tests.Discovery.Xds.Envoy;
+using Ambient.Testing;
 using Ambient.Testing.ControlPlane;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
@@ -98,6 +99,35 @@ public sealed class PodOfIstiodTests
         Assert.Equal(0, await host.ExitAsync());
         await serving.CancelAsync();
         await backend;
+    }
+
+    [SkippableFact]
+    public async Task Gateway_ServesIstiodsListeners_AtPortsBelow1024_AsUser1337()
+    {
+        NamespaceCluster.SkipIfImpossible();
+        Skip.IfNot(File.Exists("/usr/bin/setpriv") && File.Exists("/usr/bin/unshare"), "mount namespaces need unshare and setpriv");
+        var recording = GoldenFolder.Require("http", "gateway-listeners", "xds", "gateway");
+        var (node, name) = RecordedIstiod.NodeOf(recording);
+        var (pod, istiodPod) = (Pod(name, "10.79.32.2"), Pod("istiod", "10.79.32.9"));
+        await using var cluster = await NamespaceCluster.CreateAsync(CaptureMode.Shared, "node-1");
+        await cluster.WithPodsAsync(pod, istiodPod);
+
+        // As istiod has it in the pod's securityContext.
+        await Ztunnel.Command.RunAsync("ip", "netns", "exec", cluster.Network.NameOf(name), "sysctl", "-q", "-w", "net.ipv4.ip_unprivileged_port_start=0");
+        var istiod = await IstiodInPod.StartAsync(cluster, istiodPod, request => RecordedIstiod.Answer(recording, request));
+
+        // The recording's addresses are of the loopback.
+        var host = IstiodPod.Start(cluster, pod, "router", node.Namespace, node.Gateway, istiodPod.IPs[0], istiod.Server.RootFile, node.Address.ToString());
+
+        await host.AnswersAsync(15021, "/healthz/ready", 200);
+        Assert.Equal("1337\t1337\t1337\t1337", host.Status("Uid"));
+        Assert.StartsWith("router~", (await istiod.Server.Discovery.WaitAsync(request => request.Node is not null)).Node.Id, StringComparison.Ordinal);
+        using var client = cluster.HttpFrom(name);
+        using var unknown = new HttpRequestMessage(HttpMethod.Get, new Uri($"http://{node.Address}:80/")) { Headers = { Host = "nobody.invalid" } };
+        using var answer = await client.SendAsync(unknown);
+        Assert.Equal(404, (int)answer.StatusCode);
+        Assert.Contains("(route app/r1 rule 0)", (await host.AskAsync(15000, "/explain?port=80&host=one.example&path=/")).Body, StringComparison.Ordinal);
+        Assert.Contains("\"http.80\"", (await host.AskAsync(15000, "/config_dump?mask=dynamic_route_configs")).Body, StringComparison.Ordinal);
     }
 
     private static ClusterPod Pod(string name, string address) => new(name, "node-1", false, "", address);
