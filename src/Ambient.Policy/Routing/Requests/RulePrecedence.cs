@@ -19,11 +19,12 @@ internal sealed class RulePrecedence : IComparer<CompiledRule>
             return x is null ? (y is null ? 0 : 1) : -1;
         }
 
-        if (ReferenceEquals(x.Route, y.Route) && x.Route.Kind == HttpRoute.VirtualService)
+        // VirtualServices in the order in which they are written, each as a whole, the oldest first, and behind what is sorted: an order that mixed the two
+        // would be none.
+        var (xIsWritten, yIsWritten) = (x.Route.Kind == HttpRoute.VirtualService, y.Route.Kind == HttpRoute.VirtualService);
+        if (xIsWritten || yIsWritten)
         {
-            // In the order in which they are written.
-            var written = x.RuleIndex.CompareTo(y.RuleIndex);
-            return written != 0 ? written : x.MatchIndex.CompareTo(y.MatchIndex);
+            return xIsWritten != yIsWritten ? xIsWritten.CompareTo(yIsWritten) : CompareWritten(x, y);
         }
 
         var order = KindRank(x).CompareTo(KindRank(y));
@@ -39,6 +40,16 @@ internal sealed class RulePrecedence : IComparer<CompiledRule>
 
         // Routes of two kinds may have one name, and one route may be for two ports: which is first does not matter, but it is always the same.
         order = order != 0 ? order : string.CompareOrdinal(x.Route.Kind, y.Route.Kind);
+        return order != 0 ? order : Nullable.Compare(x.Port, y.Port);
+    }
+
+    private static int CompareWritten(CompiledRule x, CompiledRule y)
+    {
+        var order = x.Route.CreationTime.CompareTo(y.Route.CreationTime);
+        order = order != 0 ? order : string.CompareOrdinal(x.Route.Namespace, y.Route.Namespace);
+        order = order != 0 ? order : string.CompareOrdinal(x.Route.Name, y.Route.Name);
+        order = order != 0 ? order : x.RuleIndex.CompareTo(y.RuleIndex);
+        order = order != 0 ? order : x.MatchIndex.CompareTo(y.MatchIndex);
         return order != 0 ? order : Nullable.Compare(x.Port, y.Port);
     }
 
