@@ -65,8 +65,8 @@ public sealed class MessageServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Leads clients on to another server while connections and requests are still taken: HTTP/2 connections that are open are told GOAWAY (RFC 9113
-    /// section 6.8), and every answer over HTTP/1.1 says that it is the connection's last (RFC 9112 section 9.6). Nothing that a client may be sending
+    /// Leads clients on to another server while connections and requests are still taken: HTTP/2 connections are told GOAWAY (RFC 9113 section 6.8), those
+    /// that come meanwhile with their first request, and every answer over HTTP/1.1 says that it is the connection's last (RFC 9112 section 9.6). Nothing that a client may be sending
     /// at the moment is lost. <see cref="StopAsync"/> follows.
     /// </summary>
     public void LeadOn()

@@ -24,6 +24,8 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
     private long _requests;
     private long _requestsSeen;
     private long _idleSince;
+    private volatile bool _leading;
+    private bool _leadsNext;
 
     /// <param name="server">Whose handler answers.</param>
     /// <param name="channel">What the connection travels on; owned from here.</param>
@@ -51,9 +53,11 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
         await _http2.Completion.ConfigureAwait(false);
     }
 
-    // A client that has not said its settings yet would be told that none of its requests is taken.
+    // A client that has not said its settings yet would be told that none of its requests is taken: it is told with its first request, for which it made
+    // the connection, or by the timer where none comes.
     public void LeadOn()
     {
+        _leading = true;
         if (_http2.SettingsReceived.IsCompletedSuccessfully)
         {
             _http2.ShutDown();
@@ -74,6 +78,17 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
         {
             _http2.Abort(new TimeoutException($"the client has not sent the rest of a head for {_server.Options.HeadTimeout.TotalSeconds:0.#} s"));
             return;
+        }
+
+        if (_leading && _http2.SettingsReceived.IsCompletedSuccessfully)
+        {
+            if (_leadsNext)
+            {
+                _http2.ShutDown();
+            }
+
+            // A request may be right behind the settings.
+            _leadsNext = true;
         }
 
         var requests = Interlocked.Read(ref _requests);
@@ -121,6 +136,10 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
         _next = null;
         _requests++;
         exchange.Begin(stream);
+        if (_leading)
+        {
+            _http2.ShutDown();
+        }
     }
 
     public bool OnResponse(Http2Stream stream, ReadOnlySpan<byte> block, bool endStream) => throw new InvalidOperationException("a server receives no responses");
