@@ -82,6 +82,14 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
             _fault = fault.IsQuiet ? null : fault;
         }
 
+        if (fault.Origin == StreamFaultOrigin.Local)
+        {
+            // Broken off here, by somebody who need not be ready for what its reader does next.
+            Volatile.Read(ref _watcher)?.OnHangUp();
+            _readable.SignalLater(Loop);
+            return;
+        }
+
         OnHangUp();
     }
 
@@ -205,7 +213,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
         return write.Result ? default : ValueTask.FromException(Refusal());
     }
 
-    public void Wake() => _readable.Signal();
+    public void Wake() => _readable.SignalLater(Loop);
 
     public void ShutdownSend() => _stream.EndWrite();
 

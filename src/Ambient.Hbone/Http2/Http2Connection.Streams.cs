@@ -361,7 +361,12 @@ internal sealed partial class Http2Connection
             (writerWaits, stream.WriterWaits) = (stream.WriterWaits, false);
         }
 
-        if (writerWaits)
+        if (writerWaits && fault.Origin == StreamFaultOrigin.Local)
+        {
+            // Whoever ends a stream of others may hold a lock that its writer wants.
+            stream.RefuseRoomLater();
+        }
+        else if (writerWaits)
         {
             stream.SignalRoom(false);
         }
@@ -384,7 +389,11 @@ internal sealed partial class Http2Connection
             _endings = _endings.IsCompleted ? endings.Done : Task.WhenAll(_endings, endings.Done);
         }
 
-        endings.Run();
+        // Each goes on where its bytes are moved, and not on the thread of whoever ends the connection.
+        if (Loop is not { } loop || loop == EventLoop.Current || !loop.Post(endings))
+        {
+            endings.Run();
+        }
     }
 
     /// <summary>Under the lock: writes a response's HEADERS; any status but 200 ends the stream.</summary>

@@ -221,10 +221,27 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
 
     internal void SignalRoom(bool writable) => _room.SetResult(writable);
 
+    /// <summary>As <see cref="SignalRoom"/> with false; the writer goes on on the connection's thread, and not within the call.</summary>
+    internal void RefuseRoomLater()
+    {
+        var work = new RefusedRoom(this);
+        if (Connection.Loop?.RunLater(work) != true)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false);
+        }
+    }
+
     bool IValueTaskSource<bool>.GetResult(short token) => _room.GetResult(token);
 
     ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _room.GetStatus(token);
 
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _room.OnCompleted(continuation, state, token, flags);
+
+    private sealed class RefusedRoom(Http2Stream stream) : ILoopWork, IThreadPoolWorkItem
+    {
+        public void Run() => stream.SignalRoom(false);
+
+        public void Execute() => Run();
+    }
 }

@@ -65,7 +65,8 @@ public abstract class MessageExchange
 
     /// <summary>
     /// Breaks the exchange off so that it does not look complete to the peer: a stream is reset, a connection of HTTP/1 closed. Whoever reads or
-    /// writes gets a <see cref="MessageException"/> with this fault. Nothing happens when it is over already.
+    /// writes gets a <see cref="MessageException"/> with this fault, on the connection's thread and never within the call: it may be called under a
+    /// lock that they want. Nothing happens when it is over already.
     /// </summary>
     public abstract void Abort(MessageFault fault);
 }

@@ -88,7 +88,7 @@ internal sealed class StallWatch
             exchange.OnStalled?.Invoke(exchange);
         }
 
-        // Last, and without the lock: a reader goes on at once on this thread, answers, leaves, and may begin with the connection's next request.
+        // Last, and without the lock: a reader answers, leaves, and may begin with the connection's next request.
         exchange.WakeReader();
     }
 }

@@ -182,6 +182,18 @@ internal sealed unsafe class EventLoop
         return true;
     }
 
+    /// <summary>Any thread: runs work on the loop's, and never within the call. False: it has ended, and nothing is run.</summary>
+    public bool RunLater(ILoopWork work)
+    {
+        if (t_current != this || _isClosed)
+        {
+            return Post(work);
+        }
+
+        AtEndOfTurn(work);
+        return true;
+    }
+
     /// <summary>Its number among its owner's, from 0.</summary>
     public int Number { get; }
 

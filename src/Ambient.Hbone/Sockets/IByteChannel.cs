@@ -50,7 +50,10 @@ internal interface IByteChannel
     /// <param name="count">How many.</param>
     ValueTask SendOwnedAsync(byte[] buffer, int offset, int count);
 
-    /// <summary>Lets a <see cref="WaitToReceiveAsync"/> complete for nothing, the next one where none waits. Any thread, any time.</summary>
+    /// <summary>
+    /// Lets a <see cref="WaitToReceiveAsync"/> complete for nothing, the next one where none waits. Any thread, any time; whoever waits goes on on the
+    /// channel's thread, and not within the call.
+    /// </summary>
     void Wake();
 
     /// <summary>Ends our direction.</summary>
@@ -61,7 +64,7 @@ internal interface IByteChannel
 
     /// <summary>
     /// Ends both directions, which wakes whoever waits, so that what was cut off does not look complete to the peer, which may learn of it
-    /// only with <see cref="Close"/>. Any thread, any time.
+    /// only with <see cref="Close"/>. Any thread, any time; whoever waits goes on on the channel's thread, and not within the call.
     /// </summary>
     void Break();
 

@@ -197,7 +197,7 @@ internal sealed class SocketChannel : IByteChannel
             ShutdownReceive();
         }
 
-        _readable?.Signal();
+        _readable?.SignalLater(Loop);
     }
 
     /// <summary>Waits until a connection attempt has ended. Only where there are loops.</summary>
@@ -233,7 +233,10 @@ internal sealed class SocketChannel : IByteChannel
         }
     }
 
-    /// <summary>Ends everything at once; closing the socket will reset the connection.</summary>
+    /// <summary>
+    /// Ends everything at once; closing the socket will reset the connection. Whoever waits is woken, but not within the call: who ends a connection
+    /// for others may hold a lock that they want.
+    /// </summary>
     public void Abort()
     {
         ResetOnClose();
@@ -242,7 +245,7 @@ internal sealed class SocketChannel : IByteChannel
             ShutdownBoth();
         }
 
-        Detach();
+        Detach(closing: false, later: true);
     }
 
     /// <summary>Ends both directions, which wakes whoever waits.</summary>
@@ -252,10 +255,10 @@ internal sealed class SocketChannel : IByteChannel
     /// Nothing more is to be moved: wakes whoever waits, without a word to the peer, and every later try fails. Any
     /// number of times.
     /// </summary>
-    public void Detach() => Detach(closing: false);
+    public void Detach() => Detach(closing: false, later: false);
 
     /// <summary>As <see cref="Detach()"/>, where the socket is closed next, which takes it out of the loop's set by itself.</summary>
-    public void DetachToClose() => Detach(closing: true);
+    public void DetachToClose() => Detach(closing: true, later: false);
 
     /// <inheritdoc/>
     public void Break() => Abort();
@@ -277,7 +280,7 @@ internal sealed class SocketChannel : IByteChannel
         _socket.Dispose();
     }
 
-    private void Detach(bool closing)
+    private void Detach(bool closing, bool later)
     {
         if (Interlocked.Exchange(ref _detached, 1) != 0)
         {
@@ -288,8 +291,16 @@ internal sealed class SocketChannel : IByteChannel
         {
             Loop.Unregister(this, _token, closing);
             _hungUp = true;
-            _readable!.Signal();
-            Volatile.Read(ref _writable)?.Signal();
+            if (later)
+            {
+                _readable!.SignalLater(Loop);
+                Volatile.Read(ref _writable)?.SignalLater(Loop);
+            }
+            else
+            {
+                _readable!.Signal();
+                Volatile.Read(ref _writable)?.Signal();
+            }
         }
     }
 

@@ -6,7 +6,7 @@ namespace Ambient.Hbone.Sockets;
 /// One direction of readiness: an event that finds nobody waiting is kept for the next wait. One waiter at a time;
 /// signals come from any thread.
 /// </summary>
-internal sealed class SocketWait : IValueTaskSource
+internal sealed class SocketWait : IValueTaskSource, ILoopWork, IThreadPoolWorkItem
 {
     private const int None = 0;
     private const int Ready = 1;
@@ -30,25 +30,28 @@ internal sealed class SocketWait : IValueTaskSource
     /// <summary>Wakes the waiter here and now, or the next one at once.</summary>
     public void Signal()
     {
-        while (true)
+        if (TakeWaiter())
         {
-            var state = Volatile.Read(ref _state);
-            if (state == Ready)
-            {
-                return;
-            }
-
-            if (Interlocked.CompareExchange(ref _state, state == Waiting ? None : Ready, state) == state)
-            {
-                if (state == Waiting)
-                {
-                    _core.SetResult(true);
-                }
-
-                return;
-            }
+            _core.SetResult(true);
         }
     }
+
+    /// <summary>
+    /// The same for whoever may hold locks, or stand where the waiter must not go on: it does so on its own thread, and never within the call.
+    /// </summary>
+    /// <param name="loop">The loop whose thread that is; null: one of the pool.</param>
+    public void SignalLater(EventLoop? loop)
+    {
+        if (TakeWaiter() && loop?.RunLater(this) != true)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+    }
+
+    // A waiter that was taken is nobody else's to wake, and cannot wait anew before it is woken: so the object itself is the work.
+    void ILoopWork.Run() => _core.SetResult(true);
+
+    void IThreadPoolWorkItem.Execute() => _core.SetResult(true);
 
     void IValueTaskSource.GetResult(short token) => _core.GetResult(token);
 
@@ -56,6 +59,24 @@ internal sealed class SocketWait : IValueTaskSource
 
     void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _core.OnCompleted(continuation, state, token, flags);
+
+    /// <summary>True: somebody waits, and is to be woken by the caller. Else the signal is kept.</summary>
+    private bool TakeWaiter()
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            if (state == Ready)
+            {
+                return false;
+            }
+
+            if (Interlocked.CompareExchange(ref _state, state == Waiting ? None : Ready, state) == state)
+            {
+                return state == Waiting;
+            }
+        }
+    }
 
     // A signal came between the two looks.
     private ValueTask Retry()

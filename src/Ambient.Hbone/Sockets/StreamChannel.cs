@@ -112,7 +112,7 @@ internal sealed class StreamChannel : IByteChannel
         }
     }
 
-    public void Wake() => _readable.Signal();
+    public void Wake() => _readable.SignalLater(null);
 
     public void ShutdownSend()
     {

@@ -91,7 +91,9 @@ internal sealed class OpenConnection : OpenFlow
     {
         _isCut = true;
         Bytes.Abort();
-        Volatile.Read(ref _ended)?.Cancel();
+
+        // What is carried ends elsewhere: whoever cuts it may have many to cut, and hold a lock meanwhile.
+        _ = Volatile.Read(ref _ended)?.CancelAsync();
     }
 
     /// <summary>

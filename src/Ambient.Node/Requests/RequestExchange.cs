@@ -504,6 +504,8 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         }
         catch (OperationCanceledException e)
         {
+            // Whoever ended the wait did so elsewhere.
+            await Thread.ReturnAsync().ConfigureAwait(false);
             throw new MessageException(BrokenBy, "the request ended while it was held back", e);
         }
         finally
@@ -550,9 +552,16 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
             await Thread.ReturnAsync().ConfigureAwait(false);
             return turn;
         }
-        catch (Exception e) when (ended.IsCancellationRequested && e is OperationCanceledException or UpstreamConnectException { IsForRoom: true })
+        catch (Exception e) when (e is OperationCanceledException or UpstreamConnectException or UpstreamOverflowException)
         {
-            throw new MessageException(BrokenBy, "the time for it ran out", e);
+            // Whatever ended the wait did so elsewhere, and the answer is sent from here.
+            await Thread.ReturnAsync().ConfigureAwait(false);
+            if (ended.IsCancellationRequested && e is OperationCanceledException or UpstreamConnectException { IsForRoom: true })
+            {
+                throw new MessageException(BrokenBy, "the time for it ran out", e);
+            }
+
+            throw;
         }
         finally
         {

@@ -91,7 +91,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
     public override void Abort(MessageFault fault)
     {
         _bodies.Abort(fault, "the exchange was broken off on this side");
-        _heads.Signal();
+        WakeReceiver();
     }
 
     public override ValueTask DisposeAsync()
@@ -211,9 +211,22 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
     Http2ErrorCode IMessageStreamOwner.CodeOf(MessageFault fault) => ResetCodes.ToServer(fault);
 
-    void IMessageStreamOwner.OnFault(StreamFault fault) => _heads.Signal();
+    void IMessageStreamOwner.OnFault(StreamFault fault)
+    {
+        if (fault.Origin == StreamFaultOrigin.Local)
+        {
+            WakeReceiver();
+        }
+        else
+        {
+            _heads.Signal();
+        }
+    }
 
     void IMessageStreamOwner.OnOver() => TryKeep();
+
+    /// <summary>Whoever waits for a head looks again, but not within the call.</summary>
+    private void WakeReceiver() => _heads.SignalLater(_connection.Http2.Loop);
 
     private void TryKeep()
     {
@@ -292,7 +305,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
             _connection.Http2.Flush();
         }
 
-        using var onCancel = cancellationToken.UnsafeRegister(static wait => ((SocketWait)wait!).Signal(), _heads);
+        using var onCancel = cancellationToken.UnsafeRegister(static exchange => ((Http2ClientExchange)exchange!).WakeReceiver(), this);
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();

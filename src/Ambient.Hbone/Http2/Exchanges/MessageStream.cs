@@ -40,6 +40,9 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
     /// <summary>The stream, once there is one.</summary>
     public Http2Stream Stream => _stream!;
 
+    /// <summary>The loop that serves the stream; null: none, or there is no stream yet.</summary>
+    public EventLoop? Loop => _stream?.Connection.Loop;
+
     /// <summary>Whether there is one.</summary>
     public bool IsOpen => _stream is not null;
 
@@ -161,8 +164,8 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         }
     }
 
-    /// <summary>Whoever waits for more looks again, there and then. Any thread.</summary>
-    public void WakeReader() => _readable.Signal();
+    /// <summary>Whoever waits for more looks again, on the connection's thread. Any thread.</summary>
+    public void WakeReader() => _readable.SignalLater(Loop);
 
     /// <summary>Nobody reads any more: what is there, and what is still to come, gives its credit back.</summary>
     public void StopReading()
@@ -206,7 +209,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         stream.Connection.Guard.OnStreamError();
     }
 
-    /// <summary>Notes what broke the exchange off, unless something has already, and wakes the reader.</summary>
+    /// <summary>Notes what broke the exchange off, unless something has already, and wakes the reader: not within the call.</summary>
     public void Fail(MessageFault fault, string reason, Exception? cause)
     {
         lock (_gate)
@@ -219,7 +222,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
             (_fault, _reason, _cause) = (fault, reason, cause);
         }
 
-        _readable.Signal();
+        _readable.SignalLater(Loop);
     }
 
     /// <summary>What broke the exchange off, for whoever reads or writes.</summary>
@@ -309,7 +312,15 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
             }
         }
 
-        _readable.Signal();
+        if (fault.Origin == StreamFaultOrigin.Local)
+        {
+            _readable.SignalLater(Loop);
+        }
+        else
+        {
+            _readable.Signal();
+        }
+
         _owner.OnFault(fault);
     }
 
@@ -334,7 +345,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<ReadOnlyMemory<byte>> WaitToReadAsync(CancellationToken cancellationToken)
     {
-        using var onCancel = cancellationToken.UnsafeRegister(static wait => ((SocketWait)wait!).Signal(), _readable);
+        using var onCancel = cancellationToken.UnsafeRegister(static bodies => ((MessageStream)bodies!).WakeReader(), this);
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();

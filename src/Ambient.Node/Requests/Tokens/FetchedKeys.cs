@@ -86,8 +86,10 @@ internal sealed partial class FetchedKeys : IDisposable
         lock (_gate)
         {
             _timer.Dispose();
-            _ended.Cancel();
         }
+
+        // Who waits for a fetch goes on from here, and may ask again.
+        _ended.Cancel();
     }
 
     private async Task BeginAsync()
