@@ -3,9 +3,14 @@ using Ambient.Mesh;
 
 namespace Ambient.Policy.Authorization;
 
-/// <summary>A policy whose rules are ready to be asked. Policies are evaluated in their order: the oldest first, then by name.</summary>
+/// <summary>A policy whose rules are ready to be asked. Policies are evaluated in their order: the oldest first, then by name. No two have the same place in it.</summary>
 internal sealed class CompiledPolicy : IComparable<CompiledPolicy>
 {
+    private static long s_compiled;
+
+    // Two may have one name, where a configuration is put together of several: they are still two.
+    private readonly long _number = Interlocked.Increment(ref s_compiled);
+
     internal CompiledPolicy(RequestAuthorizationPolicy policy, RequestConfiguration configuration)
     {
         Source = policy;
@@ -44,7 +49,8 @@ internal sealed class CompiledPolicy : IComparable<CompiledPolicy>
         }
 
         var order = CreationTime.CompareTo(other.CreationTime);
-        return order != 0 ? order : string.CompareOrdinal(Key, other.Key);
+        order = order != 0 ? order : string.CompareOrdinal(Key, other.Key);
+        return order != 0 ? order : _number.CompareTo(other._number);
     }
 
     /// <summary>Index of the first rule whose verdict is at least <paramref name="enough"/>, or -1.</summary>

@@ -26,9 +26,9 @@ internal sealed class OrderedLists<TKey, TItem>(Func<TKey, TItem[]?> current, IE
         {
             list.Add(item);
         }
-        else if (list.BinarySearch(item, order) is var place and < 0)
+        else if (Find(CollectionsMarshal.AsSpan(list), item, out var place) is false)
         {
-            list.Insert(~place, item);
+            list.Insert(place, item);
         }
     }
 
@@ -36,11 +36,36 @@ internal sealed class OrderedLists<TKey, TItem>(Func<TKey, TItem[]?> current, IE
     internal void Remove(TKey key, TItem item)
     {
         var list = _changed.TryGetValue(key, out var changed) ? CollectionsMarshal.AsSpan(changed) : current(key).AsSpan();
-        var place = list.BinarySearch(item, order);
-        if (place >= 0 && EqualityComparer<TItem>.Default.Equals(list[place], item))
+        if (Find(list, item, out var place))
         {
             ListOf(key).RemoveAt(place);
         }
+    }
+
+    /// <summary>Looks for an item among those that have its order, of which there may be several. False: it is not there, and would come behind them.</summary>
+    private bool Find(ReadOnlySpan<TItem> list, TItem item, out int place)
+    {
+        place = list.BinarySearch(item, order);
+        if (place < 0)
+        {
+            place = ~place;
+            return false;
+        }
+
+        while (place > 0 && order.Compare(list[place - 1], item) == 0)
+        {
+            place--;
+        }
+
+        for (; place < list.Length && order.Compare(list[place], item) == 0; place++)
+        {
+            if (EqualityComparer<TItem>.Default.Equals(list[place], item))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private List<TItem> ListOf(TKey key)

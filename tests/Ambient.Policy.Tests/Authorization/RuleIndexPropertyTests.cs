@@ -99,6 +99,36 @@ public sealed class RuleIndexPropertyTests
     }
 
     [Fact]
+    [Trait("Category", "Fuzz")]
+    public void With_PoliciesOfOneNameAndTime_DecidesAsAskingEveryRule()
+    {
+        var found = 0;
+        FuzzBudget.Run(60, random =>
+        {
+            var configuration = new RequestConfiguration { TrustDomainAliases = ["old"] };
+
+            // As when one policy is put together of several chains of a service.
+            CompiledPolicy Twin() => new(Policy(random, random.Next(4)) with { CreationTime = DateTimeOffset.UnixEpoch }, configuration);
+            var list = PolicyList.Empty;
+            for (var step = 0; step < 30; step++)
+            {
+                CompiledPolicy[] removed = [.. list.Policies.Where(_ => random.Next(8) == 0)];
+                CompiledPolicy[] added = [.. Enumerable.Range(0, step == 0 ? 20 : random.Next(4)).Select(_ => Twin()).Order()];
+                CompiledPolicy[] expected = [.. list.Policies.Except(removed).Concat(added).Order()];
+                list = list.With([.. removed], [.. added]);
+                Assert.Equal(expected, list.Policies);
+                for (var i = 0; i < 4; i++)
+                {
+                    var (facts, connection) = Facts(random);
+                    found += Compare(list, new RequestContext(facts, 1)) ? 1 : 0;
+                    found += Compare(list, new RequestContext(connection, null)) ? 1 : 0;
+                }
+            }
+        });
+        Assert.True(found > 0, "no policy ever matched: the test compares nothing");
+    }
+
+    [Fact]
     public void With_OnePolicyOfManyChanged_KeepsTheInstancesOfTheRest()
     {
         var policies = Enumerable.Range(0, 1000).Select(i => About(i, i % 2 == 0 ? PolicyAction.Deny : PolicyAction.Allow)).ToImmutableDictionary(policy => policy.Key);
