@@ -25,6 +25,11 @@ internal sealed class RequestPlaces(IMeshSnapshotProvider meshes, Func<MeshSnaps
         if (generation.Mesh != mesh)
         {
             // Losing this race only finds a place twice.
+            if (!ReferenceEquals(generation.Mesh.Services, mesh.Services))
+            {
+                ForgetGone(mesh);
+            }
+
             generation = new Generation(mesh);
             Volatile.Write(ref _generation, generation);
         }
@@ -36,6 +41,21 @@ internal sealed class RequestPlaces(IMeshSnapshotProvider meshes, Func<MeshSnaps
         }
 
         return place;
+    }
+
+    /// <summary>Places that are held, whether they are there or not.</summary>
+    internal int Compiled => _compiled.Count;
+
+    /// <summary>Nobody need ask for a service that has gone: what was compiled for it goes with it.</summary>
+    private void ForgetGone(MeshSnapshot mesh)
+    {
+        foreach (var (key, place) in _compiled)
+        {
+            if (place.Service is { } service && !mesh.Services.ContainsKey(service.Key))
+            {
+                _compiled.TryRemove(key, out _);
+            }
+        }
     }
 
     private RequestPlace? Find(MeshSnapshot mesh, string key)

@@ -13,7 +13,7 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
 {
     private readonly RequestPlaces _places = new(meshes, (mesh, key, earlier) => Place(mesh, gatewayKey, self.Current, key, earlier));
 
-    private readonly ConcurrentDictionary<string, StreamRoutes> _streams = new(StringComparer.Ordinal);
+    private StreamsOfMesh _streams = new(MeshSnapshot.Empty);
 
     /// <inheritdoc/>
     public HeaderRules Headers => WaypointHeaderRules.Instance;
@@ -49,8 +49,21 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
     }
 
     /// <summary>TLSRoutes, TCPRoutes and VirtualServices' rules of a service, compiled anew only where something that they follow from has changed.</summary>
-    public StreamRoutes StreamsOf(MeshSnapshot mesh, MeshService service) =>
-        _streams[service.Key] = StreamRoutes.ForService(mesh, service, self.Current?.Namespace, _streams.GetValueOrDefault(service.Key));
+    public StreamRoutes StreamsOf(MeshSnapshot mesh, MeshService service)
+    {
+        var streams = Volatile.Read(ref _streams);
+        if (!streams.HoldsFor(mesh))
+        {
+            // All at once: what nobody asks for any more would hold the configuration that it was compiled from for ever.
+            streams = new StreamsOfMesh(mesh);
+            Volatile.Write(ref _streams, streams);
+        }
+
+        return streams.ByService[service.Key] = StreamRoutes.ForService(mesh, service, self.Current?.Namespace, streams.ByService.GetValueOrDefault(service.Key));
+    }
+
+    /// <summary>Services whose routes are held.</summary>
+    internal int Streams => Volatile.Read(ref _streams).ByService.Count;
 
     private bool IsBound(MeshSnapshot mesh, Workload then) =>
         self.Current is { } own && mesh.Workloads.TryGetValue(then.Uid, out var now)
@@ -72,5 +85,16 @@ internal sealed class WaypointEntrance(IMeshSnapshotProvider meshes, string gate
             ? CompiledPlace.Of(mesh, service, earlier, (policies, routes) =>
                 (RequestPolicies.ForWaypoint(mesh, gateway, service, policies), RequestRoutes.ForService(mesh, service, gateway.Namespace, routes)), gateway)
             : null;
+    }
+
+    /// <summary>What was compiled for services, of one configuration.</summary>
+    private sealed class StreamsOfMesh(MeshSnapshot mesh)
+    {
+        private readonly RequestConfiguration _requests = mesh.Requests;
+        private readonly object _services = mesh.Services;
+
+        public ConcurrentDictionary<string, StreamRoutes> ByService { get; } = new(StringComparer.Ordinal);
+
+        public bool HoldsFor(MeshSnapshot other) => ReferenceEquals(_requests, other.Requests) && ReferenceEquals(_services, other.Services);
     }
 }

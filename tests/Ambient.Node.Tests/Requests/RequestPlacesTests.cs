@@ -1,6 +1,8 @@
 using System.Net;
 using Ambient.Mesh;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests;
+using Ambient.Node.Waypoint;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Requests;
 using Xunit;
@@ -68,6 +70,46 @@ public sealed class RequestPlacesTests
         Assert.NotNull(_places.Find(s_service.Key));
         Change(mesh => mesh.RemoveService(s_service.Key));
         Assert.Null(_places.Find(s_service.Key));
+    }
+
+    [Fact]
+    public void ServicesThatAreGone_AreForgotten_ThoughNobodyAsksForThem()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            var service = s_service with { Name = $"s{i}", Hostname = $"s{i}.ns.svc.cluster.local" };
+            Change(mesh => mesh.Set(service));
+            Assert.NotNull(_places.Find(service.Key));
+            Change(mesh => mesh.RemoveService(service.Key));
+        }
+
+        _places.Find(s_service.Key);
+        Assert.Equal(1, _places.Compiled);
+    }
+
+    [Fact]
+    public void StreamRoutes_OfAnEarlierConfiguration_AreForgotten()
+    {
+        var own = new Workload { Uid = "w", Name = "w", Namespace = "ns", Addresses = [IPAddress.Loopback] };
+        var entrance = new WaypointEntrance(_store, "ns/w", LocalWorkload.ByUid(_store, own.Uid, TimeProvider.System));
+        Change(mesh => mesh.Set(own));
+        var first = entrance.StreamsOf(_store.Current, s_service);
+        Assert.Same(first, entrance.StreamsOf(_store.Current, s_service));
+        for (var i = 0; i < 5; i++)
+        {
+            var service = s_service with { Name = $"s{i}", Hostname = $"s{i}.ns.svc.cluster.local" };
+            Change(mesh => mesh.Set(service));
+            entrance.StreamsOf(_store.Current, service);
+            Change(mesh => mesh.RemoveService(service.Key));
+        }
+
+        entrance.StreamsOf(_store.Current, s_service);
+        Assert.Equal(1, entrance.Streams);
+
+        // Pods come and go without a change of it.
+        var held = entrance.StreamsOf(_store.Current, s_service);
+        Change(mesh => mesh.Set(Pod(1)));
+        Assert.Same(held, entrance.StreamsOf(_store.Current, s_service));
     }
 
     private static Workload Pod(int i) => new() { Uid = $"p{i}", Name = $"p{i}", Namespace = "ns", Addresses = [new IPAddress([10, 0, 0, (byte)i])] };
