@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Ambient.Mesh;
@@ -14,7 +15,7 @@ internal sealed partial class GatewayCertificates : IDisposable
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(2);
 
     private readonly ImmutableArray<GatewayCertificate> _files;
-    private readonly Dictionary<string, TlsIdentity> _identities = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, TlsIdentity> _identities = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _stamps = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
     private readonly ILogger _logger;
@@ -37,13 +38,7 @@ internal sealed partial class GatewayCertificates : IDisposable
     public Action? Changed { get; set; }
 
     /// <summary>What a listener shows; null where no file of it could be read.</summary>
-    public TlsIdentity? Of(GatewayListener listener)
-    {
-        lock (_gate)
-        {
-            return _identities.GetValueOrDefault(listener.Name);
-        }
-    }
+    public TlsIdentity? Of(GatewayListener listener) => _identities.GetValueOrDefault(listener.Name);
 
     /// <inheritdoc/>
     public void Dispose() => _timer.Dispose();

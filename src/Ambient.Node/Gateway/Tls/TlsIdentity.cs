@@ -48,7 +48,7 @@ internal sealed class TlsIdentity
     {
         try
         {
-            var context = ContextOf(File.ReadAllText(files.CertificateFile), File.ReadAllText(files.KeyFile));
+            var context = UpstreamTls.ContextOf(File.ReadAllText(files.CertificateFile), File.ReadAllText(files.KeyFile));
             var authorities = files.ClientAuthorityFile is null ? null : new X509Certificate2Collection();
             authorities?.ImportFromPemFile(files.ClientAuthorityFile!);
             if (authorities is { Count: 0 })
@@ -75,7 +75,7 @@ internal sealed class TlsIdentity
             (authorities ??= []).ImportFromPem(bundle.Certificates);
         }
 
-        return new TlsIdentity(tls, [.. tls.Certificates.Select(secret => ContextOf(secret.Certificates, secret.PrivateKey!.Reveal()))], authorities, carriesRequests);
+        return new TlsIdentity(tls, [.. tls.Certificates.Select(secret => UpstreamTls.ContextOf(secret.Certificates, secret.PrivateKey!.Reveal()))], authorities, carriesRequests);
     }
 
     /// <summary>For one handshake.</summary>
@@ -96,15 +96,6 @@ internal sealed class TlsIdentity
             return verified || (certificate is null ? _clientOptional : _clientUnverified);
         },
     };
-
-    private static SslStreamCertificateContext ContextOf(string certificates, string key)
-    {
-        using var ephemeral = X509Certificate2.CreateFromPem(certificates, key);
-        var leaf = X509CertificateLoader.LoadPkcs12(ephemeral.Export(X509ContentType.Pfx), null);
-        var chain = new X509Certificate2Collection();
-        chain.ImportFromPem(certificates);
-        return SslStreamCertificateContext.Create(leaf, chain, offline: true);
-    }
 
     private static bool Release(ECDsa key)
     {

@@ -47,7 +47,8 @@ internal sealed class UpstreamTls
             var own = s_made.GetValue(endpoint.Tls!, static tls => new UpstreamTls(tls));
 
             // The caller dials in any case: what a file does not have now fails this connection alone.
-            await tls.AuthenticateAsClientAsync(own.OptionsFor(endpoint, opaque, check), cancellationToken).ConfigureAwait(false);
+            var files = own._files is { } read ? await read.CurrentAsync(cancellationToken).ConfigureAwait(false) : null;
+            await tls.AuthenticateAsClientAsync(own.OptionsFor(endpoint, opaque, check, files), cancellationToken).ConfigureAwait(false);
             return !opaque && endpoint.Http2 && tls.NegotiatedApplicationProtocol != SslApplicationProtocol.Http2
                 ? throw new IOException("the endpoint does not speak HTTP/2 in TLS")
                 : tls;
@@ -64,7 +65,7 @@ internal sealed class UpstreamTls
         }
     }
 
-    private SslClientAuthenticationOptions OptionsFor(in UpstreamEndpoint endpoint, bool opaque, PeerCheck check)
+    private SslClientAuthenticationOptions OptionsFor(in UpstreamEndpoint endpoint, bool opaque, PeerCheck check, UpstreamTlsFiles.Contents? files)
     {
         var policy = new X509ChainPolicy
         {
@@ -72,7 +73,6 @@ internal sealed class UpstreamTls
             DisableCertificateDownloads = true,
         };
         policy.ApplicationPolicy.Add(new Oid(ServerAuthentication));
-        var files = _files?.Current();
         if (_authorities.Count > 0 || files?.Authorities is not null)
         {
             policy.TrustMode = X509ChainTrustMode.CustomRootTrust;

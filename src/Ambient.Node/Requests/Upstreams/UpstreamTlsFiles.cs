@@ -12,26 +12,40 @@ internal sealed class UpstreamTlsFiles(TlsFiles files)
     private const long MostBytes = 1024 * 1024;
 
     private readonly Lock _gate = new();
+
+    // Of the read that is under way; the next one begins when it has ended.
     private (DateTime, DateTime, DateTime) _times;
     private Contents? _contents;
+    private Task<Contents>? _reading;
 
-    /// <summary>What the files have now.</summary>
+    /// <summary>What the files have now. They are looked at on another thread: who dials carries others' bytes meanwhile.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="IOException">A file is not there, or has not what it should. Nothing of its content is in the message.</exception>
-    public Contents Current()
+    /// <exception cref="OperationCanceledException">The wait was ended.</exception>
+    public async ValueTask<Contents> CurrentAsync(CancellationToken cancellationToken)
+    {
+        Task<Contents> reading;
+        lock (_gate)
+        {
+            // Many that dial at once share one look.
+            reading = _reading is { IsCompleted: false } underway ? underway : _reading = Task.Run(Current, CancellationToken.None);
+        }
+
+        return await reading.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private Contents Current()
     {
         // A file that is not there has the time 1601-01-01; a renewal writes another time.
         var times = (TimeOf(files.Authorities), TimeOf(files.Certificates), TimeOf(files.PrivateKey));
-        lock (_gate)
+        if (_contents is null || _times != times)
         {
-            if (_contents is null || _times != times)
-            {
-                _contents = null;
-                _contents = new Contents(AuthoritiesOf(files.Authorities), CertificateOf(files.Certificates, files.PrivateKey));
-                _times = times;
-            }
-
-            return _contents;
+            _contents = null;
+            _contents = new Contents(AuthoritiesOf(files.Authorities), CertificateOf(files.Certificates, files.PrivateKey));
+            _times = times;
         }
+
+        return _contents;
     }
 
     private static DateTime TimeOf(string? file) => file is null ? default : File.GetLastWriteTimeUtc(file);
