@@ -32,6 +32,9 @@ internal sealed class Upstream
     /// <summary>Whether no request uses it now, only the pool holds it.</summary>
     public bool IsUnused => Volatile.Read(ref _users) == 1;
 
+    /// <summary>Whether somebody has come back to it since the pool looked at it last. The pool's; a guess while it changes.</summary>
+    public bool IsKnown { get; set; }
+
     /// <summary>Begins a request on a connection of the thread that asks, made if need be.</summary>
     /// <param name="onNew">Whether the connection must not have been there before.</param>
     /// <param name="patience">Ends the wait; a connection that is being made goes on to be.</param>

@@ -10,7 +10,13 @@ namespace Ambient.Node.Requests.Upstreams;
 /// </summary>
 internal sealed class UpstreamPool : IDisposable
 {
+    // Looks for one that can go, for each that comes: more than that is not looked for, whatever is in use.
+    private const int MostLooks = 16;
+
     private readonly ConcurrentDictionary<Key, Upstream> _upstreams = new();
+
+    // As they came, and again at the end when they were used since; some of them are retired already.
+    private readonly ConcurrentQueue<(Key Key, Upstream Upstream)> _byAge = new();
     private readonly UpstreamDialer _dialer;
     private readonly TimeProvider _time;
     private readonly IDisposable _watch;
@@ -57,20 +63,22 @@ internal sealed class UpstreamPool : IDisposable
                 if (Serves(upstream.Endpoint.Workload, endpoint.Workload) && upstream.Endpoint.Address.Equals(endpoint.Address)
                     && upstream.TryAcquire())
                 {
+                    upstream.IsKnown = true;
                     return upstream;
                 }
 
                 Retire(key, upstream);
             }
 
-            if (_upstreams.Count >= Options.MaxKept)
-            {
-                RetireUnused();
-            }
+            MakeRoom();
 
             // Not GetOrAdd: it may make two, and the loser would never be closed.
             var added = new Upstream(endpoint, _dialer, endpoint.Limits?.Options ?? Options, _time);
-            if (!_upstreams.TryAdd(key, added))
+            if (_upstreams.TryAdd(key, added))
+            {
+                _byAge.Enqueue((key, added));
+            }
+            else
             {
                 added.Release();
             }
@@ -122,14 +130,30 @@ internal sealed class UpstreamPool : IDisposable
         }
     }
 
-    private void RetireUnused()
+    /// <summary>
+    /// Where there are as many as are kept, one goes for one that comes: the oldest that nobody uses, and that nobody has come back to since it was looked at
+    /// last. So what one client thinks of, and asks for once, takes no other's place.
+    /// </summary>
+    private void MakeRoom()
     {
-        foreach (var (key, upstream) in _upstreams)
+        // Two looks for each that comes also take the retired ones out of the queue, so that it does not grow.
+        var isFull = _upstreams.Count >= Options.MaxKept;
+        for (var looks = isFull ? MostLooks : 2; looks > 0 && _byAge.TryDequeue(out var oldest); looks--)
         {
-            if (upstream.IsUnused)
+            var (key, upstream) = oldest;
+            if (!_upstreams.TryGetValue(key, out var current) || !ReferenceEquals(current, upstream))
+            {
+                continue;
+            }
+
+            if (isFull && upstream.IsUnused && !upstream.IsKnown)
             {
                 Retire(key, upstream);
+                return;
             }
+
+            upstream.IsKnown &= !isFull;
+            _byAge.Enqueue(oldest);
         }
     }
 

@@ -34,4 +34,37 @@ public sealed class UpstreamPoolTests
 
         UpstreamEndpoint At(int port) => new(workload, new IPEndPoint(workload.Addresses[0], port), Http2: false);
     }
+
+    [Fact]
+    public async Task Acquire_OfWhatOneClientThinksOf_LeavesOthersTheirs()
+    {
+        var workload = new Workload { Uid = "a", Name = "a-0", Namespace = "app", ServiceAccount = "a", Addresses = [IPAddress.Loopback] };
+        var other = workload with { Uid = "b", Name = "b-0" };
+        var store = new MeshStore();
+        await using var svids = new SvidCache(new TestAuthority());
+        await using var client = new HboneClient(new HboneClientOptions(), svids);
+        var dialer = new UpstreamDialer(client, SocketConnector.Default, LocalWorkload.ByUid(store, workload.Uid, TimeProvider.System));
+        using var pool = new UpstreamPool(store, dialer, new UpstreamOptions { MaxKept = 8 }, TimeProvider.System);
+        var kept = Enumerable.Range(1, 4).Select(port => pool.Acquire(Of(other, port))).ToArray();
+        foreach (var upstream in kept)
+        {
+            upstream.Release();
+        }
+
+        // Nobody uses the others' just when a name comes that was never asked for before, but they come back to them.
+        for (var i = 0; i < 200; i++)
+        {
+            pool.Acquire(Of(workload, 80) with { HostName = $"{i}.example" }).Release();
+            for (var port = 1; port <= 4; port++)
+            {
+                var again = pool.Acquire(Of(other, port));
+                Assert.Same(kept[port - 1], again);
+                again.Release();
+            }
+        }
+
+        Assert.InRange(pool.Count, 5, 8);
+
+        static UpstreamEndpoint Of(Workload workload, int port) => new(workload, new IPEndPoint(workload.Addresses[0], port), Http2: false);
+    }
 }
