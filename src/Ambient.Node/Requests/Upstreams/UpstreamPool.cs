@@ -56,6 +56,7 @@ internal sealed class UpstreamPool : IDisposable
     public Upstream Acquire(in UpstreamEndpoint endpoint)
     {
         var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority, endpoint.Address.Port, endpoint.Http2, endpoint.Limits, endpoint.Tls, endpoint.ClientCertificate, endpoint.HostName, endpoint.Proxy);
+        Upstream? added = null;
         while (true)
         {
             if (_upstreams.TryGetValue(key, out var upstream))
@@ -63,7 +64,7 @@ internal sealed class UpstreamPool : IDisposable
                 if (Serves(upstream.Endpoint.Workload, endpoint.Workload) && upstream.Endpoint.Address.Equals(endpoint.Address)
                     && upstream.TryAcquire())
                 {
-                    upstream.IsKnown = true;
+                    upstream.IsKnown |= !ReferenceEquals(upstream, added);
                     return upstream;
                 }
 
@@ -73,7 +74,7 @@ internal sealed class UpstreamPool : IDisposable
             MakeRoom();
 
             // Not GetOrAdd: it may make two, and the loser would never be closed.
-            var added = new Upstream(endpoint, _dialer, endpoint.Limits?.Options ?? Options, _time);
+            added = new Upstream(endpoint, _dialer, endpoint.Limits?.Options ?? Options, _time);
             if (_upstreams.TryAdd(key, added))
             {
                 _byAge.Enqueue((key, added));
