@@ -20,9 +20,11 @@ public sealed class AbortTests
     public async Task ClientsExchange_BrokenOff_WakesNobodyWithinTheCall(HttpProtocolVersion version, string what)
     {
         var gone = new TaskCompletionSource();
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var kit = new MessageKit(async exchange =>
         {
             exchange.OnGone = _ => gone.TrySetResult();
+            begun.SetResult();
             if (what == "body")
             {
                 exchange.Response.Status = 200;
@@ -41,6 +43,7 @@ public sealed class AbortTests
             using var cancelled = new CancellationTokenSource();
             await exchange.SendHeadAsync(new RequestHead { Method = "POST", Authority = "a", Target = "/", HasBody = true }, end: false);
             await exchange.FlushAsync();
+            await begun.Task.WaitAsync(MessageKit.Patience);
             if (what == "body")
             {
                 Assert.Equal(200, (await exchange.ReceiveHeadAsync()).Status);
