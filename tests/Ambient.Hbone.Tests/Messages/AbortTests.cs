@@ -83,6 +83,9 @@ public sealed class AbortTests
 
             Assert.False(await waiting.WaitAsync(MessageKit.Patience), "it went on within the call");
         }
+
+        // A server that stops says nothing to its handlers: the client's end comes first.
+        await gone.Task.WaitAsync(MessageKit.Patience);
     }
 
     [Theory]
