@@ -1,14 +1,12 @@
 using System.Net;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Relaying;
-using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Serving;
 using Ambient.Node.Requests.Upstreams;
-using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Streams;
@@ -30,7 +28,7 @@ namespace Ambient.Node.Gateway;
 internal sealed class GatewayStreams(
     IMeshSnapshotProvider meshes, string gatewayKey, RequestPlaces places, LocalWorkload self, UpstreamDialer dialer, Backends backends, ConnectionTable connections, TimeProvider time)
 {
-    private const int MaxAttempts = 3;
+    private readonly StreamDialer _dialer = new(dialer, backends, time);
     private StreamRoutes? _routes;
 
     /// <summary>Carries a connection to its end. Never throws.</summary>
@@ -128,12 +126,19 @@ internal sealed class GatewayStreams(
 
         // 4 dial
         stream.Account.Goes(service, route.Port, isInbound: false);
-        var (link, endpoint, failure) = await DialAsync(mesh, own, service, route, stream, open, ended.Token).ConfigureAwait(false);
+        var (link, endpoint, failure) = await _dialer.DialAsync(failed => Choose(mesh, own, service, route, stream, failed), stream.Account, open, null, ended.Token).ConfigureAwait(false);
         if (link is null)
         {
             return failure;
         }
 
+        open.Announce(open.Parties with
+        {
+            Destination = endpoint.Address,
+            DestinationWorkload = endpoint.Workload,
+            DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
+            Service = service,
+        });
         try
         {
             await using (link.ConfigureAwait(false))
@@ -146,14 +151,8 @@ internal sealed class GatewayStreams(
         }
         finally
         {
-            Leave(endpoint);
+            StreamDialer.Leave(endpoint);
         }
-    }
-
-    private static void Leave(in UpstreamEndpoint endpoint)
-    {
-        endpoint.State?.End();
-        endpoint.Limits?.Close();
     }
 
     private StreamDecision RouteOf(MeshSnapshot mesh, Stream stream)
@@ -170,85 +169,20 @@ internal sealed class GatewayStreams(
         return decision.Port == StreamDecision.ArrivalPort ? decision with { Port = stream.Facts.Destination.Port } : decision;
     }
 
-    private async ValueTask<(MessageChannel? Link, UpstreamEndpoint Endpoint, ConnectionOutcome Failure)> DialAsync(
-        MeshSnapshot mesh, Workload own, MeshService service, StreamDecision route, Stream stream, OpenConnection open, CancellationToken ended)
+    private StreamChoice Choose(MeshSnapshot mesh, Workload own, MeshService service, StreamDecision route, Stream stream, IReadOnlyList<Workload> failed)
     {
-        List<Workload> failed = [];
-        while (true)
-        {
-            if (Choose(mesh, own, service, route, stream, failed, out var problem) is not { } endpoint)
-            {
-                return Failed(problem ?? $"no healthy endpoint for {service.Hostname}:{route.Port}");
-            }
-
-            if (endpoint.Limits?.TryOpen(isFirst: false) == false)
-            {
-                backends.Metrics?.Overflow();
-                stream.Account.Failed(ResponseFlags.UpstreamOverflow);
-                return Failed("there are as many connections as its DestinationRule admits");
-            }
-
-            endpoint.State?.Begin();
-            MessageChannel? reached = null;
-            try
-            {
-                using var patience = CancellationTokenSource.CreateLinkedTokenSource(ended);
-                patience.CancelAfter(endpoint.Limits?.Options.ConnectTimeout ?? backends.Options.ConnectTimeout);
-                reached = await dialer.DialAsync(endpoint, HboneIo.CurrentThread, patience.Token, opaque: true).ConfigureAwait(false);
-                endpoint.State?.Answered(200);
-                stream.Account.Reached(endpoint);
-                open.Announce(open.Parties with
-                {
-                    Destination = endpoint.Address,
-                    DestinationWorkload = endpoint.Workload,
-                    DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
-                    Service = service,
-                });
-                return (reached, endpoint, default);
-            }
-            catch (OperationCanceledException) when (ended.IsCancellationRequested)
-            {
-                return (null, default, ConnectionOutcome.EndedBy(open.EndedBy, open.EndReason));
-            }
-            catch (Exception e) when (e is UpstreamConnectException or OperationCanceledException)
-            {
-                endpoint.State?.Failed(timedOut: e is OperationCanceledException);
-                stream.Account.Failed(StreamAccount.NotReached, e is OperationCanceledException ? "connection timed out" : e.Message);
-                failed.Add(endpoint.Workload);
-                if (failed.Count >= MaxAttempts)
-                {
-                    return Failed($"connection failed: {(e is OperationCanceledException ? "connection timed out" : e.Message)}");
-                }
-            }
-            finally
-            {
-                if (reached is null)
-                {
-                    Leave(endpoint);
-                }
-            }
-        }
-
-        static (MessageChannel?, UpstreamEndpoint, ConnectionOutcome) Failed(string reason) => (null, default, new ConnectionOutcome(ResponseFlag.Connect, reason));
-    }
-
-    private UpstreamEndpoint? Choose(MeshSnapshot mesh, Workload own, MeshService service, StreamDecision route, Stream stream, List<Workload> failed, out string? problem)
-    {
-        problem = null;
         if (EndpointChoice.UsesWaypoint(service))
         {
             // The waypoint makes the TLS that the service asks for.
-            return failed.Count == 0 ? EndpointChoice.ForWaypoint(mesh, own, service, route.Port, http2Client: false) : null;
+            return failed.Count == 0 && EndpointChoice.ForWaypoint(mesh, own, service, route.Port, http2Client: false) is { } waypoint
+                ? new StreamChoice(waypoint, "", "")
+                : StreamChoice.None($"no healthy endpoint for {service.Hostname}:{route.Port}");
         }
 
-        // Of a connection nothing but its source can be hashed.
-        var view = backends.Find(mesh, own, service, route.Port, route.Subset);
-        ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of((stream.Facts.Remote ?? stream.Facts.Source).Address) : null;
-        problem = route.OriginatesTls ? view.Policy.TlsProblem : null;
-        var endpoint = EndpointChoice.ForBackend(view, stream.Facts.Destination, http2Client: false, hash, null, failed, null, stream.Facts.Source, isTls: !route.OriginatesTls);
-        return endpoint is { Tls: not null, ClientCertificate: null } inTls
-            ? inTls with { ClientCertificate = GatewayEntrance.BackendCertificateOf(mesh.Requests, gatewayKey) }
-            : endpoint;
+        var choice = _dialer.Choose(mesh, own, service, route, stream.Facts.Destination, stream.Facts.Source, stream.Facts.Remote ?? stream.Facts.Source, null, failed);
+        return choice.Endpoint is { Tls: not null, ClientCertificate: null } inTls
+            ? choice with { Endpoint = inTls with { ClientCertificate = GatewayEntrance.BackendCertificateOf(mesh.Requests, gatewayKey) } }
+            : choice;
     }
 
     /// <summary>A connection as policies see it, now and whenever they change.</summary>

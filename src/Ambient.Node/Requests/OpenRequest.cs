@@ -15,7 +15,10 @@ internal sealed class OpenRequest(ConnectionTable table, IConnectionGround groun
     private bool _missedChange;
 
     /// <summary>Registers a request, before anything is decided about it.</summary>
-    /// <param name="abort">Ends the request at once. Called from any thread, at most once, and never after <see cref="Close"/>.</param>
+    /// <param name="abort">
+    /// Ends the request at once. Called from any thread, at most once, and never after <see cref="Close"/>: under a lock that the end of the request wants,
+    /// so nothing of the request may go on within the call.
+    /// </param>
     public void Begin(Action abort)
     {
         lock (_gate)

@@ -631,7 +631,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
             _brokenBy = fault;
             StopWaiting(isLast: true);
 
-            // Under the lock: once it is given back it may stand for somebody else's request. And at the end: what waits for it may go on from here.
+            // Under the lock: once it is given back it may stand for somebody else's request. Whoever waits for it goes on elsewhere.
             _upstream?.Abort(fault);
         }
     }

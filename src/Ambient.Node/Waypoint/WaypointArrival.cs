@@ -2,16 +2,13 @@ using Ambient.Hbone;
 using Ambient.Hbone.Connect;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Relaying;
-using Ambient.Hbone.Sockets;
 using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Inbound;
-using Ambient.Node.Lifetime;
 using Ambient.Node.Requests;
 using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Upstreams;
-using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Streams;
@@ -24,7 +21,6 @@ namespace Ambient.Node.Waypoint;
 /// </summary>
 internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnection connection) : InboundArrival
 {
-    private const int MaxAttempts = 3;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
     private const string NotHere = "it is no longer in the mesh, or no longer bound to this waypoint";
 
@@ -225,13 +221,12 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         }
         finally
         {
-            Leave(_endpoint);
+            StreamDialer.Leave(_endpoint);
         }
     }
 
     private async ValueTask<(MessageChannel? Link, ConnectionOutcome Failure)> DialAsync(OpenConnection open, bool inTls, CancellationToken ended)
     {
-        List<Workload> failed = [];
         var backend = Backend(inTls);
         _account.Goes(backend.Service, backend.Port, ReferenceEquals(backend.Service, inbound.Entrance.Find(_target)?.Service));
         if (backend.Error is { } error)
@@ -241,83 +236,20 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
             return (null, new ConnectionOutcome(ResponseFlag.Connect, error));
         }
 
-        while (true)
+        var (link, endpoint, failure) = await inbound.Streams.DialAsync(
+            failed => Choose(backend, failed), _account, open, reason => inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason), ended).ConfigureAwait(false);
+        if (link is null)
         {
-            if (Choose(backend, failed, out var problem) is not { } endpoint)
-            {
-                var reason = problem ?? "no healthy endpoint";
-                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason);
-                return (null, new ConnectionOutcome(ResponseFlag.Connect, reason));
-            }
-
-            if (endpoint.Limits?.TryOpen(isFirst: false) == false)
-            {
-                _account.Failed(ResponseFlags.UpstreamOverflow);
-                inbound.Backends.Metrics?.Overflow();
-                const string reason = "there are as many connections as its DestinationRule admits";
-                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason);
-                return (null, new ConnectionOutcome(ResponseFlag.Connect, reason));
-            }
-
-            endpoint.State?.Begin();
-            MessageChannel? reached = null;
-            try
-            {
-                using var patience = new TimeLimit(endpoint.Limits?.Options.ConnectTimeout ?? inbound.Backends.Options.ConnectTimeout, inbound.Time, ended);
-
-                var link = reached = await inbound.Dialer.DialAsync(endpoint, HboneIo.CurrentThread, patience.Token, opaque: true).ConfigureAwait(false);
-                endpoint.State?.Answered(200);
-                _endpoint = endpoint;
-                _account.Reached(endpoint);
-                open.Announce(Parties with
-                {
-                    DestinationWorkload = endpoint.Workload,
-                    DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
-                });
-                return (link, default);
-            }
-            catch (UpstreamConnectException e)
-            {
-                endpoint.State?.Failed(timedOut: false);
-                _account.Failed(StreamAccount.NotReached, e.Message);
-                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, e.Message);
-                failed.Add(endpoint.Workload);
-                if (failed.Count >= MaxAttempts)
-                {
-                    return (null, new ConnectionOutcome(ResponseFlag.Connect, $"connection failed: {e.Message}"));
-                }
-            }
-            catch (OperationCanceledException) when (!ended.IsCancellationRequested)
-            {
-                endpoint.State?.Failed(timedOut: true);
-                _account.Failed(StreamAccount.NotReached, "connection timed out");
-                inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, "connection timed out");
-                failed.Add(endpoint.Workload);
-                if (failed.Count >= MaxAttempts)
-                {
-                    return (null, new ConnectionOutcome(ResponseFlag.Connect, "connection failed: connection timed out"));
-                }
-            }
-            catch (OperationCanceledException)
-            {
-                return (null, open.EndedBy == ConnectionEnd.None
-                    ? new ConnectionOutcome(ResponseFlag.Connect, "the peer gave up before the endpoint answered")
-                    : ConnectionOutcome.EndedBy(open.EndedBy, open.EndReason));
-            }
-            finally
-            {
-                if (reached is null)
-                {
-                    Leave(endpoint);
-                }
-            }
+            return (null, failure);
         }
-    }
 
-    private static void Leave(in UpstreamEndpoint endpoint)
-    {
-        endpoint.State?.End();
-        endpoint.Limits?.Close();
+        _endpoint = endpoint;
+        open.Announce(Parties with
+        {
+            DestinationWorkload = endpoint.Workload,
+            DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
+        });
+        return (link, default);
     }
 
     /// <summary>The backend that a route of the service says, or the service itself; null service: a workload was addressed.</summary>
@@ -339,26 +271,16 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         return new StreamDecision { Service = service, Port = port, OriginatesTls = !inTls };
     }
 
-    // The problem is why there is none, where it is not that no endpoint is left.
-    private UpstreamEndpoint? Choose(StreamDecision backend, List<Workload> failed, out string? problem)
+    private StreamChoice Choose(StreamDecision backend, IReadOnlyList<Workload> failed)
     {
-        problem = null;
         if (_target.Workload is { } workload)
         {
-            return failed.Count == 0 ? EndpointChoice.ForWorkload(workload, _target.Address, http2Client: false) : null;
+            return failed.Count == 0 ? new StreamChoice(EndpointChoice.ForWorkload(workload, _target.Address, http2Client: false), "", "") : StreamChoice.None("it cannot be reached");
         }
 
-        if (inbound.Self.Current is not { } own || backend.Service is not { } service || inbound.Entrance.Find(_target) is not { } place)
-        {
-            return null;
-        }
-
-        var view = inbound.Backends.Find(place.Mesh, own, service, backend.Port, backend.Subset);
-        problem = backend.OriginatesTls ? view.Policy.TlsProblem : null;
-
-        // Of a connection nothing but its source can be hashed.
-        ulong? hash = view.Policy.Balancer.ConsistentHash is { Source: HashSource.SourceAddress } ? RequestHash.Of(connection.RemoteEndPoint.Address) : null;
-        return EndpointChoice.ForBackend(view, _target.Address, http2Client: false, hash, null, failed, connection.ServerName, connection.RemoteEndPoint, isTls: !backend.OriginatesTls);
+        return inbound.Self.Current is not { } own || backend.Service is not { } service || inbound.Entrance.Find(_target) is not { } place
+            ? StreamChoice.None(NotHere)
+            : inbound.Streams.Choose(place.Mesh, own, service, backend, _target.Address, connection.RemoteEndPoint, connection.RemoteEndPoint, connection.ServerName, failed);
     }
 
     /// <summary>Whether what the client has said so far begins like TLS (RFC 8446 section 5.1); a client that has not spoken has not.</summary>

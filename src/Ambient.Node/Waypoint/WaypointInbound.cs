@@ -28,8 +28,7 @@ internal sealed class WaypointInbound : InboundSequence
         _meshes = meshes;
         Self = self;
         Entrance = entrance;
-        Dialer = dialer;
-        Backends = backends;
+        Streams = new StreamDialer(dialer, backends, time);
         Server = server;
         Log = log;
         Requests = requests;
@@ -42,11 +41,8 @@ internal sealed class WaypointInbound : InboundSequence
     /// <summary>Knows the policies of what a tunnel is for.</summary>
     public WaypointEntrance Entrance { get; }
 
-    /// <summary>Connects to endpoints.</summary>
-    public UpstreamDialer Dialer { get; }
-
-    /// <summary>Services' ports as connections are sent to them.</summary>
-    public Backends Backends { get; }
+    /// <summary>Connects opaque connections to endpoints.</summary>
+    public StreamDialer Streams { get; }
 
     /// <summary>Serves HTTP inside tunnels.</summary>
     public MessageServer Server { get; }

@@ -68,6 +68,19 @@ public sealed partial class StreamTelemetryTests : IAsyncLifetime
         Assert.Equal((JsonValueKind.Null, JsonValueKind.Null), (root.GetProperty("method").ValueKind, root.GetProperty("protocol").ValueKind));
     }
 
+    [Fact]
+    public async Task Waypoint_WithoutAnEndpoint_SaysSo()
+    {
+        var service = _mesh.AddService("a");
+        _mesh.Configure(requests => requests with { Telemetry = new MeshTelemetry { AccessLog = new AccessLogFormat(true, null) } });
+        await _mesh.StartWaypointAsync();
+        using var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service, 81);
+
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => client.GetStringAsync(new Uri("http://a:81/")));
+
+        await _mesh.LoggedAsync("\"response_flags\":\"UH\"");
+    }
+
     [Theory]
     [InlineData("response.code == 0", false, 1)]
     [InlineData("response.code >= 400", false, 0)]
@@ -117,12 +130,22 @@ public sealed partial class StreamTelemetryTests : IAsyncLifetime
             spec:
               gatewayClassName: istio
               {{gateway.Infrastructure}}
-              listeners: [{name: tcp, port: 9001, protocol: TCP}, {name: none, port: 9002, protocol: TCP}]
+              listeners: [{name: tcp, port: 9001, protocol: TCP}, {name: none, port: 9002, protocol: TCP}, {name: empty, port: 9003, protocol: TCP}]
             ---
             apiVersion: gateway.networking.k8s.io/v1
             kind: TCPRoute
             metadata: {name: tcp, namespace: app}
             spec: {parentRefs: [{name: gw, port: 9001}], rules: [{backendRefs: [{name: echo, port: 81}]}]}
+            ---
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: TCPRoute
+            metadata: {name: empty, namespace: app}
+            spec: {parentRefs: [{name: gw, port: 9003}], rules: [{backendRefs: [{name: empty, port: 81}]}]}
+            ---
+            apiVersion: v1
+            kind: Service
+            metadata: {name: empty, namespace: app}
+            spec: {ports: [{port: 81, name: tcp}], selector: {app: nobody} }
             ---
             apiVersion: v1
             kind: ConfigMap
@@ -136,6 +159,8 @@ public sealed partial class StreamTelemetryTests : IAsyncLifetime
         Assert.Equal("echo\nabc", await gateway.TalkInClearAsync(9001, "abc"));
         Assert.Equal("", await gateway.TalkInClearAsync(9002, "abc"));
         await gateway.Mesh.LoggedAsync(" NR 0 0 - ");
+        Assert.Equal("", await gateway.TalkInClearAsync(9003, "abc"));
+        await gateway.Mesh.LoggedAsync(" UH 0 0 outbound|81||empty.app.svc.cluster.local ");
         Assert.Contains($"] - 3 8 outbound|81||echo.app.svc.cluster.local {gateway.Address}:9001 -\n", gateway.Mesh.Log, StringComparison.Ordinal);
     }
 

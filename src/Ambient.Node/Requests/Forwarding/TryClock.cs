@@ -93,6 +93,8 @@ internal sealed class TryClock : IDisposable
             {
                 _due = null;
                 IsOver = _endsAll;
+
+                // Under the lock, so that it is this try's: what it ends goes on elsewhere, and may ask for the lock there.
                 _exchange.EndTry(MessageFault.TimedOut, isLast: _endsAll);
             }
         }
