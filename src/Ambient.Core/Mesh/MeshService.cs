@@ -62,7 +62,7 @@ public sealed record MeshService
     /// <summary>
     /// Whether it stands for every name within a wildcard that DNS has (<c>resolution: DYNAMIC_DNS</c> of a ServiceEntry): its endpoints are of the name that a client means.
     /// </summary>
-    public bool IsOfManyNames => Hostname.StartsWith("*.", StringComparison.Ordinal) && LoadBalancing?.Mode != LoadBalancingMode.Passthrough;
+    public bool IsOfManyNames { get; init; }
 
     /// <summary>Whether clients of a namespace see it.</summary>
     /// <param name="clientNamespace">The namespace; null: visibility is not asked.</param>
@@ -98,6 +98,7 @@ public sealed record MeshService
             && Waypoint == other.Waypoint
             && StructuralEquality.Same(WeightedWaypoints, other.WeightedWaypoints)
             && LoadBalancing == other.LoadBalancing
+            && IsOfManyNames == other.IsOfManyNames
             && IPFamilies == other.IPFamilies
             && Canonical == other.Canonical
             && Visibility == other.Visibility

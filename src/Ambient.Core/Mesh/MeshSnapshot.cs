@@ -55,14 +55,14 @@ public sealed class MeshSnapshot
     /// The workload that owns an address, or null. Pods go before other kinds, then HBONE ones, then the one that
     /// claimed the address last; host-network workloads are never found (ztunnel <c>state/workload.rs</c>).
     /// </summary>
-    public Workload? FindWorkload(string network, IPAddress address) => WorkloadAddresses.Find(network, Canonical(address));
+    public Workload? FindWorkload(string network, IPAddress address) => WorkloadAddresses.Find(network, PlainAddress.Of(address));
 
     /// <summary>
     /// The best service for a virtual address: exact before range; client namespace, then canonical, then first
     /// (ztunnel <c>state/service.rs</c>). <paramref name="clientNamespace"/> null: visibility is not applied.
     /// </summary>
     public MeshService? FindService(string network, IPAddress address, string? clientNamespace) =>
-        ServiceAddresses.Find(network, Canonical(address), clientNamespace);
+        ServiceAddresses.Find(network, PlainAddress.Of(address), clientNamespace);
 
     /// <summary>The best service for a hostname, by the same ranking.</summary>
     public MeshService? FindServiceByHostname(string hostname, string? clientNamespace) =>
@@ -111,12 +111,6 @@ public sealed class MeshSnapshot
         }
 
         return best;
-    }
-
-    private static IPAddress Canonical(IPAddress address)
-    {
-        ArgumentNullException.ThrowIfNull(address);
-        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
 }
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Ambient.Identity;
+using Ambient.Mesh;
 
 namespace Ambient.Hbone.ProxyProtocol;
 
@@ -40,7 +41,7 @@ public sealed record ProxyHeader
     /// </summary>
     public byte[] ToArray()
     {
-        var (source, destination) = (Canonical(Source), Canonical(Destination));
+        var (source, destination) = (Source is null ? null : PlainAddress.Of(Source), Destination is null ? null : PlainAddress.Of(Destination));
         var family = source is null || destination is null || source.AddressFamily != destination.AddressFamily ? (byte)0
             : source.AddressFamily == AddressFamily.InterNetwork ? OverTcp4
             : OverTcp6;
@@ -178,7 +179,4 @@ public sealed record ProxyHeader
         OverTcp6 => 36,
         _ => 0,
     };
-
-    private static IPEndPoint? Canonical(IPEndPoint? endpoint) =>
-        endpoint?.Address.IsIPv4MappedToIPv6 == true ? new IPEndPoint(endpoint.Address.MapToIPv4(), endpoint.Port) : endpoint;
 }

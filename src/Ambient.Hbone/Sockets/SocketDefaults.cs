@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Mesh;
 
 namespace Ambient.Hbone.Sockets;
 
@@ -38,7 +39,6 @@ internal static class SocketDefaults
     /// <exception cref="SocketException">There is none: the socket is not connected any more.</exception>
     public static IPEndPoint Unmap(EndPoint? endPoint)
     {
-        var ip = (IPEndPoint)(endPoint ?? throw new SocketException((int)SocketError.NotConnected));
-        return ip.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(ip.Address.MapToIPv4(), ip.Port) : ip;
+        return PlainAddress.Of((IPEndPoint)(endPoint ?? throw new SocketException((int)SocketError.NotConnected)));
     }
 }

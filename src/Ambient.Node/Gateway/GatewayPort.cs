@@ -7,6 +7,7 @@ using Ambient.Hbone.Messages;
 using Ambient.Hbone.ProxyProtocol;
 using Ambient.Hbone.Sockets;
 using Ambient.Http;
+using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Gateway.Tls;
 using Ambient.Node.Lifetime;
@@ -99,7 +100,7 @@ internal sealed partial class GatewayPort : IAsyncDisposable
             if (_use.ExpectsProxyHeader())
             {
                 // The proxy may speak for itself; whom it speaks for else is never the peer that certificates and budgets are about.
-                remote = (await ReadProxyHeaderAsync(socket, peer).ConfigureAwait(false)).Source ?? peer;
+                remote = (await ReadProxyHeaderAsync(socket, peer).ConfigureAwait(false)).Source is { } said ? PlainAddress.Of(said) : peer;
                 proxy = ReferenceEquals(remote, peer) ? null : peer;
             }
 

@@ -180,9 +180,7 @@ internal sealed class GatewayStreams(
         }
 
         var choice = _dialer.Choose(mesh, own, service, route, stream.Facts.Destination, stream.Facts.Source, stream.Facts.Remote ?? stream.Facts.Source, null, failed);
-        return choice.Endpoint is { Tls: not null, ClientCertificate: null } inTls
-            ? choice with { Endpoint = inTls with { ClientCertificate = GatewayEntrance.BackendCertificateOf(mesh.Requests, gatewayKey) } }
-            : choice;
+        return choice with { Endpoint = choice.Endpoint?.Certified(GatewayEntrance.BackendCertificateOf(mesh.Requests, gatewayKey)) };
     }
 
     /// <summary>A connection as policies see it, now and whenever they change.</summary>

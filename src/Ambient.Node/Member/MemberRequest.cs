@@ -28,6 +28,7 @@ internal sealed class MemberRequest : IConnectionGround
     private string _query = "";
     private TokenClaims? _claims;
     private ExternalAuthorizer? _letInBy;
+    private RequestPolicies? _questioned;
 
     /// <summary>Takes down what a request says.</summary>
     public MemberRequest(MemberPolicyView policies, HttpContext http, in ConnectionFacts connection)
@@ -83,6 +84,7 @@ internal sealed class MemberRequest : IConnectionGround
             return default;
         }
 
+        _questioned = policies.Requests;
         var decision = policies.Question(Facts(_path!));
         return decision.Reason == AuthorizationReason.NoPolicy && _path != _decodedPath ? policies.Question(Facts(_decodedPath)) : decision;
     }
@@ -137,6 +139,7 @@ internal sealed class MemberRequest : IConnectionGround
         Header = Header,
         Claims = _claims,
         LetInBy = _letInBy,
+        Questioned = _questioned,
     };
 
     private void TakeDown(HttpContext http)

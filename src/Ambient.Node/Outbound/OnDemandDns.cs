@@ -35,7 +35,7 @@ internal sealed class OnDemandDns
         }
 
         _asked.Series(LabelsOf(source, name)).Increment();
-        return DestinationResolver.Complete(route, destination, await _names.ResolveAsync(name, cancellationToken).ConfigureAwait(false), Random.Shared);
+        return DestinationResolver.Complete(route, destination, await _names.ResolveAsync(name, cancellationToken).ConfigureAwait(false) ?? [], Random.Shared);
     }
 
     private static MetricLabels LabelsOf(Workload source, string name) => MetricLabels.Of(

@@ -115,6 +115,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>The external authorizer that has let the request in; null: none was asked.</summary>
     public ExternalAuthorizer? LetInBy { get; set; }
 
+    /// <summary>The policies whose CUSTOM ones were asked about it; null: none were.</summary>
+    public RequestPolicies? Questioned { get; set; }
+
     /// <summary>What the external authorizer changes of the answer.</summary>
     public ImmutableArray<HeaderEdit> ResponseEdits { get; set; } = [];
 
@@ -259,6 +262,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         Authorization = null;
         PolicyNotes = [];
         LetInBy = null;
+        Questioned = null;
         ResponseEdits = [];
         _routedAsItCame = null;
         Route = null;
@@ -438,8 +442,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     }
 
     /// <summary>An endpoint with the certificate that is shown there.</summary>
-    public UpstreamEndpoint? Certified(UpstreamEndpoint? endpoint) =>
-        endpoint is { Tls: not null, ClientCertificate: null } inTls && Arrival.BackendCertificate is { } certificate ? inTls with { ClientCertificate = certificate } : endpoint;
+    public UpstreamEndpoint? Certified(UpstreamEndpoint? endpoint) => endpoint?.Certified(Arrival.BackendCertificate);
 
     /// <summary>A try begins.</summary>
     public void Try(in UpstreamEndpoint endpoint)
@@ -650,6 +653,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         Header = header,
         Claims = Claims,
         LetInBy = LetInBy,
+        Questioned = Questioned,
         ServerName = Arrival.ServerName,
     };
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Mesh;
 
 namespace Ambient.Node.Sockets;
 
@@ -7,12 +8,8 @@ namespace Ambient.Node.Sockets;
 internal static class EndPoints
 {
     /// <summary>The peer's address.</summary>
-    public static IPEndPoint Remote(Socket socket) => Unmap((IPEndPoint)socket.RemoteEndPoint!);
+    public static IPEndPoint Remote(Socket socket) => PlainAddress.Of((IPEndPoint)socket.RemoteEndPoint!);
 
     /// <summary>Our own address.</summary>
-    public static IPEndPoint Local(Socket socket) => Unmap((IPEndPoint)socket.LocalEndPoint!);
-
-    /// <summary>The IPv4 form of an IPv4-mapped address.</summary>
-    public static IPEndPoint Unmap(IPEndPoint endPoint) =>
-        endPoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endPoint.Address.MapToIPv4(), endPoint.Port) : endPoint;
+    public static IPEndPoint Local(Socket socket) => PlainAddress.Of((IPEndPoint)socket.LocalEndPoint!);
 }

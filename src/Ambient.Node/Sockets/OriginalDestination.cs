@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Ambient.Mesh;
 
 namespace Ambient.Node.Sockets;
 
@@ -52,7 +53,7 @@ internal static class OriginalDestination
         return family switch
         {
             IPv4 => new IPEndPoint(new IPAddress(address.Slice(4, 4)), port),
-            IPv6 when address.Length >= 24 => EndPoints.Unmap(new IPEndPoint(new IPAddress(address.Slice(8, 16)), port)),
+            IPv6 when address.Length >= 24 => PlainAddress.Of(new IPEndPoint(new IPAddress(address.Slice(8, 16)), port)),
             _ => null,
         };
     }

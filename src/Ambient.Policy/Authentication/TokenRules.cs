@@ -35,6 +35,9 @@ public sealed class TokenRules
     /// <summary>Headers that a rule writes: what clients say there is nobody's claim, and is taken out of every request, with a token or without.</summary>
     public ReadOnlySpan<string> OutputHeaders => _outputs;
 
+    /// <summary>Whether a header is one that a rule writes.</summary>
+    internal bool Writes(string header) => _outputs.Contains(header, StringComparer.OrdinalIgnoreCase);
+
     /// <summary>Compiles the rules of the objects that apply.</summary>
     public static TokenRules Of(ImmutableArray<RequestAuthentication> authentications)
     {

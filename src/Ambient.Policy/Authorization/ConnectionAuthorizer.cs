@@ -143,11 +143,8 @@ public static class ConnectionAuthorizer
     /// <summary>IPv4-mapped addresses would slip past every IPv4 range.</summary>
     private static ConnectionFacts Canonical(in ConnectionFacts connection) =>
         connection.Source.Address.IsIPv4MappedToIPv6 || connection.Destination.Address.IsIPv4MappedToIPv6
-            ? connection with { Source = Canonical(connection.Source), Destination = Canonical(connection.Destination) }
+            ? connection with { Source = PlainAddress.Of(connection.Source), Destination = PlainAddress.Of(connection.Destination) }
             : connection;
-
-    private static IPEndPoint Canonical(IPEndPoint endpoint) =>
-        endpoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endpoint.Address.MapToIPv4(), endpoint.Port) : endpoint;
 
     /// <summary>One pass over the policies: a DENY ends it, ALLOWs are remembered.</summary>
     private struct Verdict

@@ -70,6 +70,9 @@ public sealed class MemberPolicies
         return decision.Reason == AuthorizationReason.NoAllowMatched && _requestsMayBeAllowed ? AuthorizationDecision.NoPolicy : decision;
     }
 
+    /// <summary>Those of requests.</summary>
+    public RequestPolicies Requests => _ofRequests;
+
     /// <summary>Whether any CUSTOM policy applies.</summary>
     public bool HasCustom => _ofRequests.HasCustom;
 

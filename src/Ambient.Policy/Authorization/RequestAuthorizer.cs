@@ -9,12 +9,16 @@ public static class RequestAuthorizer
     /// <summary>
     /// Decides over the policies that apply at one place: a CUSTOM that matches keeps out unless its external authorizer has let in; a DENY that
     /// matches keeps out; else, if there are ALLOW policies, one of them must match. A rule
-    /// that asks what this version cannot answer never allows, and denies what it might have denied.
+    /// that asks what this version cannot answer never allows, and denies what it might have denied. CUSTOM is about the request as it is before its token is
+    /// looked at; where the same policies were asked then (<see cref="RequestFacts.Questioned"/>), they are not asked again.
     /// </summary>
     public static AuthorizationDecision Authorize(RequestPolicies policies, in RequestFacts request)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        return Decide(policies, new RequestContext(request, policies.ForwardedHops), request.LetInBy);
+        return !policies.Custom.IsEmpty && !policies.QuestionsAs(request.Questioned)
+            && Question(policies, new RequestContext(request, policies.ForwardedHops, policies.Tokens), request.LetInBy) is { IsAllowed: false } question
+            ? question
+            : Decide(policies, new RequestContext(request, policies.ForwardedHops));
     }
 
     /// <summary>
@@ -47,7 +51,8 @@ public static class RequestAuthorizer
     public static AuthorizationDecision Authorize(RequestPolicies policies, in ConnectionFacts connection, string? serverName = null)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        return Decide(policies, new RequestContext(connection, serverName), connection.LetInBy);
+        var context = new RequestContext(connection, serverName);
+        return !policies.Custom.IsEmpty && Question(policies, context, connection.LetInBy) is { IsAllowed: false } question ? question : Decide(policies, context);
     }
 
     /// <summary>What the policies that decide nothing have to say of a request, for logs and metrics.</summary>
@@ -106,13 +111,8 @@ public static class RequestAuthorizer
             : AuthorizationDecision.NoPolicy;
     }
 
-    private static AuthorizationDecision Decide(RequestPolicies policies, in RequestContext request, ExternalAuthorizer? asked)
+    private static AuthorizationDecision Decide(RequestPolicies policies, in RequestContext request)
     {
-        if (!policies.Custom.IsEmpty && Question(policies, request, asked) is { IsAllowed: false } question)
-        {
-            return question;
-        }
-
         if (policies.Deny.Find(request, Verdict.Maybe, out var policy, out var rule))
         {
             return AuthorizationDecision.DeniedBy(policy.Key, rule);

@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Identity;
+using Ambient.Mesh;
 using Ambient.Policy.Authentication;
 
 namespace Ambient.Policy.Authorization;
@@ -12,30 +13,35 @@ internal readonly ref struct RequestContext
     private readonly ref readonly RequestFacts _request;
     private readonly int _forwardedHops;
     private readonly IPAddress _remote;
+    private readonly TokenRules? _withoutToken;
 
-    internal RequestContext(in RequestFacts request, int forwardedHops)
+    /// <param name="request">The request.</param>
+    /// <param name="forwardedHops">Which of the addresses in X-Forwarded-For is the client's, from the right.</param>
+    /// <param name="withoutToken">Rules of tokens, to see it as it is before they are looked at: without claims, and without the headers that are made of them.</param>
+    internal RequestContext(in RequestFacts request, int forwardedHops, TokenRules? withoutToken = null)
     {
+        _withoutToken = withoutToken;
         _request = ref request;
         IsHttp = true;
         Identity = request.Identity;
-        Source = Canonical(request.Source.Address);
-        Destination = Canonical(request.Destination.Address);
+        Source = PlainAddress.Of(request.Source.Address);
+        Destination = PlainAddress.Of(request.Destination.Address);
         Port = request.Destination.Port;
 
         // A request that can be read was not inside TLS of the client's own, unless the proxy ended it and says so.
         ServerName = request.ServerName ?? "";
         _forwardedHops = forwardedHops;
-        _remote = request.Remote is { } remote ? Canonical(remote.Address) : Source;
+        _remote = request.Remote is { } remote ? PlainAddress.Of(remote.Address) : Source;
     }
 
     internal RequestContext(in ConnectionFacts connection, string? serverName)
     {
         Identity = connection.Identity;
-        Source = Canonical(connection.Source.Address);
-        Destination = Canonical(connection.Destination.Address);
+        Source = PlainAddress.Of(connection.Source.Address);
+        Destination = PlainAddress.Of(connection.Destination.Address);
         Port = connection.Destination.Port;
         ServerName = serverName;
-        _remote = connection.Remote is { } remote ? Canonical(remote.Address) : Source;
+        _remote = connection.Remote is { } remote ? PlainAddress.Of(remote.Address) : Source;
     }
 
     internal bool IsHttp { get; }
@@ -58,11 +64,11 @@ internal readonly ref struct RequestContext
     internal string Path => _request.Path;
 
     /// <summary>What a verified token says; null where there is none.</summary>
-    internal TokenClaims? Claims => _request.Claims;
+    internal TokenClaims? Claims => _withoutToken is null ? _request.Claims : null;
 
     /// <summary>The client's address: the one that the proxies in front of us, as many as are trusted, have put into X-Forwarded-For; else what the PROXY protocol says, or the peer's.</summary>
     internal IPAddress Remote => IsHttp && _forwardedHops > 0 && ForwardedFor.Find(_request.Header("x-forwarded-for"), _forwardedHops) is { } address
-        ? Canonical(address)
+        ? PlainAddress.Of(address)
         : _remote;
 
     /// <summary>The value of a header; HTTP/2's names of host and method mean these in either version.</summary>
@@ -72,8 +78,6 @@ internal readonly ref struct RequestContext
         ":method" => _request.Method,
         ":scheme" => _request.Scheme,
         ":path" => _request.Query.Length == 0 ? _request.Path : string.Concat(_request.Path, "?", _request.Query),
-        _ => _request.Header(name),
+        _ => _withoutToken?.Writes(name) == true ? null : _request.Header(name),
     };
-
-    private static IPAddress Canonical(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 }

@@ -46,4 +46,10 @@ public readonly record struct RequestFacts()
 
     /// <summary>The external authorizer that was asked about the request and has let it in; null: none. The word of another one than policies name does not count.</summary>
     public ExternalAuthorizer? LetInBy { get; init; }
+
+    /// <summary>
+    /// The policies whose CUSTOM ones were asked about the request before its token was looked at
+    /// (<see cref="RequestAuthorizer.Question(RequestPolicies, in RequestFacts)"/>): what they said stands for as long as they say the same. Null: none were.
+    /// </summary>
+    public RequestPolicies? Questioned { get; init; }
 }

@@ -60,6 +60,9 @@ public sealed class RequestPolicies
 
     internal PolicyList Custom => _lists[PolicyPurpose.Custom];
 
+    /// <summary>Whether the CUSTOM policies and their authorizer are those of others: what those said of a request these would say.</summary>
+    internal bool QuestionsAs(RequestPolicies? others) => others is not null && ReferenceEquals(Custom, others.Custom) && Equals(Authorizer, others.Authorizer);
+
     internal PolicyList Deny => _lists[PolicyPurpose.Deny];
 
     internal PolicyList Allow => _lists[PolicyPurpose.Allow];

@@ -14,7 +14,7 @@ public readonly record struct RequestPolicyTrace(RequestAuthorizationPolicy Poli
     public static ImmutableArray<RequestPolicyTrace> Of(RequestPolicies policies, in RequestFacts request)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        return Of(policies, new RequestContext(request, policies.ForwardedHops));
+        return Of(policies, new RequestContext(request, policies.ForwardedHops), new RequestContext(request, policies.ForwardedHops, policies.Tokens));
     }
 
     /// <summary>The same about an opaque connection.</summary>
@@ -24,10 +24,11 @@ public readonly record struct RequestPolicyTrace(RequestAuthorizationPolicy Poli
     public static ImmutableArray<RequestPolicyTrace> Of(RequestPolicies policies, in ConnectionFacts connection, string? serverName)
     {
         ArgumentNullException.ThrowIfNull(policies);
-        return Of(policies, new RequestContext(connection, serverName));
+        var context = new RequestContext(connection, serverName);
+        return Of(policies, context, context);
     }
 
-    private static ImmutableArray<RequestPolicyTrace> Of(RequestPolicies policies, in RequestContext context)
+    private static ImmutableArray<RequestPolicyTrace> Of(RequestPolicies policies, in RequestContext context, in RequestContext withoutToken)
     {
         var traces = ImmutableArray.CreateBuilder<RequestPolicyTrace>();
         foreach (var action in (ReadOnlySpan<PolicyAction>)[PolicyAction.Custom, PolicyAction.Deny, PolicyAction.Allow, PolicyAction.Audit])
@@ -37,7 +38,7 @@ public readonly record struct RequestPolicyTrace(RequestAuthorizationPolicy Poli
                 if (policy.Action == action)
                 {
                     // As in a decision: what cannot be known counts where a policy keeps out, and not where one lets in.
-                    var rule = policy.MatchingRule(context, action == PolicyAction.Allow ? Verdict.Yes : Verdict.Maybe);
+                    var rule = policy.MatchingRule(action == PolicyAction.Custom ? withoutToken : context, action == PolicyAction.Allow ? Verdict.Yes : Verdict.Maybe);
                     traces.Add(new RequestPolicyTrace(policy.Source, rule < 0 ? null : rule));
                 }
             }

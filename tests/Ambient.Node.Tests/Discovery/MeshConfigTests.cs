@@ -141,6 +141,31 @@ public sealed class MeshConfigTests
             """;
     }
 
+    [Fact]
+    public void GatewayOfPods_IsAsTheirAnnotationSays_BeforeTheMesh()
+    {
+        const string Gateway = """
+
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: edge, namespace: app}
+            spec: {selector: {app: edge}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}
+            ---
+            apiVersion: v1
+            kind: Pod
+            metadata: {name: edge, namespace: app, labels: {app: edge}, annotations: {proxy.istio.io/config: '{gatewayTopology: {numTrustedProxies: 1, proxyProtocol: {}}}'}}
+            spec: {containers: [{name: c, image: i}]}
+
+            """;
+        var gateway = Translate(ConfigMap("defaultConfig: {gatewayTopology: {numTrustedProxies: 2}, proxyHeaders: {attemptCount: {disabled: true}}}") + Gateway).Requests.Gateways["app/edge"];
+        Assert.Equal((1, true, false), (gateway.NumTrustedProxies, gateway.ExpectsProxyHeader, gateway.Headers.AttemptCount));
+        Assert.Contains(
+            "numTrustedProxies",
+            Assert.Single(ManifestLoader.LoadText("gw.yaml", Gateway.Replace("numTrustedProxies: 1", "numTrustedProxies: -1", StringComparison.Ordinal)).Errors.Items).Message,
+            StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("accessLogFile: \"\"", false)]
     [InlineData("accessLogFile: /dev/stdout", true)]

@@ -121,6 +121,19 @@ public sealed class VirtualServiceTests
         Assert.Equal(419, Decide(both, "/else").StatusCode);
     }
 
+    [Theory]
+    [InlineData("exportTo: ['.'], ", 419)]
+    [InlineData("exportTo: [third], ", 419)]
+    [InlineData("exportTo: [third, app], ", 201)]
+    [InlineData("exportTo: ['*'], ", 201)]
+    [InlineData("", 201)]
+    public void Delegate_ThatIsNotExportedToWhoDelegates_IsNone(string exportTo, int status) => Assert.Equal(
+        status,
+        Decide(
+            Virtual("{hosts: [web], http: [{match: [{uri: {prefix: /shop}}], delegate: {name: inner, namespace: teams}}, {directResponse: {status: 419}}]}")
+                + Virtual($"{{{exportTo}http: [{{directResponse: {{status: 201}}}}]}}", "inner", "teams"),
+            "/shop").StatusCode);
+
     [Fact]
     public void Rewrites_ArePrefixesOfText_OrPatterns()
     {

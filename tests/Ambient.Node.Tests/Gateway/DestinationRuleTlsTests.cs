@@ -79,6 +79,28 @@ public sealed class DestinationRuleTlsTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [InlineData("mode: MUTUAL, clientCertificate: FILES/own.pem, privateKey: FILES/own.key, caCertificates: FILES/ca.pem, sni: abc.example.com", 200)]
+    [InlineData("mode: SIMPLE, caCertificates: FILES/ca.pem, sni: abc.example.com", 503)]
+    public async Task GatewaysCertificateForBackends_IsNotShownWhereARuleAsksForTls(string tls, int status)
+    {
+        await AddBackendAsync(asksClient: true);
+        WriteCredentials();
+        using var own = TestCertificates.Leaf(_gateway.Authority, "own", ["own.example"]);
+        await File.WriteAllTextAsync(Path.Combine(_files, "own.pem"), own.ExportCertificatePem());
+        await File.WriteAllTextAsync(Path.Combine(_files, "own.key"), TestCertificates.KeyOf(own));
+        _gateway.WriteSecret("gateways", TestCertificates.Leaf(_gateway.Authority, "gateway", ["gateway.example"]));
+        await _gateway.StartAsync(
+            Gateway.Replace("  listeners:", "  tls: {backend: {clientCertificateRef: {group: '', kind: Secret, name: gateways}}}\n  listeners:", StringComparison.Ordinal)
+            + Route(443) + Rule($"tls: {{{Placed(tls)}}}"));
+        var answer = await GetAsync();
+        Assert.Equal(status, answer.Status);
+        if (status == 200)
+        {
+            Assert.Contains("client=CN=own ", answer.Body, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task Files_AreReadAgain_WhenTheyHaveChanged()
     {

@@ -47,6 +47,16 @@ public sealed class GatewayProxyHeaderTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Client_ThatTheHeaderNamesInIPv6Dress_IsItsIPv4Address()
+    {
+        await _gateway.StartAsync(Manifests + Policy("remoteIpBlocks: [203.0.113.0/24]", "ALLOW"));
+        var header = Encoding.ASCII.GetBytes("PROXY TCP6 ::ffff:203.0.113.7 ::ffff:127.0.0.1 40000 8080\r\n");
+        Assert.Equal("HTTP/1.1 200 OK", (await AskAsync(8080, header)).Status);
+        Assert.Equal("203.0.113.7", Assert.Single(_gateway.Arrived).Request.Headers["x-forwarded-for"]);
+        await _gateway.Mesh.LoggedAsync("src.addr=203.0.113.7:40000");
+    }
+
+    [Fact]
     public async Task IpBlocks_AreAboutTheProxy()
     {
         await _gateway.StartAsync(Manifests + Policy("ipBlocks: [203.0.113.0/24]", "DENY"));

@@ -483,6 +483,36 @@ public sealed class ExternalAuthorizationTests : IAsyncLifetime
         Assert.Empty(authorizer.Requests);
     }
 
+    [Theory]
+    [InlineData("request.auth.claims[sub]")]
+    [InlineData("request.headers[x-user]")]
+    public async Task RuleAboutWhatATokenSays_MatchesNothing_AndValidTokensPass(string key)
+    {
+        await using var issuer = new Tokens.TestIssuer().WithRsa("k1");
+        var (client, pod, _) = await StartAsync(Grpc(), _ => TestAuthorizer.Denied(403));
+        _mesh.Configure(requests => requests with
+        {
+            AuthorizationPolicies = requests.AuthorizationPolicies.SetItem("app/custom", requests.AuthorizationPolicies["app/custom"] with
+            {
+                Rules = [new RequestRule { When = [new RequestCondition(key, new ValueMatch(["jane"], []))] }],
+            }),
+            RequestAuthentications = requests.RequestAuthentications.SetItem("app/jwt", new RequestAuthentication
+            {
+                Name = "jwt",
+                Namespace = "app",
+                Targets = [new ObjectReference("", "Service", "app", "a")],
+                Rules = [new JwtRule { Issuer = "https://issuer.example", Jwks = issuer.Keys(), OutputClaimToHeaders = [new ClaimHeader("x-user", "sub")] }],
+            }),
+        });
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/private");
+        request.Headers.Add("authorization", $"Bearer {issuer.Sign("k1", "RS256", "{\"iss\":\"https://issuer.example\",\"sub\":\"jane\"}")}");
+        using var response = await client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal("jane", Assert.Single(pod.Requests).Headers["x-user"]);
+        Assert.Empty(_checks);
+    }
+
     private static ExternalAuthorizer Grpc() => new()
     {
         Name = "authz",

@@ -71,6 +71,17 @@ public sealed class EgressTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Static_OfAWildcard_HasItsEndpoints_WhateverHostIsNamed()
+    {
+        var address = await _kit.AddBackendAsync("a", ns: "outside");
+        await _kit.StartWaypointAsync(Waypoint + Entry(
+            "wild", $"hosts: ['*.wild.example'], addresses: [240.240.1.1], resolution: STATIC, ports: [{{name: http, number: 80, targetPort: 8080, protocol: HTTP}}], endpoints: [{{address: {address}}}]"));
+        Assert.StartsWith("a HTTP/1.1 ", await GetAsync("*.wild.example", "a.wild.example"), StringComparison.Ordinal);
+        Assert.StartsWith("a HTTP/1.1 ", await GetAsync("*.wild.example", "other.example"), StringComparison.Ordinal);
+        Assert.Empty(_asked);
+    }
+
+    [Fact]
     public async Task DynamicDns_InTls_DialsTheServerName_AndVerifiesThatNameWhereTlsIsMade()
     {
         using var certificate = TestCertificates.Leaf(_kit.Authority, "a", ["a.wild.example"]);

@@ -224,6 +224,44 @@ public sealed class RequestAuthorizerTests
         Assert.Equal(AuthorizationReason.DeniedByPolicy, RequestAuthorizer.Authorize(policies, Get with { Method = "PUT", LetInBy = Authorizer }).Reason);
     }
 
+    [Theory]
+    [InlineData("request.auth.claims[iss]", "https://i")]
+    [InlineData("request.auth.principal", "https://i/jane")]
+    [InlineData("request.headers[x-user]", "jane")]
+    public void Custom_IsAboutTheRequestBeforeItsToken_WhichNoRuleOfItMatches(string key, string value)
+    {
+        var rule = new JwtRule { Issuer = "https://i", OutputClaimToHeaders = [new ClaimHeader("X-User", "sub")] };
+        var authentication = new RequestAuthentication { Name = "jwt", Namespace = "ns", Targets = [OnWeb], Rules = [rule] };
+        var policies = Policies(
+            With(Authorizer) with { RequestAuthentications = ImmutableDictionary<string, RequestAuthentication>.Empty.Add(authentication.Key, authentication) },
+            Custom(When(key, Values(value))));
+        Assert.Equal(AuthorizationReason.NoPolicy, RequestAuthorizer.Question(policies, Get).Reason);
+        var verified = Get with
+        {
+            Claims = new TokenClaims(rule, Authentication.TokenText.Read("{\"iss\":\"https://i\",\"sub\":\"jane\"}")),
+            Header = static name => name == "x-user" ? "jane" : null,
+        };
+
+        Assert.True(RequestAuthorizer.Authorize(policies, verified with { Questioned = policies }).IsAllowed);
+
+        // Where another set of policies was asked, or none, it is still about the request without the token.
+        Assert.True(RequestAuthorizer.Authorize(policies, verified).IsAllowed);
+        Assert.Null(Assert.Single(RequestPolicyTrace.Of(policies, verified)).Rule);
+    }
+
+    [Fact]
+    public void Custom_ThatWasAsked_IsNotAskedAgain_UnlessItHasChanged()
+    {
+        // The token is taken out of the request once it is verified: then a rule would match that did not.
+        var policies = Policies(With(Authorizer), Custom(When("request.headers[authorization]", Not("*"))));
+        Assert.Equal(AuthorizationReason.NoPolicy, RequestAuthorizer.Question(policies, Get with { Header = static name => name == "authorization" ? "Bearer t" : null }).Reason);
+        Assert.True(RequestAuthorizer.Authorize(policies, Get with { Questioned = policies }).IsAllowed);
+
+        Assert.Equal(AuthorizationReason.AsksExternalAuthorizer, RequestAuthorizer.Authorize(policies, Get).Reason);
+        Assert.Equal(AuthorizationReason.AsksExternalAuthorizer, RequestAuthorizer.Authorize(Policies(With(Authorizer with { Port = 81 }), [.. policies.All.ToArray().Select(policy => policy.Source)]), Get with { Questioned = policies }).Reason);
+        Assert.Equal(AuthorizationReason.AsksExternalAuthorizer, RequestAuthorizer.Authorize(Policies(With(Authorizer), Custom(new RequestRule())), Get with { Questioned = policies }).Reason);
+    }
+
     [Fact]
     public void Custom_WithTwoAuthorizersAtOnePlace_Denies()
     {

@@ -22,8 +22,11 @@ public sealed record BackendTls
     /// <summary>Files at the proxy that add to <see cref="Authorities"/>, and that have the certificate which is shown where <see cref="ClientCertificate"/> is null.</summary>
     public TlsFiles Files { get; init; } = TlsFiles.None;
 
-    /// <summary>The certificate that is shown to an endpoint that asks for one; null: the gateway's own, or none.</summary>
+    /// <summary>The certificate that is shown to an endpoint that asks for one; null: that of <see cref="Files"/>, the gateway's (<see cref="ShowsGatewayCertificate"/>), or none.</summary>
     public TlsSecret? ClientCertificate { get; init; }
+
+    /// <summary>Whether a gateway that has a certificate for backends (<see cref="Gateway.BackendClientCertificate"/>) shows it: so a BackendTLSPolicy has it, and no DestinationRule.</summary>
+    public bool ShowsGatewayCertificate { get; init; }
 
     /// <summary>Whether whatever certificate is shown is taken.</summary>
     public bool SkipsVerification { get; init; }
@@ -36,6 +39,7 @@ public sealed record BackendTls
             && ServerName == other.ServerName
             && Files == other.Files
             && ClientCertificate == other.ClientCertificate
+            && ShowsGatewayCertificate == other.ShowsGatewayCertificate
             && SkipsVerification == other.SkipsVerification
             && StructuralEquality.Same(SubjectAltNames, other.SubjectAltNames)
             && StructuralEquality.Same(Authorities, other.Authorities));

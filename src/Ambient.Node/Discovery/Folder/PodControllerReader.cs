@@ -46,7 +46,7 @@ internal static class PodControllerReader
             Replicas = replicas,
             FirstOrdinal = first,
             Owner = PodReader.ReadController(fields.ObjectOrEmpty("metadata")),
-            Template = PodReader.ReadSpec(templateMeta, template.ObjectOrEmpty("spec")) with { WorkloadName = meta.Name },
+            Template = PodReader.ReadSpec(templateMeta, templateMetadata, template.ObjectOrEmpty("spec")) with { WorkloadName = meta.Name },
         };
     }
 

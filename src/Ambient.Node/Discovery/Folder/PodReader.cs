@@ -10,7 +10,7 @@ internal static class PodReader
     public static PodObject ReadPod(ObjectMeta meta, FieldReader fields)
     {
         var metadata = fields.ObjectOrEmpty("metadata");
-        var pod = ReadSpec(meta, fields.ObjectOrEmpty("spec")) with
+        var pod = ReadSpec(meta, metadata, fields.ObjectOrEmpty("spec")) with
         {
             Uid = metadata.String("uid") ?? "",
             GenerateName = metadata.String("generateName") ?? "",
@@ -25,7 +25,7 @@ internal static class PodReader
     }
 
     /// <summary>What a pod's spec says, its own or that of a template.</summary>
-    public static PodObject ReadSpec(ObjectMeta meta, FieldReader spec)
+    public static PodObject ReadSpec(ObjectMeta meta, FieldReader metadata, FieldReader spec)
     {
         var ports = new List<ContainerPort>();
         var hasProxy = false;
@@ -57,6 +57,7 @@ internal static class PodReader
             NodeName = NonEmpty(spec, "nodeName") ?? spec.ObjectOrEmpty("nodeSelector").String(WellKnown.NodeHostname) ?? "",
             HostNetwork = spec.Boolean("hostNetwork") ?? false,
             Ports = ports,
+            Proxy = ProxySettingsReader.Read(metadata.ObjectOrEmpty("annotations"), meta.Annotation(ProxySettingsReader.Annotation)),
             HasSidecar = hasProxy || meta.Annotation(WellKnown.SidecarStatus) is not null,
         };
     }

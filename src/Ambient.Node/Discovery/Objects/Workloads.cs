@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Mesh;
 
 namespace Ambient.Node.Discovery.Objects;
 
@@ -43,6 +44,9 @@ internal sealed record PodObject(ObjectMeta Meta) : KubernetesObject(Meta)
 
     /// <summary>Ports of containers and of init containers that keep running.</summary>
     public IReadOnlyList<ContainerPort> Ports { get; init; } = [];
+
+    /// <summary>What the pod's annotation says of the gateway that it may be.</summary>
+    public ProxySettings Proxy { get; init; } = ProxySettings.None;
 
     /// <summary>Whether a sidecar proxy runs in the pod.</summary>
     public bool HasSidecar { get; init; }

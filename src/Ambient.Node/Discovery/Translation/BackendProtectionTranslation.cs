@@ -161,6 +161,7 @@ internal static class BackendProtectionTranslation
         problem = string.Join("; ", problems);
         return authorities.Count == 0 && !usesSystem ? null : new BackendTls
         {
+            ShowsGatewayCertificate = true,
             AskedBy = policy.Meta.ToString(),
             ServerName = policy.ServerName,
             SubjectAltNames = policy.SubjectAltNames,

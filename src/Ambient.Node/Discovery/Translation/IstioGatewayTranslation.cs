@@ -65,9 +65,9 @@ internal sealed class IstioGatewayTranslation
                 Namespace = pod.Meta.Namespace,
                 ClassName = WellKnown.GatewayClass,
                 PodLabels = pod.Meta.Labels.ToImmutableDictionary(StringComparer.Ordinal),
-                NumTrustedProxies = _options.Proxy.NumTrustedProxies ?? 0,
-                Headers = _options.Proxy.Headers,
-                ExpectsProxyHeader = _options.Proxy.SendsProxyHeader ?? false,
+                NumTrustedProxies = pod.Proxy.NumTrustedProxies ?? _options.Proxy.NumTrustedProxies ?? 0,
+                Headers = pod.Proxy.Headers.Over(_options.Proxy.Headers),
+                ExpectsProxyHeader = pod.Proxy.SendsProxyHeader ?? _options.Proxy.SendsProxyHeader ?? false,
             });
         }
 

@@ -160,6 +160,7 @@ internal sealed class ServiceCatalog
             LoadBalancing = entry.Resolution == ServiceEntryResolution.None
                 ? new LoadBalancing([], LoadBalancingMode.Passthrough, EndpointHealthPolicy.AllowAll)
                 : TrafficDistribution(null, meta, around),
+            IsOfManyNames = entry.Resolution == ServiceEntryResolution.DynamicDns && host.StartsWith("*.", StringComparison.Ordinal),
             Visibility = seen.Visibility,
             ExportedTo = seen.Namespaces,
         };

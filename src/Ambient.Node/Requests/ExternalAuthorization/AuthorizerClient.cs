@@ -4,7 +4,7 @@ using Ambient.Hbone.Admission;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
 using Ambient.Mesh;
-using Ambient.Node.Requests.Sharing;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests.Upstreams;
 
 namespace Ambient.Node.Requests.ExternalAuthorization;

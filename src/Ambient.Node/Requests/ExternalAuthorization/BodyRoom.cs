@@ -1,5 +1,5 @@
 using Ambient.Hbone.Admission;
-using Ambient.Node.Requests.Sharing;
+using Ambient.Node.Connections;
 
 namespace Ambient.Node.Requests.ExternalAuthorization;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using Ambient.Hbone.Admission;
-using Ambient.Node.Requests.Sharing;
+using Ambient.Node.Connections;
 
 namespace Ambient.Node.Requests.ExternalAuthorization;
 

@@ -146,7 +146,7 @@ internal static class GrpcCheck
         {
             SocketAddress = new SocketAddress
             {
-                Address = (endpoint.Address.IsIPv4MappedToIPv6 ? endpoint.Address.MapToIPv4() : endpoint.Address).ToString(),
+                Address = PlainAddress.Of(endpoint.Address).ToString(),
                 PortValue = (uint)endpoint.Port,
             },
         },

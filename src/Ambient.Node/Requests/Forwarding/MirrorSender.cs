@@ -1,7 +1,7 @@
 using Ambient.Hbone.Messages;
 using Ambient.Http;
 using Ambient.Mesh;
-using Ambient.Node.Requests.Sharing;
+using Ambient.Node.Connections;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Routing.Requests;
 

@@ -19,9 +19,22 @@ internal readonly record struct WebSocketHandshake
     private bool IsTranslated { get; init; }
 
     /// <summary>Makes of the client's request the one that the endpoint understands. For each try anew: what an earlier one took out of the head is put back.</summary>
+    /// <param name="exchange">The request.</param>
+    /// <param name="toHttp2">Whether the endpoint speaks HTTP/2.</param>
     public static WebSocketHandshake Begin(RequestExchange exchange, bool toHttp2)
     {
-        var head = exchange.Head;
+        var clientKey = exchange.SocketKey;
+        var socket = Begin(exchange.Head, ref clientKey, toHttp2);
+        exchange.SocketKey = clientKey;
+        return socket;
+    }
+
+    /// <summary>The same of a head alone.</summary>
+    /// <param name="head">The request.</param>
+    /// <param name="clientKey">The client's own key, from the first try that takes it out of the head; null until then.</param>
+    /// <param name="toHttp2">Whether the endpoint speaks HTTP/2.</param>
+    public static WebSocketHandshake Begin(RequestHead head, ref string? clientKey, bool toHttp2)
+    {
         var fromHttp2 = head.Version == HttpProtocolVersion.Http2;
         if (!"websocket".Equals(head.Upgrade, StringComparison.OrdinalIgnoreCase))
         {
@@ -30,9 +43,14 @@ internal readonly record struct WebSocketHandshake
 
         if (fromHttp2 == toHttp2)
         {
-            if (exchange.SocketKey is { } taken)
+            if (toHttp2)
             {
-                head.Fields.Set(Key, taken);
+                // An earlier try may have made one up.
+                head.Fields.Remove(Key);
+            }
+            else if (clientKey is not null)
+            {
+                head.Fields.Set(Key, clientKey);
             }
 
             return default;
@@ -40,9 +58,9 @@ internal readonly record struct WebSocketHandshake
 
         if (toHttp2)
         {
-            exchange.SocketKey ??= head.Fields.Get(Key);
+            clientKey ??= head.Fields.Get(Key);
             head.Fields.Remove(Key);
-            return new WebSocketHandshake { ClientKey = exchange.SocketKey, IsTranslated = true };
+            return new WebSocketHandshake { ClientKey = clientKey, IsTranslated = true };
         }
 
         Span<byte> nonce = stackalloc byte[16];

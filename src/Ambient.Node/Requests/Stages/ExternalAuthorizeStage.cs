@@ -24,6 +24,7 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
     public override ValueTask<bool> RunAsync(RequestExchange exchange)
     {
         var policies = exchange.Arrival.Place!.Policies;
+        exchange.Questioned = policies;
         var decision = RequestAuthorizer.Question(policies, exchange.PolicyFacts);
         return decision.Reason switch
         {

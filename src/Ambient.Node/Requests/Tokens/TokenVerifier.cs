@@ -1,7 +1,7 @@
 using System.Net;
 using Ambient.Hbone.Admission;
 using Ambient.Mesh;
-using Ambient.Node.Requests.Sharing;
+using Ambient.Node.Connections;
 using Ambient.Policy.Authentication;
 using Microsoft.Extensions.Logging;
 

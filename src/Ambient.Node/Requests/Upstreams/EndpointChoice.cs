@@ -47,12 +47,18 @@ internal static class EndpointChoice
         }
 
         string? name = null;
+        IPAddress? chosenBy = null;
         if (state.Address.Address.Equals(BackendEndpoint.NoAddress))
         {
             name = state.Workload.Hostname;
-            if (name.StartsWith('*') && (name = DynamicHost.Of(view.Service, host)) is null)
+            if (name.StartsWith('*'))
             {
-                return null;
+                if ((name = DynamicHost.Of(view.Service, host)) is null)
+                {
+                    return null;
+                }
+
+                chosenBy = client?.Address;
             }
         }
 
@@ -60,6 +66,7 @@ internal static class EndpointChoice
         {
             State = state,
             HostName = name,
+            ChosenBy = chosenBy,
             Proxy = PreambleOf(view, client, destination),
             Tunnel = view.Policy.Tunnel,
             Limits = view.Limits,

@@ -19,13 +19,10 @@ internal sealed record ProxyPreamble(ProxyProtocolVersion Version, IPEndPoint? S
 
     private string Line()
     {
-        var (source, destination) = (Canonical(Source), Canonical(Destination));
+        var (source, destination) = (Source is null ? null : PlainAddress.Of(Source), Destination is null ? null : PlainAddress.Of(Destination));
         return source is null || destination is null || source.AddressFamily != destination.AddressFamily
             ? "PROXY UNKNOWN\r\n"
             : FormattableString.Invariant(
                 $"PROXY {(source.AddressFamily == AddressFamily.InterNetwork ? "TCP4" : "TCP6")} {source.Address} {destination.Address} {source.Port} {destination.Port}\r\n");
     }
-
-    private static IPEndPoint? Canonical(IPEndPoint? endpoint) =>
-        endpoint?.Address.IsIPv4MappedToIPv6 == true ? new IPEndPoint(endpoint.Address.MapToIPv4(), endpoint.Port) : endpoint;
 }

@@ -63,7 +63,7 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
                 throw;
             }
         }
-        catch (Exception e) when (e is IOException or SocketException
+        catch (Exception e) when (e is IOException and not UpstreamConnectException or SocketException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             throw new UpstreamConnectException($"{workload.Namespace}/{workload.Name} at {endpoint.Where}: {e.Message}", e);
@@ -127,13 +127,14 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     }
 
     private ValueTask<Socket> ConnectAsync(in UpstreamEndpoint endpoint, CancellationToken cancellationToken) => endpoint.HostName is { } name
-        ? ConnectAsync(name, endpoint.Address.Port, cancellationToken)
+        ? ConnectAsync(name, endpoint.Address.Port, endpoint.ChosenBy, cancellationToken)
         : connector.ConnectAsync(endpoint.Address, null, cancellationToken);
 
     /// <summary>Connects to one of the addresses of a name, begun with any of them: those that do not answer are passed over, up to three.</summary>
-    private async ValueTask<Socket> ConnectAsync(string name, int port, CancellationToken cancellationToken)
+    private async ValueTask<Socket> ConnectAsync(string name, int port, IPAddress? chosenBy, CancellationToken cancellationToken)
     {
-        var addresses = await Names.ResolveAsync(name, cancellationToken).ConfigureAwait(false);
+        var addresses = await Names.ResolveAsync(name, cancellationToken, chosenBy).ConfigureAwait(false)
+            ?? throw new UpstreamConnectException($"{name} was not looked up: {Names.UnderWay} names are being looked up already, and this address has its share of them") { IsForRoom = true };
         if (addresses.Length == 0)
         {
             throw new IOException($"{name} has no address");
@@ -165,7 +166,7 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
                 : new NetworkStream(await ConnectAsync(endpoint, cancellationToken).ConfigureAwait(false), ownsSocket: true);
             return await ProtectAsync(stream, endpoint, opaque: false, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is IOException or SocketException)
+        catch (Exception e) when (e is IOException and not UpstreamConnectException or SocketException)
         {
             throw new UpstreamConnectException($"{endpoint.Workload.Namespace}/{endpoint.Workload.Name} at {endpoint.Where}: {e.Message}", e);
         }

@@ -15,6 +15,9 @@ internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint A
     /// <summary>The name whose addresses are dialled, in place of <see cref="Address"/>'s own, at its port; null: the address is known.</summary>
     public string? HostName { get; init; }
 
+    /// <summary>Whose client chose <see cref="HostName"/>, which its lookup counts for; null: the configuration has it.</summary>
+    public IPAddress? ChosenBy { get; init; }
+
     /// <summary>Where it is, for people.</summary>
     public string Where => HostName is null ? Address.ToString() : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{HostName}:{Address.Port}");
 
@@ -35,4 +38,8 @@ internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint A
 
     /// <summary>The certificate that is shown in that TLS to an endpoint that asks for one; null: none.</summary>
     public TlsSecret? ClientCertificate { get; init; }
+
+    /// <summary>The same with the certificate that a gateway has for backends, where it is shown one: TLS that a rule asks for has its own, or none.</summary>
+    public UpstreamEndpoint Certified(TlsSecret? certificate) =>
+        certificate is not null && ClientCertificate is null && Tls is { ShowsGatewayCertificate: true } ? this with { ClientCertificate = certificate } : this;
 }

@@ -28,7 +28,7 @@ public static class DestinationResolver
     public static ConnectionRoute Resolve(MeshSnapshot mesh, Workload source, IPEndPoint destination, Random random, string? network = null)
     {
         Check(mesh, source, destination, random);
-        destination = Canonical(destination);
+        destination = PlainAddress.Of(destination);
         network ??= source.Network;
 
         // 1. What was addressed? A workload goes before a service of the same address here.
@@ -59,7 +59,7 @@ public static class DestinationResolver
     public static ConnectionRoute ResolveDirect(MeshSnapshot mesh, Workload source, IPEndPoint destination, Random random)
     {
         Check(mesh, source, destination, random);
-        destination = Canonical(destination);
+        destination = PlainAddress.Of(destination);
         var service = mesh.FindWorkload(source.Network, destination.Address) is null
             ? mesh.FindService(source.Network, destination.Address, source.Namespace)
             : null;
@@ -99,7 +99,7 @@ public static class DestinationResolver
     public static ConnectionRoute ResolveUncaptured(MeshSnapshot mesh, Workload source, IPEndPoint destination, Random random)
     {
         Check(mesh, source, destination, random);
-        destination = Canonical(destination);
+        destination = PlainAddress.Of(destination);
         var service = mesh.FindService(source.Network, destination.Address, clientNamespace: null);
         switch (UpstreamLookup.ByAddress(mesh, source, source.Network, destination.Address, destination.Port, EndpointBalancer.PortRule.Declared, random, out var upstream))
         {
@@ -335,9 +335,6 @@ public static class DestinationResolver
 
         return names.DrainToImmutable();
     }
-
-    private static IPEndPoint Canonical(IPEndPoint endpoint) =>
-        endpoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endpoint.Address.MapToIPv4(), endpoint.Port) : endpoint;
 
     private static void Check(MeshSnapshot mesh, Workload source, IPEndPoint destination, Random random)
     {

@@ -93,7 +93,7 @@ public sealed record RouteAttachment(string Route, string Problem)
                 return $"takes no VirtualServices of namespace {route.Namespace} (hosts)";
             }
 
-            if (!route.ExportTo.IsDefaultOrEmpty && !route.ExportTo.Contains("*") && !route.ExportTo.Contains(gateway.Namespace))
+            if (!VirtualServices.IsExported(route.ExportTo, gateway.Namespace))
             {
                 return $"is in namespace {gateway.Namespace}, which the VirtualService is not exported to (exportTo)";
             }

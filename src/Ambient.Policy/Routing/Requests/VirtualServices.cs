@@ -31,8 +31,11 @@ internal static class VirtualServices
         MeshSnapshot mesh, MeshService service, string? proxyNamespace, string ns, ImmutableArray<ObjectReference> parents, ImmutableArray<string> exportTo, ImmutableArray<string> hosts) =>
         (ns == service.Namespace || ns == proxyNamespace)
         && parents.Any(static parent => parent.Kind == "Mesh")
-        && (exportTo.IsDefaultOrEmpty || exportTo.Contains("*") || exportTo.Contains(proxyNamespace ?? service.Namespace))
+        && IsExported(exportTo, proxyNamespace ?? service.Namespace)
         && hosts.Any(host => HostName.Matches(HostName.InFull(host, ns, mesh.Requests.ClusterDomain), service.Hostname));
+
+    /// <summary>Whether one is there for a namespace: that of the proxy, and of what delegates to it.</summary>
+    internal static bool IsExported(ImmutableArray<string> exportTo, string ns) => exportTo.IsDefaultOrEmpty || exportTo.Contains("*") || exportTo.Contains(ns);
 
     private static IEnumerable<TrafficRule> Expanded(MeshSnapshot mesh, HttpRoute route, string gateway, int depth)
     {
@@ -50,7 +53,8 @@ internal static class VirtualServices
                 yield return rule;
             }
             else if (depth > 0
-                && mesh.Requests.HttpRoutes.GetValueOrDefault($"{HttpRoute.VirtualService} {elsewhere.Namespace}/{elsewhere.Name}") is { Hostnames.IsDefaultOrEmpty: true } delegated)
+                && mesh.Requests.HttpRoutes.GetValueOrDefault($"{HttpRoute.VirtualService} {elsewhere.Namespace}/{elsewhere.Name}") is { Hostnames.IsDefaultOrEmpty: true } delegated
+                && IsExported(delegated.ExportTo, route.Namespace))
             {
                 foreach (var inner in Expanded(mesh, delegated, gateway, depth - 1))
                 {

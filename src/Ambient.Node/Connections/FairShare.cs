@@ -1,4 +1,4 @@
-namespace Ambient.Node.Requests.Sharing;
+namespace Ambient.Node.Connections;
 
 /// <summary>
 /// Room that many share, of whom any may want all of it. One may hold as much as nobody holds: one alone gets half of the room, and whoever comes next finds
