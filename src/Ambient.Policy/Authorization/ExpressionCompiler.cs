@@ -94,13 +94,22 @@ internal static partial class ExpressionCompiler
 
         if (NamespacePattern().Match(value) is { Success: true } ns)
         {
-            return new NamespaceMatcher(new(StringMatchKind.Exact, Unescaped(ns.Groups[1].Value)));
+            var name = Unescaped(ns.Groups[1].Value);
+            return OrUnusual(new NamespaceMatcher(new(StringMatchKind.Exact, name)), name, comparison);
         }
 
-        return AccountPattern().Match(value) is { Success: true } account
-            ? new ServiceAccountMatcher(new(Unescaped(account.Groups[1].Value), Unescaped(account.Groups[2].Value)))
-            : null;
+        if (AccountPattern().Match(value) is { Success: true } account)
+        {
+            var name = Unescaped(account.Groups[1].Value);
+            return OrUnusual(new ServiceAccountMatcher(new(name, Unescaped(account.Groups[2].Value))), name, comparison);
+        }
+
+        return null;
     }
+
+    /// <summary>What is found by its namespace or account, and identities of another form, to which the pattern is put as it is.</summary>
+    private static IRequestMatcher? OrUnusual(IRequestMatcher usual, string ns, TextComparison comparison) =>
+        TextPattern.TryCreate(comparison, out var pattern) ? new AnyOf([usual, new UnusualIdentityMatcher(ns, pattern)]) : null;
 
     /// <summary>A comparison of the kind that policies are written in; null: of another.</summary>
     private static StringMatch? Plain(TextComparison comparison) => comparison switch

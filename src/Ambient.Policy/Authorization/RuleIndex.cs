@@ -126,6 +126,17 @@ internal sealed class RuleIndex
         return found;
     }
 
+    /// <summary>Shows what is found by a segment of a path, each with its slash.</summary>
+    private static void VisitSegments(TextTable table, ReadOnlySpan<char> path, ref RuleSearch search)
+    {
+        while (path.Length > 0)
+        {
+            var end = path[1..].IndexOf('/') + 1;
+            table.Visit(end == 0 ? path : path[..end], ref search);
+            path = end == 0 ? default : path[end..];
+        }
+    }
+
     private void Visit(in RequestContext request, ref RuleSearch search)
     {
         search.Try(Others.AsSpan());
@@ -134,6 +145,11 @@ internal sealed class RuleIndex
         {
             texts[(int)RuleAttribute.Principal]?.Visit(identity.Principal, ref search);
             texts[(int)RuleAttribute.Namespace]?.Visit(identity.Namespace, ref search);
+            if (UnusualIdentityMatcher.IsUnusual(identity) && texts[(int)RuleAttribute.Namespace] is { } segments)
+            {
+                VisitSegments(segments, identity.Path, ref search);
+            }
+
             texts[(int)RuleAttribute.TrustDomain]?.Visit(identity.TrustDomain.Name, ref search);
             if (identity.ServiceAccount is not null)
             {

@@ -121,9 +121,17 @@ public sealed record GatewayListener(
     /// <summary>How clients are asked for a certificate at this listener, in place of what the Gateway says; null: as the Gateway says.</summary>
     public IstioClientValidation? Clients { get; init; }
 
+    /// <summary>Whether clients must speak TLS 1.3.</summary>
+    public bool RequiresTls13 { get; init; }
+
+    /// <summary>Whether clients must not speak TLS 1.3.</summary>
+    public bool ForbidsTls13 { get; init; }
+
     /// <summary>Whether every field is equal, labels by content.</summary>
     public bool Equals(GatewayListener? other) =>
         other is not null
+        && RequiresTls13 == other.RequiresTls13
+        && ForbidsTls13 == other.ForbidsTls13
         && Server == other.Server
         && Clients == other.Clients
         && Name == other.Name

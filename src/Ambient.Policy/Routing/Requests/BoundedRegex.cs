@@ -21,14 +21,14 @@ internal sealed class BoundedRegex
     internal static bool TryParse(string pattern, [NotNullWhen(true)] out BoundedRegex? regex)
     {
         regex = null;
-        if (pattern.Length > MaxPatternLength)
+        if (pattern.Length > MaxPatternLength || !Re2Pattern.TryTranslate(pattern, out var translated))
         {
             return false;
         }
 
         try
         {
-            regex = new BoundedRegex(new Regex($"^(?:{pattern})\\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, TimeLimit));
+            regex = new BoundedRegex(new Regex($"^(?:{translated})\\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, TimeLimit));
             return true;
         }
         catch (Exception fault) when (fault is ArgumentException or NotSupportedException)
@@ -56,7 +56,7 @@ internal sealed class BoundedRegex
     /// </summary>
     internal static string Replace(string pattern, string value, string replacement)
     {
-        if (pattern.Length > MaxPatternLength || value.Length > MaxValueLength)
+        if (pattern.Length > MaxPatternLength || value.Length > MaxValueLength || !Re2Pattern.TryTranslate(pattern, out var translated))
         {
             return value;
         }
@@ -69,7 +69,7 @@ internal sealed class BoundedRegex
                 written = written.Replace($"\\{group}", $"${{{group}}}", StringComparison.Ordinal);
             }
 
-            return Regex.Replace(value, pattern, written, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, TimeLimit);
+            return Regex.Replace(value, translated, written, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, TimeLimit);
         }
         catch (Exception fault) when (fault is ArgumentException or NotSupportedException or RegexMatchTimeoutException)
         {

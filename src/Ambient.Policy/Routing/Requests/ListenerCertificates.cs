@@ -29,22 +29,27 @@ internal static class ListenerCertificates
             certificates.Add(secret);
         }
 
+        var tls = new ListenerTls
+        {
+            Certificates = certificates.ToImmutable(),
+            RequiresTls13 = listener.RequiresTls13 || listener.Server is { RequiresTls13: true },
+            ForbidsTls13 = listener.ForbidsTls13 || listener.Server is { ForbidsTls13: true },
+        };
         if (listener.Server is { } server)
         {
-            var tls = new ListenerTls { Certificates = certificates.ToImmutable(), RequiresTls13 = server.RequiresTls13, ForbidsTls13 = server.ForbidsTls13 };
             return WithClients(configuration, gateway, server.ClientValidation, tls, out problem);
         }
 
         if (listener.Clients is { } clients)
         {
-            return WithClients(configuration, gateway, clients, new ListenerTls { Certificates = certificates.ToImmutable() }, out problem);
+            return WithClients(configuration, gateway, clients, tls, out problem);
         }
 
         var validation = gateway.ClientValidationByPort.TryGetValue(listener.Port, out var ofPort) ? ofPort : gateway.ClientValidation;
         if (validation is null)
         {
             problem = null;
-            return new ListenerTls { Certificates = certificates.ToImmutable() };
+            return tls;
         }
 
         // Those that can be used count; without any, nobody could be verified.
@@ -63,9 +68,8 @@ internal static class ListenerCertificates
         }
 
         problem = authorities.Count == 0 ? $"clients cannot be verified: {(problems.Count == 0 ? "no authority is named" : string.Join("; ", problems))}" : null;
-        return problem is not null ? null : new ListenerTls
+        return problem is not null ? null : tls with
         {
-            Certificates = certificates.ToImmutable(),
             ClientAuthorities = authorities.ToImmutable(),
             AllowsInsecureFallback = validation.AllowsInsecureFallback,
         };

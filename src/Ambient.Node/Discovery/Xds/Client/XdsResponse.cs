@@ -23,6 +23,9 @@ internal sealed class XdsResponse
     // A workload with its envelope, or a little more.
     private const int UsualBytes = 320;
 
+    // What resources say that they are: from which one on, usually from the first.
+    private readonly List<(int From, string Type)> _types = [];
+
     /// <summary>Type of the resources.</summary>
     public string TypeUrl { get; private set; } = "";
 
@@ -82,7 +85,30 @@ internal sealed class XdsResponse
             }
         }
 
+        response.RefuseOtherTypes();
         return response;
+    }
+
+    // Which type a response has may come after its resources.
+    private void RefuseOtherTypes()
+    {
+        var end = Taken.Count;
+        for (var run = _types.Count - 1; run >= 0; run--)
+        {
+            var (from, type) = _types[run];
+            if (type != TypeUrl)
+            {
+                foreach (var other in Taken.GetRange(from, end - from))
+                {
+                    Refused.Add((other.Name, $"is of the type {type}, in a response of {TypeUrl}"));
+                    Workloads -= other.Model is Workload ? 1 : 0;
+                }
+
+                Taken.RemoveRange(from, end - from);
+            }
+
+            end = from;
+        }
     }
 
     /// <summary>Lets go of the resources: whoever reads the stream holds its last message until the next one comes, which may be hours.</summary>
@@ -96,26 +122,31 @@ internal sealed class XdsResponse
     {
         var version = "";
         ReadOnlySpan<byte> name = default, any = default;
-        var fields = new WireFields(resource);
-        while (fields.MoveNext())
-        {
-            switch (fields.Number)
-            {
-                case 1:
-                    version = fields.Text;
-                    break;
-                case 2:
-                    any = fields.Content;
-                    break;
-                case 3:
-                    name = fields.Content;
-                    break;
-            }
-        }
-
         try
         {
-            var model = ModelOf(any, addresses);
+            var fields = new WireFields(resource);
+            while (fields.MoveNext())
+            {
+                switch (fields.Number)
+                {
+                    case 1:
+                        version = fields.Text;
+                        break;
+                    case 2:
+                        any = fields.Content;
+                        break;
+                    case 3:
+                        name = fields.Content;
+                        break;
+                }
+            }
+
+            var model = ModelOf(any, addresses, out var type);
+            if (_types is not [.., var last] || !Ascii.Equals(type, last.Type))
+            {
+                _types.Add((Taken.Count, Encoding.UTF8.GetString(type)));
+            }
+
 
             // One instance for the index of versions and for the mesh.
             var own = model is Workload workload && Ascii.Equals(name, workload.Uid) ? workload.Uid : Encoding.UTF8.GetString(name);
@@ -129,9 +160,10 @@ internal sealed class XdsResponse
         }
     }
 
-    private object? ModelOf(ReadOnlySpan<byte> any, AddressReader addresses)
+    private object? ModelOf(ReadOnlySpan<byte> any, AddressReader addresses, out ReadOnlySpan<byte> type)
     {
-        ReadOnlySpan<byte> type = default, value = default;
+        type = default;
+        ReadOnlySpan<byte> value = default;
         var fields = new WireFields(any);
         while (fields.MoveNext())
         {

@@ -31,6 +31,7 @@ internal sealed class XdsSource : IMeshSource
     private readonly HashSet<string> _awaited;
     private readonly long _begun;
     private XdsBackoff _backoff;
+    private bool _worked;
     private Task _running = Task.CompletedTask;
 
     /// <summary>
@@ -95,6 +96,13 @@ internal sealed class XdsSource : IMeshSource
                 return;
             }
 
+            // A stream that brings what cannot be read brings it again: it is asked for more and more rarely.
+            if (_worked && end != XdsEnd.Error)
+            {
+                _backoff.Worked();
+            }
+
+            _worked = false;
             _metrics?.Ended(end);
             var delay = _backoff.Next();
             if (orderly)
@@ -142,8 +150,8 @@ internal sealed class XdsSource : IMeshSource
                         asked = null;
                     }
 
-                    _backoff.Worked();
                     var answer = Apply(call.ResponseStream.Current);
+                    _worked = true;
                     await outbox.Writer.WriteAsync(answer.Answer, _stop.Token).ConfigureAwait(false);
                     foreach (var further in answer.Further)
                     {

@@ -147,7 +147,7 @@ internal sealed class EnvoySession : IXdsSession
             _held[(type, name)] = new Held(digest, problems.ToPart());
             _received?.Keep(type, name, bytes, version, _held[(type, name)].Problems.Blocked);
         }
-        catch (Exception e) when (e is InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException or OverflowException)
+        catch (Exception e) when (Faults.IsOfBytes(e))
         {
             // What was held under the name stays.
             refused.Add($"{name}: {e.Message}");
@@ -161,19 +161,23 @@ internal sealed class EnvoySession : IXdsSession
         switch (type)
         {
             case EnvoyTypes.Cluster:
-                _mesh.SetCluster(name, ClusterReader.Read(bytes, problems));
+                var cluster = ClusterReader.Read(bytes, problems);
+                ResourceNames.Same(name, cluster?.Name ?? name);
+                _mesh.SetCluster(name, cluster);
                 break;
             case EnvoyTypes.Assignment:
-                _mesh.SetAssignment(name, AssignmentReader.Read(bytes, problems));
+                var assignment = AssignmentReader.Read(bytes, problems);
+                ResourceNames.Same(name, assignment.Name);
+                _mesh.SetAssignment(name, assignment);
                 break;
             case EnvoyTypes.Listener:
-                _mesh.SetListener(name, _listeners.Read(bytes, problems));
+                _mesh.SetListener(name, _listeners.Read(name, bytes, problems));
                 break;
             case EnvoyTypes.Routes:
-                _mesh.SetRoutes(name, RouteTables.Read(bytes, name, problems));
+                _mesh.SetRoutes(name, RouteTables.ReadNamed(name, bytes, problems));
                 break;
             case EnvoyTypes.Secret:
-                _mesh.SetSecret(name, EnvoySecret.Read(name, bytes));
+                _mesh.SetSecret(name, EnvoySecret.Read(name, bytes, problems));
                 break;
         }
     }

@@ -81,7 +81,7 @@ internal static class EnvoyKit
             });
         }
 
-        listener.FilterChainMatcher = new() { MatcherTree = new() { CustomMatch = new() { Name = "ip", TypedConfig = Pack(EnvoyTypes.IPMatcher, ranges) } } };
+        listener.FilterChainMatcher = new() { MatcherTree = new() { Input = new() { Name = "address", TypedConfig = Pack(EnvoyTypes.DestinationIP, new Empty()) }, CustomMatch = new() { Name = "ip", TypedConfig = Pack(EnvoyTypes.IPMatcher, ranges) } } };
         return XdsKit.Of(listener.Name, EnvoyTypes.Listener, listener, "");
     }
 

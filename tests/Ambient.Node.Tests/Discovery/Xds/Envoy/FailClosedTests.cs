@@ -170,6 +170,7 @@ public sealed class FailClosedTests
         {
             Providers = { ["origins-0"] = ByteString.CopyFrom([.. provider.ToByteArray(), 0xf8, 0x3f, 0x01]), ["origins-1"] = new JwtProvider { Issuer = "https://good", LocalJwks = provider.LocalJwks }.ToByteString() },
             Rules = { Rule("origins-0", "origins-1") },
+            BypassCorsPreflight = true,
         };
         filter.TypedConfig.Value = tokens.ToByteString();
 
@@ -238,8 +239,20 @@ public sealed class FailClosedTests
         Match = new RouteMatch { Prefix = "/" },
         Requires = new JwtRequirement
         {
-            RequiresAny = new JwtRequirementOrList { Requirements = { providers.Select(name => new JwtRequirement { ProviderName = name }).Append(new JwtRequirement { AllowMissing = new Empty() }) } },
+            RequiresAny = new JwtRequirementOrList
+            {
+                Requirements =
+                {
+                    providers.Select(name => new JwtRequirement { ProviderName = name }),
+                    new JwtRequirement { RequiresAll = new JwtRequirementAndList { Requirements = { providers.Select(ValidOrMissing) } } },
+                },
+            },
         },
+    };
+
+    private static JwtRequirement ValidOrMissing(string provider) => new()
+    {
+        RequiresAny = new JwtRequirementOrList { Requirements = { new JwtRequirement { ProviderName = provider }, new JwtRequirement { AllowMissing = new Empty() } } },
     };
 
     /// <summary>Tells of a chain for web, beside a plain one for shop; returns what istiod is told.</summary>

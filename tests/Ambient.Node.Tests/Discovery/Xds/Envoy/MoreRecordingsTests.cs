@@ -43,13 +43,29 @@ public sealed class MoreRecordingsTests
         Assert.DoesNotContain(known, part => !said.Any(problem => problem.Contains(part, StringComparison.Ordinal)));
     }
 
+    [SkippableTheory]
+    [MemberData(nameof(Cases))]
+    public void Recording_IsTheSame_WhicheverComesFirst(string name)
+    {
+        foreach (var recording in Directory.EnumerateDirectories(Path.Combine(GoldenFolder.Case("xds", name), "xds")))
+        {
+            var (workloadsFirst, _) = Take(recording);
+            var (workloadsLast, _) = Take(recording, "cds", "eds", "lds", "rds", "sds", "wds");
+
+            Assert.Equal(Backing(workloadsFirst), Backing(workloadsLast));
+        }
+
+        static IEnumerable<string> Backing(MeshStore store) => store.Current.Workloads.Values
+            .SelectMany(workload => workload.Services.Keys.Select(service => $"{workload.Uid} {service}")).Order(StringComparer.Ordinal);
+    }
+
     /// <summary>The mesh of a recording, and what is said of it.</summary>
-    internal static (MeshStore Store, IEnumerable<string> Problems) Take(string recording)
+    internal static (MeshStore Store, IEnumerable<string> Problems) Take(string recording, params string[] order)
     {
         var store = new MeshStore();
         var session = new EnvoySession(store, RecordedIstiod.NodeOf(recording).Node, NullLogger.Instance);
         var problems = new List<string>();
-        foreach (var file in ((string[])["wds", "cds", "eds", "lds", "rds", "sds"]).Select(file => Path.Combine(recording, $"{file}.binpb")).Where(File.Exists))
+        foreach (var file in (order is [] ? ["wds", "cds", "eds", "lds", "rds", "sds"] : order).Select(file => Path.Combine(recording, $"{file}.binpb")).Where(File.Exists))
         {
             var answer = session.Apply(XdsKit.Parse(File.ReadAllBytes(file)));
             Assert.True(answer.IsAccepted, answer.Answer.ErrorDetail?.Message);

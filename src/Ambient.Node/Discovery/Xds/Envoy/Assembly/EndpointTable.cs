@@ -42,6 +42,31 @@ internal sealed class EndpointTable
         }
     }
 
+    /// <summary>The workloads that are said to back services must be made again.</summary>
+    public void Change(HashSet<string> services)
+    {
+        foreach (var workload in services.Count == 0 ? [] : _told.Values.Where(workload => workload.Services.Keys.Any(services.Contains)))
+        {
+            _changed.UnionWith(workload.Addresses);
+        }
+    }
+
+    /// <summary>The addresses of ranges must be made again.</summary>
+    public void Change(IEnumerable<IPNetwork> ranges)
+    {
+        foreach (var range in ranges)
+        {
+            if (AddressRanges.IsSingle(range))
+            {
+                _changed.Add(range.BaseAddress);
+            }
+            else
+            {
+                _changed.UnionWith(_uids.Keys.Concat(_endpoints.Keys).Where(range.Contains));
+            }
+        }
+    }
+
     /// <summary>A workload as the control plane tells it.</summary>
     public void Set(Workload workload)
     {
@@ -159,6 +184,12 @@ internal sealed class EndpointTable
             {
                 foreach (var (cluster, assignment, service) in clusters(name))
                 {
+                    if (!endpoint.ByTunnel && !cluster.Sockets.Serves(endpoint.SocketLabels))
+                    {
+                        problems.Add($"cluster {cluster.Name}", $"its endpoint {address} wants another socket ({endpoint.SocketLabels.Replace('\n', ' ')}) than can be made");
+                        continue;
+                    }
+
                     var ports = services.GetValueOrDefault(service, []);
                     if (!ports.Any(port => port.Port == cluster.Meaning.Port))
                     {

@@ -29,12 +29,17 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     private readonly HashSet<string> _changedHosts = new(StringComparer.Ordinal);
     private readonly EndpointTable _endpoints = new();
     private ImmutableArray<IPNetwork> _direct = [];
+    private AddressRanges _isDirect = AddressRanges.Of([]);
     private ImmutableArray<RequestAuthorizationPolicy> _tunnelPolicies = [];
     private ImmutableArray<HostChain> _directChains = [];
     private Dictionary<string, ConsistentHash> _hashes = new(StringComparer.Ordinal);
     private RequestConfiguration _requests = RequestConfiguration.Empty;
     private string _network = "";
     private bool _changedListeners = true;
+
+    // Services whose endpoints clusters say.
+    private HashSet<string> _services = new(StringComparer.Ordinal);
+    private bool _changedServices;
 
     /// <summary>Names of assignments that clusters ask for.</summary>
     public IEnumerable<string> WantedAssignments => _clusters.Values.Select(cluster => cluster.Assignment).OfType<string>().Distinct();
@@ -238,13 +243,22 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         var chains = new Dictionary<string, ImmutableArray<HostChain>.Builder>(StringComparer.Ordinal);
         var direct = ImmutableArray.CreateBuilder<HostChain>();
         Rehash((main?.Chains ?? []).Select(chain => chain.Http?.Routes).OfType<RouteTable>());
-        foreach (var chain in main?.Chains ?? [])
+        var all = WithMissing(main?.Chains ?? [], destinations, problems);
+        foreach (var chain in all)
         {
             if (chain.Name is DirectHttp or DirectTcp)
             {
                 direct.Add(new HostChain(new ClusterName(true, 1, chain.Name == DirectTcp, null, ""), chain, [.. destinations[chain.Name]], false));
             }
-            else if (ClusterName.Parse(chain.Name) is { } name && destinations.Contains(chain.Name))
+            else if (ClusterName.Parse(chain.Name) is not { IsOwn: true } name)
+            {
+                problems.Add($"chain {chain.Name}", "it is for no service");
+            }
+            else if (!destinations.Contains(chain.Name))
+            {
+                problems.Add($"chain {chain.Name}", "nothing leads to it");
+            }
+            else
             {
                 if (!chains.TryGetValue(name.Host, out var own))
                 {
@@ -276,14 +290,26 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         ImmutableArray<IPNetwork> ranges = [.. direct.SelectMany(chain => chain.Destinations).SelectMany(destination => destination.Ranges).Distinct()];
         if (!ranges.AsSpan().SequenceEqual(_direct.AsSpan()))
         {
+            _endpoints.Change(_direct.Except(ranges).Concat(ranges.Except(_direct)));
             _direct = ranges;
-            _endpoints.ChangeAll();
+            _isDirect = AddressRanges.Of(ranges);
         }
 
         _directChains = direct.ToImmutable();
         var domains = tunnels?.TrustDomains ?? [];
-        var all = main?.Chains ?? [];
         return WaypointAssembly.Apply(requests, node, domains, all, PlaceAssembly.Of(null, _directChains, _tunnelPolicies, problems), main is not null);
+    }
+
+    /// <summary>Chains, and those that destinations name and that are not there: what would have come to them is answered with an error.</summary>
+    private static ImmutableArray<EnvoyChain> WithMissing(ImmutableArray<EnvoyChain> chains, ILookup<string, ChainDestination> destinations, Problems problems)
+    {
+        var names = chains.Select(static chain => chain.Name).ToHashSet(StringComparer.Ordinal);
+        return
+        [
+            .. chains,
+            .. destinations.Where(destination => !names.Contains(destination.Key))
+                .Select(destination => new EnvoyChain { Name = destination.Key, Blocked = problems.Add($"chain {destination.Key}", "it is not there, or cannot be read") }),
+        ];
     }
 
     /// <summary>What requests hash by: routes say so, and it concerns the hosts that they lead to.</summary>
@@ -359,6 +385,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         }
 
         _changedHosts.Clear();
+        _changedServices = true;
         return requests with
         {
             Places = places.ToImmutable(),
@@ -370,19 +397,30 @@ internal sealed class EnvoyMesh(EnvoyNode node)
 
     private RequestConfiguration ApplyEndpoints(RequestConfiguration requests, MeshPartUpdate update, Problems problems)
     {
+        // Where clusters name endpoints these are all that there are, whichever came first: what workloads say of services, or the clusters.
+        if (_changedServices)
+        {
+            var now = _models.Where(model => _hosts.TryGetValue(model.Key, out var parts) && parts.Clusters.Values.Any(static cluster => cluster.Assignment is not null || cluster.Own is not null))
+                .Select(static model => model.Value.Service.Key).ToHashSet(StringComparer.Ordinal);
+            var others = now.ToHashSet(StringComparer.Ordinal);
+            others.SymmetricExceptWith(_services);
+            _endpoints.Change(others);
+            _services = now;
+            _changedServices = false;
+        }
+
         var changed = _endpoints.TakeChanged();
         if (changed.Length == 0)
         {
             return requests;
         }
 
-        var services = _models.Values.Select(model => model.Service.Key).ToHashSet(StringComparer.Ordinal);
         ImmutableDictionary<string, ImmutableDictionary<string, string>>.Builder? labels = null;
         var (removed, made) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
         foreach (var address in changed)
         {
-            var isDirect = _direct.Any(range => range.Contains(address));
-            foreach (var workload in _endpoints.Make(address, ClustersOf, services.Contains, isDirect, Label, removed, problems))
+            var isDirect = _isDirect.Contain(address);
+            foreach (var workload in _endpoints.Make(address, ClustersOf, _services.Contains, isDirect, Label, removed, problems))
             {
                 made.Add(workload.Uid);
                 update.Set(workload);

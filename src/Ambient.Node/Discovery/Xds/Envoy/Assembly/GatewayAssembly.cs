@@ -33,12 +33,23 @@ internal static class GatewayAssembly
         Problems problems)
     {
         var parts = new Parts(node, routes, problems);
-        foreach (var listener in listeners.Where(listener => listener.Port > 0).OrderBy(listener => listener.Port))
+        var chains = listeners.Where(listener => listener.Port > 0).OrderBy(listener => listener.Port)
+            .SelectMany(listener => listener.Chains.Select(chain => (listener.Port, Chain: chain, listener.ExpectsProxyHeader))).ToArray();
+        parts.ExpectsProxyHeader = chains.Length > 0 && chains.All(static entry => entry.ExpectsProxyHeader);
+        foreach (var (port, chain, _) in chains)
         {
-            foreach (var chain in listener.Chains)
-            {
-                parts.Add(listener.Port, chain);
-            }
+            parts.Expect(port, chain);
+        }
+
+        // What is said of requests says more than what is said of connections.
+        foreach (var (port, chain, _) in chains.OrderByDescending(entry => entry.Chain.Http is not null))
+        {
+            parts.Authorize(port, chain);
+        }
+
+        foreach (var (port, chain, header) in chains)
+        {
+            parts.Add(port, chain, header);
         }
 
         var gateway = parts.Gateway();
@@ -86,7 +97,10 @@ internal static class GatewayAssembly
     {
         private readonly ImmutableArray<GatewayListener>.Builder _listeners = ImmutableArray.CreateBuilder<GatewayListener>();
         private readonly ImmutableDictionary<int, ClientValidation?>.Builder _validations = ImmutableDictionary.CreateBuilder<int, ClientValidation?>();
-        private readonly List<(int Port, ImmutableArray<RequestAuthorizationPolicy> Policies)> _policies = [];
+        private readonly List<ChainPlace> _policies = [];
+        private readonly Dictionary<string, int> _claims = new(StringComparer.OrdinalIgnoreCase);
+        private readonly Dictionary<EnvoyChain, string> _unauthorized = new(ReferenceEqualityComparer.Instance);
+        private readonly HashSet<string> _listening = new(StringComparer.OrdinalIgnoreCase);
         private readonly HashSet<PathNormalization> _normalizations = [];
         private RequestAuthentication? _tokens;
         private int _trustedProxies;
@@ -106,6 +120,8 @@ internal static class GatewayAssembly
             : _normalizations.Contains(PathNormalization.MergeSlashes) ? PathNormalization.MergeSlashes
             : PathNormalization.Base;
 
+        public bool ExpectsProxyHeader { get; set; }
+
         public bool LogsAccess => !_any || _logs;
 
         public Mesh.Gateway Gateway() => new()
@@ -115,14 +131,46 @@ internal static class GatewayAssembly
             ClassName = ClassName,
             Listeners = _listeners.ToImmutable(),
             NumTrustedProxies = _trustedProxies,
+            ExpectsProxyHeader = ExpectsProxyHeader,
             ClientValidationByPort = _validations.ToImmutable(),
         };
 
         public PlaceConfiguration Place() => new() { Policies = ChainPolicies.Join(_policies), Authentications = _tokens is null ? [] : [_tokens] };
 
-        public void Add(int port, EnvoyChain chain)
+        /// <summary>Counts which connections a chain wants.</summary>
+        public void Expect(int port, EnvoyChain chain)
         {
-            var blocked = chain.Blocked;
+            foreach (var name in NamesOf(port, chain))
+            {
+                _claims[name] = _claims.GetValueOrDefault(name) + 1;
+            }
+        }
+
+        /// <summary>Takes the authorizers of a chain; two of one name for requests must be the same.</summary>
+        public void Authorize(int port, EnvoyChain chain)
+        {
+            foreach (var authorizer in chain.Authorizers)
+            {
+                if (!Authorizers.TryAdd(authorizer.Name, authorizer) && chain.Http is not null && !Authorizers[authorizer.Name].Equals(authorizer))
+                {
+                    _unauthorized[chain] = problems.Add($"listener {port}", $"the external authorizer {authorizer.Name} is another one than at other listeners");
+                }
+            }
+        }
+
+        public void Add(int port, EnvoyChain chain, bool hasProxyHeader)
+        {
+            var blocked = chain.Blocked ?? _unauthorized.GetValueOrDefault(chain);
+            if (hasProxyHeader != ExpectsProxyHeader)
+            {
+                blocked ??= problems.Add($"listener {port}", "the PROXY protocol, at some listeners and not at others");
+            }
+
+            if (NamesOf(port, chain).FirstOrDefault(name => _claims[name] > 1) is { } twice)
+            {
+                blocked ??= problems.Add($"listener {twice}", "two chains for the same connections");
+            }
+
             if (chain.Http is { } http)
             {
                 if (_any && !Equals(_tokens, chain.Tokens))
@@ -137,12 +185,7 @@ internal static class GatewayAssembly
             }
 
             _logs |= chain.IsLogged;
-            _policies.Add((port, chain.Policies));
-            foreach (var authorizer in chain.Authorizers)
-            {
-                Authorizers.TryAdd(authorizer.Name, authorizer);
-            }
-
+            _policies.Add(new ChainPlace(port, chain.ServerNames, chain.Policies));
             var validation = chain.Tls is { Authorities: { } authorities, AcceptsUntrusted: true }
                 ? new ClientValidation([new ObjectReference("", "ConfigMap", node.Namespace, authorities)], AllowsInsecureFallback: true)
                 : null;
@@ -151,15 +194,22 @@ internal static class GatewayAssembly
                 blocked ??= problems.Add($"listener {port}", "clients that are verified in several ways at one port");
             }
 
-            foreach (var serverName in chain.ServerNames.IsEmpty ? [""] : chain.ServerNames)
+            foreach (var serverName in NamesOf(chain))
             {
-                Listen(port, serverName == "*" ? "" : serverName, chain, blocked);
+                Listen(port, serverName, chain, blocked);
             }
         }
 
+        private static IEnumerable<string> NamesOf(EnvoyChain chain) =>
+            chain.ServerNames.IsEmpty ? [""] : chain.ServerNames.Select(static name => name == "*" ? "" : name).Distinct(StringComparer.OrdinalIgnoreCase);
+
+        private static IEnumerable<string> NamesOf(int port, EnvoyChain chain) => NamesOf(chain).Select(name => NameOf(port, name));
+
+        private static string NameOf(int port, string serverName) => serverName.Length == 0 ? $"{port}" : $"{port} {serverName}";
+
         private void Listen(int port, string serverName, EnvoyChain chain, string? blocked)
         {
-            var name = serverName.Length == 0 ? $"{port}" : $"{port} {serverName}";
+            var name = NameOf(port, serverName);
             var protocol = chain switch
             {
                 { Http: not null, Tls: null } => "HTTP",
@@ -167,9 +217,9 @@ internal static class GatewayAssembly
                 { Tls: not null } => "TLS",
                 _ => chain.ServerNames.IsEmpty ? "TCP" : "TLS",
             };
-            if (_listeners.Any(listener => listener.Name == name))
+            if (!_listening.Add(name))
             {
-                problems.Add($"listener {name}", "two chains for the same connections");
+                // The first one of those that want the same connections is there, and answers with an error.
                 return;
             }
 
@@ -177,6 +227,8 @@ internal static class GatewayAssembly
             {
                 AllowedKinds = protocol is "HTTP" or "HTTPS" ? [new RouteKind(Group, HttpRoute.VirtualService)] : [],
                 TerminatesTls = chain.Tls is not null,
+                RequiresTls13 = chain.Tls?.RequiresTls13 ?? false,
+                ForbidsTls13 = chain.Tls?.ForbidsTls13 ?? false,
                 Clients = chain.Tls is { Authorities: { } authorities, AcceptsUntrusted: false } tls
                     ? new IstioClientValidation([authorities], !tls.RequiresClient) { SubjectAltNames = tls.ClientNames }
                     : null,

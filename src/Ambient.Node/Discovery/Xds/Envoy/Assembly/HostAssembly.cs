@@ -42,6 +42,11 @@ internal static class HostAssembly
         var named = parts.Clusters.Values.FirstOrDefault(cluster => cluster.ServiceNamespace.Length > 0);
         if (named is null)
         {
+            if (!parts.Chains.IsEmpty)
+            {
+                problems.Add($"chains of {host}", "no cluster says which service it is");
+            }
+
             return null;
         }
 
@@ -52,11 +57,11 @@ internal static class HostAssembly
             Namespace = ns,
             Hostname = host,
             Ports = Ports(parts),
-            Vips = [.. Ranges(parts).Where(IsAddress).Select(range => new NetworkAddress(network, range.BaseAddress))],
-            CidrVips = [.. Ranges(parts).Where(range => !IsAddress(range)).Select(range => new NetworkCidr(network, range))],
+            Vips = [.. Ranges(parts).Where(AddressRanges.IsSingle).Select(range => new NetworkAddress(network, range.BaseAddress))],
+            CidrVips = [.. Ranges(parts).Where(range => !AddressRanges.IsSingle(range)).Select(range => new NetworkCidr(network, range))],
             Waypoint = isOwn ? GatewayAddress.ByAddress(new NetworkAddress(network, node.Address)) : null,
         };
-        var (protection, unmet) = Protect(host, parts, authorities);
+        var (protection, unmet) = Protect(host, parts, authorities, problems);
         return new HostModel(
             service,
             isOwn ? PlaceAssembly.Of(service, parts.Chains, tunnelPolicies, problems) : null,
@@ -64,9 +69,6 @@ internal static class HostAssembly
             protection,
             unmet);
     }
-
-    /// <summary>Whether a range is one address. That which stands for no address leads nowhere.</summary>
-    private static bool IsAddress(IPNetwork range) => range.PrefixLength == range.BaseAddress.GetAddressBytes().Length * 8;
 
     private static IEnumerable<IPNetwork> Ranges(HostParts parts) => parts.Chains.SelectMany(chain => chain.Destinations).SelectMany(destination => destination.Ranges)
         .Distinct().Where(static range => !range.BaseAddress.Equals(IPAddress.Any) && !range.BaseAddress.Equals(IPAddress.IPv6Any));
@@ -94,10 +96,18 @@ internal static class HostAssembly
     }
 
     private static (BackendProtection? Protection, ImmutableArray<UnmetProtection> Unmet) Protect(
-        string host, HostParts parts, Func<string, CertificateBundle?> authorities)
+        string host, HostParts parts, Func<string, CertificateBundle?> authorities, Problems problems)
     {
         var unmet = ImmutableArray.CreateBuilder<UnmetProtection>();
         var byPort = ImmutableDictionary.CreateBuilder<int, BackendTls>();
+        foreach (var port in parts.Clusters.Values.GroupBy(cluster => cluster.Meaning.Port).Where(static port => port.Any(static cluster => cluster.Tls is not null) && port.Select(Protection).Distinct().Count() > 1))
+        {
+            // One port has one protection here: of a subset with another nothing would be known.
+            var askedBy = port.Select(static cluster => cluster.Tls?.Tls.AskedBy).First(static askedBy => askedBy is not null)!;
+            problems.Add($"{host}:{port.Key}", $"{askedBy} asks for other TLS for a subset than for the rest");
+            unmet.Add(new UnmetProtection(host, port.Key, $"{askedBy} with other TLS for a subset than for the rest"));
+        }
+
         foreach (var cluster in parts.Clusters.Values.Where(cluster => cluster.Blocked is not null || cluster.Tls is not null))
         {
             var port = cluster.Meaning.Port;
@@ -121,4 +131,8 @@ internal static class HostAssembly
 
         return (byPort.Count == 0 ? null : new BackendProtection(null, byPort.ToImmutable()), [.. unmet.Distinct()]);
     }
+
+    /// <summary>What protects a cluster, whoever asked for it.</summary>
+    private static object Protection(EnvoyCluster cluster) =>
+        cluster.Tls is { } tls ? tls with { Tls = tls.Tls with { AskedBy = "" } } : cluster.Blocked ?? "";
 }

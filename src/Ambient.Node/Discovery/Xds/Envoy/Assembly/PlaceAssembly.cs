@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
+using Ambient.Node.Discovery.Xds.Envoy.Listeners;
 using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Discovery.Xds.Envoy.Routes;
@@ -19,7 +21,7 @@ internal static class PlaceAssembly
     /// <param name="problems">Takes what does not fit together.</param>
     public static PlaceConfiguration Of(MeshService? service, ImmutableArray<HostChain> chains, ImmutableArray<RequestAuthorizationPolicy> tunnelPolicies, Problems problems)
     {
-        var policies = new List<(int Port, ImmutableArray<RequestAuthorizationPolicy> Policies)>();
+        var policies = new List<ChainPlace>();
         var blocked = ImmutableDictionary.CreateBuilder<int, string>();
         var streams = ImmutableDictionary.CreateBuilder<int, StreamRoute>();
         var rules = ImmutableArray.CreateBuilder<TrafficRule>();
@@ -31,8 +33,8 @@ internal static class PlaceAssembly
             var tcp = port.FirstOrDefault(chain => chain.Name.IsTcp)?.Chain;
 
             // What is said of connections follows from what is said of requests; only where there are no requests it stands alone.
-            policies.Add((port.Key, (http ?? tcp)!.Policies));
-            if ((http?.Blocked ?? tcp?.Blocked) is { } reason)
+            policies.Add(new ChainPlace(port.Key, [], (http ?? tcp)!.Policies));
+            if ((http?.Blocked ?? tcp?.Blocked ?? OfConnectionsAlone(http, tcp, $"{service?.Hostname}:{port.Key}", problems)) is { } reason)
             {
                 blocked[port.Key] = reason;
             }
@@ -47,13 +49,38 @@ internal static class PlaceAssembly
 
                 tokens = first ? http.Tokens : tokens;
                 first = false;
-                isDefault &= http.Http?.Routes is { } routes && IsDefault(routes, service, port.Key);
-                rules.AddRange(http.Http?.Routes is { } table ? RouteTables.ForPort(table, port.Key) : []);
+                if (http.Http?.Routes is not { } table)
+                {
+                    blocked.TryAdd(port.Key, "routes that come by a name of their own");
+                    isDefault = false;
+                }
+                else if (service is null)
+                {
+                    if (!IsPlain(table, out _))
+                    {
+                        blocked.TryAdd(port.Key, problems.Add("requests to workloads", "routes, which such requests do not have"));
+                    }
+                }
+                else
+                {
+                    isDefault &= IsDefault(table, service, port.Key);
+                    var own = RouteTables.ForPort(table, port.Key).ToArray();
+                    rules.AddRange(own.Length > 0 ? own : [RouteTables.NoRoute(port.Key)]);
+                }
             }
 
             if (tcp is not null && service is not null && StreamOf(tcp.Clusters, service, port.Key) is { } stream)
             {
                 streams[port.Key] = stream;
+            }
+        }
+
+        // What has no chain nobody serves there: its policies have not come, or there are none that could hold for it.
+        foreach (var port in service?.Ports ?? [])
+        {
+            if (chains.All(chain => chain.Name.Port != port.Port))
+            {
+                blocked.TryAdd(port.Port, "no chain of the waypoint has the port");
             }
         }
 
@@ -80,16 +107,38 @@ internal static class PlaceAssembly
         };
     }
 
+    /// <summary>
+    /// Why a port must be closed whose connections have policies that its requests have not: there, what is said of requests is asked of everything.
+    /// </summary>
+    private static string? OfConnectionsAlone(EnvoyChain? http, EnvoyChain? tcp, string where, Problems problems)
+    {
+        var alone = http is null ? null : tcp?.Policies.FirstOrDefault(policy => !http.Policies.Any(other =>
+            (other.Action, other.DryRun, other.Provider) == (policy.Action, policy.DryRun, policy.Provider)
+            && (policy.Rules.IsEmpty || (other.Namespace, other.Name) == (policy.Namespace, policy.Name))));
+        return alone is null ? null : problems.Add(where, $"the policy {alone.Name} of connections, which its requests have not");
+    }
+
     /// <summary>Whether routes say no more than is done without any: everything to the service itself, at the port that it came to.</summary>
-    private static bool IsDefault(RouteTable table, MeshService? service, int port) =>
-        service is null
-        || (table.Hosts is [{ Domains: ["*"], RequiresTls: false, Rules: [var rule] }]
+    private static bool IsDefault(RouteTable table, MeshService service, int port) =>
+        IsPlain(table, out var forward) && forward.Retry is null
+        && forward.Backends[0].Reference.Name == service.Hostname && forward.Backends[0].Reference.Port == port
+        && !(forward.Timeout > TimeSpan.Zero) && !(forward.TryTimeout > TimeSpan.Zero);
+
+    /// <summary>Whether everything goes to one place, and nothing is done to it on the way.</summary>
+    private static bool IsPlain(RouteTable table, [NotNullWhen(true)] out ForwardAction? forward)
+    {
+        forward = null;
+        if (table.Unknown is null && table.Hosts is [{ Domains: ["*"], RequiresTls: false, Rules: [var rule] }]
             && rule.Name == DefaultRoute
             && rule.Matches is [{ Path: { Kind: PathMatchKind.TextPrefix, Value: "/" }, Method: null, Scheme: null, Authority: null, Headers.IsEmpty: true, QueryParams.IsEmpty: true }]
             && rule is { RequestHeaders: null, ResponseHeaders: null, Cors: null, Fault: null, Unsupported.IsEmpty: true }
-            && rule.Action is ForwardAction { Backends: [{ Subset: null, RequestHeaders: null, ResponseHeaders: null } backend], Rewrite: null, Mirrors.IsEmpty: true, Retry: null } forward
-            && backend.Reference.Name == service.Hostname && backend.Reference.Port == port
-            && !(forward.Timeout > TimeSpan.Zero) && !(forward.TryTimeout > TimeSpan.Zero));
+            && rule.Action is ForwardAction { Backends: [{ Subset: null, RequestHeaders: null, ResponseHeaders: null }], Rewrite: null, Mirrors.IsEmpty: true } found)
+        {
+            forward = found;
+        }
+
+        return forward is not null;
+    }
 
     private static StreamRoute? StreamOf(ImmutableArray<(string Cluster, int Weight)> clusters, MeshService service, int port)
     {

@@ -57,7 +57,7 @@ internal static class RuleAssembly
             yield return new(SubsetLabel(cluster.Meaning.Host, subset), Yes);
         }
 
-        var levels = Levels(assignment);
+        var levels = assignment.Levels;
         for (var i = 0; i < levels.Length - 1 - levels.IndexOf(endpoint.Priority); i++)
         {
             yield return new(PriorityLabel(cluster.Name, i), Yes);
@@ -94,7 +94,7 @@ internal static class RuleAssembly
             }
 
             var outliers = policy.OutlierDetection;
-            if (assignments.TryGetValue(cluster.Assignment ?? cluster.Name, out var assignment) && Levels(assignment) is { Length: > 1 } levels)
+            if (assignments.TryGetValue(cluster.Assignment ?? cluster.Name, out var assignment) && assignment.Levels is { Length: > 1 } levels)
             {
                 balancer = balancer with
                 {
@@ -119,10 +119,6 @@ internal static class RuleAssembly
 
         return ports.Count == 0 && budget is null && proxy is null ? null : new TrafficPolicy { Ports = ports.ToImmutable(), RetryBudget = budget, ProxyProtocol = proxy };
     }
-
-    /// <summary>Priorities that endpoints have, the first first.</summary>
-    private static ImmutableArray<int> Levels(EnvoyAssignment assignment) =>
-        assignment.Endpoints.All(static endpoint => endpoint.Priority == 0) ? [0] : [.. assignment.Endpoints.Select(static endpoint => endpoint.Priority).Distinct().Order()];
 
     private static string SubsetLabel(string host, string subset) => $"subset {host}/{subset}";
 

@@ -11,6 +11,7 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Clusters;
 internal static class AssignmentReader
 {
     private const string Tunnel = "connect_originate";
+    private const string SocketMatch = "envoy.transport_socket_match";
     private const string OriginalDestination = "envoy.filters.listener.original_dst";
 
     /// <summary>Reads an assignment.</summary>
@@ -41,7 +42,10 @@ internal static class AssignmentReader
                     (int)Math.Min(locality.Priority, 128),
                     place,
                     Text(endpoint.Metadata, "istio", "workload"),
-                    host));
+                    host)
+                {
+                    SocketLabels = SocketLabels(endpoint.Metadata),
+                });
             }
         }
 
@@ -93,6 +97,10 @@ internal static class AssignmentReader
                 return null;
         }
     }
+
+    private static string SocketLabels(Metadata? metadata) => metadata is not null && metadata.FilterMetadata.TryGetValue(SocketMatch, out var labels)
+        ? string.Join('\n', labels.Fields.Where(static field => field.Value.KindCase == Value.KindOneofCase.StringValue).Select(static field => $"{field.Key}={field.Value.StringValue}").Order(StringComparer.Ordinal))
+        : "";
 
     private static string Text(Metadata? metadata, string filter, string field) =>
         metadata is not null && metadata.FilterMetadata.TryGetValue(filter, out var values) && values.Fields.TryGetValue(field, out var value)

@@ -50,6 +50,7 @@ internal static class ClusterReader
             SpeaksHttp2 = http?.ExplicitHttpConfig?.ProtocolConfigCase == UpstreamHttpOptions.Types.ExplicitHttpConfig.ProtocolConfigOneofCase.Http2ProtocolOptions,
             Tls = tls,
             ProxyProtocol = proxyProtocol,
+            Sockets = ClusterSockets.OfEndpoints(wire),
             Blocked = blocked,
         };
     }

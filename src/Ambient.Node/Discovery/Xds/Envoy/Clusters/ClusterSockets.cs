@@ -20,7 +20,7 @@ internal static class ClusterSockets
     {
         var askedBy = rule is null ? $"cluster {wire.Name}" : $"DestinationRule {rule}";
 
-        // Three ways, by what the endpoint is: a tunnel, a sidecar, or neither. Which endpoints there are decides; what is plain is plain.
+        // Three ways, by what the endpoint is: a tunnel, a sidecar, or neither. This is the last one.
         if (wire.TransportSocketMatches.Count > 0)
         {
             var plain = wire.TransportSocketMatches.LastOrDefault(match => match.Match is null || match.Match.Fields.Count == 0);
@@ -29,6 +29,14 @@ internal static class ClusterSockets
 
         return Read(wire.TransportSocket, askedBy, Deepest);
     }
+
+    /// <summary>Which endpoints can be reached, by what they say of themselves: those for whom nothing is put around the bytes, for a tunnel is known without.</summary>
+    public static EndpointSockets OfEndpoints(Cluster wire) => wire.TransportSocketMatches.Count == 0 ? EndpointSockets.None : new(
+    [
+        .. wire.TransportSocketMatches.Where(static match => match.Match?.Fields.Count > 0).Select(static match => (
+            match.Match.Fields.Select(static field => field.Value.KindCase == Google.Protobuf.WellKnownTypes.Value.KindOneofCase.StringValue ? $"{field.Key}={field.Value.StringValue}" : $"{field.Key} of another kind").ToImmutableArray(),
+            Read(match.TransportSocket, "", Deepest) is (null, null, null))),
+    ]);
 
     private static (ClusterTls? Tls, ProxyProtocolVersion? ProxyProtocol, string? Blocked) Read(TransportSocket? socket, string askedBy, int depth)
     {

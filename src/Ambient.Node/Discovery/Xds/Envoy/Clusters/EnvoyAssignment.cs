@@ -9,6 +9,10 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Clusters;
 /// <param name="Endpoints">Those that can be reached from here.</param>
 internal sealed record EnvoyAssignment(string Name, ImmutableArray<EnvoyEndpoint> Endpoints)
 {
+    /// <summary>Priorities that endpoints have, the first first.</summary>
+    public ImmutableArray<int> Levels { get; } =
+        Endpoints.All(static endpoint => endpoint.Priority == 0) ? [0] : [.. Endpoints.Select(static endpoint => endpoint.Priority).Distinct().Order()];
+
     /// <summary>Whether both are equal, endpoints by content.</summary>
     public bool Equals(EnvoyAssignment? other) => other is not null && Name == other.Name && Endpoints.AsSpan().SequenceEqual(other.Endpoints.AsSpan());
 
@@ -26,4 +30,8 @@ internal sealed record EnvoyAssignment(string Name, ImmutableArray<EnvoyEndpoint
 /// <param name="Locality">Where it is.</param>
 /// <param name="Workload">What it is, as telemetry names it: <c>name;namespace;canonical name;revision;cluster</c>.</param>
 /// <param name="Host">Host name that is looked up; empty: it has an address.</param>
-internal sealed record EnvoyEndpoint(IPAddress Address, int Port, bool ByTunnel, bool IsHealthy, uint Weight, int Priority, Locality Locality, string Workload, string Host = "");
+internal sealed record EnvoyEndpoint(IPAddress Address, int Port, bool ByTunnel, bool IsHealthy, uint Weight, int Priority, Locality Locality, string Workload, string Host = "")
+{
+    /// <summary>What it says of the socket that it wants, a line each: <c>name=value</c>.</summary>
+    public string SocketLabels { get; init; } = "";
+}

@@ -41,6 +41,9 @@ internal sealed record EnvoyCluster
     /// <summary>The header of the PROXY protocol that its endpoints are sent first; null: none.</summary>
     public ProxyProtocolVersion? ProxyProtocol { get; init; }
 
+    /// <summary>Which of its endpoints can be reached.</summary>
+    public EndpointSockets Sockets { get; init; } = EndpointSockets.None;
+
     /// <summary>Why nothing may be sent to it; null: it may.</summary>
     public string? Blocked { get; init; }
 }

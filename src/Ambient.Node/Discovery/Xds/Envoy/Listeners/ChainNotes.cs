@@ -26,6 +26,10 @@ internal static class ChainNotes
     }
 
     /// <summary>Names it.</summary>
-    public static void Add(TcpProxy wire, string where, Problems problems) =>
+    public static void Add(TcpProxy wire, string where, Problems problems)
+    {
         problems.NoteIf(wire.MaxDownstreamConnectionDuration is not null, where, "how long an opaque connection may last");
+        problems.NoteIf(wire.IdleTimeout is { } idle && idle.ToTimeSpan() > TimeSpan.Zero, where, "how long an opaque connection may be idle");
+        problems.NoteIf(wire.HashPolicy.Count > 0, where, "what opaque connections hash by");
+    }
 }

@@ -19,6 +19,9 @@ internal sealed class ChainReader
     private ChainHttp? _http;
     private ImmutableArray<(string Cluster, int Weight)> _clusters = [];
     private bool _isLogged;
+
+    // Where certificates of clients are verified, who they are is not known to policies.
+    private bool _knowsClients = true;
     private string? _blocked;
     private string _where = "";
 
@@ -72,19 +75,33 @@ internal sealed class ChainReader
             Block("a field of the chain that is not known");
         }
 
-        foreach (var filter in wire.Filters)
+        ChainTls? tls = null;
+        try
         {
-            Read(filter);
+            if (wire.TransportSocket is { } socket)
+            {
+                tls = ChainSockets.Read(socket, out var problem);
+                if (problem is not null)
+                {
+                    Block(problem);
+                }
+            }
+
+            _knowsClients = tls?.Authorities is null;
+            foreach (var filter in wire.Filters)
+            {
+                Read(filter);
+            }
+        }
+        catch (Exception e) when (Faults.IsOfBytes(e))
+        {
+            Block($"it cannot be read: {e.Message}");
+            _policies = _policies.Add(ChainPolicies.Nobody("not understood"));
         }
 
-        ChainTls? tls = null;
-        if (wire.TransportSocket is { } socket)
+        if (!_knowsClients)
         {
-            tls = ChainSockets.Read(socket, out var problem);
-            if (problem is not null)
-            {
-                Block(problem);
-            }
+            _policies = UnknownClients.In(_policies, $"{_where} policies", _problems);
         }
 
         if (_http is null && _clusters.IsEmpty)
@@ -281,8 +298,8 @@ internal sealed class ChainReader
     {
         switch (wire.PathWithEscapedSlashesAction)
         {
-            case HttpConnectionManager.Types.PathWithEscapedSlashesAction.ImplementationSpecificDefault:
-            case HttpConnectionManager.Types.PathWithEscapedSlashesAction.KeepUnchanged:
+            case HttpConnectionManager.Types.PathWithEscapedSlashesAction.ImplementationSpecificDefault when wire.NormalizePath == true || !wire.MergeSlashes:
+            case HttpConnectionManager.Types.PathWithEscapedSlashesAction.KeepUnchanged when wire.NormalizePath == true || !wire.MergeSlashes:
                 return wire.NormalizePath != true ? PathNormalization.None : wire.MergeSlashes ? PathNormalization.MergeSlashes : PathNormalization.Base;
             case HttpConnectionManager.Types.PathWithEscapedSlashesAction.UnescapeAndForward when wire is { NormalizePath: true, MergeSlashes: true }:
                 return PathNormalization.DecodeAndMergeSlashes;

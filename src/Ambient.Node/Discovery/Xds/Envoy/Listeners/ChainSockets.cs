@@ -24,6 +24,9 @@ internal static class ChainSockets
             : common is null || common.TlsCertificateSdsSecretConfigs.Count == 0 ? "TLS without a certificate by name"
             : common.ValidationContext is not null ? "authorities of clients that do not come by name"
             : common.TlsParams?.CipherSuites.Count > 0 ? "cipher suites of its own"
+            : common.TlsParams?.TlsMaximumProtocolVersion is TlsParameters.Types.TlsProtocol.Tlsv10 or TlsParameters.Types.TlsProtocol.Tlsv11 ? "TLS before 1.2 alone"
+            : common.TlsParams is { } versions && (versions.TlsMinimumProtocolVersion > TlsParameters.Types.TlsProtocol.Tlsv13 || versions.TlsMaximumProtocolVersion > TlsParameters.Types.TlsProtocol.Tlsv13
+                || (RequiresTls13(versions) && ForbidsTls13(versions))) ? "versions of TLS that are not known"
             : names.Contains(null) ? "names of clients' certificates that are compared in a way that is not known"
             : wire.RequireClientCertificate == true && combined?.ValidationContextSdsSecretConfig is null ? "clients' certificates without authorities"
             : null;
@@ -34,8 +37,14 @@ internal static class ChainSockets
             combined?.DefaultValidationContext?.TrustChainVerification == CertificateValidationContext.Types.TrustChainVerification.AcceptUntrusted)
         {
             ClientNames = [.. names.OfType<string>()],
+            RequiresTls13 = common.TlsParams is { } least && RequiresTls13(least),
+            ForbidsTls13 = common.TlsParams is { } most && ForbidsTls13(most),
         };
     }
+
+    private static bool RequiresTls13(TlsParameters wire) => wire.TlsMinimumProtocolVersion == TlsParameters.Types.TlsProtocol.Tlsv13;
+
+    private static bool ForbidsTls13(TlsParameters wire) => wire.TlsMaximumProtocolVersion == TlsParameters.Types.TlsProtocol.Tlsv12;
 
     private static string? Exact(StringMatcher? matcher) => matcher?.MatchPatternCase == StringMatcher.MatchPatternOneofCase.Exact && !matcher.IgnoreCase ? matcher.Exact : null;
 }

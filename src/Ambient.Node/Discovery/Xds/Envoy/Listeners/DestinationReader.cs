@@ -59,7 +59,7 @@ internal sealed class DestinationReader
     {
         switch (tree.TreeTypeCase, tree.Input?.TypedConfig?.TypeUrl)
         {
-            case (Matcher.Types.MatcherTree.TreeTypeOneofCase.CustomMatch, _) when tree.CustomMatch.TypedConfig?.TypeUrl == EnvoyTypes.IPMatcher:
+            case (Matcher.Types.MatcherTree.TreeTypeOneofCase.CustomMatch, EnvoyTypes.DestinationIP) when tree.CustomMatch.TypedConfig?.TypeUrl == EnvoyTypes.IPMatcher:
                 foreach (var branch in IPMatcher.Parser.ParseFrom(tree.CustomMatch.TypedConfig.Value).RangeMatchers)
                 {
                     var addresses = ImmutableArray.CreateBuilder<IPNetwork>();

@@ -55,4 +55,10 @@ internal sealed record ChainTls(ImmutableArray<string> Certificates, string? Aut
 {
     /// <summary>Names of which a client's certificate must have one; empty: any.</summary>
     public ImmutableArray<string> ClientNames { get; init; } = [];
+
+    /// <summary>Whether clients must speak TLS 1.3.</summary>
+    public bool RequiresTls13 { get; init; }
+
+    /// <summary>Whether clients must not speak TLS 1.3.</summary>
+    public bool ForbidsTls13 { get; init; }
 }

@@ -28,6 +28,9 @@ internal sealed record EnvoyListener
     /// <summary>Whether TLS is looked into for its server name at a port.</summary>
     public Func<int, bool> LooksIntoTls { get; init; } = static _ => false;
 
+    /// <summary>Whether every connection begins with a header of the PROXY protocol.</summary>
+    public bool ExpectsProxyHeader { get; init; }
+
     /// <summary>Policies for whoever opens a tunnel, whatever it is for.</summary>
     public ImmutableArray<RequestAuthorizationPolicy> TunnelPolicies { get; init; } = [];
 

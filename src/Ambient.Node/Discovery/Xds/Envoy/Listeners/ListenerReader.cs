@@ -14,29 +14,24 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
 /// </summary>
 internal sealed class ListenerReader
 {
-    private const string TlsInspector = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector";
-
     private Dictionary<(string Listener, UInt128 Digest), (EnvoyChain Chain, PartProblems Problems)> _chains = [];
 
     /// <summary>How many chains were read anew by the last <see cref="Read"/>.</summary>
     public int Anew { get; private set; }
 
     /// <summary>Reads a listener.</summary>
+    /// <param name="name">Its name.</param>
     /// <param name="bytes">Its bytes.</param>
     /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
-    public EnvoyListener Read(ByteString bytes, Problems problems)
+    /// <exception cref="InvalidDataException">It calls itself otherwise.</exception>
+    public EnvoyListener Read(string name, ByteString bytes, Problems problems)
     {
-        var wire = Listener.Parser.ParseFrom(bytes);
+        var wire = Strict.Read(Listener.Parser, bytes, out var isWhole);
+        ResourceNames.Same(name, wire.Name);
         if (EnvoyListener.IsPlumbing(wire.Name))
         {
-            return new EnvoyListener
-            {
-                Name = wire.Name,
-                TrustDomains = wire.Name == EnvoyListener.Tunnels ? TrustDomains(wire) : [],
-                TunnelPolicies = wire.Name != EnvoyListener.Tunnels ? []
-                    : wire.FilterChains.Select(chain => ChainReader.ReadTunnels(chain, problems)).Aggregate(ImmutableArray<RequestAuthorizationPolicy>.Empty, ChainPolicies.Behind),
-            };
+            return wire.Name == EnvoyListener.Tunnels ? Tunnels(wire, problems) : new EnvoyListener { Name = wire.Name };
         }
 
         var kept = _chains.Where(entry => entry.Key.Listener != wire.Name).ToDictionary();
@@ -51,7 +46,16 @@ internal sealed class ListenerReader
             {
                 Anew++;
                 var own = new Problems();
-                read = (ChainReader.Read(chain, wire.Name, own), own.ToPart());
+                try
+                {
+                    read = (ChainReader.Read(chain, wire.Name, own), own.ToPart());
+                }
+                catch (Exception e) when (Faults.IsOfBytes(e) && wire.Name == EnvoyListener.Main)
+                {
+                    // Its name is not known, so the port that leads to it has no chain. At a gateway another one would take its connections.
+                    problems.Add($"listener {wire.Name}", $"a chain that cannot be read: {e.Message}");
+                    continue;
+                }
             }
 
             kept[key] = read;
@@ -60,33 +64,50 @@ internal sealed class ListenerReader
         }
 
         _chains = kept;
+        var socket = wire.Address?.SocketAddress;
+        if (socket is { Protocol: not 0 })
+        {
+            problems.Add($"listener {wire.Name}", "datagrams (UDP)");
+            return new EnvoyListener { Name = wire.Name };
+        }
+
+        var blocked = isWhole ? ListenerFilters.Blocked(wire) : "a field of the listener that is not known";
+        if (blocked is not null)
+        {
+            problems.Add($"listener {wire.Name}", blocked);
+        }
+
         return new EnvoyListener
         {
             Name = wire.Name,
-            Port = wire.Address?.SocketAddress is { PortValue: <= 65535 } socket ? (int)socket.PortValue : 0,
-            Chains = chains.MoveToImmutable(),
+            Port = socket is { PortValue: <= 65535 } ? (int)socket.PortValue : 0,
+            Chains = blocked is null ? chains.ToImmutable() : [.. chains.Select(chain => chain with { Blocked = chain.Blocked ?? $"not understood: {blocked}" })],
+            ExpectsProxyHeader = ListenerFilters.ExpectsProxyHeader(wire),
             Destinations = wire.FilterChainMatcher is { } matcher ? DestinationReader.Read(matcher, problems) : [],
-            LooksIntoTls = LooksIntoTls(wire),
+            LooksIntoTls = ListenerFilters.LooksIntoTls(wire),
         };
     }
 
     /// <summary>Forgets a listener that is gone.</summary>
     public void Forget(string listener) => _chains = _chains.Where(entry => entry.Key.Listener != listener).ToDictionary();
 
-    private static Func<int, bool> LooksIntoTls(Listener wire)
+    /// <summary>The listener that ends tunnels. Where its policies cannot be read nobody may open one.</summary>
+    private static EnvoyListener Tunnels(Listener wire, Problems problems)
     {
-        var inspectors = wire.ListenerFilters.Where(filter => filter.TypedConfig?.TypeUrl == TlsInspector).ToArray();
-        return inspectors is [var inspector]
-            ? port => !(inspector.FilterDisabled is { } disabled && Has(disabled, port, 8))
-            : static _ => false;
+        try
+        {
+            return new EnvoyListener
+            {
+                Name = wire.Name,
+                TrustDomains = TrustDomains(wire),
+                TunnelPolicies = wire.FilterChains.Select(chain => ChainReader.ReadTunnels(chain, problems)).Aggregate(ImmutableArray<RequestAuthorizationPolicy>.Empty, ChainPolicies.Behind),
+            };
+        }
+        catch (Exception e) when (Faults.IsOfBytes(e))
+        {
+            return new EnvoyListener { Name = wire.Name, TunnelPolicies = [ChainPolicies.Nobody(problems.Add("tunnels", $"they cannot be read: {e.Message}"))] };
+        }
     }
-
-    private static bool Has(PortPredicate predicate, int port, int depth) => predicate.RuleCase switch
-    {
-        PortPredicate.RuleOneofCase.DestinationPortRange => port >= predicate.DestinationPortRange.Start && port < predicate.DestinationPortRange.End,
-        PortPredicate.RuleOneofCase.OrMatch when depth > 0 => predicate.OrMatch.Rules.Any(rule => Has(rule, port, depth - 1)),
-        _ => false,
-    };
 
     /// <summary>Trust domains in the beginnings of identities that clients of tunnels may have.</summary>
     private static ImmutableArray<string> TrustDomains(Listener wire)

@@ -21,10 +21,9 @@ internal static class TokenReader
     public static RequestAuthentication Read(ByteString bytes, string where, Problems problems, out string? unknown)
     {
         var wire = Strict.Read(JwtAuthentication.Parser, bytes, out var isWhole);
-        var named = new HashSet<string>(StringComparer.Ordinal);
         unknown = wire.Rules.Count == 1 && wire.Rules[0].Match is { PathSpecifierCase: RouteMatch.PathSpecifierOneofCase.Prefix, Prefix: "/" } match
-            && match.Headers.Count + match.QueryParameters.Count == 0 && IsUsual(wire.Rules[0].Requires, named)
-            ? named.FirstOrDefault(name => !wire.Providers.ContainsKey(name)) is { } missing ? $"the token provider {missing} is not there" : null
+            && match.Headers.Count + match.QueryParameters.Count == 0 && IsUsual(wire.Rules[0].Requires, [.. wire.Providers.Keys])
+            ? wire.BypassCorsPreflight ? null : "tokens that preflights must have, too"
             : "a requirement of tokens that is not known";
         var rules = ImmutableArray.CreateBuilder<JwtRule>();
         if (!isWhole)
@@ -46,42 +45,33 @@ internal static class TokenReader
         return new RequestAuthentication { Namespace = "", Name = "tokens", Rules = rules.ToImmutable() };
     }
 
-    /// <summary>What istiod asks for: whoever has a token has a valid one of a provider, and none is no fault.</summary>
-    private static bool IsUsual(JwtRequirement? requirement, HashSet<string> named)
+    /// <summary>
+    /// What istiod asks for, in one of two forms: of one provider, that its token is valid or missing; of several, that the token of one is valid, or that
+    /// of each is valid or missing.
+    /// </summary>
+    private static bool IsUsual(JwtRequirement? requirement, HashSet<string> providers)
     {
-        switch (requirement?.RequiresTypeCase)
+        if (providers.Count < 2)
         {
-            case JwtRequirement.RequiresTypeOneofCase.RequiresAny:
-                return requirement.RequiresAny.Requirements.All(part => IsPart(part, named))
-                    && requirement.RequiresAny.Requirements.Any(part => AllowsNone(part, 8));
-            case JwtRequirement.RequiresTypeOneofCase.RequiresAll:
-                return requirement.RequiresAll.Requirements.All(part => IsUsual(part, named));
-            default:
-                return false;
+            return ValidOrMissing(requirement) is { } only && providers.SetEquals([only]);
         }
+
+        if (requirement?.RequiresTypeCase != JwtRequirement.RequiresTypeOneofCase.RequiresAny
+            || requirement.RequiresAny.Requirements.ToArray() is not [.. var named, { RequiresTypeCase: JwtRequirement.RequiresTypeOneofCase.RequiresAll } last])
+        {
+            return false;
+        }
+
+        var each = last.RequiresAll.Requirements.Select(ValidOrMissing).ToArray();
+        return named.Length == providers.Count && each.Length == providers.Count && !each.Contains(null) && providers.SetEquals(each!)
+            && named.All(static part => part.RequiresTypeCase == JwtRequirement.RequiresTypeOneofCase.ProviderName) && providers.SetEquals(named.Select(static part => part.ProviderName));
     }
 
-    private static bool IsPart(JwtRequirement part, HashSet<string> named)
-    {
-        switch (part.RequiresTypeCase)
-        {
-            case JwtRequirement.RequiresTypeOneofCase.ProviderName:
-                named.Add(part.ProviderName);
-                return true;
-            case JwtRequirement.RequiresTypeOneofCase.AllowMissing:
-                return true;
-            default:
-                return IsUsual(part, named);
-        }
-    }
-
-    private static bool AllowsNone(JwtRequirement part, int depth) => depth > 0 && part.RequiresTypeCase switch
-    {
-        JwtRequirement.RequiresTypeOneofCase.AllowMissing => true,
-        JwtRequirement.RequiresTypeOneofCase.RequiresAll => part.RequiresAll.Requirements.All(inner => AllowsNone(inner, depth - 1)),
-        JwtRequirement.RequiresTypeOneofCase.RequiresAny => part.RequiresAny.Requirements.Any(inner => AllowsNone(inner, depth - 1)),
-        _ => false,
-    };
+    /// <summary>The provider whose token must be valid if there is one; null: something else is asked for.</summary>
+    private static string? ValidOrMissing(JwtRequirement? requirement) =>
+        requirement?.RequiresAny?.Requirements is [{ RequiresTypeCase: JwtRequirement.RequiresTypeOneofCase.ProviderName } provider, { RequiresTypeCase: JwtRequirement.RequiresTypeOneofCase.AllowMissing }]
+            ? provider.ProviderName
+            : null;
 
     private static JwtRule Rule(JwtProvider wire, bool isWhole, string where, Problems problems)
     {

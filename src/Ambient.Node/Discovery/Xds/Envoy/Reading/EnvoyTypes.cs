@@ -59,6 +59,9 @@ internal static class EnvoyTypes
     /// <summary>The destination's address decides about the chain.</summary>
     public const string IPMatcher = Prefix + "xds.type.matcher.v3.IPMatcher";
 
+    /// <summary>The destination's address is what is looked up.</summary>
+    public const string DestinationIP = Prefix + "envoy.extensions.matching.common_inputs.network.v3.DestinationIPInput";
+
     /// <summary>The destination's port decides.</summary>
     public const string DestinationPort = Prefix + "envoy.extensions.matching.common_inputs.network.v3.DestinationPortInput";
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.RegularExpressions;
 using Ambient.Mesh;
 using Ambient.Node.Protos.Envoy;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Discovery.Xds.Envoy.Reading;
 
@@ -41,24 +42,8 @@ internal static class Texts
         _ => null,
     };
 
-    /// <summary>Whether a regular expression runs here: in linear time, and no longer than any of ours.</summary>
-    public static bool IsUsable(string pattern)
-    {
-        if (pattern.Length > 4096)
-        {
-            return false;
-        }
-
-        try
-        {
-            _ = new Regex($"^(?:{pattern})\\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(250));
-            return true;
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
-        {
-            return false;
-        }
-    }
+    /// <summary>Whether a regular expression runs here as it does in Envoy: in linear time, and no longer than any of ours.</summary>
+    public static bool IsUsable(string pattern) => RegularExpressions.IsUsable(pattern);
 
     /// <summary>A range of addresses; false: it is none.</summary>
     public static bool TryRange(string prefix, uint? length, [NotNullWhen(true)] out IPNetwork? range)

@@ -40,6 +40,15 @@ internal sealed record RouteHost(ImmutableArray<string> Domains, ImmutableArray<
 /// <summary>Reads route configurations.</summary>
 internal static class RouteTables
 {
+    /// <summary>Reads one that comes by its name.</summary>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are no route configuration.</exception>
+    /// <exception cref="InvalidDataException">It calls itself otherwise.</exception>
+    public static RouteTable ReadNamed(string name, ByteString bytes, Problems problems)
+    {
+        ResourceNames.Same(name, RouteConfiguration.Parser.ParseFrom(bytes).Name);
+        return Read(bytes, name, problems);
+    }
+
     /// <summary>Reads one.</summary>
     /// <param name="bytes">Its bytes.</param>
     /// <param name="where">Where it is, for people.</param>
@@ -54,13 +63,32 @@ internal static class RouteTables
         var hosts = ImmutableArray.CreateBuilder<RouteHost>(wire.VirtualHosts.Count);
         foreach (var host in wire.VirtualHosts)
         {
+            if (host.Domains.Count == 0)
+            {
+                unknown ??= problems.Add(where, $"the virtual host {host.Name} is for no domain");
+                continue;
+            }
+
             hosts.Add(new RouteHost(
                 [.. host.Domains],
-                [.. host.Routes.Select(route => RouteReader.Read(route, where, hashes, problems))],
+                [.. host.Routes.Select(route => Read(route, where, hashes, problems))],
                 host.RequireTls != VirtualHost.Types.TlsRequirementType.None));
         }
 
         return new RouteTable([.. hosts.OrderByDescending(host => host.Domains.Max(Specificity))], hashes.ToImmutable(), unknown);
+    }
+
+    /// <summary>A route; one that cannot be read answers with an error, and no later one takes its requests.</summary>
+    private static TrafficRule Read(ByteString route, string where, ImmutableDictionary<string, ConsistentHash>.Builder hashes, Problems problems)
+    {
+        try
+        {
+            return RouteReader.Read(route, where, hashes, problems);
+        }
+        catch (Exception e) when (Faults.IsOfBytes(e))
+        {
+            return Unserved(problems.Add($"{where} route", $"it cannot be read: {e.Message}"));
+        }
     }
 
     /// <summary>
@@ -72,22 +100,46 @@ internal static class RouteTables
         foreach (var host in table.Hosts)
         {
             var anyHost = host.Domains.Contains("*");
-            var authorities = anyHost ? [null] : host.Domains.Select(Authority).ToArray();
-            var rules = anyHost ? host.Rules : host.Rules.Add(new TrafficRule { Name = "no route", Action = new RespondAction(404, ""), Matches = [new TrafficMatch()] });
+            string?[] domains = anyHost ? [null] : [.. host.Domains];
+            var rules = host.RequiresTls ? [Unserved("requests that are sent to https, at a waypoint")]
+                : anyHost ? host.Rules : host.Rules.Add(NoRoute(port));
             foreach (var rule in rules)
             {
-                yield return rule with
+                var matches = rule.Matches.SelectMany(match => domains.Select(domain => Within(match with { Port = port }, domain))).OfType<TrafficMatch>().ToImmutableArray();
+                if (matches.IsEmpty)
                 {
-                    Matches = [.. rule.Matches.SelectMany(match => authorities.Select(authority => match with { Port = port, Authority = match.Authority ?? authority }))],
-                };
+                    // Its own comparison of the host is for none of these.
+                    continue;
+                }
+
+                yield return rule.Matches.All(match => domains.All(domain => IsKnown(match, domain)))
+                    ? rule with { Matches = matches }
+                    : rule with { Matches = matches, Unsupported = rule.Unsupported.Add("a comparison of the host beside the hosts that it is for"), UnsupportedStatus = 503 };
             }
         }
     }
 
+    /// <summary>The rule of a port that has no other: nothing is found.</summary>
+    public static TrafficRule NoRoute(int port) => new() { Name = "no route", Action = new RespondAction(404, ""), Matches = [new TrafficMatch { Port = port }] };
+
+    /// <summary>A rule for everything, which answers with an error.</summary>
+    private static TrafficRule Unserved(string why) => new() { Matches = [new TrafficMatch()], Unsupported = [why], UnsupportedStatus = 503 };
+
+    /// <summary>A match for one domain: both that and its own comparison of the host must hold. Null: they never do.</summary>
+    private static TrafficMatch? Within(TrafficMatch match, string? domain) =>
+        domain is null ? match
+        : match.Authority is { Kind: TextMatchKind.Exact } whole ? IsOf(whole.Value, domain) ? match : null
+        : match with { Authority = Authority(domain) };
+
+    private static bool IsKnown(TrafficMatch match, string? domain) => domain is null || match.Authority is null or { Kind: TextMatchKind.Exact };
+
+    private static bool IsOf(string host, string domain) =>
+        Regex.IsMatch(host, $"^{Authority(domain).Value}\\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+
     /// <summary>How much a host name says: whole ones before ends, long ones before short ones, any last.</summary>
     private static int Specificity(string domain) => domain == "*" ? 0 : domain.StartsWith('*') ? domain.Length : 1000 + domain.Length;
 
-    private static TextMatch? Authority(string domain) => domain.StartsWith('*')
+    private static TextMatch Authority(string domain) => domain.StartsWith('*')
         ? new TextMatch(TextMatchKind.RegularExpression, $"(?i:[^:]*{Regex.Escape(domain[1..])})(?::[0-9]+)?")
         : new TextMatch(TextMatchKind.RegularExpression, $"(?i:{Regex.Escape(domain)})(?::[0-9]+)?");
 }

@@ -1,4 +1,5 @@
 using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
 
@@ -15,11 +16,25 @@ internal sealed record EnvoySecret(TlsSecret? Certificate, CertificateBundle? Au
     /// <summary>Authorities as a Secret that has nothing else; null: it is a certificate.</summary>
     public TlsSecret? ToSecret() => Authorities is null ? null : new TlsSecret { Namespace = Namespace, Name = Authorities.Name, Authorities = Authorities.Certificates };
 
-    /// <summary>Reads one.</summary>
+    /// <summary>Reads one. With a field that is not known, a list of what is revoked perhaps, it is neither: whoever needs it is not served.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
-    public static EnvoySecret Read(string name, ByteString bytes)
+    public static EnvoySecret Read(string name, ByteString bytes, Problems problems)
     {
-        var wire = Secret.Parser.ParseFrom(bytes);
+        var wire = Strict.Read(Secret.Parser, bytes, out var isWhole);
+        ResourceNames.Same(name, wire.Name);
+        if (!isWhole)
+        {
+            problems.Add($"secret {name}", "a field that is not known, such as a list of what is revoked");
+            return new EnvoySecret(null, null);
+        }
+
+        if (wire.ValidationContext is { } context
+            && (context.MatchSubjectAltNames.Count + context.MatchTypedSubjectAltNames.Count > 0 || context.TrustChainVerification != CertificateValidationContext.Types.TrustChainVerification.VerifyTrustChain))
+        {
+            problems.Add($"secret {name}", "names of certificates, or how they are verified, beside authorities");
+            return new EnvoySecret(null, null);
+        }
+
         return wire.TypeCase switch
         {
             Secret.TypeOneofCase.TlsCertificate => new EnvoySecret(
