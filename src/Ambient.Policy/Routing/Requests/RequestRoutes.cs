@@ -41,11 +41,7 @@ public sealed class RequestRoutes
     }
 
     private RequestRoutes(ImmutableArray<CompiledRoute> routes, RuleIndex serviceRules, MeshSnapshot mesh, MeshService service, PlaceConfiguration place)
-        : this(routes, serviceRules, FrozenDictionary<string, RuleIndex>.Empty, mesh, service, proxyNamespace: null)
-    {
-        _place = place;
-        _protections = [];
-    }
+        : this(routes, serviceRules, FrozenDictionary<string, RuleIndex>.Empty, mesh, service, proxyNamespace: null) => _place = place;
 
     private RequestRoutes(MeshSnapshot mesh, GatewayHosts gateway)
     {
@@ -120,6 +116,7 @@ public sealed class RequestRoutes
         var compiler = new CompiledRoute.Compiler(mesh, new GrantRule(IsEnforced: false), earlier?.Compiled ?? default);
         var rules = place.Routes is { } routes ? RuleIndex.InOrder(compiler.Rules(routes, port: null).ToArray()) : RuleIndex.Empty;
         return earlier is { _place: { } before } && ReferenceEquals(before, place) && ReferenceEquals(earlier._service, service) && compiler.AllAsEarlier
+            && earlier._protections.AsSpan().SequenceEqual(mesh.Requests.UnmetProtections.AsSpan())
             ? earlier
             : new RequestRoutes(compiler.All, rules, mesh, service, place);
     }

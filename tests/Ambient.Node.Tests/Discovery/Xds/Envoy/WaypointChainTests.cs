@@ -273,7 +273,7 @@ public sealed class WaypointChainTests
 
         static VirtualHost Host(string domain, params Route[] routes) => new() { Name = domain, Domains = { domain }, Routes = { routes.Select(route => route.ToByteString()) } };
         static Route Whose(string host) => EnvoyKit.To(Web, 80, host, "/", match => match.Headers.Add(Authority(new StringMatcher { Exact = host })));
-        static HeaderMatcher Authority(StringMatcher matcher) => new() { Name = ":authority", StringMatch = matcher };
+        static Protos.Envoy.HeaderMatcher Authority(StringMatcher matcher) => new() { Name = ":authority", StringMatch = matcher };
     }
 
     [Fact]
@@ -294,6 +294,8 @@ public sealed class WaypointChainTests
     [Fact]
     public void ChainOfNoService_IsNamed()
     {
+        _session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web", cluster => cluster.Metadata = null));
+
         var said = _session.Tell(EnvoyTypes.Listener, EnvoyKit.Services(("10.9.0.1", 80, EnvoyKit.Chain(Web, 80)))).Answer.ErrorDetail?.Message;
 
         Assert.Contains($"chains of {Web}: no cluster says which service it is", said, StringComparison.Ordinal);

@@ -42,8 +42,9 @@ internal static class HostAssembly
         var named = parts.Clusters.Values.FirstOrDefault(cluster => cluster.ServiceNamespace.Length > 0);
         if (named is null)
         {
-            if (!parts.Chains.IsEmpty)
+            if (!parts.Chains.IsEmpty && parts.Clusters.Count > 0)
             {
+                // Without any cluster they may yet come.
                 problems.Add($"chains of {host}", "no cluster says which service it is");
             }
 
