@@ -108,7 +108,7 @@ internal static partial class ExpressionCompiler
     }
 
     /// <summary>What is found by its namespace or account, and identities of another form, to which the pattern is put as it is.</summary>
-    private static IRequestMatcher? OrUnusual(IRequestMatcher usual, string ns, TextComparison comparison) =>
+    private static AnyOf? OrUnusual(IRequestMatcher usual, string ns, TextComparison comparison) =>
         TextPattern.TryCreate(comparison, out var pattern) ? new AnyOf([usual, new UnusualIdentityMatcher(ns, pattern)]) : null;
 
     /// <summary>A comparison of the kind that policies are written in; null: of another.</summary>
