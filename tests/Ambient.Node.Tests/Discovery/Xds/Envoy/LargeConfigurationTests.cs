@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using Ambient.Node.Discovery.Xds.Envoy;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Node.Protos.Envoy;
@@ -57,17 +59,25 @@ public sealed class LargeConfigurationTests(ITestOutputHelper output)
 
         output.WriteLine($"one endpoint: {clock.Elapsed.TotalMilliseconds / 20} ms");
         Assert.Same(mesh.Requests, store.Current.Requests);
+        Repeat(session, again, 2);
         var held = GC.GetTotalMemory(forceFullCollection: true);
-        for (var i = 0; i < 100; i++)
-        {
-            session.Apply(XdsKit.Parse(again[i % 2]));
-        }
+        Repeat(session, again, 100);
 
         // Nothing is kept of what says nothing new: not as much as one such message in a hundred.
         var more = GC.GetTotalMemory(forceFullCollection: true) - held;
         output.WriteLine($"held: {held / 1024 / 1024} MB; after 100 repeats {more / 1024} KB more");
         Assert.InRange(more, long.MinValue, first.Length);
         GC.KeepAlive(session);
+    }
+
+    // In a frame of its own: what a frame has touched last counts as in use until it ends.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Repeat(EnvoySession session, byte[][] messages, int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            session.Apply(XdsKit.Parse(messages[i % 2]));
+        }
     }
 
     private static string Host(int i) => $"s{i}.ns.svc.cluster.local";
