@@ -90,16 +90,18 @@ public sealed class GatewayServerTests : IAsyncLifetime
             }),
         });
         var client = await StartAsync(s_http);
-        for (var i = 0; i < 5; i++)
+        for (var i = 0; i < 6; i++)
         {
-            // Each token is a new one, so that each is verified, away from the threads that carry requests.
+            // Each token is a new one, so that each is verified, away from the threads that carry requests. The first request of a connection may
+            // be read by whoever accepted it.
             using var request = new HttpRequestMessage(HttpMethod.Get, "/");
             request.Headers.Add("authorization", $"Bearer {issuer.Sign("k1", "RS256", $$"""{"iss":"https://issuer.example","sub":"{{i}}"}""")}");
             using var response = await client.SendAsync(request);
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         }
 
-        Assert.Equal(5, threads.Count);
+        Assert.Equal(6, threads.Count);
+        threads.RemoveAt(0);
         Assert.All(threads, static thread => Assert.True(thread >= 0));
         Assert.Single(threads.Distinct());
     }
