@@ -73,7 +73,11 @@ internal sealed class EnvoyMesh(EnvoyNode node)
                 _assignments.Remove(before.Own.Name);
             }
 
-            _byAssignment[AssignmentOf(before)].Remove(name);
+            if (_byAssignment[AssignmentOf(before)] is var sharers && sharers.Remove(name) && sharers.Count == 0)
+            {
+                _byAssignment.Remove(AssignmentOf(before));
+            }
+
             _clusters.Remove(name);
         }
 
@@ -109,14 +113,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         }
 
         _endpoints.Replace(before, assignment);
-        if (assignment is null)
-        {
-            _assignments.Remove(name);
-        }
-        else
-        {
-            _assignments[name] = assignment;
-        }
+        Put(_assignments, name, assignment);
 
         // Priorities are the rule's as much as the endpoints'.
         if (HasPriorities(before) || HasPriorities(assignment))
@@ -132,42 +129,21 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     public void SetListener(string name, EnvoyListener? listener)
     {
         _changedListeners = true;
-        if (listener is null)
-        {
-            _listeners.Remove(name);
-        }
-        else
-        {
-            _listeners[name] = listener;
-        }
+        Put(_listeners, name, listener);
     }
 
     /// <summary>Routes; null: they are gone.</summary>
     public void SetRoutes(string name, RouteTable? routes)
     {
         _changedListeners = true;
-        if (routes is null)
-        {
-            _routes.Remove(name);
-        }
-        else
-        {
-            _routes[name] = routes;
-        }
+        Put(_routes, name, routes);
     }
 
     /// <summary>A secret; null: it is gone.</summary>
     public void SetSecret(string name, EnvoySecret? secret)
     {
         _changedListeners = true;
-        if (secret is null)
-        {
-            _secrets.Remove(name);
-        }
-        else
-        {
-            _secrets[name] = secret;
-        }
+        Put(_secrets, name, secret);
 
         foreach (var cluster in _clusters.Values.Where(cluster => cluster.Tls?.Authorities == name))
         {
@@ -456,6 +432,19 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     }
 
     private CertificateBundle? Authorities(string name) => _secrets.GetValueOrDefault(name)?.Authorities;
+
+    private static void Put<T>(Dictionary<string, T> items, string name, T? item)
+        where T : class
+    {
+        if (item is null)
+        {
+            items.Remove(name);
+        }
+        else
+        {
+            items[name] = item;
+        }
+    }
 
     private static void Put<T>(ImmutableDictionary<string, T>.Builder items, string key, T? item)
         where T : class
