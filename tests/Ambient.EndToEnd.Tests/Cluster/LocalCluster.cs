@@ -119,7 +119,12 @@ internal sealed class LocalCluster : IAsyncDisposable
     /// <summary>Declares a waypoint for the namespace whose pods somebody else makes, as a cluster does, and that it is used.</summary>
     public void AddWaypointOfPods()
     {
-        AddWaypoint();
+        AddWaypoint("""
+            status:
+              addresses:
+              - type: Hostname
+                value: waypoint.app.svc.cluster.local
+            """);
         Apply("serviceaccount-waypoint", "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: waypoint\n  namespace: app\n");
         Apply("service-waypoint", """
             apiVersion: v1
@@ -135,26 +140,6 @@ internal sealed class LocalCluster : IAsyncDisposable
               ports:
               - name: mesh
                 port: 15008
-
-            """);
-        Apply("waypoint", """
-            apiVersion: gateway.networking.k8s.io/v1
-            kind: Gateway
-            metadata:
-              name: waypoint
-              namespace: app
-              labels:
-                istio.io/waypoint-for: service
-            spec:
-              gatewayClassName: istio-waypoint
-              listeners:
-              - name: mesh
-                port: 15008
-                protocol: HBONE
-            status:
-              addresses:
-              - type: Hostname
-                value: waypoint.app.svc.cluster.local
 
             """);
     }
@@ -191,10 +176,11 @@ internal sealed class LocalCluster : IAsyncDisposable
     }
 
     /// <summary>Declares a waypoint for the namespace, and that it is used.</summary>
-    public void AddWaypoint()
+    /// <param name="status">What a cluster says of its Gateway; empty: there is none that would.</param>
+    public void AddWaypoint(string status = "")
     {
         Apply("namespace", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: app\n  labels:\n    istio.io/dataplane-mode: ambient\n    istio.io/use-waypoint: waypoint\n");
-        Apply("waypoint", """
+        Apply("waypoint", $"""
             apiVersion: gateway.networking.k8s.io/v1
             kind: Gateway
             metadata:
@@ -208,9 +194,39 @@ internal sealed class LocalCluster : IAsyncDisposable
               - name: mesh
                 port: 15008
                 protocol: HBONE
+            {status}
 
             """);
     }
+
+    /// <summary>Declares the gateway <c>edge</c>, with an HTTP listener on 8080 that leads to a port of the service <c>web</c>.</summary>
+    public void AddGateway(int port) => Apply("gateway", $"""
+        apiVersion: gateway.networking.k8s.io/v1
+        kind: Gateway
+        metadata:
+          name: edge
+          namespace: app
+        spec:
+          gatewayClassName: istio
+          listeners:
+          - name: http
+            port: 8080
+            protocol: HTTP
+        ---
+        apiVersion: gateway.networking.k8s.io/v1
+        kind: HTTPRoute
+        metadata:
+          name: web
+          namespace: app
+        spec:
+          parentRefs:
+          - name: edge
+          rules:
+          - backendRefs:
+            - name: web
+              port: {port}
+
+        """);
 
     /// <summary>Runs the app of a pod: says which pod it is.</summary>
     public async Task StartAppAsync(string pod, IPAddress address, Action<WebApplication>? map = null)

@@ -99,33 +99,7 @@ public sealed class LargeBodyTests(ITestOutputHelper output) : IAsyncLifetime
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "memory is read from /proc");
         var web = _cluster.AddDeployment("web-v1", "web", "node-b", "web");
-        _cluster.Apply("gateway", $"""
-            apiVersion: gateway.networking.k8s.io/v1
-            kind: Gateway
-            metadata:
-              name: edge
-              namespace: app
-            spec:
-              gatewayClassName: istio
-              listeners:
-              - name: http
-                port: 8080
-                protocol: HTTP
-            ---
-            apiVersion: gateway.networking.k8s.io/v1
-            kind: HTTPRoute
-            metadata:
-              name: web
-              namespace: app
-            spec:
-              parentRefs:
-              - name: edge
-              rules:
-              - backendRefs:
-                - name: web
-                  port: {port}
-
-            """);
+        _cluster.AddGateway(port);
         await _cluster.StartAppAsync("web-v1", web, Map);
         _hosts.Add(await HostProcess.StartZtunnelAsync(_cluster, "node-b"));
         var gateway = await HostProcess.StartGatewayAsync(_cluster, "edge");

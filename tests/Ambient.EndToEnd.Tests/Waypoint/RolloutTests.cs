@@ -95,33 +95,7 @@ public sealed class RolloutTests : IAsyncLifetime
     [Fact]
     public async Task GatewayThatLeaves_StillServesWhoeverIsSentThere_AndTellsEachToGoElsewhere()
     {
-        _cluster.Apply("gateway", """
-            apiVersion: gateway.networking.k8s.io/v1
-            kind: Gateway
-            metadata:
-              name: edge
-              namespace: app
-            spec:
-              gatewayClassName: istio
-              listeners:
-              - name: http
-                port: 8080
-                protocol: HTTP
-            ---
-            apiVersion: gateway.networking.k8s.io/v1
-            kind: HTTPRoute
-            metadata:
-              name: web
-              namespace: app
-            spec:
-              parentRefs:
-              - name: edge
-              rules:
-              - backendRefs:
-                - name: web
-                  port: 9080
-
-            """);
+        _cluster.AddGateway(9080);
         var gateway = await _cluster.StartWaypointAsync("edge");
         const string Open = "listener port 8080 is open on ";
         await LocalCluster.EventuallyAsync(() => Task.FromResult(gateway.Log.Contains(Open, StringComparison.Ordinal)), () => gateway.Log);
