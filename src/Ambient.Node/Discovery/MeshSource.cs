@@ -75,5 +75,5 @@ public static class MeshSource
     /// <summary>Our address; of a dual-stack pod the first.</summary>
     private static IPAddress AddressOf(XdsOptions xds) => IPAddress.TryParse(xds.InstanceIP.Split(',')[0], out var address)
         ? address
-        : throw new MeshSourceException($"INSTANCE_IP: \"{xds.InstanceIP}\" is no address; istiod's configuration cannot be told to be ours without it");
+        : throw new MeshSourceException($"INSTANCE_IP: \"{xds.InstanceIP}\" is not an IP address; without the pod's own address it is not known which part of istiod's configuration is for this pod");
 }

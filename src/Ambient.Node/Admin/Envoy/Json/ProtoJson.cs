@@ -93,12 +93,7 @@ internal static class ProtoJson
 
     private static void WriteFields(Utf8JsonWriter json, string type, ReadOnlySpan<byte> message, int depth)
     {
-        List<WirePart> parts;
-        try
-        {
-            parts = depth > Deepest ? throw new InvalidDataException("too deep") : Read(message);
-        }
-        catch (InvalidDataException)
+        if (!TryRead(message, depth, out var parts))
         {
             json.WriteBase64String("@undecoded", IsSecret(type) ? Encoding.ASCII.GetBytes(Redacted) : message);
             return;
@@ -340,6 +335,26 @@ internal static class ProtoJson
         }
 
         return parts;
+    }
+
+    /// <summary>The fields of a message. False: it is none, or nested deeper than is looked at.</summary>
+    internal static bool TryRead(ReadOnlySpan<byte> message, int depth, out List<WirePart> parts)
+    {
+        parts = [];
+        if (depth > Deepest)
+        {
+            return false;
+        }
+
+        try
+        {
+            parts = Read(message);
+            return true;
+        }
+        catch (InvalidDataException)
+        {
+            return false;
+        }
     }
 
     /// <summary>The last field of a number; null: there is none.</summary>

@@ -7,17 +7,10 @@ namespace Ambient.Node.Admin.Envoy.Json;
 /// <summary>The JSON of protobuf's own messages, which have forms of their own (ProtoJSON, "JSON options").</summary>
 internal static class WellKnownJson
 {
-    private const int Deepest = 100;
-
     /// <summary>Writes a message; false: it has no form of its own here, and nothing was written.</summary>
     public static bool TryWrite(Utf8JsonWriter json, string type, ReadOnlySpan<byte> message, int depth)
     {
-        List<ProtoJson.WirePart> parts;
-        try
-        {
-            parts = depth > Deepest ? throw new InvalidDataException("too deep") : ProtoJson.Read(message);
-        }
-        catch (InvalidDataException)
+        if (!ProtoJson.TryRead(message, depth, out var parts))
         {
             json.WriteNullValue();
             return true;
