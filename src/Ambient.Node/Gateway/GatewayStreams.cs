@@ -57,7 +57,7 @@ internal sealed class GatewayStreams(
                     Source = remote,
                     SourceWorkload = own is null ? null : meshes.Current.FindWorkload(own.Network, remote.Address),
                     Destination = facts.Destination,
-                    Overrides = places.Find("")?.Telemetry.Metrics,
+                    Overrides = places.Find("")?.Telemetry.Connections(facts.Destination.Port).Metrics,
                 },
                 time.GetTimestamp(),
                 stream,

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Envoy.Telemetry;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
 
@@ -15,6 +16,8 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
 internal sealed class ListenerReader
 {
     private Dictionary<(string Listener, UInt128 Digest), (EnvoyChain Chain, PartProblems Problems)> _chains = [];
+
+    private readonly ChainTelemetryReader _telemetry = new();
 
     /// <summary>How many chains were read anew by the last <see cref="Read"/>.</summary>
     public int Anew { get; private set; }
@@ -48,7 +51,7 @@ internal sealed class ListenerReader
                 var own = new Problems();
                 try
                 {
-                    read = (ChainReader.Read(chain, wire.Name, own), own.ToPart());
+                    read = (ChainReader.Read(chain, wire.Name, _telemetry, own), own.ToPart());
                 }
                 catch (Exception e) when (Faults.IsOfBytes(e) && wire.Name == EnvoyListener.Main)
                 {
