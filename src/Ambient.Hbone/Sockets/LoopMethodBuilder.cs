@@ -2,6 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace Ambient.Hbone.Sockets;
 
+#pragma warning disable CA1000 // The compiler asks for a static Create, and for members of the instance that need nothing of it.
+#pragma warning disable CA1822
+
 /// <summary>
 /// Builds the asynchronous methods that a message or a piece of bytes goes through, by
 /// <c>[AsyncMethodBuilder(typeof(LoopMethodBuilder))]</c>. What a call keeps while it waits is kept for the next one by the thread on which it ended,
