@@ -136,7 +136,8 @@ internal sealed class GatewayStreams(
         {
             Destination = endpoint.Address,
             DestinationWorkload = endpoint.Workload,
-            DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
+            HboneAddress = endpoint.Way?.Authority,
+            DestinationIdentity = endpoint.Identity,
             Service = service,
         });
         try

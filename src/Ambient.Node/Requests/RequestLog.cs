@@ -289,7 +289,8 @@ internal sealed partial class RequestLog
             BytesReceived = summary.RequestBytes,
             BytesSent = summary.ResponseBytes,
             UpstreamHost = endpoint?.Address,
-            IsTunnelled = endpoint is { } reached && (reached.Waypoint is not null || reached.Workload.Protocol == TunnelProtocol.Hbone),
+            IsTunnelled = endpoint?.IsTunnelled == true,
+            IsTunnelledTwice = endpoint?.Way?.IsTwofold == true,
             Cluster = exchange.Route is { Kind: RequestRouteKind.Respond } ? default : RequestTrace.ClusterOf(exchange),
             LocalAddress = arrival.Destination,
             RemoteAddress = arrival.Source,
@@ -399,9 +400,10 @@ internal sealed partial class RequestLog
             line.Field("dst.addr"u8, endpoint.Where);
         }
 
+        line.Field("dst.hbone_addr"u8, endpoint.Way?.Authority ?? endpoint.Waypoint?.Authority);
         line.Field("dst.workload"u8, endpoint.Workload.Name);
         line.Field("dst.namespace"u8, endpoint.Workload.Namespace);
-        line.Field("dst.identity"u8, endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null);
+        line.Field("dst.identity"u8, endpoint.Identity);
         if (endpoint.HostName is null)
         {
             parts.KeepWhom(line.Since(begin));

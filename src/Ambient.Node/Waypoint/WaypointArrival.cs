@@ -247,7 +247,8 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         open.Announce(Parties with
         {
             DestinationWorkload = endpoint.Workload,
-            DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
+            HboneAddress = endpoint.Way?.Authority ?? Parties.HboneAddress,
+            DestinationIdentity = endpoint.Identity,
         });
         return (link, default);
     }

@@ -286,6 +286,9 @@ internal sealed class TestMesh : IAsyncDisposable
     /// <summary>Runs the waypoint <c>app/waypoint</c> of a folder of manifests, which is watched; returns when it is ready.</summary>
     public Task<WaypointNode> StartWaypointFromAsync(string folder, string name = "waypoint") => StartNodeAsync(name, folder);
 
+    /// <summary>Runs the Gateway of a mesh that another source fills; returns when it is ready.</summary>
+    public Task<WaypointNode> StartToldAsync(string gateway) => StartNodeAsync(gateway);
+
     /// <summary>Replaces the listeners of <c>app/gw</c>.</summary>
     public void SetGateway(params GatewayListener[] listeners) => Configure(requests => requests with
     {

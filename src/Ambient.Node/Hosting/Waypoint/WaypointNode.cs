@@ -317,7 +317,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     {
         var connector = new OwnAddressConnector(SocketConnector.Default, Self!);
         _client = new HboneClient(new HboneClientOptions { Connector = connector, Revocation = _runtime.Revocation, StaysOnThread = true }, _runtime.Svids, _time);
-        return _dialer = new UpstreamDialer(_client, connector, Self!) { Names = new NameResolver(_options.Host.IPv6Enabled, _time, _options.ResolveNames) };
+        return _dialer = new UpstreamDialer(_client, connector, Self!) { Kind = _isGateway ? "gateway" : "waypoint", Names = new NameResolver(_options.Host.IPv6Enabled, _time, _options.ResolveNames) };
     }
 
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)

@@ -56,6 +56,9 @@ internal readonly struct AccessLogEntry
     /// <summary>Whether that was reached through a tunnel.</summary>
     public bool IsTunnelled { get; init; }
 
+    /// <summary>Whether that tunnel leads through another network's gateway.</summary>
+    public bool IsTunnelledTwice { get; init; }
+
     /// <summary>The service that was asked, as Envoy names its clusters.</summary>
     public ClusterName Cluster { get; init; }
 

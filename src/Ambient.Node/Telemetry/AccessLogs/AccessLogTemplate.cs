@@ -181,7 +181,8 @@ internal sealed class AccessLogTemplate
         AccessLogOperator.BytesReceived => Number(line, entry.BytesReceived),
         AccessLogOperator.BytesSent => Number(line, entry.BytesSent),
         AccessLogOperator.Duration => Number(line, (long)entry.Duration.TotalMilliseconds),
-        AccessLogOperator.UpstreamHost => entry.UpstreamHost is { } host && Address(line, host, entry.IsTunnelled ? "envoy://connect_originate/"u8 : default),
+        AccessLogOperator.UpstreamHost => entry.UpstreamHost is { } host && Address(
+            line, host, entry.IsTunnelledTwice ? "envoy://inner_connect_originate/"u8 : entry.IsTunnelled ? "envoy://connect_originate/"u8 : default),
         AccessLogOperator.UpstreamCluster => Cluster(line, entry.Cluster),
         AccessLogOperator.UpstreamLocalAddress => entry is { UpstreamHost: not null, IsTunnelled: true } && Literal(line, "envoy://internal_client_address/"u8),
         AccessLogOperator.DownstreamLocalAddress => Address(line, entry.LocalAddress),

@@ -34,4 +34,12 @@ internal sealed record EnvoyEndpoint(IPAddress Address, int Port, bool ByTunnel,
 {
     /// <summary>What it says of the socket that it wants, a line each: <c>name=value</c>.</summary>
     public string SocketLabels { get; init; } = "";
+
+    /// <summary>What it is reached through, besides a tunnel of its own; null: nothing.</summary>
+    public EndpointHop? Hop { get; init; }
 }
+
+/// <summary>What an endpoint is reached through: the waypoint of its service, or the gateway of another network.</summary>
+/// <param name="Through">Where that is.</param>
+/// <param name="Target">What the other network's gateway is asked for, <c>host:port</c>; null: it is a waypoint, and asked for the endpoint's address.</param>
+internal sealed record EndpointHop(IPEndPoint Through, string? Target);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Discovery.Xds.Envoy.Telemetry;
@@ -115,7 +116,6 @@ internal sealed class ListenerReader
     /// <summary>Trust domains in the beginnings of identities that clients of tunnels may have.</summary>
     private static ImmutableArray<string> TrustDomains(Listener wire)
     {
-        const string Scheme = "spiffe://";
         var found = ImmutableArray.CreateBuilder<string>();
         foreach (var bytes in wire.FilterChains)
         {
@@ -125,10 +125,7 @@ internal sealed class ListenerReader
                 continue;
             }
 
-            var context = DownstreamTlsContext.Parser.ParseFrom(socket.TypedConfig.Value).CommonTlsContext?.CombinedValidationContext?.DefaultValidationContext;
-            found.AddRange(context?.MatchTypedSubjectAltNames.Select(name => name.Matcher?.Prefix ?? "")
-                .Where(prefix => prefix.StartsWith(Scheme, StringComparison.Ordinal) && prefix.IndexOf('/', Scheme.Length) == prefix.Length - 1)
-                .Select(prefix => prefix[Scheme.Length..^1]) ?? []);
+            found.AddRange(MeshSecrets.TrustDomains(DownstreamTlsContext.Parser.ParseFrom(socket.TypedConfig.Value).CommonTlsContext));
         }
 
         return [.. found.Distinct()];
