@@ -6,6 +6,7 @@ using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
+using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Requests.Upstreams;

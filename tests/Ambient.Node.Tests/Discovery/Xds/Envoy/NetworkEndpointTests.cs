@@ -55,11 +55,13 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
     public async Task Bytes_AreCarriedToo()
     {
         await StartAsync(isGateway: true, isOpaque: true);
-        await using var stream = await _mesh.ConnectAsync();
-        await stream.WriteAsync("GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n"u8.ToArray());
-        using var reader = new StreamReader(stream);
+        await using (var stream = await _mesh.ConnectAsync())
+        {
+            await stream.WriteAsync("GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n"u8.ToArray());
+            using var reader = new StreamReader(stream);
+            Assert.Contains("hello from far", await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(60)), StringComparison.Ordinal);
+        }
 
-        Assert.Contains("hello from far", await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(60)), StringComparison.Ordinal);
         await _mesh.Mesh.LoggedAsync($"dst.hbone_addr={ToldMesh.Host}:80");
     }
 

@@ -1,7 +1,7 @@
 using Ambient.Mesh;
 using Ambient.Policy.Routing.Connections;
 
-namespace Ambient.Node.Requests.Upstreams;
+namespace Ambient.Node.Requests.Upstreams.Balancing;
 
 /// <summary>
 /// What an endpoint is asked for that is not dialled itself, but through another network's gateway or through the waypoint of its service. Where to dial is
