@@ -21,15 +21,12 @@ public sealed class TwoTranslationsTests
     private static readonly Dictionary<string, string> s_differing = new()
     {
         ["bare"] = "istiod does not tell the waypoint's own workload, as it was asked with next to no metadata",
-        ["captured-and-not"] = "an EndpointSlice says that a pod is not ready which its own status says is ready: istiod believes the slice, a folder the pod",
         ["dr-tls"] = "TLS without authorities: istiod names none, and nothing is sent in clear in its place",
         ["dr-tls-external"] = "TLS without authorities: istiod names none, and nothing is sent in clear in its place",
         ["envoyfilter"] = "an EnvoyFilter adds Lua to every chain, which is not served",
         ["extensions"] = "wasm and Lua are added to chains, which are not served",
         ["multi-network"] = "the endpoints of another network, of which istiod tells the sum at its gateway, and a folder each",
         ["routes-more"] = "fields of sessionPersistence that a folder does not know, so that it refuses the route",
-        ["se-kinds"] = "wildcard hosts and hosts by DNS",
-        ["se-wildcard-tls"] = "wildcard hosts",
     };
 
     public static IEnumerable<object[]> Cases => GoldenFolder.Cases("xds");
@@ -130,6 +127,7 @@ public sealed class TwoTranslationsTests
             : _mesh.Requests.HttpRoutes.Values.SelectMany(route => route.Rules);
 
         public string Endpoints(int port) => string.Join(' ', BackendEndpoint.All(_mesh, _self, _service, port, ImmutableDictionary<string, string>.Empty)
+            .Where(static endpoint => endpoint.Share is not { IsHealthy: false })
             .Select(endpoint => $"{endpoint.Address}{(endpoint.Workload.Protocol == TunnelProtocol.Hbone ? $" by {endpoint.Workload.Identity}" : "")}").Order(StringComparer.Ordinal));
 
         public string Answer(Question question)

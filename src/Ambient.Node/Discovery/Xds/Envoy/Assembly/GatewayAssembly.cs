@@ -251,6 +251,7 @@ internal static class GatewayAssembly
                     ParentRefs = [parent],
                     Hostnames = serverName.Length == 0 || protocol == "TCP" || chain.Tls is not null ? [] : [serverName],
                     Backends = PlaceAssembly.Backends(chain.Clusters, node.Namespace),
+                    Limits = chain.Limits,
                 };
                 (route.Kind == "TCPRoute" ? TcpRoutes : TlsRoutes)[route.Key] = route;
             }
