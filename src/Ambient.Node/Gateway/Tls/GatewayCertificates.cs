@@ -80,7 +80,8 @@ internal sealed partial class GatewayCertificates : IDisposable
         return changed;
     }
 
-    private static string Stamp(string file)
+    /// <summary>What a file is like now; something else when it was replaced.</summary>
+    internal static string Stamp(string file)
     {
         // Secrets are mounted as links to folders that are swapped: what they lead to counts.
         var info = new FileInfo(file);
