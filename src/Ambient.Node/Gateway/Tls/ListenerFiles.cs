@@ -105,7 +105,7 @@ internal sealed partial class ListenerFiles(ILogger logger, TimeProvider time) :
         return true;
     }
 
-    [LoggerMessage(5606, LogLevel.Error, "files of a listener's certificate cannot be read, so what it showed before stays: {Reason}")]
+    [LoggerMessage(5608, LogLevel.Error, "files of a listener's certificate cannot be read, so what it showed before stays: {Reason}")]
     private static partial void LogNotRead(ILogger logger, string reason);
 
     private sealed class Read
