@@ -87,6 +87,19 @@ public sealed class TwoTranslationsTests
         Assert.True(differences.Count == 0, $"{name}: {differences.Count} of {asked} differ\n{string.Join('\n', differences.Take(10))}");
     }
 
+    [SkippableFact]
+    public async Task HeadersOfTheProxy_AreTheSame()
+    {
+        var folder = GoldenFolder.Case("xds", "mesh-config");
+        var load = ManifestLoader.LoadText("input.yaml", await File.ReadAllTextAsync(Path.Combine(folder, "input.yaml")));
+        var objects = MeshTranslator.Translate(load.Objects, new TranslationOptions()).Requests.Gateways["app/waypoint"].Headers;
+        var recorded = MoreRecordingsTests.Take(Path.Combine(folder, "xds", "waypoint")).Store.Current.Requests.Gateways["app/waypoint"].Headers;
+
+        // istiod says the number of the try of a gateway's routes alone.
+        Assert.Equal((false, "own"), (objects.AttemptCount, recorded.ServerName));
+        Assert.Equal(objects with { AttemptCount = null }, recorded);
+    }
+
     private static IEnumerable<Question> Questions(IEnumerable<TrafficRule> rules, string host, int port)
     {
         var matches = rules.SelectMany(rule => rule.Matches).ToArray();

@@ -245,7 +245,7 @@ internal sealed class ChainReader
                 break;
         }
 
-        _http = new ChainHttp(routes, name, Normalization(wire), wire.Http2ProtocolOptions is not null, (int)Math.Min(wire.XffNumTrustedHops, 64));
+        _http = new ChainHttp(routes, name, Normalization(wire), wire.Http2ProtocolOptions is not null, (int)Math.Min(wire.XffNumTrustedHops, 64)) { Headers = ChainHeaders.Read(wire, _where, _problems) };
     }
 
     private void Read(HttpFilter filter)

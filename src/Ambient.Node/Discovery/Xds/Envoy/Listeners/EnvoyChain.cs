@@ -53,7 +53,11 @@ internal sealed record EnvoyChain
 /// <param name="Normalization">What is done to paths.</param>
 /// <param name="IsHttp2">Whether the port is declared to speak HTTP/2.</param>
 /// <param name="TrustedHops">Proxies in front of it whose word for a client's address is taken.</param>
-internal sealed record ChainHttp(RouteTable? Routes, string? RouteName, PathNormalization Normalization, bool IsHttp2, int TrustedHops);
+internal sealed record ChainHttp(RouteTable? Routes, string? RouteName, PathNormalization Normalization, bool IsHttp2, int TrustedHops)
+{
+    /// <summary>Headers of its own that the proxy sets.</summary>
+    public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
+}
 
 /// <summary>TLS that a chain ends.</summary>
 /// <param name="Certificates">Names of secrets.</param>
