@@ -107,6 +107,12 @@ internal static class EnvoyTypes
     /// <summary>Looks up the server name of a connection.</summary>
     public const string DynamicHostsOfConnections = Prefix + "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig";
 
+    /// <summary>Code of an operator's own, for requests.</summary>
+    public const string HttpWasm = Prefix + "envoy.extensions.filters.http.wasm.v3.Wasm";
+
+    /// <summary>Code of an operator's own, for connections.</summary>
+    public const string NetworkWasm = Prefix + "envoy.extensions.filters.network.wasm.v3.Wasm";
+
     /// <summary>Changes of headers.</summary>
     public const string HeaderMutation = Prefix + "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
 
