@@ -21,8 +21,6 @@ public sealed class TwoTranslationsTests
     private static readonly Dictionary<string, string> s_differing = new()
     {
         ["bare"] = "istiod does not tell the waypoint's own workload, as it was asked with next to no metadata",
-        ["dr-tls"] = "TLS without authorities: istiod names none, and nothing is sent in clear in its place",
-        ["dr-tls-external"] = "TLS without authorities: istiod names none, and nothing is sent in clear in its place",
         ["envoyfilter"] = "an EnvoyFilter adds Lua to every chain, which is not served",
         ["extensions"] = "wasm and Lua are added to chains, which are not served",
         ["multi-network"] = "the endpoints of another network, of which istiod tells the sum at its gateway, and a folder each",

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Routes;
+using Google.Protobuf;
 
 namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
 
@@ -45,6 +46,15 @@ internal sealed record EnvoyChain
 
     /// <summary>Whether its requests or connections are logged.</summary>
     public bool IsLogged => Telemetry is not { Logs.IsEmpty: true };
+
+    /// <summary>Whether it must not be served because its whole listener must not.</summary>
+    public bool IsOfBlockedListener { get; init; }
+
+    /// <summary>Names of its filters that come by themselves, in their order.</summary>
+    public ImmutableArray<string> Extensions { get; init; } = [];
+
+    /// <summary>Its bytes, where it is read again as these come; else null.</summary>
+    public ByteString? Source { get; init; }
 }
 
 /// <summary>HTTP of a chain.</summary>

@@ -110,6 +110,12 @@ internal static class EnvoyTypes
     /// <summary>What sends a request on, the last of a chain's filters.</summary>
     public const string Router = Prefix + "envoy.extensions.filters.http.router.v3.Router";
 
+    /// <summary>Code of an operator's own, for requests.</summary>
+    public const string HttpWasm = Prefix + "envoy.extensions.filters.http.wasm.v3.Wasm";
+
+    /// <summary>Code of an operator's own, for connections.</summary>
+    public const string NetworkWasm = Prefix + "envoy.extensions.filters.network.wasm.v3.Wasm";
+
     /// <summary>Changes of headers.</summary>
     public const string HeaderMutation = Prefix + "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
 
