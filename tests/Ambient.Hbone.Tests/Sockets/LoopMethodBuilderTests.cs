@@ -4,6 +4,9 @@ using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Tests.Sockets;
 
+#pragma warning disable CA2012 // When and how often tasks are awaited is what these tests are about.
+#pragma warning disable xUnit1031
+
 /// <summary>Methods that the data path's own builder makes behave as any other: what they return, throw, and when; and their states serve again.</summary>
 public sealed class LoopMethodBuilderTests
 {
