@@ -105,12 +105,13 @@ internal sealed class RecordedIstiod : IAsyncDisposable
     /// <summary>Waits until every question has its answer, and every answer its acknowledgement.</summary>
     public async Task QuietAsync()
     {
+        using var patience = new CancellationTokenSource(XdsKit.Patience);
         for (var calm = 0; calm < 3;)
         {
             var requests = Server.Discovery.Requests;
             var (questions, answers) = (requests.Count(request => request.ResponseNonce.Length == 0), requests.Count(request => request.ResponseNonce.Length > 0));
             calm = questions == answers ? calm + 1 : 0;
-            await Task.Delay(10);
+            await Task.Delay(10, patience.Token);
         }
     }
 
