@@ -66,7 +66,8 @@ internal static class TelemetryReader
             Mode = Mode(log),
             IsDisabled = log.Boolean("disabled") ?? false,
             Filter = filter,
-            Providers = Providers(log),
+            // They all write to the one log of a process.
+            Providers = Names(log),
         };
     }
 
@@ -179,7 +180,7 @@ internal static class TelemetryReader
 
     private static ImmutableArray<string> Providers(FieldReader fields)
     {
-        var providers = fields.Objects("providers").Select(provider => provider.RequiredString("name")).ToImmutableArray();
+        var providers = Names(fields);
         if (providers.Length > 1)
         {
             fields.Error("providers", $"{providers.Length} providers; one is supported");
@@ -187,6 +188,8 @@ internal static class TelemetryReader
 
         return providers;
     }
+
+    private static ImmutableArray<string> Names(FieldReader fields) => [.. fields.Objects("providers").Select(provider => provider.RequiredString("name"))];
 
     private static TelemetryMode Mode(FieldReader fields) => fields.Object("match")?.String("mode") switch
     {

@@ -58,10 +58,13 @@ internal sealed class WorkloadTranslation(
             .Select(entry => services.OfKubernetes(entry.Slice.Meta.Namespace, entry.Slice.Meta.Label(WellKnown.ServiceName)!))
             .OfType<CatalogService>()
             .ToArray();
-        return memory.Keep("workload", pod.Meta.ToString(), [pod, scope, ns, locality, .. sliced], () => FromPod(pod, scope, ns, locality, sliced));
+
+        // A slice may know sooner than the pod: it is what a service sends by.
+        var left = _slicesByPod[pod.Meta.Key].Where(static entry => !entry.Endpoint.Ready).Select(static entry => entry.Slice).ToArray();
+        return memory.Keep("workload", pod.Meta.ToString(), [pod, scope, ns, locality, .. sliced, .. left], () => FromPod(pod, scope, ns, locality, sliced, pod.Ready && left.Length == 0));
     }
 
-    private Workload FromPod(PodObject pod, LabelScope scope, NamespaceObject? ns, Locality locality, CatalogService[] sliced)
+    private Workload FromPod(PodObject pod, LabelScope scope, NamespaceObject? ns, Locality locality, CatalogService[] sliced, bool isReady)
     {
         var meta = pod.Meta;
         var name = WorkloadNames.OfPod(pod);
@@ -87,7 +90,7 @@ internal sealed class WorkloadTranslation(
             CanonicalRevision = canonicalRevision,
             ClusterId = options.ClusterId,
             Locality = locality,
-            Status = pod.Ready ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
+            Status = isReady ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
             ApplicationTunnel = scope.InboundBinding,
             Waypoint = scope.Waypoint,
             AuthorizationPolicies = scope.Policies,

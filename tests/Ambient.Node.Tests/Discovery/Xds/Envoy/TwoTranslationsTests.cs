@@ -21,13 +21,11 @@ public sealed class TwoTranslationsTests
     private static readonly Dictionary<string, string> s_differing = new()
     {
         ["bare"] = "istiod does not tell the waypoint's own workload, as it was asked with next to no metadata",
-        ["captured-and-not"] = "an EndpointSlice says that a pod is not ready which its own status says is ready: istiod believes the slice, a folder the pod",
         ["dr-tls"] = "TLS without authorities: istiod names none, and nothing is sent in clear in its place",
         ["dr-tls-external"] = "TLS without authorities: istiod names none, and nothing is sent in clear in its place",
         ["envoyfilter"] = "an EnvoyFilter adds Lua to every chain, which is not served",
         ["extensions"] = "wasm and Lua are added to chains, which are not served",
         ["multi-network"] = "an endpoint behind another network's gateway, which is left out here; a folder reaches the workload itself",
-        ["routes-more"] = "fields of sessionPersistence that a folder does not know, so that it refuses the route",
         ["se-kinds"] = "wildcard hosts and hosts by DNS",
         ["se-wildcard-tls"] = "wildcard hosts",
     };

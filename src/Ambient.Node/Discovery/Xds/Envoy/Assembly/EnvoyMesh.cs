@@ -115,8 +115,8 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         _endpoints.Replace(before, assignment);
         Put(_assignments, name, assignment);
 
-        // Priorities are the rule's as much as the endpoints'.
-        if (HasPriorities(before) || HasPriorities(assignment))
+        // Priorities and shares are the rule's as much as the endpoints', and a waypoint is the service's.
+        if (SaysMore(before) || SaysMore(assignment))
         {
             foreach (var user in _byAssignment.GetValueOrDefault(name) ?? [])
             {
@@ -187,7 +187,8 @@ internal sealed class EnvoyMesh(EnvoyNode node)
 
     private static string AssignmentOf(EnvoyCluster cluster) => cluster.Assignment ?? cluster.Own?.Name ?? cluster.Name;
 
-    private static bool HasPriorities(EnvoyAssignment? assignment) => assignment?.Endpoints.Any(static endpoint => endpoint.Priority > 0) == true;
+    private static bool SaysMore(EnvoyAssignment? assignment) =>
+        assignment is not null && (!assignment.Shares.IsEmpty || !assignment.Waypoints.IsEmpty || assignment.Endpoints.Any(static endpoint => endpoint.Priority > 0));
 
     private HostParts Parts(string host)
     {
@@ -209,7 +210,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     {
         if (node.IsGateway)
         {
-            Rehash(_routes.Values);
+            Rehash(_routes.Values.Select(static table => ((string?)null, table)));
             return GatewayAssembly.Apply(requests, node, _listeners.Values, _routes, _secrets, problems);
         }
 
@@ -218,7 +219,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         var destinations = (main?.Destinations ?? []).ToLookup(destination => destination.Chain);
         var chains = new Dictionary<string, ImmutableArray<HostChain>.Builder>(StringComparer.Ordinal);
         var direct = ImmutableArray.CreateBuilder<HostChain>();
-        Rehash((main?.Chains ?? []).Select(chain => chain.Http?.Routes).OfType<RouteTable>());
+        Rehash((main?.Chains ?? []).Where(chain => chain.Http?.Routes is not null).Select(chain => (ClusterName.Parse(chain.Name)?.Host, chain.Http!.Routes!)));
         var all = WithMissing(main?.Chains ?? [], destinations, problems);
         foreach (var chain in all)
         {
@@ -289,10 +290,13 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     }
 
     /// <summary>What requests hash by: routes say so, and it concerns the hosts that they lead to.</summary>
-    private void Rehash(IEnumerable<RouteTable> tables)
+    /// <param name="tables">Tables, and the hosts that they are of; null: of none.</param>
+    private void Rehash(IEnumerable<(string? Host, RouteTable Table)> tables)
     {
+        // Of several routes that lead to a host its own say best what it hashes by: another's may hash for another destination beside it.
         var hashes = new Dictionary<string, ConsistentHash>(StringComparer.Ordinal);
-        foreach (var (cluster, hash) in tables.SelectMany(table => table.Hashes))
+        foreach (var (cluster, hash) in tables.SelectMany(static table => table.Table.Hashes.Select(entry => (table.Host, Entry: entry)))
+            .OrderByDescending(static said => said.Host is not null && ClusterName.Parse(said.Entry.Key)?.Host == said.Host).Select(static said => said.Entry))
         {
             hashes.TryAdd(cluster, hash);
         }

@@ -105,6 +105,16 @@ internal static class RuleAssembly
                 outliers ??= new OutlierDetection { Consecutive5xxErrors = 0 };
             }
 
+            else if (assignment is { Shares.IsEmpty: false })
+            {
+                balancer = balancer with { Locality = new LocalityBalancing { Distribute = [new LocalityDistribution("*", assignment.Shares)] } };
+            }
+            else if (outliers is not null)
+            {
+                // Without priorities nobody goes first, wherever it is.
+                balancer = balancer with { Locality = new LocalityBalancing { IsEnabled = false } };
+            }
+
             var own = new TrafficPolicy
             {
                 Balancer = balancer.Equals(BalancerSettings.Default) ? null : balancer,

@@ -22,11 +22,18 @@ internal static class AssignmentReader
     public static EnvoyAssignment Read(ClusterLoadAssignment wire, Problems problems)
     {
         var endpoints = ImmutableArray.CreateBuilder<EnvoyEndpoint>();
+        var waypoints = ImmutableArray.CreateBuilder<(IPEndPoint, IPAddress)>();
         foreach (var locality in wire.Endpoints)
         {
             var place = locality.Locality is { } at ? new Mesh.Locality(at.Region, at.Zone, at.SubZone) : Mesh.Locality.Empty;
             foreach (var endpoint in locality.LbEndpoints)
             {
+                if (WaypointOf(endpoint) is { } through)
+                {
+                    waypoints.Add(through);
+                    continue;
+                }
+
                 if (AddressOf(endpoint, out var byTunnel, out var host, out var problem) is not { } address)
                 {
                     problems.Add($"endpoints of {wire.ClusterName}", problem!);
@@ -49,8 +56,26 @@ internal static class AssignmentReader
             }
         }
 
-        return new EnvoyAssignment(wire.ClusterName, endpoints.ToImmutable());
+        return new EnvoyAssignment(wire.ClusterName, endpoints.ToImmutable()) { Shares = SharesOf(wire), Waypoints = waypoints.ToImmutable() };
     }
+
+    /// <summary>
+    /// Shares of localities, as a DestinationRule distributes them. istiod gives every locality the weight of its endpoints together, but for those.
+    /// </summary>
+    private static ImmutableArray<Mesh.LocalityShare> SharesOf(ClusterLoadAssignment wire)
+    {
+        var weighed = wire.Endpoints.Where(static locality => locality.LoadBalancingWeight is > 0).ToArray();
+        return weighed.All(static locality => locality.LoadBalancingWeight == locality.LbEndpoints.Aggregate(0UL, static (sum, endpoint) => sum + (endpoint.LoadBalancingWeight ?? 1)))
+            ? []
+            : [.. weighed.Select(static locality => new Mesh.LocalityShare($"{locality.Locality?.Region}/{locality.Locality?.Zone}/{locality.Locality?.SubZone}", (int)Math.Min(locality.LoadBalancingWeight!.Value, int.MaxValue)))];
+    }
+
+    /// <summary>The service's address and its waypoint's, where a tunnel is to lead through it; null: it does not.</summary>
+    private static (IPEndPoint, IPAddress)? WaypointOf(LbEndpoint wire) =>
+        wire.Endpoint?.Address?.EnvoyInternalAddress is { ServerListenerName: Tunnel }
+        && IPEndPoint.TryParse(Text(wire.Metadata, OriginalDestination, "waypoint"), out var waypoint) && IPEndPoint.TryParse(Text(wire.Metadata, OriginalDestination, "local"), out var service)
+            ? (service, waypoint.Address)
+            : null;
 
     private static IPEndPoint? AddressOf(LbEndpoint wire, out bool byTunnel, out string host, out string? problem)
     {

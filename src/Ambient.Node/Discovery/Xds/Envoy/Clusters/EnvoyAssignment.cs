@@ -13,8 +13,15 @@ internal sealed record EnvoyAssignment(string Name, ImmutableArray<EnvoyEndpoint
     public ImmutableArray<int> Levels { get; } =
         Endpoints.All(static endpoint => endpoint.Priority == 0) ? [0] : [.. Endpoints.Select(static endpoint => endpoint.Priority).Distinct().Order()];
 
+    /// <summary>Shares of localities, where they are others than their endpoints have together; empty: an endpoint's share is its own.</summary>
+    public ImmutableArray<LocalityShare> Shares { get; init; } = [];
+
+    /// <summary>Tunnels that lead to the service through its waypoint: the service's address, and the waypoint's.</summary>
+    public ImmutableArray<(IPEndPoint Service, IPAddress Waypoint)> Waypoints { get; init; } = [];
+
     /// <summary>Whether both are equal, endpoints by content.</summary>
-    public bool Equals(EnvoyAssignment? other) => other is not null && Name == other.Name && Endpoints.AsSpan().SequenceEqual(other.Endpoints.AsSpan());
+    public bool Equals(EnvoyAssignment? other) => other is not null && Name == other.Name && Endpoints.AsSpan().SequenceEqual(other.Endpoints.AsSpan())
+        && Shares.AsSpan().SequenceEqual(other.Shares.AsSpan()) && Waypoints.AsSpan().SequenceEqual(other.Waypoints.AsSpan());
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Endpoints.Length);

@@ -24,6 +24,9 @@ internal sealed class CaseClient(CaseBackends backends) : IAsyncDisposable
 
     private readonly HboneClient _tunnels = new(new HboneClientOptions(), backends.Svids);
 
+    /// <summary>Has the addresses of services that a host is not told of.</summary>
+    public MeshSnapshot? All { get; set; }
+
     public ValueTask DisposeAsync() => _tunnels.DisposeAsync();
 
     /// <summary>Says a question once.</summary>
@@ -219,7 +222,7 @@ internal sealed class CaseClient(CaseBackends backends) : IAsyncDisposable
         var tunnel = await _tunnels.ConnectAsync(new HboneConnectRequest
         {
             NextHop = new IPEndPoint(host.Addresses[0], 15008),
-            Authority = new IPEndPoint(AddressOf(mesh, question.To), question.Port).ToString(),
+            Authority = new IPEndPoint(AddressOf(mesh, All!, question.To), question.Port).ToString(),
             Source = IdentityOf(question.Caller),
             AcceptedIdentities = [host.Identity],
             SourceAddress = question.Source is { } source ? IPAddress.Parse(source) : null,
@@ -234,7 +237,7 @@ internal sealed class CaseClient(CaseBackends backends) : IAsyncDisposable
         _ => SpiffeId.Parse($"spiffe://{caller}"),
     };
 
-    private static IPAddress AddressOf(MeshSnapshot mesh, string to)
+    private static IPAddress AddressOf(MeshSnapshot mesh, MeshSnapshot all, string to)
     {
         if (IPAddress.TryParse(to, out var address))
         {
@@ -243,7 +246,7 @@ internal sealed class CaseClient(CaseBackends backends) : IAsyncDisposable
 
         var parts = to.Split('/');
         var (ns, name) = parts.Length == 1 ? ("app", parts[0]) : (parts[0], parts[1]);
-        return mesh.Services.Values.Single(service => service.Namespace == ns && (service.Name == name || service.Hostname == name) && !service.Vips.IsEmpty).Vips[0].Address;
+        return new[] { mesh, all }.SelectMany(each => each.Services.Values).First(service => service.Namespace == ns && (service.Name == name || service.Hostname == name) && !service.Vips.IsEmpty).Vips[0].Address;
     }
 }
 

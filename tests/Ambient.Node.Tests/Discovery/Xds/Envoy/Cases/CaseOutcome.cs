@@ -1,15 +1,16 @@
 using System.Globalization;
 using System.Net;
+using System.Text.RegularExpressions;
 using Ambient.Http;
 using Ambient.Mesh;
 
 namespace Ambient.Node.Tests.Discovery.Xds.Envoy.Cases;
 
 /// <summary>What came of one try: what the client was answered, and what reached endpoints, in words that are the same whoever told the host of the mesh.</summary>
-internal sealed class CaseOutcome
+internal sealed partial class CaseOutcome
 {
     // Another one for every try, or every moment.
-    private static readonly string[] s_chance = ["date", "x-request-id", "traceparent", "x-b3-traceid", "x-b3-spanid", "x-envoy-upstream-service-time"];
+    private static readonly string[] s_chance = ["date", "x-request-id", "x-b3-traceid", "x-b3-spanid", "x-envoy-upstream-service-time"];
 
     private readonly CaseAnswer _answer;
     private readonly CaseSeen[] _seen;
@@ -28,7 +29,8 @@ internal sealed class CaseOutcome
     /// <summary>The pod that was reached first; null: none.</summary>
     public string? Pod => _pods is [var first, ..] ? first : null;
 
-    public int Reached => _seen.Length;
+    /// <summary>What came of it, without the texts of answers.</summary>
+    public string Essence => $"{_answer.Status} {string.Join(' ', _pods.Select(ServiceOf))}";
 
     /// <summary>Whether it is what was expected.</summary>
     public bool Meets(Expected expected, Question question)
@@ -79,10 +81,16 @@ internal sealed class CaseOutcome
     };
 
     private static string FieldsOf((string Name, string Value)[] fields) => CaseMove.AsRecorded(string.Join("; ", fields.Where(field => field.Name != CaseBackends.AskedBy)
+        .Where(static field => field.Name != "traceparent")
+        .Select(field => field.Name == "set-cookie" ? (field.Name, Value: Cookie().Replace(field.Value, "=*")) : field)
         .Select(field => s_chance.Contains(field.Name) ? $"{field.Name}: *" : $"{field.Name}: {field.Value}").Order(StringComparer.Ordinal)));
 
+    // An affinity cookie is another one for everybody.
+    [GeneratedRegex("^=|(?<=^[^=;]+)=\"?[^;]*")]
+    private static partial Regex Cookie();
+
     private static string NameOf(MeshSnapshot mesh, IPAddress address) =>
-        mesh.FindWorkload("", address)?.Name ?? CaseNames.NameOf(address) ?? address.ToString();
+        mesh.Workloads.Values.FirstOrDefault(workload => workload.Addresses.Contains(address))?.Name ?? CaseNames.NameOf(address) ?? address.ToString();
 
     private static string ServiceOf(string pod) => pod.LastIndexOf('-') is > 0 and var dash ? pod[..dash] : pod;
 }

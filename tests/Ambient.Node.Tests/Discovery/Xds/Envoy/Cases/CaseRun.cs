@@ -61,11 +61,12 @@ internal sealed class CaseRun : IAsyncDisposable
             var (node, pod) = RecordedIstiod.NodeOf(recording);
             var istiod = Own(await RecordedIstiod.StartAsync(recording, answered: CaseMove.Response));
             recorded.Add(Own(await CaseHost.StartAsync(null, istiod.Store, (node.Namespace, node.Gateway, pod), backends, untilReady: name != "bare")));
-            told.Add(Own(await CaseHost.StartAsync(new DiscoveryOptions { ManifestsFolder = _folder }, new MeshStore(), (node.Namespace, node.Gateway, pod), backends)));
+            told.Add(Own(await CaseHost.StartAsync(new DiscoveryOptions { ManifestsFolder = _folder, Network = RecordedIstiod.NetworkOf(recording) }, new MeshStore(), (node.Namespace, node.Gateway, pod), backends)));
         }
 
         Folder = new CaseSide("by manifests", told[0], told.ElementAtOrDefault(1), Own(new CaseClient(backends)));
         Recording = new CaseSide("by istiod", recorded[0], recorded.ElementAtOrDefault(1), Own(new CaseClient(backends)));
+        Folder.Client.All = Recording.Client.All = Mesh;
         StartBackends(Folder.Waypoint.Store.Current, backends);
     }
 

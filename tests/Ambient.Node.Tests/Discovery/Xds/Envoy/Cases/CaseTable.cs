@@ -13,7 +13,7 @@ internal static class CaseTable
 
     public static ImmutableArray<Question> Of(string name) => s_all.GetValueOrDefault(name, []);
 
-    private static IEnumerable<Stream> Files() => Environment.GetEnvironmentVariable("DEV_CASES") is { } dev ? Directory.EnumerateFiles(dev).Select(File.OpenRead) :
+    private static IEnumerable<Stream> Files() =>
         typeof(CaseTable).Assembly.GetManifestResourceNames().Where(static name => name.StartsWith(Folder, StringComparison.Ordinal)).Select(static name => typeof(CaseTable).Assembly.GetManifestResourceStream(name)!);
 
     private static Dictionary<string, ImmutableArray<Question>> Read(Stream file)

@@ -68,6 +68,9 @@ internal sealed record Question
     /// <summary>Whether all tries must reach one pod, the same from either source.</summary>
     public bool IsSticky { get; init; }
 
+    /// <summary>Whether the texts of answers may differ, because they name a place that only one of the sources knows.</summary>
+    public bool IsLoose { get; init; }
+
     /// <summary>How it is written.</summary>
     public string Line { get; init; } = "";
 

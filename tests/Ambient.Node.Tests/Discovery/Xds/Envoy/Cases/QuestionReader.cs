@@ -14,6 +14,7 @@ namespace Ambient.Node.Tests.Discovery.Xds.Envoy.Cases;
 /// <item><term><c>seen name: value</c></term><description>what an endpoint sees; <c>!name</c>: does not; <c>seen as /path</c>; in parentheses what is not a field (<c>(tunnel)</c>, <c>(tls)</c>, <c>(version)</c>)</description></item>
 /// <item><term><c>told name: value</c></term><description>what the client is told; <c>reading text</c>: the body</description></item>
 /// <item><term><c>times 100</c></term><description>said so often; <c>only a-0</c>: reaching these pods; <c>split a-0 70 a-1 30</c>: in these shares; <c>sticky</c>: one pod alone, the same from either source; <c>varying name</c>: with a field that is another one each time</description></item>
+/// <item><term><c>loosely</c></term><description>the texts of answers may differ</description></item>
 /// <item><term><c>recorded =&gt; closed</c></term><description>what comes of it by istiod's configuration, where that is something else</description></item>
 /// </list>
 /// </summary>
@@ -99,6 +100,8 @@ internal static partial class QuestionReader
             case "split":
                 var shares = rest.Split(' ').Chunk(2).ToArray();
                 return question with { Pods = [.. shares.Select(share => share[0])], Shares = [.. shares.Select(share => Number(share[1]))] };
+            case "loosely":
+                return question with { IsLoose = true };
             case "sticky":
                 return question with { IsSticky = true };
             default:
