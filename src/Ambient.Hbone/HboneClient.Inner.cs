@@ -27,7 +27,7 @@ public sealed partial class HboneClient
             // 1. The certificate, 2. TLS and HTTP/2 over the carrier, 3. the only stream, 4. the answer.
             var svid = await GetSvidAsync(request.Source, cancellationToken).ConfigureAwait(false);
             var channel = new TunnelChannel((StreamTunnel)carrier);
-            var (http2, peer) = await OpenAsync(channel, svid, request.AcceptedIdentities, where, cancellationToken).ConfigureAwait(false);
+            var (http2, peer) = await OpenAsync(channel, svid, HboneConnectRequest.Matcher(request.AcceptedIdentities, request.AcceptedTrustDomains), where, cancellationToken).ConfigureAwait(false);
             _inner.Add(http2);
             begun = true;
             var sent = new SentConnect(_endInner, http2, _io.RunsInline);

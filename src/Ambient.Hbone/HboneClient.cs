@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Ambient.Certificates;
@@ -70,7 +69,7 @@ public sealed partial class HboneClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        var key = new HboneKey(request.Source, request.AcceptedIdentities, request.NextHop, request.SourceAddress, _options.StaysOnThread ? _io.LoopHere() : null);
+        var key = new HboneKey(request.Source, request.AcceptedIdentities, request.AcceptedTrustDomains, request.NextHop, request.SourceAddress, _options.StaysOnThread ? _io.LoopHere() : null);
         var headers = HeadersOf(request);
         for (var useless = 0; ; useless++)
         {
@@ -134,6 +133,7 @@ public sealed partial class HboneClient : IAsyncDisposable
         Forwarded = request.Forwarded,
         TraceParent = request.TraceParent,
         ForwardedNetwork = request.ForwardedNetwork,
+        RequestSource = request.RequestSource,
     };
 
     private void Tick()
@@ -201,13 +201,13 @@ public sealed partial class HboneClient : IAsyncDisposable
             throw new HboneException(HboneFailure.ConnectFailed, $"cannot connect to {key.Destination}: {e.Message}", e);
         }
 
-        var (http2, peer) = await OpenAsync(channel, svid, key.Accepted, key.Destination.ToString(), cancellationToken).ConfigureAwait(false);
+        var (http2, peer) = await OpenAsync(channel, svid, key.Matcher, key.Destination.ToString(), cancellationToken).ConfigureAwait(false);
         return new ClientConnection(http2, new PeerInfo(peer, remote, local));
     }
 
     /// <summary>TLS, and HTTP/2 up to the peer's SETTINGS.</summary>
     private async Task<(Http2Connection Http2, SpiffeId Peer)> OpenAsync(
-        IByteChannel channel, X509Svid svid, ImmutableArray<SpiffeId> accepted, string where, CancellationToken cancellationToken)
+        IByteChannel channel, X509Svid svid, SpiffeIdMatcher accepted, string where, CancellationToken cancellationToken)
     {
         TlsTransport transport;
         SpiffeId peer;

@@ -93,6 +93,12 @@ public sealed record Workload
     /// <summary>Gateway through which a workload of another network is reached.</summary>
     public GatewayAddress? NetworkGateway { get; init; }
 
+    /// <summary>
+    /// Waypoint through which a service is entered for which this stands: not a workload by itself, but a way to its service, under the service's own
+    /// address. Null: it is one.
+    /// </summary>
+    public GatewayAddress? ServiceWaypoint { get; init; }
+
     /// <summary>Load-balancing weight; 0 receives nothing.</summary>
     public uint Capacity { get; init; } = 1;
 
@@ -132,6 +138,7 @@ public sealed record Workload
             && StructuralEquality.Same(AuthorizationPolicies, other.AuthorizationPolicies)
             && Waypoint == other.Waypoint
             && NetworkGateway == other.NetworkGateway
+            && ServiceWaypoint == other.ServiceWaypoint
             && Capacity == other.Capacity
             && StructuralEquality.Same(Services, other.Services, StructuralEquality.Same));
 

@@ -34,6 +34,9 @@ public abstract class HboneConnect
     /// <summary>The <c>x-forwarded-network</c> header, or null.</summary>
     public abstract string? ForwardedNetwork { get; }
 
+    /// <summary>The <c>x-istio-source</c> header, or null.</summary>
+    public abstract string? RequestSource { get; }
+
     /// <summary>Cancelled when the stream is reset or its connection ends before an answer; after it see <see cref="HboneTunnel.Closed"/>.</summary>
     public abstract CancellationToken Aborted { get; }
 

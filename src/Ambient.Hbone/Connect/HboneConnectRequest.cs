@@ -16,8 +16,11 @@ public sealed record HboneConnectRequest
     /// <summary>Identity whose SVID is presented.</summary>
     public required SpiffeId Source { get; init; }
 
-    /// <summary>Identities that the peer may have, in order. Empty: the handshake always fails.</summary>
+    /// <summary>Identities that the peer may have, in order. Empty, and <see cref="AcceptedTrustDomains"/> too: the handshake always fails.</summary>
     public required ImmutableArray<SpiffeId> AcceptedIdentities { get; init; }
+
+    /// <summary>Trust domains whose every member the peer may be, where <see cref="AcceptedIdentities"/> is empty because nobody knows who it is.</summary>
+    public ImmutableArray<TrustDomain> AcceptedTrustDomains { get; init; } = [];
 
     /// <summary>
     /// Address of the client on whose behalf the tunnel is opened: part of the pool's key, and handed to the connector,
@@ -36,4 +39,14 @@ public sealed record HboneConnectRequest
 
     /// <summary>Value of the <c>x-forwarded-network</c> header (the inner request of a double tunnel), or null to leave it out.</summary>
     public string? ForwardedNetwork { get; init; }
+
+    /// <summary>
+    /// Value of the <c>x-istio-source</c> header (the outer request of a double tunnel): whether a <c>waypoint</c> or a <c>gateway</c> sends, which the
+    /// other network's gateway chooses the way by. Null leaves it out.
+    /// </summary>
+    public string? RequestSource { get; init; }
+
+    /// <summary>Whose certificate is taken: one of the identities, or where none is known, any member of the trust domains.</summary>
+    internal static SpiffeIdMatcher Matcher(ImmutableArray<SpiffeId> identities, ImmutableArray<TrustDomain> domains) =>
+        identities.IsDefaultOrEmpty && !domains.IsDefaultOrEmpty ? SpiffeIdMatcher.MemberOf(domains) : SpiffeIdMatcher.OneOf(identities);
 }

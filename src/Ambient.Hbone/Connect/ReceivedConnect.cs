@@ -25,6 +25,7 @@ internal sealed class ReceivedConnect : HboneConnect, IHttp2StreamOwner
         Forwarded = headers.Forwarded;
         TraceParent = headers.TraceParent;
         ForwardedNetwork = headers.ForwardedNetwork;
+        RequestSource = headers.RequestSource;
     }
 
     /// <summary>The tunnel, once the CONNECT was accepted.</summary>
@@ -39,6 +40,8 @@ internal sealed class ReceivedConnect : HboneConnect, IHttp2StreamOwner
     public override string? TraceParent { get; }
 
     public override string? ForwardedNetwork { get; }
+
+    public override string? RequestSource { get; }
 
     public override SpiffeId PeerIdentity => _peer.Identity;
 

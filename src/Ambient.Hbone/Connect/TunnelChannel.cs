@@ -257,7 +257,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
         _tunnel.Release();
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask AwaitAsync(ValueTask<bool> write)
     {
         if (!await write.ConfigureAwait(false))

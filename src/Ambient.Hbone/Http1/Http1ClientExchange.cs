@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Http;
 
 namespace Ambient.Hbone.Http1;
@@ -166,7 +167,7 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         return true;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<ResponseHead> ReceiveHeadSlowlyAsync(CancellationToken cancellationToken)
     {
         do

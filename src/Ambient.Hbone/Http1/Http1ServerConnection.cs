@@ -162,7 +162,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<bool> ReadHeadSlowlyAsync()
     {
         var input = _wire.In;
@@ -240,7 +240,7 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         return default;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask HandleSlowlyAsync(ValueTask handling)
     {
         try

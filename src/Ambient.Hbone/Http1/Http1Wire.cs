@@ -283,7 +283,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
 
     private MessageException Exception() => new(Fault, $"the {(isServer ? "client" : "endpoint")}'s connection ended: {_why}", _cause);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask EndSlowlyAsync(ValueTask reserve, HttpFields? trailers, CancellationToken cancellationToken)
     {
         await Guarded(reserve, cancellationToken).ConfigureAwait(false);
@@ -291,7 +291,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         HasEnded = true;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask FlushSlowlyAsync(ValueTask before, CancellationToken cancellationToken)
     {
         await before.ConfigureAwait(false);
@@ -302,7 +302,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         task.IsCompletedSuccessfully ? task : cancellationToken.CanBeCanceled ? CancellablyAsync(task, cancellationToken) : GuardedAsync(task);
 
     /// <summary>Part of a message is on its way when a wait is cancelled, and cannot be taken back: so the connection is broken.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask CancellablyAsync(ValueTask task, CancellationToken cancellationToken)
     {
         try
@@ -323,7 +323,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask GuardedAsync(ValueTask task)
     {
         Volatile.Write(ref _isSending, true);
@@ -341,7 +341,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask WriteChunkAsync(ReadOnlyMemory<byte> bytes)
     {
         const int longest = 10;
@@ -353,7 +353,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         Out.Advance(2);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<ReadOnlyMemory<byte>> WaitAndReadAsync(CancellationToken cancellationToken)
     {
         while (true)
@@ -366,7 +366,7 @@ internal sealed class Http1Wire(MessageChannel channel, int maxHeadSize, int max
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask WaitCancellablyAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();

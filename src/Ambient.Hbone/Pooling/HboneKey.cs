@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using Ambient.Hbone.Connect;
 using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 
@@ -11,16 +12,21 @@ namespace Ambient.Hbone.Pooling;
 /// </summary>
 /// <param name="source">Who we are.</param>
 /// <param name="accepted">Whom we accept.</param>
+/// <param name="domains">Of which trust domains everybody is accepted, where <paramref name="accepted"/> is empty.</param>
 /// <param name="destination">Where to.</param>
 /// <param name="sourceAddress">On whose behalf.</param>
 /// <param name="loop">The loop that alone serves such connections; null: any.</param>
-internal sealed class HboneKey(SpiffeId source, ImmutableArray<SpiffeId> accepted, IPEndPoint destination, IPAddress? sourceAddress, EventLoop? loop = null) : IEquatable<HboneKey>
+internal sealed class HboneKey(SpiffeId source, ImmutableArray<SpiffeId> accepted, ImmutableArray<TrustDomain> domains, IPEndPoint destination, IPAddress? sourceAddress, EventLoop? loop = null) : IEquatable<HboneKey>
 {
     public EventLoop? Loop { get; } = loop;
 
     public SpiffeId Source { get; } = source;
 
     public ImmutableArray<SpiffeId> Accepted { get; } = accepted.IsDefault ? [] : accepted;
+
+    public ImmutableArray<TrustDomain> Domains { get; } = domains.IsDefault ? [] : domains;
+
+    public SpiffeIdMatcher Matcher => HboneConnectRequest.Matcher(Accepted, Domains);
 
     public IPEndPoint Destination { get; } = destination;
 
@@ -32,7 +38,8 @@ internal sealed class HboneKey(SpiffeId source, ImmutableArray<SpiffeId> accepte
         && Source.Equals(other.Source)
         && ReferenceEquals(Loop, other.Loop)
         && Equals(SourceAddress, other.SourceAddress)
-        && Accepted.AsSpan().SequenceEqual(other.Accepted.AsSpan());
+        && Accepted.AsSpan().SequenceEqual(other.Accepted.AsSpan())
+        && Domains.AsSpan().SequenceEqual(other.Domains.AsSpan());
 
     public override bool Equals(object? obj) => Equals(obj as HboneKey);
 

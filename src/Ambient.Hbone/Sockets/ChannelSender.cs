@@ -105,14 +105,14 @@ internal sealed class ChannelSender(IByteChannel channel)
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask FlushAndReserveAsync(int size)
     {
         await FlushAsync().ConfigureAwait(false);
         Grow(size);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask WritePiecesAsync(ReadOnlyMemory<byte> bytes)
     {
         while (!bytes.IsEmpty)

@@ -142,7 +142,7 @@ internal sealed class SocketChannel : IByteChannel
 
     /// <summary>Sends all, waiting as often as it must.</summary>
     /// <exception cref="SocketException">The connection failed.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     public async ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes)
     {
         while (!bytes.IsEmpty)
@@ -175,7 +175,7 @@ internal sealed class SocketChannel : IByteChannel
     }
 
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     public async ValueTask SendOwnedAsync(byte[] buffer, int offset, int count)
     {
         try
@@ -338,7 +338,7 @@ internal sealed class SocketChannel : IByteChannel
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask PeekAsync()
     {
         try

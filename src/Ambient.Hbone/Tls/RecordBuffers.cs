@@ -203,7 +203,7 @@ internal sealed class RecordBuffers(IByteChannel channel) : IDisposable
 
     private static IOException Failure(SocketError error) => new($"the connection failed: {error}", new SocketException((int)error));
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask SendRestAsync(int sent)
     {
         try

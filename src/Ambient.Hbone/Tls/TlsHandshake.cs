@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Ambient.Hbone.Admission;
 using Ambient.Hbone.Connect;
 using Ambient.Hbone.Sockets;
@@ -24,14 +23,14 @@ internal static class TlsHandshake
     public static Task<(TlsTransport Transport, SpiffeId Peer)> AsClientAsync(
         IByteChannel channel,
         X509Svid svid,
-        ImmutableArray<SpiffeId> accepted,
+        SpiffeIdMatcher accepted,
         PeerRevocation? revocation,
         HandshakeLimits limits,
         TlsEngine engine,
         TimeProvider time,
         CancellationToken cancellationToken)
     {
-        var check = new PeerCheck(svid.Roots, PeerRole.Server, SpiffeIdMatcher.OneOf(accepted), revocation, limits, time);
+        var check = new PeerCheck(svid.Roots, PeerRole.Server, accepted, revocation, limits, time);
         return RunAsync(engine, new(channel, svid, IsServer: false, check, Turns: null, limits), time, cancellationToken);
     }
 

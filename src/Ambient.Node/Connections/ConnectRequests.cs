@@ -24,6 +24,7 @@ internal static class ConnectRequests
         Authority = route.Authority!,
         Source = source.Identity,
         AcceptedIdentities = route.AcceptedIdentities,
+        AcceptedTrustDomains = route.AcceptedTrustDomains,
         SourceAddress = client.Address,
         Baggage = BaggageOf(source),
         Forwarded = ConnectHeaders.Forwarded(client, route.Service),
@@ -34,7 +35,9 @@ internal static class ConnectRequests
     public static HboneConnectRequest Within(HboneConnectRequest outer, string network, ConnectionRoute route) => outer with
     {
         AcceptedIdentities = route.InnerAcceptedIdentities,
+        AcceptedTrustDomains = route.InnerAcceptedTrustDomains,
         ForwardedNetwork = network,
+        RequestSource = null,
     };
 
     /// <summary>The baggage value of a workload, made once.</summary>

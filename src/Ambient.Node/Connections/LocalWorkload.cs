@@ -27,6 +27,9 @@ internal sealed class LocalWorkload
     /// <summary>Who it is, for errors.</summary>
     public string Name { get; }
 
+    /// <summary>The mesh as it is now.</summary>
+    public MeshSnapshot Mesh => _mesh.Current;
+
     /// <summary>The workload as it is known now; null while the mesh does not know it.</summary>
     public Workload? Current
     {

@@ -57,7 +57,7 @@ internal sealed class GatewayStreams(
                     Source = remote,
                     SourceWorkload = own is null ? null : meshes.Current.FindWorkload(own.Network, remote.Address),
                     Destination = facts.Destination,
-                    Overrides = places.Find("")?.Telemetry.Metrics,
+                    Overrides = places.Find("")?.Telemetry.Connections(facts.Destination.Port).Metrics,
                 },
                 time.GetTimestamp(),
                 stream,
@@ -136,7 +136,8 @@ internal sealed class GatewayStreams(
         {
             Destination = endpoint.Address,
             DestinationWorkload = endpoint.Workload,
-            DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
+            HboneAddress = endpoint.Way?.Authority,
+            DestinationIdentity = endpoint.Identity,
             Service = service,
         });
         try

@@ -176,7 +176,7 @@ internal sealed class OutboundProxy
         }
         catch (HboneException e)
         {
-            return (null, ConnectionOutcome.TunnelFailed(e, route.ViaWaypoint ? NameOf(route) : null));
+            return (null, ConnectionOutcome.TunnelFailed(e, route.ViaWaypoint ? NetworkTunnel.NameOf(route) : null));
         }
         catch (Exception e)
         {
@@ -186,15 +186,11 @@ internal sealed class OutboundProxy
 
     private async ValueTask<(HboneTunnel? Tunnel, ConnectionOutcome Failure)> TunnelTwiceAsync(CapturedConnection captured, Workload source, ConnectionRoute route, OpenConnection connection)
     {
-        var layer = $"network gateway {NameOf(route)}";
+        var twice = new NetworkTunnel(_hbone, route);
         HboneTunnel? tunnel = null;
-        var request = ConnectRequests.For(captured, source, route);
         try
         {
-            // The gateway sees the bytes of the inner tunnel and nothing of what is in it.
-            var outer = await _hbone.ConnectAsync(request, connection.Ended).ConfigureAwait(false);
-            layer = $"inner tunnel to {route.Authority} through network gateway {NameOf(route)}";
-            tunnel = await _hbone.ConnectWithinAsync(outer, ConnectRequests.Within(request, _network ?? source.Network, route), connection.Ended).ConfigureAwait(false);
+            tunnel = await twice.OpenAsync(ConnectRequests.For(captured, source, route), _network ?? source.Network, connection.Ended).ConfigureAwait(false);
             connection.Announce(connection.Parties with
             {
                 DestinationPeer = new InnerPeer(tunnel.PeerIdentity, _readBaggage && tunnel.PeerBaggage is { Length: > 0 } baggage ? ConnectHeaders.ParseBaggage(baggage) : null),
@@ -208,7 +204,7 @@ internal sealed class OutboundProxy
         catch (HboneException e)
         {
             var outcome = ConnectionOutcome.TunnelFailed(e, null);
-            return (null, outcome with { Error = $"{layer}: {outcome.Error}" });
+            return (null, outcome with { Error = $"{twice.Layer}: {outcome.Error}" });
         }
         catch (Exception e)
         {
@@ -280,7 +276,4 @@ internal sealed class OutboundProxy
             OriginalDestination = captured.Destination.ToString(),
         };
     }
-
-    private static string NameOf(ConnectionRoute route) =>
-        route.NextHopWorkload is { } waypoint ? $"{waypoint.Namespace}/{waypoint.Name} ({route.NextHop})" : route.NextHop!.ToString();
 }

@@ -22,7 +22,7 @@ internal sealed record CompiledPlace(
     RequestRoutes? Routes)
 {
     /// <summary>What is logged, counted and traced of its requests.</summary>
-    public PlaceTelemetry Telemetry { get; init; } = PlaceTelemetry.Default;
+    public PlaceTelemetries Telemetry { get; init; } = PlaceTelemetries.Default;
 
     /// <summary>Headers that the proxy sets.</summary>
     public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
@@ -47,7 +47,7 @@ internal sealed record CompiledPlace(
         var (policies, routes) = compile(earlier?.Policies, earlier?.Routes);
         return new CompiledPlace(mesh.Requests, mesh.Services, service, policies, routes)
         {
-            Telemetry = gateway is null ? PlaceTelemetry.Default : PlaceTelemetry.Of(mesh.Requests, gateway, service, earlier?.Telemetry),
+            Telemetry = gateway is null ? PlaceTelemetries.Default : PlaceTelemetries.Of(mesh.Requests, gateway, service, earlier?.Telemetry),
             Headers = gateway?.Headers ?? ProxyHeaders.Default,
         };
     }

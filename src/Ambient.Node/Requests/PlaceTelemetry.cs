@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 using Ambient.Mesh;
 using Ambient.Node.Telemetry.AccessLogs;
 using Ambient.Node.Telemetry.Metrics;
@@ -14,7 +15,10 @@ internal sealed class PlaceTelemetry
     /// <summary>Provider that every mesh has: Envoy's log on standard output.</summary>
     public const string EnvoyLog = "envoy";
 
-    private const int EverySample = 10_000;
+    /// <summary>Class of Gateways that are waypoints.</summary>
+    public const string WaypointClass = "istio-waypoint";
+
+    private static readonly ConditionalWeakTable<TrafficTelemetry, PlaceTelemetry> s_compiled = [];
 
     private readonly RequestTelemetry[] _sources;
     private readonly MeshTelemetry _mesh;
@@ -24,27 +28,32 @@ internal sealed class PlaceTelemetry
     {
         (_sources, _mesh, _meshLogs) = (sources, mesh, meshLogs);
         Metrics = MetricOverrides.Of(sources.SelectMany(source => source.Metrics).Where(rule => Concerns(rule.Mode, isClient)));
-        (LogsAccess, Template, Filter) = LogOf(sources.SelectMany(source => source.AccessLogs).Where(rule => Concerns(rule.Mode, isClient)), mesh, meshLogs);
+        Logs = LogsOf(sources.SelectMany(source => source.AccessLogs).Where(rule => Concerns(rule.Mode, isClient)), mesh, meshLogs);
         Tracing = TracingOf(sources.SelectMany(source => source.Tracing).Where(rule => Concerns(rule.Mode, isClient)), mesh);
+    }
+
+    private PlaceTelemetry(TrafficTelemetry told)
+    {
+        (_sources, _mesh) = ([], MeshTelemetry.None);
+        Metrics = MetricOverrides.Of(told.Metrics);
+        Logs = [.. told.Logs.Select(AccessLogSink.Of)];
+        Tracing = told.Tracing is { } tracing ? TracingSettings.Of(tracing) : null;
     }
 
     /// <summary>Nothing said: our own access line, all metrics, no traces.</summary>
     public static PlaceTelemetry Default { get; } = new([], MeshTelemetry.None, meshLogs: true, isClient: false);
 
-    /// <summary>Whether requests are logged.</summary>
-    public bool LogsAccess { get; }
-
-    /// <summary>Form of a line; null: our own.</summary>
-    public AccessLogTemplate? Template { get; }
-
-    /// <summary>Which requests are logged; null: all.</summary>
-    public AccessLogFilter? Filter { get; }
+    /// <summary>Where requests are logged; nowhere: they are not.</summary>
+    public ImmutableArray<AccessLogSink> Logs { get; }
 
     /// <summary>What is changed of metrics; null: nothing.</summary>
     public MetricOverrides? Metrics { get; }
 
     /// <summary>How requests are traced; null: nobody wants their spans.</summary>
     public TracingSettings? Tracing { get; }
+
+    /// <summary>Compiles what a control plane says of some traffic, once for each instance of it.</summary>
+    public static PlaceTelemetry Of(TrafficTelemetry? told) => told is null ? Default : s_compiled.GetValue(told, static told => new PlaceTelemetry(told));
 
     /// <summary>Compiles what holds at a place.</summary>
     /// <param name="requests">Gateways and what is said of telemetry.</param>
@@ -71,7 +80,7 @@ internal sealed class PlaceTelemetry
         ];
         return earlier is not null && earlier._meshLogs == requests.LogsAccess && earlier._mesh.Equals(requests.Telemetry) && earlier._sources.AsSpan().SequenceEqual(sources)
             ? earlier
-            : new PlaceTelemetry(sources, requests.Telemetry, requests.LogsAccess, isClient: gateway.ClassName != "istio-waypoint");
+            : new PlaceTelemetry(sources, requests.Telemetry, requests.LogsAccess, isClient: gateway.ClassName != WaypointClass);
     }
 
     /// <summary>How near a Telemetry is to a place, from 0; -1: it does not concern it.</summary>
@@ -81,7 +90,7 @@ internal sealed class PlaceTelemetry
         if (telemetry.Targets.IsDefaultOrEmpty)
         {
             return telemetry.Selector is { } selector
-                ? isOwn && gateway.ClassName != "istio-waypoint" && selector.All(wanted => gateway.PodLabels.TryGetValue(wanted.Key, out var value) && value == wanted.Value) ? 3 : -1
+                ? isOwn && gateway.ClassName != WaypointClass && selector.All(wanted => gateway.PodLabels.TryGetValue(wanted.Key, out var value) && value == wanted.Value) ? 3 : -1
                 : isRoot ? 0 : isOwn ? 1 : -1;
         }
 
@@ -98,7 +107,7 @@ internal sealed class PlaceTelemetry
 
     private static bool Concerns(TelemetryMode mode, bool isClient) => mode == TelemetryMode.ClientAndServer || (mode == TelemetryMode.Client) == isClient;
 
-    private static (bool Logs, AccessLogTemplate? Template, AccessLogFilter? Filter) LogOf(IEnumerable<AccessLogRule> rules, MeshTelemetry mesh, bool meshLogs)
+    private static ImmutableArray<AccessLogSink> LogsOf(IEnumerable<AccessLogRule> rules, MeshTelemetry mesh, bool meshLogs)
     {
         var (logs, filter) = (meshLogs || !mesh.AccessLogProviders.IsEmpty, (string?)null);
         var providers = mesh.AccessLogProviders;
@@ -108,43 +117,49 @@ internal sealed class PlaceTelemetry
             (logs, filter) = (!rule.IsDisabled, rule.Filter ?? filter);
         }
 
-        // Of several providers the first: they all write to the one log of a process.
-        var form = providers.IsEmpty ? mesh.AccessLog
-            : providers.Select(name => mesh.Find(name)?.AccessLog).FirstOrDefault(form => form is not null)
-                ?? (providers.Contains(EnvoyLog) ? mesh.AccessLog ?? new AccessLogFormat(false, null) : mesh.AccessLog);
-        return (logs, form is null ? null : TemplateOf(form), filter is null ? null : AccessLogFilter.Of(filter));
+        if (!logs)
+        {
+            return [];
+        }
+
+        var taken = filter is null ? null : AccessLogFilter.Of(filter);
+        AccessLogOutput[] outputs = [.. providers.Select(name => OutputOf(name, mesh)).OfType<AccessLogOutput>().Distinct()];
+        return [.. (outputs is [] ? [new AccessLogOutput { Format = mesh.AccessLog }] : outputs).Select(output => AccessLogSink.Of(output, taken))];
     }
 
-    private static AccessLogTemplate TemplateOf(AccessLogFormat form) => form is { IsJson: false, Format: null } ? AccessLogTemplate.Text : AccessLogTemplate.Of(form);
+    /// <summary>What a provider writes; null: nothing that is written here.</summary>
+    private static AccessLogOutput? OutputOf(string name, MeshTelemetry mesh) => mesh.Find(name) switch
+    {
+        { AccessLog: { } form } => new AccessLogOutput { Format = form },
+        { AccessLogCollector: { } collector } => new AccessLogOutput { Collector = collector },
+        _ when name == EnvoyLog => new AccessLogOutput { Format = mesh.AccessLog ?? new AccessLogFormat(false, null) },
+        _ => null,
+    };
 
     private static TracingSettings? TracingOf(IEnumerable<TracingRule> rules, MeshTelemetry mesh)
     {
         var providers = mesh.TracingProviders;
-        var (sampling, disabled, byId, istio) = (mesh.Sampling ?? 1, false, true, true);
+        var (sampling, disabled, byId, istio, propagates) = (mesh.Sampling ?? 1, false, true, true, true);
         var tags = new SortedDictionary<string, SpanTag>(StringComparer.Ordinal);
         foreach (var rule in rules)
         {
             providers = rule.Providers.IsEmpty ? providers : rule.Providers;
             (sampling, disabled) = (rule.Sampling ?? sampling, rule.IsDisabled ?? disabled);
-            (byId, istio) = (rule.UsesRequestId ?? byId, rule.HasIstioTags ?? istio);
+            (byId, istio, propagates) = (rule.UsesRequestId ?? byId, rule.HasIstioTags ?? istio, rule.PropagatesContext ?? propagates);
             foreach (var tag in rule.Tags)
             {
                 tags[tag.Name] = tag;
             }
         }
 
-        var provider = providers.Select(mesh.Find).FirstOrDefault(provider => provider?.Collector is not null);
-        return disabled ? null : new TracingSettings
+        return disabled ? null : TracingSettings.Of(new TrafficTracing
         {
-            Provider = provider,
-            Sampling = (int)Math.Round(sampling * EverySample / 100),
+            Provider = providers.Select(mesh.Find).FirstOrDefault(provider => provider?.Collector is not null),
+            Sampling = sampling,
             UsesRequestId = byId,
             HasIstioTags = istio,
-            Tags = [.. tags.Values.Select(OfProcess)],
-        };
+            PropagatesContext = propagates,
+            Tags = [.. tags.Values],
+        });
     }
-
-    private static SpanTag OfProcess(SpanTag tag) => tag.Source == SpanTagSource.Environment
-        ? tag with { Source = SpanTagSource.Literal, Key = Environment.GetEnvironmentVariable(tag.Key) is { Length: > 0 } value ? value : tag.Default ?? "" }
-        : tag;
 }

@@ -8,6 +8,7 @@ using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Telemetry;
 using Ambient.Node.Telemetry.AccessLogs;
+using Ambient.Node.Telemetry.Exporting;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
@@ -54,37 +55,46 @@ internal sealed partial class RequestLog
     /// <summary>A request has ended.</summary>
     public void Completed(RequestExchange exchange)
     {
-        var summary = Summarize(exchange);
+        var telemetry = TelemetryOf(exchange.Arrival);
+        var summary = Summarize(exchange, telemetry);
+        var entry = new Entry(exchange);
+        if (telemetry.Metrics is { HasAttributes: true } metrics)
+        {
+            summary = summary with { Attributes = metrics.ValuesOf(entry.Of(summary)) };
+        }
+
         _metrics.Count(summary);
-        exchange.Trace?.End(exchange, summary);
-        var telemetry = exchange.Arrival.Place?.Telemetry ?? PlaceTelemetry.Default;
+        if (exchange.Trace is { } trace)
+        {
+            trace.End(exchange, summary, trace.NeedsEntry ? entry.Of(summary) : default);
+        }
+
         var level = exchange.Error is null ? LogLevel.Information : LogLevel.Error;
-        if (!telemetry.LogsAccess || !_access.IsEnabled(level))
+        var isEnabled = _access.IsEnabled(level);
+        foreach (var log in telemetry.Logs.AsSpan())
         {
-            return;
-        }
+            if ((!isEnabled && log.Records is null) || log.Filter?.Takes(entry.Of(summary)) == false)
+            {
+                continue;
+            }
 
-        if (telemetry is { Template: null, Filter: null })
-        {
-            Write(exchange, summary, level);
-            return;
-        }
-
-        var entry = EntryOf(exchange, summary);
-        if (telemetry.Filter?.Takes(entry) == false)
-        {
-            return;
-        }
-
-        if (telemetry.Template is { } template)
-        {
-            Write(template, entry, level);
-        }
-        else
-        {
-            Write(exchange, summary, level);
+            if (log.Records is { } records)
+            {
+                Collectors?.Of(log.Collector!).Take(records.Record(entry.Of(summary)));
+            }
+            else if (log.Template is { } template)
+            {
+                Write(template, entry.Of(summary), level);
+            }
+            else
+            {
+                Write(exchange, summary, level);
+            }
         }
     }
+
+    /// <summary>Collectors of the access log; null: there are none.</summary>
+    public AccessLogExporters? Collectors { get; init; }
 
     /// <summary>Clock of its lines.</summary>
     public TimeProvider Time => _loggers.Time;
@@ -92,22 +102,29 @@ internal sealed partial class RequestLog
     /// <summary>An opaque connection has ended. False: no form is asked for, and the connection has a line of its own.</summary>
     public bool TryComplete(PlaceTelemetry telemetry, in AccessLogEntry entry, LogLevel level)
     {
-        if (!telemetry.LogsAccess || telemetry.Filter?.Takes(entry) == false)
+        var isComplete = true;
+        foreach (var log in telemetry.Logs.AsSpan())
         {
-            return true;
+            if (log.Filter?.Takes(entry) == false)
+            {
+                continue;
+            }
+
+            if (log.Records is { } records)
+            {
+                Collectors?.Of(log.Collector!).Take(records.Record(entry));
+            }
+            else if (log.Template is not { } template)
+            {
+                isComplete = false;
+            }
+            else if (_access.IsEnabled(level))
+            {
+                Write(template, entry, level);
+            }
         }
 
-        if (telemetry.Template is not { } template)
-        {
-            return false;
-        }
-
-        if (_access.IsEnabled(level))
-        {
-            Write(template, entry, level);
-        }
-
-        return true;
+        return isComplete;
     }
 
     /// <summary>
@@ -178,6 +195,7 @@ internal sealed partial class RequestLog
     /// <summary>The server refused a request by itself: counted and logged like one that was answered, with what is known of it.</summary>
     public void Refused(in RequestArrival arrival, in MessageRefusal refusal)
     {
+        var telemetry = TelemetryOf(arrival);
         _metrics.Count(new RequestSummary
         {
             Source = SourceOf(arrival),
@@ -185,37 +203,26 @@ internal sealed partial class RequestLog
             Service = arrival.Place?.Service,
             Code = refusal.Status,
             Flags = ResponseFlags.DownstreamProtocolError,
-            Overrides = arrival.Place?.Telemetry.Metrics,
+            Overrides = telemetry.Metrics,
         });
-        var telemetry = arrival.Place?.Telemetry ?? PlaceTelemetry.Default;
-        if (!telemetry.LogsAccess || !_access.IsEnabled(LogLevel.Error))
+        var entry = new AccessLogEntry
         {
-            return;
-        }
-
-        if (telemetry is not { Template: null, Filter: null })
+            Started = _loggers.Time.GetUtcNow(),
+            Code = refusal.Status,
+            Flags = ResponseFlags.DownstreamProtocolError,
+            CodeDetails = "codec_error",
+            LocalAddress = arrival.Destination,
+            RemoteAddress = arrival.Source,
+            PeerIdentity = arrival.Identity,
+        };
+        if (!TryComplete(telemetry, entry, LogLevel.Error) && _access.IsEnabled(LogLevel.Error))
         {
-            var entry = new AccessLogEntry
-            {
-                Started = _loggers.Time.GetUtcNow(),
-                Code = refusal.Status,
-                Flags = ResponseFlags.DownstreamProtocolError,
-                CodeDetails = "codec_error",
-                LocalAddress = arrival.Destination,
-                RemoteAddress = arrival.Source,
-            };
-            if (telemetry.Filter?.Takes(entry) == false)
-            {
-                return;
-            }
-
-            if (telemetry.Template is { } template)
-            {
-                Write(template, entry, LogLevel.Error);
-                return;
-            }
+            WriteRefused(arrival, refusal);
         }
+    }
 
+    private void WriteRefused(in RequestArrival arrival, in MessageRefusal refusal)
+    {
         var line = _loggers.Begin(LogLevel.Error, Target, "request complete");
         line.Field("src.addr"u8, arrival.Source);
         line.Field("src.identity"u8, arrival.Identity);
@@ -239,7 +246,9 @@ internal sealed partial class RequestLog
         _ => "HTTP/1.1",
     };
 
-    private RequestSummary Summarize(RequestExchange exchange)
+    private static PlaceTelemetry TelemetryOf(in RequestArrival arrival) => arrival.Place?.Telemetry.Requests(arrival.Destination.Port) ?? PlaceTelemetry.Default;
+
+    private RequestSummary Summarize(RequestExchange exchange, PlaceTelemetry telemetry)
     {
         var arrival = exchange.Arrival;
         return new RequestSummary
@@ -257,7 +266,7 @@ internal sealed partial class RequestLog
             ResponseBytes = exchange.Server.BytesSent,
             RequestMessages = exchange.RequestMessages.Count,
             ResponseMessages = exchange.ResponseMessages.Count,
-            Overrides = arrival.Place?.Telemetry.Metrics,
+            Overrides = telemetry.Metrics,
         };
     }
 
@@ -280,11 +289,16 @@ internal sealed partial class RequestLog
             BytesReceived = summary.RequestBytes,
             BytesSent = summary.ResponseBytes,
             UpstreamHost = endpoint?.Address,
-            IsTunnelled = endpoint is { } reached && (reached.Waypoint is not null || reached.Workload.Protocol == TunnelProtocol.Hbone),
+            IsTunnelled = endpoint?.IsTunnelled == true,
+            IsTunnelledTwice = endpoint?.Way?.IsTwofold == true,
             Cluster = exchange.Route is { Kind: RequestRouteKind.Respond } ? default : RequestTrace.ClusterOf(exchange),
             LocalAddress = arrival.Destination,
             RemoteAddress = arrival.Source,
             RouteName = exchange.Route is { } route ? ResponseDetails.Word(route.Rule ?? "default") : null,
+            ServerName = string.IsNullOrEmpty(arrival.ServerName) ? null : arrival.ServerName,
+            PeerIdentity = arrival.Identity,
+            TraceId = exchange.Trace?.TraceId ?? default,
+            SpanId = exchange.Trace?.SpanId ?? default,
         };
     }
 
@@ -386,9 +400,10 @@ internal sealed partial class RequestLog
             line.Field("dst.addr"u8, endpoint.Where);
         }
 
+        line.Field("dst.hbone_addr"u8, endpoint.Way?.Authority ?? endpoint.Waypoint?.Authority);
         line.Field("dst.workload"u8, endpoint.Workload.Name);
         line.Field("dst.namespace"u8, endpoint.Workload.Namespace);
-        line.Field("dst.identity"u8, endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null);
+        line.Field("dst.identity"u8, endpoint.Identity);
         if (endpoint.HostName is null)
         {
             parts.KeepWhom(line.Since(begin));
@@ -430,4 +445,21 @@ internal sealed partial class RequestLog
 
     [LoggerMessage(4201, LogLevel.Error, "a request failed")]
     private static partial void LogFailed(ILogger logger, Exception failure);
+
+    /// <summary>What the log knows of a request, put together when it is first asked for.</summary>
+    private ref struct Entry(RequestExchange exchange)
+    {
+        private AccessLogEntry _entry;
+        private bool _isMade;
+
+        public AccessLogEntry Of(in RequestSummary summary)
+        {
+            if (!_isMade)
+            {
+                (_entry, _isMade) = (EntryOf(exchange, summary), true);
+            }
+
+            return _entry;
+        }
+    }
 }

@@ -107,7 +107,7 @@ internal sealed class RequestMetrics
         return _byLabels.GetOrAdd(key, static (_, state) => state.Metrics.NewSeries(state.Asked, state.Labels), (Metrics: this, Asked: asked, Labels: labels));
     }
 
-    private static string KeyOf(MetricLabels labels, in Subject subject) => subject.Overrides is { } overrides ? $"{labels.Text}\n{overrides.Key}" : labels.Text;
+    private static string KeyOf(MetricLabels labels, in Subject subject) => subject.Overrides is { } overrides ? $"{labels.Text}\n{overrides.Key}\n{subject.Attributes}" : labels.Text;
 
     private Series NewSeries(in Subject subject, MetricLabels labels)
     {
@@ -119,7 +119,7 @@ internal sealed class RequestMetrics
                 grpc ? _requestMessages.SeriesWithin(labels) : null, grpc ? _responseMessages.SeriesWithin(labels) : null);
         }
 
-        var pairs = PairsOf(subject);
+        var (pairs, attributes) = (PairsOf(subject), subject.Attributes);
         return new Series(
             Labels(RequestMetric.RequestCount) is { } requests ? _requests.SeriesWithin(requests) : null,
             Labels(RequestMetric.RequestDuration) is { } duration ? _duration.SeriesWithin(duration) : null,
@@ -128,7 +128,7 @@ internal sealed class RequestMetrics
             grpc && Labels(RequestMetric.GrpcRequestMessages) is { } sent ? _requestMessages.SeriesWithin(sent) : null,
             grpc && Labels(RequestMetric.GrpcResponseMessages) is { } received ? _responseMessages.SeriesWithin(received) : null);
 
-        MetricLabels? Labels(RequestMetric metric) => overrides.Labels(metric, pairs);
+        MetricLabels? Labels(RequestMetric metric) => overrides.Labels(metric, pairs, attributes);
     }
 
     private MetricLabels LabelsOf(in Subject subject) => MetricLabels.Of(PairsOf(subject));
@@ -187,6 +187,7 @@ internal sealed class RequestMetrics
             GrpcStatus = Bounded(summary.GrpcStatus);
             Flags = summary.Flags;
             Overrides = summary.Overrides;
+            Attributes = summary.Attributes;
         }
 
         public Workload? Source { get; private init; }
@@ -207,17 +208,19 @@ internal sealed class RequestMetrics
 
         public MetricOverrides? Overrides { get; private init; }
 
-        public Subject WithoutParties() => this with { Source = null, Identity = null, Destination = null, Service = null };
+        public string? Attributes { get; private init; }
+
+        public Subject WithoutParties() => this with { Source = null, Identity = null, Destination = null, Service = null, Attributes = null };
 
         public bool Equals(Subject other) =>
             ReferenceEquals(Source, other.Source) && ReferenceEquals(Destination, other.Destination) && ReferenceEquals(Service, other.Service)
             && Code == other.Code && IsGrpc == other.IsGrpc && ReferenceEquals(Flags, other.Flags) && ReferenceEquals(Overrides, other.Overrides) && GrpcStatus == other.GrpcStatus
-            && (Identity?.Equals(other.Identity) ?? other.Identity is null);
+            && Attributes == other.Attributes && (Identity?.Equals(other.Identity) ?? other.Identity is null);
 
         public override bool Equals(object? obj) => obj is Subject other && Equals(other);
 
         public override int GetHashCode() => HashCode.Combine(
-            RuntimeHelpers.GetHashCode(Source), RuntimeHelpers.GetHashCode(Destination), RuntimeHelpers.GetHashCode(Service), Code, GrpcStatus, Flags, IsGrpc);
+            RuntimeHelpers.GetHashCode(Source), RuntimeHelpers.GetHashCode(Destination), RuntimeHelpers.GetHashCode(Service), Code, HashCode.Combine(GrpcStatus, Attributes), Flags, IsGrpc);
 
         // An endpoint may answer anything; only what gRPC defines becomes a label of its own.
         private static string? Bounded(string? status) =>

@@ -12,7 +12,7 @@ namespace Ambient.Node.Requests;
 internal sealed record RequestPlace(MeshSnapshot Mesh, MeshService? Service, RequestPolicies Policies, RequestRoutes? Routes)
 {
     /// <summary>What is logged, counted and traced of its requests.</summary>
-    public PlaceTelemetry Telemetry { get; init; } = PlaceTelemetry.Default;
+    public PlaceTelemetries Telemetry { get; init; } = PlaceTelemetries.Default;
 
     /// <summary>Headers that the proxy sets.</summary>
     public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;

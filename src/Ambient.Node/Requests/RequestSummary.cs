@@ -43,6 +43,9 @@ internal readonly record struct RequestSummary
     /// <summary>What is changed of metrics; null: nothing.</summary>
     public MetricOverrides? Overrides { get; init; }
 
+    /// <summary>Attributes of the request that labels are changed to; null: to none.</summary>
+    public string? Attributes { get; init; }
+
     /// <summary>Bytes of the request's body.</summary>
     public long RequestBytes { get; init; }
 

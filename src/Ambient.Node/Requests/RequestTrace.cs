@@ -1,11 +1,14 @@
+using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
+using Ambient.Node.Telemetry;
 using Ambient.Node.Telemetry.AccessLogs;
 using Ambient.Node.Telemetry.Tracing;
+using Ambient.Policy.Authorization;
 
 namespace Ambient.Node.Requests;
 
@@ -16,6 +19,7 @@ namespace Ambient.Node.Requests;
 internal sealed class RequestTrace
 {
     private const string RequestIdHeader = "x-request-id";
+    private const string ClientTraceHeader = "x-client-trace-id";
     private const string Decorator = "x-envoy-decorator-operation";
 
     // Where a UUID has its version, Envoy notes why a request is traced: 9 by chance, a at the service's word, b at the client's.
@@ -37,7 +41,7 @@ internal sealed class RequestTrace
         _parent = TraceContext.Read(fields);
         
         // From outside an id is not believed: it gets another.
-        _sampled = _parent.Sampled ?? Chooses(exchange.Arrival.IsIngress ? null : fields.Get(RequestIdHeader), settings);
+        _sampled = _parent.Sampled ?? Chooses(exchange.Arrival.IsIngress ? null : fields.Get(RequestIdHeader), fields.Contains(ClientTraceHeader), settings);
         _operation = fields.Get(Decorator) is { Length: > 0 and <= 256 } told ? told : null;
         if (_sampled)
         {
@@ -55,13 +59,25 @@ internal sealed class RequestTrace
             TraceId = _server?.TraceId ?? (_parent.IsTrace ? _parent.TraceId : ActivityTraceId.CreateRandom()),
             SpanId = _server?.SpanId ?? ActivitySpanId.CreateRandom(),
             Sampled = _server is not null,
+
+            // Who has Zipkin has clients and endpoints that read its headers.
+            Forms = _parent.Forms | (settings.Provider is { IsZipkin: true } ? TraceForms.B3Multi : TraceForms.None),
         };
     }
+
+    /// <summary>The trace.</summary>
+    public ActivityTraceId TraceId => _own.TraceId;
+
+    /// <summary>The proxy's span.</summary>
+    public ActivitySpanId SpanId => _own.SpanId;
+
+    /// <summary>Whether a tag is made of what the access log knows.</summary>
+    public bool NeedsEntry => _server is not null && _settings.NeedsEntry;
 
     /// <summary>Begins the trace of a request; null where nobody wants it.</summary>
     public static RequestTrace? Begin(RequestExchange exchange)
     {
-        if (exchange.Arrival.Place?.Telemetry.Tracing is not { } settings)
+        if (exchange.Arrival.Place?.Telemetry.Requests(exchange.Arrival.Destination.Port).Tracing is not { } settings)
         {
             return null;
         }
@@ -78,7 +94,7 @@ internal sealed class RequestTrace
         head.Fields.Remove(Decorator);
         if (_server is null)
         {
-            _own.Write(head.Fields, _own.SpanId, _parent.IsTrace ? _parent.SpanId : null);
+            Tell(head.Fields, _own.SpanId, _parent.IsTrace ? _parent.SpanId : null);
             return;
         }
 
@@ -97,11 +113,22 @@ internal sealed class RequestTrace
             }
         }
 
-        _own.Write(head.Fields, _try?.SpanId ?? _own.SpanId, _server.SpanId);
+        Tell(head.Fields, _try?.SpanId ?? _own.SpanId, _server.SpanId);
+    }
+
+    private void Tell(HttpFields fields, ActivitySpanId span, ActivitySpanId? parent)
+    {
+        if (_settings.PropagatesContext)
+        {
+            _own.Write(fields, span, parent);
+        }
     }
 
     /// <summary>The request has ended.</summary>
-    public void End(RequestExchange exchange, in RequestSummary summary)
+    /// <param name="exchange">The request.</param>
+    /// <param name="summary">What became of it.</param>
+    /// <param name="entry">What the access log knows of it; where <see cref="NeedsEntry"/> does not hold it is not looked at.</param>
+    public void End(RequestExchange exchange, in RequestSummary summary, in AccessLogEntry entry)
     {
         EndTry(exchange);
         if (_server is not { } span)
@@ -115,9 +142,9 @@ internal sealed class RequestTrace
         span.SetTag("user_agent", exchange.Head.Get("user-agent") ?? "-");
         span.SetTag("request_size", summary.RequestBytes.ToString(CultureInfo.InvariantCulture));
         span.SetTag("response_size", summary.ResponseBytes.ToString(CultureInfo.InvariantCulture));
-        foreach (var tag in _settings.Tags)
+        foreach (var (tag, format) in _settings.Tags)
         {
-            if ((tag.Source == SpanTagSource.Header ? exchange.Head.Get(tag.Key) ?? tag.Default : tag.Key) is { Length: > 0 } value)
+            if ((format is not null ? TextOf(format, entry) : tag.Source == SpanTagSource.Header ? exchange.Head.Get(tag.Key) ?? tag.Default : tag.Key) is { Length: > 0 } value)
             {
                 span.SetTag(tag.Name, value);
             }
@@ -126,6 +153,7 @@ internal sealed class RequestTrace
         if (_settings.HasIstioTags)
         {
             Own(span, exchange.Arrival.Self);
+            OnTrial(span, exchange.PolicyNotes);
             Party(span, "istio.source_", summary.Source);
             Party(span, "istio.destination_", summary.Destination);
         }
@@ -161,7 +189,7 @@ internal sealed class RequestTrace
         var around = Activity.Current;
         span.Stop();
         Activity.Current = around;
-        _exporter?.Take(span, ServiceOf(exchange.Arrival.Self));
+        _exporter?.Take(span, _settings.ServiceName ?? ServiceOf(exchange.Arrival.Self));
     }
 
     private void Describe(Activity span, RequestExchange exchange)
@@ -185,6 +213,36 @@ internal sealed class RequestTrace
         {
             span.SetTag("grpc.path", exchange.Path.Path);
             span.SetTag("grpc.authority", exchange.Host);
+        }
+    }
+
+    private static string TextOf(AccessLogTemplate format, in AccessLogEntry entry)
+    {
+        var text = Utf8TextBuilder.Rent();
+        format.Write(text, entry);
+        var value = Encoding.UTF8.GetString(text.Written);
+        text.Return();
+        return value;
+    }
+
+    /// <summary>What policies on trial say, as Istio's tags have it.</summary>
+    private static void OnTrial(Activity span, ImmutableArray<PolicyNote> notes)
+    {
+        foreach (var note in notes.AsSpan())
+        {
+            var (of, result) = note.Kind switch
+            {
+                PolicyNoteKind.DryRunDenies => ("deny", "denied"),
+                PolicyNoteKind.DryRunDoesNotDeny => ("deny", "allowed"),
+                PolicyNoteKind.DryRunAllows => ("allow", "allowed"),
+                PolicyNoteKind.DryRunAllowsNot => ("allow", "denied"),
+                _ => ("", ""),
+            };
+            if (of.Length > 0)
+            {
+                span.SetTag($"istio.authorization.dry_run.{of}_policy.result", result);
+                span.SetTag($"istio.authorization.dry_run.{of}_policy.name", note.Policy);
+            }
         }
     }
 
@@ -231,19 +289,15 @@ internal sealed class RequestTrace
     private static DateTimeOffset StartOf(RequestExchange exchange) => exchange.Services.Time.GetUtcNow() - exchange.Services.Time.GetElapsedTime(exchange.Started);
 
     /// <summary>Whether a trace that nobody has decided about is recorded: what its request's id says, or chance.</summary>
-    private static bool Chooses(string? id, TracingSettings settings)
+    private static bool Chooses(string? id, bool isAskedFor, TracingSettings settings)
     {
         var isUuid = id is { Length: 36 } && Guid.TryParseExact(id, "D", out _);
-        if (isUuid && id![ReasonAt] is '9' or 'a' or 'b')
-        {
-            return true;
-        }
 
         // As Envoy does it: the first 32 bits of the id, so that every proxy on the way draws the same.
         var draw = isUuid && settings.UsesRequestId
             ? (int)(uint.Parse(id.AsSpan(0, 8), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) % 10_000)
             : Random.Shared.Next(10_000);
-        return draw < settings.Sampling;
+        return draw < (isUuid && id![ReasonAt] is '9' or 'a' or 'b' ? settings.OverallSampling : isAskedFor ? Math.Max(settings.ClientSampling, settings.Sampling) : settings.Sampling);
     }
 
     /// <summary>The request's id says that it is traced, where it is a UUID that says nothing yet.</summary>

@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests.Upstreams;
@@ -26,6 +27,9 @@ internal sealed class StreamAccount(RequestLog log, Func<RequestPlace?> place, I
     private string _flags = ResponseFlags.None;
     private string? _details;
     private string? _failure;
+
+    /// <summary>Who the client is by its certificate; null: nobody that is known.</summary>
+    public SpiffeId? Identity { get; init; }
 
     /// <summary>Server name of its TLS; null or empty: none is known.</summary>
     public string? ServerName { get; set; }
@@ -60,7 +64,7 @@ internal sealed class StreamAccount(RequestLog log, Func<RequestPlace?> place, I
     /// <inheritdoc/>
     public bool TryComplete(OpenConnection connection, TimeSpan duration, string? error)
     {
-        var telemetry = place()?.Telemetry ?? PlaceTelemetry.Default;
+        var telemetry = place()?.Telemetry.Connections(destination.Port) ?? PlaceTelemetry.Default;
         return log.TryComplete(
             telemetry,
             new AccessLogEntry
@@ -74,10 +78,12 @@ internal sealed class StreamAccount(RequestLog log, Func<RequestPlace?> place, I
                 BytesReceived = connection.Bytes.ClientToServer,
                 BytesSent = connection.Bytes.ServerToClient,
                 UpstreamHost = _endpoint?.Address,
-                IsTunnelled = _endpoint is { } reached && (reached.Waypoint is not null || reached.Workload.Protocol == TunnelProtocol.Hbone),
+                IsTunnelled = _endpoint?.IsTunnelled == true,
+                IsTunnelledTwice = _endpoint?.Way?.IsTwofold == true,
                 Cluster = _cluster,
                 LocalAddress = destination,
                 RemoteAddress = source,
+                PeerIdentity = Identity,
                 ServerName = string.IsNullOrEmpty(ServerName) ? null : ServerName,
             },
             error is null ? LogLevel.Information : LogLevel.Error);

@@ -31,7 +31,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque && !AsksForServerName(inbound, connection);
     private RequestPolicies? _asked;
     private readonly ConnectionCheck _check = new(inbound.Authorizers, inbound.Requests, inbound.Time);
-    private readonly StreamAccount _account = new(inbound.Requests, () => inbound.Entrance.Find(connection.Target), connection.RemoteEndPoint, connection.Target.Address);
+    private readonly StreamAccount _account = new(inbound.Requests, () => inbound.Entrance.Find(connection.Target), connection.RemoteEndPoint, connection.Target.Address) { Identity = connection.PeerIdentity };
 
     /// <inheritdoc/>
     public override bool IsKnown => false;
@@ -247,7 +247,8 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         open.Announce(Parties with
         {
             DestinationWorkload = endpoint.Workload,
-            DestinationIdentity = endpoint.Workload.Protocol == TunnelProtocol.Hbone ? endpoint.Workload.Identity : null,
+            HboneAddress = endpoint.Way?.Authority ?? Parties.HboneAddress,
+            DestinationIdentity = endpoint.Identity,
         });
         return (link, default);
     }

@@ -88,7 +88,7 @@ internal sealed class WaypointInbound : InboundSequence
                 DestinationWorkload = destination.Workload,
                 DestinationIdentity = destination.Workload?.Identity,
                 Service = destination.Service,
-                Overrides = Entrance.Find(destination)?.Telemetry.Metrics,
+                Overrides = Entrance.Find(destination)?.Telemetry.Connections(destination.Address.Port).Metrics,
             },
         });
     }

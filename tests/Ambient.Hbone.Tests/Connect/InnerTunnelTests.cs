@@ -53,6 +53,32 @@ public sealed class InnerTunnelTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task PeersOfWhomOnlyTheTrustDomainIsKnown_AreItsMembers()
+    {
+        Start();
+        var domain = _gateway.ServerId.TrustDomain;
+        var request = _gateway.Request("web.ns.svc.cluster.local:80") with { AcceptedIdentities = [], AcceptedTrustDomains = [domain], RequestSource = "waypoint" };
+
+        await using (await _gateway.Client.ConnectWithinAsync(await _gateway.ConnectAsync(request), request with { RequestSource = null }).AsTask().WaitAsync(HbonePair.Patience))
+        {
+            Assert.Equal(("waypoint", null), ((await _outer.Task).RequestSource, (await _inner.Task).RequestSource));
+        }
+
+        // An identity goes before a trust domain, and a connection that was made for one is not taken for the other.
+        var stranger = SpiffeId.ForServiceAccount("cluster.local", "ns", "stranger");
+        await RefusedAsync(request with { AcceptedIdentities = [stranger] });
+        await RefusedAsync(request with { AcceptedTrustDomains = [TrustDomain.Parse("elsewhere")] });
+        await RefusedAsync(request with { AcceptedTrustDomains = [] });
+
+        async Task RefusedAsync(HboneConnectRequest refused)
+        {
+            Assert.Equal(HboneFailure.TlsFailed, (await Assert.ThrowsAsync<HboneException>(() => _gateway.ConnectAsync(refused))).Failure);
+            var carrier = await _gateway.ConnectAsync(request);
+            Assert.Equal(HboneFailure.TlsFailed, (await Assert.ThrowsAsync<HboneException>(() => _gateway.Client.ConnectWithinAsync(carrier, refused).AsTask().WaitAsync(HbonePair.Patience))).Failure);
+        }
+    }
+
+    [Fact]
     [Trait("Reference", "test_x_forwarded_network_header")]
     public async Task Inner_AsksForTheSameAuthority_AndAloneTellsTheNetwork()
     {

@@ -20,6 +20,7 @@ public sealed class MeshConfigTests
         extensionProviders:
         - {name: authz, envoyExtAuthzGrpc: {service: authz.default.svc.cluster.local, port: 9000}}
         - {name: traces, zipkin: {service: zipkin.default.svc.cluster.local, port: 9411}}
+        - {name: others, skywalking: {service: skywalking.default.svc.cluster.local, port: 11800}}
         rootNamespace: istio-system
         trustDomain: cluster.local
         """;
@@ -29,7 +30,7 @@ public sealed class MeshConfigTests
     {
         var load = ManifestLoader.LoadText("mesh.yaml", ConfigMap($"{Installed}\npathNormalization: {{normalization: MERGE_SLASHES}}\ntrustDomainAliases: [old.example, older.example]"));
         Assert.Empty(load.Errors.Items);
-        Assert.Equal(["MeshConfig extensionProviders.zipkin"], load.Unsupported.Select(use => $"{use.Kind} {use.Field}"));
+        Assert.Equal(["MeshConfig extensionProviders.skywalking"], load.Unsupported.Select(use => $"{use.Kind} {use.Field}"));
         Assert.DoesNotContain("ConfigMap", load.Skipped.Keys);
 
         var requests = MeshTranslator.Translate(load.Objects, new TranslationOptions()).Requests;
@@ -111,7 +112,7 @@ public sealed class MeshConfigTests
     [Fact]
     public void ExternalAuthorizers_OfOneName_AreAnError() => Assert.Contains(
         "two providers are named",
-        Assert.Single(ManifestLoader.LoadText("mesh.yaml", ConfigMap("extensionProviders:\n- {name: a, zipkin: {}}\n- {name: a, envoyExtAuthzGrpc: {service: a, port: 1}}")).Errors.Items).Message,
+        Assert.Single(ManifestLoader.LoadText("mesh.yaml", ConfigMap("extensionProviders:\n- {name: a, stackdriver: {}}\n- {name: a, envoyExtAuthzGrpc: {service: a, port: 1}}")).Errors.Items).Message,
         StringComparison.Ordinal);
 
     [Fact]

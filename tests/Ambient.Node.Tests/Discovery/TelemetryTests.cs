@@ -44,18 +44,21 @@ public sealed class TelemetryTests
                 overrides:
                 - match: {metric: TCP_SENT_BYTES}
                   disabled: true
-                - tagOverrides: {kept: {value: "'blue'"}, computed: {value: request.host} }
-              tracing: [{customTags: {a: {formatter: {value: "%REQ(x)%"} } } }]
+                - tagOverrides: {kept: {value: "'blue'"}, host: {value: request.host}, computed: {value: size(request.headers)} }
+              tracing: [{disableContextPropagation: true, customTags: {a: {formatter: {value: "%REQ(x)% %NONE%"} } } }]
             """);
         Assert.Empty(load.Errors.Items);
         Assert.Equal(
             [
-                "spec.accessLogging.filter.expression: other than comparisons", "spec.metrics.overrides.tagOverrides.value: other than a literal",
-                "spec.metrics.reportingInterval", "spec.tracing.customTags.formatter",
+                "spec.accessLogging.filter.expression: other than comparisons", "spec.metrics.overrides.tagOverrides.value: other than a literal or one attribute",
+                "spec.tracing.customTags.formatter: %NONE% is not an operator that is supported",
             ],
             load.Unsupported.Select(use => use.Field));
         var requests = MeshTranslator.Translate(load.Objects, new TranslationOptions()).Requests;
-        Assert.Equal("[kept, blue]", Assert.Single(requests.Telemetries["app/a"].Metrics.Single(rule => rule.Metric != RequestMetric.TcpSentBytes).Tags).ToString());
+        var rule = requests.Telemetries["app/a"].Metrics.Single(rule => rule.Metric != RequestMetric.TcpSentBytes);
+        Assert.Equal(("[kept, blue]", "[host, request.host]"), (Assert.Single(rule.Tags).ToString(), Assert.Single(rule.Attributes).ToString()));
+        var tracing = Assert.Single(requests.Telemetries["app/a"].Tracing);
+        Assert.Equal((false, SpanTagSource.Format), (tracing.PropagatesContext, Assert.Single(tracing.Tags).Source));
     }
 
     [Fact]
@@ -69,17 +72,23 @@ public sealed class TelemetryTests
             extensionProviders:
             - {name: otel, opentelemetry: {service: istio-system/collector.istio-system.svc.cluster.local, port: 4317}}
             - {name: web, opentelemetry: {service: collector.example, port: 4318, http: {path: /v1/traces, timeout: 3s, headers: [{name: key, value: secret}]}}}
-            - {name: file, envoyFileAccessLog: {path: /dev/stdout, logFormat: {text: "%RESPONSE_CODE%"}}}
+            - {name: file, envoyFileAccessLog: {path: /dev/stdout, omitEmptyValues: true, logFormat: {text: "%RESPONSE_CODE%"}}}
+            - {name: zip, zipkin: {service: zipkin.example, port: 9411, enable64bitTraceId: true}}
+            - {name: records, envoyOtelAls: {service: collector.example, port: 4317, logName: x, logFormat: {labels: {code: "%RESPONSE_CODE%"}}}}
             """)).Requests;
         var telemetry = requests.Telemetry;
         Assert.Equal((new AccessLogFormat(true, null), 12.5), (telemetry.AccessLog, telemetry.Sampling));
-        Assert.Equal(["otel", "web", "file"], telemetry.Providers.Select(provider => provider.Name));
+        Assert.Equal(["otel", "web", "file", "zip", "records"], telemetry.Providers.Select(provider => provider.Name));
         Assert.Equal((new Uri("http://collector.istio-system.svc.cluster.local:4317/"), true), (telemetry.Find("otel")!.Collector, telemetry.Find("otel")!.IsGrpc));
         Assert.Equal((new Uri("http://collector.example:4318/v1/traces"), false, TimeSpan.FromSeconds(3)), (telemetry.Find("web")!.Collector, telemetry.Find("web")!.IsGrpc, telemetry.Find("web")!.Timeout));
         Assert.Equal("secret", telemetry.Find("web")!.Headers["key"]);
+        Assert.True(telemetry.Find("file")!.AccessLog!.OmitsEmptyValues);
+        Assert.Equal((new Uri("http://zipkin.example:9411/api/v2/spans"), true, TimeSpan.FromSeconds(5)), (telemetry.Find("zip")!.Collector, telemetry.Find("zip")!.IsZipkin, telemetry.Find("zip")!.Timeout));
+        var records = telemetry.Find("records")!.AccessLogCollector!;
+        Assert.Equal((new Uri("http://collector.example:4317/"), null, "[code, %RESPONSE_CODE%]"), (records.Address, records.Body, Assert.Single(records.Attributes).ToString()));
         var place = PlaceTelemetry.Of(requests, s_waypoint, s_reviews, null);
         Assert.Equal((1250, "otel"), (place.Tracing!.Sampling, place.Tracing.Provider!.Name));
-        Assert.True(place.LogsAccess);
+        Assert.Single(place.Logs);
         Assert.Same(place, PlaceTelemetry.Of(requests with { TrustDomain = "other" }, s_waypoint, s_reviews, place));
     }
 
@@ -98,7 +107,8 @@ public sealed class TelemetryTests
     }
 
     [Theory]
-    [InlineData("zipkin: {service: a, port: 9411}", "extensionProviders.zipkin")]
+    [InlineData("envoyHttpAls: {service: a, port: 9411}", "extensionProviders.envoyHttpAls")]
+    [InlineData("opentelemetry: {service: a, port: 4317, resourceDetectors: {dynatrace: {}}}", "extensionProviders.opentelemetry.resourceDetectors.dynatrace")]
     [InlineData("datadog: {service: a, port: 9411}", "extensionProviders.datadog")]
     public void Provider_ThatIsNotSupported_IsNamed(string provider, string field) => Assert.Equal(
         [field], ManifestLoader.LoadText("a.yaml", MeshConfig($"extensionProviders: [{{name: a, {provider}}}]")).Unsupported.Select(use => use.Field));
@@ -116,11 +126,10 @@ public sealed class TelemetryTests
             """).Requests;
         var reviews = PlaceTelemetry.Of(requests, s_waypoint, s_reviews, null);
         var other = PlaceTelemetry.Of(requests, s_waypoint, s_reviews with { Name = "other", Hostname = "other.app.svc.cluster.local" }, null);
-        Assert.True(reviews.LogsAccess);
-        Assert.NotNull(reviews.Filter);
+        Assert.NotNull(Assert.Single(reviews.Logs).Filter);
         Assert.Equal(2000, reviews.Tracing!.Sampling);
-        Assert.Equal(["a=root", "b=service"], reviews.Tracing.Tags.Select(tag => $"{tag.Name}={tag.Key}"));
-        Assert.Equal(["a=root", "b=root"], other.Tracing!.Tags.Select(tag => $"{tag.Name}={tag.Key}"));
+        Assert.Equal(["a=root", "b=service"], reviews.Tracing.Tags.Select(tag => $"{tag.Tag.Name}={tag.Tag.Key}"));
+        Assert.Equal(["a=root", "b=root"], other.Tracing!.Tags.Select(tag => $"{tag.Tag.Name}={tag.Tag.Key}"));
         Assert.Null(reviews.Metrics!.Labels(RequestMetric.RequestSize, []));
         Assert.NotNull(reviews.Metrics.Labels(RequestMetric.RequestCount, []));
         Assert.Null(other.Metrics);
@@ -132,17 +141,17 @@ public sealed class TelemetryTests
         var requests = ManifestText.Translate(Of("mesh", "istio-system", "tracing: [{match: {mode: CLIENT}, disableSpanReporting: true}], accessLogging: [{match: {mode: SERVER}, disabled: true}]")).Requests;
         var waypoint = PlaceTelemetry.Of(requests, s_waypoint, null, null);
         var gateway = PlaceTelemetry.Of(requests, s_waypoint with { ClassName = "istio" }, null, null);
-        Assert.Equal((true, false), (waypoint.Tracing is not null, waypoint.LogsAccess));
-        Assert.Equal((false, true), (gateway.Tracing is not null, gateway.LogsAccess));
+        Assert.Equal((true, false), (waypoint.Tracing is not null, !waypoint.Logs.IsEmpty));
+        Assert.Equal((false, true), (gateway.Tracing is not null, !gateway.Logs.IsEmpty));
     }
 
     [Fact]
     public void NothingSaid_IsTheDefault_AndOurOwnLine()
     {
         Assert.Same(PlaceTelemetry.Default, PlaceTelemetry.Of(RequestConfiguration.Empty, s_waypoint, s_reviews, null));
-        Assert.Null(PlaceTelemetry.Default.Template);
-        Assert.NotNull(PlaceTelemetry.Of(ManifestText.Translate(MeshConfig("accessLogFile: /dev/stdout")).Requests, s_waypoint, null, null).Template);
-        Assert.Null(PlaceTelemetry.Of(ManifestText.Translate(MeshConfig("rootNamespace: istio-system\ndefaultConfig: {tracing: {sampling: 3}}")).Requests, s_waypoint, null, null).Template);
+        Assert.True(Assert.Single(PlaceTelemetry.Default.Logs).IsOwnLine);
+        Assert.NotNull(PlaceTelemetry.Of(ManifestText.Translate(MeshConfig("accessLogFile: /dev/stdout")).Requests, s_waypoint, null, null).Logs.Single().Template);
+        Assert.Null(PlaceTelemetry.Of(ManifestText.Translate(MeshConfig("rootNamespace: istio-system\ndefaultConfig: {tracing: {sampling: 3}}")).Requests, s_waypoint, null, null).Logs.Single().Template);
     }
 
     private static string Of(string name, string ns, string spec, string? more = null) =>

@@ -286,6 +286,12 @@ internal sealed class TestMesh : IAsyncDisposable
     /// <summary>Runs the waypoint <c>app/waypoint</c> of a folder of manifests, which is watched; returns when it is ready.</summary>
     public Task<WaypointNode> StartWaypointFromAsync(string folder, string name = "waypoint") => StartNodeAsync(name, folder);
 
+    /// <summary>Ends something with the mesh.</summary>
+    public void Own(IAsyncDisposable other) => _owned.Add(other);
+
+    /// <summary>Runs the Gateway of a mesh that another source fills; returns when it is ready.</summary>
+    public Task<WaypointNode> StartToldAsync(string gateway) => StartNodeAsync(gateway);
+
     /// <summary>Replaces the listeners of <c>app/gw</c>.</summary>
     public void SetGateway(params GatewayListener[] listeners) => Configure(requests => requests with
     {

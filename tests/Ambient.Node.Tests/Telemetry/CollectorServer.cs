@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Text.Json;
+using Ambient.Node.Protos.Logs;
 using Ambient.Node.Protos.Trace;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
@@ -21,6 +23,12 @@ internal sealed class CollectorServer : IAsyncDisposable
     /// <summary>Every span with the attributes of its resource.</summary>
     public ConcurrentQueue<(string Service, Span Span)> Spans { get; } = new();
 
+    /// <summary>Every record of an access log.</summary>
+    public ConcurrentQueue<LogRecord> Records { get; } = new();
+
+    /// <summary>Every span that came as Zipkin's JSON.</summary>
+    public ConcurrentQueue<JsonElement> ZipkinSpans { get; } = new();
+
     /// <summary>Headers of the messages that came over HTTP.</summary>
     public ConcurrentQueue<string> Keys { get; } = new();
 
@@ -37,6 +45,7 @@ internal sealed class CollectorServer : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.Services.AddGrpc();
         builder.Services.AddSingleton<Receiver>();
+        builder.Services.AddSingleton<LogReceiver>();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
@@ -45,6 +54,7 @@ internal sealed class CollectorServer : IAsyncDisposable
         var app = builder.Build();
         var server = new CollectorServer(app);
         app.Services.GetRequiredService<Receiver>().Server = server;
+        app.Services.GetRequiredService<LogReceiver>().Server = server;
         app.MapGrpcService<Receiver>();
         app.MapPost("/v1/traces", async (HttpContext http) =>
         {
@@ -56,6 +66,16 @@ internal sealed class CollectorServer : IAsyncDisposable
             {
                 server.Take(ExportTraceServiceRequest.Parser.ParseFrom(body.ToArray()));
             }
+        });
+        app.MapGrpcService<LogReceiver>();
+        app.MapPost("/api/v2/spans", async (HttpContext http) =>
+        {
+            foreach (var span in (await JsonSerializer.DeserializeAsync<JsonElement>(http.Request.Body)).EnumerateArray())
+            {
+                server.ZipkinSpans.Enqueue(span);
+            }
+
+            http.Response.StatusCode = 202;
         });
         await app.StartAsync();
         var addresses = app.Urls.Select(url => new Uri(url)).ToArray();
@@ -103,6 +123,22 @@ internal sealed class CollectorServer : IAsyncDisposable
         {
             Server.Take(request);
             return Task.FromResult(new ExportTraceServiceResponse());
+        }
+    }
+
+    [System.Diagnostics.CodeAnalysis.SuppressMessage("Performance", "CA1812", Justification = "Made by the container.")]
+    internal sealed class LogReceiver : LogsService.LogsServiceBase
+    {
+        public CollectorServer Server { get; set; } = null!;
+
+        public override Task<ExportLogsServiceResponse> Export(ExportLogsServiceRequest request, ServerCallContext context)
+        {
+            foreach (var record in request.ResourceLogs.SelectMany(resource => resource.ScopeLogs).SelectMany(scope => scope.LogRecords))
+            {
+                Server.Records.Enqueue(record);
+            }
+
+            return Task.FromResult(new ExportLogsServiceResponse());
         }
     }
 }

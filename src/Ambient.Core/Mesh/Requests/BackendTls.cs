@@ -28,6 +28,15 @@ public sealed record BackendTls
     /// <summary>Whether a gateway that has a certificate for backends (<see cref="Gateway.BackendClientCertificate"/>) shows it: so a BackendTLSPolicy has it, and no DestinationRule.</summary>
     public bool ShowsGatewayCertificate { get; init; }
 
+    /// <summary>
+    /// Whether it is the mesh's own, as sidecars speak it among each other: the proxy shows its own identity, the endpoint's certificate comes from the
+    /// mesh's roots, and must be for one of the identities in <see cref="SubjectAltNames"/>. Authorities and files do not count.
+    /// </summary>
+    public bool IsOfMesh { get; init; }
+
+    /// <summary>Protocols that are offered besides the one that is spoken (RFC 7301), where it is the mesh's own.</summary>
+    public ImmutableArray<string> Protocols { get; init; } = [];
+
     /// <summary>Whether whatever certificate is shown is taken.</summary>
     public bool SkipsVerification { get; init; }
 
@@ -40,7 +49,9 @@ public sealed record BackendTls
             && Files == other.Files
             && ClientCertificate == other.ClientCertificate
             && ShowsGatewayCertificate == other.ShowsGatewayCertificate
+            && IsOfMesh == other.IsOfMesh
             && SkipsVerification == other.SkipsVerification
+            && StructuralEquality.Same(Protocols, other.Protocols)
             && StructuralEquality.Same(SubjectAltNames, other.SubjectAltNames)
             && StructuralEquality.Same(Authorities, other.Authorities));
 

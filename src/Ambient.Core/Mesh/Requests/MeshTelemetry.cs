@@ -57,7 +57,11 @@ public sealed record MeshTelemetry
 /// <summary>Form of an access log's lines, as Envoy writes them.</summary>
 /// <param name="IsJson">Whether a line is a JSON object rather than text.</param>
 /// <param name="Format">Text with Envoy's <c>%COMMAND%</c> operators, or a JSON object of such texts; null: Istio's default.</param>
-public sealed record AccessLogFormat(bool IsJson, string? Format);
+public sealed record AccessLogFormat(bool IsJson, string? Format)
+{
+    /// <summary>Whether an object leaves out what has no value, and a text has nothing in its place, where else there is a hyphen or null.</summary>
+    public bool OmitsEmptyValues { get; init; }
+}
 
 /// <summary>Somewhere that telemetry goes: one of MeshConfig's <c>extensionProviders</c>.</summary>
 public sealed record TelemetryProvider
@@ -65,11 +69,17 @@ public sealed record TelemetryProvider
     /// <summary>Name, by which Telemetry objects refer to it.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Where spans are sent by OTLP; null where it takes none. The path of OTLP over HTTP is part of it.</summary>
+    /// <summary>Where spans are sent; null where it takes none. The path of OTLP over HTTP, and of Zipkin, is part of it.</summary>
     public Uri? Collector { get; init; }
 
     /// <summary>Whether spans are sent by gRPC rather than HTTP.</summary>
     public bool IsGrpc { get; init; } = true;
+
+    /// <summary>Whether spans are sent as Zipkin's JSON rather than by OTLP.</summary>
+    public bool IsZipkin { get; init; }
+
+    /// <summary>Whether attributes in the variable <c>OTEL_RESOURCE_ATTRIBUTES</c> go with spans.</summary>
+    public bool ReadsEnvironment { get; init; }
 
     /// <summary>Headers that go with spans.</summary>
     public ImmutableDictionary<string, string> Headers { get; init; } = ImmutableDictionary<string, string>.Empty;
@@ -83,11 +93,15 @@ public sealed record TelemetryProvider
     /// <summary>Form of the access log that it writes to standard output; null where it writes none.</summary>
     public AccessLogFormat? AccessLog { get; init; }
 
+    /// <summary>Where it sends the access log as records; null where it sends none.</summary>
+    public AccessLogCollector? AccessLogCollector { get; init; }
+
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(TelemetryProvider? other) =>
         ReferenceEquals(this, other)
         || (other is not null && Name == other.Name && Collector == other.Collector && IsGrpc == other.IsGrpc && Timeout == other.Timeout
-            && MaxTagLength == other.MaxTagLength && AccessLog == other.AccessLog && StructuralEquality.Same(Headers, other.Headers));
+            && IsZipkin == other.IsZipkin && ReadsEnvironment == other.ReadsEnvironment && MaxTagLength == other.MaxTagLength && AccessLog == other.AccessLog
+            && AccessLogCollector == other.AccessLogCollector && StructuralEquality.Same(Headers, other.Headers));
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Collector, IsGrpc);

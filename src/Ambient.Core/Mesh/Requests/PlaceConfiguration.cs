@@ -26,6 +26,11 @@ public sealed record PlaceConfiguration
     /// <summary>Ports that must not be served, and why: requests are answered with 503, connections closed.</summary>
     public ImmutableDictionary<int, string> Blocked { get; init; } = ImmutableDictionary<int, string>.Empty;
 
+    /// <summary>
+    /// What is logged, counted and traced, by the port that traffic came to (<see cref="PortTelemetry.AnyPort"/>: at every other); null: nothing is said of it.
+    /// </summary>
+    public ImmutableDictionary<int, PortTelemetry>? Telemetry { get; init; }
+
     /// <summary>Key of the place of an ingress gateway.</summary>
     /// <param name="gateway">Key of the Gateway.</param>
     public static string OfGateway(string gateway) => $"gateway {gateway}";
@@ -35,6 +40,7 @@ public sealed record PlaceConfiguration
         ReferenceEquals(this, other)
         || (other is not null
             && Routes == other.Routes
+            && SameTelemetry(Telemetry, other.Telemetry)
             && StructuralEquality.Same(Policies, other.Policies)
             && StructuralEquality.Same(Authentications, other.Authentications)
             && Streams.Count == other.Streams.Count
@@ -44,4 +50,8 @@ public sealed record PlaceConfiguration
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Policies.Length, Authentications.Length, Routes, Streams.Count, Blocked.Count);
+
+    private static bool SameTelemetry(ImmutableDictionary<int, PortTelemetry>? left, ImmutableDictionary<int, PortTelemetry>? right) =>
+        ReferenceEquals(left, right)
+        || (left is not null && right is not null && left.Count == right.Count && left.All(entry => right.TryGetValue(entry.Key, out var other) && other == entry.Value));
 }

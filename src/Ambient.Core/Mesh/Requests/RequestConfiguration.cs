@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Ambient.Identity;
 
 namespace Ambient.Mesh;
 
@@ -19,6 +20,12 @@ public sealed record RequestConfiguration
 
     /// <summary>Other trust domains whose identities count as the mesh's own in policies.</summary>
     public ImmutableArray<string> TrustDomainAliases { get; init; } = [];
+
+    /// <summary>
+    /// Trust domains whose every member is taken for the gateway of another network, and for whoever serves behind it, where nobody says who they are: a
+    /// control plane tells Envoys no more. Empty: who is not known is not taken.
+    /// </summary>
+    public ImmutableArray<TrustDomain> NetworkTrustDomains { get; init; } = [];
 
     /// <summary>What is done to the path of a request before anything looks at it. Default <see cref="Mesh.PathNormalization.Base"/>.</summary>
     public PathNormalization PathNormalization { get; init; }
@@ -136,6 +143,7 @@ public sealed record RequestConfiguration
         {
             Namespaces = other.Namespaces.SetItems(Namespaces),
             Gateways = other.Gateways.SetItems(Gateways),
+            NetworkTrustDomains = NetworkTrustDomains.IsEmpty ? other.NetworkTrustDomains : NetworkTrustDomains,
             Telemetries = other.Telemetries.SetItems(Telemetries),
             HttpRoutes = other.HttpRoutes.SetItems(HttpRoutes),
             DestinationRules = other.DestinationRules.SetItems(DestinationRules),
@@ -175,6 +183,7 @@ public sealed record RequestConfiguration
             && Telemetry.Equals(other.Telemetry)
             && StructuralEquality.Same(Telemetries, other.Telemetries)
             && StructuralEquality.Same(TrustDomainAliases, other.TrustDomainAliases)
+            && NetworkTrustDomains.AsSpan().SequenceEqual(other.NetworkTrustDomains.AsSpan())
             && StructuralEquality.Same(Namespaces, other.Namespaces, StructuralEquality.Same)
             && StructuralEquality.Same(Gateways, other.Gateways)
             && StructuralEquality.Same(HttpRoutes, other.HttpRoutes)

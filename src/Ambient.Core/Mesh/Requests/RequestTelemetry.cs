@@ -131,12 +131,16 @@ public sealed record MetricRule
     /// <summary>Labels with other values: null takes a label away.</summary>
     public ImmutableArray<KeyValuePair<string, string?>> Tags { get; init; } = [];
 
+    /// <summary>Labels whose values are attributes of CEL, for example <c>request.method</c>.</summary>
+    public ImmutableArray<KeyValuePair<string, string>> Attributes { get; init; } = [];
+
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(MetricRule? other) =>
-        other is not null && Metric == other.Metric && Mode == other.Mode && IsDisabled == other.IsDisabled && StructuralEquality.Same(Tags, other.Tags);
+        other is not null && Metric == other.Metric && Mode == other.Mode && IsDisabled == other.IsDisabled && StructuralEquality.Same(Tags, other.Tags)
+        && StructuralEquality.Same(Attributes, other.Attributes);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Metric, Mode, IsDisabled, Tags.Length);
+    public override int GetHashCode() => HashCode.Combine(Metric, Mode, IsDisabled, Tags.Length, Attributes.Length);
 }
 
 /// <summary>An item of <c>tracing</c>.</summary>
@@ -160,13 +164,16 @@ public sealed record TracingRule
     /// <summary>Whether spans have Istio's own tags; null: as a wider Telemetry says.</summary>
     public bool? HasIstioTags { get; init; }
 
+    /// <summary>Whether the endpoint is told the trace; null: as a wider Telemetry says.</summary>
+    public bool? PropagatesContext { get; init; }
+
     /// <summary>Further tags of spans.</summary>
     public ImmutableArray<SpanTag> Tags { get; init; } = [];
 
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(TracingRule? other) =>
         other is not null && Mode == other.Mode && Sampling == other.Sampling && IsDisabled == other.IsDisabled && UsesRequestId == other.UsesRequestId
-        && HasIstioTags == other.HasIstioTags && StructuralEquality.Same(Providers, other.Providers) && StructuralEquality.Same(Tags, other.Tags);
+        && HasIstioTags == other.HasIstioTags && PropagatesContext == other.PropagatesContext && StructuralEquality.Same(Providers, other.Providers) && StructuralEquality.Same(Tags, other.Tags);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Mode, Sampling, IsDisabled, Tags.Length);
@@ -175,7 +182,7 @@ public sealed record TracingRule
 /// <summary>A tag that a Telemetry adds to spans.</summary>
 /// <param name="Name">Name of the tag.</param>
 /// <param name="Source">Where its value comes from.</param>
-/// <param name="Key">The value itself, or the name of the header or environment variable that has it.</param>
+/// <param name="Key">The value itself, the name of the header or environment variable that has it, or the text that makes it.</param>
 /// <param name="Default">Value where the header or variable is missing; null: no tag then.</param>
 public sealed record SpanTag(string Name, SpanTagSource Source, string Key, string? Default = null);
 
@@ -190,4 +197,7 @@ public enum SpanTagSource
 
     /// <summary>A header of the request.</summary>
     Header,
+
+    /// <summary>A text with the access log's <c>%COMMAND%</c> operators.</summary>
+    Format,
 }

@@ -20,6 +20,9 @@ public sealed record TrafficPolicy
     /// <summary>Whether TLS is made to endpoints, and how.</summary>
     public TlsOrigination? Tls { get; init; }
 
+    /// <summary>TLS to those endpoints that have a sidecar, in place of <see cref="Tls"/>; null: nobody is known to have one.</summary>
+    public SidecarTls? Sidecars { get; init; }
+
     /// <summary>How many requests may be under way again. Not in what a single port says.</summary>
     public RetryBudget? RetryBudget { get; init; }
 
@@ -40,6 +43,7 @@ public sealed record TrafficPolicy
             && ConnectionPool == other.ConnectionPool
             && OutlierDetection == other.OutlierDetection
             && Tls == other.Tls
+            && Sidecars == other.Sidecars
             && RetryBudget == other.RetryBudget
             && ProxyProtocol == other.ProxyProtocol
             && Tunnel == other.Tunnel
@@ -48,6 +52,11 @@ public sealed record TrafficPolicy
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Balancer, ConnectionPool, OutlierDetection, RetryBudget, Ports.Length);
 }
+
+/// <summary>TLS to endpoints that have a sidecar.</summary>
+/// <param name="Label">Label that such endpoints have (<see cref="RequestConfiguration.WorkloadLabels"/>).</param>
+/// <param name="Tls">The TLS.</param>
+public sealed record SidecarTls(string Label, BackendTls Tls);
 
 /// <summary>A form of the PROXY protocol's header (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt).</summary>
 public enum ProxyProtocolVersion

@@ -50,7 +50,7 @@ internal sealed class ChannelTransport(MessageChannel channel) : Http2Transport
 
     private static ValueTask Checked(ValueTask sending) => sending.IsCompletedSuccessfully ? sending : CheckAsync(sending);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private static async ValueTask CheckAsync(ValueTask sending)
     {
         try

@@ -296,7 +296,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
         return _bodies.Fault == MessageFault.None ? false : throw _bodies.Failure();
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<ResponseHead> WaitForHeadAsync(CancellationToken cancellationToken)
     {
         if (_bodies.IsOpen)

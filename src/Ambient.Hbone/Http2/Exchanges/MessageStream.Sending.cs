@@ -228,7 +228,7 @@ internal sealed partial class MessageStream
         return Stream.Queue(buffer, FrameHeader.Size, _outEnd - FrameHeader.Size);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask WriteLongAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
         while (!bytes.IsEmpty)
@@ -263,7 +263,7 @@ internal sealed partial class MessageStream
     }
 
     /// <summary>Queues what was gathered, then waits for room: a wait that is cancelled has sent the bytes all the same.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask SendGatheredAsync(CancellationToken cancellationToken)
     {
         var writable = QueueGathered();

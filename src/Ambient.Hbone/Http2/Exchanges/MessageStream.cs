@@ -342,7 +342,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         _owner.OnOver();
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<ReadOnlyMemory<byte>> WaitToReadAsync(CancellationToken cancellationToken)
     {
         using var onCancel = cancellationToken.UnsafeRegister(static bodies => ((MessageStream)bodies!).WakeReader(), this);

@@ -59,6 +59,7 @@ internal sealed class ConnectHeaderReader(HPackDecoder decoder, int maxHeaderLis
             Forwarded = sink.Forwarded,
             TraceParent = sink.TraceParent,
             ForwardedNetwork = sink.ForwardedNetwork,
+            RequestSource = sink.RequestSource,
         };
     }
 
@@ -171,6 +172,8 @@ internal sealed class ConnectHeaderReader(HPackDecoder decoder, int maxHeaderLis
 
         public string? ForwardedNetwork { get; private set; }
 
+        public string? RequestSource { get; private set; }
+
         public void OnHeader(scoped ReadOnlySpan<byte> name, scoped ReadOnlySpan<byte> value)
         {
             if (!Common.Accept(name, value, out var pseudo))
@@ -197,6 +200,10 @@ internal sealed class ConnectHeaderReader(HPackDecoder decoder, int maxHeaderLis
             else if (name.SequenceEqual("x-forwarded-network"u8))
             {
                 ForwardedNetwork ??= Kept(value);
+            }
+            else if (name.SequenceEqual("x-istio-source"u8))
+            {
+                RequestSource ??= Kept(value);
             }
         }
 

@@ -21,7 +21,7 @@ internal static class ConnectHeaderWriter
         var capacity = HPackEncoder.MaxBlockOverhead + HeaderListSize.Of(headers);
         var longest = Math.Max(
             Math.Max(Bytes(headers.Authority), Bytes(headers.Baggage)),
-            Math.Max(Math.Max(Bytes(headers.Forwarded), Bytes(headers.TraceParent)), Bytes(headers.ForwardedNetwork)));
+            Math.Max(Math.Max(Bytes(headers.Forwarded), Bytes(headers.TraceParent)), Math.Max(Bytes(headers.ForwardedNetwork), Bytes(headers.RequestSource))));
         byte[]? rented = null;
         var buffer = capacity + longest <= StackBuffer ? stackalloc byte[StackBuffer] : rented = ArrayPool<byte>.Shared.Rent(capacity + longest);
         try
@@ -32,6 +32,7 @@ internal static class ConnectHeaderWriter
             block.Check(headers.Forwarded);
             block.Check(headers.TraceParent);
             block.Check(headers.ForwardedNetwork);
+            block.Check(headers.RequestSource);
             block.Begin();
             block.Write(":method"u8, "CONNECT"u8, HeaderIndexing.Incremental);
             block.Write(":authority"u8, headers.Authority, HeaderIndexing.Incremental);
@@ -39,6 +40,7 @@ internal static class ConnectHeaderWriter
             block.Write("forwarded"u8, headers.Forwarded, HeaderIndexing.Without);
             block.Write("traceparent"u8, headers.TraceParent, HeaderIndexing.Without);
             block.Write("x-forwarded-network"u8, headers.ForwardedNetwork, HeaderIndexing.Incremental);
+            block.Write("x-istio-source"u8, headers.RequestSource, HeaderIndexing.Incremental);
             FrameWriter.WriteHeaderBlock(output, streamId, block.Written, endStream, maxFrameSize);
         }
         finally

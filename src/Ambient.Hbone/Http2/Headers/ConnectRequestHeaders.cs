@@ -21,6 +21,9 @@ internal readonly record struct ConnectRequestHeaders : IHeaderBlock
     /// <summary>The first <c>x-forwarded-network</c> header, or null.</summary>
     public string? ForwardedNetwork { get; init; }
 
+    /// <summary>The first <c>x-istio-source</c> header, or null.</summary>
+    public string? RequestSource { get; init; }
+
     /// <inheritdoc/>
     public void Write(IBufferWriter<byte> output, HPackEncoder encoder, int streamId, bool endStream, int maxFrameSize) =>
         ConnectHeaderWriter.WriteRequest(output, encoder, streamId, this, endStream, maxFrameSize);

@@ -16,7 +16,8 @@ internal static class HeaderListSize
         + Of("baggage"u8, headers.Baggage)
         + Of("forwarded"u8, headers.Forwarded)
         + Of("traceparent"u8, headers.TraceParent)
-        + Of("x-forwarded-network"u8, headers.ForwardedNetwork);
+        + Of("x-forwarded-network"u8, headers.ForwardedNetwork)
+        + Of("x-istio-source"u8, headers.RequestSource);
 
     private static int Of(ReadOnlySpan<byte> name, string? value) =>
         value is null ? 0 : name.Length + Encoding.UTF8.GetByteCount(value) + Http2Constants.HeaderOverhead;

@@ -83,6 +83,7 @@ internal static class MeshDump
             json.WriteEndObject();
         }
 
+        Gateway(json, "serviceWaypoint", workload.ServiceWaypoint);
         json.WriteString("status", workload.Status == WorkloadStatus.Healthy ? "Healthy" : "Unhealthy");
         Text(json, "trustDomain", workload.TrustDomain);
         json.WriteString("uid", workload.Uid);

@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Connections;
@@ -76,17 +78,24 @@ internal static class ExplanationText
         if (outcome.Presented is { } identity)
         {
             Line(text, $"   presents  {identity}");
-            Line(text, $"   accepts   {(route.AcceptedIdentities.IsEmpty ? "nobody: the handshake fails" : string.Join(", ", route.AcceptedIdentities))}");
+            Line(text, $"   accepts   {Whom(route.AcceptedIdentities, route.AcceptedTrustDomains)}");
             if (route.Protocol == ConnectionProtocol.DoubleHbone)
             {
-                Line(text, $"   and inside that tunnel accepts {(route.InnerAcceptedIdentities.IsEmpty ? "nobody: the handshake fails" : string.Join(", ", route.InnerAcceptedIdentities))}");
+                Line(text, $"   and inside that tunnel accepts {Whom(route.InnerAcceptedIdentities, route.InnerAcceptedTrustDomains)}");
             }
         }
 
         Policies(text, outcome);
     }
 
-    private static string Sentence(ConnectionRoute route) => route.Protocol switch
+    /// <summary>Whose certificates are taken.</summary>
+    internal static string Whom(ImmutableArray<SpiffeId> identities, ImmutableArray<TrustDomain> domains) =>
+        !identities.IsEmpty ? string.Join(", ", identities)
+        : domains.IsEmpty ? "nobody: the handshake fails"
+        : $"any member of {string.Join(", ", domains)}";
+
+    /// <summary>How a connection is carried.</summary>
+    internal static string Sentence(ConnectionRoute route) => route.Protocol switch
     {
         ConnectionProtocol.Tcp => $"plain TCP to {route.NextHop}{Of(route.NextHopWorkload)}",
         ConnectionProtocol.DoubleHbone => $"a tunnel to the gateway {route.NextHop}{Of(route.NextHopWorkload)}, and in it a tunnel for {route.Authority}",

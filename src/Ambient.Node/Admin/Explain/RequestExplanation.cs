@@ -126,9 +126,10 @@ internal sealed record ExplainedRoute(RequestRoute Route, double Share, MeshServ
             RequestRouteKind.Default => (addressed, addressedPort),
             _ => (null, 0),
         };
-        return new ExplainedRoute(route, share, backend, port, backend is null ? [] : DestinationResolver.Candidates(mesh, self, backend, port))
+        var policy = backend is null ? null : BackendPolicy.Of(mesh, self, backend, port, route.Subset);
+        return new ExplainedRoute(route, share, backend, port, policy?.Candidates(mesh, self, backend!, port) ?? [])
         {
-            DestinationRule = backend is null ? null : BackendPolicy.Of(mesh, self, backend, port, route.Subset).Rule,
+            DestinationRule = policy?.Rule,
             Retry = route.Plan.Retry ?? mesh.Requests.DefaultRetry ?? RetryRule.Default,
         };
     }

@@ -60,6 +60,21 @@ internal static class RequestExplanationJson
             json.WriteString("workload", candidate.Workload.Uid);
             ExplanationJson.Number(json, "port", candidate.Port);
             json.WriteString("excluded", candidate.Excluded);
+            if (candidate.Way is { } way)
+            {
+                json.WriteStartObject("way");
+                json.WriteString("error", way.Error);
+                json.WriteString("protocol", way.Protocol == ConnectionProtocol.DoubleHbone ? "DOUBLEHBONE" : "HBONE");
+                json.WriteString("nextHop", way.NextHop?.ToString());
+                json.WriteString("tunnelTarget", way.Authority);
+                json.WriteEndObject();
+            }
+
+            if (candidate.Sidecar is { } tls)
+            {
+                json.WriteString("sidecarTls", tls.ServerName);
+            }
+
             json.WriteEndObject();
         }
 

@@ -98,11 +98,21 @@ internal static class RequestExplanationText
         foreach (var candidate in endpoints)
         {
             var where = $"{candidate.Workload.Namespace}/{candidate.Workload.Name} ({string.Join(", ", candidate.Workload.Addresses)}{(candidate.Port is { } port ? $" port {port}" : "")})";
-            Line(text, candidate.Excluded is null ? $"   + {where}" : $"   - {where}: {candidate.Excluded}");
+            Line(text, candidate.Excluded is null ? $"   + {where}{How(candidate)}" : $"   - {where}: {candidate.Excluded}");
         }
 
         return endpoints.Any(candidate => candidate.Excluded is null);
     }
+
+    /// <summary>How an endpoint is reached, where that is not as it is.</summary>
+    private static string How(EndpointCandidate candidate) => candidate switch
+    {
+        { Way: { Error: { } error } } => $": cannot be reached: {error}",
+        { Way: { } way } => $": by {ExplanationText.Sentence(way)}; accepts {ExplanationText.Whom(way.AcceptedIdentities, way.AcceptedTrustDomains)}"
+            + (way.Protocol == ConnectionProtocol.DoubleHbone ? $", and in the inner one {ExplanationText.Whom(way.InnerAcceptedIdentities, way.InnerAcceptedTrustDomains)}" : ""),
+        { Sidecar: { } tls } => $": in its sidecar's TLS for {tls.ServerName}; accepts {string.Join(", ", tls.SubjectAltNames.Select(static name => name.Value))}",
+        _ => "",
+    };
 
     /// <summary>What is done on the way, a line each.</summary>
     private static IEnumerable<string> Asked(RequestRoute route, RetryRule retry)

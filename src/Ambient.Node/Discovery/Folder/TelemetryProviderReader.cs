@@ -58,22 +58,23 @@ internal static class TelemetryProviderReader
             return ReadCollector(name, collector);
         }
 
+        if (provider.Object("zipkin") is { } zipkin)
+        {
+            return ReadZipkin(name, zipkin);
+        }
+
+        if (provider.Object("envoyOtelAls") is { } records)
+        {
+            return ReadRecords(name, records);
+        }
+
         return provider.Object("envoyFileAccessLog") is { } log ? ReadLog(name, log) : null;
     }
 
     private static TelemetryProvider ReadCollector(string name, FieldReader collector)
     {
-        // A namespace before a slash says where the name is looked up; names of services are whole here.
-        var service = collector.RequiredString("service");
-        var host = service[(service.IndexOf('/', StringComparison.Ordinal) + 1)..];
-        var port = collector.RequiredInteger("port", 1, 65535);
         var http = collector.Object("http");
-        var path = http?.String("path") is { Length: > 0 } written ? written : "/v1/traces";
-        Uri? address = null;
-        if (service.Length > 0 && (Uri.CheckHostName(host) == UriHostNameType.Unknown || !Uri.TryCreate($"http://{host}:{port}{(http is null ? "/" : path)}", UriKind.Absolute, out address)))
-        {
-            collector.Error("service", $"\"{service}\" is not the host name of a service, or the path is none");
-        }
+        var address = ReadAddress(collector, http is null ? "/" : http.String("path") is { Length: > 0 } written ? written : "/v1/traces");
 
         var grpc = collector.Object("grpc");
         if (grpc is not null && http is not null)
@@ -89,7 +90,54 @@ internal static class TelemetryProviderReader
             Headers = ReadHeaders(http?.Objects("headers") ?? grpc?.Objects("initialMetadata") ?? []),
             Timeout = (http ?? grpc) is { } sender && Durations.Read(sender, "timeout") is { } timeout && timeout > TimeSpan.Zero ? timeout : TimeSpan.FromSeconds(10),
             MaxTagLength = collector.Integer("maxTagLength", 1, 65536) ?? 256,
+            ReadsEnvironment = collector.ObjectOrEmpty("resourceDetectors").Has("environment"),
         };
+    }
+
+    private static TelemetryProvider ReadZipkin(string name, FieldReader zipkin) => new()
+    {
+        Name = name,
+        Collector = ReadAddress(zipkin, zipkin.String("path") is { Length: > 0 } path ? path : "/api/v2/spans"),
+        IsGrpc = false,
+        IsZipkin = true,
+        Headers = ReadHeaders(zipkin.Objects("headers")),
+        Timeout = Durations.Read(zipkin, "timeout") is { } timeout && timeout > TimeSpan.Zero ? timeout : TimeSpan.FromSeconds(5),
+        MaxTagLength = zipkin.Integer("maxTagLength", 1, 65536) ?? 256,
+    };
+
+    private static TelemetryProvider ReadRecords(string name, FieldReader collector)
+    {
+        var form = collector.ObjectOrEmpty("logFormat");
+        var text = form.String("text") is { Length: > 0 } written ? written : null;
+        var labels = form.StringMap("labels").Select(static label => KeyValuePair.Create(label.Key, label.Value)).ToImmutableArray();
+        _ = text is null ? null : Checked(new AccessLogFormat(false, text), form, "text");
+        foreach (var label in labels)
+        {
+            Checked(new AccessLogFormat(false, label.Value), form, "labels");
+        }
+
+        return new TelemetryProvider
+        {
+            Name = name,
+            AccessLogCollector = ReadAddress(collector, "/") is { } address
+                ? new AccessLogCollector { Name = name, Address = address, Body = text ?? (labels.IsEmpty ? AccessLogTemplate.DefaultText : null), Attributes = labels }
+                : null,
+        };
+    }
+
+    private static Uri? ReadAddress(FieldReader collector, string path)
+    {
+        // A namespace before a slash says where the name is looked up; names of services are whole here.
+        var service = collector.RequiredString("service");
+        var host = service[(service.IndexOf('/', StringComparison.Ordinal) + 1)..];
+        var port = collector.RequiredInteger("port", 1, 65535);
+        Uri? address = null;
+        if (service.Length > 0 && (Uri.CheckHostName(host) == UriHostNameType.Unknown || !Uri.TryCreate($"http://{host}:{port}{path}", UriKind.Absolute, out address)))
+        {
+            collector.Error("service", $"\"{service}\" is not the host name of a service, or the path is none");
+        }
+
+        return address;
     }
 
     private static ImmutableDictionary<string, string> ReadHeaders(IEnumerable<FieldReader> headers)
@@ -120,7 +168,7 @@ internal static class TelemetryProviderReader
         var format = form?.Object("labels") is { } labels
             ? Checked(new AccessLogFormat(true, labels.IsEmpty ? null : Json(form)), form, "labels")
             : Checked(new AccessLogFormat(false, form?.String("text") is { Length: > 0 } text ? text : null), form ?? log, form is null ? "" : "text");
-        return format is null ? null : new TelemetryProvider { Name = name, AccessLog = format };
+        return format is null ? null : new TelemetryProvider { Name = name, AccessLog = format with { OmitsEmptyValues = log.Boolean("omitEmptyValues") ?? false } };
     }
 
     /// <summary>The labels as the object that they stand for.</summary>

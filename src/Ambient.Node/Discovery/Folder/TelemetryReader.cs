@@ -6,12 +6,15 @@ using Ambient.Node.Discovery.Documents;
 using Ambient.Node.Discovery.Kinds;
 using Ambient.Node.Discovery.Objects;
 using Ambient.Node.Telemetry.AccessLogs;
+using Ambient.Node.Telemetry.Metrics;
 
 namespace Ambient.Node.Discovery.Folder;
 
 /// <summary>Reads and validates Telemetries of Istio's API. Expressions that are not supported are noted, and what they would say is left out.</summary>
 internal static class TelemetryReader
 {
+    private const int MostLogs = 16;
+
     public static TelemetryObject ReadTelemetry(ObjectMeta meta, FieldReader fields, UnsupportedUses unsupported)
     {
         var spec = fields.ObjectOrEmpty("spec");
@@ -23,9 +26,16 @@ internal static class TelemetryReader
             Targets = PolicyTargets.Read(meta, spec),
             Selector = PolicySelectors.Read(spec)?.ToImmutableDictionary(StringComparer.Ordinal),
             AccessLogs = [.. spec.Objects("accessLogging").Select(log => ReadAccessLog(log, meta, unsupported))],
-            Metrics = [.. spec.Objects("metrics").SelectMany(metrics => metrics.Objects("overrides")).SelectMany(rule => ReadMetric(rule, meta, unsupported))],
-            Tracing = [.. spec.Objects("tracing").Select(ReadTracing)],
+            Metrics = [.. spec.Objects("metrics").SelectMany(OverridesOf).SelectMany(rule => ReadMetric(rule, meta, unsupported))],
+            Tracing = [.. spec.Objects("tracing").Select(tracing => ReadTracing(tracing, meta, unsupported))],
         });
+    }
+
+    /// <summary>What is said of single metrics. How often they are reported is read and not needed: bytes are counted as they pass, and a scrape is never late.</summary>
+    private static IEnumerable<FieldReader> OverridesOf(FieldReader metrics)
+    {
+        Durations.Read(metrics, "reportingInterval");
+        return metrics.Objects("overrides");
     }
 
     /// <summary>A percentage, or null.</summary>
@@ -66,8 +76,7 @@ internal static class TelemetryReader
             Mode = Mode(log),
             IsDisabled = log.Boolean("disabled") ?? false,
             Filter = filter,
-            // They all write to the one log of a process.
-            Providers = Names(log),
+            Providers = Providers(log, MostLogs),
         };
     }
 
@@ -88,7 +97,7 @@ internal static class TelemetryReader
             "TCP_RECEIVED_BYTES" => RequestMetric.TcpReceivedBytes,
             _ => null,
         };
-        var tags = ReadTags(rule, meta, unsupported);
+        var (tags, attributes) = ReadTags(rule, meta, unsupported);
         if (metric is not null || (match.String("metric") is null or "" or "ALL_METRICS" && !match.Has("customMetric")))
         {
             yield return new MetricRule
@@ -97,16 +106,19 @@ internal static class TelemetryReader
                 Mode = Mode(rule),
                 IsDisabled = rule.Boolean("disabled"),
                 Tags = tags,
+                Attributes = attributes,
             };
         }
     }
 
-    private static ImmutableArray<KeyValuePair<string, string?>> ReadTags(FieldReader rule, ObjectMeta meta, UnsupportedUses unsupported)
+    private static (ImmutableArray<KeyValuePair<string, string?>> Tags, ImmutableArray<KeyValuePair<string, string>> Attributes) ReadTags(
+        FieldReader rule, ObjectMeta meta, UnsupportedUses unsupported)
     {
         var tags = ImmutableArray.CreateBuilder<KeyValuePair<string, string?>>();
+        var attributes = ImmutableArray.CreateBuilder<KeyValuePair<string, string>>();
         foreach (var (name, tag) in rule.ObjectMap("tagOverrides"))
         {
-            if (name.Value.Length == 0 || char.IsAsciiDigit(name.Value[0]) || !name.Value.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
+            if (!MetricLabels.IsName(name.Value))
             {
                 tag.Error("", $"\"{name.Value}\" is not a name that a label may have; expected letters, digits and '_'");
             }
@@ -125,41 +137,52 @@ internal static class TelemetryReader
             {
                 tag.Error("value", "missing; expected the label's new value, for example \"'blue'\"");
             }
-            else if (Literal(value) is { } literal)
+            else if (AccessLogAttributes.LiteralOf(value) is { } literal)
             {
                 tags.Add(new(name.Value, literal));
             }
+            else if (AccessLogAttributes.Of(value) is not null)
+            {
+                attributes.Add(new(name.Value, value));
+            }
             else
             {
-                unsupported.Add("Telemetry", "spec.metrics.overrides.tagOverrides.value: other than a literal", meta);
+                unsupported.Add("Telemetry", "spec.metrics.overrides.tagOverrides.value: other than a literal or one attribute", meta);
             }
         }
 
-        return tags.ToImmutable();
+        return (tags.ToImmutable(), attributes.ToImmutable());
     }
 
-    /// <summary>What a literal of CEL says; null: it is an expression.</summary>
-    private static string? Literal(string value) =>
-        value.Length >= 2 && value[0] is '\'' or '"' && value[^1] == value[0] && !value.AsSpan(1, value.Length - 2).ContainsAny(value[0], '\\') ? value[1..^1]
-        : value is "true" or "false" || long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _) ? value
-        : null;
-
-    private static TracingRule ReadTracing(FieldReader tracing) => new()
+    private static TracingRule ReadTracing(FieldReader tracing, ObjectMeta meta, UnsupportedUses unsupported) => new()
     {
         Mode = Mode(tracing),
-        Providers = Providers(tracing),
+        Providers = Providers(tracing, 1),
         Sampling = Percent(tracing, "randomSamplingPercentage"),
         IsDisabled = tracing.Boolean("disableSpanReporting"),
         UsesRequestId = tracing.Boolean("useRequestIdForTraceSampling"),
         HasIstioTags = tracing.Boolean("enableIstioTags"),
-        Tags = [.. tracing.ObjectMap("customTags").Where(tag => !tag.Value.Has("formatter")).Select(tag => ReadTag(tag.Key.Value, tag.Value))],
+        PropagatesContext = tracing.Boolean("disableContextPropagation") is { } disabled ? !disabled : null,
+        Tags = [.. tracing.ObjectMap("customTags").Select(tag => ReadTag(tag.Key.Value, tag.Value, meta, unsupported))],
     };
 
-    private static SpanTag ReadTag(string name, FieldReader tag)
+    private static SpanTag ReadTag(string name, FieldReader tag, ObjectMeta meta, UnsupportedUses unsupported)
     {
-        if ((tag.Has("literal") ? 1 : 0) + (tag.Has("environment") ? 1 : 0) + (tag.Has("header") ? 1 : 0) != 1)
+        if ((tag.Has("literal") ? 1 : 0) + (tag.Has("environment") ? 1 : 0) + (tag.Has("header") ? 1 : 0) + (tag.Has("formatter") ? 1 : 0) != 1)
         {
-            tag.Error("", "expected exactly one of literal, environment and header");
+            tag.Error("", "expected exactly one of literal, environment, header and formatter");
+        }
+
+        if (tag.Object("formatter") is { } formatter)
+        {
+            var (text, unknown) = (formatter.RequiredString("value"), new List<string>());
+            AccessLogTemplate.Of(new AccessLogFormat(false, text), unknown);
+            foreach (var operation in unknown)
+            {
+                unsupported.Add("Telemetry", $"spec.tracing.customTags.formatter: {operation}", meta);
+            }
+
+            return new SpanTag(name, SpanTagSource.Format, text);
         }
 
         if (tag.Object("header") is { } header)
@@ -178,18 +201,16 @@ internal static class TelemetryReader
             : new SpanTag(name, SpanTagSource.Literal, tag.Object("literal")?.RequiredString("value") ?? "");
     }
 
-    private static ImmutableArray<string> Providers(FieldReader fields)
+    private static ImmutableArray<string> Providers(FieldReader fields, int most)
     {
-        var providers = Names(fields);
-        if (providers.Length > 1)
+        var providers = fields.Objects("providers").Select(provider => provider.RequiredString("name")).ToImmutableArray();
+        if (providers.Length > most)
         {
-            fields.Error("providers", $"{providers.Length} providers; one is supported");
+            fields.Error("providers", $"{providers.Length} providers; {(most == 1 ? "one is" : $"{most} are")} supported");
         }
 
         return providers;
     }
-
-    private static ImmutableArray<string> Names(FieldReader fields) => [.. fields.Objects("providers").Select(provider => provider.RequiredString("name"))];
 
     private static TelemetryMode Mode(FieldReader fields) => fields.Object("match")?.String("mode") switch
     {

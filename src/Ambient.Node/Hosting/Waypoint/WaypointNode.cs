@@ -20,6 +20,7 @@ using Ambient.Node.Requests.Serving;
 using Ambient.Node.Requests.Tokens;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Node.Sockets;
+using Ambient.Node.Telemetry.Exporting;
 using Ambient.Node.Telemetry.Logging;
 using Ambient.Node.Telemetry.Metrics;
 using Ambient.Node.Telemetry.Tracing;
@@ -55,6 +56,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private readonly PolicyWatch _watch;
     private readonly TokenVerifier _tokens;
     private readonly SpanExporters _spans;
+    private readonly AccessLogExporters _collectors;
     private UpstreamPool? _upstreams;
     private AuthorizerClient? _authorizers;
     private UpstreamDialer? _dialer;
@@ -77,6 +79,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         _watch = new PolicyWatch(_meshes, Connections, _logger);
         _tokens = new TokenVerifier(new KeyFetcher(SystemRoots.FindFile(), time), new TokenMetrics(metrics), loggers.CreateLogger("jwt"), time);
         _spans = new SpanExporters(metrics, ConnectAsync, loggers.CreateLogger("tracing"), time);
+        _collectors = new AccessLogExporters(metrics, ConnectAsync, loggers.CreateLogger("access"), time);
         _meshSeen = Readiness.Require("gateway");
         _certificateSeen = Readiness.Require("certificate");
         _serving = Readiness.Require("listener");
@@ -156,6 +159,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         _tokens.Dispose();
         _upstreams?.Dispose();
         await _spans.DisposeAsync().ConfigureAwait(false);
+        await _collectors.DisposeAsync().ConfigureAwait(false);
         if (_client is not null)
         {
             await _client.DisposeAsync().ConfigureAwait(false);
@@ -313,7 +317,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     {
         var connector = new OwnAddressConnector(SocketConnector.Default, Self!);
         _client = new HboneClient(new HboneClientOptions { Connector = connector, Revocation = _runtime.Revocation, StaysOnThread = true }, _runtime.Svids, _time);
-        return _dialer = new UpstreamDialer(_client, connector, Self!) { Names = new NameResolver(_options.Host.IPv6Enabled, _time, _options.ResolveNames) };
+        return _dialer = new UpstreamDialer(_client, connector, Self!) { Kind = _isGateway ? "gateway" : "waypoint", Names = new NameResolver(_options.Host.IPv6Enabled, _time, _options.ResolveNames) };
     }
 
     private RequestPipeline CreatePipeline(IRequestEntrance entrance, UpstreamDialer dialer, RequestMetrics metrics)
@@ -321,7 +325,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
         var upstreams = CreateUpstreams(dialer);
         _authorizers ??= new AuthorizerClient(upstreams, _options.AuthorizerLimits, _time) { IsIngress = _isGateway };
         Policies = metrics.Policies;
-        var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions);
+        var log = new RequestLog(_loggers, metrics, _options.Host.Network, _options.LogPolicyDecisions) { Collectors = _collectors };
         return new RequestPipeline(new RequestServices(_meshes, entrance, Connections, log, _time) { Tokens = _tokens, Spans = _spans, Filters = [.. _options.Filters], StreamIdleTimeout = _options.StreamIdleTimeout, Authorizers = _authorizers }, new RequestForwarder(upstreams, log, _time));
     }
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Admission;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
@@ -35,7 +36,7 @@ internal sealed class AuthorizerClient(UpstreamPool upstreams, CheckLimits limit
     /// <param name="self">Who asks.</param>
     /// <param name="facts">About what.</param>
     /// <param name="owner">Who waits for it.</param>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public async ValueTask<CheckVerdict> CheckAsync(ExternalAuthorizer authorizer, MeshSnapshot mesh, Workload self, CheckFacts facts, ICheckOwner owner)
     {
         if (authorizer.FindService(mesh) is not { } service)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Routing.Requests;
@@ -20,7 +21,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
 
     /// <summary>Sends a request on and its answer back, or answers it when that cannot be done. Always false, as a last stage has it: no stage follows.</summary>
     /// <exception cref="MessageException">The client is gone.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public async ValueTask<bool> ForwardAsync(RequestExchange exchange)
     {
         var plan = exchange.Plan;
@@ -107,7 +108,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
     }
 
     /// <summary>One try.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<Retry> TryAsync(RequestExchange exchange, UpstreamEndpoint endpoint, TryClock? clock, bool onNew)
     {
         var upstream = upstreams.Acquire(endpoint);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Requests.ExternalAuthorization;
@@ -29,7 +30,7 @@ internal static class UpstreamConversation
     /// <param name="mirrors">Sends copies once it is sent.</param>
     /// <param name="time">Clock.</param>
     /// <exception cref="MessageException">Either side broke off.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public static async ValueTask<bool> RunAsync(
         RequestExchange exchange, ClientExchange client, UpstreamEndpoint endpoint, TryClock? clock, RetryRule? retry, MirrorSender mirrors, TimeProvider time)
     {
@@ -264,7 +265,7 @@ internal static class UpstreamConversation
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private static async ValueTask ReturnBodyAsync(RequestExchange exchange, ClientExchange client)
     {
         var server = exchange.Server;

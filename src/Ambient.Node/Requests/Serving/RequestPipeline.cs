@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Node.Connections;
 using Ambient.Node.Requests.ExternalAuthorization;
 using Ambient.Node.Requests.Forwarding;
@@ -39,7 +40,7 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
     public RequestLog Log => services.Log;
 
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     public async ValueTask HandleAsync(ServerExchange exchange)
     {
         ArgumentNullException.ThrowIfNull(exchange);
@@ -139,7 +140,7 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
         return stages[next].RunAsync(exchange);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private static async ValueTask<bool> RunRestAsync(ValueTask<bool> stage, RequestExchange exchange, RequestStage[] stages, int next)
     {
         if (!await stage.ConfigureAwait(false))

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Requests.ExternalAuthorization;
@@ -40,7 +41,7 @@ internal sealed class ExternalAuthorizeStage(AuthorizerClient? authorizers) : Re
     /// <param name="question">Who wants that.</param>
     /// <param name="authorizers">Asks.</param>
     /// <param name="ofRoute">Whether a route wants it, which the request has by now; else a policy.</param>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     internal static async ValueTask<bool> AskAsync(
         RequestExchange exchange, ExternalAuthorizer authorizer, AuthorizationDecision question, AuthorizerClient authorizers, bool ofRoute = false)
     {

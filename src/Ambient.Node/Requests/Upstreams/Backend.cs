@@ -140,7 +140,11 @@ internal sealed class Backend
                 else
                 {
                     Detect(before?.Policy.OutlierDetection, policy.OutlierDetection);
-                    Join(policy.IsSubsetUnknown ? [] : BackendEndpoint.All(mesh, self, service, Key.Port, policy.Labels), isFirst: before is null);
+                    Join(
+                        policy.IsSubsetUnknown ? [] : BackendEndpoint.All(mesh, self, service, Key.Port, policy.Labels),
+                        workload => EndpointWay.Of(self, service, Key.Port, workload),
+                        workload => policy.SidecarOf(mesh, workload) is not null,
+                        isFirst: before is null);
                     made = new BackendView(this, mesh, self, service, inputs, policy, limits, SetOf(mesh, self, policy)) { Session = SessionOf(mesh, service) };
                 }
             }
@@ -180,22 +184,24 @@ internal sealed class Backend
         }
     }
 
-    private void Join(IReadOnlyList<BackendEndpoint> found, bool isFirst)
+    private void Join(IReadOnlyList<BackendEndpoint> found, Func<Workload, EndpointWay?> wayTo, Func<Workload, bool> hasSidecar, bool isFirst)
     {
         var states = new Dictionary<(string, IPEndPoint), EndpointState>(found.Count);
         var endpoints = new RankedEndpoint[found.Count];
         for (var i = 0; i < found.Count; i++)
         {
             var key = (found[i].Workload.Uid, found[i].Address);
-            if (_states.TryGetValue(key, out var state))
+            var way = wayTo(found[i].Workload);
+            if (_states.TryGetValue(key, out var state) && state.Way == way)
             {
                 state.Workload = found[i].Workload;
             }
             else
             {
-                state = new EndpointState(found[i].Workload, found[i].Address, _detector) { Joined = isFirst ? 0 : Math.Max(1, _owner.Time.GetTimestamp()) };
+                state = new EndpointState(found[i].Workload, found[i].Address, _detector) { Way = way, Joined = isFirst ? 0 : Math.Max(1, _owner.Time.GetTimestamp()) };
             }
 
+            state.HasSidecar = hasSidecar(found[i].Workload);
             states[key] = state;
             endpoints[i] = new RankedEndpoint(state, found[i].Rank);
         }

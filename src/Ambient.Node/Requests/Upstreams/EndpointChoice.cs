@@ -48,7 +48,7 @@ internal static class EndpointChoice
 
         string? name = null;
         IPAddress? chosenBy = null;
-        if (state.Address.Address.Equals(BackendEndpoint.NoAddress))
+        if (state.Way is null && state.Address.Address.Equals(BackendEndpoint.NoAddress))
         {
             name = state.Workload.Hostname;
             if (name.StartsWith('*'))
@@ -62,16 +62,19 @@ internal static class EndpointChoice
             }
         }
 
+        // A sidecar takes what it is sent in the mesh's own TLS, whatever that is.
+        var sidecar = state.HasSidecar ? view.Policy.Sidecars?.Tls : null;
         return new UpstreamEndpoint(state.Workload, state.Address, view.SpeaksHttp2(DeclaresHttp2(view.Service, view.Backend.Key.Port), http2Client))
         {
             State = state,
+            Way = state.Way,
             HostName = name,
             ChosenBy = chosenBy,
             Proxy = PreambleOf(view, client, destination),
             Tunnel = view.Policy.Tunnel,
             Limits = view.Limits,
-            Tls = isTls ? null : view.Policy.Tls,
-            ClientCertificate = isTls ? null : view.Policy.Tls?.ClientCertificate,
+            Tls = sidecar ?? (isTls ? null : view.Policy.Tls),
+            ClientCertificate = isTls || sidecar is not null ? null : view.Policy.Tls?.ClientCertificate,
         };
     }
 

@@ -6,12 +6,15 @@ using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Connections;
+using Ambient.Node.Requests.Upstreams.Balancing;
+using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Requests.Upstreams;
 
 /// <summary>
 /// Makes the connections to endpoints: an HBONE tunnel to those that speak it, with our own certificate and accepting
-/// exactly the workload's identity; plain TCP to the others. Within either, TLS where the backend asks for it.
+/// exactly the workload's identity, or one within another through the gateway of another network; plain TCP to the others. Within each, TLS where the
+/// backend asks for it.
 /// </summary>
 /// <param name="client">Opens tunnels.</param>
 /// <param name="connector">Makes plain connections.</param>
@@ -27,6 +30,9 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     /// <summary>Finds addresses of endpoints that are known by their names.</summary>
     public NameResolver Names { get; init; } = new(ipv6: true, TimeProvider.System);
 
+    /// <summary>What kind of proxy gateways of other networks are told that we are: <c>waypoint</c> or <c>gateway</c>; null: neither.</summary>
+    public string? Kind { get; init; }
+
     /// <summary>Whose threads move the bytes.</summary>
     public HboneIo Io { get; } = io ?? HboneIo.Default;
 
@@ -41,9 +47,9 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
         var workload = endpoint.Workload;
         try
         {
-            if (endpoint.Waypoint is not null || workload.Protocol == TunnelProtocol.Hbone)
+            if (endpoint.IsTunnelled)
             {
-                var tunnel = await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false);
+                var tunnel = await TunnelAsync(endpoint, cancellationToken).ConfigureAwait(false);
                 return endpoint.Tls is null
                     ? await BeginAsync(MessageChannel.Over(tunnel), endpoint, opaque, cancellationToken).ConfigureAwait(false)
                     : await BeginTlsAsync(tunnel.AsStream(), endpoint, opaque, cancellationToken).ConfigureAwait(false);
@@ -71,14 +77,14 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     }
 
     /// <summary>Who the client is, before TLS, and then the rest of what goes before the bytes.</summary>
-    private static async ValueTask<MessageChannel> BeginTlsAsync(Stream stream, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
+    private async ValueTask<MessageChannel> BeginTlsAsync(Stream stream, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
     {
         var tls = await ProtectAsync(stream, endpoint, opaque, cancellationToken).ConfigureAwait(false);
         return await BeginAsync(MessageChannel.Over(tls), endpoint with { Proxy = null }, opaque, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Who the client is, where the endpoint wants to be told, and then TLS, where it wants that.</summary>
-    private static async ValueTask<Stream> ProtectAsync(Stream stream, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
+    private async ValueTask<Stream> ProtectAsync(Stream stream, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
     {
         if (endpoint.Proxy is { } proxy)
         {
@@ -93,7 +99,12 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
             }
         }
 
-        return endpoint.Tls is null ? stream : await UpstreamTls.ConnectAsync(stream, endpoint, opaque, cancellationToken).ConfigureAwait(false);
+        return endpoint.Tls switch
+        {
+            null => stream,
+            { IsOfMesh: true } mesh => await client.AuthenticateAsync(stream, MeshTls.Request(mesh, Own.Identity, endpoint.Http2, opaque), cancellationToken).ConfigureAwait(false),
+            _ => await UpstreamTls.ConnectAsync(stream, endpoint, opaque, cancellationToken).ConfigureAwait(false),
+        };
     }
 
     /// <summary>What goes before the bytes: who the client is, and the way through a proxy.</summary>
@@ -161,8 +172,8 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     {
         try
         {
-            Stream stream = endpoint.Waypoint is not null || endpoint.Workload.Protocol == TunnelProtocol.Hbone
-                ? (await client.ConnectAsync(Request(endpoint), cancellationToken).ConfigureAwait(false)).AsStream()
+            Stream stream = endpoint.IsTunnelled
+                ? (await TunnelAsync(endpoint, cancellationToken).ConfigureAwait(false)).AsStream()
                 : new NetworkStream(await ConnectAsync(endpoint, cancellationToken).ConfigureAwait(false), ownsSocket: true);
             return await ProtectAsync(stream, endpoint, opaque: false, cancellationToken).ConfigureAwait(false);
         }
@@ -199,9 +210,61 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
         static int Seconds(TimeSpan time) => (int)Math.Clamp(Math.Ceiling(time.TotalSeconds), 1, 32767);
     }
 
+    private Workload Own => self.Current ?? throw new IOException($"our own workload {self.Name} is not in the mesh: there is no identity to present");
+
+    private ValueTask<HboneTunnel> TunnelAsync(UpstreamEndpoint endpoint, CancellationToken cancellationToken) =>
+        endpoint.Way is { } way ? TunnelAsync(endpoint.Workload, way, cancellationToken) : client.ConnectAsync(Request(endpoint), cancellationToken);
+
+    /// <summary>A tunnel by another network's gateway or by a waypoint: where it is, and who it must be, the mesh says now.</summary>
+    private async ValueTask<HboneTunnel> TunnelAsync(Workload workload, EndpointWay way, CancellationToken cancellationToken)
+    {
+        var (mesh, own) = (self.Mesh, Own);
+        if (!mesh.Services.TryGetValue(way.Service, out var service) || !mesh.Workloads.TryGetValue(workload.Uid, out var endpoint)
+            || DestinationResolver.ResolveEndpoint(mesh, own, service, endpoint, way.Port, Random.Shared) is not { } route)
+        {
+            throw new IOException("it is no longer in the mesh, or no longer reached in that way");
+        }
+
+        if (route.HostToResolve is { } name)
+        {
+            var addresses = await Names.ResolveAsync(name, cancellationToken).ConfigureAwait(false)
+                ?? throw new UpstreamConnectException($"{name} was not looked up: {Names.UnderWay} names are being looked up already") { IsForRoom = true };
+            route = DestinationResolver.Complete(route, new IPEndPoint(own.Addresses is [var near, ..] ? near : IPAddress.Any, way.Port), addresses, Random.Shared);
+        }
+
+        if (route is not { Error: null, NextHop: not null })
+        {
+            throw new IOException(route.Error);
+        }
+
+        var request = new HboneConnectRequest
+        {
+            NextHop = route.NextHop,
+            Authority = route.Authority!,
+            Source = own.Identity,
+            AcceptedIdentities = route.AcceptedIdentities,
+            AcceptedTrustDomains = route.AcceptedTrustDomains,
+            Baggage = ConnectRequests.BaggageOf(own),
+        };
+        if (route.Protocol != ConnectionProtocol.DoubleHbone)
+        {
+            return await client.ConnectAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+
+        var twice = new NetworkTunnel(client, route);
+        try
+        {
+            return await twice.OpenAsync(request with { RequestSource = Kind }, own.Network, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HboneException e)
+        {
+            throw new IOException($"{twice.Layer}: {e.Message}", e);
+        }
+    }
+
     private HboneConnectRequest Request(in UpstreamEndpoint endpoint)
     {
-        var own = self.Current ?? throw new IOException($"our own workload {self.Name} is not in the mesh: there is no identity to present");
+        var own = Own;
         return new HboneConnectRequest
         {
             NextHop = endpoint.Waypoint?.NextHop ?? new IPEndPoint(endpoint.Address.Address, HbonePort),

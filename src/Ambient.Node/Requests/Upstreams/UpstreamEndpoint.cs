@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams.Balancing;
 using Ambient.Policy.Routing.Connections;
@@ -12,6 +13,15 @@ namespace Ambient.Node.Requests.Upstreams;
 /// <param name="Waypoint">The way to the service's waypoint, when that is where the request goes; else null.</param>
 internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint Address, bool Http2, ConnectionRoute? Waypoint = null)
 {
+    /// <summary>The way to it, where it is not dialled itself and <see cref="Waypoint"/> does not say: null: it is.</summary>
+    public EndpointWay? Way { get; init; }
+
+    /// <summary>Whether it is reached through a tunnel.</summary>
+    public bool IsTunnelled => Waypoint is not null || Way is not null || Workload.Protocol == TunnelProtocol.Hbone;
+
+    /// <summary>Who it is, where that is known before it is reached: null otherwise.</summary>
+    public SpiffeId? Identity => Way is null && Workload.Protocol == TunnelProtocol.Hbone ? Workload.Identity : null;
+
     /// <summary>The name whose addresses are dialled, in place of <see cref="Address"/>'s own, at its port; null: the address is known.</summary>
     public string? HostName { get; init; }
 

@@ -55,7 +55,7 @@ internal sealed class UpstreamPool : IDisposable
     /// <summary>The upstream of an endpoint, counted in for the caller, who counts it out with <see cref="Upstream.Release"/>.</summary>
     public Upstream Acquire(in UpstreamEndpoint endpoint)
     {
-        var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority, endpoint.Address.Port, endpoint.Http2, endpoint.Limits, endpoint.Tls, endpoint.ClientCertificate, endpoint.HostName, endpoint.Proxy);
+        var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority ?? endpoint.Way?.Authority, endpoint.Address.Port, endpoint.Http2, endpoint.Limits, endpoint.Tls, endpoint.ClientCertificate, endpoint.HostName, endpoint.Proxy);
         Upstream? added = null;
         while (true)
         {
@@ -124,7 +124,7 @@ internal sealed class UpstreamPool : IDisposable
         foreach (var (key, upstream) in _upstreams)
         {
             if (!mesh.Workloads.TryGetValue(key.Uid, out var workload) || !Serves(upstream.Endpoint.Workload, workload)
-                || (key.HostName is null && !workload.Addresses.Contains((upstream.Endpoint.Waypoint?.NextHop ?? upstream.Endpoint.Address).Address)))
+                || (key.HostName is null && upstream.Endpoint.Way is null && !workload.Addresses.Contains((upstream.Endpoint.Waypoint?.NextHop ?? upstream.Endpoint.Address).Address)))
             {
                 Retire(key, upstream);
             }
@@ -167,7 +167,8 @@ internal sealed class UpstreamPool : IDisposable
     }
 
     private static bool Serves(Workload dialled, Workload wanted) =>
-        ReferenceEquals(dialled, wanted) || (dialled.Protocol == wanted.Protocol && dialled.Identity.Equals(wanted.Identity));
+        ReferenceEquals(dialled, wanted) || (dialled.Protocol == wanted.Protocol && dialled.Identity.Equals(wanted.Identity)
+            && dialled.NetworkGateway == wanted.NetworkGateway && dialled.ServiceWaypoint == wanted.ServiceWaypoint);
 
     private readonly record struct Key(string Uid, string? Through, int Port, bool Http2, BackendLimits? Limits, BackendTls? Tls, TlsSecret? ClientCertificate, string? HostName, ProxyPreamble? Proxy);
 }

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Net;
 using Ambient.Http;
+using Ambient.Identity;
 
 namespace Ambient.Node.Telemetry.AccessLogs;
 
@@ -54,6 +56,9 @@ internal readonly struct AccessLogEntry
     /// <summary>Whether that was reached through a tunnel.</summary>
     public bool IsTunnelled { get; init; }
 
+    /// <summary>Whether that tunnel leads through another network's gateway.</summary>
+    public bool IsTunnelledTwice { get; init; }
+
     /// <summary>The service that was asked, as Envoy names its clusters.</summary>
     public ClusterName Cluster { get; init; }
 
@@ -68,6 +73,15 @@ internal readonly struct AccessLogEntry
 
     /// <summary>The route that was taken, or null.</summary>
     public string? RouteName { get; init; }
+
+    /// <summary>Who the client is by its certificate, or null.</summary>
+    public SpiffeId? PeerIdentity { get; init; }
+
+    /// <summary>The request's trace; all zeros: it has none.</summary>
+    public ActivityTraceId TraceId { get; init; }
+
+    /// <summary>The proxy's span in it; all zeros: it has none.</summary>
+    public ActivitySpanId SpanId { get; init; }
 }
 
 /// <summary>The name that Envoy has for a service's cluster, in its parts.</summary>

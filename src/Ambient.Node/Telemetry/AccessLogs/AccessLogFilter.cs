@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
+using Ambient.Mesh;
 
 namespace Ambient.Node.Telemetry.AccessLogs;
 
@@ -17,10 +19,6 @@ internal sealed class AccessLogFilter
 
     private delegate bool Node(in AccessLogEntry entry);
 
-    private delegate string? Text(in AccessLogEntry entry);
-
-    private delegate double? Number(in AccessLogEntry entry);
-
     /// <summary>Compiles an expression.</summary>
     /// <exception cref="FormatException">It is not one of the forms that are supported; the message says where.</exception>
     public static AccessLogFilter Of(string expression)
@@ -29,34 +27,67 @@ internal sealed class AccessLogFilter
         return new AccessLogFilter(parser.Whole());
     }
 
+    /// <summary>What several conditions say together; null where there are none. An expression that is not supported is left out.</summary>
+    public static AccessLogFilter? Of(ImmutableArray<AccessLogCondition> conditions)
+    {
+        Node? all = null;
+        foreach (var condition in conditions)
+        {
+            if (NodeOf(condition) is not { } node)
+            {
+                continue;
+            }
+
+            var before = all;
+            all = before is null ? node : (in entry) => before(entry) && node(entry);
+        }
+
+        return all is null ? null : new AccessLogFilter(all);
+    }
+
     /// <summary>Whether a request is logged.</summary>
     public bool Takes(in AccessLogEntry entry) => _root(entry);
 
-    private static Text? TextOf(string name, string? key) => (name, key) switch
+    private static Node? NodeOf(AccessLogCondition condition)
     {
-        ("request.method", null) => static (in entry) => entry.Request?.Method,
-        ("request.host", null) => static (in entry) => entry.Request?.Authority,
-        ("request.path", null) => static (in entry) => entry.OriginalTarget,
-        ("request.url_path", null) => static (in entry) => entry.OriginalTarget is { } target && target.IndexOf('?', StringComparison.Ordinal) is >= 0 and var query ? target[..query] : entry.OriginalTarget,
-        ("request.useragent", null) => static (in entry) => entry.Request?.Get("user-agent"),
-        ("request.id", null) => static (in entry) => entry.Request?.Get("x-request-id"),
-        ("request.headers", { } header) => (in entry) => entry.Request?.Get(header),
-        ("response.headers", { } header) => (in entry) => entry.Response?.Fields.Get(header),
-        ("response.code_details", null) => static (in entry) => entry.CodeDetails,
-        ("xds.route_name", null) => static (in entry) => entry.RouteName,
-        ("xds.cluster_name", null) => static (in entry) => entry.Cluster.ToString(),
-        ("connection.requested_server_name", null) => static (in entry) => entry.ServerName,
-        _ => null,
-    };
+        if (condition.Expression is { } expression)
+        {
+            try
+            {
+                return new Parser(expression).Whole();
+            }
+            catch (FormatException)
+            {
+                return null;
+            }
+        }
 
-    private static Number? NumberOf(string name) => name switch
+        if (condition is { LowestStatus: not null } or { HighestStatus: not null } or { OtherThanStatus: not null })
+        {
+            var (lowest, highest, other) = (condition.LowestStatus ?? 0, condition.HighestStatus ?? int.MaxValue, condition.OtherThanStatus);
+            return (in entry) => entry.Code >= lowest && entry.Code <= highest && entry.Code != other;
+        }
+
+        // Without any it asks for one at all.
+        string[] flags = [.. condition.Flags];
+        return (in entry) => flags.Length == 0 ? entry.Flags != "-" : HasOne(entry.Flags, flags);
+    }
+
+    private static bool HasOne(string flags, string[] wanted)
     {
-        "response.code" => static (in entry) => entry.Code,
-        "response.grpc_status" => static (in entry) => int.TryParse(entry.GrpcStatus, NumberStyles.None, CultureInfo.InvariantCulture, out var code) ? code : null,
-        "request.size" => static (in entry) => entry.BytesReceived,
-        "response.size" => static (in entry) => entry.BytesSent,
-        _ => null,
-    };
+        foreach (var range in flags.AsSpan().Split(','))
+        {
+            foreach (var flag in wanted)
+            {
+                if (flags.AsSpan()[range].SequenceEqual(flag))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
 
     private sealed class Parser(string text)
     {
@@ -135,23 +166,28 @@ internal sealed class AccessLogFilter
         {
             var (name, key) = Attribute();
             Expect(")");
-            if (TextOf(name, key) is { } value)
+            if (AccessLogAttributes.TextOf(name, key) is { } value)
             {
                 return (in entry) => value(entry) is not null;
             }
 
-            return NumberOf(name) is { } number ? (in entry) => number(entry) is not null : throw NoAttribute(name);
+            return AccessLogAttributes.NumberOf(name) is { } number ? (in entry) => number(entry) is not null : throw NoAttribute(name);
         }
 
         private Node Comparison()
         {
             var (name, key) = Attribute();
-            if (NumberOf(name) is { } number)
+            if (AccessLogAttributes.TruthOf(name) is { } truth && key is null)
+            {
+                return Compare(truth);
+            }
+
+            if (AccessLogAttributes.NumberOf(name) is { } number)
             {
                 return Compare(number);
             }
 
-            var value = TextOf(name, key) ?? throw NoAttribute(name);
+            var value = AccessLogAttributes.TextOf(name, key) ?? throw NoAttribute(name);
             foreach (var method in (ReadOnlySpan<string>)["startsWith", "endsWith", "contains"])
             {
                 if (Take($".{method}("))
@@ -172,8 +208,20 @@ internal sealed class AccessLogFilter
             return (in entry) => (value(entry) == expected) == equal;
         }
 
+        private Node Compare(AccessLogAttributes.Truth truth)
+        {
+            var comparison = Take("==") ? true : Take("!=") ? false : (bool?)null;
+            if (comparison is not { } equal)
+            {
+                return (in entry) => truth(entry);
+            }
+
+            var expected = Take("true") || (Take("false") ? false : throw Unexpected());
+            return (in entry) => (truth(entry) == expected) == equal;
+        }
+
         // As in CEL, a comparison with what is missing is an error, and a request that it fails for is not logged.
-        private Node Compare(Number number)
+        private Node Compare(AccessLogAttributes.Number number)
         {
             var comparison = Take("==") ? 0 : Take("!=") ? 1 : Take(">=") ? 2 : Take("<=") ? 3 : Take(">") ? 4 : Take("<") ? 5 : throw Unexpected();
             Skip();

@@ -15,6 +15,12 @@ internal sealed class LogWriter : IDisposable
     public const int Capacity = 2 * 1024 * 1024;
 
     private const int SmallBuffer = 8 * 1024;
+
+    // Under load one write takes all lines of some milliseconds: each waking costs what formatting a dozen lines does.
+    private const int Busy = 16 * 1024;
+    private const int Nap = 4;
+    private const int BusyNap = 20;
+
     private const int ThreadStack = 256 * 1024;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
@@ -109,13 +115,13 @@ internal sealed class LogWriter : IDisposable
 
     private void Run()
     {
+        var length = 0;
         while (WaitForLines())
         {
-            // Under load, one write takes all lines of some milliseconds, and nothing wakes this thread in between.
-#pragma warning disable RS0030 // A thread of its own that has nothing else to do.
-            Thread.Sleep(4);
+#pragma warning disable RS0030 // A thread of its own that has nothing else to do. Nothing wakes it in between.
+            Thread.Sleep(length < Busy ? Nap : BusyNap);
 #pragma warning restore RS0030
-            var (batch, length) = Take();
+            (var batch, length) = Take();
             try
             {
                 _output.Write(batch, 0, length);
@@ -157,8 +163,9 @@ internal sealed class LogWriter : IDisposable
     {
         lock (_lock)
         {
+            // As many lines will probably follow: a buffer that has to grow is copied each time.
             var taken = (_pending, _length);
-            _pending = ArrayPool<byte>.Shared.Rent(SmallBuffer);
+            _pending = ArrayPool<byte>.Shared.Rent(_length < Busy ? SmallBuffer : Math.Min(_length, Capacity));
             _length = 0;
 
             // There is room now for whoever waited for it.

@@ -23,6 +23,9 @@ internal readonly record struct MetricLabels(string Text)
         return rendered;
     }
 
+    /// <summary>Whether a label may be called so.</summary>
+    public static bool IsName(string name) => name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_');
+
     /// <summary>Adds one label to a text under construction.</summary>
     public static void Append(Utf8TextBuilder text, string name, string value)
     {

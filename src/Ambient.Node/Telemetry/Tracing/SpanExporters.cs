@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using Ambient.Mesh;
+using Ambient.Node.Telemetry.Exporting;
 using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
 
@@ -61,7 +62,7 @@ internal sealed class SpanExporters : IAsyncDisposable
         return _exporters.GetOrAdd(provider, static (provider, state) => new Lazy<SpanExporter>(() =>
         {
             var labels = MetricLabels.Of(("provider", provider.Name));
-            return new SpanExporter(provider, state._connect, state._exported.Series(labels), state._dropped.Series(labels), state._logger, state._time);
+            return new SpanExporter(provider, state._connect, new ExportCounters(state._exported.Series(labels), state._dropped.Series(labels)), state._logger, state._time);
         }), this).Value;
     }
 

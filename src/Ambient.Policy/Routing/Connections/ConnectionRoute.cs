@@ -70,6 +70,12 @@ public sealed record ConnectionRoute
     /// <summary>Identities that the peer may have.</summary>
     public ImmutableArray<SpiffeId> AcceptedIdentities { get; init; } = [];
 
+    /// <summary>Trust domains whose every member the peer may be, where <see cref="AcceptedIdentities"/> is empty because nobody knows who it is.</summary>
+    public ImmutableArray<TrustDomain> AcceptedTrustDomains { get; init; } = [];
+
+    /// <summary>Trust domains whose every member may be at the end of the inner tunnel, where <see cref="InnerAcceptedIdentities"/> is empty.</summary>
+    public ImmutableArray<TrustDomain> InnerAcceptedTrustDomains { get; init; } = [];
+
     /// <summary>Identities that the peer at the end of the inner tunnel may have; empty unless the tunnel is double.</summary>
     public ImmutableArray<SpiffeId> InnerAcceptedIdentities { get; init; } = [];
 

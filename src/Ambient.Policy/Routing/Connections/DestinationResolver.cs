@@ -83,13 +83,40 @@ public static class DestinationResolver
         return Dial(mesh, source, service, upstream, asked, random);
     }
 
+    /// <summary>
+    /// The way to an endpoint of a service that was chosen already, where it is not dialled itself: through the gateway of its network, or through the
+    /// waypoint that it stands for. Null: it is dialled itself.
+    /// </summary>
+    public static ConnectionRoute? ResolveEndpoint(MeshSnapshot mesh, Workload source, MeshService service, Workload endpoint, int port, Random random)
+    {
+        ArgumentNullException.ThrowIfNull(service);
+        ArgumentNullException.ThrowIfNull(endpoint);
+        var asked = new IPEndPoint(endpoint.Addresses is [var own, ..] ? own : source.Addresses is [var near, ..] ? near : IPAddress.Any, port);
+        Check(mesh, source, asked, random);
+        return endpoint.ServiceWaypoint is { } waypoint ? ThroughWaypoint(mesh, source, waypoint, service, asked, random)
+            : IsBehindNetworkGateway(source, endpoint) ? ThroughNetworkGateway(mesh, source, service, new Upstream(endpoint, port, service), asked, random)
+            : null;
+    }
+
+    /// <summary>Where the way to an endpoint leads first, if it is not dialled itself; null: it is.</summary>
+    public static GatewayAddress? FirstHop(Workload source, Workload endpoint)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(endpoint);
+        return endpoint.ServiceWaypoint ?? (IsBehindNetworkGateway(source, endpoint) ? endpoint.NetworkGateway : null);
+    }
+
     /// <summary>Every healthy endpoint of a service, and why it can or cannot be chosen for a connection by <paramref name="source"/>. For people.</summary>
     public static ImmutableArray<EndpointCandidate> Candidates(MeshSnapshot mesh, Workload source, MeshService service, int port)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(service);
-        return EndpointBalancer.Candidates(mesh, source, service, port);
+        return
+        [
+            .. EndpointBalancer.Candidates(mesh, source, service, port)
+                .Select(candidate => candidate with { Way = ResolveEndpoint(mesh, source, service, candidate.Workload, port, Random.Shared) }),
+        ];
     }
 
     /// <summary>
@@ -239,6 +266,11 @@ public static class DestinationResolver
         MeshSnapshot mesh, Workload source, MeshService? service, Upstream upstream, IPEndPoint destination, Random random)
     {
         var workload = upstream.Workload;
+        if (service is not null && workload.ServiceWaypoint is { } entrance)
+        {
+            return ThroughWaypoint(mesh, source, entrance, service, destination, random);
+        }
+
         if (workload.Network != source.Network)
         {
             return service is null
@@ -263,6 +295,8 @@ public static class DestinationResolver
             : route with { NextHop = new IPEndPoint(address, upstream.Port) };
     }
 
+    private static bool IsBehindNetworkGateway(Workload source, Workload endpoint) => endpoint.NetworkGateway is not null && endpoint.Network != source.Network;
+
     private static ConnectionRoute ThroughNetworkGateway(
         MeshSnapshot mesh, Workload source, MeshService service, Upstream upstream, IPEndPoint destination, Random random)
     {
@@ -271,23 +305,27 @@ public static class DestinationResolver
             return ConnectionRoute.NoRoutingDestination(upstream.Workload);
         }
 
-        if (!UpstreamLookup.ByGateway(
-            mesh, source, gateway, destination.Address, EndpointBalancer.PortRule.Declared, random, out var entry, out var familyOf))
-        {
-            return ConnectionRoute.Fail(
-                ConnectionFailure.UnknownNetworkGateway, $"unknown network gateway: network gateway {gateway} (port {gateway.HboneMtlsPort}) not found")
-                with { Unknown = UpstreamLookup.NameIfUnknown(mesh, source, gateway) };
-        }
-
-        return At(entry, familyOf, entry.Port, new ConnectionRoute
+        var domains = mesh.Requests.NetworkTrustDomains;
+        var route = new ConnectionRoute
         {
             Protocol = ConnectionProtocol.DoubleHbone,
             Authority = $"{service.Hostname}:{destination.Port}",
-            NextHopWorkload = entry.Workload,
             Service = service,
-            AcceptedIdentities = IdentitiesOf(entry),
             InnerAcceptedIdentities = AlternativeNames(service),
-        });
+            InnerAcceptedTrustDomains = service.SubjectAltNames.IsDefaultOrEmpty ? domains : [],
+        };
+        if (UpstreamLookup.ByGateway(
+            mesh, source, gateway, destination.Address, EndpointBalancer.PortRule.Declared, random, out var entry, out var familyOf))
+        {
+            return At(entry, familyOf, entry.Port, route with { NextHopWorkload = entry.Workload, AcceptedIdentities = IdentitiesOf(entry) });
+        }
+
+        var unknown = UpstreamLookup.NameIfUnknown(mesh, source, gateway);
+        return !domains.IsEmpty && unknown is not null && gateway.Address is { } address && address.Network == source.Network
+            ? route with { NextHop = new IPEndPoint(address.Address, gateway.HboneMtlsPort), AcceptedTrustDomains = domains }
+            : ConnectionRoute.Fail(
+                ConnectionFailure.UnknownNetworkGateway, $"unknown network gateway: network gateway {gateway} (port {gateway.HboneMtlsPort}) not found")
+                with { Unknown = unknown };
     }
 
     /// <summary>Puts an address of the upstream under a route, or says why there is none.</summary>

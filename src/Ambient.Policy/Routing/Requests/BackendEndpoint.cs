@@ -7,7 +7,10 @@ namespace Ambient.Policy.Routing.Requests;
 
 /// <summary>An endpoint of a backend that requests may be sent to.</summary>
 /// <param name="Workload">Workload.</param>
-/// <param name="Address">Its address, and the port on it; <see cref="NoAddress"/> of one that is known by its host name only.</param>
+/// <param name="Address">
+/// Its address, and the port on it; <see cref="NoAddress"/> of one that is known by its host name only. Of one that is reached through another network's
+/// gateway it is the gateway's.
+/// </param>
 /// <param name="Rank">How near it is by what the service itself says of localities; larger is nearer.</param>
 public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Address, int Rank)
 {
@@ -15,8 +18,8 @@ public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Addr
     public static IPAddress NoAddress => IPAddress.None;
 
     /// <summary>
-    /// The endpoints of a service port that can serve it, by the rules for connections (<see cref="EndpointBalancer"/>) but never through a waypoint,
-    /// in the order of their uids. Who has no capacity is not among them.
+    /// The endpoints of a service port that can serve it, by the rules for connections (<see cref="EndpointBalancer"/>) but never through a waypoint that is
+    /// not an endpoint itself, in the order of their uids. Who has no capacity is not among them.
     /// </summary>
     /// <param name="mesh">Mesh.</param>
     /// <param name="source">Who forwards; decides what is near.</param>
@@ -39,13 +42,24 @@ public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Addr
                 && (labels.IsEmpty || (mesh.Requests.WorkloadLabels.TryGetValue(workload.Uid, out var own) && HasLabels(own, labels)))
                 && EndpointBalancer.RankOf(source, service, endpoint, port) is { } rank
                 && EndpointBalancer.ResolvePort(service, endpoint, port) is { } target
-                && (EndpointBalancer.ChooseAddress(workload, service, asked) ?? (workload.Addresses.IsDefaultOrEmpty && workload.Hostname.Length > 0 ? NoAddress : null)) is { } address)
+                && AddressOf(source, service, workload, target, asked) is { } address)
             {
-                found.Add(new BackendEndpoint(workload, new IPEndPoint(address, target), rank));
+                found.Add(new BackendEndpoint(workload, address, rank));
             }
         }
 
         return found.DrainToImmutable();
+    }
+
+    private static IPEndPoint? AddressOf(Workload source, MeshService service, Workload workload, int port, IPAddress asked)
+    {
+        if (workload.ServiceWaypoint is null && DestinationResolver.FirstHop(source, workload) is { } gateway)
+        {
+            return new IPEndPoint(gateway.Address?.Address ?? NoAddress, gateway.HboneMtlsPort);
+        }
+
+        var address = EndpointBalancer.ChooseAddress(workload, service, asked) ?? (workload.Addresses.IsDefaultOrEmpty && workload.Hostname.Length > 0 ? NoAddress : null);
+        return address is null ? null : new IPEndPoint(address, port);
     }
 
     internal static bool HasLabels(ImmutableDictionary<string, string> own, ImmutableDictionary<string, string> asked)

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Ambient.Mesh;
+using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Policy.Routing.Requests;
 
@@ -41,6 +42,9 @@ public sealed record BackendPolicy
 
     /// <summary>TLS that is made to the endpoints, within the tunnel where there is one; null: none.</summary>
     public BackendTls? Tls { get; init; }
+
+    /// <summary>TLS to those endpoints that have a sidecar, in place of <see cref="Tls"/>; null: nobody is known to have one.</summary>
+    public SidecarTls? Sidecars { get; init; }
 
     /// <summary>Why TLS that is asked for cannot be made, in words: then nothing may be sent. Null: it can, or is not asked for.</summary>
     public string? TlsProblem { get; init; }
@@ -91,9 +95,22 @@ public sealed record BackendPolicy
             ProxyProtocol = merged.ProxyProtocol,
             Tunnel = merged.Tunnel,
             Tls = tls,
+            Sidecars = merged.Sidecars,
             TlsProblem = problem,
         };
     }
+
+    /// <summary>The TLS that an endpoint is spoken to in because it has a sidecar; null: it has none.</summary>
+    public BackendTls? SidecarOf(MeshSnapshot mesh, Workload endpoint)
+    {
+        ArgumentNullException.ThrowIfNull(mesh);
+        ArgumentNullException.ThrowIfNull(endpoint);
+        return Sidecars is { } sidecars && mesh.Requests.WorkloadLabels.TryGetValue(endpoint.Uid, out var labels) && labels.ContainsKey(sidecars.Label) ? sidecars.Tls : null;
+    }
+
+    /// <summary>Every healthy endpoint of a port of the service, why it can or cannot be chosen, and how it is reached. For people.</summary>
+    public ImmutableArray<EndpointCandidate> Candidates(MeshSnapshot mesh, Workload client, MeshService service, int port) =>
+        [.. DestinationResolver.Candidates(mesh, client, service, port).Select(candidate => candidate with { Sidecar = SidecarOf(mesh, candidate.Workload) })];
 
     private static BalancerSettings WithLocality(BalancerSettings own, LocalityBalancing? mesh) => own.Locality is null && mesh is not null ? own with { Locality = mesh } : own;
 
@@ -120,6 +137,7 @@ public sealed record BackendPolicy
             ConnectionPool = policy.ConnectionPool ?? below.ConnectionPool,
             OutlierDetection = policy.OutlierDetection ?? below.OutlierDetection,
             Tls = policy.Tls ?? below.Tls,
+            Sidecars = policy.Sidecars ?? below.Sidecars,
             RetryBudget = budget,
             ProxyProtocol = proxy,
             Tunnel = tunnel,

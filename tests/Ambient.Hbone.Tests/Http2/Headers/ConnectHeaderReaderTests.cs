@@ -17,10 +17,10 @@ public class ConnectHeaderReaderTests
     public void ReadRequest_Everything_IsRead()
     {
         var headers = Request(
-            s_method, s_authority, ("baggage", "a=b"), ("x-istio-source", "ignored"), ("forwarded", "for=\"1.2.3.4:5\""), ("baggage", "c=d"),
+            s_method, s_authority, ("baggage", "a=b"), ("x-istio-source", "gateway"), ("forwarded", "for=\"1.2.3.4:5\""), ("baggage", "c=d"),
             ("traceparent", "00-x"), ("x-forwarded-network", "n1"), ("te", "trailers"));
         Assert.Equal(
-            new ConnectRequestHeaders { Authority = "10.0.0.1:8080", Baggage = "a=b,c=d", Forwarded = "for=\"1.2.3.4:5\"", TraceParent = "00-x", ForwardedNetwork = "n1" },
+            new ConnectRequestHeaders { Authority = "10.0.0.1:8080", Baggage = "a=b,c=d", Forwarded = "for=\"1.2.3.4:5\"", TraceParent = "00-x", ForwardedNetwork = "n1", RequestSource = "gateway" },
             headers);
     }
 

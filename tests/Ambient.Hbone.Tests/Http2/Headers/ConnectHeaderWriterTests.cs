@@ -16,6 +16,7 @@ public class ConnectHeaderWriterTests
         Forwarded = "for=\"10.77.0.2:42304\"",
         TraceParent = "00-d4bccf4627372ab1b6ef038c6abf670e-2114158dcec660e2-00",
         ForwardedNetwork = "n",
+        RequestSource = "waypoint",
     };
 
     [Fact]
@@ -23,7 +24,7 @@ public class ConnectHeaderWriterTests
     {
         var block = Block(new HPackEncoder(), s_request);
         Assert.Equal(
-            [":method", ":authority", "baggage", "forwarded", "traceparent", "x-forwarded-network"],
+            [":method", ":authority", "baggage", "forwarded", "traceparent", "x-forwarded-network", "x-istio-source"],
             HeaderList.Decode(new HPackDecoder(), block).Select(header => header.Name));
     }
 
@@ -42,6 +43,7 @@ public class ConnectHeaderWriterTests
                 Forwarded = Text(random),
                 TraceParent = Text(random),
                 ForwardedNetwork = Text(random),
+                RequestSource = Text(random),
             };
             Assert.Equal(request, reader.ReadRequest(1, Block(encoder, request)));
         }

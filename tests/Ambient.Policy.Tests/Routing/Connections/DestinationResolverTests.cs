@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Policy.Routing.Connections;
 using static Ambient.Policy.Tests.MeshFixture;
@@ -108,6 +109,44 @@ public sealed class DestinationResolverTests
 
         AssertRoute(route, ConnectionProtocol.DoubleHbone, "web.ns.svc.cluster.local:80", "10.22.1.1:15009");
         Assert.Equal("spiffe://cluster.local/ns/ns/sa/web", Assert.Single(route.InnerAcceptedIdentities).ToString());
+    }
+
+    [Fact]
+    public void NetworkGateway_OfWhichNothingIsKnown_IsAMemberOfTheTrustDomainsThatAreNamed()
+    {
+        var remote = (Pod("remote") with { Network = "remote", NetworkGateway = At("10.22.1.1", 15009) }).Behind(Web, (80, 8080));
+        var told = new RequestConfiguration { NetworkTrustDomains = [TrustDomain.Parse("cluster.local")] };
+        var route = DestinationResolver.ResolveEndpoint(Snapshot(told, Web, remote), Source, Web, remote, 80, _random)!;
+
+        AssertRoute(route, ConnectionProtocol.DoubleHbone, "web.ns.svc.cluster.local:80", "10.22.1.1:15009");
+        Assert.Empty(route.AcceptedIdentities);
+        Assert.Empty(route.InnerAcceptedIdentities);
+        Assert.Equal((told.NetworkTrustDomains[0], told.NetworkTrustDomains[0]), (Assert.Single(route.AcceptedTrustDomains), Assert.Single(route.InnerAcceptedTrustDomains)));
+
+        // What is known goes before: the gateway's workload, the service's names. A gateway of yet another network is nobody's here.
+        var web = Web with { SubjectAltNames = ["no id"] };
+        var gateway = Pod("gateway", "ns", "10.22.1.1");
+        route = DestinationResolver.ResolveEndpoint(Snapshot(told, web, gateway, remote), Source, web, remote, 80, _random)!;
+        Assert.Equal([gateway.Identity], route.AcceptedIdentities.AsEnumerable());
+        Assert.Empty(route.AcceptedTrustDomains);
+        Assert.Empty(route.InnerAcceptedIdentities);
+        Assert.Empty(route.InnerAcceptedTrustDomains);
+        var beyond = remote with { NetworkGateway = GatewayAddress.ByAddress(new NetworkAddress("third", IPAddress.Parse("10.22.1.1")), 15009) };
+        Assert.Equal(ConnectionFailure.UnknownNetworkGateway, DestinationResolver.ResolveEndpoint(Snapshot(told, Web, beyond), Source, Web, beyond, 80, _random)!.Failure);
+    }
+
+    [Fact]
+    public void EndpointThatStandsForAServiceBehindItsWaypoint_IsEnteredByIt_UnderTheServicesAddress()
+    {
+        var entrance = (Pod("entrance", "ns", "127.0.0.3") with { NetworkMode = NetworkMode.HostNetwork, ServiceWaypoint = At("127.0.0.9") }).Behind(Web, (80, 80));
+        var waypoint = Pod("waypoint", "ns", "127.0.0.9");
+        var route = DestinationResolver.ResolveEndpoint(Snapshot(Web, entrance, waypoint), Source, Web, entrance, 80, _random)!;
+
+        AssertRoute(route, ConnectionProtocol.Hbone, "127.0.0.3:80", "127.0.0.9:15008");
+        Assert.Equal([waypoint.Identity], route.AcceptedIdentities.AsEnumerable());
+        AssertRoute(DestinationResolver.ResolveService(Snapshot(Web, entrance, waypoint), Source, Web, 80, _random), ConnectionProtocol.Hbone, "127.0.0.3:80", "127.0.0.9:15008");
+        Assert.Equal(ConnectionFailure.UnknownWaypoint, DestinationResolver.ResolveEndpoint(Snapshot(Web, entrance), Source, Web, entrance, 80, _random)!.Failure);
+        Assert.Null(DestinationResolver.ResolveEndpoint(Snapshot(Web, waypoint), Source, Web, waypoint, 80, _random));
     }
 
     [Fact]

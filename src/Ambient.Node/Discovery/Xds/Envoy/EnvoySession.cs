@@ -164,6 +164,7 @@ internal sealed class EnvoySession : IXdsSession
                 var cluster = ClusterReader.Read(bytes, problems);
                 ResourceNames.Same(name, cluster?.Name ?? name);
                 _mesh.SetCluster(name, cluster);
+                _mesh.SetNetworkTunnel(name, MeshSecrets.OfNetworkTunnel(name, bytes, problems));
                 break;
             case EnvoyTypes.Assignment:
                 var assignment = AssignmentReader.Read(bytes, problems);
@@ -190,6 +191,7 @@ internal sealed class EnvoySession : IXdsSession
         {
             case EnvoyTypes.Cluster:
                 _mesh.SetCluster(name, null);
+                _mesh.SetNetworkTunnel(name, null);
                 break;
             case EnvoyTypes.Assignment:
                 _mesh.SetAssignment(name, null);

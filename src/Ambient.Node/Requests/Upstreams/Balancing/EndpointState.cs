@@ -11,6 +11,7 @@ internal sealed class EndpointState
     private readonly OutlierDetector? _detector;
     private Workload _workload;
     private int _active;
+    private bool _hasSidecar;
 
     /// <summary>Creates the state of an endpoint that has just joined.</summary>
     /// <param name="workload">Workload.</param>
@@ -30,6 +31,16 @@ internal sealed class EndpointState
 
     /// <summary>Its address and port.</summary>
     public IPEndPoint Address { get; }
+
+    /// <summary>The way to it, where it is not dialled itself; null: it is.</summary>
+    public EndpointWay? Way { get; init; }
+
+    /// <summary>Whether it has a sidecar, as the newest mesh has it.</summary>
+    public bool HasSidecar
+    {
+        get => Volatile.Read(ref _hasSidecar);
+        set => Volatile.Write(ref _hasSidecar, value);
+    }
 
     /// <summary>Its share.</summary>
     public uint Weight => Workload.Capacity;

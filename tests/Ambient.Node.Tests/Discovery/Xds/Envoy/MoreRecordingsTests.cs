@@ -16,7 +16,7 @@ public sealed class MoreRecordingsTests
         ["extensions"] = ["which comes by itself", "extensions.istio.io/trafficextension/app.lua"],
         ["authz-more"] = ["policy[filterkey]-rule[0]: metadata that is not known"],
         ["bare"] = ["endpoint 127.11.1.1: a tunnel leads to it, and nobody says who it is"],
-        ["multi-network"] = ["inner_connect_originate", "forward_inner_connect"],
+        ["multi-network"] = ["forward_inner_connect"],
         ["se-wildcard-tls"] = ["dynamic_forward_proxy", "DestinationRule app/wild asks for TLS"],
         ["se-kinds"] = ["dynamic_forward_proxy"],
         ["dr-tls"] = ["certificate of the client's own", "authorities that are not named"],

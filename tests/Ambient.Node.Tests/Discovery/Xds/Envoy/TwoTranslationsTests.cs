@@ -25,7 +25,7 @@ public sealed class TwoTranslationsTests
         ["dr-tls-external"] = "TLS without authorities: istiod names none, and nothing is sent in clear in its place",
         ["envoyfilter"] = "an EnvoyFilter adds Lua to every chain, which is not served",
         ["extensions"] = "wasm and Lua are added to chains, which are not served",
-        ["multi-network"] = "an endpoint behind another network's gateway, which is left out here; a folder reaches the workload itself",
+        ["multi-network"] = "the endpoints of another network, of which istiod tells the sum at its gateway, and a folder each",
         ["se-kinds"] = "wildcard hosts and hosts by DNS",
         ["se-wildcard-tls"] = "wildcard hosts",
     };

@@ -119,6 +119,7 @@ internal sealed class EndpointTable
     /// <summary>Makes the workloads of an address.</summary>
     /// <param name="address">Address.</param>
     /// <param name="clusters">Clusters of an assignment, with the keys of their services.</param>
+    /// <param name="network">Network of the proxy, in which what stands between is reached.</param>
     /// <param name="isOwnService">Whether a service is one whose endpoints clusters say.</param>
     /// <param name="isDirect">Whether requests that are addressed to the address itself are for this waypoint.</param>
     /// <param name="labels">Takes the labels of each workload; null for none.</param>
@@ -127,6 +128,7 @@ internal sealed class EndpointTable
     public IEnumerable<Workload> Make(
         IPAddress address,
         Func<string, IEnumerable<(EnvoyCluster Cluster, EnvoyAssignment Assignment, string Service)>> clusters,
+        string network,
         Func<string, bool> isOwnService,
         bool isDirect,
         Action<string, ImmutableDictionary<string, string>?> labels,
@@ -138,11 +140,12 @@ internal sealed class EndpointTable
         var made = new List<Workload>();
         var endpoints = _endpoints.GetValueOrDefault(address) ?? [];
         var told = _uids.GetValueOrDefault(address)?.Select(uid => _told[uid]).ToList() ?? [];
-        var left = endpoints.ToList();
+        var left = endpoints.Where(entry => entry.Endpoint.Hop is null).ToList();
         foreach (var workload in told)
         {
             // Several workloads may share a node's address; which is meant the endpoint says.
-            bool IsOwn((string Assignment, EnvoyEndpoint Endpoint) entry) => told.Count == 1 || IsNamed(workload, entry.Endpoint.Workload);
+            bool IsOwn((string Assignment, EnvoyEndpoint Endpoint) entry) =>
+                entry.Endpoint.Hop is null && (told.Count == 1 || IsNamed(workload, entry.Endpoint.Workload));
             var own = workload.Addresses.SelectMany(each => _endpoints.GetValueOrDefault(each) ?? []).Where(IsOwn).ToArray();
             left.RemoveAll(IsOwn);
             made.Add(Made(workload, own, isKnown: true));
@@ -159,6 +162,17 @@ internal sealed class EndpointTable
             foreach (var host in unknown.GroupBy(entry => entry.Endpoint.Host))
             {
                 made.Add(Made(Anonymous(address, unknown.Key, host.First().Endpoint), [.. host], isKnown: false));
+            }
+        }
+
+        foreach (var way in endpoints.Where(entry => entry.Endpoint.Hop is not null)
+            .SelectMany(entry => clusters(entry.Assignment).Select(use => new HopUse(entry.Endpoint, use.Cluster, use.Assignment, use.Service)))
+            .GroupBy(use => (use.Endpoint.Hop!.Through, use.Endpoint.Hop.Target is null, use.Service)))
+        {
+            if (HopAssembly.Of([.. way], network, problems) is var (entrance, marks))
+            {
+                labels(entrance.Uid, marks);
+                made.Add(entrance);
             }
         }
 
@@ -184,7 +198,7 @@ internal sealed class EndpointTable
             {
                 foreach (var (cluster, assignment, service) in clusters(name))
                 {
-                    if (!endpoint.ByTunnel && !cluster.Sockets.Serves(endpoint.SocketLabels))
+                    if (!endpoint.ByTunnel && cluster.Sockets.Of(endpoint.SocketLabels) == EndpointSocket.Unserved)
                     {
                         problems.Add($"cluster {cluster.Name}", $"its endpoint {address} wants another socket ({endpoint.SocketLabels.Replace('\n', ' ')}) than can be made");
                         continue;

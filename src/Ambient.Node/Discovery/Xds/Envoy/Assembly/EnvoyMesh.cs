@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 using Ambient.Node.Discovery.Xds.Envoy.Listeners;
@@ -34,6 +35,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     private ImmutableArray<HostChain> _directChains = [];
     private Dictionary<string, ConsistentHash> _hashes = new(StringComparer.Ordinal);
     private RequestConfiguration _requests = RequestConfiguration.Empty;
+    private readonly Dictionary<string, ImmutableArray<TrustDomain>> _networkTunnels = new(StringComparer.Ordinal);
     private string _network = "";
     private bool _changedListeners = true;
 
@@ -103,6 +105,19 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         Change(cluster);
     }
 
+    /// <summary>Whose members may be at the ends of tunnels to other networks, as one of the clusters that make them says; null: it does not any more.</summary>
+    public void SetNetworkTunnel(string name, ImmutableArray<TrustDomain>? domains)
+    {
+        if (domains is { } said)
+        {
+            _networkTunnels[name] = said;
+        }
+        else
+        {
+            _networkTunnels.Remove(name);
+        }
+    }
+
     /// <summary>Endpoints of a cluster; null: they are gone.</summary>
     public void SetAssignment(string name, EnvoyAssignment? assignment)
     {
@@ -115,7 +130,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         _endpoints.Replace(before, assignment);
         Put(_assignments, name, assignment);
 
-        // Priorities and shares are the rule's as much as the endpoints', and a waypoint is the service's.
+        // Priorities and shares are the rule's as much as the endpoints'.
         if (SaysMore(before) || SaysMore(assignment))
         {
             foreach (var user in _byAssignment.GetValueOrDefault(name) ?? [])
@@ -178,6 +193,8 @@ internal sealed class EnvoyMesh(EnvoyNode node)
 
         requests = ApplyHosts(requests, update, problems);
         requests = ApplyEndpoints(requests, update, problems);
+        var domains = NetworkTrustDomains();
+        requests = domains.SequenceEqual(requests.NetworkTrustDomains) ? requests : requests with { NetworkTrustDomains = domains };
         if (!requests.Equals(_requests))
         {
             _requests = requests;
@@ -185,10 +202,14 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         }
     }
 
+    /// <summary>Both tunnels of the two must have said so.</summary>
+    private ImmutableArray<TrustDomain> NetworkTrustDomains() =>
+        _networkTunnels.Count < 2 ? [] : [.. _networkTunnels.Values.Aggregate(static (all, domains) => [.. all.Intersect(domains)]).OrderBy(static domain => domain.Name, StringComparer.Ordinal)];
+
     private static string AssignmentOf(EnvoyCluster cluster) => cluster.Assignment ?? cluster.Own?.Name ?? cluster.Name;
 
     private static bool SaysMore(EnvoyAssignment? assignment) =>
-        assignment is not null && (!assignment.Shares.IsEmpty || !assignment.Waypoints.IsEmpty || assignment.Endpoints.Any(static endpoint => endpoint.Priority > 0));
+        assignment is not null && (!assignment.Shares.IsEmpty || assignment.Endpoints.Any(static endpoint => endpoint.Priority > 0));
 
     private HostParts Parts(string host)
     {
@@ -400,7 +421,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         foreach (var address in changed)
         {
             var isDirect = _isDirect.Contain(address);
-            foreach (var workload in _endpoints.Make(address, ClustersOf, _services.Contains, isDirect, Label, removed, problems))
+            foreach (var workload in _endpoints.Make(address, ClustersOf, _network, _services.Contains, isDirect, Label, removed, problems))
             {
                 made.Add(workload.Uid);
                 update.Set(workload);

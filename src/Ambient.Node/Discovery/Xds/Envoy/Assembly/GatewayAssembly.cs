@@ -102,6 +102,7 @@ internal static class GatewayAssembly
         private readonly Dictionary<EnvoyChain, string> _unauthorized = new(ReferenceEqualityComparer.Instance);
         private readonly HashSet<string> _listening = new(StringComparer.OrdinalIgnoreCase);
         private readonly HashSet<PathNormalization> _normalizations = [];
+        private readonly List<(int Port, EnvoyChain Chain)> _chains = [];
         private RequestAuthentication? _tokens;
         private int _trustedProxies;
         private bool _any;
@@ -135,7 +136,7 @@ internal static class GatewayAssembly
             ClientValidationByPort = _validations.ToImmutable(),
         };
 
-        public PlaceConfiguration Place() => new() { Policies = ChainPolicies.Join(_policies), Authentications = _tokens is null ? [] : [_tokens] };
+        public PlaceConfiguration Place() => new() { Policies = ChainPolicies.Join(_policies), Authentications = _tokens is null ? [] : [_tokens], Telemetry = TelemetryAssembly.Of(_chains, problems) };
 
         /// <summary>Counts which connections a chain wants.</summary>
         public void Expect(int port, EnvoyChain chain)
@@ -185,6 +186,7 @@ internal static class GatewayAssembly
             }
 
             _logs |= chain.IsLogged;
+            _chains.Add((port, chain));
             _policies.Add(new ChainPlace(port, chain.ServerNames, chain.Policies));
             var validation = chain.Tls is { Authorities: { } authorities, AcceptsUntrusted: true }
                 ? new ClientValidation([new ObjectReference("", "ConfigMap", node.Namespace, authorities)], AllowsInsecureFallback: true)

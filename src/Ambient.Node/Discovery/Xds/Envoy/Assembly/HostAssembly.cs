@@ -62,18 +62,6 @@ internal static class HostAssembly
             CidrVips = [.. Ranges(parts).Where(range => !AddressRanges.IsSingle(range)).Select(range => new NetworkCidr(network, range))],
             Waypoint = isOwn ? GatewayAddress.ByAddress(new NetworkAddress(network, node.Address)) : null,
         };
-        if (node.IsGateway && parts.Clusters.Values.Select(cluster => assignments.GetValueOrDefault(cluster.Assignment ?? cluster.Name))
-            .FirstOrDefault(static assignment => assignment is { Waypoints.IsEmpty: false })?.Waypoints[0] is { } through)
-        {
-            // What comes to the gateway goes on to the service's own address, through its waypoint.
-            service = service with
-            {
-                Vips = [new NetworkAddress(network, through.Service.Address)],
-                Waypoint = GatewayAddress.ByAddress(new NetworkAddress(network, through.Waypoint)),
-                IngressUseWaypoint = true,
-            };
-        }
-
         var (protection, unmet) = Protect(host, parts, authorities, problems);
         return new HostModel(
             service,

@@ -104,6 +104,7 @@ internal static class PlaceAssembly
             },
             Streams = streams.ToImmutable(),
             Blocked = blocked.ToImmutable(),
+            Telemetry = service is null ? TelemetryAssembly.OfWorkloads(chains) : TelemetryAssembly.Of(chains.Select(chain => (chain.Name.Port, chain.Chain)), problems),
         };
     }
 

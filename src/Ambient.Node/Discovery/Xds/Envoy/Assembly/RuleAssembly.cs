@@ -46,7 +46,7 @@ internal static class RuleAssembly
         };
     }
 
-    /// <summary>Labels that endpoints of a cluster get: the subset that they are in, and how far in front they are.</summary>
+    /// <summary>Labels that endpoints of a cluster get: the subset that they are in, how far in front they are, and whether they have a sidecar.</summary>
     /// <param name="cluster">The cluster.</param>
     /// <param name="assignment">Its endpoints.</param>
     /// <param name="endpoint">One of them.</param>
@@ -55,6 +55,11 @@ internal static class RuleAssembly
         if (cluster.Meaning.Subset is { } subset)
         {
             yield return new(SubsetLabel(cluster.Meaning.Host, subset), Yes);
+        }
+
+        if (!endpoint.ByTunnel && cluster.Sockets.Of(endpoint.SocketLabels) == EndpointSocket.Sidecar)
+        {
+            yield return new(SidecarLabel(cluster.Name), Yes);
         }
 
         var levels = assignment.Levels;
@@ -120,6 +125,7 @@ internal static class RuleAssembly
                 Balancer = balancer.Equals(BalancerSettings.Default) ? null : balancer,
                 ConnectionPool = pool.Equals(new ConnectionPoolSettings()) ? null : pool,
                 OutlierDetection = outliers,
+                Sidecars = cluster.Sidecar is { } sidecar ? new SidecarTls(SidecarLabel(cluster.Name), sidecar) : null,
             };
             if (!own.Equals(TrafficPolicy.None))
             {
@@ -131,6 +137,8 @@ internal static class RuleAssembly
     }
 
     private static string SubsetLabel(string host, string subset) => $"subset {host}/{subset}";
+
+    private static string SidecarLabel(string cluster) => $"sidecar {cluster}";
 
     private static string PriorityLabel(string cluster, int level) => $"priority {cluster}/{level}";
 }

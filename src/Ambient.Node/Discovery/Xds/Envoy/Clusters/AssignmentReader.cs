@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Envoy;
@@ -11,6 +12,7 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Clusters;
 internal static class AssignmentReader
 {
     private const string Tunnel = "connect_originate";
+    private const string NetworkTunnel = "inner_connect_originate";
     private const string SocketMatch = "envoy.transport_socket_match";
     private const string OriginalDestination = "envoy.filters.listener.original_dst";
 
@@ -22,19 +24,12 @@ internal static class AssignmentReader
     public static EnvoyAssignment Read(ClusterLoadAssignment wire, Problems problems)
     {
         var endpoints = ImmutableArray.CreateBuilder<EnvoyEndpoint>();
-        var waypoints = ImmutableArray.CreateBuilder<(IPEndPoint, IPAddress)>();
         foreach (var locality in wire.Endpoints)
         {
             var place = locality.Locality is { } at ? new Mesh.Locality(at.Region, at.Zone, at.SubZone) : Mesh.Locality.Empty;
             foreach (var endpoint in locality.LbEndpoints)
             {
-                if (WaypointOf(endpoint) is { } through)
-                {
-                    waypoints.Add(through);
-                    continue;
-                }
-
-                if (AddressOf(endpoint, out var byTunnel, out var host, out var problem) is not { } address)
+                if (AddressOf(endpoint, out var byTunnel, out var host, out var hop, out var problem) is not { } address)
                 {
                     problems.Add($"endpoints of {wire.ClusterName}", problem!);
                     continue;
@@ -52,11 +47,12 @@ internal static class AssignmentReader
                     host)
                 {
                     SocketLabels = SocketLabels(endpoint.Metadata),
+                    Hop = hop,
                 });
             }
         }
 
-        return new EnvoyAssignment(wire.ClusterName, endpoints.ToImmutable()) { Shares = SharesOf(wire), Waypoints = waypoints.ToImmutable() };
+        return new EnvoyAssignment(wire.ClusterName, endpoints.ToImmutable()) { Shares = SharesOf(wire) };
     }
 
     /// <summary>
@@ -70,17 +66,11 @@ internal static class AssignmentReader
             : [.. weighed.Select(static locality => new Mesh.LocalityShare($"{locality.Locality?.Region}/{locality.Locality?.Zone}/{locality.Locality?.SubZone}", (int)Math.Min(locality.LoadBalancingWeight!.Value, int.MaxValue)))];
     }
 
-    /// <summary>The service's address and its waypoint's, where a tunnel is to lead through it; null: it does not.</summary>
-    private static (IPEndPoint, IPAddress)? WaypointOf(LbEndpoint wire) =>
-        wire.Endpoint?.Address?.EnvoyInternalAddress is { ServerListenerName: Tunnel }
-        && IPEndPoint.TryParse(Text(wire.Metadata, OriginalDestination, "waypoint"), out var waypoint) && IPEndPoint.TryParse(Text(wire.Metadata, OriginalDestination, "local"), out var service)
-            ? (service, waypoint.Address)
-            : null;
-
-    private static IPEndPoint? AddressOf(LbEndpoint wire, out bool byTunnel, out string host, out string? problem)
+    private static IPEndPoint? AddressOf(LbEndpoint wire, out bool byTunnel, out string host, out EndpointHop? hop, out string? problem)
     {
         byTunnel = false;
         host = "";
+        hop = null;
         problem = null;
         switch (wire.Endpoint?.Address?.AddressCase)
         {
@@ -98,23 +88,18 @@ internal static class AssignmentReader
 
                 problem = $"{socket.Address} is neither an address nor a name";
                 return null;
-            case Address.AddressOneofCase.EnvoyInternalAddress when wire.Endpoint.Address.EnvoyInternalAddress is { ServerListenerName: Tunnel } inner:
+            case Address.AddressOneofCase.EnvoyInternalAddress when wire.Endpoint.Address.EnvoyInternalAddress is { ServerListenerName: Tunnel or NetworkTunnel } inner:
                 // Where the tunnel leads its metadata says, and the identifier beside it the same.
                 var local = Text(wire.Metadata, OriginalDestination, "local");
-                if (Text(wire.Metadata, OriginalDestination, "waypoint").Length > 0)
+                if (!TryAddress(local.Length > 0 ? local : inner.EndpointId, out var target))
                 {
-                    problem = $"{local} is behind a waypoint of its own";
+                    problem = $"the tunnel to {inner.EndpointId} leads to no address";
                     return null;
                 }
 
-                if (IPEndPoint.TryParse(local.Length > 0 ? local : inner.EndpointId, out var target) && target.Port > 0)
-                {
-                    byTunnel = true;
-                    return target;
-                }
-
-                problem = $"the tunnel to {inner.EndpointId} leads to no address";
-                return null;
+                byTunnel = true;
+                (hop, problem) = HopOf(wire.Metadata, target, isNetwork: inner.ServerListenerName == NetworkTunnel);
+                return problem is null ? target : null;
             default:
                 problem = wire.Endpoint?.Address?.EnvoyInternalAddress is { } other
                     ? $"{other.EndpointId} is reached through {other.ServerListenerName}, which is not supported"
@@ -123,11 +108,42 @@ internal static class AssignmentReader
         }
     }
 
+    /// <summary>What stands between, and why that cannot be used.</summary>
+    private static (EndpointHop? Hop, string? Problem) HopOf(Metadata? metadata, IPEndPoint target, bool isNetwork)
+    {
+        var waypoint = Text(metadata, OriginalDestination, "waypoint");
+        if (isNetwork)
+        {
+            return Text(metadata, "istio", "double_hbone", "hbone_target_address") is { Length: > 0 } asked
+                ? (new EndpointHop(target, asked), null)
+                : (null, $"the gateway {target} leads to another network, and what to ask it for is not said");
+        }
+
+        return waypoint.Length == 0 ? (null, null)
+            : TryAddress(waypoint, out var through) ? (new EndpointHop(through, null), null)
+            : (null, $"{target} is behind a waypoint at {waypoint}, which is no address");
+    }
+
+    private static bool TryAddress(string text, [NotNullWhen(true)] out IPEndPoint? address) => IPEndPoint.TryParse(text, out address) && address.Port > 0;
+
     private static string SocketLabels(Metadata? metadata) => metadata is not null && metadata.FilterMetadata.TryGetValue(SocketMatch, out var labels)
         ? string.Join('\n', labels.Fields.Where(static field => field.Value.KindCase == Value.KindOneofCase.StringValue).Select(static field => $"{field.Key}={field.Value.StringValue}").Order(StringComparer.Ordinal))
         : "";
 
-    private static string Text(Metadata? metadata, string filter, string field) =>
-        metadata is not null && metadata.FilterMetadata.TryGetValue(filter, out var values) && values.Fields.TryGetValue(field, out var value)
-        && value.KindCase == Value.KindOneofCase.StringValue ? value.StringValue : "";
+    private static string Text(Metadata? metadata, string filter, params ReadOnlySpan<string> path)
+    {
+        var values = metadata is not null && metadata.FilterMetadata.TryGetValue(filter, out var found) ? found : null;
+        for (var i = 0; values is not null && i < path.Length; i++)
+        {
+            var value = values.Fields.TryGetValue(path[i], out var field) ? field : null;
+            if (i == path.Length - 1)
+            {
+                return value?.KindCase == Value.KindOneofCase.StringValue ? value.StringValue : "";
+            }
+
+            values = value?.KindCase == Value.KindOneofCase.StructValue ? value.StructValue : null;
+        }
+
+        return "";
+    }
 }

@@ -22,7 +22,8 @@ internal static class ClusterReader
 
         var where = $"cluster {wire.Name}";
         var http = HttpOptions(wire);
-        var (tls, proxyProtocol, blocked) = ClusterSockets.Read(wire, RuleOf(wire));
+        var sockets = ClusterSockets.Read(wire, RuleOf(wire));
+        var blocked = sockets.Blocked;
         var isEds = wire is { ClusterDiscoveryTypeCase: Cluster.ClusterDiscoveryTypeOneofCase.Type, Type: Cluster.Types.DiscoveryType.Eds };
         if (wire.ClusterDiscoveryTypeCase == Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
         {
@@ -48,9 +49,10 @@ internal static class ClusterReader
             Policy = ClusterPolicy.Read(wire, http),
             Table = ClusterPolicy.Table(wire),
             SpeaksHttp2 = http?.ExplicitHttpConfig?.ProtocolConfigCase == UpstreamHttpOptions.Types.ExplicitHttpConfig.ProtocolConfigOneofCase.Http2ProtocolOptions,
-            Tls = tls,
-            ProxyProtocol = proxyProtocol,
-            Sockets = ClusterSockets.OfEndpoints(wire),
+            Tls = sockets.Tls,
+            Sidecar = sockets.Sidecar,
+            ProxyProtocol = sockets.ProxyProtocol,
+            Sockets = sockets.OfEndpoints,
             Blocked = blocked,
         };
     }

@@ -16,12 +16,9 @@ internal sealed record EnvoyAssignment(string Name, ImmutableArray<EnvoyEndpoint
     /// <summary>Shares of localities, where they are others than their endpoints have together; empty: an endpoint's share is its own.</summary>
     public ImmutableArray<LocalityShare> Shares { get; init; } = [];
 
-    /// <summary>Tunnels that lead to the service through its waypoint: the service's address, and the waypoint's.</summary>
-    public ImmutableArray<(IPEndPoint Service, IPAddress Waypoint)> Waypoints { get; init; } = [];
-
     /// <summary>Whether both are equal, endpoints by content.</summary>
     public bool Equals(EnvoyAssignment? other) => other is not null && Name == other.Name && Endpoints.AsSpan().SequenceEqual(other.Endpoints.AsSpan())
-        && Shares.AsSpan().SequenceEqual(other.Shares.AsSpan()) && Waypoints.AsSpan().SequenceEqual(other.Waypoints.AsSpan());
+        && Shares.AsSpan().SequenceEqual(other.Shares.AsSpan());
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Endpoints.Length);
@@ -41,4 +38,12 @@ internal sealed record EnvoyEndpoint(IPAddress Address, int Port, bool ByTunnel,
 {
     /// <summary>What it says of the socket that it wants, a line each: <c>name=value</c>.</summary>
     public string SocketLabels { get; init; } = "";
+
+    /// <summary>What it is reached through, besides a tunnel of its own; null: nothing.</summary>
+    public EndpointHop? Hop { get; init; }
 }
+
+/// <summary>What an endpoint is reached through: the waypoint of its service, or the gateway of another network.</summary>
+/// <param name="Through">Where that is.</param>
+/// <param name="Target">What the other network's gateway is asked for, <c>host:port</c>; null: it is a waypoint, and asked for the endpoint's address.</param>
+internal sealed record EndpointHop(IPEndPoint Through, string? Target);

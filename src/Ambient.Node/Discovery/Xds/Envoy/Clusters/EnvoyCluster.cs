@@ -41,7 +41,10 @@ internal sealed record EnvoyCluster
     /// <summary>The header of the PROXY protocol that its endpoints are sent first; null: none.</summary>
     public ProxyProtocolVersion? ProxyProtocol { get; init; }
 
-    /// <summary>Which of its endpoints can be reached.</summary>
+    /// <summary>The mesh's own TLS, to those of its endpoints that have a sidecar; null: it has none.</summary>
+    public BackendTls? Sidecar { get; init; }
+
+    /// <summary>How each of its endpoints is spoken to.</summary>
     public EndpointSockets Sockets { get; init; } = EndpointSockets.None;
 
     /// <summary>Why nothing may be sent to it; null: it may.</summary>

@@ -3,6 +3,7 @@ using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Discovery.Xds.Envoy.Routes;
+using Ambient.Node.Discovery.Xds.Envoy.Telemetry;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -18,7 +19,7 @@ internal sealed class ChainReader
     private RequestAuthentication? _tokens;
     private ChainHttp? _http;
     private ImmutableArray<(string Cluster, int Weight)> _clusters = [];
-    private bool _isLogged;
+    private ChainTelemetry? _observed;
 
     // Where certificates of clients are verified, who they are is not known to policies.
     private bool _knowsClients = true;
@@ -30,9 +31,15 @@ internal sealed class ChainReader
     /// <summary>Reads a chain.</summary>
     /// <param name="bytes">Its bytes.</param>
     /// <param name="listener">Name of its listener.</param>
+    /// <param name="telemetry">Reads what is logged, counted and traced of it.</param>
     /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no chain.</exception>
-    public static EnvoyChain Read(ByteString bytes, string listener, Problems problems) => new ChainReader(problems).Read(bytes, listener);
+    public static EnvoyChain Read(ByteString bytes, string listener, ChainTelemetryReader telemetry, Problems problems)
+    {
+        var observed = new ChainTelemetry(listener == EnvoyListener.Main);
+        var chain = new ChainReader(problems) { _observed = observed }.Read(bytes, listener);
+        return chain with { Telemetry = telemetry.Read(observed, problems) };
+    }
 
     /// <summary>
     /// Reads the chain of a waypoint that ends tunnels, of which policies alone are istiod's to say: what is done with tunnels is known here.
@@ -121,7 +128,6 @@ internal sealed class ChainReader
             Authorizers = _authorizers.ToImmutable(),
             Http = _http,
             Clusters = _clusters,
-            IsLogged = _isLogged,
             Blocked = _blocked,
         };
     }
@@ -171,7 +177,11 @@ internal sealed class ChainReader
         }
 
         ChainNotes.Add(wire, _where, _problems);
-        _isLogged |= wire.AccessLog.Count > 0;
+        if (_observed is { } observed)
+        {
+            observed.Logs = wire.AccessLog;
+        }
+
         _clusters = wire.ClusterSpecifierCase switch
         {
             TcpProxy.ClusterSpecifierOneofCase.Cluster => [(wire.Cluster, 1)],
@@ -189,7 +199,11 @@ internal sealed class ChainReader
         }
 
         ChainNotes.Add(wire, _where, _problems);
-        _isLogged |= wire.AccessLog.Count > 0;
+        if (_observed is { } observed)
+        {
+            (observed.Logs, observed.Tracing, observed.RequestId) = (wire.AccessLog, wire.Tracing, wire.RequestIdExtension);
+        }
+
         foreach (var filter in wire.HttpFilters)
         {
             Read(filter);
@@ -274,6 +288,13 @@ internal sealed class ChainReader
         else if (type == EnvoyTypes.GrpcWeb)
         {
             _problems.NoteIf(true, _where, "gRPC-Web is not translated; it is passed on as it is");
+        }
+        else if (type == TelemetryTypes.Stats)
+        {
+            if (_observed is { } observed)
+            {
+                observed.Stats = config!.Value;
+            }
         }
         else if (!EnvoyTypes.IsPassive(type))
         {

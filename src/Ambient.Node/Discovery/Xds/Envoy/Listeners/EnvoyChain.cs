@@ -34,8 +34,11 @@ internal sealed record EnvoyChain
     /// <summary>Clusters for bytes, with their shares; empty: it is for HTTP.</summary>
     public ImmutableArray<(string Cluster, int Weight)> Clusters { get; init; } = [];
 
+    /// <summary>What is logged, counted and traced of its requests or connections; null: nothing is known of it, and the defaults hold.</summary>
+    public TrafficTelemetry? Telemetry { get; init; }
+
     /// <summary>Whether its requests or connections are logged.</summary>
-    public bool IsLogged { get; init; }
+    public bool IsLogged => Telemetry is not { Logs.IsEmpty: true };
 }
 
 /// <summary>HTTP of a chain.</summary>

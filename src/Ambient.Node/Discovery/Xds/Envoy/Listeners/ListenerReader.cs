@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Envoy.Telemetry;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
 
@@ -15,6 +17,8 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
 internal sealed class ListenerReader
 {
     private Dictionary<(string Listener, UInt128 Digest), (EnvoyChain Chain, PartProblems Problems)> _chains = [];
+
+    private readonly ChainTelemetryReader _telemetry = new();
 
     /// <summary>How many chains were read anew by the last <see cref="Read"/>.</summary>
     public int Anew { get; private set; }
@@ -48,7 +52,7 @@ internal sealed class ListenerReader
                 var own = new Problems();
                 try
                 {
-                    read = (ChainReader.Read(chain, wire.Name, own), own.ToPart());
+                    read = (ChainReader.Read(chain, wire.Name, _telemetry, own), own.ToPart());
                 }
                 catch (Exception e) when (Faults.IsOfBytes(e) && wire.Name == EnvoyListener.Main)
                 {
@@ -112,7 +116,6 @@ internal sealed class ListenerReader
     /// <summary>Trust domains in the beginnings of identities that clients of tunnels may have.</summary>
     private static ImmutableArray<string> TrustDomains(Listener wire)
     {
-        const string Scheme = "spiffe://";
         var found = ImmutableArray.CreateBuilder<string>();
         foreach (var bytes in wire.FilterChains)
         {
@@ -122,10 +125,7 @@ internal sealed class ListenerReader
                 continue;
             }
 
-            var context = DownstreamTlsContext.Parser.ParseFrom(socket.TypedConfig.Value).CommonTlsContext?.CombinedValidationContext?.DefaultValidationContext;
-            found.AddRange(context?.MatchTypedSubjectAltNames.Select(name => name.Matcher?.Prefix ?? "")
-                .Where(prefix => prefix.StartsWith(Scheme, StringComparison.Ordinal) && prefix.IndexOf('/', Scheme.Length) == prefix.Length - 1)
-                .Select(prefix => prefix[Scheme.Length..^1]) ?? []);
+            found.AddRange(MeshSecrets.TrustDomains(DownstreamTlsContext.Parser.ParseFrom(socket.TypedConfig.Value).CommonTlsContext));
         }
 
         return [.. found.Distinct()];

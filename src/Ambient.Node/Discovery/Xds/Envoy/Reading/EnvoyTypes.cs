@@ -113,7 +113,6 @@ internal static class EnvoyTypes
         Prefix + "envoy.extensions.filters.network.set_filter_state.v3.Config",
         Prefix + "envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy",
         Prefix + "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
-        Prefix + "stats.PluginConfig",
         Prefix + "io.istio.http.peer_metadata.Config",
         Prefix + "envoy.tcp.metadataexchange.config.MetadataExchange",
         Prefix + "envoy.extensions.network_filters.peer_metadata.Config",

@@ -1,4 +1,4 @@
-namespace Ambient.Node.Telemetry.Tracing;
+namespace Ambient.Node.Telemetry.Exporting;
 
 /// <summary>Connects to a service of the mesh, through a tunnel where its endpoints have one; null: the mesh has no such host.</summary>
 /// <param name="hostname">Host name of the service.</param>
