@@ -222,7 +222,7 @@ internal sealed class CaseClient(CaseBackends backends) : IAsyncDisposable
         var tunnel = await _tunnels.ConnectAsync(new HboneConnectRequest
         {
             NextHop = new IPEndPoint(host.Addresses[0], 15008),
-            Authority = new IPEndPoint(AddressOf(mesh, All!, question.To), question.Port).ToString(),
+            Authority = AddressOf(mesh, All!, question.To) is { } address ? new IPEndPoint(address, question.Port).ToString() : $"{question.To.Replace("*.", "x.", StringComparison.Ordinal)}:{question.Port}",
             Source = IdentityOf(question.Caller),
             AcceptedIdentities = [host.Identity],
             SourceAddress = question.Source is { } source ? IPAddress.Parse(source) : null,
@@ -237,7 +237,8 @@ internal sealed class CaseClient(CaseBackends backends) : IAsyncDisposable
         _ => SpiffeId.Parse($"spiffe://{caller}"),
     };
 
-    private static IPAddress AddressOf(MeshSnapshot mesh, MeshSnapshot all, string to)
+    /// <summary>The address that is called; null: it is known by its name alone.</summary>
+    private static IPAddress? AddressOf(MeshSnapshot mesh, MeshSnapshot all, string to)
     {
         if (IPAddress.TryParse(to, out var address))
         {
@@ -246,7 +247,7 @@ internal sealed class CaseClient(CaseBackends backends) : IAsyncDisposable
 
         var parts = to.Split('/');
         var (ns, name) = parts.Length == 1 ? ("app", parts[0]) : (parts[0], parts[1]);
-        return new[] { mesh, all }.SelectMany(each => each.Services.Values).First(service => service.Namespace == ns && (service.Name == name || service.Hostname == name) && !service.Vips.IsEmpty).Vips[0].Address;
+        return new[] { mesh, all }.SelectMany(each => each.Services.Values).FirstOrDefault(service => service.Namespace == ns && (service.Name == name || service.Hostname == name) && !service.Vips.IsEmpty)?.Vips[0].Address;
     }
 }
 

@@ -20,7 +20,7 @@ internal sealed partial class CaseOutcome
     {
         (_answer, _seen) = (answer, seen);
         _pods = [.. seen.Select(each => NameOf(mesh, each.Origin.End.Address))];
-        Text = $"{answer.Status} {answer.Text.TrimEnd()} [{FieldsOf(answer.Fields)}]{string.Concat(seen.Select((each, i) => $"\n      {ServiceOf(_pods[i])} {Describe(each)}"))}";
+        Text = $"{answer.Status} {answer.Text.TrimEnd()} [{FieldsOf(answer.Fields)}]{string.Concat(seen.Select((each, i) => $"\n      {ServiceOf(_pods[i])} {Describe(each)}").Order(StringComparer.Ordinal))}";
     }
 
     /// <summary>All of it, but for which of a service's pods it was.</summary>
