@@ -78,6 +78,9 @@ public sealed record MeshService
     /// </summary>
     public bool SkipsIdleWaypoint { get; init; }
 
+    /// <summary>Whether it is a Service of Kubernetes, whose addresses are nobody's own.</summary>
+    public bool IsOfKubernetes => Hostname.StartsWith($"{Name}.{Namespace}.svc.", StringComparison.Ordinal);
+
     /// <summary>Key of the service: <c>namespace/hostname</c>.</summary>
     public string Key => _key ??= $"{Namespace}/{Hostname}";
 

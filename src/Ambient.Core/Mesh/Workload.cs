@@ -106,6 +106,9 @@ public sealed record Workload
     public ImmutableDictionary<string, ImmutableArray<ServicePort>> Services { get; init; } =
         ImmutableDictionary<string, ImmutableArray<ServicePort>>.Empty;
 
+    /// <summary>What is said of it as an endpoint of these services, by the same keys, where it is anything but the usual.</summary>
+    public ImmutableDictionary<string, ImmutableArray<EndpointShare>> Shares { get; init; } = ImmutableDictionary<string, ImmutableArray<EndpointShare>>.Empty;
+
     /// <summary>The workload's SPIFFE identity.</summary>
     public SpiffeId Identity => _identity ??= SpiffeId.ForServiceAccount(TrustDomain, Namespace, ServiceAccount);
 
@@ -140,7 +143,8 @@ public sealed record Workload
             && NetworkGateway == other.NetworkGateway
             && ServiceWaypoint == other.ServiceWaypoint
             && Capacity == other.Capacity
-            && StructuralEquality.Same(Services, other.Services, StructuralEquality.Same));
+            && StructuralEquality.Same(Services, other.Services, StructuralEquality.Same)
+            && StructuralEquality.Same(Shares, other.Shares, StructuralEquality.Same));
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Uid, Status, Protocol, Addresses.Length);

@@ -275,7 +275,9 @@ internal sealed class FrameHandler(
         Guard.OnResetReceived(stream?.Answered ?? true);
         if (stream is not null)
         {
-            _work += use.StreamWork;
+            // What is taken back before its answer was for nothing, and all that it has set going ends now, a connection to an endpoint with it. An honest peer
+            // does that now and then. It ends the turn, so that others of the thread wait for one such stream and not for as many as a read has brought.
+            _work += isServer && !stream.Answered ? Http2Receiver.FramesOfATurn : use.StreamWork;
             connection.EndFaulted(stream, new StreamFault(StreamFaultOrigin.Peer, code) { IsUnprocessed = code == Http2ErrorCode.RefusedStream && !isServer && !stream.Answered });
             connection.CloseIfDone();
         }

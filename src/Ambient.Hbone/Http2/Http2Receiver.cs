@@ -23,6 +23,9 @@ internal sealed class Http2Receiver(
     private const int FrameCost = 256;
     private const int ReadCost = 8 * 1024;
 
+    /// <summary>Frames that a turn has room for.</summary>
+    public const int FramesOfATurn = TurnBudget / FrameCost;
+
     // Bytes that are read after the end for the peer's sake.
     private const int MaxDiscarded = 4 * 1024 * 1024;
 

@@ -3,7 +3,7 @@ using Ambient.Mesh;
 
 namespace Ambient.Node.Connections;
 
-/// <summary>Ends a connection that is silent for too long, or open for too long, as a DestinationRule says. Dispose it when the connection has ended.</summary>
+/// <summary>Ends a connection that is silent for too long, or open for too long, as a DestinationRule or the route says. Dispose it when the connection has ended.</summary>
 internal sealed class ConnectionClock : IDisposable
 {
     private readonly OpenConnection _open;
@@ -26,12 +26,18 @@ internal sealed class ConnectionClock : IDisposable
 
     /// <summary>Begins to look; null where nothing is said of time.</summary>
     /// <param name="open">The connection.</param>
-    /// <param name="settings">What is said of it.</param>
+    /// <param name="settings">What is said of connections to its backend.</param>
+    /// <param name="limits">What its route says of it.</param>
     /// <param name="time">Clock.</param>
-    public static ConnectionClock? Start(OpenConnection open, ConnectionPoolSettings? settings, TimeProvider time) =>
-        settings is { TcpIdleTimeout: not null } or { MaxConnectionDuration: not null }
-            ? new ConnectionClock(open, settings.TcpIdleTimeout, settings.MaxConnectionDuration, time)
-            : null;
+    public static ConnectionClock? Start(OpenConnection open, ConnectionPoolSettings? settings, StreamLimits? limits, TimeProvider time)
+    {
+        var (idle, longest) = (Positive(limits?.IdleTimeout ?? settings?.TcpIdleTimeout), Shorter(Positive(limits?.Longest), Positive(settings?.MaxConnectionDuration)));
+        return idle is null && longest is null ? null : new ConnectionClock(open, idle, longest, time);
+    }
+
+    private static TimeSpan? Positive(TimeSpan? time) => time > TimeSpan.Zero ? time : null;
+
+    private static TimeSpan? Shorter(TimeSpan? one, TimeSpan? other) => one is null || other < one ? other ?? one : one;
 
     /// <inheritdoc/>
     public void Dispose() => _timer.Dispose();

@@ -1,12 +1,8 @@
-using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.LocalConfig;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Xds.Client;
-using Ambient.Node.Discovery.Xds.Envoy;
-using Ambient.Node.Discovery.Xds.Envoy.Assembly;
-using Ambient.Node.Discovery.Xds.Envoy.Received;
 using Ambient.Node.Telemetry.Metrics;
 using Microsoft.Extensions.Logging;
 
@@ -24,9 +20,11 @@ public static class MeshSource
     public static IMeshSource Create(DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider? timeProvider = null) =>
         Create(options, store, logger, timeProvider ?? TimeProvider.System, metrics: null);
 
-    /// <summary>For hosts that count what a control plane sends and ask it for addresses on demand.</summary>
+    /// <summary>
+    /// For hosts that count what a control plane sends, ask it for addresses on demand, or ask it for other things than its workload API.
+    /// </summary>
     internal static IMeshSource Create(
-        DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, MetricRegistry? metrics, AddressDemand? demand = null, ReceivedConfiguration? received = null)
+        DiscoveryOptions options, MeshStore store, ILogger logger, TimeProvider time, MetricRegistry? metrics, AddressDemand? demand = null, Func<IXdsSession>? session = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(store);
@@ -56,9 +54,9 @@ public static class MeshSource
             var local = new LocalConfigSource(options, store, logger);
             return new SequentialSource([local, FromControlPlane()]);
 
-            XdsSource FromControlPlane() => xds.GatewayName is { } gateway
-                ? new XdsSource(xds, store, new EnvoySession(store, new EnvoyNode(xds.Kind == XdsNodeKind.Router, xds.PodNamespace, gateway, AddressOf(xds)), logger, received), counted, logger, time)
-                : new XdsSource(xds, store, counted, logger, time, demand);
+            XdsSource FromControlPlane() => session is null
+                ? new XdsSource(xds, store, counted, logger, time, demand)
+                : new XdsSource(xds, store, session(), counted, logger, time);
         }
 
         if (files == 0)
@@ -71,9 +69,4 @@ public static class MeshSource
             ? new LocalConfigSource(options, store, logger)
             : new ManifestFolderSource(options, store, logger, time);
     }
-
-    /// <summary>Our address; of a dual-stack pod the first.</summary>
-    private static IPAddress AddressOf(XdsOptions xds) => IPAddress.TryParse(xds.InstanceIP.Split(',')[0], out var address)
-        ? address
-        : throw new MeshSourceException($"INSTANCE_IP: \"{xds.InstanceIP}\" is not an IP address; without the pod's own address it is not known which part of istiod's configuration is for this pod");
 }

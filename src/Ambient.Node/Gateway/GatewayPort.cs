@@ -61,6 +61,9 @@ internal sealed partial class GatewayPort : IAsyncDisposable
     /// <summary>Whether its connections are plain TCP that nobody looks into.</summary>
     public bool IsOpaque => _use.IsOpaque;
 
+    /// <summary>Address that its listeners bind to; null: the gateway's own.</summary>
+    public IPAddress? Bind { get; init; }
+
     /// <summary>Tells clients to go on elsewhere, and still accepts.</summary>
     public void LeadOn() => _server.LeadOn();
 

@@ -39,6 +39,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     private readonly RequestPlaces _places;
     private readonly NodeSockets _sockets;
     private readonly GatewayCertificates _certificates;
+    private readonly ListenerFiles _files;
     private readonly ConnectionTable _connections;
     private readonly GatewayStreams _streams;
     private readonly IDisposable _watch;
@@ -73,6 +74,7 @@ internal sealed class GatewayServer : IAsyncDisposable
         _sockets = sockets;
         _certificates = certificates;
         certificates.Changed = Wake;
+        _files = new ListenerFiles(_logger, time) { Changed = Wake };
         _time = time;
         _log = new GatewayLog(_logger);
         _places = GatewayEntrance.PlacesOf(meshes, gatewayKey);
@@ -116,6 +118,7 @@ internal sealed class GatewayServer : IAsyncDisposable
     {
         _watch.Dispose();
         _certificates.Dispose();
+        _files.Dispose();
         foreach (var server in _servers.Values)
         {
             await server.DisposeAsync().ConfigureAwait(false);
@@ -160,14 +163,22 @@ internal sealed class GatewayServer : IAsyncDisposable
         var statuses = ListenerStatus.Of(configuration, gateway);
         var shown = TlsListenersOf(statuses);
         Report(gateway, statuses, shown);
+
+        // Files that cannot be read are as a Secret that is not there: the others are served.
+        statuses =
+        [
+            .. statuses.Select(status => status.Tls is { } tls && tls.Files != TlsFiles.None && Array.Find(shown, listener => ReferenceEquals(listener.Status, status)).Problem is { } why
+                ? status with { Problem = why }
+                : status),
+        ];
         var wanted = statuses.Where(status => status.IsServed).GroupBy(status => status.Listener.Port)
-            .ToDictionary(listeners => listeners.Key, listeners => listeners.First().Listener.Protocol switch
+            .ToDictionary(listeners => listeners.Key, listeners => (Form: listeners.First().Listener.Protocol switch
             {
                 "HTTPS" or "TLS" => PortForm.Tls,
                 "TCP" => PortForm.Opaque,
                 _ => PortForm.Clear,
-            });
-        foreach (var port in _servers.Where(open => !wanted.TryGetValue(open.Key, out var form) || form != FormOf(open.Value)).Select(open => open.Key).ToArray())
+            }, listeners.First().Listener.Bind));
+        foreach (var port in _servers.Where(open => !wanted.TryGetValue(open.Key, out var now) || now.Form != FormOf(open.Value) || !Equals(now.Bind, open.Value.Bind)).Select(open => open.Key).ToArray())
         {
             _servers.TryRemove(port, out var server);
             _tls.Remove(port);
@@ -177,11 +188,11 @@ internal sealed class GatewayServer : IAsyncDisposable
             _ = StopAsync(server!);
         }
 
-        foreach (var (port, form) in wanted)
+        foreach (var (port, (form, bind)) in wanted)
         {
             if ((form != PortForm.Tls || Show(port, shown)) && !_servers.ContainsKey(port))
             {
-                Open(self, port, form);
+                Open(self, port, form, bind);
             }
         }
 
@@ -231,6 +242,7 @@ internal sealed class GatewayServer : IAsyncDisposable
             listeners.Add((status, listener, problem));
         }
 
+        _files.Keep([.. listeners.Select(static listener => listener.Item1.Tls).OfType<ListenerTls>()]);
         return [.. listeners];
     }
 
@@ -238,6 +250,11 @@ internal sealed class GatewayServer : IAsyncDisposable
         ListenerStatus status, bool carriesRequests, Dictionary<(ListenerTls Tls, bool CarriesRequests), TlsIdentity> earlier, out string? problem)
     {
         problem = null;
+        if (status.Tls is { } named && named.Files != TlsFiles.None)
+        {
+            return _files.Of(named, carriesRequests, out problem);
+        }
+
         if (status.Tls is not { Certificates.IsEmpty: false } tls)
         {
             var fromFile = status.Set is null ? _certificates.Of(status.Listener) : null;
@@ -307,10 +324,10 @@ internal sealed class GatewayServer : IAsyncDisposable
         return true;
     }
 
-    private void Open(Workload self, int port, PortForm form)
+    private void Open(Workload self, int port, PortForm form, IPAddress? bind)
     {
         var address = new IPEndPoint(self.Addresses[0], port);
-        var bound = new IPEndPoint(address.Address, port + _portOffset);
+        var bound = new IPEndPoint(bind ?? address.Address, port + _portOffset);
         try
         {
             var use = new GatewayPortUse(address, _pipeline(new GatewayEntrance(_places, _self, _gatewayKey, address)), _streams, _connections)
@@ -319,7 +336,7 @@ internal sealed class GatewayServer : IAsyncDisposable
                 Tls = form == PortForm.Tls ? _tls[port] : null,
                 IsOpaque = form == PortForm.Opaque,
             };
-            var opened = _servers[port] = new GatewayPort(bound, _sockets, use, _time, _logger);
+            var opened = _servers[port] = new GatewayPort(bound, _sockets, use, _time, _logger) { Bind = bind };
             if (_isLeading)
             {
                 opened.LeadOn();

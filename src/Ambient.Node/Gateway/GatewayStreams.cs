@@ -126,7 +126,7 @@ internal sealed class GatewayStreams(
 
         // 4 dial
         stream.Account.Goes(service, route.Port, isInbound: false);
-        var (link, endpoint, failure) = await _dialer.DialAsync(failed => Choose(mesh, own, service, route, stream, failed), stream.Account, open, null, ended.Token).ConfigureAwait(false);
+        var (link, endpoint, failure) = await _dialer.DialAsync(failed => Choose(mesh, own, service, route, stream, failed), stream.Account, open, route.Limits?.ConnectAttempts, null, ended.Token).ConfigureAwait(false);
         if (link is null)
         {
             return failure;
@@ -145,7 +145,7 @@ internal sealed class GatewayStreams(
             await using (link.ConfigureAwait(false))
             {
                 // 5 relay
-                using var clock = ConnectionClock.Start(open, endpoint.Limits?.Settings, time);
+                using var clock = ConnectionClock.Start(open, endpoint.Limits?.Settings, route.Limits, time);
                 var relayed = await Relay.RunAsync(client, link, open.Bytes, ended.Token).ConfigureAwait(false);
                 return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
             }
@@ -180,7 +180,7 @@ internal sealed class GatewayStreams(
                 : StreamChoice.None($"no healthy endpoint for {service.Hostname}:{route.Port}");
         }
 
-        var choice = _dialer.Choose(mesh, own, service, route, stream.Facts.Destination, stream.Facts.Source, stream.Facts.Remote ?? stream.Facts.Source, null, failed);
+        var choice = _dialer.Choose(mesh, own, service, route, stream.Facts.Destination, stream.Facts.Source, stream.Facts.Remote ?? stream.Facts.Source, stream.ServerName, failed);
         return choice with { Endpoint = choice.Endpoint?.Certified(GatewayEntrance.BackendCertificateOf(mesh.Requests, gatewayKey)) };
     }
 

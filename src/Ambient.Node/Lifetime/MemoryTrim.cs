@@ -5,7 +5,7 @@ namespace Ambient.Node.Lifetime;
 
 /// <summary>
 /// Gives memory back after the start and after load. The collector keeps what it once had in case it is needed again, but other processes
-/// need a node's memory. Checks periodically: when the host was busy since the last check and is quiet now, pages of code are released;
+/// need a node's memory. Releases the pages of code that the start ran through at once, since load may come on top of them. Then checks periodically: when the host was busy since the last check and is quiet now, pages of code are released;
 /// if a good deal was allocated as well, the collector runs once, compacting, and once more a minute later, because the shared array pool gives up
 /// arrays that nobody has rented for that long only when the collector runs (reading a mesh of 30 MB leaves a buffer of 32 MB there). Costs a few
 /// milliseconds, at most twice for each burst of load. Under load that does not end, what was mapped for the start and for what is over is released
@@ -55,6 +55,9 @@ internal sealed class MemoryTrim : IDisposable
         ArgumentNullException.ThrowIfNull(time);
         (_time, _used, _release) = (time, used, release);
         _releasedTime = time.GetTimestamp();
+
+        // The first quiet moment still looks for what else the start left.
+        _ = release();
         _timer = time.CreateTimer(static state => ((MemoryTrim)state!).Look(), this, Interval, Interval);
     }
 
@@ -95,6 +98,8 @@ internal sealed class MemoryTrim : IDisposable
         {
             if (GC.GetTotalAllocatedBytes() - _collectedAt >= WorthCollecting)
             {
+                // Before as well: the collector needs room of its own, and what load ran through would be the peak with it.
+                _ = _release();
                 Collect();
                 _poolsFrom = _time.GetTimestamp();
             }

@@ -5,9 +5,7 @@ using Ambient.Node.Authorities;
 using Ambient.Node.Discovery;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Xds.Client;
-using Ambient.Node.Discovery.Xds.Envoy.Received;
 using Ambient.Node.Telemetry.Metrics;
-using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Membership;
@@ -35,8 +33,8 @@ internal sealed class MeshRuntime : IAsyncDisposable
     /// <summary>Asks the control plane for what is not known yet; null where everything is told unasked.</summary>
     public AddressDemand? Demand { get; private set; }
 
-    /// <summary>What the control plane would configure an Envoy with, as it came; null where it does not.</summary>
-    public ReceivedConfiguration? Received { get; private set; }
+    /// <summary>Asks the control plane for what requests are routed and authorized by; null where nobody does.</summary>
+    public IXdsSession? Requests { get; private set; }
 
     /// <summary>Certificates to present.</summary>
     public ISvidSource Svids { get; private set; } = null!;
@@ -123,8 +121,8 @@ internal sealed class MeshRuntime : IAsyncDisposable
     private async Task OpenAsync(ILoggerFactory loggers, MetricRegistry? metrics, TimeProvider time, CancellationToken cancellationToken)
     {
         Demand = _options is { Source: null, Discovery.Xds.OnDemand: true } ? new AddressDemand(Mesh, time) : null;
-        Received = _options is { Source: null, Discovery.Xds: { GatewayName: not null } xds } ? new ReceivedConfiguration(XdsNode.Of(xds).ToByteString(), time) : null;
-        _source = _options.Source?.Invoke(Mesh) ?? Own(MeshSource.Create(_options.Discovery, Mesh, Logger("Discovery"), time, metrics, Demand, Received));
+        Func<IXdsSession>? requests = _options is { Discovery.Xds: { } xds, Requests: { } of } ? () => Requests = of(xds, Mesh, Logger("Discovery"), time) : null;
+        _source = _options.Source?.Invoke(Mesh) ?? Own(MeshSource.Create(_options.Discovery, Mesh, Logger("Discovery"), time, metrics, Demand, requests));
         Svids = _options.OwnSvids ?? Own(new SvidCache(await AuthorityAsync().ConfigureAwait(false), null, time, new Logger<SvidCache>(loggers)));
         if (_options.RevocationFile is { } revoked)
         {

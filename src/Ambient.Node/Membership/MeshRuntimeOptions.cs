@@ -3,6 +3,8 @@ using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Authorities;
 using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Xds.Client;
+using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Membership;
 
@@ -21,6 +23,12 @@ internal sealed record MeshRuntimeOptions
     /// <summary>Makes a source of the application's own that fills the store, not disposed here; null: <see cref="Discovery"/> names it.</summary>
     public Func<MeshStore, IMeshSource>? Source { get; init; }
 
+    /// <summary>
+    /// Asks the control plane for what requests are routed and authorized by as well, as waypoints and gateways do; null: it is asked for workloads, services and
+    /// layer 4 policies alone. Only those who serve requests name the session that does: a ztunnel would carry all of Envoy's schema otherwise.
+    /// </summary>
+    public Func<XdsOptions, MeshStore, ILogger, TimeProvider, IXdsSession>? Requests { get; init; }
+
     /// <summary>An authority of the application's own, not disposed here; null: <see cref="Authority"/> names it.</summary>
     public ICertificateAuthority? OwnAuthority { get; init; }
 
@@ -34,7 +42,7 @@ internal sealed record MeshRuntimeOptions
     /// Whether anything brings Gateways, routes and layer 7 policies: a folder, or istiod by its Envoy configuration. ztunnel's local format has none of them,
     /// and istiod's workload API neither; a source of the application's own says itself what it brings.
     /// </summary>
-    public bool BringsRequests => Source is not null || !string.IsNullOrEmpty(Discovery.ManifestsFolder) || Discovery.Xds?.GatewayName is not null;
+    public bool BringsRequests => Source is not null || !string.IsNullOrEmpty(Discovery.ManifestsFolder) || (Discovery.Xds is not null && Requests is not null);
 
     /// <summary>Everything that is wrong, each with what to set. Empty: nothing is.</summary>
     public IReadOnlyList<string> Validate()

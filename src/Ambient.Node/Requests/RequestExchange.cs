@@ -384,7 +384,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
             return new ConnectionObjection(ConnectionEnd.PolicyChange, decision.ToString());
         }
 
-        return BackendService is { } service && place.Routes?.Refusal(RouteFactsOf(_judgedHeader, claims), service, BackendPort) is { } refusal
+        return BackendService is { } service && place.Routes?.Refusal(RouteFactsOf(_judgedHeader, claims), service, BackendPort, Route?.Authorizers ?? []) is { } refusal
             ? new ConnectionObjection(ConnectionEnd.PolicyChange, refusal)
             : null;
     }

@@ -27,11 +27,12 @@ internal sealed class StreamDialer(UpstreamDialer dialer, Backends backends, Tim
     /// <param name="choose">Chooses one, not of the workloads that could not be reached.</param>
     /// <param name="account">Told of each outcome.</param>
     /// <param name="open">The connection.</param>
+    /// <param name="attempts">How many endpoints are tried; null: a few.</param>
     /// <param name="onFailed">Told why an endpoint was not reached, or none was there; null: nobody is.</param>
     /// <param name="ended">Gives up.</param>
     /// <returns>The connection and its endpoint, which the caller lets go of by <see cref="Leave"/>; without one, why.</returns>
     public async ValueTask<(MessageChannel? Link, UpstreamEndpoint Endpoint, ConnectionOutcome Failure)> DialAsync(
-        Func<IReadOnlyList<Workload>, StreamChoice> choose, StreamAccount account, OpenConnection open, Action<string>? onFailed, CancellationToken ended)
+        Func<IReadOnlyList<Workload>, StreamChoice> choose, StreamAccount account, OpenConnection open, int? attempts, Action<string>? onFailed, CancellationToken ended)
     {
         List<Workload> failed = [];
         var reason = "";
@@ -81,7 +82,7 @@ internal sealed class StreamDialer(UpstreamDialer dialer, Backends backends, Tim
                 account.Failed(StreamAccount.NotReached, reason);
                 onFailed?.Invoke(reason);
                 failed.Add(endpoint.Workload);
-                if (failed.Count >= MaxAttempts)
+                if (failed.Count >= (attempts ?? MaxAttempts))
                 {
                     return (null, default, new ConnectionOutcome(ResponseFlag.Connect, $"connection failed: {reason}"));
                 }

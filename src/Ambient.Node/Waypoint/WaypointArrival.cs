@@ -28,6 +28,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
     // Where a policy asks for the server name of TLS, it is looked for before anything is decided, also on ports that are declared opaque.
     private UpstreamEndpoint _endpoint;
+    private StreamLimits? _limits;
     private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque && !AsksForServerName(inbound, connection);
     private RequestPolicies? _asked;
     private readonly ConnectionCheck _check = new(inbound.Authorizers, inbound.Requests, inbound.Time);
@@ -215,7 +216,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     {
         try
         {
-            using var clock = ConnectionClock.Start(open, _endpoint.Limits?.Settings, inbound.Time);
+            using var clock = ConnectionClock.Start(open, _endpoint.Limits?.Settings, _limits, inbound.Time);
             var relayed = await Relay.RunAsync(client, link, open.Bytes, ended).ConfigureAwait(false);
             return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
         }
@@ -237,13 +238,13 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
         }
 
         var (link, endpoint, failure) = await inbound.Streams.DialAsync(
-            failed => Choose(backend, failed), _account, open, reason => inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason), ended).ConfigureAwait(false);
+            failed => Choose(backend, failed), _account, open, backend.Limits?.ConnectAttempts, reason => inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason), ended).ConfigureAwait(false);
         if (link is null)
         {
             return (null, failure);
         }
 
-        _endpoint = endpoint;
+        (_endpoint, _limits) = (endpoint, backend.Limits);
         open.Announce(Parties with
         {
             DestinationWorkload = endpoint.Workload,

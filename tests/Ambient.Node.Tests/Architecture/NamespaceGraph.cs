@@ -109,6 +109,31 @@ internal sealed class NamespaceGraph
     public IEnumerable<string> UsersOf(Type type) =>
         _types.Where(use => use.To == type.Namespace && use.Used == type.Name && use.Type != type.Name).Select(use => $"{use.From}.{use.Type}").Order(StringComparer.Ordinal);
 
+    /// <summary>
+    /// Everything that a type leads to: the types that it mentions, those that these mention, and so on; each with the way there. What leads to a type
+    /// by its interface alone does not lead to those that implement it.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> ReachedFrom(Type type)
+    {
+        ArgumentNullException.ThrowIfNull(type);
+        var uses = _types.ToLookup(static use => $"{use.From}.{use.Type}", static use => $"{use.To}.{use.Used}");
+        var start = $"{type.Namespace}.{type.Name}";
+        var reached = new Dictionary<string, string>(StringComparer.Ordinal) { [start] = start };
+        var queue = new Queue<string>([start]);
+        while (queue.TryDequeue(out var from))
+        {
+            foreach (var to in uses[from])
+            {
+                if (reached.TryAdd(to, $"{reached[from]} -> {to}"))
+                {
+                    queue.Enqueue(to);
+                }
+            }
+        }
+
+        return reached;
+    }
+
     /// <summary>Every use of one namespace by another: who, whom, and by which types.</summary>
     public IEnumerable<(string From, string To, string Example)> Uses() =>
         _uses.SelectMany(from => from.Value.Where(to => to.Key != from.Key).Select(to => (from.Key, to.Key, to.Value)));

@@ -67,6 +67,31 @@ public sealed class GatewayStreamTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Wildcard_OfNames_IsDialledByTheServerName()
+    {
+        var names = new Dictionary<string, System.Net.IPAddress>
+        {
+            ["one.wild.example.com"] = await _gateway.AddBackendAsync("one", TestCertificates.Leaf(_gateway.Authority, "one", ["one.wild.example.com"]), ns: "outside"),
+            ["two.wild.example.com"] = await _gateway.AddBackendAsync("two", TestCertificates.Leaf(_gateway.Authority, "two", ["two.wild.example.com"]), ns: "outside"),
+        };
+        names["other.example.com"] = names["one.wild.example.com"];
+        _gateway.Mesh.ResolveNames = (name, _) => names.TryGetValue(name, out var address)
+            ? Task.FromResult<System.Net.IPAddress[]>([address]) : Task.FromException<System.Net.IPAddress[]>(new SocketException((int)SocketError.HostNotFound));
+        await _gateway.StartAsync(Gateway(Passthrough) + """
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: wild, namespace: app}
+            spec: {hosts: ['*.wild.example.com'], resolution: DYNAMIC_DNS, location: MESH_EXTERNAL, ports: [{name: tls, number: 443, targetPort: 8443, protocol: TLS}]}
+            ---
+
+            """ + Route("TLSRoute", "wild", "hostnames: ['*.example.com'], rules: [{backendRefs: [{group: networking.istio.io, kind: Hostname, name: '*.wild.example.com', port: 443}]}]"));
+
+        Assert.Equal("CN=one", (await _gateway.ShownAsync("one.wild.example.com"))?.Subject);
+        Assert.Equal("CN=two", (await _gateway.ShownAsync("two.wild.example.com"))?.Subject);
+        Assert.Null(await _gateway.ShownAsync("other.example.com"));
+    }
+
+    [Fact]
     public async Task TLSRouteTerminateSimpleSameNamespace()
     {
         _gateway.AddEcho("tcp-backend");

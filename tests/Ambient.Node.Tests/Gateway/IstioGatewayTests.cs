@@ -221,7 +221,7 @@ public sealed class IstioGatewayTests : IAsyncLifetime
         await _gateway.AddBackendAsync("a");
         await _gateway.StartAsync(Host + Istio("own", """
             - {port: {number: 8080, name: http, protocol: HTTP}, hosts: ['*'] }
-            - {port: {number: 8081, name: bound, protocol: HTTP}, bind: 127.0.0.1, hosts: ['*'] }
+            - {port: {number: 8081, name: bound, protocol: HTTP}, bind: /var/run/gateway.sock, hosts: ['*'] }
             - {port: {number: 8443, name: auto, protocol: TLS}, hosts: ['*'], tls: {mode: AUTO_PASSTHROUGH} }
             """) + Virtual("v", "['*']", "[own]", "http: [{route: [{destination: {host: a, port: {number: 80} } }]}]"));
         Assert.Equal(200, (await _gateway.GetAsync(null, "x.example", port: 8080)).Status);
@@ -229,6 +229,72 @@ public sealed class IstioGatewayTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<Exception>(async () => await _gateway.ConnectAsync("x.example"));
         await _gateway.Mesh.LoggedAsync("bound of Istio's Gateway app/own");
         await _gateway.Mesh.LoggedAsync("TLS of mode AUTO_PASSTHROUGH is not supported");
+    }
+
+    [Fact]
+    public async Task Bind_IsWhereAPortListens_AndOnePortHasOne()
+    {
+        await _gateway.AddBackendAsync("a");
+        var bound = _gateway.Mesh.NewAddress();
+        await _gateway.StartAsync(Host + Istio("own", $$"""
+            - {port: {number: 8080, name: http, protocol: HTTP}, hosts: ['*'] }
+            - {port: {number: 8081, name: bound, protocol: HTTP}, bind: {{bound}}, hosts: ['*'] }
+            - {port: {number: 8081, name: elsewhere, protocol: HTTP}, hosts: [other.example] }
+            """) + Virtual("v", "['*']", "[own]", "http: [{route: [{destination: {host: a, port: {number: 80} } }]}]"));
+
+        Assert.Equal(200, (await _gateway.GetAsync(null, "x.example", port: 8080)).Status);
+        await Assert.ThrowsAnyAsync<Exception>(() => _gateway.GetAsync(null, "x.example", port: 8081));
+        using var client = new HttpClient();
+        Assert.StartsWith("a HTTP/1.1 ", await client.GetStringAsync(new Uri($"http://{bound}:8081/")), StringComparison.Ordinal);
+        await _gateway.Mesh.LoggedAsync($"bind to the gateway's own address conflicts on port 8081 with {bound}");
+    }
+
+    [Fact]
+    public async Task Files_AreShown_AndReadAgainWhenTheyChange()
+    {
+        using var certificate = TestCertificates.Leaf(_gateway.Authority, "first", ["v.example"]);
+        using var renewed = TestCertificates.Leaf(_gateway.Authority, "renewed", ["v.example"]);
+        using var friend = TestCertificates.Leaf(_gateway.Authority, "friend", ["friend.example"]);
+        using var stranger = TestCertificates.Leaf(_gateway.Stranger, "stranger", ["friend.example"]);
+        var folder = Directory.CreateTempSubdirectory("ambient-files-").FullName;
+        try
+        {
+            await _gateway.AddBackendAsync("a");
+            Put("tls.crt", certificate.ExportCertificatePem());
+            Put("tls.key", TestCertificates.KeyOf(certificate));
+            Put("ca.crt", _gateway.Authority.ExportCertificatePem());
+            var files = $"serverCertificate: {folder}/tls.crt, privateKey: {folder}/tls.key";
+            await _gateway.StartAsync(Host + Istio("own", $$"""
+                - {port: {number: 8443, name: https, protocol: HTTPS}, hosts: [v.example], tls: {mode: SIMPLE, {{files}} } }
+                - {port: {number: 8444, name: mutual, protocol: HTTPS}, hosts: [v.example], tls: {mode: MUTUAL, {{files}}, caCertificates: {{folder}}/ca.crt} }
+                - {port: {number: 8445, name: missing, protocol: HTTPS}, hosts: [v.example], tls: {mode: SIMPLE, serverCertificate: {{folder}}/no.crt, privateKey: {{folder}}/tls.key} }
+                - {port: {number: 8446, name: half, protocol: HTTPS}, hosts: [v.example], tls: {mode: MUTUAL, {{files}} } }
+                """) + Virtual("v", "['*']", "[own]", "http: [{route: [{destination: {host: a, port: {number: 80} } }]}]"));
+
+            Assert.Equal("CN=first", (await _gateway.ShownAsync("v.example"))?.Subject);
+            Assert.Equal(200, (await _gateway.GetAsync("v.example", "v.example", port: 8444, client: friend)).Status);
+            await Assert.ThrowsAnyAsync<Exception>(() => _gateway.GetAsync("v.example", "v.example", port: 8444));
+            await Assert.ThrowsAnyAsync<Exception>(() => _gateway.GetAsync("v.example", "v.example", port: 8444, client: stranger));
+            await Assert.ThrowsAnyAsync<Exception>(() => _gateway.GetAsync("v.example", "v.example", port: 8445));
+            await Assert.ThrowsAnyAsync<Exception>(() => _gateway.GetAsync("v.example", "v.example", port: 8446));
+            await _gateway.Mesh.LoggedAsync($"{folder}/no.crt is not there");
+            await _gateway.Mesh.LoggedAsync("clients cannot be verified: caCertificates names no file");
+
+            // The certificate before the key: for a while they do not fit, and what was shown stays.
+            Put("tls.crt", renewed.ExportCertificatePem());
+            Put("tls.key", TestCertificates.KeyOf(renewed));
+            Assert.Equal("CN=renewed", await ManifestGateway.EventuallyAsync(async () => (await _gateway.ShownAsync("v.example"))?.Subject, subject => subject == "CN=renewed"));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        void Put(string name, string text)
+        {
+            File.WriteAllText(Path.Combine(folder, name + ".new"), text);
+            File.Move(Path.Combine(folder, name + ".new"), Path.Combine(folder, name), overwrite: true);
+        }
     }
 
     [Fact]

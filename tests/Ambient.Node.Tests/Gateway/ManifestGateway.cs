@@ -76,8 +76,8 @@ internal sealed class ManifestGateway : IAsyncDisposable
         $"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: app}}\ndata:\n  ca.crt: |\n"
         + string.Concat(authorities.Select(authority => authority.ExportCertificatePem() + "\n").SelectMany(pem => pem.Split('\n')).Select(line => $"    {line}\n")));
 
-    /// <summary>Adds a pod with a service of its name, which answers HTTP on 8080 with what it knows of the request; and on 8443 in TLS.</summary>
-    public async Task<IPAddress> AddBackendAsync(string name, X509Certificate2? certificate = null, bool asksClient = false, string ns = "app")
+    /// <summary>Adds a pod with a service of its name, which answers HTTP on 8080 with what it knows of the request, or as it is told; and on 8443 in TLS.</summary>
+    public async Task<IPAddress> AddBackendAsync(string name, X509Certificate2? certificate = null, bool asksClient = false, string ns = "app", RequestDelegate? answer = null)
     {
         var address = AddPod(name, ns);
         var builder = WebApplication.CreateSlimBuilder();
@@ -117,13 +117,13 @@ internal sealed class ManifestGateway : IAsyncDisposable
                 http.Connection.RemoteIpAddress!)));
             return next(http);
         });
-        app.Run(http =>
+        app.Run(answer ?? (http =>
         {
             var seen = $"{name} {http.Request.Protocol} sni={ServerNameOf(http)} client={http.Connection.ClientCertificate?.Subject} "
                 + $"proto={http.Request.Headers["x-forwarded-proto"]} xfcc={http.Request.Headers["x-forwarded-client-cert"]}";
             Seen.Enqueue(seen);
             return http.Response.WriteAsync(seen);
-        });
+        }));
         await app.StartAsync();
         _backends.Add(app);
         return address;
@@ -321,7 +321,7 @@ internal sealed class ManifestGateway : IAsyncDisposable
         _pods.Append(System.Globalization.CultureInfo.InvariantCulture, $$"""
             apiVersion: v1
             kind: Pod
-            metadata: {name: {{name}}, namespace: {{ns}}, labels: {app: {{name}}}, annotations: {ambient.dev/address: {{address}} } }
+            metadata: {name: {{name}}, namespace: {{ns}}, labels: {app: {{name}}, both: "yes"}, annotations: {ambient.dev/address: {{address}} } }
             spec: {containers: [{name: c, image: c}]}
             ---
             apiVersion: v1

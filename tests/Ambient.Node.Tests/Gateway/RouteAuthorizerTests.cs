@@ -182,6 +182,73 @@ public sealed class RouteAuthorizerTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task OpenRequest_EndsWhenItsRouteComesToAskSomebody_AndOneThatWasLetInByItGoesOn(bool ofBackend)
+    {
+        await _gateway.AddBackendAsync("lasting", answer: async http =>
+        {
+            await http.Response.Body.FlushAsync();
+            await Task.Delay(Timeout.Infinite, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        });
+        string Routed(string filters, string mark) => Gateway + $"""
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: HTTPRoute
+            metadata: {"{name: lasting, namespace: app}"}
+            spec:
+              parentRefs: [{"{name: gw}"}]
+              rules:
+              - matches: [{"{path: {value: /mark}}"}]
+                filters:
+                - type: RequestRedirect
+                  requestRedirect: {"{"}hostname: {mark}.example{"}"}
+              - filters: [{(ofBackend ? "" : filters)}]
+                backendRefs:
+                - name: lasting
+                  port: 80
+                  filters: [{(ofBackend ? filters : "")}]
+            ---
+
+            """;
+        const string Asks = "{type: ExternalAuth, externalAuth: {protocol: GRPC, backendRef: {name: authz, port: 82}}}";
+        await _gateway.StartAsync(Routed("", "first"));
+        using var client = _gateway.Client(null, 8080);
+        await using var unasked = await OpenAsync();
+        _gateway.Write("gateway.yaml", Routed(Asks, "second"));
+        await EndedAsync(unasked);
+        await _gateway.Mesh.LoggedAsync("asks the external authorizer");
+        Assert.Empty(_authorizer.Checks);
+
+        // The one that has let it in is not asked again, whatever else changes.
+        await using var asked = await OpenAsync();
+        Assert.Single(_authorizer.Checks);
+        var waiting = asked.ReadAsync(new byte[1]).AsTask();
+        _gateway.Write("gateway.yaml", Routed(Asks, "third"));
+        await ManifestGateway.EventuallyAsync(
+            async () =>
+            {
+                using var answer = await client.GetAsync(new Uri("http://a.example/mark"));
+                return answer.Headers.Location?.Host;
+            },
+            host => host == "third.example");
+        Assert.False(waiting.IsCompleted);
+
+        async Task<Stream> OpenAsync() => await (await client.GetAsync(new Uri("http://a.example/"), HttpCompletionOption.ResponseHeadersRead)).Content.ReadAsStreamAsync();
+
+        static async Task EndedAsync(Stream stream)
+        {
+            try
+            {
+                Assert.Equal(0, await stream.ReadAsync(new byte[1]).AsTask().WaitAsync(TimeSpan.FromSeconds(60)));
+            }
+            catch (IOException)
+            {
+                // It was cut off.
+            }
+        }
+    }
+
+    [Theory]
     [InlineData("protocol: GRPC, grpc: {allowedHeaders: ['a b']}", "is not the name of a header")]
     [InlineData("protocol: HTTP, http: {path: /a/../b}", "is not the beginning of a path")]
     [InlineData("protocol: SMTP", "SMTP")]

@@ -29,7 +29,7 @@ public sealed class WaypointVariablesTests : IDisposable
         Assert.Equal("istiod.other.svc:15012", options.Host.CertificateAuthority!.Address.Authority);
         Assert.Equal(("example.org", "td.example", "c1", "net1"), (options.Host.ClusterDomain, options.Host.TrustDomain, options.Host.ClusterId, options.Host.Network));
         Assert.False(options.ToMeshRuntime().Authority.Impersonate);
-        Assert.Equal("inner", options.Host.Xds.GatewayName);
+        Assert.True(options.AsksForRequests);
         Assert.True(options.ToMeshRuntime().BringsRequests);
         Assert.Empty(options.ToMeshRuntime().Validate());
         var node = XdsNode.Of(options.Host.Xds);
@@ -60,7 +60,7 @@ public sealed class WaypointVariablesTests : IDisposable
         var (options, variables) = Read(environment, Write("labels", "gateway.networking.k8s.io/gateway-name=\"inner\"\n"), "proxy", "waypoint");
 
         Assert.Empty(variables.Errors);
-        Assert.Null(options.Host.Xds!.GatewayName);
+        Assert.False(options.AsksForRequests);
         Assert.True(options.ToMeshRuntime().BringsRequests);
     }
 

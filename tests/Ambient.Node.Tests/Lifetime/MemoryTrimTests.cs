@@ -9,19 +9,28 @@ public sealed class MemoryTrimTests
     private static readonly TimeSpan s_step = TimeSpan.FromSeconds(0.7);
 
     [Fact]
+    public void Start_ReleasesWhatTheStartRanThrough_AtOnce()
+    {
+        var released = 0;
+        using var trim = new MemoryTrim(new FakeTimeProvider(), static () => TimeSpan.Zero, () => ++released);
+
+        Assert.Equal(1, released);
+    }
+
+    [Fact]
     public void Look_WhenNeverQuiet_ReleasesWhatTheStartLeft_AndThenSeldom()
     {
         var (time, used, released) = (new FakeTimeProvider(), TimeSpan.Zero, 0);
         using var trim = new MemoryTrim(time, () => used, () => ++released);
 
         Busy(4);
-        Assert.Equal(0, released);
+        Assert.Equal(1, released);
         Busy(3);
-        Assert.Equal(1, released);
-        Busy(200);
-        Assert.Equal(1, released);
-        Busy(120);
         Assert.Equal(2, released);
+        Busy(200);
+        Assert.Equal(2, released);
+        Busy(120);
+        Assert.Equal(3, released);
 
         void Busy(int seconds)
         {
@@ -34,10 +43,32 @@ public sealed class MemoryTrimTests
     }
 
     [Fact]
-    public void Look_OnceQuiet_ReleasesOnce()
+    public void Look_OnceQuiet_ReleasesBeforeItCollects_AndAfterwards()
+    {
+        var (time, used) = (new FakeTimeProvider(), TimeSpan.FromSeconds(1));
+        List<int> collections = [];
+        using var trim = new MemoryTrim(time, () => used, () =>
+        {
+            collections.Add(GC.CollectionCount(2));
+            return 0;
+        });
+        collections.Clear();
+
+        // Something worth collecting, then quiet.
+        GC.KeepAlive(new byte[4 * 1024 * 1024]);
+        time.Advance(s_step);
+        time.Advance(s_step);
+
+        Assert.Equal(2, collections.Count);
+        Assert.True(collections[0] < collections[1], string.Join(", ", collections));
+    }
+
+    [Fact]
+    public void Look_OnceQuiet_ReleasesOnceForEachBurst()
     {
         var (time, used, released) = (new FakeTimeProvider(), TimeSpan.FromSeconds(1), 0);
         using var trim = new MemoryTrim(time, () => used, () => ++released);
+        released = 0;
 
         // Busy at the first look, quiet from there on.
         for (var i = 0; i < 400; i++)
@@ -45,6 +76,6 @@ public sealed class MemoryTrimTests
             time.Advance(s_step);
         }
 
-        Assert.InRange(released, 1, 2);
+        Assert.InRange(released, 1, 3);
     }
 }

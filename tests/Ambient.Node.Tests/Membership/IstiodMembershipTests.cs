@@ -141,7 +141,7 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
             _ => DiscoveryScript.Empty(request.TypeUrl),
         };
         await StartBackendAsync();
-        var (waypoint, running) = await StartWaypointAsync(manifests: null, gateway: "inner");
+        var (waypoint, running) = await StartWaypointAsync(manifests: null, asksForRequests: true);
         await UntilReadyAsync(waypoint, running);
 
         Assert.StartsWith("HTTP/1.1 200", await CallAsync("friend"), StringComparison.Ordinal);
@@ -263,7 +263,7 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
         return app;
     }
 
-    private async Task<(WaypointHost Waypoint, Task Running)> StartWaypointAsync(string? manifests, int perPeer = 1_024, string? gateway = null)
+    private async Task<(WaypointHost Waypoint, Task Running)> StartWaypointAsync(string? manifests, int perPeer = 1_024, bool asksForRequests = false)
     {
         for (var tries = 0; ; tries++)
         {
@@ -275,6 +275,7 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
                     GatewayName = "inner",
                     Namespace = "ns",
                     PodName = "inner-1",
+                    AsksForRequests = asksForRequests,
                     MaxConnectionsPerPeer = perPeer,
                     Host = new NodeOptions
                     {
@@ -284,7 +285,7 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
                         Xds = new XdsOptions
                         {
                             Kind = XdsNodeKind.Waypoint, Server = Server("xDS"), PodName = "inner-1", PodNamespace = "ns", ServiceAccount = "inner",
-                            InstanceIP = $"{At(2)}", GatewayName = gateway,
+                            InstanceIP = $"{At(2)}",
                         },
                         CertificateAuthority = Server("CA"),
                     },

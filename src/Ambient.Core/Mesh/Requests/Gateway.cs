@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 
 namespace Ambient.Mesh;
 
@@ -115,6 +116,9 @@ public sealed record GatewayListener(
     /// <summary>Secrets with the certificates that it shows; empty: the gateway's options name the files of one.</summary>
     public ImmutableArray<ObjectReference> Certificates { get; init; } = [];
 
+    /// <summary>Address that it listens on; null: the gateway's own.</summary>
+    public IPAddress? Bind { get; init; }
+
     /// <summary>What a server of a Gateway of Istio's own says besides; null: it is a listener of the Gateway API.</summary>
     public IstioServer? Server { get; init; }
 
@@ -133,6 +137,7 @@ public sealed record GatewayListener(
         && RequiresTls13 == other.RequiresTls13
         && ForbidsTls13 == other.ForbidsTls13
         && Server == other.Server
+        && Equals(Bind, other.Bind)
         && Clients == other.Clients
         && Name == other.Name
         && Port == other.Port

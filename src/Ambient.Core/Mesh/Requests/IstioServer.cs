@@ -22,6 +22,9 @@ public sealed record IstioServer(int Index, int Port)
     /// <summary>Whether clients must not speak TLS 1.3.</summary>
     public bool ForbidsTls13 { get; init; }
 
+    /// <summary>Files at the gateway with what it shows and with the authorities of clients, in place of Secrets.</summary>
+    public TlsFiles Files { get; init; } = TlsFiles.None;
+
     /// <summary>What it asks for that this version cannot do; null: nothing. Then it is not served.</summary>
     public string? Problem { get; init; }
 
@@ -34,6 +37,7 @@ public sealed record IstioServer(int Index, int Port)
         && ClientValidation == other.ClientValidation
         && RequiresTls13 == other.RequiresTls13
         && ForbidsTls13 == other.ForbidsTls13
+        && Files == other.Files
         && Problem == other.Problem
         && StructuralEquality.Same(RouteNamespaces, other.RouteNamespaces);
 

@@ -31,6 +31,9 @@ public sealed record StreamRoute
     /// <summary>Namespaces for whose proxies a VirtualService is, <c>*</c> for all; empty: all.</summary>
     public ImmutableArray<string> ExportTo { get; init; } = [];
 
+    /// <summary>Limits of its connections; null: nothing is said.</summary>
+    public StreamLimits? Limits { get; init; }
+
     /// <summary>When it was created: of two routes for the same connections the older one has them.</summary>
     public DateTimeOffset CreationTime { get; init; }
 
@@ -45,6 +48,7 @@ public sealed record StreamRoute
             && Name == other.Name
             && Namespace == other.Namespace
             && CreationTime == other.CreationTime
+            && Limits == other.Limits
             && StructuralEquality.Same(ParentRefs, other.ParentRefs)
             && StructuralEquality.Same(Hostnames, other.Hostnames)
             && StructuralEquality.Same(Backends, other.Backends)
@@ -54,6 +58,12 @@ public sealed record StreamRoute
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Kind, Name, Namespace, Backends.Length);
 }
+
+/// <summary>Limits of connections whose bytes are not looked into. Null: what holds besides.</summary>
+/// <param name="IdleTimeout">How long nothing may move, either way; zero: for ever.</param>
+/// <param name="Longest">How long a connection may last.</param>
+/// <param name="ConnectAttempts">How many endpoints are tried.</param>
+public sealed record StreamLimits(TimeSpan? IdleTimeout, TimeSpan? Longest, int? ConnectAttempts);
 
 /// <summary>A backend of a <see cref="StreamRoute"/>.</summary>
 /// <param name="Reference">What it refers to.</param>

@@ -19,6 +19,22 @@ public sealed record BalancerSettings
 
     /// <summary>Which localities are preferred; null: what the service says.</summary>
     public LocalityBalancing? Locality { get; init; }
+
+    /// <summary>Set where a control plane has worked out which endpoints go first, so that localities are not looked at for it; null: it has not.</summary>
+    public AssignedEndpoints? Assigned { get; init; }
+}
+
+/// <summary>
+/// Endpoints whose priorities and shares a control plane has worked out (<see cref="EndpointShare"/>), and how failures among them count
+/// (https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/overview).
+/// </summary>
+/// <param name="ByLocality">Whether a locality is drawn by its share before an endpoint of it is chosen.</param>
+/// <param name="PanicPercent">With fewer than this share of a priority healthy, in percent, all of it are asked, where all priorities together cannot bear the traffic. 0: never.</param>
+/// <param name="Overprovisioning">How much of its traffic a priority or locality bears for the share of it that is healthy, in percent.</param>
+public sealed record AssignedEndpoints(bool ByLocality, double PanicPercent, int Overprovisioning = AssignedEndpoints.UsualOverprovisioning)
+{
+    /// <summary>What holds where nothing is said.</summary>
+    public const int UsualOverprovisioning = 140;
 }
 
 /// <summary>By what an endpoint is chosen.</summary>

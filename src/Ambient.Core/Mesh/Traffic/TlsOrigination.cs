@@ -61,7 +61,7 @@ public enum TlsOriginationMode
     IstioMutual,
 }
 
-/// <summary>Files with certificates at a proxy, PEM text. They are read when a connection is made, and again when they have changed.</summary>
+/// <summary>Files with certificates at a proxy, PEM text. They are read when they are needed, and again when they have changed.</summary>
 /// <param name="Authorities">Authorities; null: those of the system.</param>
 /// <param name="Certificates">The certificate that is shown, then those between it and the root; null: none.</param>
 /// <param name="PrivateKey">Its private key.</param>

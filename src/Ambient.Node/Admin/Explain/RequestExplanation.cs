@@ -127,7 +127,7 @@ internal sealed record ExplainedRoute(RequestRoute Route, double Share, MeshServ
             _ => (null, 0),
         };
         var policy = backend is null ? null : BackendPolicy.Of(mesh, self, backend, port, route.Subset);
-        return new ExplainedRoute(route, share, backend, port, policy?.Candidates(mesh, self, backend!, port) ?? [])
+        return new ExplainedRoute(route, share, backend, port, policy?.Candidates(mesh, self, backend!, port, route.Subset) ?? [])
         {
             DestinationRule = policy?.Rule,
             Retry = route.Plan.Retry ?? mesh.Requests.DefaultRetry ?? RetryRule.Default,

@@ -144,6 +144,6 @@ internal sealed record ExplainedStream(StreamDecision Route, double Share, int P
     public static ExplainedStream Of(MeshSnapshot mesh, Workload self, int addressedPort, StreamDecision route, double share)
     {
         var port = route.Port == StreamDecision.ArrivalPort ? addressedPort : route.Port;
-        return new ExplainedStream(route, share, port, route.Service is { } service ? BackendPolicy.Of(mesh, self, service, port, route.Subset).Candidates(mesh, self, service, port) : []);
+        return new ExplainedStream(route, share, port, route.Service is { } service ? BackendPolicy.Of(mesh, self, service, port, route.Subset).Candidates(mesh, self, service, port, route.Subset) : []);
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
 using Ambient.Node.Discovery.Objects;
@@ -44,7 +45,10 @@ internal static class IstioGatewayReader
             server.Error("tls", $"missing; a server of protocol {written} needs it");
         }
 
+        var bound = server.String("bind");
+        var bind = bound is { Length: > 0 } && IPText.TryParseAddress(bound, out var address) ? address : null;
         var credentials = tls is null ? [] : Credentials(tls);
+        var files = tls is null || !credentials.IsEmpty || passesThrough ? TlsFiles.None : Files(tls, asksClient: mode is "MUTUAL" or "OPTIONAL_MUTUAL");
         return new IstioServerSpec(
             port.String("name") is { Length: > 0 } name ? name : $"{protocol.ToLowerInvariant()}-{number}",
             protocol,
@@ -56,15 +60,22 @@ internal static class IstioGatewayReader
                 ClientValidation = mode is "MUTUAL" or "OPTIONAL_MUTUAL" ? ReadValidation(tls!, credentials, mode == "OPTIONAL_MUTUAL") : null,
                 RequiresTls13 = tls?.String("minProtocolVersion") == "TLSV1_3",
                 ForbidsTls13 = tls?.String("maxProtocolVersion") == "TLSV1_2",
-                Problem = server.String("bind") is { Length: > 0 } bind and not ("0.0.0.0" or "::") ? $"bind to {bind} is not supported"
-                    : isHttps ? ProblemOf(tls, mode, passesThrough, credentials) : protocol is "HTTP" or "TCP" ? null : $"protocol {written} is not supported",
+                Files = files,
+                Problem = bound is { Length: > 0 } && bind is null ? $"bind to {bound} is not supported; expected an address"
+                    : isHttps ? ProblemOf(tls, mode, passesThrough, credentials, files) : protocol is "HTTP" or "TCP" ? null : $"protocol {written} is not supported",
             })
         {
             TerminatesTls = isHttps && !passesThrough,
+            Bind = bind is null || bind.Equals(IPAddress.Any) || bind.Equals(IPAddress.IPv6Any) ? null : bind,
         };
     }
 
     private static ImmutableArray<string> Credentials(FieldReader tls) => tls.String("credentialName") is { Length: > 0 } one ? [one] : [.. tls.Strings("credentialNames")];
+
+    private static TlsFiles Files(FieldReader tls, bool asksClient) => new(
+        asksClient ? NonEmpty(tls.String("caCertificates")) : null, NonEmpty(tls.String("serverCertificate")), NonEmpty(tls.String("privateKey")));
+
+    private static string? NonEmpty(string? text) => text is { Length: > 0 } ? text : null;
 
     private static IstioClientValidation ReadValidation(FieldReader tls, ImmutableArray<string> credentials, bool isOptional) => new(
         tls.String("caCertCredentialName") is { Length: > 0 } apart ? [apart] : [.. credentials.Select(name => name + TlsSecret.AuthoritiesSuffix), .. credentials],
@@ -74,7 +85,7 @@ internal static class IstioGatewayReader
     };
 
     /// <summary>What TLS is asked for that cannot be done: then the server is not served, rather than with less.</summary>
-    private static string? ProblemOf(FieldReader? tls, string? mode, bool passesThrough, ImmutableArray<string> credentials) =>
+    private static string? ProblemOf(FieldReader? tls, string? mode, bool passesThrough, ImmutableArray<string> credentials, TlsFiles files) =>
         tls is null ? null
         : mode is "AUTO_PASSTHROUGH" or "ISTIO_MUTUAL" ? $"TLS of mode {mode} is not supported"
         : mode is null ? "TLS without a mode ends nowhere; expected SIMPLE, MUTUAL, OPTIONAL_MUTUAL or PASSTHROUGH"
@@ -82,7 +93,9 @@ internal static class IstioGatewayReader
         : tls.Has("caCrl") || tls.Has("verifyCertificateSpki") || tls.Has("verifyCertificateHash") ? "revocation lists and hashes of clients' certificates are not supported"
         : tls.String("minProtocolVersion") == "TLSV1_3" && tls.String("maxProtocolVersion") == "TLSV1_2" ? "no version of TLS is from minProtocolVersion to maxProtocolVersion"
         : tls.String("maxProtocolVersion") is "TLSV1_0" or "TLSV1_1" ? "TLS before 1.2 is not supported"
-        : credentials.IsEmpty ? "no credentialName names a Secret; files are not supported"
+        : !credentials.IsEmpty ? null
+        : files.Certificates is null || files.PrivateKey is null ? "neither credentialName names a Secret, nor serverCertificate and privateKey files"
+        : mode is "MUTUAL" or "OPTIONAL_MUTUAL" && files.Authorities is null ? "clients cannot be verified: caCertificates names no file"
         : null;
 
     /// <summary>Hosts, each with the namespaces of the VirtualServices that it lets in; empty: all.</summary>

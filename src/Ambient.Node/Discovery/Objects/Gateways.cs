@@ -77,6 +77,9 @@ internal sealed record IstioServerSpec(
 {
     /// <summary>Whether it ends TLS.</summary>
     public bool TerminatesTls { get; init; }
+
+    /// <summary>Address that it listens on; null: the gateway's own.</summary>
+    public IPAddress? Bind { get; init; }
 }
 
 /// <summary>A ListenerSet, already in the form that routing reads.</summary>

@@ -16,12 +16,6 @@ internal sealed record XdsOptions
     /// <summary>What kind of proxy we are, which decides what istiod tells.</summary>
     public XdsNodeKind Kind { get; init; }
 
-    /// <summary>
-    /// Name of the Gateway, in our pod's namespace, whose Envoy configuration is asked for: what a waypoint or gateway does with requests. Null: workloads,
-    /// services and layer 4 policies are.
-    /// </summary>
-    public string? GatewayName { get; init; }
-
     /// <summary>Our service account (<c>SERVICE_ACCOUNT</c>), which has to be that of the token or certificate; empty: not told.</summary>
     public string ServiceAccount { get; init; } = "";
 

@@ -99,6 +99,7 @@ internal sealed class IstioGatewayTranslation
                 server.Hosts.Count == 1 || server.Protocol == "TCP" ? server.Name : $"{server.Name} {host}", port, server.Protocol, host == "*" ? null : host, AllowedNamespaces.All, null)
             {
                 TerminatesTls = server.TerminatesTls,
+                Bind = server.Bind,
                 Certificates = server.TerminatesTls ? [.. server.Credentials.Select(name => new ObjectReference("", "Secret", pod.Meta.Namespace, name))] : [],
                 Server = server.Server with { RouteNamespaces = namespaces },
             };

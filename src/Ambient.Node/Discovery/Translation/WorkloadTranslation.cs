@@ -10,6 +10,8 @@ namespace Ambient.Node.Discovery.Translation;
 internal sealed class WorkloadTranslation(
     KubernetesObjects objects, ServiceCatalog services, NamespaceScopes scopes, TranslationOptions options, TranslationMemory memory)
 {
+    private static readonly ImmutableArray<EndpointShare> s_unready = [new EndpointShare(0, null) { IsHealthy = false }];
+
     private readonly List<Workload> _workloads = [];
     private readonly ILookup<string, (EndpointSliceObject Slice, SliceEndpoint Endpoint)> _slicesByPod = objects.EndpointSlices.Values
         .Where(slice => !slice.IsFqdn && slice.Meta.Label(WellKnown.ServiceName) is not null)
@@ -53,18 +55,25 @@ internal sealed class WorkloadTranslation(
         var scope = scopes.Of(pod.Meta.ToString(), pod, pod.Meta);
         var ns = objects.Namespaces.GetValueOrDefault(pod.Meta.Namespace);
         var locality = LocalityOfNode(pod.NodeName);
-        var sliced = _slicesByPod[pod.Meta.Key]
+        var named = _slicesByPod[pod.Meta.Key]
             .Where(entry => entry.Endpoint.PodUid.Length == 0 || pod.Uid.Length == 0 || entry.Endpoint.PodUid == pod.Uid)
-            .Select(entry => services.OfKubernetes(entry.Slice.Meta.Namespace, entry.Slice.Meta.Label(WellKnown.ServiceName)!))
-            .OfType<CatalogService>()
+            .Select(entry => (Service: services.OfKubernetes(entry.Slice.Meta.Namespace, entry.Slice.Meta.Label(WellKnown.ServiceName)!), entry.Endpoint.Ready))
+            .Where(static entry => entry.Service is not null)
             .ToArray();
-
-        // A slice may know sooner than the pod: it is what a service sends by.
-        var left = _slicesByPod[pod.Meta.Key].Where(static entry => !entry.Endpoint.Ready).Select(static entry => entry.Slice).ToArray();
-        return memory.Keep("workload", pod.Meta.ToString(), [pod, scope, ns, locality, .. sliced, .. left], () => FromPod(pod, scope, ns, locality, sliced, pod.Ready && left.Length == 0));
+        CatalogService[] sliced = [.. named.Select(static entry => entry.Service!)];
+        var unready = Unready(named);
+        return memory.Keep("workload", pod.Meta.ToString(), [pod, scope, ns, locality, .. sliced, .. unready], () => FromPod(pod, scope, ns, locality, sliced, unready));
     }
 
-    private Workload FromPod(PodObject pod, LabelScope scope, NamespaceObject? ns, Locality locality, CatalogService[] sliced, bool isReady)
+    /// <summary>Keys of services whose slices name a pod and have it ready nowhere, but for those that want pods in any case.</summary>
+    private static string[] Unready((CatalogService? Service, bool Ready)[] named) => named.All(static entry => entry.Ready) ? [] :
+    [
+        .. named.GroupBy(static entry => entry.Service!.Service.Key)
+            .Where(static entries => !entries.Any(static entry => entry.Ready) && entries.First().Service!.Service.LoadBalancing?.HealthPolicy != EndpointHealthPolicy.AllowAll)
+            .Select(static entries => entries.Key),
+    ];
+
+    private Workload FromPod(PodObject pod, LabelScope scope, NamespaceObject? ns, Locality locality, CatalogService[] sliced, string[] unready)
     {
         var meta = pod.Meta;
         var name = WorkloadNames.OfPod(pod);
@@ -90,11 +99,15 @@ internal sealed class WorkloadTranslation(
             CanonicalRevision = canonicalRevision,
             ClusterId = options.ClusterId,
             Locality = locality,
-            Status = isReady ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
+            Status = pod.Ready ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
             ApplicationTunnel = scope.InboundBinding,
             Waypoint = scope.Waypoint,
             AuthorizationPolicies = scope.Policies,
             Services = ServicesOf(pod, scope, sliced),
+
+            // Whether the pod is ready it says itself; whether it takes a service's requests, the service's slices.
+            Shares = unready is [] ? ImmutableDictionary<string, ImmutableArray<EndpointShare>>.Empty
+                : unready.ToImmutableDictionary(static service => service, static _ => s_unready, StringComparer.Ordinal),
         };
     }
 

@@ -80,12 +80,21 @@ internal sealed partial class GatewayCertificates : IDisposable
         return changed;
     }
 
-    private static string Stamp(string file)
+    /// <summary>What a file is like now; something else when it was replaced.</summary>
+    internal static string Stamp(string file)
     {
-        // Secrets are mounted as links to folders that are swapped: what they lead to counts.
-        var info = new FileInfo(file);
-        var target = info.ResolveLinkTarget(returnFinalTarget: true) ?? info;
-        return target.Exists ? $"{target.FullName} {target.LastWriteTimeUtc.Ticks} {((FileInfo)target).Length}" : "-";
+        try
+        {
+            // Secrets are mounted as links to folders that are swapped: what they lead to counts.
+            var info = new FileInfo(file);
+            var target = info.ResolveLinkTarget(returnFinalTarget: true) ?? info;
+            return target.Exists ? $"{target.FullName} {target.LastWriteTimeUtc.Ticks} {((FileInfo)target).Length}" : "-";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            // It is not there, or not for us; why is said where it is read.
+            return "-";
+        }
     }
 
     [LoggerMessage(5605, LogLevel.Error, "the certificate of listener {Listener} cannot be read, so what it showed before stays: {Reason}")]

@@ -64,6 +64,33 @@ internal sealed class TlsIdentity
         }
     }
 
+    /// <summary>Reads the files that the configuration names.</summary>
+    /// <exception cref="IOException">One cannot be read, or is not what it should be; the message names it, and has nothing of its content.</exception>
+    public static TlsIdentity Read(ListenerTls tls, bool carriesRequests)
+    {
+        var (authoritiesFile, certificateFile, keyFile) = tls.Files;
+        try
+        {
+            X509Certificate2Collection? authorities = null;
+            if (authoritiesFile is not null)
+            {
+                authorities = [];
+                authorities.ImportFromPem(UpstreamTlsFiles.Read(authoritiesFile));
+                if (authorities.Count == 0)
+                {
+                    throw new IOException($"{authoritiesFile} has no certificate");
+                }
+            }
+
+            return new TlsIdentity(tls, [UpstreamTls.ContextOf(UpstreamTlsFiles.Read(certificateFile!), UpstreamTlsFiles.Read(keyFile!))], authorities, carriesRequests);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            // The exception may quote what it did not understand.
+            throw new IOException($"{certificateFile} and {keyFile} are no certificate and its private key{(authoritiesFile is null ? "" : $", or {authoritiesFile} no authorities")}");
+        }
+    }
+
     /// <summary>Makes one of what the configuration says.</summary>
     /// <param name="tls">Certificates and authorities, all of which can be used.</param>
     /// <param name="carriesRequests">Whether it protects HTTP, of which the client chooses the version.</param>

@@ -1,3 +1,4 @@
+using Ambient.Node.Discovery.Xds.Envoy;
 using Ambient.Node.Gateway.Tls;
 using Ambient.Node.Membership;
 using Ambient.Node.Requests;
@@ -65,6 +66,12 @@ public sealed class WaypointOptions
     /// <summary>Whether the decisions of policies are logged at info rather than debug (<c>AUTHZ_POLICY_INFO_LOGGING</c>). Default false.</summary>
     public bool LogPolicyDecisions { get; set; }
 
+    /// <summary>Whether istiod says what is done with requests, as it does to an Envoy; else a folder does.</summary>
+    internal bool AsksForRequests { get; set; }
+
     /// <summary>What membership of the mesh takes of these settings: a waypoint asks for its own certificate.</summary>
-    internal MeshRuntimeOptions ToMeshRuntime() => Host.ToMeshRuntime(impersonate: false);
+    internal MeshRuntimeOptions ToMeshRuntime() => Host.ToMeshRuntime(impersonate: false) with
+    {
+        Requests = AsksForRequests ? (xds, store, logger, time) => EnvoySession.Of(xds, GatewayName, store, logger, time) : null,
+    };
 }

@@ -45,8 +45,6 @@ internal static class WaypointVariables
         {
             host.Xds = xds with
             {
-                // A folder says what is done with requests; without one istiod does, as it does to an Envoy.
-                GatewayName = host.Manifests is null ? name : null,
                 Metadata = WithDefault(WithDefault(xds.Metadata, "CLUSTER_ID", host.ClusterId), "NETWORK", host.Network),
                 JsonMetadata = xds.JsonMetadata.ContainsKey("LABELS") ? xds.JsonMetadata : xds.JsonMetadata.SetItem("LABELS", PodLabels.ToJson(labels)),
             };
@@ -59,6 +57,7 @@ internal static class WaypointVariables
             Namespace = ns ?? "",
             PodName = variables.OptionalText("POD_NAME", "name of our own pod; not set: the one that the Gateway expands to"),
             IsGateway = kind == XdsNodeKind.Router,
+            AsksForRequests = host is { Xds: not null, Manifests: null },
             MaxConnections = variables.Integer("AMBIENT_MAX_CONNECTIONS", 16_384, 1, 10_000_000, "HBONE connections that are accepted at a time"),
             MaxConnectionsPerPeer = variables.Integer("AMBIENT_MAX_CONNECTIONS_PER_PEER", 1_024, 1, 10_000_000, "HBONE connections that are accepted from one address at a time"),
             StreamIdleTimeout = StreamIdleTimeout(variables),

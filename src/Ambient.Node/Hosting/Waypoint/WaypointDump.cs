@@ -228,6 +228,13 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
                 json.WriteString("workload", endpoint.Workload.Uid);
                 json.WriteString("address", endpoint.Address.ToString());
                 json.WriteNumber("requests", endpoint.Active);
+                if (endpoint.Share is { } share)
+                {
+                    json.WriteBoolean("healthy", share.IsHealthy);
+                    json.WriteNumber("weight", endpoint.Weight);
+                    json.WriteNumber("priority", share.Priority);
+                }
+
                 if (endpoint.Record.Ejections > 0)
                 {
                     json.WriteBoolean("leftOut", endpoint.IsEjected);

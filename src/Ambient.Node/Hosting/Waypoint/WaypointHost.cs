@@ -5,6 +5,7 @@ using Ambient.Mesh;
 using Ambient.Node.Admin.Envoy;
 using Ambient.Node.Admin.Server;
 using Ambient.Node.Discovery.Sources;
+using Ambient.Node.Discovery.Xds.Envoy;
 using Ambient.Node.Discovery.Xds.Envoy.Received;
 using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Process;
@@ -96,7 +97,7 @@ internal sealed class WaypointHost : IHostedProxy
         _node = Own(new WaypointNode(options, runtime, loggers, registry, time));
         var adminLogger = loggers.CreateLogger("Admin");
         var wildcard = host.IPv6Enabled && Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
-        var envoy = runtime.Received is { } received && host.Xds is { } xds ? EnvoyOf(received, xds) : null;
+        var envoy = runtime.Requests is EnvoySession { Received: { } received } && host.Xds is { } xds ? EnvoyOf(received, xds) : null;
         var admin = WaypointAdmin.Create(_node, runtime.Mesh, runtime.Cache, envoy, loggers, _shutdown);
         AdminEndPoint = Serve("admin", new IPEndPoint(IPAddress.Loopback, AdminPort + host.PortOffset), admin.AnswerAsync);
         StatsEndPoint = Serve("stats", new IPEndPoint(wildcard, StatsPort + host.PortOffset), CommonEndpoints.Status(registry, _node.Readiness, _shutdown, _node.Drain));

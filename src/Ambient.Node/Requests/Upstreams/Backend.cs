@@ -141,7 +141,7 @@ internal sealed class Backend
                 {
                     Detect(before?.Policy.OutlierDetection, policy.OutlierDetection);
                     Join(
-                        policy.IsSubsetUnknown ? [] : BackendEndpoint.All(mesh, self, service, Key.Port, policy.Labels),
+                        policy.IsSubsetUnknown ? [] : BackendEndpoint.All(mesh, self, service, Key.Port, policy.Labels, Key.Subset),
                         workload => EndpointWay.Of(self, service, Key.Port, workload),
                         workload => policy.SidecarOf(mesh, workload) is not null,
                         isFirst: before is null);
@@ -202,6 +202,7 @@ internal sealed class Backend
             }
 
             state.HasSidecar = hasSidecar(found[i].Workload);
+            state.Share = found[i].Share;
             states[key] = state;
             endpoints[i] = new RankedEndpoint(state, found[i].Rank);
         }

@@ -27,7 +27,7 @@ internal static class EndpointChoice
             return null;
         }
 
-        if (view.Service.LoadBalancing is { Mode: LoadBalancingMode.Passthrough })
+        if (GoesAsAddressed(view))
         {
             return failed.Count == 0 && destination is not null
                 && AsAddressed(view, destination, http2Client, isTls) is { } outside ? outside with { Proxy = PreambleOf(view, client, destination) } : null;
@@ -102,6 +102,13 @@ internal static class EndpointChoice
 
     private static ProxyPreamble? PreambleOf(BackendView view, IPEndPoint? client, IPEndPoint? destination) =>
         view.Policy.ProxyProtocol is { } version ? new ProxyPreamble(version, client, client is null ? null : destination) : null;
+
+    /// <summary>
+    /// Whether nobody but the client says where it goes: the service is of addresses without endpoints, or no endpoint is known and its rule leaves the choice to the
+    /// client. Addresses of Services of Kubernetes are nobody's own.
+    /// </summary>
+    private static bool GoesAsAddressed(BackendView view) => view.Service.LoadBalancing is { Mode: LoadBalancingMode.Passthrough }
+        || (view.Policy.Balancer.Algorithm == BalancerAlgorithm.Passthrough && view.Inputs.IsEmpty && !view.Service.IsOfKubernetes);
 
     /// <summary>What the client addressed, where the service is of addresses that nobody finds endpoints for; null: it is none of them.</summary>
     private static UpstreamEndpoint? AsAddressed(BackendView view, IPEndPoint destination, bool http2Client, bool isTls)

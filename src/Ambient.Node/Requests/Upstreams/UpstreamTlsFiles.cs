@@ -87,7 +87,9 @@ internal sealed class UpstreamTlsFiles(TlsFiles files)
         }
     }
 
-    private static string Read(string file)
+    /// <summary>The text of a file.</summary>
+    /// <exception cref="IOException">It is not there, cannot be read, or is too large to be what it should.</exception>
+    internal static string Read(string file)
     {
         try
         {

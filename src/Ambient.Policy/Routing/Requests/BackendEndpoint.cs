@@ -14,6 +14,9 @@ namespace Ambient.Policy.Routing.Requests;
 /// <param name="Rank">How near it is by what the service itself says of localities; larger is nearer.</param>
 public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Address, int Rank)
 {
+    /// <summary>What is said of it as an endpoint of the port; null: the usual.</summary>
+    public EndpointShare? Share { get; init; }
+
     /// <summary>What stands for the address of a workload that is known by its host name only: nothing is ever sent there.</summary>
     public static IPAddress NoAddress => IPAddress.None;
 
@@ -26,8 +29,9 @@ public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Addr
     /// <param name="service">Service.</param>
     /// <param name="port">Port of the service.</param>
     /// <param name="labels">Labels that they must have; empty: none.</param>
+    /// <param name="subset">Subset that is asked for; null: all endpoints.</param>
     public static ImmutableArray<BackendEndpoint> All(
-        MeshSnapshot mesh, Workload source, MeshService service, int port, ImmutableDictionary<string, string> labels)
+        MeshSnapshot mesh, Workload source, MeshService service, int port, ImmutableDictionary<string, string> labels, string? subset = null)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(source);
@@ -38,13 +42,14 @@ public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Addr
         foreach (var endpoint in mesh.EndpointsOf(service))
         {
             var workload = endpoint.Workload;
-            if (workload.Capacity > 0
+            var share = ShareOf(workload, service.Key, port, subset);
+            if ((share?.Weight ?? workload.Capacity) > 0
                 && (labels.IsEmpty || (mesh.Requests.WorkloadLabels.TryGetValue(workload.Uid, out var own) && HasLabels(own, labels)))
                 && EndpointBalancer.RankOf(source, service, endpoint, port) is { } rank
                 && EndpointBalancer.ResolvePort(service, endpoint, port) is { } target
                 && AddressOf(source, service, workload, target, asked) is { } address)
             {
-                found.Add(new BackendEndpoint(workload, address, rank));
+                found.Add(new BackendEndpoint(workload, address, rank) { Share = share });
             }
         }
 
@@ -60,6 +65,40 @@ public readonly record struct BackendEndpoint(Workload Workload, IPEndPoint Addr
 
         var address = EndpointBalancer.ChooseAddress(workload, service, asked) ?? (workload.Addresses.IsDefaultOrEmpty && workload.Hostname.Length > 0 ? NoAddress : null);
         return address is null ? null : new IPEndPoint(address, port);
+    }
+
+    /// <summary>A candidate, with what is said of it as an endpoint of a port.</summary>
+    internal static EndpointCandidate Judged(EndpointCandidate candidate, string service, int port, string? subset) =>
+        candidate.Excluded is not null ? candidate : ShareOf(candidate.Workload, service, port, subset) switch
+        {
+            { IsHealthy: false } => candidate with { Excluded = "it is not healthy as an endpoint of this service" },
+            { Weight: 0 } => candidate with { Excluded = "its weight is 0" },
+            _ => candidate,
+        };
+
+    /// <summary>What is said of a workload as an endpoint of a port: of the subset, else of all of them.</summary>
+    private static EndpointShare? ShareOf(Workload workload, string service, int port, string? subset)
+    {
+        if (workload.Shares.IsEmpty || !workload.Shares.TryGetValue(service, out var shares))
+        {
+            return null;
+        }
+
+        EndpointShare? ofAll = null;
+        foreach (var share in shares)
+        {
+            if (share.Port == port || share.Port == 0)
+            {
+                if (share.Subset == subset)
+                {
+                    return share;
+                }
+
+                ofAll = share.Subset is null ? ofAll ?? share : ofAll;
+            }
+        }
+
+        return ofAll;
     }
 
     internal static bool HasLabels(ImmutableDictionary<string, string> own, ImmutableDictionary<string, string> asked)

@@ -108,9 +108,16 @@ public sealed record BackendPolicy
         return Sidecars is { } sidecars && mesh.Requests.WorkloadLabels.TryGetValue(endpoint.Uid, out var labels) && labels.ContainsKey(sidecars.Label) ? sidecars.Tls : null;
     }
 
-    /// <summary>Every healthy endpoint of a port of the service, why it can or cannot be chosen, and how it is reached. For people.</summary>
-    public ImmutableArray<EndpointCandidate> Candidates(MeshSnapshot mesh, Workload client, MeshService service, int port) =>
-        [.. DestinationResolver.Candidates(mesh, client, service, port).Select(candidate => candidate with { Sidecar = SidecarOf(mesh, candidate.Workload) })];
+    /// <summary>Every endpoint of a port of the service, or of a subset, why it can or cannot be chosen, and how it is reached. For people.</summary>
+    public ImmutableArray<EndpointCandidate> Candidates(MeshSnapshot mesh, Workload client, MeshService service, int port, string? subset)
+    {
+        ArgumentNullException.ThrowIfNull(service);
+        return
+        [
+            .. DestinationResolver.Candidates(mesh, client, service, port)
+                .Select(candidate => BackendEndpoint.Judged(candidate, service.Key, port, subset) with { Sidecar = SidecarOf(mesh, candidate.Workload) }),
+        ];
+    }
 
     private static BalancerSettings WithLocality(BalancerSettings own, LocalityBalancing? mesh) => own.Locality is null && mesh is not null ? own with { Locality = mesh } : own;
 

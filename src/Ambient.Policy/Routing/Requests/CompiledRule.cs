@@ -36,6 +36,12 @@ internal sealed class CompiledRule
 
     internal CompiledMatch Match { get; }
 
+    /// <summary>External authorizers that the rule itself names.</summary>
+    private ImmutableArray<ExternalAuthorizer> Authorizers { get; init; } = [];
+
+    /// <summary>Why the rule's authorizer cannot be asked; null: it can, or there is none.</summary>
+    private string? Unasked { get; init; }
+
     /// <summary>Whether an external authorizer is asked about requests that it matches, or about some of them.</summary>
     internal bool AsksAuthorizer => !_fixed.Authorizers.IsEmpty || _backends.Any(static backend => !backend.Route.Authorizers.IsEmpty);
 
@@ -88,7 +94,7 @@ internal sealed class CompiledRule
             var matches = rule.Matches.IsDefaultOrEmpty ? [new TrafficMatch()] : rule.Matches;
             for (var j = 0; j < matches.Length; j++)
             {
-                yield return new CompiledRule(route, i, j, port, new CompiledMatch(matches[j]), @fixed, backends);
+                yield return new CompiledRule(route, i, j, port, new CompiledMatch(matches[j]), @fixed, backends) { Authorizers = authorizers, Unasked = unasked };
             }
 
             RequestRoute Respond(int status) => new()
@@ -135,6 +141,44 @@ internal sealed class CompiledRule
             if (backend.Refused is { } refused && refused.Name == service.Name && refused.Namespace == service.Namespace && refused.Port == port)
             {
                 return backend.Route.Error;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Why a request that was sent to a backend must not go on by this rule, as far as external authorizers go: one is to be asked that has not let it in. Else null.</summary>
+    internal string? Unauthorized(MeshService service, int port, ImmutableArray<ExternalAuthorizer> letInBy)
+    {
+        if (Unasked is not null)
+        {
+            return Unasked;
+        }
+
+        // Of a backend that is not among the rule's any more, what is said of the rule.
+        ExternalAuthorizer? missing = MissingFrom(Authorizers, letInBy);
+        foreach (var backend in _backends)
+        {
+            if (backend.Route.Service is { } own && own.Key == service.Key && (backend.Route.Port == port || backend.Route.Port == RequestRoute.ArrivalPort))
+            {
+                missing = MissingFrom(backend.Route.Authorizers, letInBy);
+                if (missing is null)
+                {
+                    return null;
+                }
+            }
+        }
+
+        return missing is null ? null : $"{NameOf(Route, RuleIndex)} asks the external authorizer {missing.Name}, which has not let the request in";
+    }
+
+    private static ExternalAuthorizer? MissingFrom(ImmutableArray<ExternalAuthorizer> asked, ImmutableArray<ExternalAuthorizer> letInBy)
+    {
+        foreach (var authorizer in asked)
+        {
+            if (!letInBy.Contains(authorizer))
+            {
+                return authorizer;
             }
         }
 

@@ -14,7 +14,9 @@ internal sealed class DestinationRuleIndex
         foreach (var group in rules.GroupBy(static rule => (rule.Namespace, rule.Host)))
         {
             var oldestFirst = group.OrderBy(static rule => rule.CreationTime).ThenBy(static rule => rule.Name, StringComparer.Ordinal).ToImmutableArray();
-            if (group.Key.Host.StartsWith('*'))
+
+            // What a control plane has worked out for a wildcard is for the service of that name, and for none that is within it.
+            if (group.Key.Host.StartsWith('*') && group.All(static rule => rule.Origin is null))
             {
                 _wildcards[group.Key.Namespace] = _wildcards.GetValueOrDefault(group.Key.Namespace, []).AddRange(oldestFirst);
             }

@@ -35,6 +35,18 @@ internal static class ListenerCertificates
             RequiresTls13 = listener.RequiresTls13 || listener.Server is { RequiresTls13: true },
             ForbidsTls13 = listener.ForbidsTls13 || listener.Server is { ForbidsTls13: true },
         };
+        if (listener.Server is { } ofFiles && ofFiles.Files != TlsFiles.None)
+        {
+            // Whether they can be used is seen where they are.
+            problem = null;
+            return tls with
+            {
+                Files = ofFiles.Files,
+                IsClientCertificateOptional = ofFiles.ClientValidation is { IsOptional: true },
+                ClientNames = ofFiles.ClientValidation?.SubjectAltNames ?? [],
+            };
+        }
+
         if (listener.Server is { } server)
         {
             return WithClients(configuration, gateway, server.ClientValidation, tls, out problem);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using Ambient.Mesh;
 
 namespace Ambient.Policy.Routing.Requests;
@@ -102,6 +103,14 @@ public sealed record ListenerStatus(GatewayListener Listener, string? Problem)
             };
         }
 
+        // A port listens at one address.
+        var bind = listener.Bind ?? IPAddress.Any;
+        claims.Bind ??= bind;
+        if (!bind.Equals(claims.Bind))
+        {
+            return status with { Problem = $"bind to {AddressOf(bind)} conflicts on port {listener.Port} with {AddressOf(claims.Bind)}", IsTaken = false };
+        }
+
         // One listener for a port and host name; by the Gateway API the first one written has it. Istio's own servers share HTTP in clear.
         var host = family == PortFamily.Tcp ? "*" : (listener.Hostname ?? "*").ToLowerInvariant();
         if (!claims.Hosts.TryAdd(host, status) && !(family == PortFamily.Clear && listener.Server is not null))
@@ -117,6 +126,8 @@ public sealed record ListenerStatus(GatewayListener Listener, string? Problem)
         var tls = ListenerCertificates.Resolve(configuration, gateway, set, listener, out var problem);
         return status with { Problem = problem, Tls = tls };
     }
+
+    private static string AddressOf(IPAddress bind) => bind.Equals(IPAddress.Any) ? "the gateway's own address" : bind.ToString();
 
     /// <summary>What the port of a listener is served as; null: nothing serves it as it is written.</summary>
     private static PortFamily? FamilyOf(GatewayListener listener) => listener switch
@@ -163,6 +174,9 @@ public sealed record ListenerStatus(GatewayListener Listener, string? Problem)
     private sealed class PortClaims
     {
         public PortFamily? Family { get; set; }
+
+        /// <summary>The address that its listeners bind to, any for the gateway's own; null: nobody has said.</summary>
+        public IPAddress? Bind { get; set; }
 
         public Dictionary<string, ListenerStatus> Hosts { get; } = new(StringComparer.Ordinal);
     }

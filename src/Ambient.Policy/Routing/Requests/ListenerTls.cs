@@ -9,6 +9,9 @@ public sealed record ListenerTls
     /// <summary>Certificates with their keys, those for other kinds of keys after the first.</summary>
     public ImmutableArray<TlsSecret> Certificates { get; init; } = [];
 
+    /// <summary>Files at the gateway in place of these, and of authorities.</summary>
+    public TlsFiles Files { get; init; } = TlsFiles.None;
+
     /// <summary>Authorities that certificates of clients may come from; empty: clients are not asked for one.</summary>
     public ImmutableArray<CertificateBundle> ClientAuthorities { get; init; } = [];
 
@@ -31,6 +34,7 @@ public sealed record ListenerTls
     public bool Equals(ListenerTls? other) =>
         other is not null && AllowsInsecureFallback == other.AllowsInsecureFallback
         && IsClientCertificateOptional == other.IsClientCertificateOptional && RequiresTls13 == other.RequiresTls13 && ForbidsTls13 == other.ForbidsTls13
+        && Files == other.Files
         && ClientNames.AsSpan().SequenceEqual(other.ClientNames.AsSpan())
         && Certificates.AsSpan().SequenceEqual(other.Certificates.AsSpan()) && ClientAuthorities.AsSpan().SequenceEqual(other.ClientAuthorities.AsSpan());
 

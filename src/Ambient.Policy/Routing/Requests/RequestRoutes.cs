@@ -192,14 +192,19 @@ public sealed class RequestRoutes
 
     /// <summary>
     /// Why a request that lasts must not go on to the backend that it was sent to: the rule that it matches now refuses that backend, because
-    /// a ReferenceGrant was taken back, say. Null when nothing objects; other weights, backends and rules are no objection.
+    /// a ReferenceGrant was taken back, say, or asks an external authorizer that has not let it in. Null when nothing objects; other weights, backends and rules are no
+    /// objection.
     /// </summary>
-    public string? Refusal(in RouteFacts request, MeshService service, int port)
+    /// <param name="request">The request, as its routes were asked about it.</param>
+    /// <param name="service">The backend.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="letInBy">External authorizers of its route that have let it in, or are being asked.</param>
+    public string? Refusal(in RouteFacts request, MeshService service, int port, ImmutableArray<ExternalAuthorizer> letInBy)
     {
         ArgumentNullException.ThrowIfNull(service);
         var routePort = request.Port;
         var rules = _gateway is null ? RulesOf(request) : _gateway.Find(request.Port, request.Host, out routePort);
-        return rules?.FirstMatch(request with { Port = routePort })?.Refusal(service, port);
+        return rules?.FirstMatch(request with { Port = routePort }) is { } rule ? rule.Refusal(service, port) ?? rule.Unauthorized(service, port, letInBy) : null;
     }
 
     /// <summary>The same place in another mesh, made of what has changed; null where it has to be looked at as a whole.</summary>
@@ -268,15 +273,12 @@ public sealed class RequestRoutes
     private RuleIndex RulesOf(in RouteFacts request) =>
         request.CallerNamespace is { } caller && _consumerRules.TryGetValue(caller, out var own) && own.HasRulesFor(request.Port) ? own : _serviceRules;
 
-    internal static bool IsParent(ObjectReference parent, MeshService service)
-    {
-        var isKubernetes = service.Hostname.StartsWith($"{service.Name}.{service.Namespace}.svc.", StringComparison.Ordinal);
-        return parent.Name == service.Name
-            && parent.Namespace == service.Namespace
-            && (isKubernetes
-                ? parent is { Group: "" or "core", Kind: "Service" }
-                : parent is { Group: "networking.istio.io", Kind: "ServiceEntry" });
-    }
+    internal static bool IsParent(ObjectReference parent, MeshService service) =>
+        parent.Name == service.Name
+        && parent.Namespace == service.Namespace
+        && (service.IsOfKubernetes
+            ? parent is { Group: "" or "core", Kind: "Service" }
+            : parent is { Group: "networking.istio.io", Kind: "ServiceEntry" });
 
     /// <summary>Rules of routes whose parent is a service: for every caller, or for callers of a namespace.</summary>
     private sealed class Attached

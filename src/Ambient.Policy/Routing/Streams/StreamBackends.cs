@@ -35,6 +35,7 @@ internal static class StreamBackends
             Port = named ?? StreamDecision.ArrivalPort,
             Subset = backend.Subset,
             OriginatesTls = originates,
+            Limits = route.Limits,
             Route = name,
         };
     }

@@ -20,6 +20,9 @@ public sealed record StreamDecision
     /// <summary>Whether the proxy makes the TLS that the backend asks for; else the bytes go as they are.</summary>
     public bool OriginatesTls { get; init; }
 
+    /// <summary>Limits of the connection that the route says; null: none.</summary>
+    public StreamLimits? Limits { get; init; }
+
     /// <summary>Kind and key of the route, for logs; null where none is configured.</summary>
     public string? Route { get; init; }
 

@@ -29,7 +29,7 @@ public sealed class TunnelTurnTests
     public void ManyResetsInOneRead_AreHandledOverManyTurns() =>
         AssertTakesTurns(
             Connects,
-            Enumerable.Range(0, Tunnels).Select(i => RudePeer.Frame(FrameType.RstStream, FrameFlags.None, (2 * i) + 1, RudePeer.Number((uint)Http2ErrorCode.Cancel))),
+            Enumerable.Range(0, Tunnels).Select(Reset),
             server => server.Ended);
 
     [Fact]
@@ -42,6 +42,23 @@ public sealed class TunnelTurnTests
             },
             Enumerable.Range(0, Tunnels).Select(i => RudePeer.Frame(FrameType.Data, FrameFlags.EndStream, (2 * i) + 1)),
             server => server.Ended);
+
+    [Fact]
+    public void StreamThatIsTakenBackBeforeItsAnswer_EndsTheTurn()
+    {
+        var server = new CountingServer { Answers = false };
+        var reader = ReaderOf(server);
+        Assert.Empty(Process(reader, [.. Http2Constants.ClientPreface, .. RudePeer.Frame(FrameType.Settings, FrameFlags.None, 0)], int.MaxValue));
+
+        var rest = Enumerable.Range(0, Tunnels).SelectMany(i => (byte[])[.. Connect(i), .. Reset(i)]).ToArray();
+        for (var turns = 1; rest.Length > 0; turns++)
+        {
+            rest = Process(reader, rest, Turn);
+            Assert.Equal((turns, turns), (server.Opened, server.Ended));
+        }
+
+        Assert.Equal(Tunnels, server.Ended);
+    }
 
     [Fact]
     public void HeaderBlock_TakesOfATurnByItsBytes_ForEachMayBeAFieldOfTheTable()
@@ -142,6 +159,8 @@ public sealed class TunnelTurnTests
 
     private static IEnumerable<byte[]> Connects(CountingServer server) => Enumerable.Range(0, Tunnels).Select(Connect);
 
+    private static byte[] Reset(int i) => RudePeer.Frame(FrameType.RstStream, FrameFlags.None, (2 * i) + 1, RudePeer.Number((uint)Http2ErrorCode.Cancel));
+
     private static byte[] Connect(int i)
     {
         // Never indexed: one block is good for any stream.
@@ -172,9 +191,16 @@ public sealed class TunnelTurnTests
 
         public bool EndsItself { get; set; }
 
+        public bool Answers { get; init; } = true;
+
         public void OnConnect(Http2Stream stream, in ConnectRequestHeaders headers)
         {
             Opened++;
+            if (!Answers)
+            {
+                return;
+            }
+
             stream.Connection.Respond(stream, 200, null);
             if (EndsItself)
             {

@@ -47,6 +47,38 @@ public sealed class XdsStateTests
         Assert.Empty(other.Versions(XdsTypes.Address));
     }
 
+    /// <summary>The wire does not say how endpoints of a wildcard are found; a workload of the wildcard's own name does.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Wildcard_StandsForNames_WhereItsEndpointIsOne_AndElseForItsEndpoints(bool serviceFirst)
+    {
+        const string Key = "ns/*.wild.example.com";
+        var service = XdsKit.Service("wild", wire => wire.Hostname = "*.wild.example.com");
+        service.Name = Key;
+        var named = XdsKit.Workload("named", more: workload =>
+        {
+            workload.Addresses.Clear();
+            workload.Hostname = "*.wild.example.com";
+            workload.Services[Key] = new Wire.PortList();
+        });
+        var known = XdsKit.Workload("known", "10.0.0.9", workload => workload.Services[Key] = new Wire.PortList());
+
+        Apply([service, known]);
+        Assert.False(_store.Current.Services[Key].IsOfManyNames);
+
+        Apply(serviceFirst ? [service] : [named]);
+        Apply(serviceFirst ? [named] : [service]);
+        Assert.True(_store.Current.Services[Key].IsOfManyNames);
+
+        Remove(XdsTypes.Address, XdsKit.Uid("named"));
+        Assert.False(_store.Current.Services[Key].IsOfManyNames);
+        Apply([named]);
+        Assert.True(_store.Current.Services[Key].IsOfManyNames);
+        Remove(XdsTypes.Address, Key);
+        Assert.DoesNotContain(Key, _store.Current.Services.Keys);
+    }
+
     [Fact]
     [Trait("Reference", "batch_filters_unhealthy")]
     [Trait("Reference", "unhealthy_workloads")]

@@ -10,6 +10,7 @@ namespace Ambient.Node.Discovery.Xds.Client;
 internal sealed class XdsState(MeshStore store)
 {
     private readonly MeshPart _part = store.AddPart("xDS");
+    private readonly WildcardServices _wildcards = new();
     private readonly Dictionary<string, string> _addresses = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _authorizations = new(StringComparer.Ordinal);
 
@@ -39,7 +40,7 @@ internal sealed class XdsState(MeshStore store)
         return answer;
     }
 
-    private static void Apply(MeshPartUpdate update, XdsResponse response)
+    private void Apply(MeshPartUpdate update, XdsResponse response)
     {
         update.EnsureCapacity(response.Workloads);
         foreach (var (_, _, model) in response.Taken)
@@ -50,6 +51,11 @@ internal sealed class XdsState(MeshStore store)
         foreach (var name in response.Removed)
         {
             Remove(update, response.TypeUrl, name);
+        }
+
+        foreach (var service in _wildcards.TakeChanged())
+        {
+            update.Set(service);
         }
     }
 
@@ -78,15 +84,16 @@ internal sealed class XdsState(MeshStore store)
         _ => null,
     };
 
-    private static void Set(MeshPartUpdate update, object? model)
+    private void Set(MeshPartUpdate update, object? model)
     {
         switch (model)
         {
             case Workload workload:
+                _wildcards.Set(workload);
                 update.Set(workload);
                 break;
             case MeshService service:
-                update.Set(service);
+                update.Set(_wildcards.Set(service));
                 break;
             case AuthorizationPolicy policy:
                 update.Set(policy);
@@ -95,7 +102,7 @@ internal sealed class XdsState(MeshStore store)
     }
 
     /// <summary>A name of an address is a workload's uid or a service's key; which of them only what is held can tell.</summary>
-    private static void Remove(MeshPartUpdate update, string type, string name)
+    private void Remove(MeshPartUpdate update, string type, string name)
     {
         if (type == XdsTypes.Authorization)
         {
@@ -103,6 +110,7 @@ internal sealed class XdsState(MeshStore store)
             return;
         }
 
+        _wildcards.Remove(name);
         update.RemoveWorkload(name).RemoveService(name);
     }
 }

@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using System.Net;
 using System.Security.Cryptography;
 using System.Threading.Channels;
 using Ambient.Mesh;
+using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Discovery.Xds.Envoy.Assembly;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
@@ -45,6 +47,30 @@ internal sealed class EnvoySession : IXdsSession
     {
         ArgumentNullException.ThrowIfNull(store);
         (_part, _mesh, _logger, _received) = (store.AddPart("Envoy xDS"), new EnvoyMesh(node), logger, received);
+    }
+
+    /// <summary>What came, for the admin endpoint; null: it is not kept.</summary>
+    public ReceivedConfiguration? Received => _received;
+
+    /// <summary>Makes the session of a waypoint's or gateway's pod, which keeps what it receives.</summary>
+    /// <param name="xds">The pod, as the control plane is told.</param>
+    /// <param name="gateway">Name of its Gateway, which is in the pod's namespace.</param>
+    /// <param name="store">Filled with what comes.</param>
+    /// <param name="logger">Where it says what is not understood.</param>
+    /// <param name="time">Clock.</param>
+    /// <exception cref="MeshSourceException">The pod's address is not known.</exception>
+    public static EnvoySession Of(XdsOptions xds, string gateway, MeshStore store, ILogger logger, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(xds);
+
+        // Of a dual-stack pod the first.
+        if (!IPAddress.TryParse(xds.InstanceIP.Split(',')[0], out var address))
+        {
+            throw new MeshSourceException($"INSTANCE_IP: \"{xds.InstanceIP}\" is not an IP address; without the pod's own address it is not known which part of istiod's configuration is for this pod");
+        }
+
+        return new EnvoySession(
+            store, new EnvoyNode(xds.Kind == XdsNodeKind.Router, xds.PodNamespace, gateway, address), logger, new ReceivedConfiguration(XdsNode.Of(xds).ToByteString(), time));
     }
 
     /// <inheritdoc/>

@@ -155,8 +155,6 @@ internal sealed class AddressReader
             WeightedWaypoints = [.. wire.WeightedWaypoints.Select(weighted => new WeightedWaypoint(
                 Gateway("weighted_waypoints", weighted.Destination) ?? throw new ResourceException("weighted_waypoints: a destination is missing"), weighted.Weight))],
             LoadBalancing = wire.LoadBalancing is { } balancing ? Balancing(balancing) : null,
-            // The wire does not say how endpoints are found: what has a wildcard and is not passed through is taken for names.
-            IsOfManyNames = wire.Hostname.StartsWith("*.", StringComparison.Ordinal) && wire.LoadBalancing?.Mode != Wire.LoadBalancing.Types.Mode.Passthrough,
             IPFamilies = wire.IpFamilies switch
             {
                 Wire.IPFamilies.Automatic => IPFamilies.Automatic,

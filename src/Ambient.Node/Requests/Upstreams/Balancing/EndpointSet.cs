@@ -21,9 +21,9 @@ internal sealed class EndpointSet
     /// <param name="time">Clock.</param>
     public EndpointSet(EndpointTier[] tiers, BalancerSettings settings, TimeProvider time)
     {
-        (_tiers, _time, _hashes) = (tiers, time, settings.ConsistentHash is not null);
-        _loads = LoadsOf(tiers);
-        foreach (var tier in tiers)
+        (_time, _hashes) = (time, settings.ConsistentHash is not null);
+        (_tiers, _loads) = InNeed(tiers);
+        foreach (var tier in _tiers)
         {
             foreach (var group in tier.Groups)
             {
@@ -149,6 +149,31 @@ internal sealed class EndpointSet
         }
 
         return tier;
+    }
+
+    /// <summary>
+    /// Where all tiers together cannot bear the traffic, those in panic ask everybody; where all of them are, each gets by how many it has, healthy or not.
+    /// </summary>
+    private static (EndpointTier[] Tiers, int[] Loads) InNeed(EndpointTier[] tiers)
+    {
+        if (tiers.Sum(static tier => tier.Health) >= 100 || !tiers.Any(static tier => tier.IsInPanic))
+        {
+            return (tiers, LoadsOf(tiers));
+        }
+
+        EndpointTier[] asked = [.. tiers.Select(static tier => tier.IsInPanic ? tier.WithAll() : tier)];
+        if (!tiers.All(static tier => tier.IsInPanic || tier.Count == 0))
+        {
+            return (asked, LoadsOf(asked));
+        }
+
+        var (loads, sum) = (new int[asked.Length], 0);
+        for (var i = 0; i < asked.Length; i++)
+        {
+            loads[i] = sum += asked[i].Count;
+        }
+
+        return (asked, loads);
     }
 
     /// <summary>Sums of what each tier gets: as much as it can bear of what those before it cannot, more where all together cannot bear it.</summary>

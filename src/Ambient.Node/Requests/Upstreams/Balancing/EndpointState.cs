@@ -10,6 +10,7 @@ internal sealed class EndpointState
 {
     private readonly OutlierDetector? _detector;
     private Workload _workload;
+    private EndpointShare? _share;
     private int _active;
     private bool _hasSidecar;
 
@@ -42,8 +43,15 @@ internal sealed class EndpointState
         set => Volatile.Write(ref _hasSidecar, value);
     }
 
+    /// <summary>What is said of it as an endpoint here, as the newest mesh has it; null: the usual.</summary>
+    public EndpointShare? Share
+    {
+        get => Volatile.Read(ref _share);
+        set => Volatile.Write(ref _share, value);
+    }
+
     /// <summary>Its share.</summary>
-    public uint Weight => Workload.Capacity;
+    public uint Weight => Share?.Weight ?? Workload.Capacity;
 
     /// <summary>Requests under way.</summary>
     public int Active => Volatile.Read(ref _active);
@@ -56,6 +64,9 @@ internal sealed class EndpointState
 
     /// <summary>Whether it gets nothing now because it failed.</summary>
     public bool IsEjected => Volatile.Read(ref Record.IsEjected);
+
+    /// <summary>Whether it gets nothing now: because it failed, or because it is not healthy.</summary>
+    public bool IsLeftOut => IsEjected || Share is { IsHealthy: false };
 
     /// <summary>A try begins.</summary>
     public void Begin() => Interlocked.Increment(ref _active);

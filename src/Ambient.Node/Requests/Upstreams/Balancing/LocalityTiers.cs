@@ -20,6 +20,11 @@ internal static class LocalityTiers
     public static EndpointTier[] Of(
         MeshSnapshot mesh, Workload client, BalancerSettings settings, OutlierDetection? outliers, IReadOnlyList<RankedEndpoint> endpoints)
     {
+        if (settings.Assigned is not null || endpoints.Any(static endpoint => endpoint.State.Share is { Priority: > 0 }))
+        {
+            return Assigned(settings, settings.Assigned ?? new AssignedEndpoints(false, 0), endpoints);
+        }
+
         var panic = outliers?.MinHealthPercent ?? 0;
         var locality = settings.Locality is { IsEnabled: false } ? null : settings.Locality;
         if (locality is not null && locality.Distribute.FirstOrDefault(rule => Matches(rule.From, client.Locality)) is { } distribution)
@@ -37,6 +42,19 @@ internal static class LocalityTiers
                 .Select(tier => new EndpointTier([(1, [.. tier.Select(static endpoint => endpoint.State)])], settings, panic)),
         ];
     }
+
+    /// <summary>Priorities, and shares of localities within each, as a control plane has worked them out.</summary>
+    private static EndpointTier[] Assigned(BalancerSettings settings, AssignedEndpoints assigned, IReadOnlyList<RankedEndpoint> endpoints) =>
+    [
+        .. endpoints.Select(static endpoint => endpoint.State).GroupBy(static endpoint => endpoint.Share?.Priority ?? 0).OrderBy(static tier => tier.Key)
+            .Select(tier => new EndpointTier(
+                assigned.ByLocality && tier.Any(static endpoint => endpoint.Share is { LocalityWeight: > 0 })
+                    ? [.. tier.GroupBy(static endpoint => (endpoint.Share?.Locality ?? Locality.Empty, endpoint.Share?.LocalityWeight ?? 0)).Select(static place => (place.Key.Item2, place.ToArray()))]
+                    : [(1, [.. tier])],
+                settings,
+                assigned.PanicPercent,
+                assigned.Overprovisioning)),
+    ];
 
     private static List<(uint Share, EndpointState[] Endpoints)> Shares(LocalityDistribution distribution, IReadOnlyList<RankedEndpoint> endpoints)
     {

@@ -17,8 +17,6 @@ public sealed class MoreRecordingsTests
         ["authz-more"] = ["policy[filterkey]-rule[0]: metadata that is not known"],
         ["bare"] = ["endpoint 127.11.1.1: a tunnel leads to it, and nobody says who it is"],
         ["multi-network"] = ["forward_inner_connect"],
-        ["se-wildcard-tls"] = ["dynamic_forward_proxy", "DestinationRule app/wild asks for TLS"],
-        ["se-kinds"] = ["dynamic_forward_proxy"],
         ["dr-tls"] = ["certificate of the client's own", "authorities that are not named"],
         ["dr-tls-external"] = ["certificate of the client's own", "authorities that are not named"],
     };

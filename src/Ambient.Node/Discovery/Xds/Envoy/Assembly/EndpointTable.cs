@@ -118,7 +118,7 @@ internal sealed class EndpointTable
 
     /// <summary>Makes the workloads of an address.</summary>
     /// <param name="address">Address.</param>
-    /// <param name="clusters">Clusters of an assignment, with the keys of their services.</param>
+    /// <param name="clusters">Clusters of an assignment that count for their ports, with the keys of their services.</param>
     /// <param name="network">Network of the proxy, in which what stands between is reached.</param>
     /// <param name="isOwnService">Whether a service is one whose endpoints clusters say.</param>
     /// <param name="isDirect">Whether requests that are addressed to the address itself are for this waypoint.</param>
@@ -127,7 +127,7 @@ internal sealed class EndpointTable
     /// <param name="problems">Takes what cannot be reached.</param>
     public IEnumerable<Workload> Make(
         IPAddress address,
-        Func<string, IEnumerable<(EnvoyCluster Cluster, EnvoyAssignment Assignment, string Service)>> clusters,
+        Func<string, IEnumerable<(EnvoyCluster Cluster, string Service)>> clusters,
         string network,
         Func<string, bool> isOwnService,
         bool isDirect,
@@ -166,7 +166,7 @@ internal sealed class EndpointTable
         }
 
         foreach (var way in endpoints.Where(entry => entry.Endpoint.Hop is not null)
-            .SelectMany(entry => clusters(entry.Assignment).Select(use => new HopUse(entry.Endpoint, use.Cluster, use.Assignment, use.Service)))
+            .SelectMany(entry => clusters(entry.Assignment).Select(use => new HopUse(entry.Endpoint, use.Cluster, use.Service)))
             .GroupBy(use => (use.Endpoint.Hop!.Through, use.Endpoint.Hop.Target is null, use.Service)))
         {
             if (HopAssembly.Of([.. way], network, problems) is var (entrance, marks))
@@ -194,9 +194,10 @@ internal sealed class EndpointTable
         {
             var services = workload.Services.RemoveRange(workload.Services.Keys.Where(isOwnService)).ToBuilder();
             ImmutableDictionary<string, string>.Builder? marked = null;
+            Dictionary<string, ImmutableArray<EndpointShare>>? shares = null;
             foreach (var (name, endpoint) in own)
             {
-                foreach (var (cluster, assignment, service) in clusters(name))
+                foreach (var (cluster, service) in clusters(name))
                 {
                     if (!endpoint.ByTunnel && cluster.Sockets.Of(endpoint.SocketLabels) == EndpointSocket.Unserved)
                     {
@@ -210,9 +211,15 @@ internal sealed class EndpointTable
                         services[service] = ports.Add(new ServicePort(cluster.Meaning.Port, endpoint.Port));
                     }
 
-                    foreach (var (label, value) in RuleAssembly.LabelsOf(cluster, assignment, endpoint))
+                    foreach (var (label, value) in RuleAssembly.LabelsOf(cluster, endpoint))
                     {
                         (marked ??= ImmutableDictionary.CreateBuilder<string, string>())[label] = value;
+                    }
+
+                    if (RuleAssembly.ShareOf(cluster, endpoint) is { } share)
+                    {
+                        shares ??= new Dictionary<string, ImmutableArray<EndpointShare>>(StringComparer.Ordinal);
+                        shares[service] = shares.TryGetValue(service, out var others) ? others.Add(share) : [share];
                     }
                 }
             }
@@ -221,9 +228,12 @@ internal sealed class EndpointTable
             return workload with
             {
                 Services = services.ToImmutable(),
+                Shares = shares is null ? workload.Shares : shares.ToImmutableDictionary(StringComparer.Ordinal),
                 Protocol = own.Length == 0 ? workload.Protocol : own.Any(entry => entry.Endpoint.ByTunnel) && isKnown ? TunnelProtocol.Hbone : TunnelProtocol.Tcp,
                 Status = own.Length == 0 ? workload.Status : own.Any(entry => entry.Endpoint.IsHealthy) ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
-                Capacity = own.Length == 0 ? workload.Capacity : own.Max(entry => entry.Endpoint.Weight),
+
+                // What a cluster says of its share holds for that cluster alone.
+                Capacity = own.Length == 0 ? workload.Capacity : 1,
                 Waypoint = isDirect ? workload.Waypoint : null,
             };
         }

@@ -66,9 +66,8 @@ internal sealed class EnvoyMesh(EnvoyNode node)
                 return;
             }
 
-            var parts = _hosts[before.Meaning.Host];
-            parts.Clusters.Remove(name);
             Change(before);
+            _hosts[before.Meaning.Host].Remove(name);
             _endpoints.Replace(before.Own, null);
             if (before.Own is not null)
             {
@@ -89,7 +88,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         }
 
         _clusters[name] = cluster;
-        Parts(cluster.Meaning.Host).Clusters[name] = cluster;
+        Parts(cluster.Meaning.Host).Set(cluster);
         if (!_byAssignment.TryGetValue(AssignmentOf(cluster), out var users))
         {
             _byAssignment[AssignmentOf(cluster)] = users = [];
@@ -129,13 +128,19 @@ internal sealed class EnvoyMesh(EnvoyNode node)
 
         _endpoints.Replace(before, assignment);
         Put(_assignments, name, assignment);
-
-        // Priorities and shares are the rule's as much as the endpoints'.
-        if (SaysMore(before) || SaysMore(assignment))
+        foreach (var user in _byAssignment.GetValueOrDefault(name) ?? [])
         {
-            foreach (var user in _byAssignment.GetValueOrDefault(name) ?? [])
+            var cluster = _clusters[user];
+            if ((before is null) != (assignment is null))
             {
-                _changedHosts.Add(_clusters[user].Meaning.Host);
+                // Another cluster may count for the port from here on.
+                _hosts[cluster.Meaning.Host].Recount();
+                ChangeEndpoints(cluster);
+            }
+
+            if ((before?.Overprovisioning ?? AssignedEndpoints.UsualOverprovisioning) != (assignment?.Overprovisioning ?? AssignedEndpoints.UsualOverprovisioning))
+            {
+                _changedHosts.Add(cluster.Meaning.Host);
             }
         }
     }
@@ -208,9 +213,6 @@ internal sealed class EnvoyMesh(EnvoyNode node)
 
     private static string AssignmentOf(EnvoyCluster cluster) => cluster.Assignment ?? cluster.Own?.Name ?? cluster.Name;
 
-    private static bool SaysMore(EnvoyAssignment? assignment) =>
-        assignment is not null && (!assignment.Shares.IsEmpty || assignment.Endpoints.Any(static endpoint => endpoint.Priority > 0));
-
     private HostParts Parts(string host)
     {
         if (!_hosts.TryGetValue(host, out var parts))
@@ -224,14 +226,23 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     private void Change(EnvoyCluster cluster)
     {
         _changedHosts.Add(cluster.Meaning.Host);
-        _endpoints.Change(_assignments.GetValueOrDefault(AssignmentOf(cluster)));
+        ChangeEndpoints(cluster);
+    }
+
+    /// <summary>The endpoints of every cluster for the port and subset of one: which of them counts may be another one now.</summary>
+    private void ChangeEndpoints(EnvoyCluster cluster)
+    {
+        foreach (var beside in Parts(cluster.Meaning.Host).Beside(cluster))
+        {
+            _endpoints.Change(_assignments.GetValueOrDefault(AssignmentOf(beside)));
+        }
     }
 
     private RequestConfiguration ApplyListeners(RequestConfiguration requests, Problems problems)
     {
         if (node.IsGateway)
         {
-            Rehash(_routes.Values.Select(static table => ((string?)null, table)));
+            Rehash(_routes.Values, _listeners.Values.SelectMany(static listener => listener.Chains));
             return GatewayAssembly.Apply(requests, node, _listeners.Values, _routes, _secrets, problems);
         }
 
@@ -240,7 +251,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         var destinations = (main?.Destinations ?? []).ToLookup(destination => destination.Chain);
         var chains = new Dictionary<string, ImmutableArray<HostChain>.Builder>(StringComparer.Ordinal);
         var direct = ImmutableArray.CreateBuilder<HostChain>();
-        Rehash((main?.Chains ?? []).Where(chain => chain.Http?.Routes is not null).Select(chain => (ClusterName.Parse(chain.Name)?.Host, chain.Http!.Routes!)));
+        Rehash((main?.Chains ?? []).Select(chain => chain.Http?.Routes).OfType<RouteTable>(), main?.Chains ?? []);
         var all = WithMissing(main?.Chains ?? [], destinations, problems);
         foreach (var chain in all)
         {
@@ -310,14 +321,12 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         ];
     }
 
-    /// <summary>What requests hash by: routes say so, and it concerns the hosts that they lead to.</summary>
-    /// <param name="tables">Tables, and the hosts that they are of; null: of none.</param>
-    private void Rehash(IEnumerable<(string? Host, RouteTable Table)> tables)
+    /// <summary>What requests and connections hash by: routes and chains say so, and it concerns the hosts that they lead to.</summary>
+    private void Rehash(IEnumerable<RouteTable> tables, IEnumerable<EnvoyChain> chains)
     {
-        // Of several routes that lead to a host its own say best what it hashes by: another's may hash for another destination beside it.
         var hashes = new Dictionary<string, ConsistentHash>(StringComparer.Ordinal);
-        foreach (var (cluster, hash) in tables.SelectMany(static table => table.Table.Hashes.Select(entry => (table.Host, Entry: entry)))
-            .OrderByDescending(static said => said.Host is not null && ClusterName.Parse(said.Entry.Key)?.Host == said.Host).Select(static said => said.Entry))
+        foreach (var (cluster, hash) in tables.SelectMany(table => table.Hashes)
+            .Concat(chains.Where(static chain => chain.Hash is not null).SelectMany(static chain => chain.Clusters.Select(cluster => KeyValuePair.Create(cluster.Cluster, chain.Hash!)))))
         {
             hashes.TryAdd(cluster, hash);
         }
@@ -444,14 +453,14 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         }
     }
 
-    private IEnumerable<(EnvoyCluster Cluster, EnvoyAssignment Assignment, string Service)> ClustersOf(string assignment)
+    private IEnumerable<(EnvoyCluster Cluster, string Service)> ClustersOf(string assignment)
     {
         foreach (var name in _byAssignment.GetValueOrDefault(assignment) ?? [])
         {
             var cluster = _clusters[name];
-            if (_models.TryGetValue(cluster.Meaning.Host, out var model) && _assignments.TryGetValue(assignment, out var endpoints))
+            if (_models.TryGetValue(cluster.Meaning.Host, out var model) && _hosts[cluster.Meaning.Host].Counts(cluster, other => _assignments.ContainsKey(AssignmentOf(other))))
             {
-                yield return (cluster, endpoints, model.Service.Key);
+                yield return (cluster, model.Service.Key);
             }
         }
     }

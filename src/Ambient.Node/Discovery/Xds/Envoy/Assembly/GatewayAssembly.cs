@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 using Ambient.Node.Discovery.Xds.Envoy.Listeners;
@@ -34,22 +35,22 @@ internal static class GatewayAssembly
     {
         var parts = new Parts(node, routes, problems);
         var chains = listeners.Where(listener => listener.Port > 0).OrderBy(listener => listener.Port)
-            .SelectMany(listener => listener.Chains.Select(chain => (listener.Port, Chain: chain, listener.ExpectsProxyHeader))).ToArray();
+            .SelectMany(listener => listener.Chains.Select(chain => (listener.Port, Chain: chain, listener.ExpectsProxyHeader, listener.Bind))).ToArray();
         parts.ExpectsProxyHeader = chains.Length > 0 && chains.All(static entry => entry.ExpectsProxyHeader);
-        foreach (var (port, chain, _) in chains)
+        foreach (var (port, chain, _, _) in chains)
         {
             parts.Expect(port, chain);
         }
 
         // What is said of requests says more than what is said of connections.
-        foreach (var (port, chain, _) in chains.OrderByDescending(entry => entry.Chain.Http is not null))
+        foreach (var (port, chain, _, _) in chains.OrderByDescending(entry => entry.Chain.Http is not null))
         {
             parts.Authorize(port, chain);
         }
 
-        foreach (var (port, chain, header) in chains)
+        foreach (var (port, chain, header, bind) in chains)
         {
-            parts.Add(port, chain, header);
+            parts.Add(port, chain, header, bind);
         }
 
         var gateway = parts.Gateway();
@@ -159,7 +160,7 @@ internal static class GatewayAssembly
             }
         }
 
-        public void Add(int port, EnvoyChain chain, bool hasProxyHeader)
+        public void Add(int port, EnvoyChain chain, bool hasProxyHeader, IPAddress? bind)
         {
             var blocked = chain.Blocked ?? _unauthorized.GetValueOrDefault(chain);
             if (hasProxyHeader != ExpectsProxyHeader)
@@ -198,7 +199,7 @@ internal static class GatewayAssembly
 
             foreach (var serverName in NamesOf(chain))
             {
-                Listen(port, serverName, chain, blocked);
+                Listen(port, serverName, chain, bind, blocked);
             }
         }
 
@@ -209,7 +210,7 @@ internal static class GatewayAssembly
 
         private static string NameOf(int port, string serverName) => serverName.Length == 0 ? $"{port}" : $"{port} {serverName}";
 
-        private void Listen(int port, string serverName, EnvoyChain chain, string? blocked)
+        private void Listen(int port, string serverName, EnvoyChain chain, IPAddress? bind, string? blocked)
         {
             var name = NameOf(port, serverName);
             var protocol = chain switch
@@ -229,6 +230,7 @@ internal static class GatewayAssembly
             {
                 AllowedKinds = protocol is "HTTP" or "HTTPS" ? [new RouteKind(Group, HttpRoute.VirtualService)] : [],
                 TerminatesTls = chain.Tls is not null,
+                Bind = bind,
                 RequiresTls13 = chain.Tls?.RequiresTls13 ?? false,
                 ForbidsTls13 = chain.Tls?.ForbidsTls13 ?? false,
                 Clients = chain.Tls is { Authorities: { } authorities, AcceptsUntrusted: false } tls
@@ -251,6 +253,7 @@ internal static class GatewayAssembly
                     ParentRefs = [parent],
                     Hostnames = serverName.Length == 0 || protocol == "TCP" || chain.Tls is not null ? [] : [serverName],
                     Backends = PlaceAssembly.Backends(chain.Clusters, node.Namespace),
+                    Limits = chain.Limits,
                 };
                 (route.Kind == "TCPRoute" ? TcpRoutes : TlsRoutes)[route.Key] = route;
             }

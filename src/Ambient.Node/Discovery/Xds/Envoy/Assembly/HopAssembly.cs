@@ -9,9 +9,8 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
 /// <summary>A cluster that has an endpoint behind something.</summary>
 /// <param name="Endpoint">The endpoint.</param>
 /// <param name="Cluster">The cluster.</param>
-/// <param name="Assignment">Its endpoints.</param>
 /// <param name="Service">Key of its service.</param>
-internal sealed record HopUse(EnvoyEndpoint Endpoint, EnvoyCluster Cluster, EnvoyAssignment Assignment, string Service);
+internal sealed record HopUse(EnvoyEndpoint Endpoint, EnvoyCluster Cluster, string Service);
 
 /// <summary>
 /// Endpoints of a service that are behind its waypoint, or behind another network's gateway: one workload for each of these that stands for all behind it,
@@ -28,8 +27,9 @@ internal static class HopAssembly
         var (through, service) = (uses[0].Endpoint.Hop!.Through, uses[0].Service);
         var isNetwork = uses[0].Endpoint.Hop!.Target is not null;
         var ports = ImmutableArray.CreateBuilder<ServicePort>();
+        var shares = ImmutableArray.CreateBuilder<EndpointShare>();
         ImmutableDictionary<string, string>.Builder? labels = null;
-        foreach (var (endpoint, cluster, assignment, _) in uses)
+        foreach (var (endpoint, cluster, _) in uses)
         {
             var (host, port) = (cluster.Meaning.Host, cluster.Meaning.Port);
             if (isNetwork && !string.Equals(endpoint.Hop!.Target, $"{host}:{port.ToString(CultureInfo.InvariantCulture)}", StringComparison.OrdinalIgnoreCase))
@@ -43,7 +43,12 @@ internal static class HopAssembly
                 ports.Add(new ServicePort(port, isNetwork ? port : endpoint.Port));
             }
 
-            foreach (var (label, value) in RuleAssembly.LabelsOf(cluster, assignment, endpoint))
+            if (RuleAssembly.ShareOf(cluster, endpoint) is { } share)
+            {
+                shares.Add(share);
+            }
+
+            foreach (var (label, value) in RuleAssembly.LabelsOf(cluster, endpoint))
             {
                 (labels ??= ImmutableDictionary.CreateBuilder<string, string>())[label] = value;
             }
@@ -71,7 +76,7 @@ internal static class HopAssembly
             Protocol = TunnelProtocol.Hbone,
             Locality = uses[0].Endpoint.Locality,
             Status = uses.Any(static use => use.Endpoint.IsHealthy) ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
-            Capacity = uses.Max(static use => use.Endpoint.Weight),
+            Shares = shares.Count == 0 ? ImmutableDictionary<string, ImmutableArray<EndpointShare>>.Empty : ImmutableDictionary<string, ImmutableArray<EndpointShare>>.Empty.Add(service, shares.ToImmutable()),
             Services = ImmutableDictionary<string, ImmutableArray<ServicePort>>.Empty.Add(service, ports.ToImmutable()),
 
             // It is nobody by itself, and found by no address.

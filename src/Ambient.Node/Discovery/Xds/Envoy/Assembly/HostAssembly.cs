@@ -18,6 +18,9 @@ internal sealed record HostModel(
 /// <summary>Puts together what clusters, chains and endpoints say of one host: pure functions of its parts.</summary>
 internal static class HostAssembly
 {
+    // Which endpoints are healthy clusters say, each for its own; who is not must be known all the same, for it counts among the rest.
+    private static readonly LoadBalancing s_assigned = new([], LoadBalancingMode.Standard, EndpointHealthPolicy.AllowAll);
+
     /// <summary>The host; null: it has neither name nor namespace yet, because its clusters are not there.</summary>
     /// <param name="host">Host name.</param>
     /// <param name="parts">Its parts.</param>
@@ -60,6 +63,8 @@ internal static class HostAssembly
             Ports = Ports(parts),
             Vips = [.. Ranges(parts).Where(AddressRanges.IsSingle).Select(range => new NetworkAddress(network, range.BaseAddress))],
             CidrVips = [.. Ranges(parts).Where(range => !AddressRanges.IsSingle(range)).Select(range => new NetworkCidr(network, range))],
+            LoadBalancing = parts.Clusters.Values.Any(static cluster => cluster.Assignment is not null || cluster.Own is not null) ? s_assigned : null,
+            IsOfManyNames = parts.Clusters.Values.Any(static cluster => cluster.IsOfManyNames),
             Waypoint = isOwn ? GatewayAddress.ByAddress(new NetworkAddress(network, node.Address)) : null,
         };
         var (protection, unmet) = Protect(host, parts, authorities, problems);

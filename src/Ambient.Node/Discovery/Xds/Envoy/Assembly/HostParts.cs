@@ -7,14 +7,44 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
 /// <summary>Everything that is known of one host name.</summary>
 internal sealed class HostParts
 {
+    private readonly SortedDictionary<string, EnvoyCluster> _clusters = new(StringComparer.Ordinal);
+    private Dictionary<(int Port, string? Subset), EnvoyCluster>? _counting;
+
     /// <summary>Its clusters by name.</summary>
-    public SortedDictionary<string, EnvoyCluster> Clusters { get; } = new(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, EnvoyCluster> Clusters => _clusters;
 
     /// <summary>Chains of a waypoint for its ports.</summary>
     public ImmutableArray<HostChain> Chains { get; set; } = [];
 
     /// <summary>Whether nothing is known any more.</summary>
-    public bool IsEmpty => Clusters.Count == 0 && Chains.IsEmpty;
+    public bool IsEmpty => _clusters.Count == 0 && Chains.IsEmpty;
+
+    /// <summary>Sets a cluster.</summary>
+    public void Set(EnvoyCluster cluster) => (_clusters[cluster.Name], _counting) = (cluster, null);
+
+    /// <summary>A cluster is gone.</summary>
+    public void Remove(string name)
+    {
+        _clusters.Remove(name);
+        _counting = null;
+    }
+
+    /// <summary>Endpoints of a cluster came for the first time, or went.</summary>
+    public void Recount() => _counting = null;
+
+    /// <summary>Whether a cluster is the one, of those for its port and subset whose endpoints have come, that says who they are.</summary>
+    /// <param name="cluster">The cluster.</param>
+    /// <param name="hasEndpoints">Whether endpoints of a cluster have come.</param>
+    public bool Counts(EnvoyCluster cluster, Func<EnvoyCluster, bool> hasEndpoints)
+    {
+        _counting ??= _clusters.Values.Where(hasEndpoints).GroupBy(static candidate => (candidate.Meaning.Port, candidate.Meaning.Subset))
+            .ToDictionary(static group => group.Key, static group => RuleAssembly.Counting(group)!);
+        return _counting.TryGetValue((cluster.Meaning.Port, cluster.Meaning.Subset), out var counting) && counting.Name == cluster.Name;
+    }
+
+    /// <summary>Clusters for the port and subset of one.</summary>
+    public IEnumerable<EnvoyCluster> Beside(EnvoyCluster cluster) =>
+        _clusters.Values.Where(other => other.Meaning.Port == cluster.Meaning.Port && other.Meaning.Subset == cluster.Meaning.Subset);
 }
 
 /// <summary>A chain of a waypoint, for one port of a host.</summary>

@@ -69,7 +69,8 @@ internal static class PlaceAssembly
                 }
             }
 
-            if (tcp is not null && service is not null && StreamOf(tcp.Clusters, service, port.Key) is { } stream)
+            problems.NoteIf(service is null && tcp?.Limits is not null, "connections to workloads", "how long they may be idle or last");
+            if (tcp is not null && service is not null && StreamOf(tcp, service, port.Key) is { } stream)
             {
                 streams[port.Key] = stream;
             }
@@ -141,14 +142,17 @@ internal static class PlaceAssembly
         return forward is not null;
     }
 
-    private static StreamRoute? StreamOf(ImmutableArray<(string Cluster, int Weight)> clusters, MeshService service, int port)
+    private static StreamRoute? StreamOf(EnvoyChain chain, MeshService service, int port)
     {
-        if (clusters.IsEmpty || (clusters is [var only] && ClusterName.Parse(only.Cluster) is { Subset: null } name && name.Host == service.Hostname && name.Port == port))
+        var isItself = chain.Clusters is [var only] && ClusterName.Parse(only.Cluster) is { Subset: null } name && name.Host == service.Hostname && name.Port == port;
+        return chain.Clusters.IsEmpty || (isItself && chain.Limits is null) ? null : new StreamRoute
         {
-            return null;
-        }
-
-        return new StreamRoute { Kind = "TCPRoute", Namespace = service.Namespace, Name = $"{service.Hostname}:{port}", Backends = Backends(clusters, service.Namespace) };
+            Kind = "TCPRoute",
+            Namespace = service.Namespace,
+            Name = $"{service.Hostname}:{port}",
+            Backends = Backends(chain.Clusters, service.Namespace),
+            Limits = chain.Limits,
+        };
     }
 
     /// <summary>Clusters for bytes, as backends of a route.</summary>

@@ -5,13 +5,15 @@ using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
 
 /// <summary>
-/// What holds towards the endpoints of a host, as a DestinationRule says it. Which endpoints a subset has, and which go before others, istiod has worked
-/// out; labels of our own on workloads say so.
+/// What holds towards the endpoints of a host, as a DestinationRule says it. Which endpoints a subset has istiod has worked out, and labels of our own on
+/// workloads say so; which go before others, and which share each has, their shares do.
 /// </summary>
 internal static class RuleAssembly
 {
     // Mesh traffic takes what the DestinationRule exports; what came to this proxy is for it.
     private const string Yes = "yes";
+
+    private static readonly AssignedEndpoints s_usual = new(false, 0);
 
     /// <summary>The rule; null: what everybody has.</summary>
     public static DestinationRule? Of(
@@ -46,11 +48,10 @@ internal static class RuleAssembly
         };
     }
 
-    /// <summary>Labels that endpoints of a cluster get: the subset that they are in, how far in front they are, and whether they have a sidecar.</summary>
+    /// <summary>Labels that endpoints of a cluster get: the subset that they are in, and whether they have a sidecar.</summary>
     /// <param name="cluster">The cluster.</param>
-    /// <param name="assignment">Its endpoints.</param>
-    /// <param name="endpoint">One of them.</param>
-    public static IEnumerable<KeyValuePair<string, string>> LabelsOf(EnvoyCluster cluster, EnvoyAssignment assignment, EnvoyEndpoint endpoint)
+    /// <param name="endpoint">One of its endpoints.</param>
+    public static IEnumerable<KeyValuePair<string, string>> LabelsOf(EnvoyCluster cluster, EnvoyEndpoint endpoint)
     {
         if (cluster.Meaning.Subset is { } subset)
         {
@@ -61,13 +62,28 @@ internal static class RuleAssembly
         {
             yield return new(SidecarLabel(cluster.Name), Yes);
         }
-
-        var levels = assignment.Levels;
-        for (var i = 0; i < levels.Length - 1 - levels.IndexOf(endpoint.Priority); i++)
-        {
-            yield return new(PriorityLabel(cluster.Name, i), Yes);
-        }
     }
+
+    /// <summary>What is said of an endpoint of a cluster; null: the usual.</summary>
+    public static EndpointShare? ShareOf(EnvoyCluster cluster, EnvoyEndpoint endpoint)
+    {
+        var (port, subset) = (cluster.Meaning.Port, cluster.Meaning.Subset);
+        var share = new EndpointShare(port, subset)
+        {
+            Weight = endpoint.Weight == 1 ? null : endpoint.Weight,
+            IsHealthy = endpoint.IsHealthy,
+            Priority = endpoint.Priority,
+            Locality = cluster.ByLocality ? endpoint.Locality : Locality.Empty,
+            LocalityWeight = cluster.ByLocality ? endpoint.LocalityWeight : 0,
+        };
+
+        // Of a subset it is always said: else what is said of all would hold for it.
+        return subset is null && share.Equals(new EndpointShare(port, null)) ? null : share;
+    }
+
+    /// <summary>Of several clusters for one port and subset the one that counts: that of this waypoint's own requests, then of its connections.</summary>
+    public static EnvoyCluster? Counting(IEnumerable<EnvoyCluster> clusters) =>
+        clusters.OrderByDescending(static candidate => candidate.Meaning.IsOwn).ThenBy(static candidate => candidate.Meaning.IsTcp).ThenBy(static candidate => candidate.Name, StringComparer.Ordinal).FirstOrDefault();
 
     private static TrafficPolicy? PolicyOf(
         MeshService service,
@@ -80,8 +96,7 @@ internal static class RuleAssembly
         ProxyProtocolVersion? proxy = null;
         foreach (var port in clusters.GroupBy(cluster => cluster.Meaning.Port).OrderBy(port => port.Key))
         {
-            // Of several for one port, that of this waypoint's own requests.
-            var cluster = port.OrderByDescending(static candidate => candidate.Meaning.IsOwn).ThenBy(static candidate => candidate.Meaning.IsTcp).First();
+            var cluster = Counting(port)!;
             var declared = service.Ports.FirstOrDefault(candidate => candidate.Port == port.Key).AppProtocol;
             var policy = cluster.Policy;
             budget ??= policy.RetryBudget;
@@ -98,33 +113,19 @@ internal static class RuleAssembly
                 balancer = balancer with { ConsistentHash = hash with { IsMaglev = table.IsMaglev, TableSize = table.TableSize } };
             }
 
-            var outliers = policy.OutlierDetection;
-            if (assignments.TryGetValue(cluster.Assignment ?? cluster.Name, out var assignment) && assignment.Levels is { Length: > 1 } levels)
+            var overprovisioning = assignments.GetValueOrDefault(cluster.Assignment ?? cluster.Own?.Name ?? cluster.Name)?.Overprovisioning ?? AssignedEndpoints.UsualOverprovisioning;
+            var assigned = new AssignedEndpoints(cluster.ByLocality, cluster.PanicPercent, overprovisioning);
+            if (policy.OutlierDetection is not null || !assigned.Equals(s_usual))
             {
-                balancer = balancer with
-                {
-                    Locality = new LocalityBalancing { FailoverPriority = [.. Enumerable.Range(0, levels.Length - 1).Select(i => $"{PriorityLabel(cluster.Name, i)}={Yes}")] },
-                };
-
-                // Who goes first istiod has decided, whether anybody is ever left out or not.
-                outliers ??= new OutlierDetection { Consecutive5xxErrors = 0 };
-            }
-
-            else if (assignment is { Shares.IsEmpty: false })
-            {
-                balancer = balancer with { Locality = new LocalityBalancing { Distribute = [new LocalityDistribution("*", assignment.Shares)] } };
-            }
-            else if (outliers is not null)
-            {
-                // Without priorities nobody goes first, wherever it is.
-                balancer = balancer with { Locality = new LocalityBalancing { IsEnabled = false } };
+                // Who goes first istiod has decided: with outlier detection we would, too.
+                balancer = balancer with { Assigned = assigned };
             }
 
             var own = new TrafficPolicy
             {
                 Balancer = balancer.Equals(BalancerSettings.Default) ? null : balancer,
                 ConnectionPool = pool.Equals(new ConnectionPoolSettings()) ? null : pool,
-                OutlierDetection = outliers,
+                OutlierDetection = policy.OutlierDetection,
                 Sidecars = cluster.Sidecar is { } sidecar ? new SidecarTls(SidecarLabel(cluster.Name), sidecar) : null,
             };
             if (!own.Equals(TrafficPolicy.None))
@@ -139,6 +140,4 @@ internal static class RuleAssembly
     private static string SubsetLabel(string host, string subset) => $"subset {host}/{subset}";
 
     private static string SidecarLabel(string cluster) => $"sidecar {cluster}";
-
-    private static string PriorityLabel(string cluster, int level) => $"priority {cluster}/{level}";
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
@@ -24,6 +25,8 @@ internal static class AssignmentReader
     public static EnvoyAssignment Read(ClusterLoadAssignment wire, Problems problems)
     {
         var endpoints = ImmutableArray.CreateBuilder<EnvoyEndpoint>();
+        problems.NoteIf(wire.Policy?.DropOverloads.Count > 0, $"endpoints of {wire.ClusterName}", "a part of the requests that is to be dropped");
+        problems.NoteIf(wire.Policy?.WeightedPriorityHealth == true, $"endpoints of {wire.ClusterName}", "health of a priority by the weights of endpoints; it is by their number");
         foreach (var locality in wire.Endpoints)
         {
             var place = locality.Locality is { } at ? new Mesh.Locality(at.Region, at.Zone, at.SubZone) : Mesh.Locality.Empty;
@@ -48,22 +51,15 @@ internal static class AssignmentReader
                 {
                     SocketLabels = SocketLabels(endpoint.Metadata),
                     Hop = hop,
+                    LocalityWeight = locality.LoadBalancingWeight ?? 0,
                 });
             }
         }
 
-        return new EnvoyAssignment(wire.ClusterName, endpoints.ToImmutable()) { Shares = SharesOf(wire) };
-    }
-
-    /// <summary>
-    /// Shares of localities, as a DestinationRule distributes them. istiod gives every locality the weight of its endpoints together, but for those.
-    /// </summary>
-    private static ImmutableArray<Mesh.LocalityShare> SharesOf(ClusterLoadAssignment wire)
-    {
-        var weighed = wire.Endpoints.Where(static locality => locality.LoadBalancingWeight is > 0).ToArray();
-        return weighed.All(static locality => locality.LoadBalancingWeight == locality.LbEndpoints.Aggregate(0UL, static (sum, endpoint) => sum + (endpoint.LoadBalancingWeight ?? 1)))
-            ? []
-            : [.. weighed.Select(static locality => new Mesh.LocalityShare($"{locality.Locality?.Region}/{locality.Locality?.Zone}/{locality.Locality?.SubZone}", (int)Math.Min(locality.LoadBalancingWeight!.Value, int.MaxValue)))];
+        return new EnvoyAssignment(wire.ClusterName, endpoints.ToImmutable())
+        {
+            Overprovisioning = (int)Math.Min(wire.Policy?.OverprovisioningFactor is > 0 and var factor ? factor : AssignedEndpoints.UsualOverprovisioning, 1_000_000),
+        };
     }
 
     private static IPEndPoint? AddressOf(LbEndpoint wire, out bool byTunnel, out string host, out EndpointHop? hop, out string? problem)

@@ -17,9 +17,7 @@ internal static class ClusterNotes
     public static void Add(Cluster wire, UpstreamHttpOptions? http, Problems problems)
     {
         var where = $"cluster {wire.Name}";
-        var (lb, outliers) = (wire.CommonLbConfig, wire.OutlierDetection);
-        problems.NoteIf(lb?.HealthyPanicThreshold?.Value > 0, where, "a panic threshold; unhealthy endpoints get nothing");
-        problems.NoteIf(lb?.LocalityWeightedLbConfig is { Length: > 0 }, where, "shares of localities");
+        var outliers = wire.OutlierDetection;
         problems.NoteIf(outliers?.EnforcingSuccessRate > 0 || outliers?.EnforcingLocalOriginSuccessRate > 0, where, "ejection by success rate");
         problems.NoteIf((wire.RoundRobinLbConfig?.SlowStartConfig ?? wire.LeastRequestLbConfig?.SlowStartConfig)?.Aggression?.RuntimeKey.Length > 0, where, "a key of Envoy's runtime");
         problems.NoteIf(
@@ -29,6 +27,6 @@ internal static class ClusterNotes
         problems.NoteIf(wire.OriginalDstLbConfig is { } original && (original.UpstreamPortOverride is not (null or TunnelPort) || original.MetadataKey.IsEmpty), where, "another port of tunnels than 15008");
         problems.NoteIf(http?.ExplicitHttpConfig?.HttpProtocolOptions is { } http1 && (http1.AcceptHttp10 || http1.HeaderKeyFormat.Length > 0), where, "HTTP/1.0, or the case of header names");
         problems.NoteIf(http?.ExplicitHttpConfig?.Http2ProtocolOptions?.ConnectionKeepalive is { Length: > 0 }, where, "pings of HTTP/2; connections have their own");
-        problems.NoteIf(http?.UpstreamHttpProtocolOptions is { } tls && (tls.AutoSni || !tls.AutoSanValidation) && wire.TransportSocket is not null, where, "the server name of each request; it is what is written, and always verified");
+        problems.NoteIf(http?.UpstreamHttpProtocolOptions is { } tls && (tls.AutoSni || !tls.AutoSanValidation) && wire is { TransportSocket: not null, ClusterDiscoveryTypeCase: not Cluster.ClusterDiscoveryTypeOneofCase.ClusterType }, where, "the server name of each request; it is what is written, and always verified");
     }
 }

@@ -9,6 +9,9 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Clusters;
 /// <summary>Reads clusters.</summary>
 internal static class ClusterReader
 {
+    // Envoy's, where nothing is said; istiod says 0.
+    private const double UsualPanic = 50;
+
     /// <summary>Reads a cluster; null for one of Envoy's own plumbing, to which nobody sends.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
     public static EnvoyCluster? Read(ByteString bytes, Problems problems)
@@ -22,14 +25,11 @@ internal static class ClusterReader
 
         var where = $"cluster {wire.Name}";
         var http = HttpOptions(wire);
-        var sockets = ClusterSockets.Read(wire, RuleOf(wire));
+        var dynamic = DynamicHosts.Read(wire, meaning);
+        var sockets = ClusterSockets.Read(wire, RuleOf(wire), DynamicHosts.ServerNameOf(dynamic, meaning, http));
         var blocked = sockets.Blocked;
         var isEds = wire is { ClusterDiscoveryTypeCase: Cluster.ClusterDiscoveryTypeOneofCase.Type, Type: Cluster.Types.DiscoveryType.Eds };
-        if (wire.ClusterDiscoveryTypeCase == Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
-        {
-            blocked ??= $"clusters of type {wire.ClusterType.Name} are not supported";
-        }
-
+        blocked ??= dynamic.Problem;
         if (blocked is not null)
         {
             problems.Add(where, blocked);
@@ -42,7 +42,10 @@ internal static class ClusterReader
             Name = wire.Name,
             Meaning = meaning,
             Assignment = !isEds ? null : wire.EdsClusterConfig is { ServiceName.Length: > 0 } eds ? eds.ServiceName : wire.Name,
-            Own = wire.LoadAssignment is { } own ? AssignmentReader.Read(own, problems) : null,
+            Own = dynamic.Endpoints ?? (wire.LoadAssignment is { } own ? AssignmentReader.Read(own, problems) : null),
+            IsOfManyNames = dynamic.Endpoints is not null,
+            ByLocality = wire.CommonLbConfig?.LocalityConfigSpecifierCase == Cluster.Types.CommonLbConfig.LocalityConfigSpecifierOneofCase.LocalityWeightedLbConfig,
+            PanicPercent = wire.CommonLbConfig?.HealthyPanicThreshold is { } panic ? Math.Clamp(panic.Value, 0, 100) : UsualPanic,
             ServiceName = service.Name,
             ServiceNamespace = service.Namespace,
             Rule = RuleOf(wire),

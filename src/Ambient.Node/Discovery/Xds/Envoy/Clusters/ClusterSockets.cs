@@ -33,23 +33,24 @@ internal sealed record ClusterSockets
     /// <summary>Reads it.</summary>
     /// <param name="wire">The cluster.</param>
     /// <param name="rule">Who asks for TLS, for people.</param>
-    public static ClusterSockets Read(Cluster wire, string? rule)
+    /// <param name="serverName">Server name where none is written; null: then nothing is sent.</param>
+    public static ClusterSockets Read(Cluster wire, string? rule, string? serverName)
     {
         var askedBy = rule is null ? $"cluster {wire.Name}" : $"DestinationRule {rule}";
         if (wire.TransportSocketMatches.Count == 0)
         {
-            var all = Read(wire.TransportSocket, askedBy, Deepest);
+            var all = Read(wire.TransportSocket, askedBy, serverName, Deepest);
             return all.Sidecar is null ? all : all with { OfEndpoints = new EndpointSockets([], EndpointSocket.Sidecar) };
         }
 
         // Three ways, by what the endpoint is: a tunnel, a sidecar, or neither. This is the last one.
         var rest = wire.TransportSocketMatches.LastOrDefault(match => match.Match is null || match.Match.Fields.Count == 0);
-        var plain = rest is null ? new ClusterSockets { Blocked = "sockets by kinds of endpoints, none of which is for all" } : Read(rest.TransportSocket, askedBy, Deepest);
+        var plain = rest is null ? new ClusterSockets { Blocked = "sockets by kinds of endpoints, none of which is for all" } : Read(rest.TransportSocket, askedBy, serverName, Deepest);
         var sidecar = plain.Sidecar;
         var choices = ImmutableArray.CreateBuilder<(ImmutableArray<string>, EndpointSocket)>();
         foreach (var match in wire.TransportSocketMatches.Where(static match => match.Match?.Fields.Count > 0))
         {
-            var read = Read(match.TransportSocket, askedBy, Deepest);
+            var read = Read(match.TransportSocket, askedBy, serverName, Deepest);
 
             // A cluster has one TLS for sidecars; one beside it is not known here.
             var isSidecar = read is { Sidecar: not null, Blocked: null, ProxyProtocol: null } && (sidecar is null || sidecar == read.Sidecar);
@@ -62,7 +63,7 @@ internal sealed record ClusterSockets
         return plain with { Sidecar = sidecar, OfEndpoints = new EndpointSockets(choices.ToImmutable(), plain.Sidecar is null ? EndpointSocket.General : EndpointSocket.Sidecar) };
     }
 
-    private static ClusterSockets Read(TransportSocket? socket, string askedBy, int depth)
+    private static ClusterSockets Read(TransportSocket? socket, string askedBy, string? serverName, int depth)
     {
         if (socket is null)
         {
@@ -74,12 +75,12 @@ internal sealed record ClusterSockets
             case EnvoyTypes.RawBuffer:
                 return new ClusterSockets();
             case EnvoyTypes.InternalUpstream when depth > 0:
-                return Read(InternalUpstreamTransport.Parser.ParseFrom(socket.TypedConfig.Value).TransportSocket, askedBy, depth - 1);
+                return Read(InternalUpstreamTransport.Parser.ParseFrom(socket.TypedConfig.Value).TransportSocket, askedBy, serverName, depth - 1);
             case EnvoyTypes.UpstreamTls:
-                return ReadTls(socket, askedBy);
+                return ReadTls(socket, askedBy, serverName);
             case EnvoyTypes.ProxyProtocol when depth > 0:
                 var proxy = Strict.Read(ProxyProtocolTransport.Parser, socket.TypedConfig.Value, out var isWhole);
-                var inner = Read(proxy.TransportSocket, askedBy, depth - 1);
+                var inner = Read(proxy.TransportSocket, askedBy, serverName, depth - 1);
                 return !isWhole || inner.ProxyProtocol is not null || inner.Sidecar is not null || proxy.Config?.Version is not (null or 0 or 1)
                     ? new ClusterSockets { Blocked = $"{askedBy} asks for a PROXY protocol that is not known" }
                     : inner with { ProxyProtocol = proxy.Config?.Version == 1 ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1 };
@@ -88,7 +89,7 @@ internal sealed record ClusterSockets
         }
     }
 
-    private static ClusterSockets ReadTls(TransportSocket socket, string askedBy)
+    private static ClusterSockets ReadTls(TransportSocket socket, string askedBy, string? serverName)
     {
         var wire = Strict.Read(UpstreamTlsContext.Parser, socket.TypedConfig.Value, out var isWhole);
         var common = wire.CommonTlsContext;
@@ -109,7 +110,7 @@ internal sealed record ClusterSockets
             : common.TlsParams?.TlsMaximumProtocolVersion is TlsParameters.Types.TlsProtocol.Tlsv10 or TlsParameters.Types.TlsProtocol.Tlsv11 ? "TLS before 1.2"
             : common.TlsParams?.TlsMaximumProtocolVersion is TlsParameters.Types.TlsProtocol.Tlsv12 && isOfMesh ? "TLS before 1.3 within the mesh"
             : isOfMesh && (names.Length == 0 || !names.All(static name => Identity.SpiffeId.TryParse(name, out _))) ? "names that are no identities of the mesh"
-            : wire.Sni.Length == 0 && names.Length == 0 ? "no name that the certificate must be for"
+            : wire.Sni.Length == 0 && names.Length == 0 && serverName is null ? "no name that the certificate must be for"
             : null;
         if (problem is not null)
         {
@@ -117,7 +118,7 @@ internal sealed record ClusterSockets
         }
 
         ImmutableArray<SubjectAltName> accepted = [.. names.Select(name => new SubjectAltName(name!.Contains("://", StringComparison.Ordinal), name))];
-        var tls = new BackendTls { AskedBy = askedBy, ServerName = wire.Sni.Length > 0 ? wire.Sni : names[0]!, SubjectAltNames = accepted };
+        var tls = new BackendTls { AskedBy = askedBy, ServerName = wire.Sni.Length > 0 ? wire.Sni : serverName ?? names[0]!, SubjectAltNames = accepted };
         return isOfMesh
             ? new ClusterSockets { Sidecar = tls with { IsOfMesh = true, ServerName = wire.Sni, Protocols = [.. common!.AlpnProtocols.Where(static name => name != MeshSecrets.PeerExchange)] } }
             : new ClusterSockets

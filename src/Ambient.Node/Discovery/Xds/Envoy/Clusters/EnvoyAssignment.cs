@@ -9,16 +9,11 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Clusters;
 /// <param name="Endpoints">Those that can be reached from here.</param>
 internal sealed record EnvoyAssignment(string Name, ImmutableArray<EnvoyEndpoint> Endpoints)
 {
-    /// <summary>Priorities that endpoints have, the first first.</summary>
-    public ImmutableArray<int> Levels { get; } =
-        Endpoints.All(static endpoint => endpoint.Priority == 0) ? [0] : [.. Endpoints.Select(static endpoint => endpoint.Priority).Distinct().Order()];
-
-    /// <summary>Shares of localities, where they are others than their endpoints have together; empty: an endpoint's share is its own.</summary>
-    public ImmutableArray<LocalityShare> Shares { get; init; } = [];
+    /// <summary>How much of its traffic a priority or locality bears for the share of it that is healthy, in percent.</summary>
+    public int Overprovisioning { get; init; } = AssignedEndpoints.UsualOverprovisioning;
 
     /// <summary>Whether both are equal, endpoints by content.</summary>
-    public bool Equals(EnvoyAssignment? other) => other is not null && Name == other.Name && Endpoints.AsSpan().SequenceEqual(other.Endpoints.AsSpan())
-        && Shares.AsSpan().SequenceEqual(other.Shares.AsSpan());
+    public bool Equals(EnvoyAssignment? other) => other is not null && Name == other.Name && Overprovisioning == other.Overprovisioning && Endpoints.AsSpan().SequenceEqual(other.Endpoints.AsSpan());
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Endpoints.Length);
@@ -36,6 +31,9 @@ internal sealed record EnvoyAssignment(string Name, ImmutableArray<EnvoyEndpoint
 /// <param name="Host">Host name that is looked up; empty: it has an address.</param>
 internal sealed record EnvoyEndpoint(IPAddress Address, int Port, bool ByTunnel, bool IsHealthy, uint Weight, int Priority, Locality Locality, string Workload, string Host = "")
 {
+    /// <summary>Share of its locality among those of the same priority; 0: it has none.</summary>
+    public uint LocalityWeight { get; init; }
+
     /// <summary>What it says of the socket that it wants, a line each: <c>name=value</c>.</summary>
     public string SocketLabels { get; init; } = "";
 

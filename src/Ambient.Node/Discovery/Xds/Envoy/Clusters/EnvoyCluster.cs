@@ -29,6 +29,15 @@ internal sealed record EnvoyCluster
     /// <summary>How endpoints are chosen, and how many requests there may be. What requests hash by the routes say.</summary>
     public TrafficPolicy Policy { get; init; } = TrafficPolicy.None;
 
+    /// <summary>Whether a locality is drawn by its share before an endpoint of it is chosen.</summary>
+    public bool ByLocality { get; init; }
+
+    /// <summary>With fewer than this share of a priority healthy, in percent, all of it are asked.</summary>
+    public double PanicPercent { get; init; }
+
+    /// <summary>Whether its endpoints are found by the names that requests and connections mean, within the wildcard that its host is.</summary>
+    public bool IsOfManyNames { get; init; }
+
     /// <summary>The table that requests are hashed by; null: they are not.</summary>
     public ConsistentHash? Table { get; init; }
 

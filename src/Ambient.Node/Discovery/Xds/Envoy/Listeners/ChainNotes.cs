@@ -24,12 +24,4 @@ internal static class ChainNotes
             "x-forwarded-client-cert of clients; it is never taken");
         problems.NoteIf(wire.HttpProtocolOptions is { } http1 && (http1.AcceptHttp10 || http1.HeaderKeyFormat.Length > 0), where, "HTTP/1.0, or the case of header names");
     }
-
-    /// <summary>Names it.</summary>
-    public static void Add(TcpProxy wire, string where, Problems problems)
-    {
-        problems.NoteIf(wire.MaxDownstreamConnectionDuration is not null, where, "how long an opaque connection may last");
-        problems.NoteIf(wire.IdleTimeout is { } idle && idle.ToTimeSpan() > TimeSpan.Zero, where, "how long an opaque connection may be idle");
-        problems.NoteIf(wire.HashPolicy.Count > 0, where, "what opaque connections hash by");
-    }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
+using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Discovery.Xds.Envoy.Routes;
@@ -20,6 +21,9 @@ internal sealed class ChainReader
     private ChainHttp? _http;
     private ImmutableArray<(string Cluster, int Weight)> _clusters = [];
     private ChainTelemetry? _observed;
+    private StreamLimits? _limits;
+    private ConsistentHash? _hash;
+    private Any? _lookup;
 
     // Where certificates of clients are verified, who they are is not known to policies.
     private bool _knowsClients = true;
@@ -108,6 +112,11 @@ internal sealed class ChainReader
             _policies = _policies.Add(ChainPolicies.Nobody("not understood"));
         }
 
+        if (_lookup is not null && DynamicHosts.ProblemOf(_lookup, _clusters is [var only] ? ClusterName.Parse(only.Cluster)?.Port : null) is { } unknown)
+        {
+            Block(unknown);
+        }
+
         if (!_knowsClients)
         {
             _policies = UnknownClients.In(_policies, $"{_where} policies", _problems);
@@ -128,6 +137,8 @@ internal sealed class ChainReader
             Authorizers = _authorizers.ToImmutable(),
             Http = _http,
             Clusters = _clusters,
+            Limits = _limits,
+            Hash = _hash,
             Blocked = _blocked,
         };
     }
@@ -154,6 +165,9 @@ internal sealed class ChainReader
                 }
 
                 break;
+            case EnvoyTypes.DynamicHostsOfConnections:
+                _lookup = filter.TypedConfig;
+                break;
             case EnvoyTypes.NetworkRules:
                 _policies = ChainPolicies.Behind(_policies, [.. RuleSetReader.ReadNetwork(filter.TypedConfig!.Value, _where, _problems)]);
                 break;
@@ -176,12 +190,16 @@ internal sealed class ChainReader
             Block("connections that are put into tunnels of their own");
         }
 
-        ChainNotes.Add(wire, _where, _problems);
         if (_observed is { } observed)
         {
             observed.Logs = wire.AccessLog;
         }
 
+        _limits = wire.IdleTimeout is null && wire.MaxDownstreamConnectionDuration is null && wire.MaxConnectAttempts is null ? null : new StreamLimits(
+            wire.IdleTimeout?.ToTimeSpan(),
+            wire.MaxDownstreamConnectionDuration?.ToTimeSpan(),
+            (int?)Math.Min(wire.MaxConnectAttempts ?? 0, 100) is > 0 and var attempts ? attempts : null);
+        _hash = wire.HashPolicy.Any(static policy => policy.PolicySpecifierCase == ConnectionHashPolicy.PolicySpecifierOneofCase.SourceIp) ? new ConsistentHash(HashSource.SourceAddress, "") : null;
         _clusters = wire.ClusterSpecifierCase switch
         {
             TcpProxy.ClusterSpecifierOneofCase.Cluster => [(wire.Cluster, 1)],
@@ -255,6 +273,13 @@ internal sealed class ChainReader
                 else
                 {
                     Block(problem!);
+                }
+
+                break;
+            case EnvoyTypes.DynamicHostsOfRequests:
+                if (DynamicHosts.ProblemOf(filter.TypedConfig, null) is { } lookup)
+                {
+                    Block(lookup);
                 }
 
                 break;

@@ -37,6 +37,12 @@ internal sealed record EnvoyChain
     /// <summary>What is logged, counted and traced of its requests or connections; null: nothing is known of it, and the defaults hold.</summary>
     public TrafficTelemetry? Telemetry { get; init; }
 
+    /// <summary>Limits of its connections, where they are for bytes and it says any.</summary>
+    public StreamLimits? Limits { get; init; }
+
+    /// <summary>What its connections hash by, where they are for bytes; null: nothing.</summary>
+    public ConsistentHash? Hash { get; init; }
+
     /// <summary>Whether its requests or connections are logged.</summary>
     public bool IsLogged => Telemetry is not { Logs.IsEmpty: true };
 }

@@ -19,6 +19,9 @@ internal sealed record EnvoyListener
     /// <summary>Port that it listens on; 0: it is internal.</summary>
     public int Port { get; init; }
 
+    /// <summary>Address that it listens on; null: the proxy's own.</summary>
+    public IPAddress? Bind { get; init; }
+
     /// <summary>Chains.</summary>
     public ImmutableArray<EnvoyChain> Chains { get; init; } = [];
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using System.Security.Cryptography;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
@@ -85,6 +86,7 @@ internal sealed class ListenerReader
         {
             Name = wire.Name,
             Port = socket is { PortValue: <= 65535 } ? (int)socket.PortValue : 0,
+            Bind = IPAddress.TryParse(socket?.Address, out var bind) && !bind.Equals(IPAddress.Any) && !bind.Equals(IPAddress.IPv6Any) ? bind : null,
             Chains = blocked is null ? chains.ToImmutable() : [.. chains.Select(chain => chain with { Blocked = chain.Blocked ?? $"not understood: {blocked}" })],
             ExpectsProxyHeader = ListenerFilters.ExpectsProxyHeader(wire),
             Destinations = wire.FilterChainMatcher is { } matcher ? DestinationReader.Read(matcher, problems) : [],

@@ -98,6 +98,15 @@ internal static class EnvoyTypes
     /// <summary>Translation of gRPC-Web.</summary>
     public const string GrpcWeb = Prefix + "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb";
 
+    /// <summary>A cluster whose endpoints are found by the names that requests mean.</summary>
+    public const string DynamicHosts = Prefix + "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig";
+
+    /// <summary>Looks up the host that a request names.</summary>
+    public const string DynamicHostsOfRequests = Prefix + "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig";
+
+    /// <summary>Looks up the server name of a connection.</summary>
+    public const string DynamicHostsOfConnections = Prefix + "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig";
+
     /// <summary>Changes of headers.</summary>
     public const string HeaderMutation = Prefix + "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
 
