@@ -17,5 +17,6 @@ internal static class CaseDifferences
         ["mesh-config"] = "proxyHeaders of the mesh configuration hold in a folder; by istiod's configuration they are named and passed over",
         ["persistent-session"] = "istiod drops session persistence",
         ["routes-more"] = "istiod drops session persistence",
+        ["se-wildcard-tls"] = "a wildcard host without addresses has none in a folder, so that no tunnel can ask for it; istiod allocates one",
     };
 }

@@ -9,8 +9,8 @@ namespace Ambient.Node.Tests.Discovery.Xds.Envoy.Cases;
 /// <summary>What came of one try: what the client was answered, and what reached endpoints, in words that are the same whoever told the host of the mesh.</summary>
 internal sealed partial class CaseOutcome
 {
-    // Another one for every try, or every moment.
-    private static readonly string[] s_chance = ["date", "x-request-id", "x-b3-traceid", "x-b3-spanid", "x-envoy-upstream-service-time"];
+    // Another one for every try, or every moment. What traces are continued by is left out: whether there is one is chance, too.
+    private static readonly string[] s_chance = ["date", "x-request-id", "x-envoy-upstream-service-time"];
 
     private readonly CaseAnswer _answer;
     private readonly CaseSeen[] _seen;
@@ -81,7 +81,7 @@ internal sealed partial class CaseOutcome
     };
 
     private static string FieldsOf((string Name, string Value)[] fields) => CaseMove.AsRecorded(string.Join("; ", fields.Where(field => field.Name != CaseBackends.AskedBy)
-        .Where(static field => field.Name != "traceparent")
+        .Where(static field => field.Name != "traceparent" && !field.Name.StartsWith("x-b3-", StringComparison.Ordinal))
         .Select(field => field.Name == "set-cookie" ? (field.Name, Value: Cookie().Replace(field.Value, "=*")) : field)
         .Select(field => s_chance.Contains(field.Name) ? $"{field.Name}: *" : $"{field.Name}: {field.Value}").Order(StringComparer.Ordinal)));
 
