@@ -16,7 +16,7 @@ internal static class CaseDifferences
         ["extensions"] = "wasm and Lua are in istiod's configuration, and block; a folder names them and has no such filters",
         ["mesh-config"] = "proxyHeaders of the mesh configuration hold in a folder; by istiod's configuration they are named and passed over",
         ["persistent-session"] = "istiod drops session persistence",
-        ["routes-more"] = "istiod drops session persistence",
+        ["routes-more"] = "istiod drops session persistence, and an HTTPRoute's own retries try again after a reset or a try that took too long, which istiod's do not",
         ["se-wildcard-tls"] = "a wildcard host without addresses has none in a folder, so that no tunnel can ask for it; istiod allocates one",
     };
 }
