@@ -121,5 +121,5 @@ public readonly record struct AuthenticationDecision
     }
 
     /// <summary>For people: what came of it, and which object asked. Says nothing of what the token says, which nobody vouches for.</summary>
-    public override string ToString() => Rule is { } rule ? $"{Status.Text()} (RequestAuthentication {rule.Authentication}, issuer {rule.Rule.Issuer})" : Status.Text();
+    public override string ToString() => Rule is { } rule ? $"{Status.Text()} ({rule.Origin}, issuer {rule.Rule.Issuer})" : Status.Text();
 }

@@ -6,7 +6,11 @@ namespace Ambient.Policy.Authentication;
 /// <summary>A rule, and the object that it is from.</summary>
 /// <param name="Authentication">Key of the RequestAuthentication, <c>namespace/name</c>.</param>
 /// <param name="Rule">The rule. Its places in the order in which they are looked at.</param>
-public sealed record TokenRule(string Authentication, JwtRule Rule);
+public sealed record TokenRule(string Authentication, JwtRule Rule)
+{
+    /// <summary>The object, for people.</summary>
+    public string Origin => Authentication == RequestAuthentication.Unnamed ? "a RequestAuthentication that istiod does not name" : $"RequestAuthentication {Authentication}";
+}
 
 /// <summary>The rules of all RequestAuthentications that apply to requests at one place, ready to be asked. Hold one per place.</summary>
 public sealed class TokenRules

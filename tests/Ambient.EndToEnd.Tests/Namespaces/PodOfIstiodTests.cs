@@ -139,7 +139,7 @@ public sealed class PodOfIstiodTests
         {
             EnvoyTypes.Cluster => XdsKit.Response(request.TypeUrl, EnvoyKit.Cluster(Web, 80, "web")),
             EnvoyTypes.Assignment => XdsKit.Response(request.TypeUrl, EnvoyKit.Endpoints(Web, 80, ("10.79.31.3", 8080))),
-            EnvoyTypes.Listener => XdsKit.Response(request.TypeUrl, EnvoyKit.Services((Vip, 80, EnvoyKit.Chain(Web, 80, [friends])))),
+            EnvoyTypes.Listener => XdsKit.Response(request.TypeUrl, EnvoyKit.Tunnels(), EnvoyKit.Services((Vip, 80, EnvoyKit.Chain(Web, 80, [friends])))),
             EnvoyTypes.Workload => XdsKit.Response(request.TypeUrl, EnvoyKit.Workload("inner-1", "10.79.31.2", "inner"), EnvoyKit.Workload("web-1", "10.79.31.3")),
             _ => DiscoveryScript.Empty(request.TypeUrl),
         };

@@ -136,7 +136,7 @@ public sealed class IstiodMembershipTests : IAsyncLifetime, IDisposable
         {
             EnvoyTypes.Cluster => XdsKit.Response(request.TypeUrl, EnvoyKit.Cluster(Web, 80, "web")),
             EnvoyTypes.Assignment => XdsKit.Response(request.TypeUrl, EnvoyKit.Endpoints(Web, 80, ($"{At(3)}", 8080))),
-            EnvoyTypes.Listener => XdsKit.Response(request.TypeUrl, EnvoyKit.Services(($"{At(200)}", 80, EnvoyKit.Chain(Web, 80, [friends])))),
+            EnvoyTypes.Listener => XdsKit.Response(request.TypeUrl, EnvoyKit.Tunnels(), EnvoyKit.Services(($"{At(200)}", 80, EnvoyKit.Chain(Web, 80, [friends])))),
             EnvoyTypes.Workload => XdsKit.Response(request.TypeUrl, EnvoyKit.Workload("inner-1", $"{At(2)}", "inner"), EnvoyKit.Workload("web-1", $"{At(3)}")),
             _ => DiscoveryScript.Empty(request.TypeUrl),
         };

@@ -292,6 +292,9 @@ internal sealed class TestMesh : IAsyncDisposable
     /// <summary>Runs the Gateway of a mesh that another source fills; returns when it is ready.</summary>
     public Task<WaypointNode> StartToldAsync(string gateway) => StartNodeAsync(gateway);
 
+    /// <summary>Runs the waypoint or gateway of a source, which is started and not disposed here; returns when it is ready.</summary>
+    public Task<WaypointNode> StartFromAsync(string gateway, string pod, Func<MeshStore, IMeshSource> source, bool untilReady = true) => StartNodeAsync(gateway, null, untilReady, source, pod);
+
     /// <summary>Replaces the listeners of <c>app/gw</c>.</summary>
     public void SetGateway(params GatewayListener[] listeners) => Configure(requests => requests with
     {
@@ -299,11 +302,14 @@ internal sealed class TestMesh : IAsyncDisposable
     });
 
     /// <summary>A client that sends HTTP through the waypoint as a ztunnel would: a tunnel for the service's address.</summary>
-    public HttpClient ThroughWaypoint(SpiffeId identity, MeshService service, int port = 80, Workload? source = null, string waypoint = "waypoint")
+    public HttpClient ThroughWaypoint(SpiffeId identity, MeshService service, int port = 80, Workload? source = null, string waypoint = "waypoint") =>
+        Through(Store.Current.Workloads[$"Kubernetes//Pod/app/{waypoint}-0"], identity, service, port, source);
+
+    /// <summary>The same through the waypoint that a workload is.</summary>
+    public HttpClient Through(Workload own, SpiffeId identity, MeshService service, int port = 80, Workload? source = null)
     {
         var client = new HboneClient(new HboneClientOptions { Connector = new From(source?.Addresses[0]) }, _svids);
         _owned.Add(client);
-        var own = Store.Current.Workloads[$"Kubernetes//Pod/app/{waypoint}-0"];
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
@@ -345,24 +351,24 @@ internal sealed class TestMesh : IAsyncDisposable
         }
     }
 
-    private async Task<WaypointNode> StartNodeAsync(string gateway, string? folder = null, bool untilReady = true)
+    private async Task<WaypointNode> StartNodeAsync(string gateway, string? folder = null, bool untilReady = true, Func<MeshStore, IMeshSource>? source = null, string? pod = null)
     {
         var runtime = await MeshRuntime.OpenAsync(
             new MeshRuntimeOptions
             {
                 Discovery = new DiscoveryOptions { ManifestsFolder = folder },
                 Authority = new AuthorityOptions(),
-                Source = folder is null ? static _ => new Published() : null,
+                Source = source ?? (folder is null ? static _ => new Published() : null),
                 OwnSvids = _svids,
             },
             Store, Loggers, Metrics, TimeProvider.System, CancellationToken.None);
         _owned.Add(runtime);
-        if (folder is not null)
+        if (folder is not null || source is not null)
         {
             await runtime.StartAsync(CancellationToken.None);
         }
 
-        var options = new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app" };
+        var options = new WaypointOptions { Host = new NodeOptions(), GatewayName = gateway, Namespace = "app", PodName = pod };
         options.StreamIdleTimeout = StreamIdleTimeout ?? options.StreamIdleTimeout;
         options.MaxConnectionsPerPeer = MaxConnectionsPerPeer ?? options.MaxConnectionsPerPeer;
         options.AuthorizerLimits = AuthorizerLimits ?? options.AuthorizerLimits;

@@ -1,3 +1,4 @@
+using Ambient.Mesh;
 using Ambient.Node.Telemetry.AccessLogs;
 
 namespace Ambient.Node.Tests.Telemetry;
@@ -19,6 +20,9 @@ public sealed class AccessLogFilterTests
     [InlineData("request.size > 10 && response.size <= 345", true)]
     [InlineData("xds.cluster_name == 'inbound-vip|9080|http|reviews.default.svc.cluster.local'", true)]
     [InlineData("true && !false", true)]
+    [InlineData("connection.mtls", false)]
+    [InlineData("connection.mtls == false && response.code >= 200", true)]
+    [InlineData("response.code >= 400 || connection.mtls != true", true)]
     public void Expression_TakesWhatItSays(string expression, bool takes) => Assert.Equal(takes, AccessLogFilter.Of(expression).Takes(AccessLogTemplateTests.Entry()));
 
     [Theory]
@@ -38,5 +42,9 @@ public sealed class AccessLogFilterTests
     {
         Assert.Throws<FormatException>(() => AccessLogFilter.Of(new string('(', 100_000)));
         Assert.Throws<FormatException>(() => AccessLogFilter.Of(new string('!', 100_000)));
+
+        // What is joined is asked one within the other.
+        Assert.Throws<FormatException>(() => AccessLogFilter.Of(string.Join("||", Enumerable.Repeat("true", 200_000))));
+        Assert.False(AccessLogFilter.Of([.. Enumerable.Repeat(new AccessLogCondition { LowestStatus = 200 }, 200_000), new AccessLogCondition { Flags = ["NR"] }])!.Takes(AccessLogTemplateTests.Entry()));
     }
 }

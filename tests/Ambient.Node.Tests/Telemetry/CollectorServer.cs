@@ -23,6 +23,9 @@ internal sealed class CollectorServer : IAsyncDisposable
     /// <summary>Every span with the attributes of its resource.</summary>
     public ConcurrentQueue<(string Service, Span Span)> Spans { get; } = new();
 
+    /// <summary>Attributes of the resources that spans came with.</summary>
+    public ConcurrentQueue<string> Resources { get; } = new();
+
     /// <summary>Every record of an access log.</summary>
     public ConcurrentQueue<LogRecord> Records { get; } = new();
 
@@ -106,6 +109,7 @@ internal sealed class CollectorServer : IAsyncDisposable
     {
         foreach (var resource in request.ResourceSpans)
         {
+            Resources.Enqueue(string.Join(' ', resource.Resource.Attributes.Select(attribute => $"{attribute.Key}={attribute.Value.StringValue}")));
             var service = resource.Resource.Attributes.Single(attribute => attribute.Key == "service.name").Value.StringValue;
             foreach (var span in resource.ScopeSpans.SelectMany(scope => scope.Spans))
             {

@@ -259,6 +259,27 @@ public sealed partial class WaypointTelemetryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Trace_ThatAClientAsksFor_IsRecorded_AndSaysWhatPoliciesOnTrialWouldDo()
+    {
+        await using var collector = await CollectorServer.StartAsync();
+        var service = _mesh.AddService("a");
+        await _mesh.AddPodAsync("a-0", "a", "a");
+        _mesh.SetPolicy("trial", "a", ["cluster.local/ns/app/sa/other"], ["GET"]);
+        _mesh.Configure(requests => requests with { AuthorizationPolicies = requests.AuthorizationPolicies.SetItem("app/trial", requests.AuthorizationPolicies["app/trial"] with { DryRun = true }) });
+        Collect(collector.Grpc, grpc: true, sampling: 0);
+        await _mesh.StartWaypointAsync();
+        var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service);
+        await client.GetStringAsync(new Uri("/unasked", UriKind.Relative));
+        client.DefaultRequestHeaders.Add("x-client-trace-id", "mine");
+        await client.GetStringAsync(new Uri("/asked", UriKind.Relative));
+
+        var spans = await collector.WaitAsync(spans => spans.Length >= 2, () => _mesh.Log);
+        Assert.All(spans, span => Assert.EndsWith("/asked", Tag(span.Span, "http.url"), StringComparison.Ordinal));
+        var server = Assert.Single(spans, span => span.Span.Kind == SpanKind.Server).Span;
+        Assert.Equal("denied", Tag(server, "istio.authorization.dry_run.allow_policy.result"));
+    }
+
+    [Fact]
     public async Task Spans_OfDenialsAndOfTries_SayWhatBecameOfThem()
     {
         await using var collector = await CollectorServer.StartAsync();

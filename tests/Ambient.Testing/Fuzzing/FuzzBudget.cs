@@ -16,6 +16,9 @@ public static class FuzzBudget
     /// <summary>The one round to run.</summary>
     public const string SeedVariable = "AMBIENT_FUZZ_SEED";
 
+    /// <summary>Whether tests may take their time: what they leave out in the test run, they do then.</summary>
+    public static bool IsLong => Environment.GetEnvironmentVariable(SecondsVariable) is { Length: > 0 };
+
     /// <summary>Runs rounds of a test that does not wait.</summary>
     /// <param name="rounds">How many in the test run: what takes well under a second.</param>
     /// <param name="round">One round; all that it does by chance comes from what it is given.</param>

@@ -23,6 +23,9 @@ public sealed record RequestAuthentication
     /// <summary>Key: <c>namespace/name</c>.</summary>
     public string Key => $"{Namespace}/{Name}";
 
+    /// <summary>Key of one without namespace and name: istiod's configuration of a proxy has the issuers of all that apply to a place, and not whose they are.</summary>
+    public const string Unnamed = "/";
+
     /// <summary>Whether every field is equal, collections by content.</summary>
     public bool Equals(RequestAuthentication? other) =>
         ReferenceEquals(this, other)

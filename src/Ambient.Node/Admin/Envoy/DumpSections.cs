@@ -29,6 +29,9 @@ internal static class DumpSections
                     new DumpPart("dynamic_active_clusters", "DynamicCluster", [.. clusters.Resources.Select(cluster => Dynamic(cluster, "cluster", EnvoyTypes.Cluster))]),
                 ],
                 clusters.Version),
+            .. host.Received.Of(EnvoyTypes.Extension).Resources is { IsEmpty: false } extensions
+                ? [new DumpSection("EcdsConfigDump", [new DumpPart("ecds_filters", "EcdsFilterConfig", [.. extensions.Select(extension => Dynamic(extension, "ecds_filter", EnvoyTypes.Extension))])])]
+                : Array.Empty<DumpSection>(),
             .. withEndpoints ? [Endpoints(host, clusters)] : Array.Empty<DumpSection>(),
             new DumpSection(
                 "ListenersConfigDump",

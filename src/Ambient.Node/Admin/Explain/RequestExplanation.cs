@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using Ambient.Identity;
 using Ambient.Mesh;
+using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Connections;
 using Ambient.Policy.Routing.Requests;
@@ -28,8 +29,8 @@ internal sealed record RequestExplanation
     /// <summary>What policies have to say, in order of evaluation.</summary>
     public required ImmutableArray<RequestPolicyTrace> Policies { get; init; }
 
-    /// <summary>Whether tokens are looked for.</summary>
-    public required bool LooksForTokens { get; init; }
+    /// <summary>Whose tokens are looked for; empty: none are.</summary>
+    public required ImmutableArray<TokenRule> Tokens { get; init; }
 
     /// <summary>What policies decide.</summary>
     public required AuthorizationDecision Decision { get; init; }
@@ -96,7 +97,7 @@ internal sealed record RequestExplanation
             Question = question,
             Gateway = gateway.Key,
             Identity = identity,
-            LooksForTokens = !policies.Tokens.IsEmpty,
+            Tokens = policies.Tokens.Rules,
             Policies = RequestPolicyTrace.Of(policies, facts),
             Decision = RequestAuthorizer.Authorize(policies, facts),
             Routes = [.. drawn.Select(group => ExplainedRoute.Of(mesh, self, service, destination.Port, group.First(), (double)group.Count() / Draws))],

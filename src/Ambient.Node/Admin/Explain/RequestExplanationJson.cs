@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Ambient.Mesh;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Connections;
 
@@ -19,7 +20,17 @@ internal static class RequestExplanationJson
         json.WriteString("method", explanation.Question.Method);
         json.WriteString("host", explanation.Question.Host);
         json.WriteString("target", explanation.Question.Path.Target);
-        json.WriteBoolean("looksForTokens", explanation.LooksForTokens);
+        json.WriteBoolean("looksForTokens", !explanation.Tokens.IsEmpty);
+        json.WriteStartArray("tokens");
+        foreach (var rule in explanation.Tokens)
+        {
+            json.WriteStartObject();
+            json.WriteString("issuer", rule.Rule.Issuer);
+            json.WriteString("requestAuthentication", rule.Authentication == RequestAuthentication.Unnamed ? null : rule.Authentication);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
         Write(json, explanation.Policies, explanation.Decision);
         json.WriteStartArray("routes");
         foreach (var explained in explanation.Decision.IsAllowed ? explanation.Routes : [])

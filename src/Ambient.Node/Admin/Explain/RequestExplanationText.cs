@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Ambient.Mesh;
+using Ambient.Policy.Authentication;
 using Ambient.Policy.Authorization;
 using Ambient.Policy.Routing.Connections;
 using Ambient.Policy.Routing.Requests;
@@ -23,7 +24,7 @@ internal static class RequestExplanationText
             Line(text, $"         {name}: {value}");
         }
 
-        Policies(text, explanation.Policies, explanation.Decision, explanation.LooksForTokens, "DENIED with 403");
+        Policies(text, explanation.Policies, explanation.Decision, explanation.Tokens, "DENIED with 403");
         if (explanation.Decision.IsAllowed)
         {
             foreach (var route in explanation.Routes)
@@ -37,10 +38,15 @@ internal static class RequestExplanationText
     }
 
     /// <summary>What policies say, and decide.</summary>
-    internal static void Policies(StringBuilder text, ImmutableArray<RequestPolicyTrace> policies, AuthorizationDecision decision, bool looksForTokens, string denied)
+    internal static void Policies(StringBuilder text, ImmutableArray<RequestPolicyTrace> policies, AuthorizationDecision decision, ImmutableArray<TokenRule> tokens, string denied)
     {
         Line(text, "\npolicies");
-        if (looksForTokens)
+        foreach (var rule in tokens)
+        {
+            Line(text, $"  TOKENS of issuer {rule.Rule.Issuer}, by {rule.Origin}");
+        }
+
+        if (!tokens.IsEmpty)
         {
             Line(text, "  a token is looked for, and one that is not valid is refused with 401; explained as a request without one");
         }

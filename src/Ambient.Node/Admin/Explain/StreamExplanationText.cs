@@ -25,7 +25,7 @@ internal static class StreamExplanationText
             RequestExplanationText.Line(text, $"  none has port {explanation.Destination.Port}");
         }
 
-        RequestExplanationText.Policies(text, explanation.Policies, explanation.Decision, looksForTokens: false, denied: "DENIED, and closed");
+        RequestExplanationText.Policies(text, explanation.Policies, explanation.Decision, tokens: [], denied: "DENIED, and closed");
         if (explanation.Decision.IsAllowed)
         {
             foreach (var route in explanation.Routes)

@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
@@ -42,8 +40,8 @@ internal static class CertificateReader
             Namespace = meta.Namespace,
             Certificates = certificates ?? "",
             PrivateKey = key is null ? null : new PrivateKeyPem(key),
-            Problem = ProblemOf(certificates, key),
-            Authorities = (ValueOf(fields, AuthorityKey) ?? ValueOf(fields, "cacert")) is { } authorities && HasCertificates(authorities) ? authorities : null,
+            Problem = PemText.ProblemOf(certificates, key),
+            Authorities = (ValueOf(fields, AuthorityKey) ?? ValueOf(fields, "cacert")) is { } authorities && PemText.HasCertificates(authorities) ? authorities : null,
         });
     }
 
@@ -56,7 +54,7 @@ internal static class CertificateReader
             Name = meta.Name,
             Namespace = meta.Namespace,
             Certificates = text,
-            Problem = HasCertificates(text) ? null : $"{AuthorityKey} has no certificate",
+            Problem = PemText.HasCertificates(text) ? null : $"{AuthorityKey} has no certificate",
         });
     }
 
@@ -97,48 +95,5 @@ internal static class CertificateReader
 
         fields.Error(key, "expected a string");
         return null;
-    }
-
-    private static string? ProblemOf(string? certificates, string? key)
-    {
-        if (certificates is null || key is null)
-        {
-            return certificates is null ? "it has no tls.crt" : "it has no tls.key";
-        }
-
-        if (!HasCertificates(certificates))
-        {
-            return "tls.crt has no certificate";
-        }
-
-        try
-        {
-            using var both = X509Certificate2.CreateFromPem(certificates, key);
-            return null;
-        }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
-        {
-            // The message of the exception may quote what it did not understand.
-            return "tls.key has no key that fits the certificate";
-        }
-    }
-
-    private static bool HasCertificates(string pem)
-    {
-        try
-        {
-            var all = new X509Certificate2Collection();
-            all.ImportFromPem(pem);
-            foreach (var certificate in all)
-            {
-                certificate.Dispose();
-            }
-
-            return all.Count > 0;
-        }
-        catch (CryptographicException)
-        {
-            return false;
-        }
     }
 }

@@ -13,6 +13,9 @@ internal sealed class AccessLogFilter
 {
     private const int MaxDepth = 32;
 
+    // Each asks the ones before it first, one within the other.
+    private const int MaxComparisons = 256;
+
     private readonly Node _root;
 
     private AccessLogFilter(Node root) => _root = root;
@@ -30,23 +33,30 @@ internal sealed class AccessLogFilter
     /// <summary>What several conditions say together; null where there are none. An expression that is not supported is left out.</summary>
     public static AccessLogFilter? Of(ImmutableArray<AccessLogCondition> conditions)
     {
-        Node? all = null;
-        foreach (var condition in conditions)
+        Node[] all = [.. conditions.Select(NodeOf).OfType<Node>()];
+        return all switch
         {
-            if (NodeOf(condition) is not { } node)
-            {
-                continue;
-            }
-
-            var before = all;
-            all = before is null ? node : (in entry) => before(entry) && node(entry);
-        }
-
-        return all is null ? null : new AccessLogFilter(all);
+            [] => null,
+            [var only] => new AccessLogFilter(only),
+            _ => new AccessLogFilter((in entry) => HaveAll(all, entry)),
+        };
     }
 
     /// <summary>Whether a request is logged.</summary>
     public bool Takes(in AccessLogEntry entry) => _root(entry);
+
+    private static bool HaveAll(Node[] all, in AccessLogEntry entry)
+    {
+        foreach (var node in all)
+        {
+            if (!node(entry))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     private static Node? NodeOf(AccessLogCondition condition)
     {
@@ -93,6 +103,7 @@ internal sealed class AccessLogFilter
     {
         private int _at;
         private int _depth;
+        private int _comparisons;
 
         public Node Whole()
         {
@@ -133,6 +144,11 @@ internal sealed class AccessLogFilter
 
         private Node Not()
         {
+            if (++_comparisons > MaxComparisons)
+            {
+                throw new FormatException($"more than {MaxComparisons} comparisons");
+            }
+
             Skip();
             if (At("!") && !At("!="))
             {

@@ -5,6 +5,7 @@ using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Node.Tests.Discovery.Xds;
 using Ambient.Node.Tests.Discovery.Xds.Envoy;
+using Ambient.Node.Tests.Gateway;
 using Ambient.Testing;
 using Ambient.Testing.Certificates;
 using Google.Protobuf;
@@ -80,6 +81,20 @@ public sealed class EnvoyAdminTests
         Assert.Contains("waypoint~198.18.129.10~", (await admin.AskAsync("/config_dump?mask=bootstrap")).Body, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Extensions_AreThere_WhereSomeHaveCome()
+    {
+        await using var admin = new EnvoyAdmin();
+        Assert.DoesNotContain("EcdsConfigDump", (await admin.AskAsync("/config_dump")).Body, StringComparison.Ordinal);
+        admin.Session.Tell(EnvoyTypes.Extension, XdsKit.Of("ns.x", EnvoyTypes.Extension, new Protos.Envoy.Extension { Name = "ns.x", TypedConfig = EnvoyKit.Pack(EnvoyTypes.HttpWasm, new Protos.Envoy.Wasm()) }));
+
+        var filter = Assert.Single((await admin.JsonAsync("/config_dump?resource=ecds_filters")).GetProperty("configs").EnumerateArray());
+
+        Assert.Equal("type.googleapis.com/envoy.admin.v3.EcdsConfigDump.EcdsFilterConfig", filter.GetProperty("@type").GetString());
+        Assert.Equal("ns.x", filter.GetProperty("ecds_filter").GetProperty("name").GetString());
+        Assert.Contains("its code is not run here", filter.GetProperty("error_state").GetProperty("details").GetString(), StringComparison.Ordinal);
+    }
+
     [SkippableFact]
     public async Task Listeners_HaveTheirAddresses()
     {
@@ -142,15 +157,17 @@ public sealed class EnvoyAdminTests
     public async Task SecretsOfIstiod_AreKeptWithoutTheirKeys_AndThoseThatHaveNotComeAreWarming()
     {
         await using var admin = new EnvoyAdmin();
-        var pem = new TestAuthority().Certificate.ExportCertificatePem();
+        using var authority = TestCertificates.Authority("root");
+        using var certificate = TestCertificates.Leaf(authority, "shop", ["shop.example"]);
+        var (pem, key) = (certificate.ExportCertificatePem(), TestCertificates.KeyOf(certificate));
         admin.Received.Watch(EnvoyTypes.Secret, new HashSet<string> { "kubernetes://shop", "kubernetes://late" });
         admin.Session.Tell(EnvoyTypes.Secret, XdsKit.Of("kubernetes://shop", EnvoyTypes.Secret, new Protos.Envoy.Secret
         {
             Name = "kubernetes://shop",
-            TlsCertificate = new() { CertificateChain = new() { InlineBytes = ByteString.CopyFromUtf8(pem) }, PrivateKey = new() { InlineBytes = ByteString.CopyFromUtf8("hunter2") } },
+            TlsCertificate = new() { CertificateChain = new() { InlineBytes = ByteString.CopyFromUtf8(pem) }, PrivateKey = new() { InlineBytes = ByteString.CopyFromUtf8(key) } },
         }, ""));
 
-        Assert.Equal(-1, admin.Received.Of(EnvoyTypes.Secret).Resources.Single().Bytes.Span.IndexOf("hunter2"u8));
+        Assert.Equal(-1, admin.Received.Of(EnvoyTypes.Secret).Resources.Single().Bytes.Span.IndexOf("PRIVATE KEY"u8));
         var dump = await admin.JsonAsync("/config_dump?mask=dynamic_active_secrets,dynamic_warming_secrets");
         Assert.Equal("kubernetes://late", IstioctlReader.Entries(dump, "SecretsConfigDump", "dynamic_warming_secrets").Single().GetProperty("name").GetString());
         Assert.StartsWith("kubernetes://shop|Cert Chain|", Assert.Single(IstioctlReader.Secrets(dump)), StringComparison.Ordinal);

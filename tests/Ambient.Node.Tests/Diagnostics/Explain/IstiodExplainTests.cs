@@ -41,6 +41,21 @@ public sealed class IstiodExplainTests
         Assert.DoesNotContain("DestinationRule", Explain(Recording("http", "filters", "xds", "waypoint"), "src=app/b-0&dst=app/a:8080&path=/"), StringComparison.Ordinal);
     }
 
+    /// <summary>istiod writes the issuers of all RequestAuthentications that apply, and not whose they are: nothing is made up in their place.</summary>
+    [SkippableFact]
+    public void Tokens_AreNamedByTheirIssuers()
+    {
+        var text = Explain(Recording("http", "jwt-two-issuers", "xds", "waypoint"), "src=app/b-0&dst=app/a:8080&path=/");
+        Assert.Contains(
+            """
+              TOKENS of issuer https://issuer.example, by a RequestAuthentication that istiod does not name
+              TOKENS of issuer https://second.example, by a RequestAuthentication that istiod does not name
+
+            """,
+            text,
+            StringComparison.Ordinal);
+    }
+
     [SkippableFact]
     public void RouteOfAGateway_IsNamedToo()
     {

@@ -81,6 +81,11 @@ public sealed class RequestExplainTests
         kind: AuthorizationPolicy
         metadata: {name: sleepers, namespace: app}
         spec: {targetRefs: [{group: "", kind: Service, name: web}], rules: [{from: [{source: {principals: ["cluster.local/ns/app/sa/sleep"]}}]}]}
+        ---
+        apiVersion: security.istio.io/v1
+        kind: RequestAuthentication
+        metadata: {name: tokens, namespace: app}
+        spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: gw}], jwtRules: [{issuer: https://issuer.example, jwks: '{"keys":[]}'}]}
         """;
 
     private static string Ask(string query, int status = 200, string gateway = "app/waypoint")
@@ -136,6 +141,15 @@ public sealed class RequestExplainTests
     {
         Assert.Contains("rule slow", Ask("port=80&host=a.example&path=/slow", gateway: "app/gw"), StringComparison.Ordinal);
         Assert.Contains("ANSWERED with 404", Ask("port=80&host=elsewhere&path=/slow", gateway: "app/gw"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Request_WhoseTokensAreLookedFor_NamesTheIssuersAndTheObject()
+    {
+        Assert.Contains("  TOKENS of issuer https://issuer.example, by RequestAuthentication app/tokens\n", Ask("port=80&host=a.example&path=/slow", gateway: "app/gw"), StringComparison.Ordinal);
+        using var json = JsonDocument.Parse(Ask("port=80&host=a.example&path=/slow&format=json", gateway: "app/gw"));
+        Assert.Equal("""[{"issuer":"https://issuer.example","requestAuthentication":"app/tokens"}]""", JsonSerializer.Serialize(json.RootElement.GetProperty("tokens")));
+        Assert.DoesNotContain("TOKENS", Ask("src=app/sleep&dst=app/web:80&path=/slow"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -7,6 +7,7 @@ using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Discovery.Xds.Envoy.Assembly;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
+using Ambient.Node.Discovery.Xds.Envoy.Extensions;
 using Ambient.Node.Discovery.Xds.Envoy.Listeners;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Discovery.Xds.Envoy.Received;
@@ -80,7 +81,7 @@ internal sealed class EnvoySession : IXdsSession
     public ImmutableArray<string> Problems => [.. _held.Values.SelectMany(held => held.Problems.Blocked).Distinct().Order(StringComparer.Ordinal)];
 
     /// <inheritdoc/>
-    public bool Takes(string type) => type is EnvoyTypes.Cluster or EnvoyTypes.Assignment or EnvoyTypes.Listener or EnvoyTypes.Routes or EnvoyTypes.Secret or EnvoyTypes.Workload;
+    public bool Takes(string type) => type is EnvoyTypes.Cluster or EnvoyTypes.Assignment or EnvoyTypes.Listener or EnvoyTypes.Routes or EnvoyTypes.Extension or EnvoyTypes.Secret or EnvoyTypes.Workload;
 
     /// <inheritdoc/>
     public string Subscribe(Protos.Discovery.Node node, ChannelWriter<DeltaDiscoveryRequest> outbox)
@@ -116,6 +117,8 @@ internal sealed class EnvoySession : IXdsSession
             }
         }
 
+        // What nobody wants any more goes with the response that says so, and not with whatever comes next.
+        var further = Further(type).ToArray();
         var problems = new Problems();
         _part.Update(update => _mesh.Publish(update, problems));
         var said = _held.Where(held => held.Key.Type == type).SelectMany(held => held.Value.Problems.Blocked).Concat(problems.ToPart().Blocked).Distinct().Order(StringComparer.Ordinal).ToArray();
@@ -133,7 +136,7 @@ internal sealed class EnvoySession : IXdsSession
         }
 
         _received?.Answered(type, response.Version, refused.Count == 0);
-        return new XdsAnswer(answer, refused.Count == 0, [.. Further(type)]);
+        return new XdsAnswer(answer, refused.Count == 0, further);
     }
 
     /// <inheritdoc/>
@@ -145,12 +148,21 @@ internal sealed class EnvoySession : IXdsSession
     {
         if (type == EnvoyTypes.Workload)
         {
-            if (model is Workload workload)
+            if (model is not Workload workload)
             {
-                _workloads[name] = version;
-                _mesh.SetWorkload(workload);
+                return;
             }
 
+            if (workload.Uid != name)
+            {
+                // It would stay when the name goes.
+                refused.Add($"{name}: calls itself {workload.Uid}");
+                XdsLog.Refused(_logger, type, name, $"calls itself {workload.Uid}");
+                return;
+            }
+
+            _workloads[name] = version;
+            _mesh.SetWorkload(workload);
             return;
         }
 
@@ -203,6 +215,9 @@ internal sealed class EnvoySession : IXdsSession
             case EnvoyTypes.Routes:
                 _mesh.SetRoutes(name, RouteTables.ReadNamed(name, bytes, problems));
                 break;
+            case EnvoyTypes.Extension:
+                _mesh.SetExtension(name, EnvoyExtension.Read(name, bytes, problems));
+                break;
             case EnvoyTypes.Secret:
                 _mesh.SetSecret(name, EnvoySecret.Read(name, bytes, problems));
                 break;
@@ -228,6 +243,9 @@ internal sealed class EnvoySession : IXdsSession
                 break;
             case EnvoyTypes.Routes:
                 _mesh.SetRoutes(name, null);
+                break;
+            case EnvoyTypes.Extension:
+                _mesh.SetExtension(name, null);
                 break;
             case EnvoyTypes.Secret:
                 _mesh.SetSecret(name, null);
@@ -259,6 +277,11 @@ internal sealed class EnvoySession : IXdsSession
             if (Watch(EnvoyTypes.Routes, _mesh.WantedRoutes) is { } routes)
             {
                 yield return routes;
+            }
+
+            if (Watch(EnvoyTypes.Extension, _mesh.WantedExtensions) is { } extensions)
+            {
+                yield return extensions;
             }
 
             if (Watch(EnvoyTypes.Secret, _mesh.WantedSecrets) is { } secrets)

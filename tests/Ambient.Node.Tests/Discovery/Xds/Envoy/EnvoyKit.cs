@@ -148,11 +148,20 @@ internal static class EnvoyKit
             Addresses = { XdsKit.Bytes(address) },
         });
 
-    /// <summary>A session over a mesh of its own, to which responses are handed without a network.</summary>
+    /// <summary>The listener that ends tunnels, with policies for whoever opens one.</summary>
+    public static Resource Tunnels(params HttpFilter[] filters) => XdsKit.Of("connect_terminate", EnvoyTypes.Listener, new Listener
+    {
+        Name = "connect_terminate",
+        FilterChains = { new FilterChain { Name = "default", Filters = { new NetworkFilter { Name = "http", TypedConfig = Pack(EnvoyTypes.HttpConnectionManager, new HttpConnectionManager { HttpFilters = { filters } }) } } }.ToByteString() },
+    }, "");
+
+    /// <summary>A session over a mesh of its own, to which responses are handed without a network. It has been told who may open tunnels: anybody.</summary>
     public static (EnvoySession Session, MeshStore Store) Session()
     {
         var store = new MeshStore();
-        return (new EnvoySession(store, Node, NullLogger.Instance), store);
+        var session = new EnvoySession(store, Node, NullLogger.Instance);
+        session.Tell(EnvoyTypes.Listener, Tunnels());
+        return (session, store);
     }
 
     /// <summary>Hands a response to a session, as its bytes come over the network.</summary>

@@ -52,7 +52,6 @@ public sealed class EnvoySessionTests
 
         Assert.Equal([EnvoyKit.Own(Web, 80)], let.ResourceNamesUnsubscribe);
         Assert.Empty(_store.Current.Services);
-        _session.Tell(EnvoyTypes.Listener, EnvoyKit.Services());
         Assert.Empty(_store.Current.Workloads);
     }
 

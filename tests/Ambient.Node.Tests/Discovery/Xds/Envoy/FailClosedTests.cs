@@ -35,15 +35,6 @@ public sealed class FailClosedTests
     }
 
     [Fact]
-    public void FilterThatComesByItself_BlocksItsChain()
-    {
-        var discovered = new HttpFilter { Name = "wasm", ConfigDiscovery = new ExtensionConfigSource { TypeUrls = { "x" } } };
-
-        Assert.Contains("wasm", Tell(EnvoyKit.Chain(Web, 80, [discovered])), StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
-    }
-
-    [Fact]
     public void UnknownFieldOfTheChain_BlocksIt()
     {
         var chain = EnvoyKit.Chain(Web, 80);

@@ -12,7 +12,7 @@ public sealed partial class FieldTableTests
     private static readonly FileDescriptor[] s_schema =
     [
         BaseReflection.Descriptor, MatchingReflection.Descriptor, ClustersReflection.Descriptor, ListenersReflection.Descriptor,
-        RoutesReflection.Descriptor, PoliciesReflection.Descriptor, TlsReflection.Descriptor, TelemetryReflection.Descriptor,
+        RoutesReflection.Descriptor, PoliciesReflection.Descriptor, TlsReflection.Descriptor, TelemetryReflection.Descriptor, ExtensionsReflection.Descriptor,
     ];
 
     [Fact]

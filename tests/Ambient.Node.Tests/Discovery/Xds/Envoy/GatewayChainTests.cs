@@ -7,6 +7,7 @@ using Ambient.Node.Discovery.Xds.Envoy.Assembly;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Node.Protos.Envoy;
+using Ambient.Node.Tests.Gateway;
 using Ambient.Policy.Authorization;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -107,19 +108,22 @@ public sealed class GatewayChainTests
     [Fact]
     public void AuthoritiesWithAListOfRevoked_AreNone()
     {
-        var secret = new Secret { Name = "kubernetes://ca", ValidationContext = new CertificateValidationContext { TrustedCa = new DataSource { InlineString = "pem" } } };
+        using var authority = TestCertificates.Authority("clients");
+        var secret = new Secret { Name = "kubernetes://ca", ValidationContext = new CertificateValidationContext { TrustedCa = new DataSource { InlineString = authority.ExportCertificatePem() } } };
         Assert.Null(_session.Tell(EnvoyTypes.Secret, XdsKit.Of(secret.Name, EnvoyTypes.Secret, secret)).Answer.ErrorDetail);
         Assert.Single(_store.Current.Requests.CertificateBundles);
 
         // crl = 7 of the validation context, which is field 4.
         byte[] context = [.. secret.ValidationContext.ToByteArray(), 0x3a, 0x02, 0x1a, 0x00];
         var revoking = XdsKit.Of(secret.Name, EnvoyTypes.Secret, new Secret { Name = secret.Name });
-        revoking.Resource_.Value = ByteString.CopyFrom([.. revoking.Resource_.Value, 0x22, (byte)context.Length, .. context]);
+        revoking.Resource_.Value = ByteString.CopyFrom([.. revoking.Resource_.Value, 0x22, .. Length(context), .. context]);
         var said = _session.Tell(EnvoyTypes.Secret, revoking).Answer.ErrorDetail?.Message;
 
         Assert.Contains("secret kubernetes://ca: a field that is not known", said, StringComparison.Ordinal);
         Assert.Empty(_store.Current.Requests.CertificateBundles);
     }
+
+    private static byte[] Length(byte[] content) => [(byte)(content.Length | 0x80), (byte)(content.Length >> 7)];
 
     [Fact]
     public void ProxyProtocol_IsExpectedWhereItIsAskedFor_AndNowhereByHalves()

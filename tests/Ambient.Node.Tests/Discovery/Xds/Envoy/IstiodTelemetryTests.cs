@@ -62,6 +62,9 @@ public sealed partial class IstiodTelemetryTests
         Assert.NotNull(place.Telemetry);
         var isOpaque = istiod.Store.Current.Services[$"app/{service}.app.svc.cluster.local"].Ports.All(port => port.AppProtocol == AppProtocol.Tcp);
 
+        // A detector of resources reads it where the case has one.
+        Environment.SetEnvironmentVariable("OTEL_RESOURCE_ATTRIBUTES", "team=blue%20sky,service.name=other,broken");
+
         // The collector's name is taken: a service that has no Telemetry of its own stands for it.
         var asked = service == "otel" ? "plain" : service;
         var objects = await AccountAsync(asked, isOpaque, requests => requests with
@@ -107,10 +110,12 @@ public sealed partial class IstiodTelemetryTests
                 Assert.Equal(["told: untouched"], account.Spans);
                 break;
             case ("telemetry-tracing", _):
+                Assert.Contains("resource service.name=waypoint.app team=blue sky", account.Spans);
                 Assert.Contains(account.Spans, span => span.Contains("env=d", StringComparison.Ordinal) && span.Contains("hdr=told", StringComparison.Ordinal) && span.Contains("lit=v", StringComparison.Ordinal));
                 break;
             case ("telemetry-otel-http", _):
                 Assert.Contains(account.Spans, span => span.StartsWith("otlp SERVER", StringComparison.OrdinalIgnoreCase));
+                Assert.Contains("resource service.name=waypoint.app", account.Spans);
                 Assert.Contains("told: untouched", account.Spans);
                 break;
             case ("telemetry-zipkin", _):
@@ -175,6 +180,7 @@ public sealed partial class IstiodTelemetryTests
             Plain(collector.Records.Select(record => $"{record.Body?.StringValue} {string.Join(' ', record.Attributes.Select(attribute => $"{attribute.Key}={attribute.Value.StringValue}"))}")),
             Plain(collector.Spans.Select(span => $"otlp {span.Span.Kind} {span.Service} {span.Span.Name} {Hex(span.Span.TraceId)} {string.Join(' ', span.Span.Attributes.Where(IsOfTheRequest).Select(tag => $"{tag.Key}={tag.Value.StringValue}").Order(StringComparer.Ordinal))}")
                 .Concat(collector.ZipkinSpans.Select(span => $"zipkin {span.GetProperty("kind").GetString()} {span.GetProperty("name").GetString()} {span.GetProperty("traceId").GetString()} {span.GetProperty("localEndpoint").GetProperty("serviceName").GetString()}"))
+                .Concat(collector.Resources.Distinct().Select(resource => $"resource {resource}"))
                 .Concat(told)),
             Plain(scrape.Split('\n').Where(line => line.StartsWith("istio_request", StringComparison.Ordinal) && !line.Contains("_sum{", StringComparison.Ordinal) && !line.Contains("_bucket{", StringComparison.Ordinal))));
     }

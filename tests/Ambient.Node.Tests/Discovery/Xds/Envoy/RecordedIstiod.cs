@@ -22,6 +22,7 @@ internal sealed class RecordedIstiod : IAsyncDisposable
         ["type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"] = "eds",
         ["type.googleapis.com/envoy.config.listener.v3.Listener"] = "lds",
         ["type.googleapis.com/envoy.config.route.v3.RouteConfiguration"] = "rds",
+        ["type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"] = "ecds",
         ["type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"] = "sds",
         ["type.googleapis.com/istio.workload.Workload"] = "wds",
     };

@@ -21,8 +21,6 @@ public sealed class TwoTranslationsTests
     private static readonly Dictionary<string, string> s_differing = new()
     {
         ["bare"] = "istiod does not tell the waypoint's own workload, as it was asked with next to no metadata",
-        ["dr-tls"] = "TLS without authorities: istiod names none, and nothing is sent in clear in its place",
-        ["dr-tls-external"] = "TLS without authorities: istiod names none, and nothing is sent in clear in its place",
         ["envoyfilter"] = "an EnvoyFilter adds Lua to every chain, which is not served",
         ["extensions"] = "wasm and Lua are added to chains, which are not served",
         ["multi-network"] = "the endpoints of another network, of which istiod tells the sum at its gateway, and a folder each",
@@ -85,6 +83,19 @@ public sealed class TwoTranslationsTests
         }
 
         Assert.True(differences.Count == 0, $"{name}: {differences.Count} of {asked} differ\n{string.Join('\n', differences.Take(10))}");
+    }
+
+    [SkippableFact]
+    public async Task HeadersOfTheProxy_AreTheSame()
+    {
+        var folder = GoldenFolder.Case("xds", "mesh-config");
+        var load = ManifestLoader.LoadText("input.yaml", await File.ReadAllTextAsync(Path.Combine(folder, "input.yaml")));
+        var objects = MeshTranslator.Translate(load.Objects, new TranslationOptions()).Requests.Gateways["app/waypoint"].Headers;
+        var recorded = MoreRecordingsTests.Take(Path.Combine(folder, "xds", "waypoint")).Store.Current.Requests.Gateways["app/waypoint"].Headers;
+
+        // istiod says the number of the try of a gateway's routes alone.
+        Assert.Equal((false, "own"), (objects.AttemptCount, recorded.ServerName));
+        Assert.Equal(objects with { AttemptCount = null }, recorded);
     }
 
     private static IEnumerable<Question> Questions(IEnumerable<TrafficRule> rules, string host, int port)

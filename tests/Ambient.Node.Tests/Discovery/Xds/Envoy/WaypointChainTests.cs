@@ -33,6 +33,28 @@ public sealed class WaypointChainTests
     }
 
     [Fact]
+    public void Endpoints_ArePingedAsTheirClusterSays()
+    {
+        _session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web", cluster => cluster.TypedExtensionProtocolOptions["http"] = EnvoyKit.Pack(EnvoyTypes.UpstreamHttp, new UpstreamHttpOptions
+        {
+            ExplicitHttpConfig = new() { Http2ProtocolOptions = new Http2Options { ConnectionKeepalive = new KeepaliveSettings { Interval = Duration.FromTimeSpan(TimeSpan.FromMilliseconds(10)), Timeout = Duration.FromTimeSpan(TimeSpan.FromSeconds(3)) } } },
+        })));
+
+        var policy = Assert.Single(_store.Current.Requests.DestinationRules[$"ns/{Web}"].Policy.Ports).Policy;
+        Assert.Equal(new Http2KeepAlive(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3)), policy.ConnectionPool!.Http2KeepAlive);
+    }
+
+    [Fact]
+    public void HeadersOfTheProxy_AreWhatItsChainsSay()
+    {
+        var chain = EnvoyKit.Chain(Web, 80, [new HttpFilter { Name = "router", TypedConfig = EnvoyKit.Pack(EnvoyTypes.Router, new Router { SuppressEnvoyHeaders = true }) }]);
+        Edit(chain, http => (http.GenerateRequestId, http.ServerName, http.AppendXForwardedPort) = (false, "own", true));
+        Tell(chain);
+
+        Assert.Equal(new ProxyHeaders { RequestId = false, ServerName = "own", Debug = false, ForwardedPort = true }, _store.Current.Requests.Gateways[EnvoyKit.Node.GatewayKey].Headers);
+    }
+
+    [Fact]
     public void OtherTlsForASubset_LetsNothingOutInClear()
     {
         var subset = EnvoyKit.Cluster(Web, 80, "web", cluster =>

@@ -10,7 +10,8 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
 /// Endpoints of all clusters by their addresses, and the workloads that they are. A cluster's endpoints say who backs a service and how it is reached;
 /// the workload of that address says who it is. Used by one thread at a time.
 /// </summary>
-internal sealed class EndpointTable
+/// <param name="self">Address of the proxy itself: a tunnel that leads there would bring its requests back.</param>
+internal sealed class EndpointTable(IPAddress self)
 {
     private readonly Dictionary<string, Workload> _told = new(StringComparer.Ordinal);
     private readonly Dictionary<IPAddress, List<string>> _uids = [];
@@ -138,7 +139,7 @@ internal sealed class EndpointTable
         var before = _made.GetValueOrDefault(address) ?? [];
         var now = new List<string>();
         var made = new List<Workload>();
-        var endpoints = _endpoints.GetValueOrDefault(address) ?? [];
+        var endpoints = At(address, problems);
         var told = _uids.GetValueOrDefault(address)?.Select(uid => _told[uid]).ToList() ?? [];
         var left = endpoints.Where(entry => entry.Endpoint.Hop is null).ToList();
         foreach (var workload in told)
@@ -146,7 +147,7 @@ internal sealed class EndpointTable
             // Several workloads may share a node's address; which is meant the endpoint says.
             bool IsOwn((string Assignment, EnvoyEndpoint Endpoint) entry) =>
                 entry.Endpoint.Hop is null && (told.Count == 1 || IsNamed(workload, entry.Endpoint.Workload));
-            var own = workload.Addresses.SelectMany(each => _endpoints.GetValueOrDefault(each) ?? []).Where(IsOwn).ToArray();
+            var own = workload.Addresses.SelectMany(each => At(each, problems)).Where(IsOwn).ToArray();
             left.RemoveAll(IsOwn);
             made.Add(Made(workload, own, isKnown: true));
         }
@@ -237,6 +238,18 @@ internal sealed class EndpointTable
                 Waypoint = isDirect ? workload.Waypoint : null,
             };
         }
+    }
+
+    private List<(string Assignment, EnvoyEndpoint Endpoint)> At(IPAddress address, Problems problems)
+    {
+        var all = _endpoints.GetValueOrDefault(address) ?? [];
+        if (!address.Equals(self) || !all.Exists(static entry => entry.Endpoint.ByTunnel))
+        {
+            return all;
+        }
+
+        problems.Add($"endpoints of {all.Find(static entry => entry.Endpoint.ByTunnel).Assignment}", $"the tunnel to {address} leads back to this proxy");
+        return all.FindAll(static entry => !entry.Endpoint.ByTunnel);
     }
 
     private static bool IsNamed(Workload workload, string text) =>

@@ -3,7 +3,9 @@ using System.Net;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
+using Ambient.Node.Discovery.Xds.Envoy.Extensions;
 using Ambient.Node.Discovery.Xds.Envoy.Listeners;
+using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Discovery.Xds.Envoy.Routes;
 using Ambient.Node.Discovery.Xds.Envoy.Secrets;
@@ -28,7 +30,8 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     private readonly Dictionary<string, HostParts> _hosts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, HostModel> _models = new(StringComparer.Ordinal);
     private readonly HashSet<string> _changedHosts = new(StringComparer.Ordinal);
-    private readonly EndpointTable _endpoints = new();
+    private readonly EndpointTable _endpoints = new(node.Address);
+    private readonly ExtensionTable _extensions = new();
     private ImmutableArray<IPNetwork> _direct = [];
     private AddressRanges _isDirect = AddressRanges.Of([]);
     private ImmutableArray<RequestAuthorizationPolicy> _tunnelPolicies = [];
@@ -50,10 +53,13 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     public IEnumerable<string> WantedRoutes =>
         _listeners.Values.SelectMany(listener => listener.Chains).Select(chain => chain.Http?.RouteName).OfType<string>().Distinct();
 
+    /// <summary>Names of filters that come by themselves.</summary>
+    public IEnumerable<string> WantedExtensions => _listeners.Values.SelectMany(listener => listener.Chains).SelectMany(chain => chain.Extensions).Distinct();
+
     /// <summary>Names of secrets that listeners and clusters ask for, as far as istiod has them.</summary>
     public IEnumerable<string> WantedSecrets => _listeners.Values.SelectMany(listener => listener.Chains).Select(chain => chain.Tls).OfType<ChainTls>()
         .SelectMany(tls => tls.Authorities is { } authorities ? tls.Certificates.Add(authorities) : tls.Certificates)
-        .Concat(_clusters.Values.Select(cluster => cluster.Tls?.Authorities).OfType<string>())
+        .Concat(_clusters.Values.SelectMany(cluster => cluster.Tls?.Secrets ?? []))
         .Where(EnvoySecret.IsFromControlPlane).Distinct();
 
     /// <summary>A cluster, or null when it is of no interest.</summary>
@@ -159,13 +165,16 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         Put(_routes, name, routes);
     }
 
+    /// <summary>A filter that comes by itself; null: it is gone.</summary>
+    public void SetExtension(string name, EnvoyExtension? extension) => _changedListeners |= _extensions.Set(name, extension);
+
     /// <summary>A secret; null: it is gone.</summary>
     public void SetSecret(string name, EnvoySecret? secret)
     {
         _changedListeners = true;
         Put(_secrets, name, secret);
 
-        foreach (var cluster in _clusters.Values.Where(cluster => cluster.Tls?.Authorities == name))
+        foreach (var cluster in _clusters.Values.Where(cluster => cluster.Tls?.Secrets.Contains(name) == true))
         {
             _changedHosts.Add(cluster.Meaning.Host);
         }
@@ -240,14 +249,15 @@ internal sealed class EnvoyMesh(EnvoyNode node)
 
     private RequestConfiguration ApplyListeners(RequestConfiguration requests, Problems problems)
     {
+        var listeners = _extensions.Resolve(_listeners.Values, problems);
         if (node.IsGateway)
         {
-            Rehash(_routes.Values.Select(static table => ((string?)null, table)), _listeners.Values.SelectMany(static listener => listener.Chains));
-            return GatewayAssembly.Apply(requests, node, _listeners.Values, _routes, _secrets, problems);
+            Rehash(_routes.Values.Select(static table => ((string?)null, table)), listeners.SelectMany(static listener => listener.Chains));
+            return GatewayAssembly.Apply(requests, node, listeners, _routes, _secrets, problems);
         }
 
-        var main = _listeners.GetValueOrDefault(EnvoyListener.Main);
-        var tunnels = _listeners.GetValueOrDefault(EnvoyListener.Tunnels);
+        var main = listeners.FirstOrDefault(static listener => listener.Name == EnvoyListener.Main);
+        var tunnels = listeners.FirstOrDefault(static listener => listener.Name == EnvoyListener.Tunnels);
         var destinations = (main?.Destinations ?? []).ToLookup(destination => destination.Chain);
         var chains = new Dictionary<string, ImmutableArray<HostChain>.Builder>(StringComparer.Ordinal);
         var direct = ImmutableArray.CreateBuilder<HostChain>();
@@ -289,7 +299,8 @@ internal sealed class EnvoyMesh(EnvoyNode node)
             }
         }
 
-        var policies = tunnels?.TunnelPolicies ?? [];
+        // Who may open tunnels the listener that ends them says: without it an Envoy would take none.
+        var policies = tunnels?.TunnelPolicies ?? (main is null ? [] : [ChainPolicies.Nobody(problems.Add($"listener {EnvoyListener.Tunnels}", "it has not come"))]);
         if (!policies.AsSpan().SequenceEqual(_tunnelPolicies.AsSpan()))
         {
             _tunnelPolicies = policies;
@@ -357,7 +368,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         foreach (var host in _changedHosts)
         {
             var parts = _hosts.GetValueOrDefault(host);
-            var model = parts is null ? null : HostAssembly.Of(host, parts, node, _network, _assignments, _hashes, Authorities, _tunnelPolicies, problems);
+            var model = parts is null ? null : HostAssembly.Of(host, parts, node, _network, _assignments, _hashes, _secrets.GetValueOrDefault, _tunnelPolicies, problems);
             if (parts is { IsEmpty: true })
             {
                 _hosts.Remove(host);
@@ -468,8 +479,6 @@ internal sealed class EnvoyMesh(EnvoyNode node)
             }
         }
     }
-
-    private CertificateBundle? Authorities(string name) => _secrets.GetValueOrDefault(name)?.Authorities;
 
     private static void Put<T>(Dictionary<string, T> items, string name, T? item)
         where T : class

@@ -134,6 +134,7 @@ internal static class GatewayAssembly
             Listeners = _listeners.ToImmutable(),
             NumTrustedProxies = _trustedProxies,
             ExpectsProxyHeader = ExpectsProxyHeader,
+            Headers = _chains.Select(static entry => entry.Chain.Http).OfType<ChainHttp>().FirstOrDefault()?.Headers ?? ProxyHeaders.Default,
             ClientValidationByPort = _validations.ToImmutable(),
         };
 

@@ -3,6 +3,7 @@ using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Envoy.Secrets;
 
 namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
 
@@ -28,7 +29,7 @@ internal static class HostAssembly
     /// <param name="network">Network of the proxy.</param>
     /// <param name="assignments">Endpoints by cluster.</param>
     /// <param name="hashes">What requests to a cluster hash by.</param>
-    /// <param name="authorities">Authorities by the name of their secret; null: it has not come.</param>
+    /// <param name="secrets">Secrets by their names; null: it has not come.</param>
     /// <param name="tunnelPolicies">Policies for whoever opens a tunnel.</param>
     /// <param name="problems">Takes what does not fit together.</param>
     public static HostModel? Of(
@@ -38,7 +39,7 @@ internal static class HostAssembly
         string network,
         IReadOnlyDictionary<string, EnvoyAssignment> assignments,
         IReadOnlyDictionary<string, ConsistentHash> hashes,
-        Func<string, CertificateBundle?> authorities,
+        Func<string, EnvoySecret?> secrets,
         ImmutableArray<RequestAuthorizationPolicy> tunnelPolicies,
         Problems problems)
     {
@@ -67,7 +68,7 @@ internal static class HostAssembly
             IsOfManyNames = parts.Clusters.Values.Any(static cluster => cluster.IsOfManyNames),
             Waypoint = isOwn ? GatewayAddress.ByAddress(new NetworkAddress(network, node.Address)) : null,
         };
-        var (protection, unmet) = Protect(host, parts, authorities, problems);
+        var (protection, unmet) = Protect(host, parts, secrets, problems);
         return new HostModel(
             service,
             isOwn ? PlaceAssembly.Of(service, parts.Chains, tunnelPolicies, problems) : null,
@@ -102,7 +103,7 @@ internal static class HostAssembly
     }
 
     private static (BackendProtection? Protection, ImmutableArray<UnmetProtection> Unmet) Protect(
-        string host, HostParts parts, Func<string, CertificateBundle?> authorities, Problems problems)
+        string host, HostParts parts, Func<string, EnvoySecret?> secrets, Problems problems)
     {
         var unmet = ImmutableArray.CreateBuilder<UnmetProtection>();
         var byPort = ImmutableDictionary.CreateBuilder<int, BackendTls>();
@@ -124,15 +125,20 @@ internal static class HostAssembly
             }
 
             var tls = cluster.Tls!;
-            CertificateBundle? bundle = null;
-            if (tls.Authorities is { } name && (bundle = authorities(name)) is null)
+            if (tls.Secrets.FirstOrDefault(name => secrets(name) is not { } secret || (name == tls.Certificate ? secret.Certificate is null : secret.Authorities is null)) is { } missing)
             {
-                unmet.Add(new UnmetProtection(host, port, $"{tls.Tls.AskedBy}, whose secret {name} has not come,"));
+                unmet.Add(new UnmetProtection(host, port, $"{tls.Tls.AskedBy}, whose secret {missing} has not come,"));
                 continue;
             }
 
-            bundle ??= tls.Inline is { } inline ? new CertificateBundle { Name = "inline", Namespace = "", Certificates = inline } : null;
-            byPort[port] = tls.Tls with { Authorities = bundle is null ? [] : [bundle] };
+            var bundle = tls.Authorities is { } authorities ? secrets(authorities)!.Authorities
+                : tls.Inline is { } inline ? new CertificateBundle { Name = "inline", Namespace = "", Certificates = inline }
+                : null;
+            byPort[port] = tls.Tls with
+            {
+                Authorities = bundle is null ? [] : [bundle],
+                ClientCertificate = tls.Certificate is { } own ? secrets(own)!.Certificate : null,
+            };
         }
 
         return (byPort.Count == 0 ? null : new BackendProtection(null, byPort.ToImmutable()), [.. unmet.Distinct()]);

@@ -26,7 +26,7 @@ internal static class WaypointAssembly
             authorizers.TryAdd(authorizer.Name, authorizer);
         }
 
-        var gateway = new Mesh.Gateway { Namespace = node.Namespace, Name = node.Gateway, ClassName = ClassName };
+        var gateway = new Mesh.Gateway { Namespace = node.Namespace, Name = node.Gateway, ClassName = ClassName, Headers = chains.Select(static chain => chain.Http).OfType<ChainHttp>().FirstOrDefault()?.Headers ?? ProxyHeaders.Default };
         return requests with
         {
             Gateways = !isTold || requests.Gateways.GetValueOrDefault(gateway.Key)?.Equals(gateway) == true ? requests.Gateways : requests.Gateways.SetItem(gateway.Key, gateway),

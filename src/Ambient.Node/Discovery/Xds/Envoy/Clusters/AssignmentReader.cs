@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Workloads;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -19,7 +20,21 @@ internal static class AssignmentReader
 
     /// <summary>Reads an assignment.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
-    public static EnvoyAssignment Read(ByteString bytes, Problems problems) => Read(ClusterLoadAssignment.Parser.ParseFrom(bytes), problems);
+    /// <exception cref="InvalidDataException">What an endpoint says of itself is of a wrong type.</exception>
+    public static EnvoyAssignment Read(ByteString bytes, Problems problems)
+    {
+        var known = Strict.Read(ClusterLoadAssignment.Parser, bytes, out var isWhole);
+        if (isWhole)
+        {
+            return Read(known, problems);
+        }
+
+        // A field that is new says nothing of how an endpoint must be reached, as it would be told otherwise. But that must be what it says.
+        var wire = ClusterLoadAssignment.Parser.ParseFrom(bytes);
+        return wire.CalculateSize() == bytes.Length && wire.Endpoints.SelectMany(static locality => locality.LbEndpoints).All(IsAsItSays)
+            ? Read(wire, problems)
+            : throw new InvalidDataException("an endpoint has a field of a wrong type");
+    }
 
     /// <summary>Reads an assignment.</summary>
     public static EnvoyAssignment Read(ClusterLoadAssignment wire, Problems problems)
@@ -121,6 +136,25 @@ internal static class AssignmentReader
     }
 
     private static bool TryAddress(string text, [NotNullWhen(true)] out IPEndPoint? address) => IPEndPoint.TryParse(text, out address) && address.Port > 0;
+
+    /// <summary>Whether the fields of an endpoint that are known have the types that they should have: what it says of its socket would be lost else.</summary>
+    private static bool IsAsItSays(LbEndpoint endpoint)
+    {
+        var bytes = endpoint.ToByteString();
+        var fields = new WireFields(bytes.Span);
+        while (fields.MoveNext())
+        {
+            if (fields.Number is LbEndpoint.EndpointFieldNumber or LbEndpoint.MetadataFieldNumber or LbEndpoint.LoadBalancingWeightFieldNumber ? !fields.IsText
+                : fields.Number == LbEndpoint.HealthStatusFieldNumber && !fields.IsNumber)
+            {
+                return false;
+            }
+        }
+
+        var isWhole = true;
+        _ = endpoint.Metadata is { } metadata ? Strict.Read(Metadata.Parser, metadata.ToByteString(), out isWhole) : null;
+        return isWhole;
+    }
 
     private static string SocketLabels(Metadata? metadata) => metadata is not null && metadata.FilterMetadata.TryGetValue(SocketMatch, out var labels)
         ? string.Join('\n', labels.Fields.Where(static field => field.Value.KindCase == Value.KindOneofCase.StringValue).Select(static field => $"{field.Key}={field.Value.StringValue}").Order(StringComparer.Ordinal))

@@ -26,7 +26,6 @@ internal static class ClusterNotes
         problems.NoteIf(wire.RespectDnsTtl && wire.DnsRefreshRate is null, where, "how long names hold");
         problems.NoteIf(wire.OriginalDstLbConfig is { } original && (original.UpstreamPortOverride is not (null or TunnelPort) || original.MetadataKey.IsEmpty), where, "another port of tunnels than 15008");
         problems.NoteIf(http?.ExplicitHttpConfig?.HttpProtocolOptions is { } http1 && (http1.AcceptHttp10 || http1.HeaderKeyFormat.Length > 0), where, "HTTP/1.0, or the case of header names");
-        problems.NoteIf(http?.ExplicitHttpConfig?.Http2ProtocolOptions?.ConnectionKeepalive is { Length: > 0 }, where, "pings of HTTP/2; connections have their own");
         problems.NoteIf(http?.UpstreamHttpProtocolOptions is { } tls && (tls.AutoSni || !tls.AutoSanValidation) && wire is { TransportSocket: not null, ClusterDiscoveryTypeCase: not Cluster.ClusterDiscoveryTypeOneofCase.ClusterType }, where, "the server name of each request; it is what is written, and always verified");
     }
 }

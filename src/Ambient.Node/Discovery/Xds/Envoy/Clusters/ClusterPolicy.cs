@@ -78,10 +78,14 @@ internal static class ClusterPolicy
             IdleTimeout = Positive(common?.IdleTimeout),
             MaxConnectionDuration = Positive(common?.MaxConnectionDuration),
             MaxConcurrentStreams = http?.ExplicitHttpConfig?.Http2ProtocolOptions?.MaxConcurrentStreams is > 0 and <= int.MaxValue and var streams ? (int)streams : null,
+            Http2KeepAlive = Pings(http?.ExplicitHttpConfig?.Http2ProtocolOptions?.ConnectionKeepalive),
             UsesClientProtocol = http?.UpstreamProtocolOptionsCase == UpstreamHttpOptions.UpstreamProtocolOptionsOneofCase.UseDownstreamProtocolConfig,
         };
         return pool.Equals(new ConnectionPoolSettings()) ? null : pool;
     }
+
+    private static Http2KeepAlive? Pings(KeepaliveSettings? wire) =>
+        wire is null ? null : new Http2KeepAlive(Positive(wire.Interval) is { } interval ? TimeSpan.FromTicks(Math.Max(interval.Ticks, TimeSpan.TicksPerSecond)) : null, Positive(wire.Timeout));
 
     private static Mesh.OutlierDetection? Outliers(Protos.Envoy.OutlierDetection? wire)
     {

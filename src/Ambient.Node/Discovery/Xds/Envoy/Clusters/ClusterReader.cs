@@ -16,7 +16,7 @@ internal static class ClusterReader
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
     public static EnvoyCluster? Read(ByteString bytes, Problems problems)
     {
-        var wire = Cluster.Parser.ParseFrom(bytes);
+        var wire = Strict.Read(Cluster.Parser, bytes, out var isWhole);
         if (ClusterName.Parse(wire.Name) is not { } meaning)
         {
             ClusterNotes.Add(wire, null, problems);
@@ -26,10 +26,16 @@ internal static class ClusterReader
         var where = $"cluster {wire.Name}";
         var http = HttpOptions(wire);
         var dynamic = DynamicHosts.Read(wire, meaning);
-        var sockets = ClusterSockets.Read(wire, RuleOf(wire), DynamicHosts.ServerNameOf(dynamic, meaning, http));
+        var sockets = ClusterSockets.Read(wire, meaning.Host, RuleOf(wire));
         var blocked = sockets.Blocked;
         var isEds = wire is { ClusterDiscoveryTypeCase: Cluster.ClusterDiscoveryTypeOneofCase.Type, Type: Cluster.Types.DiscoveryType.Eds };
         blocked ??= dynamic.Problem;
+        if (!isWhole)
+        {
+            // It may ask for protection.
+            blocked ??= "a field of the cluster that is not known";
+        }
+
         if (blocked is not null)
         {
             problems.Add(where, blocked);

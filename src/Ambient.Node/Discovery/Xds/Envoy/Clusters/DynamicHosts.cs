@@ -29,10 +29,6 @@ internal static class DynamicHosts
             : (new EnvoyAssignment(wire.Name, [new EnvoyEndpoint(IPAddress.None, meaning.Port, false, true, 1, 0, Mesh.Locality.Empty, "", meaning.Host)]), null);
     }
 
-    /// <summary>The name that TLS to its endpoints is made for where none is written: the one that is dialled, within the wildcard. Null: there is none.</summary>
-    public static string? ServerNameOf((EnvoyAssignment? Endpoints, string? Problem) dynamic, ClusterName meaning, UpstreamHttpOptions? http) =>
-        dynamic.Endpoints is not null && http?.UpstreamHttpProtocolOptions is { AutoSni: true, AutoSanValidation: true } ? meaning.Host : null;
-
     /// <summary>Why a filter that looks names up for a chain must not be passed over; null: it may, for what is dialled its cluster says.</summary>
     public static string? ProblemOf(Google.Protobuf.WellKnownTypes.Any filter, int? port)
     {

@@ -61,7 +61,12 @@ internal sealed record EnvoyCluster
 }
 
 /// <summary>TLS to the endpoints of a cluster.</summary>
-/// <param name="Tls">What is asked for, without authorities.</param>
-/// <param name="Authorities">Name of the secret with the authorities; null: they are <paramref name="Inline"/>, or the system's.</param>
+/// <param name="Tls">What is asked for, without what secrets have.</param>
+/// <param name="Authorities">Name of the secret with the authorities; null: they are <paramref name="Inline"/>, in a file, or the system's.</param>
 /// <param name="Inline">Authorities as PEM text; null: none are inline.</param>
-internal sealed record ClusterTls(BackendTls Tls, string? Authorities, string? Inline);
+/// <param name="Certificate">Name of the secret with the certificate that is shown; null: it is in a file, or there is none.</param>
+internal sealed record ClusterTls(BackendTls Tls, string? Authorities, string? Inline, string? Certificate)
+{
+    /// <summary>Names of the secrets that it needs.</summary>
+    public IEnumerable<string> Secrets => new[] { Authorities, Certificate }.OfType<string>();
+}

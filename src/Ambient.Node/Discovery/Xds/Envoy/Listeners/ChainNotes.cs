@@ -14,8 +14,6 @@ internal static class ChainNotes
         var forwarded = wire.ForwardClientCertDetails;
         problems.NoteIf(wire.StreamIdleTimeout?.ToTimeSpan() > TimeSpan.Zero, where, "how long a request may be idle; see AMBIENT_STREAM_IDLE_TIMEOUT");
         problems.NoteIf(wire.MaxRequestHeadersKb is not null, where, "the size of heads");
-        problems.NoteIf(wire.GenerateRequestId == false, where, "no ids for requests; they get one");
-        problems.NoteIf(wire.AppendXForwardedPort, where, "x-forwarded-port");
         problems.NoteIf(wire.UpgradeConfigs.Any(static upgrade => upgrade.UpgradeType != WebSocket), where, "other upgrades than WebSockets");
         problems.NoteIf(wire.Proxy100Continue is false && wire.RouteConfig.Length > 0, where, "interim answers that are kept; they are passed on");
         problems.NoteIf(

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
+using Ambient.Node.Discovery.Xds.Envoy.Extensions;
 using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Discovery.Xds.Envoy.Routes;
@@ -15,6 +16,8 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
 internal sealed class ChainReader
 {
     private readonly Problems _problems;
+    private readonly Func<string, EnvoyExtension?> _extensions;
+    private readonly ImmutableArray<string>.Builder _named = ImmutableArray.CreateBuilder<string>();
     private ImmutableArray<RequestAuthorizationPolicy> _policies = [];
     private readonly ImmutableArray<ExternalAuthorizer>.Builder _authorizers = ImmutableArray.CreateBuilder<ExternalAuthorizer>();
     private RequestAuthentication? _tokens;
@@ -30,7 +33,7 @@ internal sealed class ChainReader
     private string? _blocked;
     private string _where = "";
 
-    private ChainReader(Problems problems) => _problems = problems;
+    private ChainReader(Problems problems, Func<string, EnvoyExtension?> extensions) => (_problems, _extensions) = (problems, extensions);
 
     /// <summary>Reads a chain.</summary>
     /// <param name="bytes">Its bytes.</param>
@@ -41,9 +44,17 @@ internal sealed class ChainReader
     public static EnvoyChain Read(ByteString bytes, string listener, ChainTelemetryReader telemetry, Problems problems)
     {
         var observed = new ChainTelemetry(listener == EnvoyListener.Main);
-        var chain = new ChainReader(problems) { _observed = observed }.Read(bytes, listener);
+        var chain = new ChainReader(problems, static _ => null) { _observed = observed }.Read(bytes, listener);
         return chain with { Telemetry = telemetry.Read(observed, problems) };
     }
+
+    /// <summary>Reads a chain again, with the filters that it names and that come by themselves.</summary>
+    /// <param name="chain">The chain, without them.</param>
+    /// <param name="listener">Name of its listener.</param>
+    /// <param name="problems">Takes what is not understood.</param>
+    /// <param name="extensions">The filters; null: one has not come.</param>
+    public static EnvoyChain Extend(EnvoyChain chain, string listener, Problems problems, Func<string, EnvoyExtension?> extensions) =>
+        new ChainReader(problems, extensions).Read(chain.Source!, listener) with { Telemetry = chain.Telemetry };
 
     /// <summary>
     /// Reads the chain of a waypoint that ends tunnels, of which policies alone are istiod's to say: what is done with tunnels is known here.
@@ -53,12 +64,15 @@ internal sealed class ChainReader
     /// <exception cref="InvalidProtocolBufferException">The bytes are no chain.</exception>
     public static ImmutableArray<RequestAuthorizationPolicy> ReadTunnels(ByteString bytes, Problems problems)
     {
-        var reader = new ChainReader(problems) { _where = "tunnels" };
-        foreach (var filter in FilterChain.Parser.ParseFrom(bytes).Filters)
+        var reader = new ChainReader(problems, static _ => null) { _where = "tunnels" };
+        var chain = Strict.Read(FilterChain.Parser, bytes, out var isWhole);
+        foreach (var filter in chain.Filters)
         {
             if (filter.TypedConfig?.TypeUrl == EnvoyTypes.HttpConnectionManager)
             {
-                foreach (var inner in HttpConnectionManager.Parser.ParseFrom(filter.TypedConfig.Value).HttpFilters)
+                var http = Strict.Read(HttpConnectionManager.Parser, filter.TypedConfig.Value, out var isWholeHttp);
+                isWhole &= isWholeHttp;
+                foreach (var inner in http.HttpFilters)
                 {
                     reader.Read(inner);
                 }
@@ -67,6 +81,12 @@ internal sealed class ChainReader
             {
                 reader.Read(filter);
             }
+        }
+
+        if (!isWhole)
+        {
+            // It might be a policy.
+            reader.Block("a field that is not known");
         }
 
         if (reader._tokens is not null || !reader._authorizers.ToImmutable().IsEmpty)
@@ -139,23 +159,29 @@ internal sealed class ChainReader
             Clusters = _clusters,
             Limits = _limits,
             Hash = _hash,
+            Extensions = _named.ToImmutable(),
+            Source = _named.Count > 0 ? bytes : null,
             Blocked = _blocked,
         };
     }
 
     private void Read(NetworkFilter filter)
     {
-        var type = filter.TypedConfig?.TypeUrl ?? "";
-        switch (type)
+        if (ConfigOf(filter.Name, filter.TypedConfig, filter.ConfigDiscovery) is not { } config)
+        {
+            return;
+        }
+
+        switch (config.TypeUrl)
         {
             case EnvoyTypes.HttpConnectionManager:
-                ReadHttp(filter.TypedConfig!.Value);
+                ReadHttp(config.Value);
                 break;
             case EnvoyTypes.TcpProxy:
-                ReadTcp(filter.TypedConfig!.Value);
+                ReadTcp(config.Value);
                 break;
             case EnvoyTypes.NetworkAuthorizer:
-                if (AuthorizerReader.ReadNetwork(filter.TypedConfig!.Value, out var problem) is { } authorizer)
+                if (AuthorizerReader.ReadNetwork(config.Value, out var problem) is { } authorizer)
                 {
                     _authorizers.Add(authorizer);
                 }
@@ -166,13 +192,13 @@ internal sealed class ChainReader
 
                 break;
             case EnvoyTypes.DynamicHostsOfConnections:
-                _lookup = filter.TypedConfig;
+                _lookup = config;
                 break;
             case EnvoyTypes.NetworkRules:
-                _policies = ChainPolicies.Behind(_policies, [.. RuleSetReader.ReadNetwork(filter.TypedConfig!.Value, _where, _problems)]);
+                _policies = ChainPolicies.Behind(_policies, [.. RuleSetReader.ReadNetwork(config.Value, _where, _problems)]);
                 break;
             default:
-                PassOver(filter.Name, filter.TypedConfig);
+                PassOver(filter.Name, config);
                 break;
         }
     }
@@ -247,18 +273,63 @@ internal sealed class ChainReader
                 break;
         }
 
-        _http = new ChainHttp(routes, name, Normalization(wire), wire.Http2ProtocolOptions is not null, (int)Math.Min(wire.XffNumTrustedHops, 64));
+        _http = new ChainHttp(routes, name, Normalization(wire), wire.Http2ProtocolOptions is not null, (int)Math.Min(wire.XffNumTrustedHops, 64)) { Headers = ChainHeaders.Read(wire, _where, _problems) };
+    }
+
+    /// <summary>The configuration of a filter, wherever it comes from; null: there is none to read, and whatever follows from that is done.</summary>
+    private Any? ConfigOf(string name, Any? own, ExtensionConfigSource? source)
+    {
+        if (source is null)
+        {
+            return own ?? new Any();
+        }
+
+        _named.Add(name);
+        var config = source.DefaultConfig;
+        if (_extensions(name) is { } come)
+        {
+            config = new Any { TypeUrl = come.Type, Value = come.Value };
+            if (!source.TypeUrls.Contains(come.Type))
+            {
+                Block($"the extension {name} ({EnvoyTypes.Short(come.Type)}), which should be of another type");
+                return null;
+            }
+        }
+
+        if (config is null)
+        {
+            // As in Envoy, which answers with an error until it has come. It is nobody's mistake, so nobody is told.
+            _blocked ??= $"waiting for the extension {name}";
+            return null;
+        }
+
+        if (!EnvoyExtension.IsCode(config.TypeUrl))
+        {
+            return config;
+        }
+
+        if (!EnvoyExtension.FailsOpen(config.Value))
+        {
+            _blocked ??= $"not understood: the code of the extension {name} is not run here";
+        }
+
+        return null;
     }
 
     private void Read(HttpFilter filter)
     {
-        switch (filter.TypedConfig?.TypeUrl)
+        if (ConfigOf(filter.Name, filter.TypedConfig, filter.ConfigDiscovery) is not { } config)
+        {
+            return;
+        }
+
+        switch (config.TypeUrl)
         {
             case EnvoyTypes.HttpRules:
-                _policies = ChainPolicies.Behind(_policies, [.. RuleSetReader.ReadHttp(filter.TypedConfig.Value, _where, _problems)]);
+                _policies = ChainPolicies.Behind(_policies, [.. RuleSetReader.ReadHttp(config.Value, _where, _problems)]);
                 break;
             case EnvoyTypes.Tokens when _tokens is null:
-                _tokens = TokenReader.Read(filter.TypedConfig.Value, _where, _problems, out var unknown);
+                _tokens = TokenReader.Read(config.Value, _where, _problems, out var unknown);
                 if (unknown is not null)
                 {
                     Block(unknown);
@@ -266,7 +337,7 @@ internal sealed class ChainReader
 
                 break;
             case EnvoyTypes.HttpAuthorizer:
-                if (AuthorizerReader.Read(filter.TypedConfig.Value, out var problem) is { } authorizer)
+                if (AuthorizerReader.Read(config.Value, out var problem) is { } authorizer)
                 {
                     _authorizers.Add(authorizer);
                 }
@@ -277,7 +348,7 @@ internal sealed class ChainReader
 
                 break;
             case EnvoyTypes.DynamicHostsOfRequests:
-                if (DynamicHosts.ProblemOf(filter.TypedConfig, null) is { } lookup)
+                if (DynamicHosts.ProblemOf(config, null) is { } lookup)
                 {
                     Block(lookup);
                 }
@@ -285,24 +356,24 @@ internal sealed class ChainReader
                 break;
             case EnvoyTypes.Fault:
                 // Of a chain it is empty: routes say what.
-                if (filter.TypedConfig.Value.Length > 0)
+                if (config.Value.Length > 0)
                 {
                     Block("faults of a whole chain");
                 }
 
                 break;
             default:
-                PassOver(filter.Name, filter.TypedConfig);
+                PassOver(filter.Name, config);
                 break;
         }
     }
 
-    private void PassOver(string name, Any? config)
+    private void PassOver(string name, Any config)
     {
-        var type = config?.TypeUrl ?? "";
+        var type = config.TypeUrl;
         if (type == EnvoyTypes.TypedStruct)
         {
-            type = TypeOf(config!.Value);
+            type = TypeOf(config.Value);
         }
 
         if (name == EnvoyTypes.ClientIdentityFilter && type == EnvoyTypes.HeaderMutation)
@@ -318,12 +389,12 @@ internal sealed class ChainReader
         {
             if (_observed is { } observed)
             {
-                observed.Stats = config!.Value;
+                observed.Stats = config.Value;
             }
         }
         else if (!EnvoyTypes.IsPassive(type))
         {
-            Block(type.Length == 0 ? $"the filter {name}, which comes by itself" : $"the filter {name} ({EnvoyTypes.Short(type)})");
+            Block(type.Length == 0 ? $"the filter {name}, which has no configuration" : $"the filter {name} ({EnvoyTypes.Short(type)})");
         }
     }
 

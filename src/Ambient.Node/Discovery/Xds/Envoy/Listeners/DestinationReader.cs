@@ -60,7 +60,15 @@ internal sealed class DestinationReader
         switch (tree.TreeTypeCase, tree.Input?.TypedConfig?.TypeUrl)
         {
             case (Matcher.Types.MatcherTree.TreeTypeOneofCase.CustomMatch, EnvoyTypes.DestinationIP) when tree.CustomMatch.TypedConfig?.TypeUrl == EnvoyTypes.IPMatcher:
-                foreach (var branch in IPMatcher.Parser.ParseFrom(tree.CustomMatch.TypedConfig.Value).RangeMatchers)
+                var addressed = Strict.Read(IPMatcher.Parser, tree.CustomMatch.TypedConfig.Value, out var isWhole);
+                if (!isWhole)
+                {
+                    // A range without its length is every address.
+                    Unknown("a field of its addresses that is not known");
+                    break;
+                }
+
+                foreach (var branch in addressed.RangeMatchers)
                 {
                     var addresses = ImmutableArray.CreateBuilder<IPNetwork>();
                     foreach (var range in branch.Ranges)

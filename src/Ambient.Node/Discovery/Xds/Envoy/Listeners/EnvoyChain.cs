@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Routes;
+using Google.Protobuf;
 
 namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
 
@@ -45,6 +46,15 @@ internal sealed record EnvoyChain
 
     /// <summary>Whether its requests or connections are logged.</summary>
     public bool IsLogged => Telemetry is not { Logs.IsEmpty: true };
+
+    /// <summary>Whether it must not be served because its whole listener must not.</summary>
+    public bool IsOfBlockedListener { get; init; }
+
+    /// <summary>Names of its filters that come by themselves, in their order.</summary>
+    public ImmutableArray<string> Extensions { get; init; } = [];
+
+    /// <summary>Its bytes, where it is read again as these come; else null.</summary>
+    public ByteString? Source { get; init; }
 }
 
 /// <summary>HTTP of a chain.</summary>
@@ -53,7 +63,11 @@ internal sealed record EnvoyChain
 /// <param name="Normalization">What is done to paths.</param>
 /// <param name="IsHttp2">Whether the port is declared to speak HTTP/2.</param>
 /// <param name="TrustedHops">Proxies in front of it whose word for a client's address is taken.</param>
-internal sealed record ChainHttp(RouteTable? Routes, string? RouteName, PathNormalization Normalization, bool IsHttp2, int TrustedHops);
+internal sealed record ChainHttp(RouteTable? Routes, string? RouteName, PathNormalization Normalization, bool IsHttp2, int TrustedHops)
+{
+    /// <summary>Headers of its own that the proxy sets.</summary>
+    public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
+}
 
 /// <summary>TLS that a chain ends.</summary>
 /// <param name="Certificates">Names of secrets.</param>

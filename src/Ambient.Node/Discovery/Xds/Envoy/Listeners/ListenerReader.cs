@@ -36,7 +36,7 @@ internal sealed class ListenerReader
         ResourceNames.Same(name, wire.Name);
         if (EnvoyListener.IsPlumbing(wire.Name))
         {
-            return wire.Name == EnvoyListener.Tunnels ? Tunnels(wire, problems) : new EnvoyListener { Name = wire.Name };
+            return wire.Name == EnvoyListener.Tunnels ? Tunnels(wire, isWhole, problems) : new EnvoyListener { Name = wire.Name };
         }
 
         var kept = _chains.Where(entry => entry.Key.Listener != wire.Name).ToDictionary();
@@ -87,7 +87,7 @@ internal sealed class ListenerReader
             Name = wire.Name,
             Port = socket is { PortValue: <= 65535 } ? (int)socket.PortValue : 0,
             Bind = IPAddress.TryParse(socket?.Address, out var bind) && !bind.Equals(IPAddress.Any) && !bind.Equals(IPAddress.IPv6Any) ? bind : null,
-            Chains = blocked is null ? chains.ToImmutable() : [.. chains.Select(chain => chain with { Blocked = chain.Blocked ?? $"not understood: {blocked}" })],
+            Chains = blocked is null ? chains.ToImmutable() : [.. chains.Select(chain => chain with { Blocked = $"not understood: {blocked}", IsOfBlockedListener = true })],
             ExpectsProxyHeader = ListenerFilters.ExpectsProxyHeader(wire),
             Destinations = wire.FilterChainMatcher is { } matcher ? DestinationReader.Read(matcher, problems) : [],
             LooksIntoTls = ListenerFilters.LooksIntoTls(wire),
@@ -98,15 +98,17 @@ internal sealed class ListenerReader
     public void Forget(string listener) => _chains = _chains.Where(entry => entry.Key.Listener != listener).ToDictionary();
 
     /// <summary>The listener that ends tunnels. Where its policies cannot be read nobody may open one.</summary>
-    private static EnvoyListener Tunnels(Listener wire, Problems problems)
+    private static EnvoyListener Tunnels(Listener wire, bool isWhole, Problems problems)
     {
         try
         {
+            var policies = wire.FilterChains.Select(chain => ChainReader.ReadTunnels(chain, problems)).Aggregate(ImmutableArray<RequestAuthorizationPolicy>.Empty, ChainPolicies.Behind);
+            var unknown = !isWhole ? "a field of the listener that is not known" : wire.FilterChains.Count == 0 ? "no chain for them" : null;
             return new EnvoyListener
             {
                 Name = wire.Name,
                 TrustDomains = TrustDomains(wire),
-                TunnelPolicies = wire.FilterChains.Select(chain => ChainReader.ReadTunnels(chain, problems)).Aggregate(ImmutableArray<RequestAuthorizationPolicy>.Empty, ChainPolicies.Behind),
+                TunnelPolicies = unknown is null ? policies : policies.Add(ChainPolicies.Nobody(problems.Add("tunnels", unknown))),
             };
         }
         catch (Exception e) when (Faults.IsOfBytes(e))

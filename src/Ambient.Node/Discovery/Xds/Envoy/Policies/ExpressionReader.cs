@@ -13,9 +13,10 @@ internal static class ExpressionReader
     private const string Payload = "payload";
     private const string PeerIdentity = "io.istio.peer_principal";
 
-    /// <summary>One of the permissions and one of the principals must hold.</summary>
-    public static ImmutableArray<RequestExpression> Read(RuleSetPolicy policy) =>
-        [Joined(new AnyExpression([.. policy.Permissions.Select(Read)])), Joined(new AnyExpression([.. policy.Principals.Select(Read)]))];
+    /// <summary>One of the permissions and one of the principals must hold. Without either it would never: Envoy takes no such policy.</summary>
+    public static ImmutableArray<RequestExpression> Read(RuleSetPolicy policy) => policy.Permissions.Count == 0 || policy.Principals.Count == 0
+        ? [new UnknownExpression("a policy without permissions or principals")]
+        : [Joined(new AnyExpression([.. policy.Permissions.Select(Read)])), Joined(new AnyExpression([.. policy.Principals.Select(Read)]))];
 
     private static RequestExpression Read(Permission wire) => wire.RuleCase switch
     {

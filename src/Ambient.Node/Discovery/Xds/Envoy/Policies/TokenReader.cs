@@ -42,7 +42,7 @@ internal static class TokenReader
             rules.Add(Rule(issuer, isKnown, $"{where} issuer {issuer.Issuer}", problems));
         }
 
-        return new RequestAuthentication { Namespace = "", Name = "tokens", Rules = rules.ToImmutable() };
+        return new RequestAuthentication { Namespace = "", Name = "", Rules = rules.ToImmutable() };
     }
 
     /// <summary>

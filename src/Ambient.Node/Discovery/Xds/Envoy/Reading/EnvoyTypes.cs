@@ -107,6 +107,15 @@ internal static class EnvoyTypes
     /// <summary>Looks up the server name of a connection.</summary>
     public const string DynamicHostsOfConnections = Prefix + "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig";
 
+    /// <summary>What sends a request on, the last of a chain's filters.</summary>
+    public const string Router = Prefix + "envoy.extensions.filters.http.router.v3.Router";
+
+    /// <summary>Code of an operator's own, for requests.</summary>
+    public const string HttpWasm = Prefix + "envoy.extensions.filters.http.wasm.v3.Wasm";
+
+    /// <summary>Code of an operator's own, for connections.</summary>
+    public const string NetworkWasm = Prefix + "envoy.extensions.filters.network.wasm.v3.Wasm";
+
     /// <summary>Changes of headers.</summary>
     public const string HeaderMutation = Prefix + "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
 
@@ -117,7 +126,7 @@ internal static class EnvoyTypes
     [
         Prefix + "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
         Prefix + "envoy.extensions.filters.http.cors.v3.Cors",
-        Prefix + "envoy.extensions.filters.http.router.v3.Router",
+        Router,
         Prefix + "envoy.extensions.filters.http.set_filter_state.v3.Config",
         Prefix + "envoy.extensions.filters.network.set_filter_state.v3.Config",
         Prefix + "envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy",

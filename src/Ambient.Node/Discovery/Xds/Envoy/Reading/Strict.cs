@@ -16,11 +16,30 @@ internal static class Strict
     public static T Read<T>(MessageParser<T> parser, ByteString bytes, out bool isWhole)
         where T : class, IMessage<T>
     {
-        // Usually the known fields fill every byte; only where they do not, both readings are compared.
+        // What is known of the message is all of its bytes, in whatever order, or there is something else in it. To compare with what a reader of all fields finds
+        // would not do: in the entries of a map such a reader lets go of what it does not know, and puts something empty in its place.
         var known = Known<T>.Of(parser).ParseFrom(bytes);
-        var size = known.CalculateSize();
-        isWhole = size == bytes.Length || size == parser.ParseFrom(bytes).CalculateSize();
+        isWhole = known.CalculateSize() == bytes.Length && Sums(bytes.Span) == Sums(Written(known, bytes.Length));
         return known;
+    }
+
+    private static byte[] Written(IMessage message, int size)
+    {
+        var bytes = GC.AllocateUninitializedArray<byte>(size);
+        message.WriteTo(bytes);
+        return bytes;
+    }
+
+    private static (ulong, ulong) Sums(ReadOnlySpan<byte> bytes)
+    {
+        var (sum, squares) = (0ul, 0ul);
+        foreach (uint value in bytes)
+        {
+            sum += value;
+            squares += value * value;
+        }
+
+        return (sum, squares);
     }
 
     private static class Known<T>

@@ -1,4 +1,5 @@
 using Ambient.Mesh;
+using Ambient.Node.Discovery.Documents;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
@@ -18,6 +19,7 @@ internal sealed record EnvoySecret(TlsSecret? Certificate, CertificateBundle? Au
 
     /// <summary>Reads one. With a field that is not known, a list of what is revoked perhaps, it is neither: whoever needs it is not served.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
+    /// <exception cref="InvalidDataException">What it has is no certificate with its key, and no authorities: as in Envoy, the one before it stays.</exception>
     public static EnvoySecret Read(string name, ByteString bytes, Problems problems)
     {
         var wire = Strict.Read(Secret.Parser, bytes, out var isWhole);
@@ -37,23 +39,26 @@ internal sealed record EnvoySecret(TlsSecret? Certificate, CertificateBundle? Au
 
         return wire.TypeCase switch
         {
-            Secret.TypeOneofCase.TlsCertificate => new EnvoySecret(
-                new TlsSecret
-                {
-                    Namespace = Namespace,
-                    Name = name,
-                    Certificates = Text(wire.TlsCertificate.CertificateChain),
-                    PrivateKey = wire.TlsCertificate.PrivateKey is { } key ? new PrivateKeyPem(Text(key)) : null,
-                },
-                null),
-            Secret.TypeOneofCase.ValidationContext => new EnvoySecret(
-                null, new CertificateBundle { Namespace = Namespace, Name = name, Certificates = Text(wire.ValidationContext.TrustedCa) }),
+            Secret.TypeOneofCase.TlsCertificate => new EnvoySecret(CertificateOf(name, wire.TlsCertificate), null),
+            Secret.TypeOneofCase.ValidationContext => new EnvoySecret(null, AuthoritiesOf(name, Text(wire.ValidationContext.TrustedCa))),
             _ => throw new InvalidDataException("neither a certificate nor authorities"),
         };
     }
 
     /// <summary>Namespace that secrets of istiod have in the mesh, where their name is their whole name.</summary>
     public const string Namespace = "istiod";
+
+    private static TlsSecret CertificateOf(string name, TlsCertificate wire)
+    {
+        var (certificates, key) = (Text(wire.CertificateChain), wire.PrivateKey is { } own ? Text(own) : null);
+        return PemText.ProblemOf(certificates, key) is { } problem
+            ? throw new InvalidDataException(problem)
+            : new TlsSecret { Namespace = Namespace, Name = name, Certificates = certificates, PrivateKey = new PrivateKeyPem(key!) };
+    }
+
+    private static CertificateBundle AuthoritiesOf(string name, string pem) => PemText.HasCertificates(pem)
+        ? new CertificateBundle { Namespace = Namespace, Name = name, Certificates = pem }
+        : throw new InvalidDataException("it has no certificate of an authority");
 
     private static string Text(DataSource? source) => source is null ? "" : source.InlineString.Length > 0 ? source.InlineString : source.InlineBytes.ToStringUtf8();
 }
