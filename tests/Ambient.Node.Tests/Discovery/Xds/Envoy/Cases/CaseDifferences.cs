@@ -10,11 +10,9 @@ internal static class CaseDifferences
     {
         ["authz-layered"] = "istiod ran with ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES, which a folder has no word for: by default a selector's policies are not for waypoints",
         ["bare"] = "the proxy asked without METADATA_DISCOVERY, so that istiod does not tell it its own workload, and it is never ready",
-        ["dr-tls"] = "istiod says neither insecureSkipVerify nor a client's certificate so that they can be told from TLS which nobody verifies: it is not made, and nothing is sent in clear",
-        ["dr-tls-external"] = "the same for services outside of the mesh",
         ["envoyfilter"] = "an EnvoyFilter adds Lua to every chain: istiod's configuration has it, and blocks; a folder names it and has no such filter",
         ["extensions"] = "wasm and Lua are in istiod's configuration, and block; a folder names them and has no such filters",
-        ["mesh-config"] = "proxyHeaders of the mesh configuration hold in a folder; by istiod's configuration they are named and passed over",
+        ["mesh-config"] = "istiod tells a waypoint's clusters nothing of the mesh's h2UpgradePolicy, and its routes count tries whatever proxyHeaders say",
         ["persistent-session"] = "istiod drops session persistence",
         ["routes-more"] = "istiod drops session persistence, and an HTTPRoute's own retries try again after a reset or a try that took too long, which istiod's do not",
         ["se-wildcard-tls"] = "a wildcard host without addresses has none in a folder, so that no tunnel can ask for it; istiod allocates one",
