@@ -32,25 +32,25 @@ public sealed partial class IstiodTelemetryTests
 
     /// <summary>
     /// The case, and the service of it that is asked; where that has no Telemetry of its own, as istiod has the gateway's go over that of a service for
-    /// requests.
+    /// requests. Then how much the collector gets.
     /// </summary>
-    public static TheoryData<string, string> Cases => new()
+    public static TheoryData<string, string, int> Cases => new()
     {
-        { "telemetry-logs", "c" },
-        { "telemetry-logs", "t" },
-        { "telemetry-als", "c" },
-        { "telemetry-metrics", "c" },
-        { "telemetry-tracing", "otel" },
-        { "telemetry-tracing", "b" },
-        { "telemetry-otel-http", "a" },
-        { "telemetry-zipkin", "a" },
-        { "mesh-config", "a" },
-        { "proxyconfig", "a" },
+        { "telemetry-logs", "c", 0 },
+        { "telemetry-logs", "t", 1 },
+        { "telemetry-als", "c", 2 },
+        { "telemetry-metrics", "c", 0 },
+        { "telemetry-tracing", "otel", 4 },
+        { "telemetry-tracing", "b", 0 },
+        { "telemetry-otel-http", "a", 4 },
+        { "telemetry-zipkin", "a", 4 },
+        { "mesh-config", "a", 0 },
+        { "proxyconfig", "a", 0 },
     };
 
     [SkippableTheory]
     [MemberData(nameof(Cases))]
-    public async Task Objects_AndRecording_AccountAlike(string name, string service)
+    public async Task Objects_AndRecording_AccountAlike(string name, string service, int collected)
     {
         var folder = GoldenFolder.Case("xds", name);
         var load = ManifestLoader.LoadText("input.yaml", await File.ReadAllTextAsync(Path.Combine(folder, "input.yaml")));
@@ -67,12 +67,12 @@ public sealed partial class IstiodTelemetryTests
 
         // The collector's name is taken: a service that has no Telemetry of its own stands for it.
         var asked = service == "otel" ? "plain" : service;
-        var objects = await AccountAsync(asked, isOpaque, requests => requests with
+        var objects = await AccountAsync(asked, isOpaque, collected, requests => requests with
         {
             // Where a case has no mesh configuration, the recorded one had Istio's log on standard output.
             Telemetries = translated.Telemetries, Telemetry = translated.Telemetry with { AccessLog = translated.Telemetry.AccessLog ?? new AccessLogFormat(false, null) }, LogsAccess = translated.LogsAccess, RootNamespace = translated.RootNamespace,
         });
-        var recorded = await AccountAsync(asked, isOpaque, requests => requests with
+        var recorded = await AccountAsync(asked, isOpaque, collected, requests => requests with
         {
             LogsAccess = told.LogsAccess, Places = requests.Places.Add($"app/{asked}.app.svc.cluster.local", new PlaceConfiguration { Telemetry = place.Telemetry }),
         });
@@ -131,7 +131,7 @@ public sealed partial class IstiodTelemetryTests
     }
 
     /// <summary>What a waypoint says of a few requests, or of a connection.</summary>
-    private static async Task<Account> AccountAsync(string name, bool isOpaque, Func<RequestConfiguration, RequestConfiguration> configure)
+    private static async Task<Account> AccountAsync(string name, bool isOpaque, int collected, Func<RequestConfiguration, RequestConfiguration> configure)
     {
         await using var collector = await CollectorServer.StartAsync();
         var mesh = new TestMesh();
@@ -161,6 +161,13 @@ public sealed partial class IstiodTelemetryTests
             }
 
             await mesh.Node!.Connections.WhenEmptyAsync().WaitAsync(TimeSpan.FromSeconds(60));
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            while (collector.Records.Count + collector.Spans.Count + collector.ZipkinSpans.Count < collected)
+            {
+                Assert.False(deadline.IsCancellationRequested, mesh.Log);
+                await Task.Delay(20, CancellationToken.None);
+            }
+
             if (!isOpaque)
             {
                 told.Add(pod.Requests.First().Headers["traceparent"] == $"00-{Trace}-{Caller}-01" ? "told: untouched" : "told: a span of ours");
@@ -168,7 +175,6 @@ public sealed partial class IstiodTelemetryTests
         }
         finally
         {
-            // What exporters have queued goes out.
             await mesh.DisposeAsync();
             log = mesh.Log;
             scrape = mesh.Scrape;
