@@ -145,6 +145,12 @@ public enum AppProtocol
     /// workload API has no word of its own for it and says <see cref="Unknown"/>.
     /// </summary>
     ServerFirst = 6,
+
+    /// <summary>gRPC-Web, which istiod speaks over HTTP/2 to endpoints; the workload API says <see cref="Unknown"/>.</summary>
+    GrpcWeb = 7,
+
+    /// <summary>Datagrams, which nothing here carries; the workload API says <see cref="Unknown"/>.</summary>
+    Udp = 8,
 }
 
 /// <summary>An IP address within a network.</summary>

@@ -73,9 +73,10 @@ internal static class LocalReply
     /// <param name="location">For <c>location</c>; null: none.</param>
     /// <param name="grpcStatus">Status for a client of gRPC; null: the one that stands for <paramref name="status"/>.</param>
     /// <param name="preflight">What a preflight is answered with; null: it is none.</param>
+    /// <param name="isOfRoute">Whether it is the answer that the request's route says, with the route's changes to headers.</param>
     /// <exception cref="MessageException">The client is gone.</exception>
     public static async ValueTask SendAsync(
-        RequestExchange exchange, int status, string body, string? challenge = null, string? location = null, int? grpcStatus = null, CorsPolicy? preflight = null)
+        RequestExchange exchange, int status, string body, string? challenge = null, string? location = null, int? grpcStatus = null, CorsPolicy? preflight = null, bool isOfRoute = false)
     {
         var server = exchange.Server;
         if (server.HasStarted)
@@ -95,7 +96,7 @@ internal static class LocalReply
             head.Fields.Add("www-authenticate", challenge);
         }
 
-        if (location is not null && exchange.Route is { ResponseHeaders: { IsDefaultOrEmpty: false } edits })
+        if (isOfRoute && exchange.Route is { ResponseHeaders: { IsDefaultOrEmpty: false } edits })
         {
             HeaderEdits.TryApply(head, edits);
         }

@@ -7,10 +7,10 @@ internal abstract class RequestStage
     public abstract ValueTask<bool> RunAsync(RequestExchange exchange);
 
     /// <summary>Answers a request here, so that no later stage sees it.</summary>
-    internal static async ValueTask<bool> ReplyAsync(RequestExchange exchange, int status, string body, string flags, string? location = null)
+    internal static async ValueTask<bool> ReplyAsync(RequestExchange exchange, int status, string body, string flags, string? location = null, bool isOfRoute = false)
     {
         exchange.Flags = flags;
-        await LocalReply.SendAsync(exchange, status, body, location: location).ConfigureAwait(false);
+        await LocalReply.SendAsync(exchange, status, body, location: location, isOfRoute: isOfRoute).ConfigureAwait(false);
         return false;
     }
 }

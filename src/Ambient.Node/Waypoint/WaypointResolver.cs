@@ -74,7 +74,8 @@ internal static class WaypointResolver
 
         foreach (var port in service.Ports)
         {
-            if (port.Port == target.Port)
+            // A port of datagrams may have the number of one of TCP, as DNS does.
+            if (port.Port == target.Port && port.AppProtocol != AppProtocol.Udp)
             {
                 return WaypointDestination.For(service, target, KindOf(port.AppProtocol), port.AppProtocol == AppProtocol.Tls);
             }
@@ -85,7 +86,7 @@ internal static class WaypointResolver
 
     private static PortKind KindOf(AppProtocol protocol) => protocol switch
     {
-        AppProtocol.Http11 or AppProtocol.Http2 or AppProtocol.Grpc => PortKind.Http,
+        AppProtocol.Http11 or AppProtocol.Http2 or AppProtocol.Grpc or AppProtocol.GrpcWeb => PortKind.Http,
         AppProtocol.Tcp or AppProtocol.Tls or AppProtocol.ServerFirst => PortKind.Opaque,
         _ => PortKind.Unknown,
     };

@@ -67,7 +67,7 @@ internal static class MeshText
     ];
 
     // The workload API has no word for these: istiod sends mysql, mongo and redis as unknown.
-    private static ServicePort OnTheWire(ServicePort port) => port.AppProtocol == AppProtocol.ServerFirst ? port with { AppProtocol = AppProtocol.Unknown } : port;
+    private static ServicePort OnTheWire(ServicePort port) => port.AppProtocol > AppProtocol.Tls ? port with { AppProtocol = AppProtocol.Unknown } : port;
 
     private static IEnumerable<(string, object?)> Fields(MeshService s) =>
     [

@@ -8,6 +8,9 @@ namespace Ambient.Node.Discovery.Folder;
 /// <summary>Reads the listeners of Gateways and ListenerSets.</summary>
 internal static class ListenerReader
 {
+    // Istio's option that asks clients for certificates, whose authorities are in the listener's own Secret.
+    private const string TerminateMode = "gateway.istio.io/tls-terminate-mode";
+
     /// <summary>Every listener of an object; it is an error to have none, or two of one name.</summary>
     public static List<GatewayListener> ReadAll(ObjectMeta meta, FieldReader spec)
     {
@@ -58,6 +61,8 @@ internal static class ListenerReader
         var (allowed, selector) = ReadNamespaces(routes.ObjectOrEmpty("namespaces"), AllowedNamespaces.Same);
         var hostname = listener.String("hostname");
         var tls = listener.Object("tls");
+        ImmutableArray<ObjectReference> certificates = tls is null ? [] : [.. tls.Objects("certificateRefs").Select(reference => ObjectReferenceReader.Read(meta, reference, "", "Secret"))];
+        var mode = tls?.StringMap("options").GetValueOrDefault(TerminateMode);
         return new GatewayListener(
             listener.RequiredString("name"),
             listener.RequiredInteger("port", 1, 65535),
@@ -71,7 +76,12 @@ internal static class ListenerReader
                 .. routes.Objects("kinds").Select(kind => new RouteKind(kind.String("group") ?? ObjectReferenceReader.GatewayGroup, kind.RequiredString("kind"))),
             ],
             TerminatesTls = tls is not null && tls.OneOf("mode", "Terminate", "Passthrough") != "Passthrough",
-            Certificates = tls is null ? [] : [.. tls.Objects("certificateRefs").Select(reference => ObjectReferenceReader.Read(meta, reference, "", "Secret"))],
+
+            // The mesh's own certificates are none that this gateway shows: without another the listener is not served.
+            Certificates = mode == "ISTIO_MUTUAL" ? [] : certificates,
+            Clients = mode is "MUTUAL" or "OPTIONAL_MUTUAL"
+                ? new IstioClientValidation([.. certificates.SelectMany(static secret => new[] { secret.Name + TlsSecret.AuthoritiesSuffix, secret.Name })], mode == "OPTIONAL_MUTUAL")
+                : null,
         };
     }
 }

@@ -64,7 +64,8 @@ internal static class ServiceEntryReader
 
         return new WorkloadEntryObject(meta with { Labels = labels })
         {
-            Address = spec.RequiredString("address"),
+            // In another network it may be known by that network's gateway alone.
+            Address = spec.String("network") is { Length: > 0 } ? spec.String("address") ?? "" : spec.RequiredString("address"),
             ServiceAccount = spec.String("serviceAccount") ?? "",
             Ports = ports,
             Network = spec.String("network") ?? "",

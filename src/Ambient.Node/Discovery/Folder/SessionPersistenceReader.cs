@@ -17,13 +17,15 @@ internal static class SessionPersistenceReader
             return null;
         }
 
+        // Before version 1.5 of the Gateway API the name stood beside the type, and what is said of the cookie in cookieConfig.
+        var named = session.String("sessionName");
         if (session.OneOf("type", "Cookie", "Header") == "Header")
         {
-            return new SessionPersistence(false, Or(session.ObjectOrEmpty("header").String("name"), DefaultHeader).ToLowerInvariant());
+            return new SessionPersistence(false, Or(session.ObjectOrEmpty("header").String("name"), Or(named, DefaultHeader)).ToLowerInvariant());
         }
 
-        var cookie = session.ObjectOrEmpty("cookie");
-        var name = Or(cookie.String("name"), DefaultCookie);
+        var cookie = session.Object("cookie") ?? session.ObjectOrEmpty("cookieConfig");
+        var name = Or(cookie.String("name"), Or(named, DefaultCookie));
         DestinationRuleReader.CheckCookieText(cookie, "name", name);
         var path = Or(cookie.String("path"), "/");
         DestinationRuleReader.CheckCookieText(cookie, "path", path);

@@ -14,7 +14,7 @@ internal static class AppProtocols
     {
         if (transport == "UDP")
         {
-            return AppProtocol.Unknown;
+            return AppProtocol.Udp;
         }
 
         switch (appProtocol)
@@ -30,7 +30,7 @@ internal static class AppProtocols
         var declared = appProtocol ?? name;
         if (declared.StartsWith("grpc-web", StringComparison.OrdinalIgnoreCase))
         {
-            return AppProtocol.Unknown;
+            return AppProtocol.GrpcWeb;
         }
 
         var dash = declared.IndexOf('-', StringComparison.Ordinal);

@@ -17,7 +17,7 @@ internal sealed class RespondStage : RequestStage
             default:
                 var status = route.Kind == RequestRouteKind.Default ? 404 : route.StatusCode;
                 exchange.Error = route.Error;
-                return ReplyAsync(exchange, status, route.Body, status == 404 && route.Error is not null ? ResponseFlags.NoRouteFound : ResponseFlags.None, route.Location);
+                return ReplyAsync(exchange, status, route.Body, status == 404 && route.Error is not null ? ResponseFlags.NoRouteFound : ResponseFlags.None, route.Location, isOfRoute: true);
         }
     }
 }

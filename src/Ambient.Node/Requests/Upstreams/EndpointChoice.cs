@@ -167,7 +167,7 @@ internal static class EndpointChoice
             {
                 return declared.AppProtocol switch
                 {
-                    AppProtocol.Http2 or AppProtocol.Grpc => true,
+                    AppProtocol.Http2 or AppProtocol.Grpc or AppProtocol.GrpcWeb => true,
                     AppProtocol.Unknown => null,
                     _ => false,
                 };

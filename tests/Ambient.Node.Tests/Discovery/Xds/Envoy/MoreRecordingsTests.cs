@@ -17,7 +17,6 @@ public sealed class MoreRecordingsTests
         ["authz-more"] = ["policy[filterkey]-rule[0]: metadata that is not known"],
         ["bare"] = ["endpoint 127.11.1.1: a tunnel leads to it, and nobody says who it is"],
         ["multi-network"] = ["forward_inner_connect"],
-        ["gw-istio-api"] = ["listener 0.0.0.0_8443: cipher suites of its own"],
     };
 
     public static IEnumerable<object[]> Cases => GoldenFolder.Cases("xds");

@@ -82,6 +82,13 @@ internal sealed class RecordedIstiod : IAsyncDisposable
         return (new EnvoyNode(parts[0] == "router", pod[1], labels.GetProperty("gateway.networking.k8s.io/gateway-name").GetString()!, IPAddress.Parse(parts[1])), pod[0]);
     }
 
+    /// <summary>The network of a recorded proxy; empty: the default one.</summary>
+    public static string NetworkOf(string recording)
+    {
+        using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine(recording, "node.json")));
+        return json.RootElement.GetProperty("metadata").TryGetProperty("NETWORK", out var network) ? network.GetString()! : "";
+    }
+
     /// <summary>What a recording answers to a request that is no acknowledgement; null: nothing.</summary>
     public static DeltaDiscoveryResponse? Answer(string recording, DeltaDiscoveryRequest request)
     {
@@ -106,12 +113,13 @@ internal sealed class RecordedIstiod : IAsyncDisposable
     /// <summary>Waits until every question has its answer, and every answer its acknowledgement.</summary>
     public async Task QuietAsync()
     {
+        using var patience = new CancellationTokenSource(XdsKit.Patience);
         for (var calm = 0; calm < 3;)
         {
             var requests = Server.Discovery.Requests;
             var (questions, answers) = (requests.Count(request => request.ResponseNonce.Length == 0), requests.Count(request => request.ResponseNonce.Length > 0));
             calm = questions == answers ? calm + 1 : 0;
-            await Task.Delay(10);
+            await Task.Delay(10, patience.Token);
         }
     }
 

@@ -24,7 +24,7 @@ public sealed class TwoTranslationsTests
         ["envoyfilter"] = "an EnvoyFilter adds Lua to every chain, which is not served",
         ["extensions"] = "wasm and Lua are added to chains, which are not served",
         ["multi-network"] = "the endpoints of another network, of which istiod tells the sum at its gateway, and a folder each",
-        ["routes-more"] = "fields of sessionPersistence that a folder does not know, so that it refuses the route",
+        ["routes-more"] = "an HTTPRoute's own retries try again after a reset too; istiod's do not",
     };
 
     public static IEnumerable<object[]> Cases => GoldenFolder.Cases("xds");

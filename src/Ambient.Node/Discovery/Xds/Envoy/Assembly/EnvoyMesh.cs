@@ -252,7 +252,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         var listeners = _extensions.Resolve(_listeners.Values, problems);
         if (node.IsGateway)
         {
-            Rehash(_routes.Values, listeners.SelectMany(static listener => listener.Chains));
+            Rehash(_routes.Values.Select(static table => ((string?)null, table)), listeners.SelectMany(static listener => listener.Chains));
             return GatewayAssembly.Apply(requests, node, listeners, _routes, _secrets, problems);
         }
 
@@ -261,7 +261,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
         var destinations = (main?.Destinations ?? []).ToLookup(destination => destination.Chain);
         var chains = new Dictionary<string, ImmutableArray<HostChain>.Builder>(StringComparer.Ordinal);
         var direct = ImmutableArray.CreateBuilder<HostChain>();
-        Rehash((main?.Chains ?? []).Select(chain => chain.Http?.Routes).OfType<RouteTable>(), main?.Chains ?? []);
+        Rehash((main?.Chains ?? []).Where(chain => chain.Http?.Routes is not null).Select(chain => (ClusterName.Parse(chain.Name)?.Host, chain.Http!.Routes!)), main?.Chains ?? []);
         var all = WithMissing(main?.Chains ?? [], destinations, problems);
         foreach (var chain in all)
         {
@@ -333,10 +333,14 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     }
 
     /// <summary>What requests and connections hash by: routes and chains say so, and it concerns the hosts that they lead to.</summary>
-    private void Rehash(IEnumerable<RouteTable> tables, IEnumerable<EnvoyChain> chains)
+    /// <param name="tables">Tables, each with the host that it is of; null: of none.</param>
+    /// <param name="chains">Chains, for what opaque connections hash by.</param>
+    private void Rehash(IEnumerable<(string? Host, RouteTable Table)> tables, IEnumerable<EnvoyChain> chains)
     {
+        // Of several routes that lead to a host its own says best what it hashes by: another's may hash for a destination beside it.
         var hashes = new Dictionary<string, ConsistentHash>(StringComparer.Ordinal);
-        foreach (var (cluster, hash) in tables.SelectMany(table => table.Hashes)
+        foreach (var (cluster, hash) in tables.SelectMany(static table => table.Table.Hashes.Select(entry => (table.Host, Entry: entry)))
+            .OrderByDescending(static said => said.Host is not null && ClusterName.Parse(said.Entry.Key)?.Host == said.Host).Select(static said => said.Entry)
             .Concat(chains.Where(static chain => chain.Hash is not null).SelectMany(static chain => chain.Clusters.Select(cluster => KeyValuePair.Create(cluster.Cluster, chain.Hash!)))))
         {
             hashes.TryAdd(cluster, hash);

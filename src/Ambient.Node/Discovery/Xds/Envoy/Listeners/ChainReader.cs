@@ -116,6 +116,8 @@ internal sealed class ChainReader
                 {
                     Block(problem);
                 }
+
+                _problems.NoteIf(tls?.NamesCipherSuites == true, _where, "cipher suites; they are the platform's");
             }
 
             _knowsClients = tls?.Authorities is null;

@@ -23,7 +23,6 @@ internal static class ChainSockets
         problem = !isWhole ? "a field of TLS that is not known"
             : common is null || common.TlsCertificateSdsSecretConfigs.Count == 0 ? "TLS without a certificate by name"
             : common.ValidationContext is not null ? "authorities of clients that do not come by name"
-            : common.TlsParams?.CipherSuites.Count > 0 ? "cipher suites of its own"
             : common.TlsParams?.TlsMaximumProtocolVersion is TlsParameters.Types.TlsProtocol.Tlsv10 or TlsParameters.Types.TlsProtocol.Tlsv11 ? "TLS before 1.2 alone"
             : common.TlsParams is { } versions && (versions.TlsMinimumProtocolVersion > TlsParameters.Types.TlsProtocol.Tlsv13 || versions.TlsMaximumProtocolVersion > TlsParameters.Types.TlsProtocol.Tlsv13
                 || (RequiresTls13(versions) && ForbidsTls13(versions))) ? "versions of TLS that are not known"
@@ -39,6 +38,7 @@ internal static class ChainSockets
             ClientNames = [.. names.OfType<string>()],
             RequiresTls13 = common.TlsParams is { } least && RequiresTls13(least),
             ForbidsTls13 = common.TlsParams is { } most && ForbidsTls13(most),
+            NamesCipherSuites = common.TlsParams?.CipherSuites.Count > 0,
         };
     }
 

@@ -84,4 +84,7 @@ internal sealed record ChainTls(ImmutableArray<string> Certificates, string? Aut
 
     /// <summary>Whether clients must not speak TLS 1.3.</summary>
     public bool ForbidsTls13 { get; init; }
+
+    /// <summary>Whether it asks for cipher suites of its own.</summary>
+    public bool NamesCipherSuites { get; init; }
 }
