@@ -26,7 +26,11 @@ public sealed class ChainTelemetryTests
     private readonly MeshStore _store = new();
     private readonly EnvoySession _session;
 
-    public ChainTelemetryTests() => _session = new EnvoySession(_store, EnvoyKit.Node, _log);
+    public ChainTelemetryTests()
+    {
+        _session = new EnvoySession(_store, EnvoyKit.Node, _log);
+        _session.Tell(EnvoyTypes.Listener, EnvoyKit.Tunnels());
+    }
 
     [Fact]
     public void UnknownOperators_HaveNoValue_AndAreSaidOnceForAllChains()
