@@ -28,6 +28,10 @@ internal sealed class ServedProxy : IAsyncDisposable
     {
         Address = Mesh.NewAddress();
         (IsGateway, Session) = (isGateway, new EnvoySession(Mesh.Store, new EnvoyNode(isGateway, "app", isGateway ? "gw" : "waypoint", Address), NullLogger.Instance));
+        if (!isGateway)
+        {
+            Session.Tell(EnvoyTypes.Listener, EnvoyKit.Tunnels());
+        }
     }
 
     public bool IsGateway { get; }

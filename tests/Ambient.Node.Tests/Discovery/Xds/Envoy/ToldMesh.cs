@@ -46,6 +46,11 @@ internal sealed class ToldMesh : IAsyncDisposable
         _self = Mesh.NewAddress();
         Vip = Mesh.NewAddress();
         _session = new EnvoySession(Mesh.Store, new EnvoyNode(isGateway, "app", isGateway ? "gw" : "waypoint", _self), NullLogger.Instance);
+        if (!isGateway)
+        {
+            _session.Tell(EnvoyTypes.Listener, EnvoyKit.Tunnels());
+        }
+
         AddWorkload(isGateway ? "gw-istio-0" : "waypoint-0", _self, isGateway ? "gw" : "waypoint");
     }
 
