@@ -21,6 +21,7 @@ namespace Ambient.Node.Tests.Discovery.Xds.Envoy.Cases;
 /// Everything that endpoints of recorded meshes listen on, kept from case to case: on port 15008 what a ztunnel's inbound side does, and on every other one a
 /// server that takes HTTP of both versions, gRPC, TLS, the PROXY protocol, or any bytes, whichever comes, and notes what it saw.
 /// </summary>
+#pragma warning disable CA1001 // DisposeAsync, of IAsyncLifetime, does it.
 public sealed class CaseBackends : IAsyncLifetime, IMessageHandler
 {
     /// <summary>Field that names the try that a request belongs to. External authorizers are told of it as well.</summary>

@@ -175,7 +175,9 @@ internal sealed class CaseClient(CaseBackends backends) : IAsyncDisposable
             await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
             {
                 TargetHost = serverName,
+#pragma warning disable CA5359 // Which certificate it is the test compares; whether it is trusted is not its question.
                 RemoteCertificateValidationCallback = (_, _, _, _) => true,
+#pragma warning restore CA5359
                 ApplicationProtocols = question.Speech is Speech.Http2 or Speech.Grpc ? [SslApplicationProtocol.Http2] : null,
                 ClientCertificates = await ProofAsync(question) is { } proof ? [proof] : [],
                 LocalCertificateSelectionCallback = (_, _, own, _, _) => own.Count > 0 ? own[0] : null!,

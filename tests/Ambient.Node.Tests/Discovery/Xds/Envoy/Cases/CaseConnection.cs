@@ -113,7 +113,9 @@ internal static class CaseConnection
                 {
                     ServerCertificate = CaseCertificates.Recorded,
                     ClientCertificateRequired = true,
+#pragma warning disable CA5359 // Which certificate it is the test compares; whether it is trusted is not its question.
                     RemoteCertificateValidationCallback = (_, _, _, _) => true,
+#pragma warning restore CA5359
                     CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
                     ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
                 });
