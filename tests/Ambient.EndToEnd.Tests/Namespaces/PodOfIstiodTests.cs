@@ -135,11 +135,12 @@ public sealed class PodOfIstiodTests
     private static DeltaDiscoveryResponse? Answer(DeltaDiscoveryRequest request)
     {
         var friends = EnvoyKit.Rules(Node.Protos.Envoy.RuleSet.Types.Action.Allow, ("ns[ns]-policy[viewers]-rule[0]", EnvoyKit.Identity("friend"), EnvoyKit.AnyRequest));
+        var counts = EnvoyKit.Stats(new Node.Protos.Envoy.StatsPlugin { Reporter = Node.Protos.Envoy.StatsPlugin.Types.Reporter.ServerGateway });
         return request.TypeUrl switch
         {
             EnvoyTypes.Cluster => XdsKit.Response(request.TypeUrl, EnvoyKit.Cluster(Web, 80, "web")),
             EnvoyTypes.Assignment => XdsKit.Response(request.TypeUrl, EnvoyKit.Endpoints(Web, 80, ("10.79.31.3", 8080))),
-            EnvoyTypes.Listener => XdsKit.Response(request.TypeUrl, EnvoyKit.Tunnels(), EnvoyKit.Services((Vip, 80, EnvoyKit.Chain(Web, 80, [friends])))),
+            EnvoyTypes.Listener => XdsKit.Response(request.TypeUrl, EnvoyKit.Tunnels(), EnvoyKit.Services((Vip, 80, EnvoyKit.Chain(Web, 80, [friends, counts])))),
             EnvoyTypes.Workload => XdsKit.Response(request.TypeUrl, EnvoyKit.Workload("inner-1", "10.79.31.2", "inner"), EnvoyKit.Workload("web-1", "10.79.31.3")),
             _ => DiscoveryScript.Empty(request.TypeUrl),
         };

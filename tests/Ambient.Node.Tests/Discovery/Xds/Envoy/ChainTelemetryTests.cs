@@ -159,7 +159,7 @@ public sealed class ChainTelemetryTests
     [Fact]
     public void Metrics_AreChanged_OrAreNotThere()
     {
-        Tell(http => http.HttpFilters.Insert(0, Stats(new StatsPlugin
+        Tell(http => http.HttpFilters.Insert(0, EnvoyKit.Stats(new StatsPlugin
         {
             DisableHostHeaderFallback = true,
             Reporter = StatsPlugin.Types.Reporter.ServerGateway,
@@ -257,6 +257,4 @@ public sealed class ChainTelemetryTests
     {
         ExtensionFilter = new() { Name = "cel", TypedConfig = EnvoyKit.Pack(TelemetryTypes.Expression, new AccessLogFilter.Types.Expression { Expression_ = expression }) },
     };
-
-    private static HttpFilter Stats(StatsPlugin stats) => new() { Name = "istio.stats", TypedConfig = EnvoyKit.Pack(TelemetryTypes.Stats, stats) };
 }

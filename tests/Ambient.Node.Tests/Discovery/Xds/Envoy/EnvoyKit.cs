@@ -4,6 +4,7 @@ using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Discovery.Xds.Envoy;
 using Ambient.Node.Discovery.Xds.Envoy.Assembly;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
+using Ambient.Node.Discovery.Xds.Envoy.Telemetry;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
@@ -88,6 +89,9 @@ internal static class EnvoyKit
     /// <summary>A chain of HTTP: filters, and routes; without any, everything goes to the service.</summary>
     public static FilterChain Chain(string host, int port, IEnumerable<HttpFilter>? filters = null, params Route[] routes) =>
         ChainOf(host, port, new HttpConnectionManager { HttpFilters = { filters ?? [] } }, routes);
+
+    /// <summary>The filter that counts requests; istiod puts it into each chain.</summary>
+    public static HttpFilter Stats(StatsPlugin stats) => new() { Name = "istio.stats", TypedConfig = Pack(TelemetryTypes.Stats, stats) };
 
     /// <summary>A chain of HTTP that is put together by hand.</summary>
     public static FilterChain ChainOf(string host, int port, HttpConnectionManager http, params Route[] routes)
