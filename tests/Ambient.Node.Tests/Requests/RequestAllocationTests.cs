@@ -17,7 +17,7 @@ public sealed class RequestAllocationTests : IAsyncDisposable
 
 #if DEBUG
     // Asynchronous methods are classes in code that is compiled for the debugger, each an object a call; nothing else.
-    private const int MostBytes = 1750;
+    private const int MostBytes = 1800;
 #else
     private const int MostBytes = 32;
 #endif
