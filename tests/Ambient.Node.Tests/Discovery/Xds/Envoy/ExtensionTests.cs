@@ -35,9 +35,9 @@ public sealed class ExtensionTests
         Assert.Null(answer.Answer.ErrorDetail);
         var asked = Assert.Single(answer.Further, request => request.TypeUrl == EnvoyTypes.Extension);
         Assert.Equal([Name], asked.ResourceNamesSubscribe);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
-        Assert.Contains($"waiting for the extension {Name}", RouteOf(Web).Error, StringComparison.Ordinal);
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Shop).Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
+        Assert.Contains($"waiting for the extension {Name}", _store.Current.RouteOf(Web).Error, StringComparison.Ordinal);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Shop).Kind);
     }
 
     [Fact]
@@ -49,7 +49,7 @@ public sealed class ExtensionTests
         var let = Assert.Single(Tell().Further, request => request.TypeUrl == EnvoyTypes.Extension);
 
         Assert.Equal([Name], let.ResourceNamesUnsubscribe);
-        Assert.True(IsAllowed(Web, "friend"));
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
     }
 
     [Fact]
@@ -58,17 +58,17 @@ public sealed class ExtensionTests
         Tell(Discovered());
 
         Assert.Null(_session.Tell(EnvoyTypes.Extension, Policy(RuleSet.Types.Action.Allow)).Answer.ErrorDetail);
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Web).Kind);
-        Assert.True(IsAllowed(Web, "friend"));
-        Assert.False(IsAllowed(Web, "stranger"));
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Web).Kind);
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "stranger"));
 
         _session.Tell(EnvoyTypes.Extension, Policy(RuleSet.Types.Action.Deny));
-        Assert.False(IsAllowed(Web, "friend"));
-        Assert.True(IsAllowed(Web, "stranger"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
+        Assert.True(_store.Current.IsAllowed(Web, "stranger"));
 
         // Gone: as before it came.
         _session.Take(EnvoyTypes.Extension, Name);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
     }
 
     [Theory]
@@ -83,9 +83,9 @@ public sealed class ExtensionTests
         var said = _session.Tell(EnvoyTypes.Extension, Code(System.Enum.Parse<Failure>(policy))).Answer.ErrorDetail?.Message;
 
         Assert.Equal(isServed ? null : $"extension {Name}: its code is not run here, so the chains that it is in are closed", said);
-        Assert.Equal(isServed ? RequestRouteKind.Default : RequestRouteKind.Respond, RouteOf(Web).Kind);
-        Assert.Equal(isServed ? 0 : 503, RouteOf(Web).StatusCode);
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Shop).Kind);
+        Assert.Equal(isServed ? RequestRouteKind.Default : RequestRouteKind.Respond, _store.Current.RouteOf(Web).Kind);
+        Assert.Equal(isServed ? 0 : 503, _store.Current.RouteOf(Web).StatusCode);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Shop).Kind);
     }
 
     [Fact]
@@ -95,8 +95,8 @@ public sealed class ExtensionTests
 
         _session.Tell(EnvoyTypes.Extension, Code(Failure.FailOpen));
 
-        Assert.True(IsAllowed(Web, "friend"));
-        Assert.False(IsAllowed(Web, "stranger"));
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "stranger"));
     }
 
     [Fact]
@@ -104,12 +104,12 @@ public sealed class ExtensionTests
     {
         var deny = new HttpRules { Rules = new RuleSet { Action = RuleSet.Types.Action.Deny, Policies = { ["all"] = new RuleSetPolicy { Principals = { new Principal { Any = true } }, Permissions = { EnvoyKit.AnyRequest } } } } };
         Tell(Discovered(source => source.DefaultConfig = EnvoyKit.Pack(EnvoyTypes.HttpRules, deny)));
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Web).Kind);
-        Assert.False(IsAllowed(Web, "friend"));
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Web).Kind);
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
 
         _session.Tell(EnvoyTypes.Extension, Policy(RuleSet.Types.Action.Allow));
 
-        Assert.True(IsAllowed(Web, "friend"));
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
     }
 
     [Theory]
@@ -127,8 +127,8 @@ public sealed class ExtensionTests
         var message = _session.Tell(EnvoyTypes.Extension, Of(full, new Empty())).Answer.ErrorDetail.Message;
 
         Assert.Contains(said, message, StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Shop).Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Shop).Kind);
     }
 
     [Fact]
@@ -142,8 +142,8 @@ public sealed class ExtensionTests
         var answer = _session.Tell(EnvoyTypes.Extension, broken);
 
         Assert.False(answer.IsAccepted);
-        Assert.True(IsAllowed(Web, "friend"));
-        Assert.False(IsAllowed(Web, "stranger"));
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "stranger"));
     }
 
     [Fact]
@@ -204,26 +204,5 @@ public sealed class ExtensionTests
     {
         _session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web"), EnvoyKit.Cluster(Shop, 80, "shop"));
         return _session.Tell(EnvoyTypes.Listener, EnvoyKit.Services(("10.9.0.1", 80, EnvoyKit.Chain(Web, 80, filters)), ("10.9.0.2", 80, EnvoyKit.Chain(Shop, 80))));
-    }
-
-    private RequestRoute RouteOf(string host)
-    {
-        var mesh = _store.Current;
-        return RequestRoutes.ForService(mesh, mesh.Services[$"ns/{host}"], "ns").Route(new RouteFacts(80, host, "GET", "/", "", static _ => null), Random.Shared);
-    }
-
-    private bool IsAllowed(string host, string serviceAccount)
-    {
-        var mesh = _store.Current;
-        return RequestAuthorizer.Authorize(RequestPolicies.ForWaypoint(mesh, mesh.Requests.Gateways["ns/inner"], mesh.Services[$"ns/{host}"]), new RequestFacts
-        {
-            Identity = SpiffeId.ForServiceAccount("cluster.local", "ns", serviceAccount),
-            Source = new IPEndPoint(IPAddress.Loopback, 1),
-            Destination = new IPEndPoint(IPAddress.Loopback, 80),
-            Method = "GET",
-            Host = host,
-            Path = "/",
-            Header = static _ => null,
-        }).IsAllowed;
     }
 }

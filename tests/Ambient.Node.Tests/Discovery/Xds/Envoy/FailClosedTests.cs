@@ -30,8 +30,8 @@ public sealed class FailClosedTests
         var said = Tell(EnvoyKit.Chain(Web, 80, [lua]));
 
         Assert.Contains("my.lua", said, StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Shop).Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Shop).Kind);
     }
 
     [Fact]
@@ -41,7 +41,7 @@ public sealed class FailClosedTests
         var bytes = chain.ToByteArray().Concat(new byte[] { 0xf8, 0x3f, 0x01 }).ToArray();
 
         Assert.Contains("not known", Tell(FilterChain.Parser.ParseFrom(bytes)), StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
     }
 
     [Fact]
@@ -52,8 +52,8 @@ public sealed class FailClosedTests
         var said = Tell(EnvoyKit.Chain(Web, 80, [EnvoyKit.Rules(RuleSet.Types.Action.Allow, ("ns[ns]-policy[p]-rule[0]", odd, EnvoyKit.AnyRequest))]));
 
         Assert.Contains("ns[ns]-policy[p]-rule[0]", said, StringComparison.Ordinal);
-        Assert.False(IsAllowed(Web, "friend"));
-        Assert.True(IsAllowed(Shop, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
+        Assert.True(_store.Current.IsAllowed(Shop, "friend"));
     }
 
     [Fact]
@@ -63,8 +63,8 @@ public sealed class FailClosedTests
 
         Tell(EnvoyKit.Chain(Web, 80, [EnvoyKit.Rules(RuleSet.Types.Action.Deny, ("ns[ns]-policy[p]-rule[0]", EnvoyKit.Identity("stranger"), odd))]));
 
-        Assert.False(IsAllowed(Web, "stranger"));
-        Assert.True(IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "stranger"));
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
     }
 
     [Fact]
@@ -74,7 +74,7 @@ public sealed class FailClosedTests
 
         Tell(EnvoyKit.Chain(Web, 80, [EnvoyKit.Rules(RuleSet.Types.Action.Allow, ("ns[ns]-policy[p]-rule[0]", odd, EnvoyKit.AnyRequest))]));
 
-        Assert.False(IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
     }
 
     [Fact]
@@ -85,8 +85,8 @@ public sealed class FailClosedTests
 
         Tell(EnvoyKit.Chain(Web, 80, [filter]));
 
-        Assert.False(IsAllowed(Web, "friend"));
-        Assert.True(IsAllowed(Shop, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
+        Assert.True(_store.Current.IsAllowed(Shop, "friend"));
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class FailClosedTests
     {
         Tell(EnvoyKit.Chain(Web, 80, [EnvoyKit.Rules((RuleSet.Types.Action)7, ("ns[ns]-policy[p]-rule[0]", EnvoyKit.Identity("friend"), EnvoyKit.AnyRequest))]));
 
-        Assert.False(IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
     }
 
     [Fact]
@@ -102,7 +102,7 @@ public sealed class FailClosedTests
     {
         Tell(EnvoyKit.Chain(Web, 80, [EnvoyKit.Rules(RuleSet.Types.Action.Allow)]));
 
-        Assert.False(IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
     }
 
     [Fact]
@@ -113,8 +113,8 @@ public sealed class FailClosedTests
         var said = Tell(EnvoyKit.Chain(Web, 80, [], odd, EnvoyKit.To(Web, 80, "rest")));
 
         Assert.Contains("x-odd", said, StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web, "/admin/x").StatusCode);
-        Assert.Equal(RequestRouteKind.Forward, RouteOf(Web, "/other").Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web, "/admin/x").StatusCode);
+        Assert.Equal(RequestRouteKind.Forward, _store.Current.RouteOf(Web, "/other").Kind);
     }
 
     [Fact]
@@ -125,8 +125,8 @@ public sealed class FailClosedTests
 
         Tell(EnvoyKit.Chain(Web, 80, [], odd, EnvoyKit.To(Web, 80, "rest")));
 
-        Assert.Equal(503, RouteOf(Web, "/a").StatusCode);
-        Assert.Equal(RequestRouteKind.Forward, RouteOf(Web, "/b").Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web, "/a").StatusCode);
+        Assert.Equal(RequestRouteKind.Forward, _store.Current.RouteOf(Web, "/b").Kind);
     }
 
     [Fact]
@@ -136,7 +136,7 @@ public sealed class FailClosedTests
 
         Tell(EnvoyKit.Chain(Web, 80, [], odd, EnvoyKit.To(Web, 80, "rest")));
 
-        Assert.Equal(503, RouteOf(Web, "/b").StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web, "/b").StatusCode);
     }
 
     [Fact]
@@ -149,7 +149,7 @@ public sealed class FailClosedTests
         _session.Tell(EnvoyTypes.Listener, EnvoyKit.Services(("10.9.0.1", 80, EnvoyKit.Chain(Web, 80, [], EnvoyKit.To(Web, 80, "all", "/x"), EnvoyKit.To(Web, 80, "rest")))));
 
         Assert.Contains("QuicUpstreamTransport", said, StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
     }
 
     [Fact]
@@ -184,7 +184,7 @@ public sealed class FailClosedTests
 
         Tell(EnvoyKit.Chain(Web, 80, [new HttpFilter { Name = "jwt", TypedConfig = EnvoyKit.Pack(EnvoyTypes.Tokens, tokens) }]));
 
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
     }
 
     [Fact]
@@ -198,8 +198,8 @@ public sealed class FailClosedTests
 
         Assert.False(answer.IsAccepted);
         Assert.Contains("main_internal", answer.Answer.ErrorDetail.Message, StringComparison.Ordinal);
-        Assert.True(IsAllowed(Web, "friend"));
-        Assert.False(IsAllowed(Web, "stranger"));
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "stranger"));
     }
 
     [Fact]
@@ -210,9 +210,9 @@ public sealed class FailClosedTests
             ("10.9.0.1", 81, EnvoyKit.Chain(Web, 81)),
         ]);
 
-        Assert.False(IsAllowed(Web, "stranger", 80));
-        Assert.True(IsAllowed(Web, "friend", 80));
-        Assert.True(IsAllowed(Web, "stranger", 81));
+        Assert.False(_store.Current.IsAllowed(Web, "stranger", 80));
+        Assert.True(_store.Current.IsAllowed(Web, "friend", 80));
+        Assert.True(_store.Current.IsAllowed(Web, "stranger", 81));
     }
 
     [Fact]
@@ -221,7 +221,7 @@ public sealed class FailClosedTests
         Tell(EnvoyKit.Chain(Web, 80, [new HttpFilter { Name = "odd", TypedConfig = EnvoyKit.Pack("type.googleapis.com/x.Y", new Empty()) }]));
 
         Assert.Equal("", Tell(EnvoyKit.Chain(Web, 80)));
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Web).Kind);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Web).Kind);
         Assert.Empty(_session.Problems);
     }
 
@@ -255,27 +255,5 @@ public sealed class FailClosedTests
         var answer = _session.Tell(EnvoyTypes.Listener, EnvoyKit.Services([.. chains, ("10.9.0.2", 80, EnvoyKit.Chain(Shop, 80))]));
         Assert.True(answer.IsAccepted);
         return answer.Answer.ErrorDetail?.Message ?? "";
-    }
-
-    private RequestRoute RouteOf(string host, string path = "/")
-    {
-        var mesh = _store.Current;
-        return RequestRoutes.ForService(mesh, mesh.Services[$"ns/{host}"], "ns").Route(new RouteFacts(80, host, "GET", path, "", static _ => null), Random.Shared);
-    }
-
-    private bool IsAllowed(string host, string serviceAccount, int port = 80)
-    {
-        var mesh = _store.Current;
-        var policies = RequestPolicies.ForWaypoint(mesh, mesh.Requests.Gateways["ns/inner"], mesh.Services[$"ns/{host}"]);
-        return RequestAuthorizer.Authorize(policies, new RequestFacts
-        {
-            Identity = SpiffeId.ForServiceAccount("cluster.local", "ns", serviceAccount),
-            Source = new IPEndPoint(IPAddress.Loopback, 1),
-            Destination = new IPEndPoint(IPAddress.Loopback, port),
-            Method = "GET",
-            Host = host,
-            Path = "/",
-            Header = static _ => null,
-        }).IsAllowed;
     }
 }

@@ -25,7 +25,7 @@ public sealed class IngressWaypointTests : IAsyncLifetime
         var waypoint = Waypoint("waypoint");
         await _mesh.StartAsync([_mesh.BehindWaypoint(waypoint)]);
 
-        Assert.Equal("hello from app", await GetAsync());
+        Assert.Equal("hello from app", await _mesh.GetAsync());
 
         Assert.Equal((waypoint, $"{_mesh.Vip}:80", null, _mesh.Self), Assert.Single(_tunnels));
         Assert.Equal("", _mesh.Said);
@@ -49,7 +49,7 @@ public sealed class IngressWaypointTests : IAsyncLifetime
         var waypoint = Waypoint("other", known: "waypoint");
         await _mesh.StartAsync([_mesh.BehindWaypoint(waypoint)]);
 
-        await RefusedAsync($"the peer is {TestMesh.Id("other")}, and accepted here is {TestMesh.Id("waypoint")}");
+        await _mesh.RefusedAsync($"the peer is {TestMesh.Id("other")}, and accepted here is {TestMesh.Id("waypoint")}");
         Assert.Empty(_tunnels);
     }
 
@@ -59,7 +59,7 @@ public sealed class IngressWaypointTests : IAsyncLifetime
         var waypoint = Waypoint("waypoint", known: null);
         await _mesh.StartAsync([_mesh.BehindWaypoint(waypoint)]);
 
-        await RefusedAsync("unknown waypoint: waypoint");
+        await _mesh.RefusedAsync("unknown waypoint: waypoint");
         Assert.Empty(_tunnels);
     }
 
@@ -69,13 +69,13 @@ public sealed class IngressWaypointTests : IAsyncLifetime
         var gone = _mesh.Mesh.NewAddress();
         _mesh.AddWorkload("waypoint-gone", gone, "waypoint");
         await _mesh.StartAsync([_mesh.BehindWaypoint(gone)]);
-        await RefusedAsync("cannot connect");
+        await _mesh.RefusedAsync("cannot connect");
 
         var waypoint = Waypoint("waypoint");
         _mesh.Endpoints(_mesh.BehindWaypoint(gone), _mesh.BehindWaypoint(waypoint));
         for (var i = 0; i < 8; i++)
         {
-            Assert.Equal("hello from app", await GetAsync());
+            Assert.Equal("hello from app", await _mesh.GetAsync());
         }
     }
 
@@ -91,7 +91,7 @@ public sealed class IngressWaypointTests : IAsyncLifetime
         });
         await _mesh.StartAsync([_mesh.BehindWaypoint(waypoint)]);
 
-        await RefusedAsync("http status: 401 Unauthorized");
+        await _mesh.RefusedAsync("http status: 401 Unauthorized");
         Assert.Empty(_app.Requests);
     }
 
@@ -123,20 +123,5 @@ public sealed class IngressWaypointTests : IAsyncLifetime
             return ToldMesh.RelayAsync(connect, new IPEndPoint(_app.Workload.Addresses[0], 8080), token);
         });
         return address;
-    }
-
-    private async Task<string> GetAsync()
-    {
-        using var client = _mesh.Client();
-        return await client.GetStringAsync(new Uri("/", UriKind.Relative));
-    }
-
-    private async Task RefusedAsync(string reason)
-    {
-        using var client = _mesh.Client();
-        using var answer = await client.GetAsync(new Uri("/", UriKind.Relative));
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
-        await _mesh.Mesh.LoggedAsync("flags=\"UF,URX\"");
-        Assert.Contains(reason, _mesh.Mesh.Log, StringComparison.Ordinal);
     }
 }

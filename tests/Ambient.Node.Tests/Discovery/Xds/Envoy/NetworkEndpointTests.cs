@@ -33,7 +33,7 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
     {
         await StartAsync();
 
-        Assert.Equal("hello from far", await GetAsync());
+        Assert.Equal("hello from far", await _mesh.GetAsync());
 
         Assert.Equal(($"{ToldMesh.Host}:80", "waypoint", null, _mesh.Self), Assert.Single(_outer));
         Assert.Equal(($"{ToldMesh.Host}:80", null, "net1", _mesh.Self), Assert.Single(_inner));
@@ -46,7 +46,7 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
     {
         await StartAsync(isGateway: true);
 
-        Assert.Equal("hello from far", await GetAsync());
+        Assert.Equal("hello from far", await _mesh.GetAsync());
 
         Assert.Equal(($"{ToldMesh.Host}:80", "gateway", null, _mesh.Self), Assert.Single(_outer));
     }
@@ -70,7 +70,7 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
     {
         await StartAsync(gateway: SpiffeId.ForServiceAccount("elsewhere", "istio-system", "eastwest"));
 
-        await RefusedAsync($"network gateway {_gateway}:15008: no HBONE connection", "accepted here is any member of the trust domains cluster.local");
+        await _mesh.RefusedAsync($"network gateway {_gateway}:15008: no HBONE connection", "accepted here is any member of the trust domains cluster.local");
         Assert.Empty(_outer);
     }
 
@@ -79,7 +79,7 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
     {
         await StartAsync(knownGateway: "eastwest-of-app");
 
-        await RefusedAsync("network gateway app/gateway (", $"the peer is {s_gateway}, and accepted here is {TestMesh.Id("eastwest-of-app")}");
+        await _mesh.RefusedAsync("network gateway app/gateway (", $"the peer is {s_gateway}, and accepted here is {TestMesh.Id("eastwest-of-app")}");
         Assert.Empty(_outer);
     }
 
@@ -88,7 +88,7 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
     {
         await StartAsync(far: SpiffeId.ForServiceAccount("elsewhere", "app", "web"));
 
-        await RefusedAsync($"inner tunnel to {ToldMesh.Host}:80 through network gateway {_gateway}:15008: no HBONE connection", "accepted here is any member of the trust domains cluster.local");
+        await _mesh.RefusedAsync($"inner tunnel to {ToldMesh.Host}:80 through network gateway {_gateway}:15008: no HBONE connection", "accepted here is any member of the trust domains cluster.local");
         Assert.NotEmpty(_outer);
         Assert.Empty(_inner);
         Assert.Empty(_app.Requests);
@@ -99,7 +99,7 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
     {
         await StartAsync(outerStatus: 404);
 
-        await RefusedAsync($"network gateway {_gateway}:15008: ", "http status: 404 Not Found");
+        await _mesh.RefusedAsync($"network gateway {_gateway}:15008: ", "http status: 404 Not Found");
     }
 
     [Fact]
@@ -107,7 +107,7 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
     {
         await StartAsync(innerStatus: 401);
 
-        await RefusedAsync($"inner tunnel to {ToldMesh.Host}:80 through network gateway {_gateway}:15008: ", "http status: 401 Unauthorized");
+        await _mesh.RefusedAsync($"inner tunnel to {ToldMesh.Host}:80 through network gateway {_gateway}:15008: ", "http status: 401 Unauthorized");
     }
 
     [Fact]
@@ -116,13 +116,13 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
         await StartAsync();
         var gone = _mesh.Mesh.NewAddress();
         _mesh.Endpoints(ToldMesh.InNetwork(gone));
-        await RefusedAsync($"network gateway {gone}:15008: ", "cannot connect");
+        await _mesh.RefusedAsync($"network gateway {gone}:15008: ", "cannot connect");
 
         // Who does not answer is passed over.
         _mesh.Endpoints(ToldMesh.InNetwork(gone, weight: 100), ToldMesh.InNetwork(_gateway));
         for (var i = 0; i < 5; i++)
         {
-            Assert.Equal("hello from far", await GetAsync());
+            Assert.Equal("hello from far", await _mesh.GetAsync());
         }
     }
 
@@ -135,7 +135,7 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
         var answers = new HashSet<string>();
         for (var i = 0; i < 100 && answers.Count < 2; i++)
         {
-            answers.Add(await GetAsync());
+            answers.Add(await _mesh.GetAsync());
         }
 
         Assert.Equal(["hello from far", "hello from near"], answers.Order());
@@ -169,23 +169,8 @@ public sealed class NetworkEndpointTests : IAsyncLifetime
         await StartAsync(prefix: "https://anybody/");
 
         Assert.Contains("cluster outer_connect_originate: whom tunnels to other networks may lead to is not said", _mesh.Said, StringComparison.Ordinal);
-        await RefusedAsync("unknown network gateway", "not found");
+        await _mesh.RefusedAsync("unknown network gateway", "not found");
         Assert.Empty(_outer);
-    }
-
-    private async Task<string> GetAsync()
-    {
-        using var client = _mesh.Client();
-        return await client.GetStringAsync(new Uri("/", UriKind.Relative));
-    }
-
-    private async Task RefusedAsync(params string[] reasons)
-    {
-        using var client = _mesh.Client();
-        using var answer = await client.GetAsync(new Uri("/", UriKind.Relative));
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
-        await _mesh.Mesh.LoggedAsync("flags=\"UF,URX\"");
-        Assert.All(reasons, reason => Assert.Contains(reason, _mesh.Mesh.Log, StringComparison.Ordinal));
     }
 
     private async Task StartAsync(

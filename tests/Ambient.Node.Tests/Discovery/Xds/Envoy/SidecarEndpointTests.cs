@@ -39,7 +39,7 @@ public sealed class SidecarEndpointTests : IAsyncLifetime
     {
         await StartAsync();
 
-        Assert.Equal("from the sidecar", await GetAsync());
+        Assert.Equal("from the sidecar", await _mesh.GetAsync());
 
         // Of those that it takes a server chooses its own first: what it did not choose was not offered.
         Assert.Equal((ServerName, "istio-http/1.1", _mesh.Self.ToString()), await _sidecar!.Seen.Task);
@@ -65,10 +65,10 @@ public sealed class SidecarEndpointTests : IAsyncLifetime
         await StartAsync();
         var app = await _mesh.AppAsync("plain", _mesh.Mesh.NewAddress());
         _mesh.Endpoints(ToldMesh.Plain(app.Workload.Addresses[0], 8080));
-        Assert.Equal("hello from plain", await GetAsync());
+        Assert.Equal("hello from plain", await _mesh.GetAsync());
 
         _mesh.Endpoints(ToldMesh.Plain(app.Workload.Addresses[0], 8080, ("tlsMode", "istio")));
-        await RefusedAsync();
+        await _mesh.RefusedAsync();
     }
 
     [Fact]
@@ -76,7 +76,7 @@ public sealed class SidecarEndpointTests : IAsyncLifetime
     {
         await StartAsync(TestMesh.Id("other"));
 
-        await RefusedAsync($"the peer is {TestMesh.Id("other")}, and accepted here is {TestMesh.Id("web")}");
+        await _mesh.RefusedAsync($"the peer is {TestMesh.Id("other")}, and accepted here is {TestMesh.Id("web")}");
         Assert.False(_sidecar!.Served);
     }
 
@@ -86,7 +86,7 @@ public sealed class SidecarEndpointTests : IAsyncLifetime
         var strangers = new Ambient.Testing.Certificates.TestAuthority();
         await StartAsync(svid: strangers.Issue(TestMesh.Id("web")));
 
-        await RefusedAsync("does not chain to our 1 root(s)");
+        await _mesh.RefusedAsync("does not chain to our 1 root(s)");
         Assert.False(_sidecar!.Served);
     }
 
@@ -96,7 +96,7 @@ public sealed class SidecarEndpointTests : IAsyncLifetime
         var app = await _mesh.AppAsync("plain", _mesh.Mesh.NewAddress());
         await _mesh.StartAsync([ToldMesh.Plain(app.Workload.Addresses[0], 8080, ("tlsMode", "istio"))], Matches);
 
-        await RefusedAsync($"no TLS with {ServerName} as {_mesh.Self}: the TLS handshake failed");
+        await _mesh.RefusedAsync($"no TLS with {ServerName} as {_mesh.Self}: the TLS handshake failed");
         Assert.Empty(app.Requests);
     }
 
@@ -105,7 +105,7 @@ public sealed class SidecarEndpointTests : IAsyncLifetime
     {
         await _mesh.StartAsync([ToldMesh.Plain(_mesh.Mesh.NewAddress(), 8080, ("tlsMode", "istio"))], Matches);
 
-        await RefusedAsync("refused");
+        await _mesh.RefusedAsync("refused");
     }
 
     [Fact]
@@ -148,21 +148,6 @@ public sealed class SidecarEndpointTests : IAsyncLifetime
         Assert.Contains($"its endpoint {address} wants another socket (tlsMode=istio) than can be made", _mesh.Said, StringComparison.Ordinal);
         var mesh = _mesh.Mesh.Store.Current;
         Assert.Empty(mesh.EndpointsOf(mesh.Services[$"app/{ToldMesh.Host}"]));
-    }
-
-    private async Task<string> GetAsync()
-    {
-        using var client = _mesh.Client();
-        return await client.GetStringAsync(new Uri("/", UriKind.Relative));
-    }
-
-    private async Task RefusedAsync(params string[] reasons)
-    {
-        using var client = _mesh.Client();
-        using var answer = await client.GetAsync(new Uri("/", UriKind.Relative));
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
-        await _mesh.Mesh.LoggedAsync("flags=\"UF,URX\"");
-        Assert.All(reasons, reason => Assert.Contains(reason, _mesh.Mesh.Log, StringComparison.Ordinal));
     }
 
     private async Task StartAsync(SpiffeId? identity = null, bool isOpaque = false, X509Svid? svid = null)

@@ -209,6 +209,23 @@ internal sealed class ToldMesh : IAsyncDisposable
         ? new HttpClient { BaseAddress = new Uri($"http://{_self}:8080"), Timeout = TimeSpan.FromSeconds(60) }
         : Mesh.ThroughWaypoint(TestMesh.Id(serviceAccount), Mesh.Store.Current.Services[$"app/{Host}"]);
 
+    /// <summary>What a request through the proxy is answered.</summary>
+    public async Task<string> GetAsync()
+    {
+        using var client = Client();
+        return await client.GetStringAsync(new Uri("/", UriKind.Relative));
+    }
+
+    /// <summary>Asks once: the endpoint is not reached, and the log says why.</summary>
+    public async Task RefusedAsync(params string[] reasons)
+    {
+        using var client = Client();
+        using var answer = await client.GetAsync(new Uri("/", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        await Mesh.LoggedAsync("flags=\"UF,URX\"");
+        Assert.All(reasons, reason => Assert.Contains(reason, Mesh.Log, StringComparison.Ordinal));
+    }
+
     /// <summary>What the gateway's admin port says of a request.</summary>
     public string Explain()
     {

@@ -28,8 +28,8 @@ public sealed class WaypointChainTests
     {
         Tell(EnvoyKit.Chain(Web, 80));
 
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Web).Kind);
-        Assert.Equal(503, RouteOf(Web, port: 81).StatusCode);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Web).Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web, port: 81).StatusCode);
     }
 
     [Fact]
@@ -75,7 +75,7 @@ public sealed class WaypointChainTests
         _session.Tell(EnvoyTypes.Listener, EnvoyKit.Services(("10.9.0.1", 80, EnvoyKit.Chain(Web, 80))));
 
         Assert.Contains("other TLS for a subset", said, StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
     }
 
     [Fact]
@@ -111,12 +111,12 @@ public sealed class WaypointChainTests
         var none = EnvoyKit.Chain(Web, 80);
         Edit(none, http => http.RouteConfig = new RouteConfiguration { Name = EnvoyKit.Own(Web, 80) }.ToByteString());
         Tell(none);
-        Assert.Equal(404, RouteOf(Web).StatusCode);
+        Assert.Equal(404, _store.Current.RouteOf(Web).StatusCode);
 
         var named = EnvoyKit.Chain(Web, 80);
         Edit(named, http => http.Rds = new Rds { RouteConfigName = "elsewhere" });
         Tell(named);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
     }
 
     [Fact]
@@ -139,7 +139,7 @@ public sealed class WaypointChainTests
         var said = Tell([("10.9.0.1", 80, EnvoyKit.Chain(Web, 80)), ("10.9.0.3", 80, tcp)]);
 
         Assert.Contains("the policy p of connections", said, StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
     }
 
     [Fact]
@@ -147,13 +147,13 @@ public sealed class WaypointChainTests
     {
         Tell(EnvoyKit.Chain(Web, 80, [], Pattern("/[[:alnum:]]+"), Pattern(@"/n\d"), EnvoyKit.To(Web, 80, "rest", "/rest")));
 
-        Assert.Equal(RequestRouteKind.Forward, RouteOf(Web, "/abc").Kind);
-        Assert.Equal(404, RouteOf(Web, "/a:").StatusCode);
-        Assert.Equal(RequestRouteKind.Forward, RouteOf(Web, "/n3").Kind);
-        Assert.Equal(404, RouteOf(Web, "/n\u0663").StatusCode);
+        Assert.Equal(RequestRouteKind.Forward, _store.Current.RouteOf(Web, "/abc").Kind);
+        Assert.Equal(404, _store.Current.RouteOf(Web, "/a:").StatusCode);
+        Assert.Equal(RequestRouteKind.Forward, _store.Current.RouteOf(Web, "/n3").Kind);
+        Assert.Equal(404, _store.Current.RouteOf(Web, "/n\u0663").StatusCode);
 
         Tell(EnvoyKit.Chain(Web, 80, [], Pattern(@"/\bn"), EnvoyKit.To(Web, 80, "rest", "/rest")));
-        Assert.Equal(503, RouteOf(Web, "/n").StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web, "/n").StatusCode);
 
         static Route Pattern(string pattern) => EnvoyKit.To(Web, 80, "pattern", "/", match => match.SafeRegex = new RegexMatcher { Regex = pattern });
     }
@@ -182,7 +182,7 @@ public sealed class WaypointChainTests
 
         Tell(EnvoyKit.Chain(Web, 80, [new HttpFilter { Name = "jwt", TypedConfig = EnvoyKit.Pack(EnvoyTypes.Tokens, tokens) }]));
 
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
 
         static JwtRequirement Any(params JwtRequirement[] parts) => new() { RequiresAny = new JwtRequirementOrList { Requirements = { parts } } };
     }
@@ -194,7 +194,7 @@ public sealed class WaypointChainTests
         Edit(chain, http => (http.NormalizePath, http.MergeSlashes) = (false, true));
 
         Assert.Contains("a treatment of paths", Tell(chain), StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
     }
 
     [Fact]
@@ -220,8 +220,8 @@ public sealed class WaypointChainTests
         var filter = EnvoyKit.Chain(Web, 80);
         filter.Filters[0].TypedConfig.Value = ByteString.CopyFrom([0x0a, 0xff]);
         Assert.Contains("it cannot be read", Tell(filter), StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Shop).Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Shop).Kind);
 
         // Not even its name is there.
         var services = EnvoyKit.Services(("10.9.0.1", 80, EnvoyKit.Chain(Web, 80)), ("10.9.0.2", 80, EnvoyKit.Chain(Shop, 80)));
@@ -229,8 +229,8 @@ public sealed class WaypointChainTests
         listener.FilterChains[0] = ByteString.CopyFrom([0x0a, 0xff]);
         services.Resource_.Value = listener.ToByteString();
         Assert.True(_session.Tell(EnvoyTypes.Listener, services).IsAccepted);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Shop).Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Shop).Kind);
     }
 
     [Fact]
@@ -241,8 +241,8 @@ public sealed class WaypointChainTests
 
         Tell(EnvoyKit.Chain(Web, 80, [], EnvoyKit.To(Web, 80, "first", "/first"), broken, EnvoyKit.To(Web, 80, "rest")));
 
-        Assert.Equal(RequestRouteKind.Forward, RouteOf(Web, "/first").Kind);
-        Assert.Equal(503, RouteOf(Web, "/other").StatusCode);
+        Assert.Equal(RequestRouteKind.Forward, _store.Current.RouteOf(Web, "/first").Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web, "/other").StatusCode);
     }
 
     [Fact]
@@ -252,8 +252,8 @@ public sealed class WaypointChainTests
         Edit(chain, http => http.RouteConfig = new RouteConfiguration { Name = EnvoyKit.Own(Web, 80), VirtualHosts = { new VirtualHost { Name = "nobody" } } }.ToByteString());
 
         Assert.Contains("is for no domain", Tell(chain), StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web).StatusCode);
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Shop).Kind);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Shop).Kind);
     }
 
     [Fact]
@@ -300,10 +300,10 @@ public sealed class WaypointChainTests
 
         Tell(chain);
 
-        Assert.Equal(404, RouteOf("b.example", "/", 80, Web).StatusCode);
-        Assert.Equal(RequestRouteKind.Forward, RouteOf("a.example", "/", 80, Web).Kind);
-        Assert.Equal(503, RouteOf("c.example", "/", 80, Web).StatusCode);
-        Assert.Equal(404, RouteOf("d.example", "/", 80, Web).StatusCode);
+        Assert.Equal(404, _store.Current.RouteOf("b.example", "/", 80, Web).StatusCode);
+        Assert.Equal(RequestRouteKind.Forward, _store.Current.RouteOf("a.example", "/", 80, Web).Kind);
+        Assert.Equal(503, _store.Current.RouteOf("c.example", "/", 80, Web).StatusCode);
+        Assert.Equal(404, _store.Current.RouteOf("d.example", "/", 80, Web).StatusCode);
 
         static VirtualHost Host(string domain, params Route[] routes) => new() { Name = domain, Domains = { domain }, Routes = { routes.Select(route => route.ToByteString()) } };
         static Route Whose(string host) => EnvoyKit.To(Web, 80, host, "/", match => match.Headers.Add(Authority(new StringMatcher { Exact = host })));
@@ -322,7 +322,7 @@ public sealed class WaypointChainTests
 
         Tell(chain);
 
-        Assert.Equal(503, RouteOf(Web).StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web).StatusCode);
     }
 
     [Fact]
@@ -374,11 +374,5 @@ public sealed class WaypointChainTests
         var answer = _session.Tell(EnvoyTypes.Listener, EnvoyKit.Services([.. chains, ("10.9.0.2", 80, EnvoyKit.Chain(Shop, 80))]));
         Assert.True(answer.IsAccepted, answer.Answer.ErrorDetail?.Message);
         return answer.Answer.ErrorDetail?.Message ?? "";
-    }
-
-    private RequestRoute RouteOf(string host, string path = "/", int port = 80, string? service = null)
-    {
-        var mesh = _store.Current;
-        return RequestRoutes.ForService(mesh, mesh.Services[$"ns/{service ?? host}"], "ns").Route(new RouteFacts(port, host, "GET", path, "", static _ => null), Random.Shared);
     }
 }

@@ -27,8 +27,8 @@ public sealed class HostileConfigurationTests
     {
         Tell(EnvoyKit.Chain(Web, 80, [], EnvoyKit.To("gone.ns.svc.cluster.local", 80, "gone", "/gone"), EnvoyKit.To(Shop, 80, "shop")));
 
-        Assert.NotNull(RouteOf(Web, "/gone").Error);
-        Assert.Equal($"ns/{Shop}", RouteOf(Web, "/other").Service?.Key);
+        Assert.NotNull(_store.Current.RouteOf(Web, "/gone").Error);
+        Assert.Equal($"ns/{Shop}", _store.Current.RouteOf(Web, "/other").Service?.Key);
     }
 
     [Theory]
@@ -45,8 +45,8 @@ public sealed class HostileConfigurationTests
 
         Tell(EnvoyKit.Chain(Web, 80, [], route));
 
-        Assert.NotNull(RouteOf(Web, "/").Error);
-        Assert.Equal(RequestRouteKind.Default, RouteOf(Shop, "/").Kind);
+        Assert.NotNull(_store.Current.RouteOf(Web, "/").Error);
+        Assert.Equal(RequestRouteKind.Default, _store.Current.RouteOf(Shop, "/").Kind);
     }
 
     [Theory]
@@ -92,7 +92,7 @@ public sealed class HostileConfigurationTests
         var said = _session.Tell(EnvoyTypes.Listener, services).Answer.ErrorDetail.Message;
 
         Assert.Contains($"chain {EnvoyKit.Own(Web, 80)}: it is not there", said, StringComparison.Ordinal);
-        Assert.Equal(503, RouteOf(Web, "/").StatusCode);
+        Assert.Equal(503, _store.Current.RouteOf(Web, "/").StatusCode);
     }
 
     [Fact]
@@ -143,8 +143,8 @@ public sealed class HostileConfigurationTests
 
         Tell(EnvoyKit.Chain(Web, 80, [EnvoyKit.Rules(RuleSet.Types.Action.Allow, ("ns[ns]-policy[p]-rule[0]", who, EnvoyKit.AnyRequest))]));
 
-        Assert.False(IsAllowed(Web, "friend"));
-        Assert.True(IsAllowed(Shop, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
+        Assert.True(_store.Current.IsAllowed(Shop, "friend"));
     }
 
     [Fact]
@@ -152,14 +152,14 @@ public sealed class HostileConfigurationTests
     {
         Tell(EnvoyKit.Chain(Web, 80, [], EnvoyKit.To(Shop, 80, "shop")));
         _session.Tell(EnvoyTypes.Assignment, EnvoyKit.Endpoints(Shop, 80, ("10.0.0.8", 8080)));
-        Assert.Null(RouteOf(Web, "/").Error);
+        Assert.Null(_store.Current.RouteOf(Web, "/").Error);
 
         _session.Take(EnvoyTypes.Cluster, EnvoyKit.Own(Shop, 80));
-        Assert.NotNull(RouteOf(Web, "/").Error);
+        Assert.NotNull(_store.Current.RouteOf(Web, "/").Error);
 
         _session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Shop, 80, "shop"));
         _session.Tell(EnvoyTypes.Assignment, EnvoyKit.Endpoints(Shop, 80, ("10.0.0.8", 8080)));
-        Assert.Null(RouteOf(Web, "/").Error);
+        Assert.Null(_store.Current.RouteOf(Web, "/").Error);
         Assert.Single(EndpointsOf(Shop));
     }
 
@@ -172,22 +172,22 @@ public sealed class HostileConfigurationTests
         Assert.Null(_store.Current.FindService("", IPAddress.Parse("10.9.0.1"), clientNamespace: null));
 
         _session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web"));
-        Assert.True(IsAllowed(Web, "friend"));
-        Assert.False(IsAllowed(Web, "stranger"));
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "stranger"));
     }
 
     [Fact]
     public void ListenerOfTunnelsThatGoes_OrCannotBeRead_LetsNobodyOpenOne()
     {
         Tell(EnvoyKit.Chain(Web, 80));
-        Assert.True(IsAllowed(Web, "friend"));
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
 
         var said = _session.Take(EnvoyTypes.Listener, "connect_terminate").Answer.ErrorDetail.Message;
         Assert.Contains("connect_terminate: it has not come", said, StringComparison.Ordinal);
-        Assert.False(IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
 
         _session.Tell(EnvoyTypes.Listener, EnvoyKit.Tunnels());
-        Assert.True(IsAllowed(Web, "friend"));
+        Assert.True(_store.Current.IsAllowed(Web, "friend"));
 
         // With a filter list of a wrong type there might be policies in it.
         var odd = EnvoyKit.Tunnels();
@@ -195,7 +195,7 @@ public sealed class HostileConfigurationTests
         listener.FilterChains[0] = ByteString.CopyFrom([0x18, 0x01]);
         odd.Resource_.Value = listener.ToByteString();
         _session.Tell(EnvoyTypes.Listener, odd);
-        Assert.False(IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
     }
 
     [Fact]
@@ -209,7 +209,7 @@ public sealed class HostileConfigurationTests
 
         Tell(EnvoyKit.Chain(Web, 80, [filter]));
 
-        Assert.False(IsAllowed(Web, "friend"));
+        Assert.False(_store.Current.IsAllowed(Web, "friend"));
     }
 
     [Fact]
@@ -222,7 +222,7 @@ public sealed class HostileConfigurationTests
         Tell(EnvoyKit.Chain(Web, 80));
         _session.Tell(EnvoyTypes.Cluster, cluster);
 
-        Assert.NotNull(RouteOf(Web, "/").Error);
+        Assert.NotNull(_store.Current.RouteOf(Web, "/").Error);
     }
 
     [Fact]
@@ -234,7 +234,7 @@ public sealed class HostileConfigurationTests
             Name = "internal_upstream", TypedConfig = EnvoyKit.Pack(EnvoyTypes.InternalUpstream, new InternalUpstreamTransport()),
         }));
 
-        Assert.NotNull(RouteOf(Web, "/").Error);
+        Assert.NotNull(_store.Current.RouteOf(Web, "/").Error);
     }
 
     [Fact]
@@ -283,25 +283,4 @@ public sealed class HostileConfigurationTests
     }
 
     private System.Collections.Immutable.ImmutableArray<MeshEndpoint> EndpointsOf(string host) => _store.Current.EndpointsOf(_store.Current.Services[$"ns/{host}"]);
-
-    private RequestRoute RouteOf(string host, string path)
-    {
-        var mesh = _store.Current;
-        return RequestRoutes.ForService(mesh, mesh.Services[$"ns/{host}"], "ns").Route(new RouteFacts(80, host, "GET", path, "", static _ => null), Random.Shared);
-    }
-
-    private bool IsAllowed(string host, string serviceAccount)
-    {
-        var mesh = _store.Current;
-        return RequestAuthorizer.Authorize(RequestPolicies.ForWaypoint(mesh, mesh.Requests.Gateways["ns/inner"], mesh.Services[$"ns/{host}"]), new RequestFacts
-        {
-            Identity = SpiffeId.ForServiceAccount("cluster.local", "ns", serviceAccount),
-            Source = new IPEndPoint(IPAddress.Loopback, 1),
-            Destination = new IPEndPoint(IPAddress.Loopback, 80),
-            Method = "GET",
-            Host = host,
-            Path = "/",
-            Header = static _ => null,
-        }).IsAllowed;
-    }
 }
