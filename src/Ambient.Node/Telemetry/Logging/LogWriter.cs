@@ -151,6 +151,13 @@ internal sealed class LogWriter : IDisposable
                     return false;
                 }
 
+                if (_pending.Length >= Busy)
+                {
+                    // The load is over, and so is what it needed.
+                    ArrayPool<byte>.Shared.Return(_pending);
+                    _pending = ArrayPool<byte>.Shared.Rent(SmallBuffer);
+                }
+
                 Monitor.Wait(_lock);
             }
 
@@ -165,7 +172,7 @@ internal sealed class LogWriter : IDisposable
         {
             // As many lines will probably follow: a buffer that has to grow is copied each time.
             var taken = (_pending, _length);
-            _pending = ArrayPool<byte>.Shared.Rent(_length < Busy ? SmallBuffer : Math.Min(_length, Capacity));
+            _pending = ArrayPool<byte>.Shared.Rent(Math.Max(SmallBuffer, _length));
             _length = 0;
 
             // There is room now for whoever waited for it.
