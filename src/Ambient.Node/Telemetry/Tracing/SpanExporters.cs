@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using Ambient.Mesh;
 using Ambient.Node.Telemetry.Exporting;
@@ -32,12 +31,7 @@ internal sealed class SpanExporters : IAsyncDisposable
         return listener;
     });
 
-    private readonly ConcurrentDictionary<TelemetryProvider, Lazy<SpanExporter>> _exporters = new();
-    private readonly MeshConnect _connect;
-    private readonly ILogger _logger;
-    private readonly TimeProvider _time;
-    private readonly CounterFamily _exported;
-    private readonly CounterFamily _dropped;
+    private readonly ExporterTable<TelemetryProvider, SpanExporter> _exporters;
 
     /// <summary>Creates the exporters of a process; none is started.</summary>
     /// <param name="registry">Counts spans.</param>
@@ -47,9 +41,11 @@ internal sealed class SpanExporters : IAsyncDisposable
     public SpanExporters(MetricRegistry registry, MeshConnect connect, ILogger logger, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(registry);
-        (_connect, _logger, _time) = (connect, logger, time);
-        _exported = registry.Add(new CounterFamily("ambient_trace_spans_exported", "Spans that a collector took."));
-        _dropped = registry.Add(new CounterFamily("ambient_trace_spans_dropped", "Spans that no collector took: the queue was full, or sending failed."));
+        _exporters = new(
+            (provider, counters) => new SpanExporter(provider, connect, counters, logger, time),
+            static provider => provider.Name,
+            registry.Add(new CounterFamily("ambient_trace_spans_exported", "Spans that a collector took.")),
+            registry.Add(new CounterFamily("ambient_trace_spans_dropped", "Spans that no collector took: the queue was full, or sending failed.")));
     }
 
     /// <summary>Whether somebody else listens to the spans.</summary>
@@ -59,24 +55,13 @@ internal sealed class SpanExporters : IAsyncDisposable
     public SpanExporter Of(TelemetryProvider provider)
     {
         _ = _listener.Value;
-        return _exporters.GetOrAdd(provider, static (provider, state) => new Lazy<SpanExporter>(() =>
-        {
-            var labels = MetricLabels.Of(("provider", provider.Name));
-            return new SpanExporter(provider, state._connect, new ExportCounters(state._exported.Series(labels), state._dropped.Series(labels)), state._logger, state._time);
-        }), this).Value;
+        return _exporters.Of(provider);
     }
 
     /// <summary>Sends what is queued, within two seconds each, and stops.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (var exporter in _exporters.Values)
-        {
-            if (exporter.IsValueCreated)
-            {
-                await exporter.Value.DisposeAsync().ConfigureAwait(false);
-            }
-        }
-
+        await _exporters.DisposeAsync().ConfigureAwait(false);
         if (_listener.IsValueCreated)
         {
             _listener.Value.Dispose();
