@@ -30,7 +30,7 @@ internal abstract class LoopMethodState<TResult> : IValueTaskSource<TResult>, IV
     {
         if (_core.GetStatus(token) == ValueTaskSourceStatus.Pending)
         {
-            throw new InvalidOperationException("the result of a method was asked for before it was there");
+            throw new InvalidOperationException("the call has not completed; await its task before asking for the result");
         }
 
         try

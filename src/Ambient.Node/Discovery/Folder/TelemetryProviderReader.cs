@@ -134,7 +134,7 @@ internal static class TelemetryProviderReader
         Uri? address = null;
         if (service.Length > 0 && (Uri.CheckHostName(host) == UriHostNameType.Unknown || !Uri.TryCreate($"http://{host}:{port}{path}", UriKind.Absolute, out address)))
         {
-            collector.Error("service", $"\"{service}\" is not the host name of a service, or the path is none");
+            collector.Error("service", $"\"{service}\" is not the host name of a service, or its path is not valid");
         }
 
         return address;

@@ -104,7 +104,7 @@ internal static class AssignmentReader
                 var local = Text(wire.Metadata, OriginalDestination, "local");
                 if (!TryAddress(local.Length > 0 ? local : inner.EndpointId, out var target))
                 {
-                    problem = $"the tunnel to {inner.EndpointId} leads to no address";
+                    problem = $"the tunnel to \"{inner.EndpointId}\" needs an IP address and port";
                     return null;
                 }
 
@@ -132,7 +132,7 @@ internal static class AssignmentReader
 
         return waypoint.Length == 0 ? (null, null)
             : TryAddress(waypoint, out var through) ? (new EndpointHop(through, null), null)
-            : (null, $"{target} is behind a waypoint at {waypoint}, which is no address");
+            : (null, $"{target} is behind a waypoint at \"{waypoint}\", which is not an IP address and port");
     }
 
     private static bool TryAddress(string text, [NotNullWhen(true)] out IPEndPoint? address) => IPEndPoint.TryParse(text, out address) && address.Port > 0;

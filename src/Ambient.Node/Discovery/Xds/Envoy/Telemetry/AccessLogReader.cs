@@ -223,7 +223,7 @@ internal static class AccessLogReader
                 writer.WriteEndArray();
                 break;
             default:
-                problems.NoteIf(value.KindCase is Value.KindOneofCase.StructValue or Value.KindOneofCase.ListValue, Where, "objects of its form that are too deep in one another; they are null");
+                problems.NoteIf(value.KindCase is Value.KindOneofCase.StructValue or Value.KindOneofCase.ListValue, Where, "objects nested too deeply in its format; null is written for them");
                 writer.WriteNullValue();
                 break;
         }
