@@ -46,7 +46,7 @@ internal sealed class PlaceTelemetries
         ArgumentNullException.ThrowIfNull(requests);
         ArgumentNullException.ThrowIfNull(gateway);
         var key = service is not null ? service.Key
-            : gateway.ClassName == PlaceTelemetry.WaypointClass ? PlaceConfiguration.Workloads
+            : gateway.IsWaypoint ? PlaceConfiguration.Workloads
             : PlaceConfiguration.OfGateway(gateway.Key);
         if (requests.Places.GetValueOrDefault(key)?.Telemetry is { } told)
         {

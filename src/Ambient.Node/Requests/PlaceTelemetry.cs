@@ -15,9 +15,6 @@ internal sealed class PlaceTelemetry
     /// <summary>Provider that every mesh has: Envoy's log on standard output.</summary>
     public const string EnvoyLog = "envoy";
 
-    /// <summary>Class of Gateways that are waypoints.</summary>
-    public const string WaypointClass = "istio-waypoint";
-
     private static readonly ConditionalWeakTable<TrafficTelemetry, PlaceTelemetry> s_compiled = [];
 
     private readonly RequestTelemetry[] _sources;
@@ -80,7 +77,7 @@ internal sealed class PlaceTelemetry
         ];
         return earlier is not null && earlier._meshLogs == requests.LogsAccess && earlier._mesh.Equals(requests.Telemetry) && earlier._sources.AsSpan().SequenceEqual(sources)
             ? earlier
-            : new PlaceTelemetry(sources, requests.Telemetry, requests.LogsAccess, isClient: gateway.ClassName != WaypointClass);
+            : new PlaceTelemetry(sources, requests.Telemetry, requests.LogsAccess, isClient: !gateway.IsWaypoint);
     }
 
     /// <summary>How near a Telemetry is to a place, from 0; -1: it does not concern it.</summary>
@@ -90,7 +87,7 @@ internal sealed class PlaceTelemetry
         if (telemetry.Targets.IsDefaultOrEmpty)
         {
             return telemetry.Selector is { } selector
-                ? isOwn && gateway.ClassName != WaypointClass && selector.All(wanted => gateway.PodLabels.TryGetValue(wanted.Key, out var value) && value == wanted.Value) ? 3 : -1
+                ? isOwn && !gateway.IsWaypoint && selector.All(wanted => gateway.PodLabels.TryGetValue(wanted.Key, out var value) && value == wanted.Value) ? 3 : -1
                 : isRoot ? 0 : isOwn ? 1 : -1;
         }
 

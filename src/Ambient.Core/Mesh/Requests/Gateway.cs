@@ -6,14 +6,20 @@ namespace Ambient.Mesh;
 /// <summary>A Gateway of the Gateway API.</summary>
 public sealed record Gateway
 {
+    /// <summary>Class of waypoints.</summary>
+    public const string WaypointClass = "istio-waypoint";
+
     /// <summary>Name.</summary>
     public required string Name { get; init; }
 
     /// <summary>Namespace.</summary>
     public required string Namespace { get; init; }
 
-    /// <summary>GatewayClass: <c>istio-waypoint</c> or <c>istio</c>.</summary>
+    /// <summary>GatewayClass: <see cref="WaypointClass"/> or <c>istio</c>.</summary>
     public required string ClassName { get; init; }
+
+    /// <summary>Whether it stands before services or workloads as their waypoint; else it lets traffic in from outside.</summary>
+    public bool IsWaypoint => ClassName == WaypointClass;
 
     /// <summary>Listeners.</summary>
     public ImmutableArray<GatewayListener> Listeners { get; init; } = [];

@@ -45,6 +45,6 @@ internal static class WellKnown
     public const string ManagedByMeshController = "istio.io-mesh-controller";
     public const string ManagedByEastWestController = "istio.io-eastwest-controller";
     public const string ManagedByGatewayController = "istio.io-gateway-controller";
-    public const string WaypointClass = "istio-waypoint";
+    public const string WaypointClass = Mesh.Gateway.WaypointClass;
     public const string GatewayClass = "istio";
 }

@@ -66,7 +66,7 @@ internal sealed class WaypointDump(WaypointNode node, IMeshSnapshotProvider mesh
                 json.WriteString("protocol", listener.Protocol);
                 json.WriteString("hostname", listener.Hostname);
                 WriteTls(json, status);
-                if (problem is not null && gateway.ClassName != WaypointNode.WaypointClass)
+                if (problem is not null && !gateway.IsWaypoint)
                 {
                     json.WriteString("notServed", problem);
                 }

@@ -38,7 +38,7 @@ namespace Ambient.Node.Hosting.Waypoint;
 internal sealed partial class WaypointNode : IAsyncDisposable
 {
     /// <summary>Class of waypoints.</summary>
-    public const string WaypointClass = "istio-waypoint";
+    public const string WaypointClass = Mesh.Gateway.WaypointClass;
 
     /// <summary>Class of ingress gateways.</summary>
     public const string GatewayClass = "istio";
@@ -130,7 +130,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
             _meshSeen();
             await _runtime.Svids.GetSvidAsync(self.Identity, shutdown.Draining).ConfigureAwait(false);
             _certificateSeen();
-            if (gateway.ClassName == WaypointClass)
+            if (gateway.IsWaypoint)
             {
                 await RunWaypointAsync(self, shutdown).ConfigureAwait(false);
             }
@@ -222,7 +222,7 @@ internal sealed partial class WaypointNode : IAsyncDisposable
     private ConnectionBudget NewBudget(string kind = "HBONE") => AdmissionLog.OfProcess(_options.MaxConnections, _options.MaxConnectionsPerPeer, _logger, _time, kind);
 
     private Task<Workload> WaitForSelfAsync(Mesh.Gateway gateway, CancellationToken cancellationToken) => WaitForSelfAsync(
-        _options.PodName ?? (gateway.ClassName == WaypointClass || gateway.Listeners.IsEmpty ? $"{gateway.Name}-0" : $"{gateway.Name}-{gateway.ClassName}-0"), cancellationToken);
+        _options.PodName ?? (gateway.IsWaypoint || gateway.Listeners.IsEmpty ? $"{gateway.Name}-0" : $"{gateway.Name}-{gateway.ClassName}-0"), cancellationToken);
 
     private async Task<Workload> WaitForSelfAsync(string pod, CancellationToken cancellationToken)
     {

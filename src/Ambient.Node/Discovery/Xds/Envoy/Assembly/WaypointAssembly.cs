@@ -7,8 +7,6 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
 /// <summary>What a waypoint is told that belongs to no single service.</summary>
 internal static class WaypointAssembly
 {
-    private const string ClassName = "istio-waypoint";
-
     /// <summary>Puts it in.</summary>
     /// <param name="requests">What holds besides.</param>
     /// <param name="node">The waypoint.</param>
@@ -26,7 +24,7 @@ internal static class WaypointAssembly
             authorizers.TryAdd(authorizer.Name, authorizer);
         }
 
-        var gateway = new Mesh.Gateway { Namespace = node.Namespace, Name = node.Gateway, ClassName = ClassName, Headers = chains.Select(static chain => chain.Http).OfType<ChainHttp>().FirstOrDefault()?.Headers ?? ProxyHeaders.Default };
+        var gateway = new Mesh.Gateway { Namespace = node.Namespace, Name = node.Gateway, ClassName = Mesh.Gateway.WaypointClass, Headers = chains.Select(static chain => chain.Http).OfType<ChainHttp>().FirstOrDefault()?.Headers ?? ProxyHeaders.Default };
         return requests with
         {
             Gateways = !isTold || requests.Gateways.GetValueOrDefault(gateway.Key)?.Equals(gateway) == true ? requests.Gateways : requests.Gateways.SetItem(gateway.Key, gateway),
