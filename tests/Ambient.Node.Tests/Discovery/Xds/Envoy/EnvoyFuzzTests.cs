@@ -66,7 +66,7 @@ public sealed class EnvoyFuzzTests
                     var (session, store) = Start(recording);
                     try
                     {
-                        session.Apply(XdsKit.Parse(Damage.Of(original, random)));
+                        session.Hear(Damage.Of(original, random));
                     }
                     catch (Exception e) when (e is InvalidProtocolBufferException or InvalidDataException)
                     {
@@ -85,7 +85,7 @@ public sealed class EnvoyFuzzTests
         var session = new EnvoySession(store, RecordedIstiod.NodeOf(recording).Node, NullLogger.Instance);
         foreach (var file in s_files.Select(file => Path.Combine(recording, $"{file}.binpb")).Where(File.Exists))
         {
-            session.Apply(XdsKit.Parse(File.ReadAllBytes(file)));
+            session.Hear(File.ReadAllBytes(file));
         }
 
         return (session, store);

@@ -76,6 +76,23 @@ public sealed class EnvoySessionTests
     }
 
     [Fact]
+    public void Workloads_AreMadeOnce_WhenEndpointsHaveCome()
+    {
+        _session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web"));
+        _session.Tell(EnvoyTypes.Workload, EnvoyKit.Workload("web-1", "10.0.0.7"), EnvoyKit.Workload("other-1", "10.0.0.8"));
+        Assert.Empty(_store.Current.Workloads);
+
+        _session.Tell(EnvoyTypes.Assignment, EnvoyKit.Endpoints(Web, 80, ("10.0.0.7", 8080)));
+
+        Assert.Equal(2, _store.Current.Workloads.Count);
+
+        // Only the first ones are waited for.
+        _session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web"), EnvoyKit.Cluster(Shop, 80, "shop"));
+        _session.Tell(EnvoyTypes.Workload, EnvoyKit.Workload("other-2", "10.0.0.9"));
+        Assert.Equal(3, _store.Current.Workloads.Count);
+    }
+
+    [Fact]
     public void Repeated_ChangesNothing()
     {
         _session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web"), EnvoyKit.Cluster(Shop, 80, "shop"));

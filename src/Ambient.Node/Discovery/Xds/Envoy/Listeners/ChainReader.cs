@@ -38,7 +38,7 @@ internal sealed class ChainReader
     /// <param name="telemetry">Reads what is logged, counted and traced of it.</param>
     /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no chain.</exception>
-    public static EnvoyChain Read(ByteString bytes, string listener, ChainTelemetryReader telemetry, Problems problems)
+    public static EnvoyChain Read(ReadOnlySpan<byte> bytes, string listener, ChainTelemetryReader telemetry, Problems problems)
     {
         var observed = new ChainTelemetry(listener == EnvoyListener.Main);
         var chain = new ChainReader(problems) { _observed = observed }.Read(bytes, listener);
@@ -51,7 +51,7 @@ internal sealed class ChainReader
     /// <param name="bytes">Its bytes.</param>
     /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no chain.</exception>
-    public static ImmutableArray<RequestAuthorizationPolicy> ReadTunnels(ByteString bytes, Problems problems)
+    public static ImmutableArray<RequestAuthorizationPolicy> ReadTunnels(ReadOnlySpan<byte> bytes, Problems problems)
     {
         var reader = new ChainReader(problems) { _where = "tunnels" };
         foreach (var filter in FilterChain.Parser.ParseFrom(bytes).Filters)
@@ -77,7 +77,7 @@ internal sealed class ChainReader
         return reader._blocked is { } why ? reader._policies.Add(ChainPolicies.Nobody(why)) : reader._policies;
     }
 
-    private EnvoyChain Read(ByteString bytes, string listener)
+    private EnvoyChain Read(ReadOnlySpan<byte> bytes, string listener)
     {
         var wire = Strict.Read(FilterChain.Parser, bytes, out var isWhole);
         _where = wire.Name.Length > 0 ? wire.Name : $"listener {listener}";
@@ -230,7 +230,7 @@ internal sealed class ChainReader
         switch (wire.RouteSpecifierCase)
         {
             case HttpConnectionManager.RouteSpecifierOneofCase.RouteConfig:
-                routes = RouteTables.Read(wire.RouteConfig, _where, _problems);
+                routes = RouteTables.Read(wire.RouteConfig.Span, _where, _problems);
                 if (routes.Unknown is { } unknown)
                 {
                     Block(unknown);

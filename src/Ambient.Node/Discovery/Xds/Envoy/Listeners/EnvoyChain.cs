@@ -45,6 +45,21 @@ internal sealed record EnvoyChain
 
     /// <summary>Whether its requests or connections are logged.</summary>
     public bool IsLogged => Telemetry is not { Logs.IsEmpty: true };
+
+    /// <summary>Whether both are equal, collections by content.</summary>
+    public bool Equals(EnvoyChain? other) =>
+        ReferenceEquals(this, other)
+        || (other is not null && Name == other.Name && Blocked == other.Blocked && Telemetry == other.Telemetry
+            && ServerNames.AsSpan().SequenceEqual(other.ServerNames.AsSpan())
+            && Tls == other.Tls
+            && Policies.AsSpan().SequenceEqual(other.Policies.AsSpan())
+            && Tokens == other.Tokens
+            && Authorizers.AsSpan().SequenceEqual(other.Authorizers.AsSpan())
+            && Http == other.Http
+            && Clusters.AsSpan().SequenceEqual(other.Clusters.AsSpan()));
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Blocked, ServerNames.Length, Policies.Length, Http is null, Clusters.Length);
 }
 
 /// <summary>HTTP of a chain.</summary>
@@ -70,4 +85,13 @@ internal sealed record ChainTls(ImmutableArray<string> Certificates, string? Aut
 
     /// <summary>Whether clients must not speak TLS 1.3.</summary>
     public bool ForbidsTls13 { get; init; }
+
+    /// <summary>Whether both are equal, collections by content.</summary>
+    public bool Equals(ChainTls? other) =>
+        other is not null
+        && (Authorities, RequiresClient, AcceptsUntrusted, RequiresTls13, ForbidsTls13) == (other.Authorities, other.RequiresClient, other.AcceptsUntrusted, other.RequiresTls13, other.ForbidsTls13)
+        && Certificates.AsSpan().SequenceEqual(other.Certificates.AsSpan()) && ClientNames.AsSpan().SequenceEqual(other.ClientNames.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Certificates.Length, Authorities, RequiresClient);
 }

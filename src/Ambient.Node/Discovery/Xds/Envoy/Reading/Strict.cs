@@ -14,6 +14,14 @@ internal static class Strict
     /// <param name="isWhole">Whether every field of it, at any depth, is known.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no such message.</exception>
     public static T Read<T>(MessageParser<T> parser, ByteString bytes, out bool isWhole)
+        where T : class, IMessage<T> => Read(parser, bytes.Span, out isWhole);
+
+    /// <summary>Reads a message where it lies.</summary>
+    /// <param name="parser">Its parser.</param>
+    /// <param name="bytes">Its bytes.</param>
+    /// <param name="isWhole">Whether every field of it, at any depth, is known.</param>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are no such message.</exception>
+    public static T Read<T>(MessageParser<T> parser, ReadOnlySpan<byte> bytes, out bool isWhole)
         where T : class, IMessage<T>
     {
         // Usually the known fields fill every byte; only where they do not, both readings are compared.
