@@ -26,7 +26,7 @@ internal static class DynamicHosts
         var config = Strict.Read(DynamicHostCluster.Parser, wire.ClusterType.TypedConfig.Value, out var isWhole);
         return !isWhole || config.DnsCacheConfig is null ? (null, "hosts by name with a field that is not known")
             : !meaning.Host.StartsWith("*.", StringComparison.Ordinal) ? (null, "hosts by any name, for its own host is no wildcard")
-            : (new EnvoyAssignment(wire.Name, [new EnvoyEndpoint(IPAddress.None, meaning.Port, false, true, 1, 0, Mesh.Locality.Empty, "", meaning.Host)]), null);
+            : (new EnvoyAssignment(wire.Name, [new EnvoyEndpoint(IPAddress.None, meaning.Port, false, true, 1, 0, Mesh.Locality.Empty, "", meaning.Host) { Assignment = wire.Name }]), null);
     }
 
     /// <summary>The name that TLS to its endpoints is made for where none is written: the one that is dialled, within the wildcard. Null: there is none.</summary>
