@@ -49,7 +49,7 @@ internal sealed record EnvoyChain
     /// <summary>Whether both are equal, collections by content.</summary>
     public bool Equals(EnvoyChain? other) =>
         ReferenceEquals(this, other)
-        || (other is not null && Name == other.Name && Blocked == other.Blocked && Telemetry == other.Telemetry
+        || (other is not null && Name == other.Name && Blocked == other.Blocked && Telemetry == other.Telemetry && Limits == other.Limits && Hash == other.Hash
             && ServerNames.AsSpan().SequenceEqual(other.ServerNames.AsSpan())
             && Tls == other.Tls
             && Policies.AsSpan().SequenceEqual(other.Policies.AsSpan())

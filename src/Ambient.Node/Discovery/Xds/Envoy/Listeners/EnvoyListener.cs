@@ -46,7 +46,7 @@ internal sealed record EnvoyListener
     /// <summary>Whether both are equal, collections by content.</summary>
     public bool Equals(EnvoyListener? other) =>
         ReferenceEquals(this, other)
-        || (other is not null && Name == other.Name && Port == other.Port && ExpectsProxyHeader == other.ExpectsProxyHeader && Inspection == other.Inspection
+        || (other is not null && Name == other.Name && Port == other.Port && Equals(Bind, other.Bind) && ExpectsProxyHeader == other.ExpectsProxyHeader && Inspection == other.Inspection
             && Chains.AsSpan().SequenceEqual(other.Chains.AsSpan())
             && Destinations.AsSpan().SequenceEqual(other.Destinations.AsSpan())
             && TunnelPolicies.AsSpan().SequenceEqual(other.TunnelPolicies.AsSpan())
