@@ -1,4 +1,5 @@
 using Ambient.Benchmarks.SideBySide;
+using Ambient.Benchmarks.SideBySide.Istiod;
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
@@ -23,6 +24,10 @@ internal static class Program
                 return await SlowReader.HoldAsync(host, int.Parse(port));
             case [MeshServer.Verb, var port, var root, var workloads, var services]:
                 return await MeshServer.ServeAsync(int.Parse(port), root, int.Parse(workloads), int.Parse(services));
+            case [IstiodServer.Verb, var port, var folder, var endpoint, var at, var waypoint]:
+                return await IstiodServer.ServeAsync(int.Parse(port), folder, endpoint, int.Parse(at), waypoint);
+            case [SteadyRequests.Verb, var folder, var waypoint, var own, .. var ports]:
+                return await SteadyRequests.RunAsync(folder, waypoint, own, [.. ports.Select(int.Parse)]);
             case ["micro", .. var rest]:
                 // In this process: a project generated elsewhere would not find our central package versions.
                 var config = DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance));

@@ -8,7 +8,7 @@ namespace Ambient.Node.ControlPlane;
 /// <summary>A gRPC channel to the control plane, over TLS that verifies the server; calls authenticate by token.</summary>
 internal sealed class ControlPlaneChannel : IDisposable
 {
-    private const int LargestMessage = 200 * 1024 * 1024;
+    internal const int LargestMessage = 200 * 1024 * 1024;
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PingDelay = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(10);
@@ -18,21 +18,23 @@ internal sealed class ControlPlaneChannel : IDisposable
     private readonly ControlPlaneTrust _trust;
     private readonly GrpcChannel _channel;
 
-    private ControlPlaneChannel(ControlPlaneOptions options, ControlPlaneTrust trust)
+    private ControlPlaneChannel(ControlPlaneOptions options, ControlPlaneTrust trust, LongField? pieces)
     {
         _options = options;
         _trust = trust;
         _channel = GrpcChannel.ForAddress(options.Address, new GrpcChannelOptions
         {
-            HttpHandler = Handler(trust),
+            HttpHandler = pieces is null ? Handler(trust) : new PiecesHandler(Handler(trust), pieces),
             DisposeHttpClient = true,
             MaxReceiveMessageSize = LargestMessage,
         });
     }
 
     /// <summary>Opens a channel with the roots as they are now. Nothing is connected before the first call.</summary>
+    /// <param name="options">Where the server is, and who it must be.</param>
+    /// <param name="pieces">Has messages of answers come as <see cref="MessagePieces"/>, and takes their long fields; null: they come whole.</param>
     /// <exception cref="ControlPlaneException">The roots cannot be read.</exception>
-    public static ControlPlaneChannel Open(ControlPlaneOptions options) => new(options, ControlPlaneTrust.Load(options));
+    public static ControlPlaneChannel Open(ControlPlaneOptions options, LongField? pieces = null) => new(options, ControlPlaneTrust.Load(options), pieces);
 
     /// <summary>Makes calls over this channel.</summary>
     public CallInvoker Invoker => _channel.CreateCallInvoker();

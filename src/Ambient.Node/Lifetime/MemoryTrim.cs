@@ -8,12 +8,16 @@ namespace Ambient.Node.Lifetime;
 /// need a node's memory. Releases the pages of code that the start ran through at once, since load may come on top of them. Then checks periodically: when the host was busy since the last check and is quiet now, pages of code are released;
 /// if a good deal was allocated as well, the collector runs once, compacting, and once more a minute later, because the shared array pool gives up
 /// arrays that nobody has rented for that long only when the collector runs (reading a mesh of 30 MB leaves a buffer of 32 MB there). Costs a few
-/// milliseconds, at most twice for each burst of load. Under load that does not end, what was mapped for the start and for what is over is released
+/// milliseconds, at most twice for each burst of load. A large heap costs a millisecond a megabyte, in which nothing else moves: it is collected where that
+/// gives a good part of it back, as after the start. Under load that does not end, what was mapped for the start and for what is over is released
 /// all the same, soon after the start and then every few minutes; what is in use comes back at once, a microsecond a page.
 /// </summary>
 internal sealed class MemoryTrim : IDisposable
 {
     private const long WorthCollecting = 2 * 1024 * 1024;
+
+    /// <summary>What is in use up to which a collection is quick, whatever it gives back.</summary>
+    private const long QuicklyCollected = 16 * 1024 * 1024;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(0.7);
 
     /// <summary>Processor time in an interval below which the host counts as quiet: two per cent of one processor.</summary>
@@ -39,6 +43,7 @@ internal sealed class MemoryTrim : IDisposable
     private TimeSpan _releasedAt = -SomethingHappened;
     private TimeSpan _lookedAt;
     private long _collectedAt;
+    private long _live;
 
     /// <summary>Starts checking.</summary>
     public MemoryTrim(TimeProvider time)
@@ -96,7 +101,7 @@ internal sealed class MemoryTrim : IDisposable
         }
         else if (used - _releasedAt >= SomethingHappened)
         {
-            if (GC.GetTotalAllocatedBytes() - _collectedAt >= WorthCollecting)
+            if (IsWorthCollecting(GC.GetTotalAllocatedBytes() - _collectedAt, _live, GC.GetGCMemoryInfo(GCKind.Any).TotalCommittedBytes))
             {
                 // Before as well: the collector needs room of its own, and what load ran through would be the peak with it.
                 _ = _release();
@@ -108,12 +113,20 @@ internal sealed class MemoryTrim : IDisposable
         }
     }
 
+    /// <summary>Whether a collection gives back more than it costs.</summary>
+    /// <param name="allocated">Bytes that were allocated since the last one.</param>
+    /// <param name="live">Bytes that were in use after it; 0: there was none.</param>
+    /// <param name="committed">Bytes that the collector has of the system.</param>
+    internal static bool IsWorthCollecting(long allocated, long live, long committed) =>
+        allocated >= WorthCollecting && (live <= QuicklyCollected || committed - live >= live / 2);
+
     private void Collect()
     {
         HboneBuffers.Trim();
         GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         _collectedAt = GC.GetTotalAllocatedBytes();
+        _live = GC.GetGCMemoryInfo(GCKind.Any).HeapSizeBytes;
     }
 
     private void Release()

@@ -119,33 +119,4 @@ internal static class MeshServer
         Name = address.Workload?.Uid ?? $"{address.Service.Namespace}/{address.Service.Hostname}",
         Resource_ = new Any { TypeUrl = XdsTypes.Address, Value = address.ToByteString() },
     };
-
-    private sealed class Acknowledgements
-    {
-        private readonly Lock _lock = new();
-        private readonly Dictionary<string, TaskCompletionSource<long>> _waiting = new(StringComparer.Ordinal);
-
-        internal void Note(DeltaDiscoveryRequest request)
-        {
-            var now = Stopwatch.GetTimestamp();
-            lock (_lock)
-            {
-                if (_waiting.Remove(request.ResponseNonce, out var waiting))
-                {
-                    waiting.TrySetResult(now);
-                }
-            }
-        }
-
-        internal Task<long> WaitAsync(string nonce)
-        {
-            var waiting = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
-            lock (_lock)
-            {
-                _waiting[nonce] = waiting;
-            }
-
-            return waiting.Task;
-        }
-    }
 }

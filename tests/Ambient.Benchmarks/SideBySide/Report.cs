@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Ambient.Benchmarks.SideBySide.Istiod;
 
 namespace Ambient.Benchmarks.SideBySide;
 
@@ -30,6 +31,7 @@ internal sealed class Report(Figures figures)
         InPodSection.Report(this);
         MeshSection.Report(this, figures);
         StartSection.Report(this, figures);
+        IstiodSection.Report(this, figures);
         TunnelsSection.Report(this, figures);
         IdleTlsSection.Report(this, figures);
         HttpSection.Report(this, figures);

@@ -12,7 +12,7 @@ internal sealed class SideBySideOptions
           --rounds N            turns that each contender takes (default 2)
           --seconds N           length of one measurement (default 4)
           --sections A,B        of throughput,requests,connections,storm,slow,idle,waypoint,hop,inpod,mesh,start,
-                                tunnels,tls,http,soak (default all but soak)
+                                istiod,tunnels,tls,http,soak (default all but soak)
           --contenders A,B      of haproxy,ztunnel (default both; haproxy alone proves the harness)
           --idle N              idle connections held (default 10000)
           --soak N              seconds of section soak (default 600)
@@ -22,7 +22,7 @@ internal sealed class SideBySideOptions
         AMBIENT_BENCH_BASELINE names a ztunnel of another version, which sections start and tunnels measure by turns with ours.
         """;
 
-    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh", "start", "tunnels", "tls", "http"];
+    private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh", "start", "istiod", "tunnels", "tls", "http"];
     private static readonly string[] KnownSections = [.. AllSections, "soak"];
     private static readonly string[] AllContenders = ["haproxy", "ztunnel"];
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Ambient.Benchmarks.SideBySide.Istiod;
 
 namespace Ambient.Benchmarks.SideBySide;
 
@@ -119,6 +120,12 @@ internal static class SideBySideRun
             {
                 Console.WriteLine("start");
                 await TryAsync("start", failures, new StartSection(options, network, figures, folder, cancellationToken).RunAsync);
+            }
+
+            if (options.Has("istiod") && options.Contenders.Contains(ZtunnelPair.Name))
+            {
+                Console.WriteLine("istiod");
+                await TryAsync("istiod", failures, new IstiodSection(options, network, figures, folder, cancellationToken).RunAsync);
             }
 
             if (options.Has("inpod"))

@@ -78,4 +78,15 @@ public sealed class MemoryTrimTests
 
         Assert.InRange(released, 1, 3);
     }
+
+    // A configuration that is repeated leaves garbage each time, and a collection of all that is in use would stop requests for as long as it takes.
+    [Theory]
+    [InlineData(1, 1, 12, false)]
+    [InlineData(3, 1, 12, true)]
+    [InlineData(3, 0, 12, true)]
+    [InlineData(300, 0, 150, true)]
+    [InlineData(60, 100, 125, false)]
+    [InlineData(60, 100, 155, true)]
+    public void LargeHeap_IsCollectedWhereAGoodPartComesBack(int allocated, int live, int committed, bool expected) =>
+        Assert.Equal(expected, MemoryTrim.IsWorthCollecting(allocated << 20, live << 20, committed << 20));
 }

@@ -37,6 +37,9 @@ internal sealed class DiscoveryScript
     /// <summary>Told of every request as it comes.</summary>
     public Action<DeltaDiscoveryRequest>? Received { get; set; }
 
+    /// <summary>Told of every response when its last byte has been written.</summary>
+    public Action<DeltaDiscoveryResponse>? Written { get; set; }
+
     /// <summary>Called before a stream is served; may throw an <see cref="RpcException"/>.</summary>
     public Action? Opening { get; set; }
 
@@ -90,7 +93,7 @@ internal sealed class DiscoveryScript
         }
 
         var reading = ReadAsync(requests, stream, context.CancellationToken);
-        await stream.WriteAllAsync(responses, context.CancellationToken);
+        await stream.WriteAllAsync(responses, Written, context.CancellationToken);
         _ = reading;
     }
 
@@ -136,11 +139,12 @@ internal sealed class DiscoveryScript
             _queue.Writer.TryComplete();
         }
 
-        public async Task WriteAllAsync(IServerStreamWriter<DeltaDiscoveryResponse> responses, CancellationToken cancellationToken)
+        public async Task WriteAllAsync(IServerStreamWriter<DeltaDiscoveryResponse> responses, Action<DeltaDiscoveryResponse>? written, CancellationToken cancellationToken)
         {
             await foreach (var response in _queue.Reader.ReadAllAsync(cancellationToken))
             {
                 await responses.WriteAsync(response, cancellationToken);
+                written?.Invoke(response);
             }
 
             if (_status != StatusCode.OK)

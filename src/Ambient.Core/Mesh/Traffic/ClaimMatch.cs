@@ -15,5 +15,5 @@ public sealed record ClaimMatch(ImmutableArray<string> Path, TextMatch Value)
         other is not null && Value == other.Value && IsInverted == other.IsInverted && StructuralEquality.Same(Path, other.Path);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Path[^1], Value, IsInverted);
+    public override int GetHashCode() => HashCode.Combine(Path.Length, Value, IsInverted);
 }

@@ -71,7 +71,7 @@ public sealed class IstiodExplainTests
         var session = new EnvoySession(store, node, NullLogger.Instance);
         foreach (var type in new[] { "cds", "eds", "lds", "rds", "wds" }.Select(type => Path.Combine(recording, $"{type}.binpb")).Where(File.Exists))
         {
-            session.Apply(XdsKit.Parse(File.ReadAllBytes(type)));
+            session.Hear(File.ReadAllBytes(type));
         }
 
         var self = store.Current.Workloads.Values.FirstOrDefault(workload => workload.Name == pod && workload.Namespace == node.Namespace);

@@ -86,7 +86,7 @@ internal static class XdsKit
     public static ByteString Bytes(string address) => ByteString.CopyFrom(System.Net.IPAddress.Parse(address).GetAddressBytes());
 
     /// <summary>Parses as the client does.</summary>
-    public static XdsResponse Parse(byte[] message) => XdsResponse.Parse(new(message), new AddressReader(new StringPool()));
+    public static XdsResponse Parse(byte[] message, IResourceReader? others = null) => XdsResponse.Parse(new(message), new AddressReader(new StringPool()), others);
 
     public static async Task UntilAsync(Func<bool> condition)
     {

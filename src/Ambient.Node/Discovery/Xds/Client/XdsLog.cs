@@ -23,6 +23,6 @@ internal static partial class XdsLog
     [LoggerMessage(2025, LogLevel.Warning, "resources of a type that nobody asked for: {Type}; they are acknowledged and have no effect")]
     public static partial void UnknownType(ILogger logger, string type);
 
-    [LoggerMessage(2026, LogLevel.Debug, "{Type}: {Taken} taken, {Refused} refused, {Removed} removed ({Milliseconds} ms)")]
-    public static partial void Applied(ILogger logger, string type, int taken, int refused, int removed, long milliseconds);
+    [LoggerMessage(2026, LogLevel.Debug, "{Type}: {Taken} taken, {Refused} refused, {Removed} removed (decoded in {Decoding} ms, applied in {Applying} ms)")]
+    public static partial void Applied(ILogger logger, string type, int taken, int refused, int removed, long decoding, long applying);
 }

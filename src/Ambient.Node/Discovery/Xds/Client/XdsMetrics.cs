@@ -14,6 +14,12 @@ internal sealed class XdsMetrics(MetricRegistry registry)
     private readonly CounterFamily _bytes = registry.Add(new CounterFamily(
         "istio_xds_message_bytes", "Total number of bytes received (unstable)."));
 
+    private readonly CounterFamily _decoding = registry.Add(new CounterFamily(
+        "ambient_xds_decoding_microseconds", "Processor time in which resources of an Envoy's types were decoded; what came in the bytes before is not."));
+
+    private readonly CounterFamily _applying = registry.Add(new CounterFamily(
+        "ambient_xds_applying_microseconds", "Time from a response that was decoded until it was in use."));
+
     /// <summary>A stream ended.</summary>
     public void Ended(XdsEnd end) => _ended.Series(MetricLabels.Of(("reason", end.ToString()))).Increment();
 
@@ -26,6 +32,16 @@ internal sealed class XdsMetrics(MetricRegistry registry)
         var labels = MetricLabels.Of(("url", isKnown ? response.TypeUrl : "unknown"));
         _messages.Series(labels).Increment();
         _bytes.Series(labels).Add(response.Bytes);
+    }
+
+    /// <summary>A response was taken.</summary>
+    /// <param name="response">The response.</param>
+    /// <param name="time">How long that took.</param>
+    public void Applied(XdsResponse response, TimeSpan time)
+    {
+        var labels = MetricLabels.Of(("url", response.TypeUrl));
+        _decoding.Series(labels).Add((long)response.Decoding.TotalMicroseconds);
+        _applying.Series(labels).Add((long)time.TotalMicroseconds);
     }
 }
 

@@ -20,11 +20,9 @@ internal sealed class XdsResponse
     private const int NonceField = 5;
     private const int RemovedField = 6;
 
-    // A workload with its envelope, or a little more.
-    private const int UsualBytes = 320;
-
     // What resources say that they are: from which one on, usually from the first.
     private readonly List<(int From, string Type)> _types = [];
+    private TimeSpan _decoding;
 
     /// <summary>Type of the resources.</summary>
     public string TypeUrl { get; private set; } = "";
@@ -50,43 +48,67 @@ internal sealed class XdsResponse
     /// <summary>Bytes of the resources.</summary>
     public long Bytes { get; private set; }
 
+    /// <summary>Processor time in which a session's own reader decoded resources; what it had no need to decode is not in it.</summary>
+    public TimeSpan Decoding => _decoding;
+
     /// <summary>A resource as the mesh has it.</summary>
     /// <param name="Name">Its name.</param>
     /// <param name="Version">Its version, echoed when a stream is opened again.</param>
-    /// <param name="Model">A <see cref="Workload"/>, <see cref="MeshService"/> or <see cref="AuthorizationPolicy"/>, the bytes of Envoy's types; null for types that are not known.</param>
+    /// <param name="Model">A <see cref="Workload"/>, <see cref="MeshService"/> or <see cref="AuthorizationPolicy"/>, what a reader made of a type of its own; null for types that are not known.</param>
     public readonly record struct Accepted(string Name, string Version, object? Model);
 
-    /// <summary>Reads a message.</summary>
+    /// <summary>Whether all of it has come.</summary>
+    public bool IsWhole { get; private set; }
+
+    /// <summary>Reads a message that is whole.</summary>
+    /// <param name="message">The message.</param>
+    /// <param name="addresses">Reads workloads and services.</param>
+    /// <param name="others">Reads other types; null: they are passed over.</param>
     /// <exception cref="InvalidDataException">The bytes are not a DeltaDiscoveryResponse.</exception>
-    public static XdsResponse Parse(ReadOnlySequence<byte> message, AddressReader addresses)
+    public static XdsResponse Parse(ReadOnlySequence<byte> message, AddressReader addresses, IResourceReader? others = null)
     {
         var response = new XdsResponse();
-        response.Taken.EnsureCapacity((int)Math.Min(message.Length / UsualBytes, int.MaxValue / 2));
-        var fields = new WireFields(message.IsSingleSegment ? message.FirstSpan : message.ToArray());
+        response.Add(message.IsSingleSegment ? message.FirstSpan : message.ToArray(), addresses, others);
+        response.Complete();
+        return response;
+    }
+
+    /// <summary>Reads a part of a message, which ends between two fields.</summary>
+    /// <param name="part">The part.</param>
+    /// <param name="addresses">Reads workloads and services.</param>
+    /// <param name="others">Reads other types; null: they are passed over.</param>
+    /// <exception cref="InvalidDataException">The bytes are not of a DeltaDiscoveryResponse.</exception>
+    public void Add(ReadOnlySpan<byte> part, AddressReader addresses, IResourceReader? others)
+    {
+        var fields = new WireFields(part);
         while (fields.MoveNext())
         {
             switch (fields.Number)
             {
                 case SystemVersion:
-                    response.Version = fields.Text;
+                    Version = fields.Text;
                     break;
                 case Resources:
-                    response.Read(fields.Content, addresses);
+                    Read(fields.Content, addresses, others);
                     break;
                 case TypeUrlField:
-                    response.TypeUrl = fields.Text;
+                    TypeUrl = fields.Text;
                     break;
                 case NonceField:
-                    response.Nonce = fields.Text;
+                    Nonce = fields.Text;
                     break;
                 case RemovedField:
-                    response.Removed.Add(fields.Text);
+                    Removed.Add(fields.Text);
                     break;
             }
         }
+    }
 
-        response.RefuseOtherTypes();
-        return response;
+    /// <summary>Nothing more comes.</summary>
+    public void Complete()
+    {
+        RefuseOtherTypes();
+        IsWhole = true;
     }
 
     // Which type a response has may come after its resources.
@@ -118,7 +140,7 @@ internal sealed class XdsResponse
         Taken.TrimExcess();
     }
 
-    private void Read(ReadOnlySpan<byte> resource, AddressReader addresses)
+    private void Read(ReadOnlySpan<byte> resource, AddressReader addresses, IResourceReader? others)
     {
         var version = "";
         ReadOnlySpan<byte> name = default, any = default;
@@ -141,26 +163,25 @@ internal sealed class XdsResponse
                 }
             }
 
-            var model = ModelOf(any, addresses, out var type);
+            var model = ModelOf(name, any, addresses, others, out var type);
             if (_types is not [.., var last] || !Ascii.Equals(type, last.Type))
             {
                 _types.Add((Taken.Count, Encoding.UTF8.GetString(type)));
             }
-
 
             // One instance for the index of versions and for the mesh.
             var own = model is Workload workload && Ascii.Equals(name, workload.Uid) ? workload.Uid : Encoding.UTF8.GetString(name);
             Taken.Add(new Accepted(own, version, model));
             Workloads += model is Workload ? 1 : 0;
         }
-        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException)
+        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException or OverflowException)
         {
             // InvalidOperationException is what Google.Protobuf says to a wrapper message with a tag of 0 in it.
             Refused.Add((Encoding.UTF8.GetString(name), e.Message));
         }
     }
 
-    private object? ModelOf(ReadOnlySpan<byte> any, AddressReader addresses, out ReadOnlySpan<byte> type)
+    private object? ModelOf(ReadOnlySpan<byte> name, ReadOnlySpan<byte> any, AddressReader addresses, IResourceReader? others, out ReadOnlySpan<byte> type)
     {
         type = default;
         ReadOnlySpan<byte> value = default;
@@ -194,7 +215,6 @@ internal sealed class XdsResponse
             return addresses.Read(WireWorkload.Parser.ParseFrom(value));
         }
 
-        // What configures an Envoy whoever asked for it reads: much of it is as before, and need not be read at all.
-        return type.StartsWith(XdsTypes.EnvoyUtf8) ? ByteString.CopyFrom(value) : null;
+        return others?.Read(type, name, value, ref _decoding);
     }
 }

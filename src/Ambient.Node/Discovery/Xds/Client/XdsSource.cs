@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Threading.Channels;
 using Ambient.Mesh;
 using Ambient.Node.ControlPlane;
@@ -32,6 +33,8 @@ internal sealed class XdsSource : IMeshSource
     private readonly long _begun;
     private XdsBackoff _backoff;
     private bool _worked;
+    private XdsResponse? _pieces;
+    private readonly LongField _long = new();
     private Task _running = Task.CompletedTask;
 
     /// <summary>
@@ -66,7 +69,7 @@ internal sealed class XdsSource : IMeshSource
                 static _ => throw new NotSupportedException()),
             new Marshaller<XdsResponse>(
                 static (_, _) => throw new NotSupportedException(),
-                context => XdsResponse.Parse(context.PayloadAsReadOnlySequence(), addresses)));
+                context => Read(context.PayloadAsReadOnlySequence(), addresses, session as IResourceReader)));
     }
 
     /// <inheritdoc/>
@@ -133,7 +136,8 @@ internal sealed class XdsSource : IMeshSource
         try
         {
             // Opened anew each time: the roots may have changed since.
-            channel = ControlPlaneChannel.Open(_options.Server);
+            channel = ControlPlaneChannel.Open(_options.Server, _long);
+            _pieces = null;
             var headers = await channel.HeadersAsync(_stop.Token).ConfigureAwait(false);
             using var call = channel.Invoker.AsyncDuplexStreamingCall(_method, null, new CallOptions(headers, cancellationToken: _stop.Token));
             var outbox = Channel.CreateBounded<DeltaDiscoveryRequest>(new BoundedChannelOptions(MostUnsent) { SingleReader = true });
@@ -143,6 +147,11 @@ internal sealed class XdsSource : IMeshSource
                 var asked = _session.Subscribe(XdsNode.Of(_options), outbox.Writer);
                 while (await call.ResponseStream.MoveNext(_stop.Token).ConfigureAwait(false))
                 {
+                    if (!call.ResponseStream.Current.IsWhole)
+                    {
+                        continue;
+                    }
+
                     if (asked is not null)
                     {
                         // Only now is it known that there is a server, and that it takes us for who we are.
@@ -198,6 +207,24 @@ internal sealed class XdsSource : IMeshSource
     }
 #pragma warning restore CA1031
 
+    /// <summary>Reads a piece of a response into what has come of it before.</summary>
+    private XdsResponse Read(ReadOnlySequence<byte> piece, AddressReader addresses, IResourceReader? others)
+    {
+        var response = _pieces ??= new XdsResponse();
+        var bytes = piece.IsSingleSegment ? piece.FirstSpan : piece.ToArray();
+        if (bytes.SequenceEqual(MessagePieces.End))
+        {
+            _pieces = null;
+            response.Complete();
+        }
+        else
+        {
+            response.Add(bytes.SequenceEqual(MessagePieces.Long) ? _long.Bytes : bytes, addresses, others);
+        }
+
+        return response;
+    }
+
     private XdsAnswer Apply(XdsResponse response)
     {
         var begun = _time.GetTimestamp();
@@ -214,8 +241,14 @@ internal sealed class XdsSource : IMeshSource
         }
 
         var answer = _session.Apply(response);
+        var applying = _time.GetElapsedTime(begun);
         XdsLog.Applied(
-            _logger, response.TypeUrl, response.Taken.Count, response.Refused.Count, response.Removed.Count, (long)_time.GetElapsedTime(begun).TotalMilliseconds);
+            _logger, response.TypeUrl, response.Taken.Count, response.Refused.Count, response.Removed.Count, (long)response.Decoding.TotalMilliseconds, (long)applying.TotalMilliseconds);
+        if (isKnown)
+        {
+            _metrics?.Applied(response, applying);
+        }
+
         if (answer.IsAccepted && _awaited.Remove(response.TypeUrl) && _awaited.Count == 0)
         {
             var mesh = _store.Current;

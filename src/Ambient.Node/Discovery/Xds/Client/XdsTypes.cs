@@ -17,7 +17,4 @@ internal static class XdsTypes
 
     /// <summary>Workloads by themselves, as they are on the wire.</summary>
     public static ReadOnlySpan<byte> WorkloadUtf8 => "type.googleapis.com/istio.workload.Workload"u8;
-
-    /// <summary>The beginning of Envoy's types.</summary>
-    public static ReadOnlySpan<byte> EnvoyUtf8 => "type.googleapis.com/envoy."u8;
 }

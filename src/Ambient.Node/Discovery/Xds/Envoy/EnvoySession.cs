@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
+using System.Text;
 using System.Threading.Channels;
+using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Xds.Client;
@@ -14,6 +16,7 @@ using Ambient.Node.Discovery.Xds.Envoy.Received;
 using Ambient.Node.Discovery.Xds.Envoy.Routes;
 using Ambient.Node.Discovery.Xds.Envoy.Secrets;
 using Ambient.Node.Protos.Discovery;
+using Ambient.Node.Telemetry.Metrics;
 using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 
@@ -21,9 +24,9 @@ namespace Ambient.Node.Discovery.Xds.Envoy;
 
 /// <summary>
 /// What istiod configures the Envoy of a waypoint or gateway with, asked for in Envoy's order: clusters, their endpoints, listeners, then what those name,
-/// and the workloads beside them. A resource whose bytes are as before is not read again.
+/// and the workloads beside them. A resource whose bytes are as before is not read again, and one that says the same in other bytes changes nothing.
 /// </summary>
-internal sealed class EnvoySession : IXdsSession
+internal sealed class EnvoySession : IXdsSession, IResourceReader
 {
     // An answer names so many; the log has all.
     private const int MostNamed = 20;
@@ -38,6 +41,7 @@ internal sealed class EnvoySession : IXdsSession
     private readonly Dictionary<string, HashSet<string>> _watched = new(StringComparer.Ordinal);
     private ImmutableHashSet<string> _said = [];
     private bool _asksForListeners;
+    private bool _hasEndpoints;
 
     /// <summary>Creates a session.</summary>
     /// <param name="store">Filled with what comes.</param>
@@ -106,6 +110,12 @@ internal sealed class EnvoySession : IXdsSession
         var refused = response.Refused.Select(refusal => $"{refusal.Name}: {refusal.Reason}").ToList();
         if (Takes(type))
         {
+            foreach (var (name, reason) in response.Refused)
+            {
+                // What was held under the name stays.
+                _received?.Refuse(type, name, reason);
+            }
+
             foreach (var (name, version, model) in response.Taken)
             {
                 Take(type, name, version, model, refused);
@@ -116,6 +126,10 @@ internal sealed class EnvoySession : IXdsSession
                 Remove(type, name);
             }
         }
+
+        // Clusters come first; whoever does not wait for their endpoints has no need to.
+        _hasEndpoints |= type is EnvoyTypes.Assignment or EnvoyTypes.Listener;
+        _mesh.AwaitsEndpoints = !_hasEndpoints && _mesh.WantedAssignments.Any();
 
         // What nobody wants any more goes with the response that says so, and not with whatever comes next.
         var further = Further(type).ToArray();
@@ -166,60 +180,106 @@ internal sealed class EnvoySession : IXdsSession
             return;
         }
 
-        if (model is not ByteString bytes)
+        if (model is not EnvoyResource resource)
         {
             refused.Add($"{name}: is of another type");
             return;
         }
 
-        var digest = Digest(bytes);
-        if (_held.TryGetValue((type, name), out var held) && held.Digest == digest)
+        if (!resource.IsNew)
         {
+            if (!_held.TryGetValue((type, name), out var held) || held.Digest != resource.Digest)
+            {
+                // What it was compared with has gone meanwhile.
+                refused.Add($"{name}: comes twice in one response");
+            }
+
             return;
         }
 
-        try
-        {
-            var problems = new Problems();
-            Set(type, name, bytes, problems);
-            _held[(type, name)] = new Held(digest, problems.ToPart());
-            _received?.Keep(type, name, bytes, version, _held[(type, name)].Problems.Blocked);
-        }
-        catch (Exception e) when (Faults.IsOfBytes(e))
-        {
-            // What was held under the name stays.
-            refused.Add($"{name}: {e.Message}");
-            _received?.Refuse(type, name, e.Message);
-            XdsLog.Refused(_logger, type, name, e.Message);
-        }
+        Set(type, name, resource.Model);
+        _held[(type, name)] = new Held(resource.Digest, resource.Model, resource.Problems);
+        _received?.Keep(type, name, resource.Bytes, version, resource.Problems.Blocked);
     }
 
-    private void Set(string type, string name, ByteString bytes, Problems problems)
+    /// <summary>Reads a resource where it lies. Whether it says what is held already shows here; then nothing is kept of it but its bytes, in the place of those before.</summary>
+    object? IResourceReader.Read(ReadOnlySpan<byte> type, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, ref TimeSpan decoding)
+    {
+        if (EnvoyTypes.Find(type) is not { } known)
+        {
+            return null;
+        }
+
+        (string Type, string Name) key = (known, Encoding.UTF8.GetString(name));
+        var digest = Digest(value);
+        var isHeld = _held.TryGetValue(key, out var held);
+        if (isHeld && held.Digest == digest)
+        {
+            return new EnvoyResource(digest, false, null, held.Problems, default);
+        }
+
+        var problems = new Problems();
+        var begun = ThreadTime.Now;
+        var model = Read(known, key.Name, value, problems);
+        decoding += ThreadTime.Now - begun;
+        var part = problems.ToPart();
+        if (isHeld && Equals(model, held.Model) && part.IsSame(held.Problems))
+        {
+            // The same in other bytes: istiod does not order the entries of maps.
+            _held[key] = held with { Digest = digest };
+            _received?.Replace(known, key.Name, value);
+            return new EnvoyResource(digest, false, null, part, default);
+        }
+
+        return new EnvoyResource(digest, true, model, part, _received is null ? default : value.ToArray());
+    }
+
+    private object? Read(string type, string name, ReadOnlySpan<byte> bytes, Problems problems)
     {
         switch (type)
         {
             case EnvoyTypes.Cluster:
                 var cluster = ClusterReader.Read(bytes, problems);
                 ResourceNames.Same(name, cluster?.Name ?? name);
-                _mesh.SetCluster(name, cluster);
-                _mesh.SetNetworkTunnel(name, MeshSecrets.OfNetworkTunnel(name, bytes, problems));
-                break;
+                // Of Envoy's own clusters two say who may be at the ends of tunnels to other networks.
+                return cluster ?? (object?)NetworkTunnel.Of(MeshSecrets.OfNetworkTunnel(name, bytes, problems));
             case EnvoyTypes.Assignment:
                 var assignment = AssignmentReader.Read(bytes, problems);
                 ResourceNames.Same(name, assignment.Name);
-                _mesh.SetAssignment(name, assignment);
+                return assignment;
+            case EnvoyTypes.Listener:
+                return _listeners.Read(name, bytes, problems);
+            case EnvoyTypes.Routes:
+                return RouteTables.ReadNamed(name, bytes, problems);
+            case EnvoyTypes.Extension:
+                return EnvoyExtension.Read(name, bytes, problems);
+            default:
+                return EnvoySecret.Read(name, bytes, problems);
+        }
+    }
+
+    private void Set(string type, string name, object? model)
+    {
+        switch (type)
+        {
+            case EnvoyTypes.Cluster:
+                _mesh.SetCluster(name, model as EnvoyCluster);
+                _mesh.SetNetworkTunnel(name, (model as NetworkTunnel)?.Domains);
+                break;
+            case EnvoyTypes.Assignment:
+                _mesh.SetAssignment(name, (EnvoyAssignment?)model);
                 break;
             case EnvoyTypes.Listener:
-                _mesh.SetListener(name, _listeners.Read(name, bytes, problems));
+                _mesh.SetListener(name, (EnvoyListener?)model);
                 break;
             case EnvoyTypes.Routes:
-                _mesh.SetRoutes(name, RouteTables.ReadNamed(name, bytes, problems));
+                _mesh.SetRoutes(name, (RouteTable?)model);
                 break;
             case EnvoyTypes.Extension:
-                _mesh.SetExtension(name, EnvoyExtension.Read(name, bytes, problems));
+                _mesh.SetExtension(name, (EnvoyExtension?)model);
                 break;
             case EnvoyTypes.Secret:
-                _mesh.SetSecret(name, EnvoySecret.Read(name, bytes, problems));
+                _mesh.SetSecret(name, (EnvoySecret?)model);
                 break;
         }
     }
@@ -230,31 +290,16 @@ internal sealed class EnvoySession : IXdsSession
         _received?.Drop(type, name);
         switch (type)
         {
-            case EnvoyTypes.Cluster:
-                _mesh.SetCluster(name, null);
-                _mesh.SetNetworkTunnel(name, null);
-                break;
-            case EnvoyTypes.Assignment:
-                _mesh.SetAssignment(name, null);
-                break;
             case EnvoyTypes.Listener:
                 _listeners.Forget(name);
-                _mesh.SetListener(name, null);
-                break;
-            case EnvoyTypes.Routes:
-                _mesh.SetRoutes(name, null);
-                break;
-            case EnvoyTypes.Extension:
-                _mesh.SetExtension(name, null);
-                break;
-            case EnvoyTypes.Secret:
-                _mesh.SetSecret(name, null);
                 break;
             case EnvoyTypes.Workload:
                 _workloads.Remove(name);
                 _mesh.RemoveWorkload(name);
-                break;
+                return;
         }
+
+        Set(type, name, null);
     }
 
     /// <summary>What is to be watched after a response. Names that nobody wants any more are let go, and what came for them with them.</summary>
@@ -346,12 +391,34 @@ internal sealed class EnvoySession : IXdsSession
         }
     }
 
-    private static UInt128 Digest(ByteString bytes)
+    private static UInt128 Digest(ReadOnlySpan<byte> bytes)
     {
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(bytes.Span, digest);
+        SHA256.HashData(bytes, digest);
         return BitConverter.ToUInt128(digest);
     }
 
-    private readonly record struct Held(UInt128 Digest, PartProblems Problems);
+    /// <summary>Whose members may be at the ends of a tunnel to other networks.</summary>
+    private sealed record NetworkTunnel(ImmutableArray<TrustDomain> Domains)
+    {
+        public static NetworkTunnel? Of(ImmutableArray<TrustDomain>? domains) => domains is { } said ? new NetworkTunnel(said) : null;
+
+        public bool Equals(NetworkTunnel? other) => other is not null && Domains.AsSpan().SequenceEqual(other.Domains.AsSpan());
+
+        public override int GetHashCode() => Domains.Length;
+    }
+
+    /// <summary>What is held under a name.</summary>
+    /// <param name="Digest">Of the bytes that came last.</param>
+    /// <param name="Model">What they say; null for what is of no interest.</param>
+    /// <param name="Problems">What of it is not understood.</param>
+    private readonly record struct Held(UInt128 Digest, object? Model, PartProblems Problems);
+
+    /// <summary>A resource of a response.</summary>
+    /// <param name="Digest">Of its bytes.</param>
+    /// <param name="IsNew">Whether it says anything else than what is held.</param>
+    /// <param name="Model">What a new one says; null: it is of no interest.</param>
+    /// <param name="Problems">What of it is not understood.</param>
+    /// <param name="Bytes">Bytes of a new one, where they are kept.</param>
+    private sealed record EnvoyResource(UInt128 Digest, bool IsNew, object? Model, PartProblems Problems, ReadOnlyMemory<byte> Bytes);
 }

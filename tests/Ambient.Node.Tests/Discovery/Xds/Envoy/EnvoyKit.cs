@@ -169,10 +169,13 @@ internal static class EnvoyKit
     }
 
     /// <summary>Hands a response to a session, as its bytes come over the network.</summary>
+    public static XdsAnswer Hear(this EnvoySession session, byte[] message) => session.Apply(XdsKit.Parse(message, session));
+
+    /// <summary>Hands a response to a session, as its bytes come over the network.</summary>
     public static XdsAnswer Tell(this EnvoySession session, string type, params Resource[] resources) =>
-        session.Apply(XdsKit.Parse(XdsKit.Response(type, resources).ToByteArray()));
+        session.Hear(XdsKit.Response(type, resources).ToByteArray());
 
     /// <summary>Hands over that resources are gone.</summary>
     public static XdsAnswer Take(this EnvoySession session, string type, params string[] names) =>
-        session.Apply(XdsKit.Parse(new DeltaDiscoveryResponse { TypeUrl = type, Nonce = "n", RemovedResources = { names } }.ToByteArray()));
+        session.Hear(new DeltaDiscoveryResponse { TypeUrl = type, Nonce = "n", RemovedResources = { names } }.ToByteArray());
 }

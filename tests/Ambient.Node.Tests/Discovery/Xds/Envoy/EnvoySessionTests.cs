@@ -4,6 +4,7 @@ using Ambient.Node.Discovery.Xds.Envoy;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Discovery;
 using Ambient.Testing.ControlPlane;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ambient.Node.Tests.Discovery.Xds.Envoy;
 
@@ -72,6 +73,25 @@ public sealed class EnvoySessionTests
         Assert.Equal([8080, 8081], after.EndpointsOf(after.Services[$"ns/{Web}"]).Select(endpoint => endpoint.Ports[0].TargetPort));
         _session.Tell(EnvoyTypes.Assignment, EnvoyKit.Endpoints(Web, 80));
         Assert.Empty(_store.Current.EndpointsOf(_store.Current.Services[$"ns/{Web}"]));
+    }
+
+    [Fact]
+    public void Workloads_AreMadeOnce_WhenEndpointsHaveCome()
+    {
+        var store = new MeshStore();
+        var session = new EnvoySession(store, EnvoyKit.Node, NullLogger.Instance);
+        session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web"));
+        session.Tell(EnvoyTypes.Workload, EnvoyKit.Workload("web-1", "10.0.0.7"), EnvoyKit.Workload("other-1", "10.0.0.8"));
+        Assert.Empty(store.Current.Workloads);
+
+        session.Tell(EnvoyTypes.Assignment, EnvoyKit.Endpoints(Web, 80, ("10.0.0.7", 8080)));
+
+        Assert.Equal(2, store.Current.Workloads.Count);
+
+        // Only the first ones are waited for.
+        session.Tell(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web"), EnvoyKit.Cluster(Shop, 80, "shop"));
+        session.Tell(EnvoyTypes.Workload, EnvoyKit.Workload("other-2", "10.0.0.9"));
+        Assert.Equal(3, store.Current.Workloads.Count);
     }
 
     [Fact]

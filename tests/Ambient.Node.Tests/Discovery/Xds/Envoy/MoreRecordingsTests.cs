@@ -61,7 +61,7 @@ public sealed class MoreRecordingsTests
         var problems = new List<string>();
         foreach (var file in (order is [] ? ["wds", "cds", "eds", "lds", "rds", "ecds", "sds"] : order).Select(file => Path.Combine(recording, $"{file}.binpb")).Where(File.Exists))
         {
-            var answer = session.Apply(XdsKit.Parse(File.ReadAllBytes(file)));
+            var answer = session.Hear(File.ReadAllBytes(file));
             Assert.True(answer.IsAccepted, answer.Answer.ErrorDetail?.Message);
             problems.AddRange(answer.Answer.ErrorDetail?.Message.Split("; ") ?? []);
         }

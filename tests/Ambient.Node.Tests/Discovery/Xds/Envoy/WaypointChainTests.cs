@@ -278,7 +278,7 @@ public sealed class WaypointChainTests
         var good = XdsKit.Response(EnvoyTypes.Cluster, EnvoyKit.Cluster(Web, 80, "web")).ToByteArray();
 
         // Field 2 of the response, a resource: its name is a number.
-        var answer = _session.Apply(XdsKit.Parse([.. good, 0x12, 0x02, 0x18, 0x01]));
+        var answer = _session.Hear([.. good, 0x12, 0x02, 0x18, 0x01]);
 
         Assert.False(answer.IsAccepted);
         Assert.Single(_store.Current.Services);

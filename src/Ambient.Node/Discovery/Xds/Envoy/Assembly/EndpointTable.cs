@@ -14,25 +14,21 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Assembly;
 internal sealed class EndpointTable(IPAddress self)
 {
     private readonly Dictionary<string, Workload> _told = new(StringComparer.Ordinal);
-    private readonly Dictionary<IPAddress, List<string>> _uids = [];
-    private readonly Dictionary<IPAddress, List<(string Assignment, EnvoyEndpoint Endpoint)>> _endpoints = [];
-    private readonly Dictionary<IPAddress, List<string>> _made = [];
-    private readonly HashSet<IPAddress> _changed = [];
+    private readonly Dictionary<IPAddress, Place> _places = [];
+    private readonly Dictionary<string, ImmutableDictionary<string, ImmutableArray<ServicePort>>> _maps = new(StringComparer.Ordinal);
+    private HashSet<IPAddress> _changed = [];
 
     /// <summary>Addresses whose workloads must be made again, and none after this.</summary>
     public IPAddress[] TakeChanged()
     {
+        // A new one: after the first configuration there is hardly ever so much again.
         IPAddress[] changed = [.. _changed];
-        _changed.Clear();
+        _changed = [];
         return changed;
     }
 
     /// <summary>Everything must be made again.</summary>
-    public void ChangeAll()
-    {
-        _changed.UnionWith(_uids.Keys);
-        _changed.UnionWith(_endpoints.Keys);
-    }
+    public void ChangeAll() => _changed.UnionWith(_places.Keys);
 
     /// <summary>The addresses of endpoints must be made again.</summary>
     public void Change(EnvoyAssignment? assignment)
@@ -63,7 +59,7 @@ internal sealed class EndpointTable(IPAddress self)
             }
             else
             {
-                _changed.UnionWith(_uids.Keys.Concat(_endpoints.Keys).Where(range.Contains));
+                _changed.UnionWith(_places.Keys.Where(range.Contains));
             }
         }
     }
@@ -80,7 +76,8 @@ internal sealed class EndpointTable(IPAddress self)
         _told[workload.Uid] = workload;
         foreach (var address in workload.Addresses)
         {
-            List(_uids, address).Add(workload.Uid);
+            var place = PlaceOf(address);
+            place.Told = place.Told.With(workload);
             _changed.Add(address);
         }
     }
@@ -92,27 +89,30 @@ internal sealed class EndpointTable(IPAddress self)
         {
             foreach (var address in workload.Addresses)
             {
-                _uids[address].Remove(uid);
+                var place = _places[address];
+                place.Told = place.Told.Without(told => told.Uid == uid);
                 _changed.Add(address);
             }
         }
     }
 
     /// <summary>The workload of an address, as it was told; null: none.</summary>
-    public Workload? Find(IPAddress address) => _uids.TryGetValue(address, out var uids) && uids is [var first, ..] ? _told[first] : null;
+    public Workload? Find(IPAddress address) => _places.TryGetValue(address, out var place) && place.Told.Count > 0 ? place.Told[0] : null;
 
     /// <summary>The endpoints of an assignment are others.</summary>
     public void Replace(EnvoyAssignment? before, EnvoyAssignment? after)
     {
         foreach (var endpoint in before?.Endpoints ?? [])
         {
-            _endpoints[endpoint.Address].RemoveAll(entry => entry.Assignment == before!.Name);
+            var place = _places[endpoint.Address];
+            place.Endpoints = place.Endpoints.Without(entry => entry.Assignment == before!.Name);
             _changed.Add(endpoint.Address);
         }
 
         foreach (var endpoint in after?.Endpoints ?? [])
         {
-            List(_endpoints, endpoint.Address).Add((after!.Name, endpoint));
+            var place = PlaceOf(endpoint.Address);
+            place.Endpoints = place.Endpoints.With(endpoint);
             _changed.Add(endpoint.Address);
         }
     }
@@ -136,38 +136,40 @@ internal sealed class EndpointTable(IPAddress self)
         ICollection<string> removed,
         Problems problems)
     {
-        var before = _made.GetValueOrDefault(address) ?? [];
-        var now = new List<string>();
+        if (!_places.TryGetValue(address, out var place))
+        {
+            return [];
+        }
+
         var made = new List<Workload>();
-        var endpoints = At(address, problems);
-        var told = _uids.GetValueOrDefault(address)?.Select(uid => _told[uid]).ToList() ?? [];
-        var left = endpoints.Where(entry => entry.Endpoint.Hop is null).ToList();
-        foreach (var workload in told)
+        var endpoints = At(place, address, problems);
+        var left = endpoints.Where(static endpoint => endpoint.Hop is null).ToList();
+        var several = place.Told.Count > 1;
+        foreach (var workload in place.Told.All)
         {
             // Several workloads may share a node's address; which is meant the endpoint says.
-            bool IsOwn((string Assignment, EnvoyEndpoint Endpoint) entry) =>
-                entry.Endpoint.Hop is null && (told.Count == 1 || IsNamed(workload, entry.Endpoint.Workload));
-            var own = workload.Addresses.SelectMany(each => At(each, problems)).Where(IsOwn).ToArray();
+            bool IsOwn(EnvoyEndpoint endpoint) => endpoint.Hop is null && (!several || IsNamed(workload, endpoint.Workload));
+            var own = workload.Addresses.SelectMany(each => At(_places.GetValueOrDefault(each), each, problems)).Where(IsOwn).ToArray();
             left.RemoveAll(IsOwn);
             made.Add(Made(workload, own, isKnown: true));
         }
 
-        foreach (var unknown in left.GroupBy(entry => entry.Endpoint.Workload))
+        foreach (var unknown in left.GroupBy(endpoint => endpoint.Workload))
         {
-            if (unknown.Any(entry => entry.Endpoint.ByTunnel))
+            if (unknown.Any(endpoint => endpoint.ByTunnel))
             {
                 problems.Add($"endpoint {address}", "a tunnel leads to it, and nobody says who it is");
                 continue;
             }
 
-            foreach (var host in unknown.GroupBy(entry => entry.Endpoint.Host))
+            foreach (var host in unknown.GroupBy(endpoint => endpoint.Host))
             {
-                made.Add(Made(Anonymous(address, unknown.Key, host.First().Endpoint), [.. host], isKnown: false));
+                made.Add(Made(Anonymous(address, unknown.Key, host.First()), [.. host], isKnown: false));
             }
         }
 
-        foreach (var way in endpoints.Where(entry => entry.Endpoint.Hop is not null)
-            .SelectMany(entry => clusters(entry.Assignment).Select(use => new HopUse(entry.Endpoint, use.Cluster, use.Service)))
+        foreach (var way in endpoints.Where(static endpoint => endpoint.Hop is not null)
+            .SelectMany(endpoint => clusters(endpoint.Assignment).Select(use => new HopUse(endpoint, use.Cluster, use.Service)))
             .GroupBy(use => (use.Endpoint.Hop!.Through, use.Endpoint.Hop.Target is null, use.Service)))
         {
             if (HopAssembly.Of([.. way], network, problems) is var (entrance, marks))
@@ -177,28 +179,33 @@ internal sealed class EndpointTable(IPAddress self)
             }
         }
 
-        foreach (var workload in made)
-        {
-            now.Add(workload.Uid);
-        }
-
-        foreach (var uid in before.Where(uid => !now.Contains(uid)))
+        foreach (var uid in place.Made.All.Where(uid => made.All(workload => workload.Uid != uid)))
         {
             removed.Add(uid);
             labels(uid, null);
         }
 
-        _made[address] = now;
+        place.Made = default;
+        foreach (var workload in made)
+        {
+            place.Made = place.Made.With(workload.Uid);
+        }
+
+        if (place.IsEmpty)
+        {
+            _places.Remove(address);
+        }
+
         return made;
 
-        Workload Made(Workload workload, (string Assignment, EnvoyEndpoint Endpoint)[] own, bool isKnown)
+        Workload Made(Workload workload, EnvoyEndpoint[] own, bool isKnown)
         {
             var services = workload.Services.RemoveRange(workload.Services.Keys.Where(isOwnService)).ToBuilder();
             ImmutableDictionary<string, string>.Builder? marked = null;
             Dictionary<string, ImmutableArray<EndpointShare>>? shares = null;
-            foreach (var (name, endpoint) in own)
+            foreach (var endpoint in own)
             {
-                foreach (var (cluster, service) in clusters(name))
+                foreach (var (cluster, service) in clusters(endpoint.Assignment))
                 {
                     if (!endpoint.ByTunnel && cluster.Sockets.Of(endpoint.SocketLabels) == EndpointSocket.Unserved)
                     {
@@ -226,30 +233,71 @@ internal sealed class EndpointTable(IPAddress self)
             }
 
             labels(workload.Uid, marked?.ToImmutable());
-            return workload with
+            var now = workload with
             {
-                Services = services.ToImmutable(),
+                Services = Shared(services, workload.Services),
                 Shares = shares is null ? workload.Shares : shares.ToImmutableDictionary(StringComparer.Ordinal),
-                Protocol = own.Length == 0 ? workload.Protocol : own.Any(entry => entry.Endpoint.ByTunnel) && isKnown ? TunnelProtocol.Hbone : TunnelProtocol.Tcp,
-                Status = own.Length == 0 ? workload.Status : own.Any(entry => entry.Endpoint.IsHealthy) ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
+                Protocol = own.Length == 0 ? workload.Protocol : own.Any(endpoint => endpoint.ByTunnel) && isKnown ? TunnelProtocol.Hbone : TunnelProtocol.Tcp,
+                Status = own.Length == 0 ? workload.Status : own.Any(endpoint => endpoint.IsHealthy) ? WorkloadStatus.Healthy : WorkloadStatus.Unhealthy,
 
                 // What a cluster says of its share holds for that cluster alone.
                 Capacity = own.Length == 0 ? workload.Capacity : 1,
                 Waypoint = isDirect ? workload.Waypoint : null,
             };
+
+            // Usually both say the same, and one instance is enough.
+            return now.Equals(workload) ? workload : now;
         }
     }
 
-    private List<(string Assignment, EnvoyEndpoint Endpoint)> At(IPAddress address, Problems problems)
+    /// <summary>The endpoints at an address, without those whose tunnels lead back to this proxy.</summary>
+    private IEnumerable<EnvoyEndpoint> At(Place? place, IPAddress address, Problems problems)
     {
-        var all = _endpoints.GetValueOrDefault(address) ?? [];
-        if (!address.Equals(self) || !all.Exists(static entry => entry.Endpoint.ByTunnel))
+        var all = place?.Endpoints.All ?? [];
+        if (!address.Equals(self) || all.FirstOrDefault(static endpoint => endpoint.ByTunnel) is not { } back)
         {
             return all;
         }
 
-        problems.Add($"endpoints of {all.Find(static entry => entry.Endpoint.ByTunnel).Assignment}", $"the tunnel to {address} leads back to this proxy");
-        return all.FindAll(static entry => !entry.Endpoint.ByTunnel);
+        problems.Add($"endpoints of {back.Assignment}", $"the tunnel to {address} leads back to this proxy");
+        return all.Where(static endpoint => !endpoint.ByTunnel);
+    }
+
+    /// <summary>Services and ports as one map for all workloads that have the same, that of the workload as it was told before others.</summary>
+    private ImmutableDictionary<string, ImmutableArray<ServicePort>> Shared(
+        ImmutableDictionary<string, ImmutableArray<ServicePort>>.Builder services, ImmutableDictionary<string, ImmutableArray<ServicePort>> told)
+    {
+        if (IsSame(services, told))
+        {
+            return told;
+        }
+
+        // Of one service: a pod of several is rare.
+        if (services.Count != 1)
+        {
+            return services.ToImmutable();
+        }
+
+        var service = services.Keys.First();
+        return _maps.TryGetValue(service, out var shared) && IsSame(services, shared) ? shared : _maps[service] = services.ToImmutable();
+    }
+
+    private static bool IsSame(ImmutableDictionary<string, ImmutableArray<ServicePort>>.Builder services, ImmutableDictionary<string, ImmutableArray<ServicePort>> others)
+    {
+        if (services.Count != others.Count)
+        {
+            return false;
+        }
+
+        foreach (var (service, ports) in services)
+        {
+            if (!others.TryGetValue(service, out var theirs) || !ports.AsSpan().SequenceEqual(theirs.AsSpan()))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static bool IsNamed(Workload workload, string text) =>
@@ -275,13 +323,28 @@ internal sealed class EndpointTable(IPAddress self)
         };
     }
 
-    private static List<T> List<T>(Dictionary<IPAddress, List<T>> lists, IPAddress address)
+    private Place PlaceOf(IPAddress address)
     {
-        if (!lists.TryGetValue(address, out var list))
+        if (!_places.TryGetValue(address, out var place))
         {
-            lists[address] = list = [];
+            _places[address] = place = new Place();
         }
 
-        return list;
+        return place;
+    }
+
+    /// <summary>What is known of an address.</summary>
+    private sealed class Place
+    {
+        /// <summary>Workloads that are said to have it.</summary>
+        public Few<Workload> Told { get; set; }
+
+        /// <summary>Endpoints of clusters at it.</summary>
+        public Few<EnvoyEndpoint> Endpoints { get; set; }
+
+        /// <summary>Uids of the workloads that were made of both.</summary>
+        public Few<string> Made { get; set; }
+
+        public bool IsEmpty => Told.Count + Endpoints.Count + Made.Count == 0;
     }
 }

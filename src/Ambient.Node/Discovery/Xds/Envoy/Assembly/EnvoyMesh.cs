@@ -46,6 +46,12 @@ internal sealed class EnvoyMesh(EnvoyNode node)
     private HashSet<string> _services = new(StringComparer.Ordinal);
     private bool _changedServices;
 
+    /// <summary>
+    /// Whether endpoints that clusters ask for are still to come for the first time. Until then workloads wait: made of half of what is said of them, all would
+    /// be made twice, and nothing can be served before that anyway.
+    /// </summary>
+    public bool AwaitsEndpoints { get; set; }
+
     /// <summary>Names of assignments that clusters ask for.</summary>
     public IEnumerable<string> WantedAssignments => _clusters.Values.Select(cluster => cluster.Assignment).OfType<string>().Distinct();
 
@@ -284,7 +290,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
                     chains[name.Host] = own = ImmutableArray.CreateBuilder<HostChain>();
                 }
 
-                own.Add(new HostChain(name, chain, [.. destinations[chain.Name]], main!.LooksIntoTls(name.Port)));
+                own.Add(new HostChain(name, chain, [.. destinations[chain.Name]], main!.Inspection.IsAt(name.Port)));
             }
         }
 
@@ -434,7 +440,7 @@ internal sealed class EnvoyMesh(EnvoyNode node)
             _changedServices = false;
         }
 
-        var changed = _endpoints.TakeChanged();
+        var changed = AwaitsEndpoints ? [] : _endpoints.TakeChanged();
         if (changed.Length == 0)
         {
             return requests;

@@ -21,7 +21,7 @@ internal static class AssignmentReader
     /// <summary>Reads an assignment.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
     /// <exception cref="InvalidDataException">What an endpoint says of itself is of a wrong type.</exception>
-    public static EnvoyAssignment Read(ByteString bytes, Problems problems)
+    public static EnvoyAssignment Read(ReadOnlySpan<byte> bytes, Problems problems)
     {
         var known = Strict.Read(ClusterLoadAssignment.Parser, bytes, out var isWhole);
         if (isWhole)
@@ -39,9 +39,12 @@ internal static class AssignmentReader
     /// <summary>Reads an assignment.</summary>
     public static EnvoyAssignment Read(ClusterLoadAssignment wire, Problems problems)
     {
-        var endpoints = ImmutableArray.CreateBuilder<EnvoyEndpoint>();
         problems.NoteIf(wire.Policy?.DropOverloads.Count > 0, $"endpoints of {wire.ClusterName}", "a part of the requests that is to be dropped");
         problems.NoteIf(wire.Policy?.WeightedPriorityHealth == true, $"endpoints of {wire.ClusterName}", "health of a priority by the weights of endpoints; it is by their number");
+        var endpoints = ImmutableArray.CreateBuilder<EnvoyEndpoint>(wire.Endpoints.Sum(static locality => locality.LbEndpoints.Count));
+
+        // One instance for all that say the same.
+        var labels = "";
         foreach (var locality in wire.Endpoints)
         {
             var place = locality.Locality is { } at ? new Mesh.Locality(at.Region, at.Zone, at.SubZone) : Mesh.Locality.Empty;
@@ -64,7 +67,8 @@ internal static class AssignmentReader
                     Text(endpoint.Metadata, "istio", "workload"),
                     host)
                 {
-                    SocketLabels = SocketLabels(endpoint.Metadata),
+                    Assignment = wire.ClusterName,
+                    SocketLabels = labels = Either(labels, SocketLabels(endpoint.Metadata)),
                     Hop = hop,
                     LocalityWeight = locality.LoadBalancingWeight ?? 0,
                 });
@@ -155,6 +159,8 @@ internal static class AssignmentReader
         _ = endpoint.Metadata is { } metadata ? Strict.Read(Metadata.Parser, metadata.ToByteString(), out isWhole) : null;
         return isWhole;
     }
+
+    private static string Either(string before, string now) => now == before ? before : now;
 
     private static string SocketLabels(Metadata? metadata) => metadata is not null && metadata.FilterMetadata.TryGetValue(SocketMatch, out var labels)
         ? string.Join('\n', labels.Fields.Where(static field => field.Value.KindCase == Value.KindOneofCase.StringValue).Select(static field => $"{field.Key}={field.Value.StringValue}").Order(StringComparer.Ordinal))

@@ -14,7 +14,7 @@ internal static class ClusterReader
 
     /// <summary>Reads a cluster; null for one of Envoy's own plumbing, to which nobody sends.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
-    public static EnvoyCluster? Read(ByteString bytes, Problems problems)
+    public static EnvoyCluster? Read(ReadOnlySpan<byte> bytes, Problems problems)
     {
         var wire = Strict.Read(Cluster.Parser, bytes, out var isWhole);
         if (ClusterName.Parse(wire.Name) is not { } meaning)

@@ -55,7 +55,7 @@ internal sealed record ClusterSockets
             var isSidecar = read is { Sidecar: not null, Blocked: null, ProxyProtocol: null } && (sidecar is null || sidecar == read.Sidecar);
             sidecar = isSidecar ? read.Sidecar : sidecar;
             choices.Add((
-                [.. match.Match.Fields.Select(static field => field.Value.KindCase == Value.KindOneofCase.StringValue ? $"{field.Key}={field.Value.StringValue}" : $"{field.Key} of another kind")],
+                [.. match.Match.Fields.OrderBy(static field => field.Key, StringComparer.Ordinal).Select(static field => field.Value.KindCase == Value.KindOneofCase.StringValue ? $"{field.Key}={field.Value.StringValue}" : $"{field.Key} of another kind")],
                 isSidecar ? EndpointSocket.Sidecar : read is { Tls: null, Sidecar: null, ProxyProtocol: null, Blocked: null } ? EndpointSocket.General : EndpointSocket.Unserved));
         }
 

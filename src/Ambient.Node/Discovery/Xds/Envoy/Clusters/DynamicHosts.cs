@@ -26,7 +26,7 @@ internal static class DynamicHosts
         var config = Strict.Read(DynamicHostCluster.Parser, wire.ClusterType.TypedConfig.Value, out var isWhole);
         return !isWhole || config.DnsCacheConfig is null ? (null, "hosts by name with a field that is not known")
             : !meaning.Host.StartsWith("*.", StringComparison.Ordinal) ? (null, "hosts by any name, for its own host is no wildcard")
-            : (new EnvoyAssignment(wire.Name, [new EnvoyEndpoint(IPAddress.None, meaning.Port, false, true, 1, 0, Mesh.Locality.Empty, "", meaning.Host)]), null);
+            : (new EnvoyAssignment(wire.Name, [new EnvoyEndpoint(IPAddress.None, meaning.Port, false, true, 1, 0, Mesh.Locality.Empty, "", meaning.Host) { Assignment = wire.Name }]), null);
     }
 
     /// <summary>Why a filter that looks names up for a chain must not be passed over; null: it may, for what is dialled its cluster says.</summary>

@@ -34,6 +34,9 @@ internal sealed record EnvoyEndpoint(IPAddress Address, int Port, bool ByTunnel,
     /// <summary>Share of its locality among those of the same priority; 0: it has none.</summary>
     public uint LocalityWeight { get; init; }
 
+    /// <summary>Name of the assignment that it is in.</summary>
+    public string Assignment { get; init; } = "";
+
     /// <summary>What it says of the socket that it wants, a line each: <c>name=value</c>.</summary>
     public string SocketLabels { get; init; } = "";
 

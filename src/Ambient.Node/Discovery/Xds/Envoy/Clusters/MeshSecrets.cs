@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using Ambient.Identity;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Envoy;
-using Google.Protobuf;
 
 namespace Ambient.Node.Discovery.Xds.Envoy.Clusters;
 
@@ -32,7 +31,7 @@ internal static class MeshSecrets
     /// <summary>
     /// Whose members may be the gateway of another network, or serve behind it, as the cluster of Envoy's own that makes such a tunnel says; null: it is none.
     /// </summary>
-    public static ImmutableArray<TrustDomain>? OfNetworkTunnel(string name, ByteString bytes, Problems problems)
+    public static ImmutableArray<TrustDomain>? OfNetworkTunnel(string name, ReadOnlySpan<byte> bytes, Problems problems)
     {
         if (name is not ("inner_connect_originate" or "outer_connect_originate"))
         {

@@ -13,7 +13,7 @@ internal sealed record EnvoyExtension(string Type, ByteString Value)
     /// <summary>Reads one. Code that would be run, and is not, is named here once, however many chains it is in.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
     /// <exception cref="InvalidDataException">It calls itself otherwise, or says nothing.</exception>
-    public static EnvoyExtension Read(string name, ByteString bytes, Problems problems)
+    public static EnvoyExtension Read(string name, ReadOnlySpan<byte> bytes, Problems problems)
     {
         var wire = Strict.Read(Extension.Parser, bytes, out var isWhole);
         ResourceNames.Same(name, wire.Name);

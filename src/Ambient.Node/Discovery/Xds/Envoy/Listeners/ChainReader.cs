@@ -41,7 +41,7 @@ internal sealed class ChainReader
     /// <param name="telemetry">Reads what is logged, counted and traced of it.</param>
     /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no chain.</exception>
-    public static EnvoyChain Read(ByteString bytes, string listener, ChainTelemetryReader telemetry, Problems problems)
+    public static EnvoyChain Read(ReadOnlySpan<byte> bytes, string listener, ChainTelemetryReader telemetry, Problems problems)
     {
         var observed = new ChainTelemetry(listener == EnvoyListener.Main);
         var chain = new ChainReader(problems, static _ => null) { _observed = observed }.Read(bytes, listener);
@@ -54,7 +54,7 @@ internal sealed class ChainReader
     /// <param name="problems">Takes what is not understood.</param>
     /// <param name="extensions">The filters; null: one has not come.</param>
     public static EnvoyChain Extend(EnvoyChain chain, string listener, Problems problems, Func<string, EnvoyExtension?> extensions) =>
-        new ChainReader(problems, extensions).Read(chain.Source!, listener) with { Telemetry = chain.Telemetry };
+        new ChainReader(problems, extensions).Read(chain.Source!.Span, listener) with { Telemetry = chain.Telemetry };
 
     /// <summary>
     /// Reads the chain of a waypoint that ends tunnels, of which policies alone are istiod's to say: what is done with tunnels is known here.
@@ -62,7 +62,7 @@ internal sealed class ChainReader
     /// <param name="bytes">Its bytes.</param>
     /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no chain.</exception>
-    public static ImmutableArray<RequestAuthorizationPolicy> ReadTunnels(ByteString bytes, Problems problems)
+    public static ImmutableArray<RequestAuthorizationPolicy> ReadTunnels(ReadOnlySpan<byte> bytes, Problems problems)
     {
         var reader = new ChainReader(problems, static _ => null) { _where = "tunnels" };
         var chain = Strict.Read(FilterChain.Parser, bytes, out var isWhole);
@@ -97,7 +97,7 @@ internal sealed class ChainReader
         return reader._blocked is { } why ? reader._policies.Add(ChainPolicies.Nobody(why)) : reader._policies;
     }
 
-    private EnvoyChain Read(ByteString bytes, string listener)
+    private EnvoyChain Read(ReadOnlySpan<byte> bytes, string listener)
     {
         var wire = Strict.Read(FilterChain.Parser, bytes, out var isWhole);
         _where = wire.Name.Length > 0 ? wire.Name : $"listener {listener}";
@@ -160,7 +160,7 @@ internal sealed class ChainReader
             Limits = _limits,
             Hash = _hash,
             Extensions = _named.ToImmutable(),
-            Source = _named.Count > 0 ? bytes : null,
+            Source = _named.Count > 0 ? ByteString.CopyFrom(bytes) : null,
             Blocked = _blocked,
         };
     }
@@ -258,7 +258,7 @@ internal sealed class ChainReader
         switch (wire.RouteSpecifierCase)
         {
             case HttpConnectionManager.RouteSpecifierOneofCase.RouteConfig:
-                routes = RouteTables.Read(wire.RouteConfig, _where, _problems);
+                routes = RouteTables.Read(wire.RouteConfig.Span, _where, _problems);
                 if (routes.Unknown is { } unknown)
                 {
                     Block(unknown);

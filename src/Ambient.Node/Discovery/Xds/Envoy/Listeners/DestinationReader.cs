@@ -84,7 +84,7 @@ internal sealed class DestinationReader
 
                 break;
             case (Matcher.Types.MatcherTree.TreeTypeOneofCase.ExactMatchMap, EnvoyTypes.DestinationPort):
-                foreach (var (key, match) in tree.ExactMatchMap.Map)
+                foreach (var (key, match) in Entries(tree))
                 {
                     if (int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
                     {
@@ -94,7 +94,7 @@ internal sealed class DestinationReader
 
                 break;
             case (Matcher.Types.MatcherTree.TreeTypeOneofCase.ExactMatchMap, EnvoyTypes.ApplicationProtocol):
-                foreach (var (_, match) in tree.ExactMatchMap.Map)
+                foreach (var (_, match) in Entries(tree))
                 {
                     Read(match, ranges, port, depth);
                 }
@@ -102,7 +102,7 @@ internal sealed class DestinationReader
                 break;
             case (Matcher.Types.MatcherTree.TreeTypeOneofCase.ExactMatchMap, EnvoyTypes.FilterState):
                 // Names lead to chains that addresses lead to as well, or to none that has an address: the chain's own name says the service and port.
-                foreach (var (_, match) in tree.ExactMatchMap.Map)
+                foreach (var (_, match) in Entries(tree))
                 {
                     Read(match, [], port, depth);
                 }
@@ -113,6 +113,10 @@ internal sealed class DestinationReader
                 break;
         }
     }
+
+    /// <summary>Entries in the order of their keys: that in which they came means nothing, and is another each time.</summary>
+    private static IOrderedEnumerable<KeyValuePair<string, Matcher.Types.OnMatch>> Entries(Matcher.Types.MatcherTree tree) =>
+        tree.ExactMatchMap.Map.OrderBy(static entry => entry.Key, StringComparer.Ordinal);
 
     private void Unknown(string what) => _problems.Add("the lookup of services", what);
 }

@@ -55,6 +55,22 @@ internal sealed record EnvoyChain
 
     /// <summary>Its bytes, where it is read again as these come; else null.</summary>
     public ByteString? Source { get; init; }
+
+    /// <summary>Whether both are equal, collections by content.</summary>
+    public bool Equals(EnvoyChain? other) =>
+        ReferenceEquals(this, other)
+        || (other is not null
+            && (Name, Blocked, IsOfBlockedListener) == (other.Name, other.Blocked, other.IsOfBlockedListener)
+            && (Tls, Tokens, Http, Telemetry, Limits, Hash) == (other.Tls, other.Tokens, other.Http, other.Telemetry, other.Limits, other.Hash)
+            && ServerNames.AsSpan().SequenceEqual(other.ServerNames.AsSpan())
+            && Policies.AsSpan().SequenceEqual(other.Policies.AsSpan())
+            && Authorizers.AsSpan().SequenceEqual(other.Authorizers.AsSpan())
+            && Clusters.AsSpan().SequenceEqual(other.Clusters.AsSpan())
+            && Extensions.AsSpan().SequenceEqual(other.Extensions.AsSpan())
+            && Equals(Source, other.Source));
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Blocked, ServerNames.Length, Policies.Length, Http is null, Clusters.Length);
 }
 
 /// <summary>HTTP of a chain.</summary>
@@ -87,4 +103,14 @@ internal sealed record ChainTls(ImmutableArray<string> Certificates, string? Aut
 
     /// <summary>Whether it asks for cipher suites of its own.</summary>
     public bool NamesCipherSuites { get; init; }
+
+    /// <summary>Whether both are equal, collections by content.</summary>
+    public bool Equals(ChainTls? other) =>
+        other is not null
+        && (Authorities, RequiresClient, AcceptsUntrusted) == (other.Authorities, other.RequiresClient, other.AcceptsUntrusted)
+        && (RequiresTls13, ForbidsTls13, NamesCipherSuites) == (other.RequiresTls13, other.ForbidsTls13, other.NamesCipherSuites)
+        && Certificates.AsSpan().SequenceEqual(other.Certificates.AsSpan()) && ClientNames.AsSpan().SequenceEqual(other.ClientNames.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Certificates.Length, Authorities, RequiresClient);
 }

@@ -29,7 +29,7 @@ internal sealed record EnvoyListener
     public ImmutableArray<ChainDestination> Destinations { get; init; } = [];
 
     /// <summary>Whether TLS is looked into for its server name at a port.</summary>
-    public Func<int, bool> LooksIntoTls { get; init; } = static _ => false;
+    public TlsInspection Inspection { get; init; } = TlsInspection.Nowhere;
 
     /// <summary>Whether every connection begins with a header of the PROXY protocol.</summary>
     public bool ExpectsProxyHeader { get; init; }
@@ -42,10 +42,30 @@ internal sealed record EnvoyListener
 
     /// <summary>Trust domains whose identities may open tunnels.</summary>
     public ImmutableArray<string> TrustDomains { get; init; } = [];
+
+    /// <summary>Whether both are equal, collections by content.</summary>
+    public bool Equals(EnvoyListener? other) =>
+        ReferenceEquals(this, other)
+        || (other is not null && Name == other.Name && Port == other.Port && Equals(Bind, other.Bind) && ExpectsProxyHeader == other.ExpectsProxyHeader && Inspection == other.Inspection
+            && Chains.AsSpan().SequenceEqual(other.Chains.AsSpan())
+            && Destinations.AsSpan().SequenceEqual(other.Destinations.AsSpan())
+            && TunnelPolicies.AsSpan().SequenceEqual(other.TunnelPolicies.AsSpan())
+            && TrustDomains.AsSpan().SequenceEqual(other.TrustDomains.AsSpan()));
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Port, Chains.Length, Destinations.Length);
 }
 
 /// <summary>Which chain has connections to an address.</summary>
 /// <param name="Ranges">Addresses.</param>
 /// <param name="Port">Port; null: any.</param>
 /// <param name="Chain">Name of the chain.</param>
-internal sealed record ChainDestination(ImmutableArray<IPNetwork> Ranges, int? Port, string Chain);
+internal sealed record ChainDestination(ImmutableArray<IPNetwork> Ranges, int? Port, string Chain)
+{
+    /// <summary>Whether both are equal, ranges by content.</summary>
+    public bool Equals(ChainDestination? other) =>
+        other is not null && Port == other.Port && Chain == other.Chain && Ranges.AsSpan().SequenceEqual(other.Ranges.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Chain, Port, Ranges.Length);
+}

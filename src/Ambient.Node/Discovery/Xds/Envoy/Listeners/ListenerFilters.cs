@@ -32,18 +32,6 @@ internal static class ListenerFilters
     public static bool ExpectsProxyHeader(Listener wire) => wire.ListenerFilters.Any(static filter => filter.TypedConfig?.TypeUrl == ProxyProtocol);
 
     /// <summary>At which ports TLS is looked into for its server name.</summary>
-    public static Func<int, bool> LooksIntoTls(Listener wire)
-    {
-        var inspectors = wire.ListenerFilters.Where(filter => filter.TypedConfig?.TypeUrl == TlsInspector).ToArray();
-        return inspectors is [var inspector]
-            ? port => !(inspector.FilterDisabled is { } disabled && Has(disabled, port, 8))
-            : static _ => false;
-    }
-
-    private static bool Has(PortPredicate predicate, int port, int depth) => predicate.RuleCase switch
-    {
-        PortPredicate.RuleOneofCase.DestinationPortRange => port >= predicate.DestinationPortRange.Start && port < predicate.DestinationPortRange.End,
-        PortPredicate.RuleOneofCase.OrMatch when depth > 0 => predicate.OrMatch.Rules.Any(rule => Has(rule, port, depth - 1)),
-        _ => false,
-    };
+    public static TlsInspection Inspection(Listener wire) =>
+        wire.ListenerFilters.Where(filter => filter.TypedConfig?.TypeUrl == TlsInspector).ToArray() is [var inspector] ? new TlsInspection(true, inspector.FilterDisabled) : TlsInspection.Nowhere;
 }

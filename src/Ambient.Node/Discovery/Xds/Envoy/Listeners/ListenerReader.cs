@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
@@ -6,6 +7,7 @@ using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 using Ambient.Node.Discovery.Xds.Envoy.Policies;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Discovery.Xds.Envoy.Telemetry;
+using Ambient.Node.Discovery.Xds.Workloads;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
 
@@ -17,43 +19,41 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Listeners;
 /// </summary>
 internal sealed class ListenerReader
 {
-    private Dictionary<(string Listener, UInt128 Digest), (EnvoyChain Chain, PartProblems Problems)> _chains = [];
-
+    private readonly Dictionary<string, Known> _known = new(StringComparer.Ordinal);
     private readonly ChainTelemetryReader _telemetry = new();
-
-    /// <summary>How many chains were read anew by the last <see cref="Read"/>.</summary>
-    public int Anew { get; private set; }
 
     /// <summary>Reads a listener.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="bytes">Its bytes.</param>
     /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
-    /// <exception cref="InvalidDataException">It calls itself otherwise.</exception>
-    public EnvoyListener Read(string name, ByteString bytes, Problems problems)
+    /// <exception cref="InvalidDataException">They are none, or it calls itself otherwise.</exception>
+    public EnvoyListener Read(string name, ReadOnlySpan<byte> bytes, Problems problems)
     {
-        var wire = Strict.Read(Listener.Parser, bytes, out var isWhole);
+        var wire = WithoutChains(bytes, out var spans, out var isWhole);
         ResourceNames.Same(name, wire.Name);
         if (EnvoyListener.IsPlumbing(wire.Name))
         {
-            return wire.Name == EnvoyListener.Tunnels ? Tunnels(wire, isWhole, problems) : new EnvoyListener { Name = wire.Name };
+            return wire.Name == EnvoyListener.Tunnels ? Tunnels(wire.Name, bytes, spans, isWhole, problems) : new EnvoyListener { Name = wire.Name };
         }
 
-        var kept = _chains.Where(entry => entry.Key.Listener != wire.Name).ToDictionary();
-        Anew = 0;
-        var chains = ImmutableArray.CreateBuilder<EnvoyChain>(wire.FilterChains.Count);
+        var known = _known.GetValueOrDefault(wire.Name) ?? new Known();
+        var chains = ImmutableArray.CreateBuilder<EnvoyChain>(spans.Count);
+        HashSet<EnvoyChain>? before = null;
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        foreach (var chain in wire.FilterChains)
+        foreach (var span in spans)
         {
-            SHA256.HashData(chain.Span, digest);
-            var key = (wire.Name, BitConverter.ToUInt128(digest));
-            if (!_chains.TryGetValue(key, out var read))
+            SHA256.HashData(bytes[span], digest);
+            var key = BitConverter.ToUInt128(digest);
+            if (!known.Chains.TryGetValue(key, out var read))
             {
-                Anew++;
                 var own = new Problems();
                 try
                 {
-                    read = (ChainReader.Read(chain, wire.Name, _telemetry, own), own.ToPart());
+                    // What is the same in other bytes stays the same instance, and nothing is made of it again: the order of entries of a map is another each time.
+                    before ??= [.. known.Chains.Values.Select(static each => each.Chain)];
+                    var chain = ChainReader.Read(bytes[span], wire.Name, _telemetry, own);
+                    read = (before.TryGetValue(chain, out var same) ? same : chain, own.ToPart());
                 }
                 catch (Exception e) when (Faults.IsOfBytes(e) && wire.Name == EnvoyListener.Main)
                 {
@@ -63,12 +63,13 @@ internal sealed class ListenerReader
                 }
             }
 
-            kept[key] = read;
+            known.Next[key] = read;
             chains.Add(read.Chain);
             problems.Add(read.Problems);
         }
 
-        _chains = kept;
+        known.Turn();
+        _known[wire.Name] = known;
         var socket = wire.Address?.SocketAddress;
         if (socket is { Protocol: not 0 })
         {
@@ -90,40 +91,86 @@ internal sealed class ListenerReader
             Chains = blocked is null ? chains.ToImmutable() : [.. chains.Select(chain => chain with { Blocked = $"not understood: {blocked}", IsOfBlockedListener = true })],
             ExpectsProxyHeader = ListenerFilters.ExpectsProxyHeader(wire),
             Destinations = wire.FilterChainMatcher is { } matcher ? DestinationReader.Read(matcher, problems) : [],
-            LooksIntoTls = ListenerFilters.LooksIntoTls(wire),
+            Inspection = ListenerFilters.Inspection(wire),
         };
     }
 
     /// <summary>Forgets a listener that is gone.</summary>
-    public void Forget(string listener) => _chains = _chains.Where(entry => entry.Key.Listener != listener).ToDictionary();
+    public void Forget(string listener) => _known.Remove(listener);
+
+    /// <summary>The listener, whose chains (<see cref="Listener.FilterChains"/>) are left where they lie: they are nearly all of it, and most are as before.</summary>
+    private static Listener WithoutChains(ReadOnlySpan<byte> bytes, out List<Range> chains, out bool isWhole)
+    {
+        chains = [];
+        var rest = new List<Range>();
+        var (length, start) = (0, 0);
+        var fields = new WireFields(bytes);
+        while (fields.MoveNext())
+        {
+            var end = fields.Position;
+            if (fields is { Number: Listener.FilterChainsFieldNumber, IsText: true })
+            {
+                chains.Add((end - fields.Content.Length)..end);
+            }
+            else
+            {
+                rest.Add(start..end);
+                length += end - start;
+            }
+
+            start = end;
+        }
+
+        var buffer = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            var at = 0;
+            foreach (var part in rest)
+            {
+                bytes[part].CopyTo(buffer.AsSpan(at));
+                at += part.End.Value - part.Start.Value;
+            }
+
+            return Strict.Read(Listener.Parser, buffer.AsSpan(0, length), out isWhole);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
 
     /// <summary>The listener that ends tunnels. Where its policies cannot be read nobody may open one.</summary>
-    private static EnvoyListener Tunnels(Listener wire, bool isWhole, Problems problems)
+    private static EnvoyListener Tunnels(string name, ReadOnlySpan<byte> bytes, List<Range> chains, bool isWhole, Problems problems)
     {
         try
         {
-            var policies = wire.FilterChains.Select(chain => ChainReader.ReadTunnels(chain, problems)).Aggregate(ImmutableArray<RequestAuthorizationPolicy>.Empty, ChainPolicies.Behind);
-            var unknown = !isWhole ? "a field of the listener that is not known" : wire.FilterChains.Count == 0 ? "no chain for them" : null;
+            ImmutableArray<RequestAuthorizationPolicy> policies = [];
+            foreach (var chain in chains)
+            {
+                policies = ChainPolicies.Behind(policies, ChainReader.ReadTunnels(bytes[chain], problems));
+            }
+
+            var unknown = !isWhole ? "a field of the listener that is not known" : chains.Count == 0 ? "no chain for them" : null;
             return new EnvoyListener
             {
-                Name = wire.Name,
-                TrustDomains = TrustDomains(wire),
+                Name = name,
+                TrustDomains = TrustDomains(bytes, chains),
                 TunnelPolicies = unknown is null ? policies : policies.Add(ChainPolicies.Nobody(problems.Add("tunnels", unknown))),
             };
         }
         catch (Exception e) when (Faults.IsOfBytes(e))
         {
-            return new EnvoyListener { Name = wire.Name, TunnelPolicies = [ChainPolicies.Nobody(problems.Add("tunnels", $"they cannot be read: {e.Message}"))] };
+            return new EnvoyListener { Name = name, TunnelPolicies = [ChainPolicies.Nobody(problems.Add("tunnels", $"they cannot be read: {e.Message}"))] };
         }
     }
 
     /// <summary>Trust domains in the beginnings of identities that clients of tunnels may have.</summary>
-    private static ImmutableArray<string> TrustDomains(Listener wire)
+    private static ImmutableArray<string> TrustDomains(ReadOnlySpan<byte> bytes, List<Range> chains)
     {
         var found = ImmutableArray.CreateBuilder<string>();
-        foreach (var bytes in wire.FilterChains)
+        foreach (var chain in chains)
         {
-            var socket = FilterChain.Parser.ParseFrom(bytes).TransportSocket;
+            var socket = FilterChain.Parser.ParseFrom(bytes[chain]).TransportSocket;
             if (socket?.TypedConfig?.TypeUrl != EnvoyTypes.DownstreamTls)
             {
                 continue;
@@ -133,5 +180,22 @@ internal sealed class ListenerReader
         }
 
         return [.. found.Distinct()];
+    }
+
+    /// <summary>Chains of a listener by the digests of their bytes. Both tables are used again: a thousand chains fill one that is large enough for the heap of large objects.</summary>
+    private sealed class Known
+    {
+        /// <summary>Those of the last reading.</summary>
+        public Dictionary<UInt128, (EnvoyChain Chain, PartProblems Problems)> Chains { get; private set; } = [];
+
+        /// <summary>Those of this one.</summary>
+        public Dictionary<UInt128, (EnvoyChain Chain, PartProblems Problems)> Next { get; private set; } = [];
+
+        /// <summary>The reading is over.</summary>
+        public void Turn()
+        {
+            (Chains, Next) = (Next, Chains);
+            Next.Clear();
+        }
     }
 }

@@ -79,7 +79,7 @@ internal static partial class RuleSetReader
         return wire.Policies
             .Select(entry => (Name: NameOf(entry.Key), Rule: RuleOf(entry.Key, entry.Value, unknown, where, problems)))
             .GroupBy(rule => (rule.Name.Namespace, rule.Name.Policy, rule.Name.Provider))
-            .OrderBy(group => group.Key.Policy, StringComparer.Ordinal)
+            .OrderBy(group => group.Key.Policy, StringComparer.Ordinal).ThenBy(group => group.Key.Namespace, StringComparer.Ordinal).ThenBy(group => group.Key.Provider, StringComparer.Ordinal)
             .Select(group => new RequestAuthorizationPolicy
             {
                 Namespace = group.Key.Namespace,

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Ambient.Node.Discovery.Xds.Envoy.Reading;
 
 /// <summary>Names of the types that are known of what istiod configures an Envoy with.</summary>
@@ -121,6 +123,20 @@ internal static class EnvoyTypes
 
     /// <summary>Name of the filter by which an annotation tells applications who the client is.</summary>
     public const string ClientIdentityFilter = "istio.waypoint.xfcc_client_identity";
+
+    /// <summary>The type of a resource that a proxy is configured with, from the wire; null: it is none of them.</summary>
+    public static string? Find(ReadOnlySpan<byte> type)
+    {
+        foreach (var known in (ReadOnlySpan<string>)[Cluster, Assignment, Listener, Routes, Extension, Secret])
+        {
+            if (Ascii.Equals(type, known))
+            {
+                return known;
+            }
+        }
+
+        return null;
+    }
 
     private static readonly HashSet<string> s_passive =
     [

@@ -61,4 +61,8 @@ internal sealed class Problems
 /// <summary>What is said of a resource or a part of one.</summary>
 /// <param name="Blocked">What is not understood and blocked.</param>
 /// <param name="PassedOver">What is passed over, or done in another way.</param>
-internal readonly record struct PartProblems(ImmutableArray<string> Blocked, ImmutableArray<string> PassedOver);
+internal readonly record struct PartProblems(ImmutableArray<string> Blocked, ImmutableArray<string> PassedOver)
+{
+    /// <summary>Whether the same is said.</summary>
+    public bool IsSame(PartProblems other) => Blocked.AsSpan().SequenceEqual(other.Blocked.AsSpan()) && PassedOver.AsSpan().SequenceEqual(other.PassedOver.AsSpan());
+}

@@ -14,12 +14,20 @@ internal static class Strict
     /// <param name="isWhole">Whether every field of it, at any depth, is known.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no such message.</exception>
     public static T Read<T>(MessageParser<T> parser, ByteString bytes, out bool isWhole)
+        where T : class, IMessage<T> => Read(parser, bytes.Span, out isWhole);
+
+    /// <summary>Reads a message where it lies.</summary>
+    /// <param name="parser">Its parser.</param>
+    /// <param name="bytes">Its bytes.</param>
+    /// <param name="isWhole">Whether every field of it, at any depth, is known.</param>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are no such message.</exception>
+    public static T Read<T>(MessageParser<T> parser, ReadOnlySpan<byte> bytes, out bool isWhole)
         where T : class, IMessage<T>
     {
         // What is known of the message is all of its bytes, in whatever order, or there is something else in it. To compare with what a reader of all fields finds
         // would not do: in the entries of a map such a reader lets go of what it does not know, and puts something empty in its place.
         var known = Known<T>.Of(parser).ParseFrom(bytes);
-        isWhole = known.CalculateSize() == bytes.Length && Sums(bytes.Span) == Sums(Written(known, bytes.Length));
+        isWhole = known.CalculateSize() == bytes.Length && Sums(bytes) == Sums(Written(known, bytes.Length));
         return known;
     }
 

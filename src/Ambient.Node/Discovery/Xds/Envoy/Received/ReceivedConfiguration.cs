@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Ambient.Node.Discovery.Xds.Envoy.Reading;
 using Ambient.Node.Protos.Envoy;
 using Google.Protobuf;
@@ -27,7 +28,7 @@ internal sealed class ReceivedConfiguration(ByteString node, TimeProvider time)
         {
             return !_types.TryGetValue(type, out var kept) ? ReceivedType.None : new ReceivedType(
                 kept.Version,
-                [.. kept.Resources.Values.OrderBy(static resource => resource.Name, StringComparer.Ordinal)],
+                [.. kept.Resources.Values.Select(static resource => resource.Show()).OrderBy(static resource => resource.Name, StringComparer.Ordinal)],
                 [.. kept.Watched.Where(name => !kept.Resources.ContainsKey(name)).Order(StringComparer.Ordinal)],
                 kept.Accepted,
                 kept.Refused,
@@ -41,13 +42,29 @@ internal sealed class ReceivedConfiguration(ByteString node, TimeProvider time)
     /// <param name="bytes">The message.</param>
     /// <param name="version">Version that it came with.</param>
     /// <param name="faults">What of it is not understood.</param>
-    public void Keep(string type, string name, ByteString bytes, string version, IReadOnlyCollection<string> faults)
+    public void Keep(string type, string name, ReadOnlyMemory<byte> bytes, string version, IReadOnlyCollection<string> faults)
     {
         ArgumentNullException.ThrowIfNull(faults);
-        bytes = type == EnvoyTypes.Secret ? WithoutKey(bytes) : bytes;
+        var shown = type == EnvoyTypes.Secret ? WithoutKey(bytes.Span) : UnsafeByteOperations.UnsafeWrap(bytes);
         lock (_lock)
         {
-            Get_NeedsLock(type).Resources[name] = new ReceivedResource(name, bytes, version, time.GetUtcNow(), faults.Count == 0 ? null : string.Join("; ", faults));
+            Get_NeedsLock(type).Resources[name] = new Resource(new ReceivedResource(name, shown, version, time.GetUtcNow(), faults.Count == 0 ? null : string.Join("; ", faults)));
+        }
+    }
+
+    /// <summary>What is in use came again in other bytes. Usually there are as many as before, and they take their place: of what is repeated nothing is left to collect.</summary>
+    /// <param name="type">Its type.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="bytes">The message.</param>
+    public void Replace(string type, string name, ReadOnlySpan<byte> bytes)
+    {
+        lock (_lock)
+        {
+            // Of a secret, what is left out of it has not changed either.
+            if (type != EnvoyTypes.Secret && Get_NeedsLock(type).Resources.TryGetValue(name, out var before))
+            {
+                before.Replace(bytes);
+            }
         }
     }
 
@@ -58,7 +75,7 @@ internal sealed class ReceivedConfiguration(ByteString node, TimeProvider time)
         {
             if (Get_NeedsLock(type).Resources is var resources && resources.TryGetValue(name, out var before))
             {
-                resources[name] = before with { Fault = $"a later one was refused: {reason}" };
+                before.Value = before.Value with { Fault = $"a later one was refused: {reason}" };
             }
         }
     }
@@ -93,7 +110,7 @@ internal sealed class ReceivedConfiguration(ByteString node, TimeProvider time)
     }
 
     /// <summary>What is not known of a secret may be one.</summary>
-    private static ByteString WithoutKey(ByteString bytes)
+    private static ByteString WithoutKey(ReadOnlySpan<byte> bytes)
     {
         var secret = s_known.ParseFrom(bytes);
         if (secret.TlsCertificate is { PrivateKey: not null } certificate)
@@ -114,9 +131,35 @@ internal sealed class ReceivedConfiguration(ByteString node, TimeProvider time)
         return kept;
     }
 
+    private sealed class Resource(ReceivedResource value)
+    {
+        // Whoever was shown the bytes may still read them.
+        private bool _isShown;
+
+        public ReceivedResource Value { get; set; } = value;
+
+        public ReceivedResource Show()
+        {
+            _isShown = true;
+            return Value;
+        }
+
+        public void Replace(ReadOnlySpan<byte> bytes)
+        {
+            if (!_isShown && bytes.Length == Value.Bytes.Length)
+            {
+                bytes.CopyTo(MemoryMarshal.AsMemory(Value.Bytes.Memory).Span);
+                return;
+            }
+
+            Value = Value with { Bytes = ByteString.CopyFrom(bytes) };
+            _isShown = false;
+        }
+    }
+
     private sealed class Kept
     {
-        public Dictionary<string, ReceivedResource> Resources { get; } = new(StringComparer.Ordinal);
+        public Dictionary<string, Resource> Resources { get; } = new(StringComparer.Ordinal);
 
         public IReadOnlySet<string> Watched { get; set; } = new HashSet<string>();
 

@@ -46,7 +46,7 @@ internal static class RouteReader
         var action = ActionOf(wire, hashes, unknown);
         CorsRule? cors = null;
         FaultRule? fault = null;
-        foreach (var (key, any) in wire.TypedPerFilterConfig)
+        foreach (var (key, any) in wire.TypedPerFilterConfig.OrderBy(static entry => entry.Key, StringComparer.Ordinal))
         {
             switch (key, any.TypeUrl)
             {

@@ -43,7 +43,7 @@ internal static class RouteTables
     /// <summary>Reads one that comes by its name.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no route configuration.</exception>
     /// <exception cref="InvalidDataException">It calls itself otherwise.</exception>
-    public static RouteTable ReadNamed(string name, ByteString bytes, Problems problems)
+    public static RouteTable ReadNamed(string name, ReadOnlySpan<byte> bytes, Problems problems)
     {
         ResourceNames.Same(name, RouteConfiguration.Parser.ParseFrom(bytes).Name);
         return Read(bytes, name, problems);
@@ -54,7 +54,7 @@ internal static class RouteTables
     /// <param name="where">Where it is, for people.</param>
     /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are no route configuration.</exception>
-    public static RouteTable Read(ByteString bytes, string where, Problems problems)
+    public static RouteTable Read(ReadOnlySpan<byte> bytes, string where, Problems problems)
     {
         var wire = Strict.Read(RouteConfiguration.Parser, bytes, out var isWhole);
         RouteNotes.Add(wire, where, problems);

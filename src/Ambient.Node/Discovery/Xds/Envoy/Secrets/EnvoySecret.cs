@@ -20,7 +20,7 @@ internal sealed record EnvoySecret(TlsSecret? Certificate, CertificateBundle? Au
     /// <summary>Reads one. With a field that is not known, a list of what is revoked perhaps, it is neither: whoever needs it is not served.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
     /// <exception cref="InvalidDataException">What it has is no certificate with its key, and no authorities: as in Envoy, the one before it stays.</exception>
-    public static EnvoySecret Read(string name, ByteString bytes, Problems problems)
+    public static EnvoySecret Read(string name, ReadOnlySpan<byte> bytes, Problems problems)
     {
         var wire = Strict.Read(Secret.Parser, bytes, out var isWhole);
         ResourceNames.Same(name, wire.Name);

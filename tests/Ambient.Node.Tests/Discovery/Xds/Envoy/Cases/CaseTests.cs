@@ -1,15 +1,18 @@
 using System.Globalization;
 using System.Text;
 using Ambient.Mesh;
+using Ambient.Node.Tests.Requests;
 using Ambient.Testing;
 
 namespace Ambient.Node.Tests.Discovery.Xds.Envoy.Cases;
 
 /// <summary>
 /// Every further recorded case, over sockets: a waypoint, and a gateway where there is one, that a folder of manifests told of the mesh, beside the same that
-/// istiod told by what it sends to Envoy. Both are asked the same, do the same, and it is what is expected.
+/// istiod told by what it sends to Envoy. Both are asked the same, do the same, and it is what is expected. One has spans: who listens for them listens in the whole
+/// process, and requests of other recordings would carry a <c>traceparent</c> meanwhile, so they take turns.
 /// </summary>
 [Trait("Category", "Golden")]
+[Collection(GoldenRequestTests.Collection)]
 public sealed class CaseTests : IClassFixture<CaseBackends>
 {
     private readonly CaseBackends _backends;

@@ -51,7 +51,7 @@ public sealed class HostileRecordingTests
                     XdsResponse response;
                     try
                     {
-                        response = XdsKit.Parse(whole[..length]);
+                        response = XdsKit.Parse(whole[..length], session);
                     }
                     catch (Exception e) when (Faults.IsOfBytes(e))
                     {

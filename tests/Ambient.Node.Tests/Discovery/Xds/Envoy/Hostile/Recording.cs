@@ -58,7 +58,7 @@ internal sealed class Recording
         {
             if (i != without)
             {
-                session.Apply(XdsKit.Parse(Responses[i]));
+                session.Hear(Responses[i]);
             }
         }
 
