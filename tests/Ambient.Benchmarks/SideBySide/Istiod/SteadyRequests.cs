@@ -16,6 +16,7 @@ namespace Ambient.Benchmarks.SideBySide.Istiod;
 /// <c>ready</c>: waits for the first answer, and says when it came; then the requests begin. <c>take</c>: of the requests since the line before, how many there were,
 /// the median, the 99th percentile and the worst. <c>reach P</c>: asks without a pause until the endpoint at port P answers, and says when its first request had come to it.
 /// </summary>
+#pragma warning disable CA1001 // It lives as long as its process.
 internal sealed class SteadyRequests
 {
     internal const string Verb = "steady-requests";
