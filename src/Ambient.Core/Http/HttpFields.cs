@@ -13,6 +13,9 @@ public sealed class HttpFields
     private const int KeptBytes = 4096;
     private const int KeptFields = 64;
 
+    // A field lies here as the line that HTTP/1.1 writes: a colon and a blank between name and value, and CRLF behind.
+    private const int Around = 4;
+
     private byte[] _bytes = [];
     private Entry[] _entries = [];
     private int _used;
@@ -31,8 +34,17 @@ public sealed class HttpFields
         {
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Count, nameof(index));
             var entry = _entries[index];
-            return new HttpField(_bytes.AsSpan(entry.Start, entry.NameLength), _bytes.AsSpan(entry.Start + entry.NameLength, entry.ValueLength));
+            return new HttpField(_bytes.AsSpan(entry.Start, entry.NameLength), _bytes.AsSpan(entry.Start + entry.NameLength + 2, entry.ValueLength));
         }
+    }
+
+    /// <summary>A field by its place in the order, as HTTP/1.1 writes it, with the CRLF at its end (RFC 9112 section 5). Valid until the list is changed.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such place.</exception>
+    public ReadOnlySpan<byte> Line(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Count, nameof(index));
+        var entry = _entries[index];
+        return _bytes.AsSpan(entry.Start, entry.NameLength + entry.ValueLength + Around);
     }
 
     /// <summary>
@@ -41,9 +53,9 @@ public sealed class HttpFields
     /// </summary>
     public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
-        var bytes = Reserve(name.Length + value.Length);
-        Ascii.ToLower(name, bytes, out _);
-        value.CopyTo(bytes[name.Length..]);
+        var room = Reserve(name.Length, value.Length);
+        Ascii.ToLower(name, room, out _);
+        value.CopyTo(room[(name.Length + 2)..]);
         Take(name.Length, value.Length);
     }
 
@@ -59,21 +71,19 @@ public sealed class HttpFields
             throw new ArgumentException("a field name must not be empty", nameof(name));
         }
 
-        var bytes = Reserve(name.Length + trimmed.Length);
-        for (var i = 0; i < name.Length; i++)
+        if (!HttpSyntax.IsToken(name))
         {
-            bytes[i] = HttpSyntax.IsToken(name[i])
-                ? (byte)char.ToLowerInvariant(name[i])
-                : throw new ArgumentException($"'{name}' is not a valid field name", nameof(name));
+            throw new ArgumentException($"'{name}' is not a valid field name", nameof(name));
         }
 
-        for (var i = 0; i < trimmed.Length; i++)
+        if (!HttpSyntax.IsFieldValue(trimmed))
         {
-            bytes[name.Length + i] = HttpSyntax.IsFieldValue(trimmed[i])
-                ? (byte)trimmed[i]
-                : throw new ArgumentException($"the value of {name} has a character that no field value may have", nameof(value));
+            throw new ArgumentException($"the value of {name} has a character that no field value may have", nameof(value));
         }
 
+        var room = Reserve(name.Length, trimmed.Length);
+        Ascii.ToLower(name, room, out _);
+        Encoding.Latin1.GetBytes(trimmed, room[(name.Length + 2)..]);
         Take(name.Length, trimmed.Length);
     }
 
@@ -196,7 +206,7 @@ public sealed class HttpFields
         }
 
         Clear();
-        if (other._used > 2 * other.Size)
+        if (other._used > 2 * (other.Size + (Around * other.Count)))
         {
             // What was removed and replaced would be most of what is copied.
             for (var i = 0; i < other.Count; i++)
@@ -238,9 +248,10 @@ public sealed class HttpFields
         }
     }
 
-    /// <summary>Room for the bytes of another field, which is not there before <see cref="Take"/>.</summary>
-    private Span<byte> Reserve(int length)
+    /// <summary>Room for the line of another field, which is not there before <see cref="Take"/>: name and value are still to be written.</summary>
+    private Span<byte> Reserve(int nameLength, int valueLength)
     {
+        var length = nameLength + valueLength + Around;
         if (_bytes.Length - _used < length)
         {
             Array.Resize(ref _bytes, Math.Max(_used + length, Math.Max(512, _bytes.Length * 2)));
@@ -251,13 +262,18 @@ public sealed class HttpFields
             Array.Resize(ref _entries, Math.Max(16, Count * 2));
         }
 
-        return _bytes.AsSpan(_used, length);
+        var room = _bytes.AsSpan(_used, length);
+        room[nameLength] = (byte)':';
+        room[nameLength + 1] = (byte)' ';
+        room[^2] = (byte)'\r';
+        room[^1] = (byte)'\n';
+        return room;
     }
 
     private void Take(int nameLength, int valueLength)
     {
         _entries[Count++] = new Entry(_used, nameLength, valueLength);
-        _used += nameLength + valueLength;
+        _used += nameLength + valueLength + Around;
         Size += nameLength + valueLength;
     }
 

@@ -41,22 +41,12 @@ internal ref struct HeadBuffer(Span<byte> buffer)
     {
         for (var i = 0; i < fields.Count; i++)
         {
-            var field = fields[i];
-            var kind = FieldKinds.Of(field.Name);
+            var kind = FieldKinds.Of(fields[i].Name);
             if (kind is FieldKind.Ordinary or FieldKind.Expect || (kind == FieldKind.Host && !isRequest))
             {
-                WriteField(field);
+                Write(fields.Line(i));
             }
         }
-    }
-
-    /// <summary>Writes one field.</summary>
-    public void WriteField(HttpField field)
-    {
-        Write(field.Name);
-        Write(": "u8);
-        Write(field.Value);
-        Write("\r\n"u8);
     }
 
     /// <summary>Writes the field that says where the body ends, if there is one.</summary>

@@ -108,7 +108,7 @@ internal sealed class HeadFields(int maxFields, bool isRequest)
             throw new Http1Exception(400, "there is more than one Host");
         }
 
-        if (!HttpSyntax.IsAuthority(value))
+        if (!_host.IsLast(value) && !HttpSyntax.IsAuthority(value))
         {
             throw new Http1Exception(400, value.IsEmpty ? "Host is empty" : "Host is not a host with or without a port");
         }

@@ -144,10 +144,9 @@ internal static class Http1Writer
         writer.Write("0\r\n"u8);
         for (var i = 0; i < trailers?.Count; i++)
         {
-            var field = trailers[i];
-            if (FieldKinds.Of(field.Name) == FieldKind.Ordinary)
+            if (FieldKinds.Of(trailers[i].Name) == FieldKind.Ordinary)
             {
-                writer.WriteField(field);
+                writer.Write(trailers.Line(i));
             }
         }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
@@ -46,6 +47,10 @@ internal sealed unsafe class EventLoop
     private List<ILoopWork> _atEndOfTurn = [];
     private List<ILoopWork> _runningWork = [];
     private List<ILoopWork> _nextTurn = [];
+
+    // Of the turn at hand; 0: nobody has asked.
+    private long _timestamp;
+    private long _utcTicks;
 
     /// <summary>Starts one.</summary>
     /// <param name="number">Its number, for the thread's name.</param>
@@ -197,6 +202,15 @@ internal sealed unsafe class EventLoop
     /// <summary>Its number among its owner's, from 0.</summary>
     public int Number { get; }
 
+    /// <summary>On the loop's thread: buffers of its own.</summary>
+    public SpareBuffers Spare { get; } = new();
+
+    /// <summary>On the loop's thread: when somebody first asked in this turn.</summary>
+    public long Timestamp => _timestamp != 0 ? _timestamp : (_timestamp = Stopwatch.GetTimestamp());
+
+    /// <summary>The same, as the time of day.</summary>
+    public DateTimeOffset UtcNow => new(_utcTicks != 0 ? _utcTicks : (_utcTicks = DateTime.UtcNow.Ticks), TimeSpan.Zero);
+
     /// <summary>Whether its thread has ended.</summary>
     public bool HasEnded => !_thread.IsAlive;
 
@@ -290,6 +304,7 @@ internal sealed unsafe class EventLoop
                 Environment.FailFast($"epoll_wait failed: {Marshal.GetLastPInvokeError()}");
             }
 
+            _timestamp = _utcTicks = 0;
             (_nextTurn, _runningWork) = (_runningWork, _nextTurn);
             var isWoken = false;
             for (var i = 0; i < count; i++)

@@ -3,7 +3,8 @@ namespace Ambient.Hbone.Sockets;
 /// <summary>
 /// Buffers of the data path, in four sizes. Not <see cref="System.Buffers.ArrayPool{T}.Shared"/>: that one keeps what a
 /// burst needed, per thread and per core, until the collector is under pressure, and a proxy's resident memory would
-/// follow its peak. Here each size keeps a fixed small number and the rest is garbage. Thread-safe.
+/// follow its peak. Here each size keeps a fixed small number and the rest is garbage. A loop has a few small ones of its
+/// own (<see cref="SpareBuffers"/>). Thread-safe.
 /// </summary>
 internal static class IoBuffers
 {
@@ -36,7 +37,7 @@ internal static class IoBuffers
     /// <summary>A buffer of at least <paramref name="size"/> bytes.</summary>
     public static byte[] Rent(int size) => size switch
     {
-        <= Small => s_small.Take(),
+        <= Small => EventLoop.Current?.Spare.TryTake() ?? s_small.Take(),
         <= Medium => s_medium.Take(),
         <= Large => s_large.Take(),
         <= Bulk => s_bulk.Take(),
@@ -55,6 +56,8 @@ internal static class IoBuffers
     {
         switch (buffer.Length)
         {
+            case Small when EventLoop.Current?.Spare.TryPut(buffer) == true:
+                break;
             case Small:
                 s_small.Put(buffer);
                 break;
@@ -75,6 +78,7 @@ internal static class IoBuffers
     /// <summary>Lets go of all that lie here unused: for a process that has been idle for a while. What comes next is made anew.</summary>
     public static void Trim()
     {
+        SpareBuffers.TrimAll();
         s_small.Clear();
         s_medium.Clear();
         s_large.Clear();

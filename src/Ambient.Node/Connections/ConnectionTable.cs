@@ -1,3 +1,4 @@
+using Ambient.Hbone.Sockets;
 using Ambient.Mesh;
 using Ambient.Node.Telemetry.Metrics;
 
@@ -5,15 +6,17 @@ namespace Ambient.Node.Connections;
 
 /// <summary>
 /// Every connection that a host carries and, where it serves them, every request. The one place that ends many at once: when policies change, when a workload goes,
-/// and at the drain deadline. Adding and removing take constant time, and only the connection is allocated.
+/// and at the drain deadline. Adding and removing take constant time, and only the connection is allocated; a thread that moves bytes keeps what it adds apart.
 /// </summary>
 internal sealed class ConnectionTable
 {
-    private readonly Lock _lock = new();
+    // More threads than that share.
+    private const int MostParts = 9;
+
+    private readonly Part[] _parts = [.. Enumerable.Range(0, MostParts).Select(static _ => new Part())];
     private readonly TcpMetrics? _metrics;
-    private OpenFlow? _first;
-    private TaskCompletionSource? _empty;
-    private int _count;
+    private readonly Lock _emptyGate = new();
+    private volatile TaskCompletionSource? _empty;
 
     /// <summary>Creates a table whose connections are logged and counted.</summary>
     public ConnectionTable(ConnectionLog log, TcpMetrics? metrics, MetricRegistry? registry, TimeProvider time)
@@ -27,7 +30,19 @@ internal sealed class ConnectionTable
     }
 
     /// <summary>How many are open.</summary>
-    public int Count => Volatile.Read(ref _count);
+    public int Count
+    {
+        get
+        {
+            var count = 0;
+            foreach (var part in _parts)
+            {
+                count += part.Count;
+            }
+
+            return count;
+        }
+    }
 
     internal ConnectionLog Log { get; }
 
@@ -73,10 +88,15 @@ internal sealed class ConnectionTable
     /// <summary>Completes once no connection is open, if only for a moment.</summary>
     public Task WhenEmptyAsync()
     {
-        lock (_lock)
+        Task empty;
+        lock (_emptyGate)
         {
-            return _count == 0 ? Task.CompletedTask : (_empty ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            empty = (_empty ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
+
+        // Whoever removes the last one from here on sees that somebody waits.
+        TellIfEmpty();
+        return empty;
     }
 
     /// <summary>The connections open now.</summary>
@@ -85,49 +105,38 @@ internal sealed class ConnectionTable
     /// <summary>Adds what is about to be authorized.</summary>
     internal void Add(OpenFlow flow)
     {
-        lock (_lock)
-        {
-            flow.Next = _first;
-            if (_first is not null)
-            {
-                _first.Previous = flow;
-            }
-
-            _first = flow;
-            flow.Listed = true;
-            _count++;
-        }
+        var part = _parts[(uint)(HboneIo.CurrentThread + 1) % MostParts];
+        flow.Part = part;
+        part.Add(flow);
     }
 
     internal void Remove(OpenFlow flow)
     {
-        TaskCompletionSource? empty = null;
-        lock (_lock)
+        if (flow.Part?.Remove(flow) == true && _empty is not null)
         {
-            if (!flow.Listed)
+            TellIfEmpty();
+        }
+    }
+
+    /// <summary>Tells whoever waits for it that nothing is open, if so. Nobody adds anything while it is looked.</summary>
+    private void TellIfEmpty()
+    {
+        TaskCompletionSource? empty = null;
+        lock (_emptyGate)
+        {
+            foreach (var part in _parts)
             {
-                return;
+                part.Gate.Enter();
             }
 
-            flow.Listed = false;
-            if (flow.Previous is null)
-            {
-                _first = flow.Next;
-            }
-            else
-            {
-                flow.Previous.Next = flow.Next;
-            }
-
-            if (flow.Next is not null)
-            {
-                flow.Next.Previous = flow.Previous;
-            }
-
-            flow.Next = flow.Previous = null;
-            if (--_count == 0)
+            if (Count == 0)
             {
                 (empty, _empty) = (_empty, null);
+            }
+
+            foreach (var part in _parts)
+            {
+                part.Gate.Exit();
             }
         }
 
@@ -146,17 +155,13 @@ internal sealed class ConnectionTable
 
     private OpenFlow[] Flows()
     {
-        lock (_lock)
+        var all = new List<OpenFlow>();
+        foreach (var part in _parts)
         {
-            var all = new OpenFlow[_count];
-            var i = 0;
-            for (var flow = _first; flow is not null; flow = flow.Next)
-            {
-                all[i++] = flow;
-            }
-
-            return all;
+            part.CopyTo(all);
         }
+
+        return [.. all];
     }
 
     private void ForEach(Action<OpenFlow> action)
@@ -164,6 +169,79 @@ internal sealed class ConnectionTable
         foreach (var flow in Flows())
         {
             action(flow);
+        }
+    }
+
+    /// <summary>What was added by some threads: those that move bytes have one each as a rule, so that none of them waits for another.</summary>
+    internal sealed class Part
+    {
+        private OpenFlow? _first;
+        private int _count;
+
+        /// <summary>Nothing is added or removed while it is held.</summary>
+        public Lock Gate { get; } = new();
+
+        /// <summary>How many are open.</summary>
+        public int Count => Volatile.Read(ref _count);
+
+        /// <summary>Adds one.</summary>
+        public void Add(OpenFlow flow)
+        {
+            lock (Gate)
+            {
+                flow.Next = _first;
+                if (_first is not null)
+                {
+                    _first.Previous = flow;
+                }
+
+                _first = flow;
+                flow.Listed = true;
+                Volatile.Write(ref _count, _count + 1);
+            }
+        }
+
+        /// <summary>Removes one; true: it was the last.</summary>
+        public bool Remove(OpenFlow flow)
+        {
+            lock (Gate)
+            {
+                if (!flow.Listed)
+                {
+                    return false;
+                }
+
+                flow.Listed = false;
+                if (flow.Previous is null)
+                {
+                    _first = flow.Next;
+                }
+                else
+                {
+                    flow.Previous.Next = flow.Next;
+                }
+
+                if (flow.Next is not null)
+                {
+                    flow.Next.Previous = flow.Previous;
+                }
+
+                flow.Next = flow.Previous = null;
+                Volatile.Write(ref _count, _count - 1);
+                return _count == 0;
+            }
+        }
+
+        /// <summary>Appends all of them to a list.</summary>
+        public void CopyTo(List<OpenFlow> all)
+        {
+            lock (Gate)
+            {
+                for (var flow = _first; flow is not null; flow = flow.Next)
+                {
+                    all.Add(flow);
+                }
+            }
         }
     }
 }

@@ -19,6 +19,9 @@ internal abstract class OpenFlow
     /// <summary><see cref="EndedBy"/> in words; null when the cause says everything.</summary>
     public string? EndReason { get; private set; }
 
+    /// <summary>Where it stands in the table.</summary>
+    internal ConnectionTable.Part? Part { get; set; }
+
     /// <summary>Neighbours in the table, under its lock.</summary>
     internal OpenFlow? Next { get; set; }
 

@@ -127,7 +127,7 @@ internal sealed class GatewayStreams(
         // 4 dial
         stream.Account.Goes(service, route.Port, isInbound: false);
         var (link, endpoint, failure) = await _dialer.DialAsync(failed => Choose(mesh, own, service, route, stream, failed), stream.Account, open, route.Limits?.ConnectAttempts, null, ended.Token).ConfigureAwait(false);
-        if (link is null)
+        if (link is null || endpoint is null)
         {
             return failure;
         }

@@ -38,11 +38,13 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     private CancellationTokenSource? _patience;
     private bool _waitEndsWithTry;
     private CancellationTokenSource? _sending;
+    private RequestArrival _arrival;
     private RequestPath _path;
     private RequestHead? _question;
     private RequestHead? _asItCame;
     private RouteFacts? _routedAsItCame;
     private RequestAffinity _affinity;
+    private UpstreamEndpoint? _addressed;
     private bool _isRetried;
     private bool _isJudged;
     private GrpcMessages _requestMessages;
@@ -84,7 +86,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     public OpenRequest Open { get; }
 
     /// <summary>Where the request came in, and from whom.</summary>
-    public RequestArrival Arrival { get; set; }
+    public ref readonly RequestArrival Arrival => ref _arrival;
 
     /// <summary>Path and query.</summary>
     public ref RequestPath Path => ref _path;
@@ -196,6 +198,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>What the last access line said of those who are still the same.</summary>
     public RequestLogParts LogParts { get; } = new();
 
+    /// <summary>Where the last one was counted.</summary>
+    public RequestMetrics.LastSeries LastSeries { get; } = new();
+
     /// <summary>Timestamp of the beginning.</summary>
     public long Started { get; private set; }
 
@@ -238,6 +243,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         Open.Begin(_abort);
     }
 
+    /// <summary>It is known where it came in, and from whom.</summary>
+    public void Arrived() => _arrival = _entrance.Arrive(Server.ConnectionState);
+
     /// <summary>Lets go of the request, ready for the next.</summary>
     public void End()
     {
@@ -254,7 +262,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
             _sending = null;
         }
 
-        Arrival = default;
+        _arrival = default;
         Method = Host = "";
         _path = default;
         IsGrpc = false;
@@ -437,15 +445,26 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         // Who is left out is seen anew by each try.
         var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed, Arrival.IsIngress ? null : Head.Authority, Arrival.Source, elsewhere: Retry.PrefersOtherLocalities)
             : BackendService is { } service ? EndpointChoice.ForWaypoint(Arrival.Place!.Mesh, Arrival.Self!, service, BackendPort, http2)
-            : EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
+            : Addressed(http2);
         return Certified(endpoint);
+    }
+
+    /// <summary>The workload that was addressed itself; the object of the request before, where that was for the same.</summary>
+    private UpstreamEndpoint Addressed(bool http2)
+    {
+        if (_addressed is not { } known || !ReferenceEquals(known.Workload, Arrival.Workload) || !known.Address.Equals(Arrival.Destination) || known.Http2 != http2)
+        {
+            _addressed = known = EndpointChoice.ForWorkload(Arrival.Workload!, Arrival.Destination, http2);
+        }
+
+        return known;
     }
 
     /// <summary>An endpoint with the certificate that is shown there.</summary>
     public UpstreamEndpoint? Certified(UpstreamEndpoint? endpoint) => endpoint?.Certified(Arrival.BackendCertificate);
 
     /// <summary>A try begins.</summary>
-    public void Try(in UpstreamEndpoint endpoint)
+    public void Try(UpstreamEndpoint endpoint)
     {
         Endpoint = endpoint;
         Attempts++;
@@ -540,7 +559,15 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <exception cref="MessageException">It was ended.</exception>
     /// <exception cref="UpstreamConnectException">There is none.</exception>
     /// <exception cref="UpstreamOverflowException">Too many wait already.</exception>
-    public async ValueTask<UpstreamTurn> BeginWithinAsync(Upstream upstream, bool onNew)
+    public ValueTask<UpstreamTurn> BeginWithinAsync(Upstream upstream, bool onNew)
+    {
+        // Mostly there is a connection that is free, and nobody has to wait for anything. Whoever ends the request meanwhile finds it once it is attached.
+        return !onNew && _brokenBy == MessageFault.None && _tryBrokenBy == MessageFault.None && upstream.TryBegin(out var turn)
+            ? new ValueTask<UpstreamTurn>(turn)
+            : BeginSlowlyAsync(upstream, onNew);
+    }
+
+    private async ValueTask<UpstreamTurn> BeginSlowlyAsync(Upstream upstream, bool onNew)
     {
         var ended = BeginWait(endsWithTry: true);
         try

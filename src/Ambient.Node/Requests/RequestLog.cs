@@ -63,7 +63,7 @@ internal sealed partial class RequestLog
             summary = summary with { Attributes = metrics.ValuesOf(entry.Of(summary)) };
         }
 
-        _metrics.Count(summary);
+        _metrics.Count(summary, exchange.LastSeries);
         if (exchange.Trace is { } trace)
         {
             trace.End(exchange, summary, trace.NeedsEntry ? entry.Of(summary) : default);
@@ -189,7 +189,7 @@ internal sealed partial class RequestLog
     public PolicyMetrics Policies => _metrics.Policies;
 
     /// <summary>A try could not be made.</summary>
-    public void TryFailed(RequestExchange exchange, in UpstreamEndpoint endpoint, int attempt, string reason) =>
+    public void TryFailed(RequestExchange exchange, UpstreamEndpoint endpoint, int attempt, string reason) =>
         LogTryFailed(_upstreams, exchange.BackendService?.Hostname ?? endpoint.Workload.Name, attempt, reason);
 
     /// <summary>The server refused a request by itself: counted and logged like one that was answered, with what is known of it.</summary>
@@ -236,6 +236,22 @@ internal sealed partial class RequestLog
     /// <summary>A request met a fault of ours.</summary>
     public void Failed(Exception failure) => LogFailed(_upstreams, failure);
 
+    /// <summary>The client's workload. That of the connection's last request, where the mesh is still the same.</summary>
+    private Workload? SourceOf(in RequestArrival arrival, RequestLogParts parts)
+    {
+        if (arrival.Source is not { } source || arrival.Place?.Mesh is not { } mesh)
+        {
+            return null;
+        }
+
+        if (!parts.TrySource(mesh.Version, source, out var workload))
+        {
+            parts.KeepSource(workload = mesh.FindWorkload(_network, source.Address));
+        }
+
+        return workload;
+    }
+
     private Workload? SourceOf(in RequestArrival arrival) =>
         arrival.Source is { } source ? arrival.Place?.Mesh.FindWorkload(_network, source.Address) : null;
 
@@ -250,10 +266,10 @@ internal sealed partial class RequestLog
 
     private RequestSummary Summarize(RequestExchange exchange, PlaceTelemetry telemetry)
     {
-        var arrival = exchange.Arrival;
+        ref readonly var arrival = ref exchange.Arrival;
         return new RequestSummary
         {
-            Source = SourceOf(arrival),
+            Source = SourceOf(arrival, exchange.LogParts),
             Identity = arrival.Identity,
             Destination = exchange.Endpoint?.Workload,
             Service = exchange.BackendService ?? arrival.Place?.Service,
@@ -272,7 +288,7 @@ internal sealed partial class RequestLog
 
     private static AccessLogEntry EntryOf(RequestExchange exchange, in RequestSummary summary)
     {
-        var arrival = exchange.Arrival;
+        ref readonly var arrival = ref exchange.Arrival;
         var endpoint = exchange.Endpoint;
         return new AccessLogEntry
         {
@@ -313,7 +329,7 @@ internal sealed partial class RequestLog
 
     private void Write(RequestExchange exchange, in RequestSummary summary, LogLevel level)
     {
-        var arrival = exchange.Arrival;
+        ref readonly var arrival = ref exchange.Arrival;
         var endpoint = exchange.Endpoint;
         var line = _loggers.Begin(level, Target, "request complete");
 
@@ -382,7 +398,7 @@ internal sealed partial class RequestLog
         _loggers.End(level, _access, line);
     }
 
-    private static void Write(AccessLogLine line, in UpstreamEndpoint endpoint, RequestLogParts parts)
+    private static void Write(AccessLogLine line, UpstreamEndpoint endpoint, RequestLogParts parts)
     {
         if (endpoint.HostName is null && parts.Whom(endpoint.Address, endpoint.Workload) is { } whom)
         {

@@ -11,6 +11,9 @@ namespace Ambient.Node.Requests;
 /// </summary>
 internal sealed class RequestLogParts
 {
+    private long _meshVersion = -1;
+    private IPEndPoint? _client;
+    private Workload? _clientWorkload;
     private IPEndPoint? _source;
     private Workload? _sourceWorkload;
     private SpiffeId? _identity;
@@ -22,6 +25,22 @@ internal sealed class RequestLogParts
     private AuthorizationDecision? _decision;
     private string? _rule;
     private byte[]? _rules;
+
+    /// <summary>Whose address the client's is, if it was asked of the same version of the mesh; false: it has to be looked for, and told to <see cref="KeepSource"/>.</summary>
+    public bool TrySource(long meshVersion, IPEndPoint source, out Workload? workload)
+    {
+        if (meshVersion == _meshVersion && ReferenceEquals(source, _client))
+        {
+            workload = _clientWorkload;
+            return true;
+        }
+
+        (_meshVersion, _client, workload) = (meshVersion, source, null);
+        return false;
+    }
+
+    /// <summary>Keeps what <see cref="TrySource"/> did not have.</summary>
+    public void KeepSource(Workload? workload) => _clientWorkload = workload;
 
     /// <summary>The client and the service, if the last line was about the same; null: they have to be written, and told to <see cref="KeepWho"/>.</summary>
     public byte[]? Who(IPEndPoint? source, Workload? workload, SpiffeId? identity, MeshService? service)

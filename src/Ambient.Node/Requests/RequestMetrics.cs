@@ -59,9 +59,25 @@ internal sealed class RequestMetrics
     public PolicyMetrics Policies { get; }
 
     /// <summary>Counts a request that has ended.</summary>
-    public void Count(in RequestSummary summary)
+    /// <param name="summary">What is known of it.</param>
+    /// <param name="last">Where the last one of its connection was counted, which mostly is where this one is; null: nobody keeps that.</param>
+    public void Count(in RequestSummary summary, LastSeries? last = null)
     {
-        var series = SeriesOf(new Subject(summary));
+        var subject = new Subject(summary);
+        Series series;
+        if (last is { Found: { } known } && subject.Equals(last.Of))
+        {
+            series = known;
+        }
+        else
+        {
+            series = SeriesOf(subject);
+            if (last is not null)
+            {
+                (last.Of, last.Found) = (subject, series);
+            }
+        }
+
         series.Requests?.Increment();
         series.Duration?.Observe(summary.Duration.TotalMilliseconds);
         series.RequestBytes?.Observe(summary.RequestBytes);
@@ -170,11 +186,19 @@ internal sealed class RequestMetrics
 
     private static string Or(string? value) => string.IsNullOrEmpty(value) ? Unknown : value;
 
-    private sealed record Series(
+    /// <summary>Where a request was counted. Not thread-safe.</summary>
+    internal sealed class LastSeries
+    {
+        internal Subject Of;
+
+        internal Series? Found;
+    }
+
+    internal sealed record Series(
         Counter? Requests, Histogram? Duration, Histogram? RequestBytes, Histogram? ResponseBytes, Counter? RequestMessages, Counter? ResponseMessages);
 
     /// <summary>What the labels depend on. Mesh objects are compared by reference: snapshots share what did not change.</summary>
-    private readonly struct Subject : IEquatable<Subject>
+    internal readonly struct Subject : IEquatable<Subject>
     {
         public Subject(in RequestSummary summary)
         {

@@ -87,7 +87,7 @@ internal sealed class RequestTrace
     }
 
     /// <summary>A try begins: the one before it is over, and the request says which span sends it.</summary>
-    public void Try(RequestExchange exchange, in UpstreamEndpoint endpoint)
+    public void Try(RequestExchange exchange, UpstreamEndpoint endpoint)
     {
         EndTry(exchange);
         var head = exchange.Head;

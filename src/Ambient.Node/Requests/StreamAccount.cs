@@ -54,7 +54,7 @@ internal sealed class StreamAccount(RequestLog log, Func<RequestPlace?> place, I
     public void Goes(MeshService? service, int port, bool isInbound) => _cluster = service is null ? default : new ClusterName(isInbound, port, null, service.Hostname) { IsTcp = true };
 
     /// <summary>An endpoint is reached.</summary>
-    public void Reached(in UpstreamEndpoint endpoint)
+    public void Reached(UpstreamEndpoint endpoint)
     {
         _endpoint = endpoint;
         _flags = ResponseFlags.None;

@@ -31,7 +31,7 @@ internal sealed class StreamDialer(UpstreamDialer dialer, Backends backends, Tim
     /// <param name="onFailed">Told why an endpoint was not reached, or none was there; null: nobody is.</param>
     /// <param name="ended">Gives up.</param>
     /// <returns>The connection and its endpoint, which the caller lets go of by <see cref="Leave"/>; without one, why.</returns>
-    public async ValueTask<(MessageChannel? Link, UpstreamEndpoint Endpoint, ConnectionOutcome Failure)> DialAsync(
+    public async ValueTask<(MessageChannel? Link, UpstreamEndpoint? Endpoint, ConnectionOutcome Failure)> DialAsync(
         Func<IReadOnlyList<Workload>, StreamChoice> choose, StreamAccount account, OpenConnection open, int? attempts, Action<string>? onFailed, CancellationToken ended)
     {
         List<Workload> failed = [];
@@ -44,7 +44,7 @@ internal sealed class StreamDialer(UpstreamDialer dialer, Backends backends, Tim
                 if (failed.Count > 0)
                 {
                     // What kept it from the last of them says more than that there is no other.
-                    return (null, default, new ConnectionOutcome(ResponseFlag.Connect, $"connection failed: {reason}"));
+                    return (null, null, new ConnectionOutcome(ResponseFlag.Connect, $"connection failed: {reason}"));
                 }
 
                 account.Failed(choice.Flag);
@@ -70,7 +70,7 @@ internal sealed class StreamDialer(UpstreamDialer dialer, Backends backends, Tim
             }
             catch (OperationCanceledException) when (ended.IsCancellationRequested)
             {
-                return (null, default, open.EndedBy == ConnectionEnd.None
+                return (null, null, open.EndedBy == ConnectionEnd.None
                     ? new ConnectionOutcome(ResponseFlag.Connect, "the peer gave up before the endpoint answered")
                     : ConnectionOutcome.EndedBy(open.EndedBy, open.EndReason));
             }
@@ -84,7 +84,7 @@ internal sealed class StreamDialer(UpstreamDialer dialer, Backends backends, Tim
                 failed.Add(endpoint.Workload);
                 if (failed.Count >= (attempts ?? MaxAttempts))
                 {
-                    return (null, default, new ConnectionOutcome(ResponseFlag.Connect, $"connection failed: {reason}"));
+                    return (null, null, new ConnectionOutcome(ResponseFlag.Connect, $"connection failed: {reason}"));
                 }
             }
             finally
@@ -96,10 +96,10 @@ internal sealed class StreamDialer(UpstreamDialer dialer, Backends backends, Tim
             }
         }
 
-        (MessageChannel?, UpstreamEndpoint, ConnectionOutcome) Failed(string problem)
+        (MessageChannel?, UpstreamEndpoint?, ConnectionOutcome) Failed(string problem)
         {
             onFailed?.Invoke(problem);
-            return (null, default, new ConnectionOutcome(ResponseFlag.Connect, problem));
+            return (null, null, new ConnectionOutcome(ResponseFlag.Connect, problem));
         }
     }
 
@@ -127,7 +127,7 @@ internal sealed class StreamDialer(UpstreamDialer dialer, Backends backends, Tim
     }
 
     /// <summary>The connection to an endpoint is over.</summary>
-    public static void Leave(in UpstreamEndpoint endpoint)
+    public static void Leave(UpstreamEndpoint endpoint)
     {
         endpoint.State?.End();
         endpoint.Limits?.Close();

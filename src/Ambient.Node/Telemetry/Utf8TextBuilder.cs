@@ -139,7 +139,7 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
     }
 
     /// <summary>Appends text in double quotes, with quotes, backslashes and control characters escaped. One value, one line.</summary>
-    public Utf8TextBuilder AppendQuoted(ReadOnlySpan<char> text) => Append("\""u8).AppendEscaped(text).Append("\""u8);
+    public Utf8TextBuilder AppendQuoted(ReadOnlySpan<char> text) => TryAppendPlain(text) ? this : Append("\""u8).AppendEscaped(text).Append("\""u8);
 
     /// <summary>Appends text with quotes, backslashes and control characters escaped.</summary>
     public Utf8TextBuilder AppendEscaped(ReadOnlySpan<char> text)
@@ -182,7 +182,7 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
     }
 
     /// <summary>Appends a JSON string with its quotes.</summary>
-    public Utf8TextBuilder AppendJson(ReadOnlySpan<char> text) => Append("\""u8).AppendJsonEscaped(text).Append("\""u8);
+    public Utf8TextBuilder AppendJson(ReadOnlySpan<char> text) => TryAppendPlain(text) ? this : Append("\""u8).AppendJsonEscaped(text).Append("\""u8);
 
     /// <summary>Appends text escaped for the inside of a JSON string.</summary>
     public Utf8TextBuilder AppendJsonEscaped(ReadOnlySpan<char> text)
@@ -220,6 +220,25 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
 
     private const string Controls =
         "\u0000\u0001\u0002\u0003\u0004\u0005\u0006\u0007\b\t\n\u000b\f\r\u000e\u000f\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d\u001e\u001f\u007f\u0085\u2028\u2029";
+
+    // Visible ASCII that stands for itself within quotes, in either form.
+    private static readonly SearchValues<char> Plain = SearchValues.Create([.. Enumerable.Range(' ', '~' - ' ' + 1).Select(static c => (char)c).Where(static c => c is not ('"' or '\\'))]);
+
+    /// <summary>Appends text in double quotes in one go, if nothing in it needs an escape.</summary>
+    private bool TryAppendPlain(ReadOnlySpan<char> text)
+    {
+        if (text.ContainsAnyExcept(Plain))
+        {
+            return false;
+        }
+
+        var span = GetSpan(text.Length + 2);
+        span[0] = (byte)'"';
+        Encoding.ASCII.GetBytes(text, span[1..]);
+        span[text.Length + 1] = (byte)'"';
+        _length += text.Length + 2;
+        return true;
+    }
 
     private Utf8TextBuilder AppendHex(char c)
     {

@@ -27,7 +27,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     private readonly WaypointDestination _target = connection.Target;
 
     // Where a policy asks for the server name of TLS, it is looked for before anything is decided, also on ports that are declared opaque.
-    private UpstreamEndpoint _endpoint;
+    private UpstreamEndpoint? _endpoint;
     private StreamLimits? _limits;
     private volatile bool _opaque = connection.Target.Kind == PortKind.Opaque && !AsksForServerName(inbound, connection);
     private RequestPolicies? _asked;
@@ -216,13 +216,13 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
     {
         try
         {
-            using var clock = ConnectionClock.Start(open, _endpoint.Limits?.Settings, _limits, inbound.Time);
+            using var clock = ConnectionClock.Start(open, _endpoint?.Limits?.Settings, _limits, inbound.Time);
             var relayed = await Relay.RunAsync(client, link, open.Bytes, ended).ConfigureAwait(false);
             return ConnectionOutcome.Relayed(relayed, open.EndedBy, open.EndReason);
         }
         finally
         {
-            StreamDialer.Leave(_endpoint);
+            StreamDialer.Leave(_endpoint!);
         }
     }
 
@@ -239,7 +239,7 @@ internal sealed class WaypointArrival(WaypointInbound inbound, WaypointConnectio
 
         var (link, endpoint, failure) = await inbound.Streams.DialAsync(
             failed => Choose(backend, failed), _account, open, backend.Limits?.ConnectAttempts, reason => inbound.Log.NotReached(connection.RemoteEndPoint, connection.PeerIdentity, connection.Authority, reason), ended).ConfigureAwait(false);
-        if (link is null)
+        if (link is null || endpoint is null)
         {
             return (null, failure);
         }

@@ -142,8 +142,21 @@ public sealed class HttpFieldsTests
             for (var i = 0; i < expected.Count; i++)
             {
                 Assert.Equal(expected[i], (System.Text.Encoding.ASCII.GetString(fields[i].Name), fields[i].ValueText));
+                Assert.Equal($"{expected[i].Name}: {expected[i].Value}\r\n", System.Text.Encoding.Latin1.GetString(fields.Line(i)));
             }
         }
+    }
+
+    [Fact]
+    public void A_field_is_a_line_of_HTTP_1_1()
+    {
+        var fields = Of(("X-One", " \u00e9 ~ "), ("b", ""));
+        fields.Set("b", "2");
+        fields.Add("C"u8, "3"u8);
+        Assert.Equal("x-one: \u00e9 ~\r\n", System.Text.Encoding.Latin1.GetString(fields.Line(0)));
+        Assert.Equal("b: 2\r\n"u8, fields.Line(1));
+        Assert.Equal("c: 3\r\n"u8, fields.Line(2));
+        Assert.Throws<ArgumentOutOfRangeException>(() => fields.Line(3).Length);
     }
 
     [Fact]

@@ -36,6 +36,24 @@ public sealed class IoBuffersTests
         IoBuffers.Return(buffer);
     }
 
+    [Fact]
+    public void Spares_AreTakenAgain_AreFew_AndGoWithATrim()
+    {
+        var spare = new SpareBuffers();
+        Assert.Null(spare.TryTake());
+        var buffers = Enumerable.Range(0, 5).Select(static _ => new byte[IoBuffers.Small]).ToArray();
+        Assert.Equal([true, true, true, true, false], buffers.Select(spare.TryPut));
+        Assert.Same(buffers[3], spare.TryTake());
+        Assert.True(spare.TryPut(buffers[4]));
+        Assert.Same(buffers[4], spare.TryTake());
+
+        HboneBuffers.Trim();
+
+        Assert.Null(spare.TryTake());
+        Assert.True(spare.TryPut(buffers[0]));
+        Assert.Same(buffers[0], spare.TryTake());
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static WeakReference<byte[]> ReturnOne()
     {

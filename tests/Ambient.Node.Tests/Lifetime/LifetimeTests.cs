@@ -1,3 +1,4 @@
+using Ambient.Hbone.Sockets;
 using Ambient.Node.Connections;
 using Ambient.Node.Lifetime;
 using Ambient.Node.Telemetry.Metrics;
@@ -34,6 +35,40 @@ public sealed class LifetimeTests
         await empty.WaitAsync(TimeSpan.FromSeconds(30));
         Assert.Equal(3, metrics.SeriesOf(DiagnosticsKit.Outbound).Opened!.Value);
         Assert.Equal(3, _kit.Text().Split("duration=\"12ms\"").Length - 1);
+    }
+
+    [Fact]
+    public async Task Table_OpenedAndClosedByManyThreads_IsEmptyOnlyWhenNoneIsLeft()
+    {
+        using var io = new HboneIo(3);
+        var table = new ConnectionTable(new ConnectionLog(_kit.Loggers), null, null, _kit.Time);
+        await using var threads = new IoThreads(io);
+        var opened = new List<OpenConnection>();
+        for (var i = 0; i < 6; i++)
+        {
+            // Each in turn.
+            opened.Add(await threads.RunAsync(() => table.Open(DiagnosticsKit.Outbound, 0)));
+        }
+
+        opened.Add(table.Open(DiagnosticsKit.Outbound, 0));
+        Assert.Equal(7, table.Count);
+        Assert.Equal(opened.ToHashSet(), table.Snapshot().ToHashSet());
+        var empty = table.WhenEmptyAsync();
+        foreach (var connection in opened.Skip(1).Reverse())
+        {
+            connection.Close(ResponseFlag.None, null);
+        }
+
+        Assert.False(empty.IsCompleted);
+        Assert.Equal(1, table.End(ConnectionEnd.Drain, static _ => true));
+        await threads.RunAsync(() =>
+        {
+            opened[0].Close(ResponseFlag.None, null);
+            return opened[0];
+        });
+        await empty.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(0, table.Count);
+        Assert.True(table.WhenEmptyAsync().IsCompleted);
     }
 
     [Fact]

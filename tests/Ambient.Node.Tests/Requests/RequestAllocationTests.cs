@@ -56,7 +56,7 @@ public sealed class RequestAllocationTests : IAsyncDisposable
         await _mesh.StartGatewayAsync(new GatewayListener("http", 8000, "HTTP", null, AllowedNamespaces.Same, null));
         using var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         client.Connect(_mesh.Store.Current.Workloads["Kubernetes//Pod/app/gw-istio-0"].Addresses[0], 8000);
-        var request = "GET /orders?page=2 HTTP/1.1\r\nhost: web.example\r\nuser-agent: test/1\r\naccept: */*\r\nx-gone: 1\r\n\r\n"u8.ToArray();
+        var request = "GET /orders?page=2 HTTP/1.1\r\nhost: web.example:8000\r\nuser-agent: test/1\r\naccept: */*\r\nx-gone: 1\r\n\r\n"u8.ToArray();
         var buffer = new byte[4096];
 
         var least = long.MaxValue;

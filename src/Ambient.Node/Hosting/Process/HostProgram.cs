@@ -6,6 +6,7 @@ using Ambient.Node.Hosting.Options;
 using Ambient.Node.Hosting.Variables;
 using Ambient.Node.Lifetime;
 using Ambient.Hbone;
+using Ambient.Hbone.Sockets;
 using Ambient.Node.Telemetry.Logging;
 using Microsoft.Extensions.Logging;
 
@@ -48,7 +49,7 @@ internal sealed class HostProgram<TOptions>
         switch (args)
         {
             case [] or ["proxy", ..]:
-                return await ProxyAsync(args, TimeProvider.System).ConfigureAwait(false);
+                return await ProxyAsync(args, HboneClock.Instance).ConfigureAwait(false);
             case ["version" or "--version", ..]:
                 await Console.Out.WriteLineAsync($"{Name} {HostVersion.Text}").ConfigureAwait(false);
                 return 0;

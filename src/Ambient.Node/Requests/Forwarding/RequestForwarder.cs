@@ -102,7 +102,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
         }
         catch (MessageException) when (clock is { IsOver: true } && exchange.Server.Fault == MessageFault.None)
         {
-            await FailedAsync(exchange, default, MessageFault.TimedOut, "the request's time ran out", Retry.No).ConfigureAwait(false);
+            await FailedAsync(exchange, exchange.Endpoint!, MessageFault.TimedOut, "the request's time ran out", Retry.No).ConfigureAwait(false);
             return false;
         }
     }

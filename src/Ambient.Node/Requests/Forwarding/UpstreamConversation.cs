@@ -153,7 +153,7 @@ internal static class UpstreamConversation
         answer.Fields.TryGet("grpc-status", out var status) && int.TryParse(status, NumberStyles.None, CultureInfo.InvariantCulture, out var code) ? code : null;
 
     /// <summary>The head of the answer, as it goes to the client.</summary>
-    private static ResponseHead Edit(RequestExchange exchange, ResponseHead answer, in UpstreamEndpoint endpoint, TimeSpan took)
+    private static ResponseHead Edit(RequestExchange exchange, ResponseHead answer, UpstreamEndpoint endpoint, TimeSpan took)
     {
         var head = exchange.Server.Response;
         head.CopyFrom(answer);

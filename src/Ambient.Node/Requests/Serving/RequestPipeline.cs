@@ -94,7 +94,7 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
     private ValueTask<bool> RunAsync(RequestExchange exchange)
     {
         // 1 authenticate
-        exchange.Arrival = services.Entrance.Arrive(exchange.Server.ConnectionState);
+        exchange.Arrived();
         if (exchange.Arrival is not { Place: { } place, Self: not null })
         {
             exchange.Error = "the service or gateway is no longer in the mesh, or no longer bound to this waypoint";

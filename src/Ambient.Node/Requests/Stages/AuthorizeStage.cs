@@ -8,7 +8,7 @@ internal sealed class AuthorizeStage : RequestStage
     /// <inheritdoc/>
     public override ValueTask<bool> RunAsync(RequestExchange exchange)
     {
-        var arrival = exchange.Arrival;
+        ref readonly var arrival = ref exchange.Arrival;
         var decision = RequestAuthorizer.Authorize(arrival.Place!.Policies, exchange.PolicyFacts);
         exchange.Authorization = decision;
         exchange.Services.Log.Decided(decision, arrival.Source, arrival.Identity, arrival.Destination);

@@ -19,7 +19,7 @@ internal sealed class Backend
     private OutlierDetector? _detector;
     private ITimer? _sweep;
     private BackendView? _view;
-    private bool _ended;
+    private volatile bool _ended;
     private int _requests;
     private int _retries;
 
@@ -28,6 +28,9 @@ internal sealed class Backend
 
     /// <summary>Which one it is.</summary>
     public BackendKey Key { get; }
+
+    /// <summary>Whether it is in no mesh any more.</summary>
+    public bool HasEnded => _ended;
 
     /// <summary>Requests under way.</summary>
     public int Requests => Volatile.Read(ref _requests);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams.Balancing;
 using Microsoft.Extensions.Logging;
@@ -13,7 +14,10 @@ namespace Ambient.Node.Requests.Upstreams;
 /// <param name="retired">Told of connections' settings that nobody uses any more.</param>
 internal sealed partial class Backends(UpstreamOptions options, TimeProvider time, BackendMetrics? metrics, ILogger? logger, Action<BackendLimits> retired)
 {
+    private const int RecentOnes = 64;
+
     private readonly ConcurrentDictionary<BackendKey, Backend> _backends = new();
+    private readonly Recent?[] _recent = new Recent?[RecentOnes];
 
     /// <summary>All of them.</summary>
     public IEnumerable<Backend> All => _backends.Values;
@@ -30,14 +34,24 @@ internal sealed partial class Backends(UpstreamOptions options, TimeProvider tim
     /// <summary>A backend as a mesh has it.</summary>
     public BackendView Find(MeshSnapshot mesh, Workload self, MeshService service, int port, string? subset)
     {
+        // Most requests are for the few that others were for just now: those are found without reading names.
+        ref var recent = ref _recent[(uint)(RuntimeHelpers.GetHashCode(service) + port) % RecentOnes];
+        if (Volatile.Read(ref recent) is { Backend.HasEnded: false } last && ReferenceEquals(last.Service, service) && last.Backend.Key.Port == port && ReferenceEquals(last.Subset, subset))
+        {
+            return last.Backend.At(mesh, self, service);
+        }
+
         var key = new BackendKey(service.Key, port, subset);
         var backend = _backends.TryGetValue(key, out var known) ? known : _backends.GetOrAdd(key, static (key, owner) => new Backend(owner, key), this);
+        Volatile.Write(ref recent, new Recent(service, subset, backend));
         return backend.At(mesh, self, service);
     }
 
     /// <summary>Lets go of those whose service is gone.</summary>
     public void RetireGone(MeshSnapshot mesh)
     {
+        // They hold their mesh.
+        Array.Clear(_recent);
         foreach (var (key, backend) in _backends)
         {
             if (!mesh.Services.ContainsKey(key.Service) && _backends.TryRemove(KeyValuePair.Create(key, backend)))
@@ -86,4 +100,6 @@ internal sealed partial class Backends(UpstreamOptions options, TimeProvider tim
 
     [LoggerMessage(4221, LogLevel.Information, "{Endpoint} at {Address} is back in {Backend}")]
     private static partial void LogReturned(ILogger logger, string endpoint, System.Net.IPEndPoint address, string backend);
+
+    private sealed record Recent(MeshService Service, string? Subset, Backend Backend);
 }

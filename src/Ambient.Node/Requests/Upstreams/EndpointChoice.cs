@@ -64,10 +64,10 @@ internal static class EndpointChoice
 
         // A sidecar takes what it is sent in the mesh's own TLS, whatever that is.
         var sidecar = state.HasSidecar ? view.Policy.Sidecars?.Tls : null;
-        return new UpstreamEndpoint(state.Workload, state.Address, view.SpeaksHttp2(DeclaresHttp2(view.Service, view.Backend.Key.Port), http2Client))
+        var endpoint = new EndpointForm
         {
-            State = state,
-            Way = state.Way,
+            Workload = state.Workload,
+            Http2 = view.SpeaksHttp2(DeclaresHttp2(view.Service, view.Backend.Key.Port), http2Client),
             HostName = name,
             ChosenBy = chosenBy,
             Proxy = PreambleOf(view, client, destination),
@@ -76,6 +76,7 @@ internal static class EndpointChoice
             Tls = sidecar ?? (isTls ? null : view.Policy.Tls),
             ClientCertificate = isTls || sidecar is not null ? null : view.Policy.Tls?.ClientCertificate,
         };
+        return state.As(endpoint);
     }
 
     /// <summary>

@@ -13,6 +13,7 @@ internal sealed class Upstream
     private readonly UpstreamOptions _options;
     private readonly TimeProvider _time;
     private int _users = 1;
+    private bool _retired;
 
     /// <summary>Creates the connections' pool; nothing is dialled yet.</summary>
     public Upstream(UpstreamEndpoint endpoint, UpstreamDialer dialer, UpstreamOptions options, TimeProvider time)
@@ -29,8 +30,14 @@ internal sealed class Upstream
     /// <summary>Where the connections go.</summary>
     public UpstreamEndpoint Endpoint { get; }
 
+    /// <summary>The pool that it is of; null: none.</summary>
+    public UpstreamPool? Pool { get; init; }
+
     /// <summary>Whether no request uses it now, only the pool holds it.</summary>
     public bool IsUnused => Volatile.Read(ref _users) == 1;
+
+    /// <summary>Whether another one has taken its place, or nobody needs it any more: it begins no further requests.</summary>
+    public bool IsRetired { get => Volatile.Read(ref _retired); set => Volatile.Write(ref _retired, value); }
 
     /// <summary>Whether somebody has come back to it since the pool looked at it last. The pool's; a guess while it changes.</summary>
     public bool IsKnown { get; set; }
@@ -41,7 +48,13 @@ internal sealed class Upstream
     /// <exception cref="UpstreamConnectException">There is none, and none could be made, or became free, in time.</exception>
     /// <exception cref="UpstreamOverflowException">As many requests as may wait for one do.</exception>
     /// <exception cref="OperationCanceledException">The wait was ended before there was one.</exception>
-    public ValueTask<UpstreamTurn> BeginAsync(bool onNew, CancellationToken patience = default)
+    public ValueTask<UpstreamTurn> BeginAsync(bool onNew, CancellationToken patience = default) => Connections().BeginAsync(onNew, patience);
+
+    /// <summary>The same, where a connection is free; false: none is.</summary>
+    public bool TryBegin(out UpstreamTurn turn) => Connections().TryBegin(out turn);
+
+    /// <summary>Those of the thread that asks.</summary>
+    private UpstreamConnections Connections()
     {
         var thread = HboneIo.CurrentThread;
         var index = thread + 1 < _byThread.Length ? thread + 1 : 0;
@@ -52,7 +65,7 @@ internal sealed class Upstream
             connections = Interlocked.CompareExchange(ref _byThread[index], made, null) ?? made;
         }
 
-        return connections.BeginAsync(onNew, patience);
+        return connections;
     }
 
     /// <summary>Counts a request in; false when the upstream is closed already.</summary>

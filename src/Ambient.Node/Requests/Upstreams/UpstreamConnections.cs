@@ -35,24 +35,26 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
     /// <exception cref="OperationCanceledException">The wait was ended.</exception>
     public ValueTask<UpstreamTurn> BeginAsync(bool onNew, CancellationToken patience)
     {
-        if (!onNew)
+        if (!onNew && TryBegin(out var turn))
         {
-            List<Entry>? old = null;
-            bool begun;
-            UpstreamTurn turn;
-            lock (_gate)
-            {
-                begun = TryBegin(out turn, ref old);
-            }
-
-            Dispose(old);
-            if (begun)
-            {
-                return new(turn);
-            }
+            return new(turn);
         }
 
         return endpoint.Limits is { } limits ? WaitWithinAsync(limits, onNew, patience) : WaitAsync(onNew, patience);
+    }
+
+    /// <summary>Begins a request on a connection that is there and has room; false: there is none.</summary>
+    public bool TryBegin(out UpstreamTurn turn)
+    {
+        List<Entry>? old = null;
+        bool begun;
+        lock (_gate)
+        {
+            begun = TryBegin(out turn, ref old);
+        }
+
+        Dispose(old);
+        return begun;
     }
 
     /// <summary>Lets go of connections that nobody has used for long, or that are old.</summary>
@@ -391,7 +393,12 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
 
     private static void Dispose(List<Entry>? entries)
     {
-        foreach (var entry in entries ?? [])
+        if (entries is null)
+        {
+            return;
+        }
+
+        foreach (var entry in entries)
         {
             _ = entry.Connection.DisposeAsync().AsTask();
         }

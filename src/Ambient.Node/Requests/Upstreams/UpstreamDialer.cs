@@ -108,7 +108,7 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
     }
 
     /// <summary>What goes before the bytes: who the client is, and the way through a proxy.</summary>
-    private static ValueTask<MessageChannel> BeginAsync(MessageChannel channel, in UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
+    private static ValueTask<MessageChannel> BeginAsync(MessageChannel channel, UpstreamEndpoint endpoint, bool opaque, CancellationToken cancellationToken)
     {
         var tunnel = opaque ? endpoint.Tunnel : null;
         return endpoint.Proxy is null && tunnel is null ? new(channel) : IntroduceAsync(channel, endpoint.Proxy, tunnel, cancellationToken);
@@ -137,7 +137,7 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
         }
     }
 
-    private ValueTask<Socket> ConnectAsync(in UpstreamEndpoint endpoint, CancellationToken cancellationToken) => endpoint.HostName is { } name
+    private ValueTask<Socket> ConnectAsync(UpstreamEndpoint endpoint, CancellationToken cancellationToken) => endpoint.HostName is { } name
         ? ConnectAsync(name, endpoint.Address.Port, endpoint.ChosenBy, cancellationToken)
         : connector.ConnectAsync(endpoint.Address, null, cancellationToken);
 
@@ -262,7 +262,7 @@ internal sealed class UpstreamDialer(HboneClient client, ISocketConnector connec
         }
     }
 
-    private HboneConnectRequest Request(in UpstreamEndpoint endpoint)
+    private HboneConnectRequest Request(UpstreamEndpoint endpoint)
     {
         var own = Own;
         return new HboneConnectRequest

@@ -6,13 +6,16 @@ using Ambient.Policy.Routing.Connections;
 
 namespace Ambient.Node.Requests.Upstreams;
 
-/// <summary>Where one try of a request goes.</summary>
+/// <summary>Where one try of a request goes. One object for all that go there alike, as long as nothing of it changes.</summary>
 /// <param name="Workload">Workload that is dialled.</param>
 /// <param name="Address">Its address and the port it listens on; with a waypoint, the service's.</param>
 /// <param name="Http2">Whether it is spoken to in HTTP/2 (prior knowledge) rather than HTTP/1.1.</param>
 /// <param name="Waypoint">The way to the service's waypoint, when that is where the request goes; else null.</param>
-internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint Address, bool Http2, ConnectionRoute? Waypoint = null)
+internal sealed record UpstreamEndpoint(Workload Workload, IPEndPoint Address, bool Http2, ConnectionRoute? Waypoint = null)
 {
+    // The last that was asked for: a gateway has one certificate at a time.
+    private UpstreamEndpoint? _certified;
+
     /// <summary>The way to it, where it is not dialled itself and <see cref="Waypoint"/> does not say: null: it is.</summary>
     public EndpointWay? Way { get; init; }
 
@@ -46,10 +49,27 @@ internal readonly record struct UpstreamEndpoint(Workload Workload, IPEndPoint A
     /// <summary>Where a connection whose bytes are not looked into is led through it; null: to itself.</summary>
     public ProxyTunnel? Tunnel { get; init; }
 
+    /// <summary>The connections that the last try found; null: none has looked yet. The pool's, which knows whether they are still to be used.</summary>
+    public Upstream? Upstream { get; set; }
+
     /// <summary>The certificate that is shown in that TLS to an endpoint that asks for one; null: none.</summary>
     public TlsSecret? ClientCertificate { get; init; }
 
     /// <summary>The same with the certificate that a gateway has for backends, where it is shown one: TLS that a rule asks for has its own, or none.</summary>
-    public UpstreamEndpoint Certified(TlsSecret? certificate) =>
-        certificate is not null && ClientCertificate is null && Tls is { ShowsGatewayCertificate: true } ? this with { ClientCertificate = certificate } : this;
+    public UpstreamEndpoint Certified(TlsSecret? certificate)
+    {
+        if (certificate is null || ClientCertificate is not null || Tls is not { ShowsGatewayCertificate: true })
+        {
+            return this;
+        }
+
+        var certified = Volatile.Read(ref _certified);
+        if (certified is null || !ReferenceEquals(certified.ClientCertificate, certificate))
+        {
+            certified = this with { ClientCertificate = certificate, Upstream = null };
+            Volatile.Write(ref _certified, certified);
+        }
+
+        return certified;
+    }
 }

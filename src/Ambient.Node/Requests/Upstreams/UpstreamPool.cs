@@ -53,8 +53,15 @@ internal sealed class UpstreamPool : IDisposable
     public int Count => _upstreams.Count;
 
     /// <summary>The upstream of an endpoint, counted in for the caller, who counts it out with <see cref="Upstream.Release"/>.</summary>
-    public Upstream Acquire(in UpstreamEndpoint endpoint)
+    public Upstream Acquire(UpstreamEndpoint endpoint)
     {
+        // The same endpoint as before: what it was looked for by is the same, too.
+        if (endpoint.Upstream is { IsRetired: false } last && ReferenceEquals(last.Pool, this) && last.TryAcquire())
+        {
+            last.IsKnown = true;
+            return last;
+        }
+
         var key = new Key(endpoint.Workload.Uid, endpoint.Waypoint?.Authority ?? endpoint.Way?.Authority, endpoint.Address.Port, endpoint.Http2, endpoint.Limits, endpoint.Tls, endpoint.ClientCertificate, endpoint.HostName, endpoint.Proxy);
         Upstream? added = null;
         while (true)
@@ -65,6 +72,7 @@ internal sealed class UpstreamPool : IDisposable
                     && upstream.TryAcquire())
                 {
                     upstream.IsKnown |= !ReferenceEquals(upstream, added);
+                    endpoint.Upstream = upstream;
                     return upstream;
                 }
 
@@ -74,7 +82,7 @@ internal sealed class UpstreamPool : IDisposable
             MakeRoom();
 
             // Not GetOrAdd: it may make two, and the loser would never be closed.
-            added = new Upstream(endpoint, _dialer, endpoint.Limits?.Options ?? Options, _time);
+            added = new Upstream(endpoint, _dialer, endpoint.Limits?.Options ?? Options, _time) { Pool = this };
             if (_upstreams.TryAdd(key, added))
             {
                 _byAge.Enqueue((key, added));
@@ -162,6 +170,7 @@ internal sealed class UpstreamPool : IDisposable
     {
         if (_upstreams.TryRemove(KeyValuePair.Create(key, upstream)))
         {
+            upstream.IsRetired = true;
             upstream.Release();
         }
     }

@@ -65,7 +65,7 @@ internal sealed class UpstreamTls
         }
     }
 
-    private SslClientAuthenticationOptions OptionsFor(in UpstreamEndpoint endpoint, bool opaque, PeerCheck check, UpstreamTlsFiles.Contents? files)
+    private SslClientAuthenticationOptions OptionsFor(UpstreamEndpoint endpoint, bool opaque, PeerCheck check, UpstreamTlsFiles.Contents? files)
     {
         var policy = new X509ChainPolicy
         {

@@ -177,17 +177,31 @@ internal readonly ref struct AccessLogLine
 
     private void Name(ReadOnlySpan<byte> name)
     {
+        // What stands around it is a byte or two: a line has twenty names.
+        var span = Text.GetSpan(name.Length + 4);
+        var length = 0;
         if (_json)
         {
-            Text.Append(",\""u8).Append(name).Append("\":"u8);
-            return;
+            ",\""u8.CopyTo(span);
+            length = 2;
         }
-
-        if (Text.Written[^1] != (byte)'\t')
+        else if (Text.Written[^1] != (byte)'\t')
         {
-            Text.Append(" "u8);
+            span[length++] = (byte)' ';
         }
 
-        Text.Append(name).Append("="u8);
+        name.CopyTo(span[length..]);
+        length += name.Length;
+        if (_json)
+        {
+            "\":"u8.CopyTo(span[length..]);
+            length += 2;
+        }
+        else
+        {
+            span[length++] = (byte)'=';
+        }
+
+        Text.Advance(length);
     }
 }

@@ -82,15 +82,15 @@ internal sealed class GatewayHosts
     internal RuleIndex? Find(int port, string host, out int routePort)
     {
         routePort = port;
-        host = HostName.WithoutPort(host);
+        var name = HostName.WithoutPort(host.AsSpan());
         foreach (var listener in _listeners)
         {
-            if (listener.Port != port || !HostName.Matches(listener.Hostname, host))
+            if (listener.Port != port || !HostName.Matches(listener.Hostname, name))
             {
                 continue;
             }
 
-            if (listener.Hosts.Find(host) is { } rules)
+            if (listener.Hosts.Find(name) is { } rules)
             {
                 routePort = listener.RoutePort ?? port;
                 return rules;

@@ -10,16 +10,23 @@ internal static class HostName
     /// <summary>A Host header without its port, brackets of an IPv6 address kept.</summary>
     internal static string WithoutPort(string host)
     {
+        var name = WithoutPort(host.AsSpan());
+        return name.Length == host.Length ? host : name.ToString();
+    }
+
+    /// <summary>The same where it lies.</summary>
+    internal static ReadOnlySpan<char> WithoutPort(ReadOnlySpan<char> host)
+    {
         var colon = host.LastIndexOf(':');
-        return colon < 0 || host.IndexOf(']', StringComparison.Ordinal) > colon ? host : host[..colon];
+        return colon < 0 || host.IndexOf(']') > colon ? host : host[..colon];
     }
 
     /// <summary>Whether a host fits a pattern; null fits every host.</summary>
-    internal static bool Matches(string? pattern, string host) => pattern switch
+    internal static bool Matches(string? pattern, ReadOnlySpan<char> host) => pattern switch
     {
         null or "*" => true,
-        ['*', '.', ..] => host.Length > pattern.Length - 1 && host.EndsWith(pattern[1..], StringComparison.OrdinalIgnoreCase),
-        _ => string.Equals(pattern, host, StringComparison.OrdinalIgnoreCase),
+        ['*', '.', ..] => host.Length > pattern.Length - 1 && host.EndsWith(pattern.AsSpan(1), StringComparison.OrdinalIgnoreCase),
+        _ => host.Equals(pattern, StringComparison.OrdinalIgnoreCase),
     };
 
     /// <summary>How specific a pattern is: exact, then longer wildcards, then any.</summary>

@@ -28,9 +28,9 @@ internal sealed class HostTable
     }
 
     /// <summary>The rules for a host, which has no port; null: there are none.</summary>
-    internal RuleIndex? Find(string host)
+    internal RuleIndex? Find(ReadOnlySpan<char> host)
     {
-        if (Find(host.AsSpan()) is { } exact)
+        if (FindExactly(host) is { } exact)
         {
             return exact;
         }
@@ -40,22 +40,24 @@ internal sealed class HostTable
             // The most labels first; an asterisk takes the place of what is before them.
             var pattern = host.Length < MostOnStack ? stackalloc char[host.Length] : new char[host.Length];
             host.CopyTo(pattern);
-            for (var dot = host.IndexOf('.', Math.Min(1, host.Length)); dot > 0; dot = host.IndexOf('.', dot + 1))
+            for (var dot = NextDot(host, 1); dot > 0; dot = NextDot(host, dot + 1))
             {
                 pattern[dot - 1] = '*';
-                if (Find(pattern[(dot - 1)..]) is { } found)
+                if (FindExactly(pattern[(dot - 1)..]) is { } found)
                 {
                     return found;
                 }
             }
         }
 
-        return Find(Any.AsSpan());
+        return FindExactly(Any);
     }
 
     private static bool IsWildcard(string pattern) => pattern.StartsWith("*.", StringComparison.Ordinal);
 
-    private RuleIndex? Find(ReadOnlySpan<char> pattern)
+    private static int NextDot(ReadOnlySpan<char> host, int from) => from < host.Length && host[from..].IndexOf('.') is >= 0 and var dot ? from + dot : -1;
+
+    private RuleIndex? FindExactly(ReadOnlySpan<char> pattern)
     {
         var hashCode = string.GetHashCode(pattern, StringComparison.OrdinalIgnoreCase);
         foreach (ref readonly var entry in _hosts.Near(hashCode))

@@ -229,7 +229,7 @@ public sealed class UpstreamConnectionsTests : IAsyncLifetime
         Assert.Equal(1, _accepted);
     }
 
-    private UpstreamEndpoint Endpoint { get; set; }
+    private UpstreamEndpoint Endpoint { get; set; } = null!;
 
     private UpstreamPool Pool(UpstreamOptions options)
     {

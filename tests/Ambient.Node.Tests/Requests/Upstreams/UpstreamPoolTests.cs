@@ -36,6 +36,29 @@ public sealed class UpstreamPoolTests
     }
 
     [Fact]
+    public async Task Acquire_OfTheSameEndpoint_FindsItsUpstream_UntilThatIsRetired()
+    {
+        var workload = new Workload { Uid = "a", Name = "a-0", Namespace = "app", ServiceAccount = "a", Addresses = [IPAddress.Loopback] };
+        var store = new MeshStore();
+        store.Publish(new MeshSnapshotBuilder(store.Current).Set(workload).Build());
+        await using var svids = new SvidCache(new TestAuthority());
+        await using var client = new HboneClient(new HboneClientOptions(), svids);
+        var dialer = new UpstreamDialer(client, SocketConnector.Default, LocalWorkload.ByUid(store, workload.Uid, TimeProvider.System));
+        using var pool = new UpstreamPool(store, dialer, new UpstreamOptions(), TimeProvider.System);
+        using var other = new UpstreamPool(store, dialer, new UpstreamOptions(), TimeProvider.System);
+        var endpoint = new UpstreamEndpoint(workload, new IPEndPoint(workload.Addresses[0], 1), Http2: false);
+        var first = pool.Acquire(endpoint);
+        Assert.Same(first, pool.Acquire(endpoint));
+        Assert.NotSame(first, other.Acquire(endpoint));
+        Assert.Same(first, pool.Acquire(new UpstreamEndpoint(workload, new IPEndPoint(workload.Addresses[0], 1), Http2: false)));
+        Assert.NotSame(first, pool.Acquire(new UpstreamEndpoint(workload, new IPEndPoint(workload.Addresses[0], 1), Http2: true)));
+
+        // In use all the while: what is under way ends there, and what comes does not begin there.
+        store.Publish(new MeshSnapshotBuilder(store.Current).RemoveWorkload(workload.Uid).Build());
+        Assert.NotSame(first, pool.Acquire(endpoint));
+    }
+
+    [Fact]
     public async Task Acquire_OfWhatOneClientThinksOf_LeavesOthersTheirs()
     {
         var workload = new Workload { Uid = "a", Name = "a-0", Namespace = "app", ServiceAccount = "a", Addresses = [IPAddress.Loopback] };

@@ -13,6 +13,7 @@ internal sealed class EndpointState
     private EndpointShare? _share;
     private int _active;
     private bool _hasSidecar;
+    private UpstreamEndpoint? _last;
 
     /// <summary>Creates the state of an endpoint that has just joined.</summary>
     /// <param name="workload">Workload.</param>
@@ -67,6 +68,19 @@ internal sealed class EndpointState
 
     /// <summary>Whether it gets nothing now: because it failed, or because it is not healthy.</summary>
     public bool IsLeftOut => IsEjected || Share is { IsHealthy: false };
+
+    /// <summary>It as one try sees it: the object of the try before, where that saw the same.</summary>
+    public UpstreamEndpoint As(in EndpointForm form)
+    {
+        var last = Volatile.Read(ref _last);
+        if (last is null || !form.IsOf(last))
+        {
+            last = form.Of(this);
+            Volatile.Write(ref _last, last);
+        }
+
+        return last;
+    }
 
     /// <summary>A try begins.</summary>
     public void Begin() => Interlocked.Increment(ref _active);
