@@ -93,18 +93,28 @@ public sealed class HttpFields
     {
         var first = IndexOf(name);
         Add(name, value);
-        if (first < 0)
+        if (first >= 0)
         {
-            return;
+            Replace(first);
+            for (var next = IndexOf(name, first + 1); next >= 0; next = IndexOf(name, next))
+            {
+                RemoveAt(next);
+            }
         }
+    }
 
-        var added = _entries[--Count];
-        var replaced = _entries[first];
-        Size -= replaced.NameLength + replaced.ValueLength;
-        _entries[first] = added;
-        for (var next = IndexOf(name, first + 1); next >= 0; next = IndexOf(name, next))
+    /// <summary>As <see cref="Set(string, string)"/>, of bytes that were checked as those of <see cref="Add(ReadOnlySpan{byte}, ReadOnlySpan{byte})"/>.</summary>
+    public void Set(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        var first = IndexOf(name, 0);
+        Add(name, value);
+        if (first >= 0)
         {
-            RemoveAt(next);
+            Replace(first);
+            for (var next = IndexOf(name, first + 1); next >= 0; next = IndexOf(name, next))
+            {
+                RemoveAt(next);
+            }
         }
     }
 
@@ -168,6 +178,30 @@ public sealed class HttpFields
         }
 
         return -1;
+    }
+
+    private int IndexOf(ReadOnlySpan<byte> name, int from)
+    {
+        var bytes = _bytes;
+        for (var i = from; i < Count; i++)
+        {
+            var entry = _entries[i];
+            if (entry.NameLength == name.Length && Ascii.EqualsIgnoreCase(bytes.AsSpan(entry.Start, entry.NameLength), name))
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>The field that was added last takes the place of another one.</summary>
+    private void Replace(int index)
+    {
+        var added = _entries[--Count];
+        var replaced = _entries[index];
+        Size -= replaced.NameLength + replaced.ValueLength;
+        _entries[index] = added;
     }
 
     /// <summary>The value of a name, several joined with a comma (RFC 9110 section 5.3); null: there is no such field.</summary>
@@ -235,6 +269,15 @@ public sealed class HttpFields
 
     /// <summary>Removes all, and gives up memory beyond what an ordinary head needs.</summary>
     public void Clear()
+    {
+        // A message has several lists, and most are empty.
+        if (_used > 0)
+        {
+            ClearUsed();
+        }
+    }
+
+    private void ClearUsed()
     {
         (Count, Size, _used) = (0, 0, 0);
         if (_bytes.Length > KeptBytes)

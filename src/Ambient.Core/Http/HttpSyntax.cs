@@ -11,10 +11,12 @@ public static class HttpSyntax
 
     private static readonly SearchValues<char> s_tokenText = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
+    private static readonly SearchValues<char> s_visibleText = SearchValues.Create([.. Enumerable.Range(' ', '~' - ' ' + 1).Select(static c => (char)c)]);
     private static readonly SearchValues<char> s_valueText = SearchValues.Create([.. Enumerable.Range(0, 256).Select(static c => (char)c).Where(IsFieldValue)]);
 
     private static readonly SearchValues<byte> s_target = SearchValues.Create([.. Enumerable.Range('!', '~' - '!' + 1).Where(static c => c != '#').Select(static c => (byte)c)]);
     private static readonly SearchValues<char> s_targetText = SearchValues.Create([.. Enumerable.Range('!', '~' - '!' + 1).Where(static c => c != '#').Select(static c => (char)c)]);
+    private static readonly SearchValues<char> s_digits = SearchValues.Create("0123456789");
 
     // A registered name (RFC 3986 section 3.2.2): unreserved characters, sub-delimiters, and what is percent-encoded.
     private static readonly SearchValues<char> s_host = SearchValues.Create("-._~!$&'()*+,;=%0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
@@ -36,7 +38,7 @@ public static class HttpSyntax
     public static bool IsFieldValue(ReadOnlySpan<byte> bytes) => !bytes.ContainsAny(s_notInValue);
 
     /// <summary>Whether text is a field value of Latin-1: no control characters but tabs.</summary>
-    internal static bool IsFieldValue(ReadOnlySpan<char> text) => !text.ContainsAnyExceptInRange(' ', '~') || !text.ContainsAnyExcept(s_valueText);
+    internal static bool IsFieldValue(ReadOnlySpan<char> text) => !text.ContainsAnyExcept(s_visibleText) || !text.ContainsAnyExcept(s_valueText);
 
     /// <summary>Whether text is a token.</summary>
     public static bool IsToken(string text)
@@ -109,7 +111,7 @@ public static class HttpSyntax
         }
 
         var port = text[end..];
-        return port.IsEmpty || (port.Length is >= 2 and <= 6 && port[0] == ':' && !port[1..].ContainsAnyExceptInRange('0', '9')
+        return port.IsEmpty || (port.Length is >= 2 and <= 6 && port[0] == ':' && !port[1..].ContainsAnyExcept(s_digits)
             && (port.Length < 6 || int.Parse(port[1..], System.Globalization.CultureInfo.InvariantCulture) <= 65_535));
     }
 }

@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Threading.Tasks.Sources;
 using Ambient.Hbone.Messages;
-using Ambient.Hbone.Sockets;
 using Ambient.Http;
 
 namespace Ambient.Hbone.Http1;
@@ -10,6 +10,8 @@ namespace Ambient.Hbone.Http1;
 internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http1Wire wire, MessageClientOptions options) : ClientExchange
 {
     private readonly Http1ResponseParser _parser = new(options.MaxHeadSize, options.MaxFields);
+    private readonly Http1Wire _wire = wire;
+    private HeadWait? _headWait;
     private string _method = "";
     private string? _upgrade;
     private bool _isPartial;
@@ -19,15 +21,15 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
     private bool _hasBytes;
     private bool _isOver = true;
 
-    public override HttpFields Trailers => wire.In.Trailers;
+    public override HttpFields Trailers => _wire.In.Trailers;
 
-    public override long BytesReceived => wire.In.BodyBytes;
+    public override long BytesReceived => _wire.In.BodyBytes;
 
-    public override long BytesSent => wire.BytesSent;
+    public override long BytesSent => _wire.BytesSent;
 
-    public override MessageFault Fault => wire.Fault;
+    public override MessageFault Fault => _wire.Fault;
 
-    public override bool HasSent => wire.HasSent;
+    public override bool HasSent => _wire.HasSent;
 
     /// <summary>The connection is ours until we are disposed of.</summary>
     public void Begin()
@@ -35,15 +37,15 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         (_interim, _interimSize, _hasHead, _hasBytes, _isPartial, _method, _upgrade) = (0, 0, false, false, false, "", null);
         Response.Clear();
         _parser.Reset();
-        wire.BeginMessage();
-        wire.In.BeginBody(default);
+        _wire.BeginMessage();
+        _wire.In.BeginBody(default);
         Volatile.Write(ref _isOver, false);
     }
 
     public override ValueTask SendHeadAsync(RequestHead head, bool end, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(head);
-        var reserve = wire.ReserveAsync(Http1Writer.MeasureRequest(head), cancellationToken);
+        var reserve = _wire.ReserveAsync(Http1Writer.MeasureRequest(head), cancellationToken);
         if (!reserve.IsCompletedSuccessfully)
         {
             return SendHeadSlowlyAsync(reserve, head, end, cancellationToken);
@@ -53,12 +55,12 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         return end ? EndAsync(null, cancellationToken) : default;
     }
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => wire.WriteAsync(bytes, cancellationToken);
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => _wire.WriteAsync(bytes, cancellationToken);
 
-    public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => wire.FlushAsync(cancellationToken);
+    public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => _wire.FlushAsync(cancellationToken);
 
     public override ValueTask EndAsync(HttpFields? trailers = null, CancellationToken cancellationToken = default) =>
-        Response.Status == 101 ? EndUpgradedAsync(cancellationToken) : wire.EndAndFlushAsync(trailers, cancellationToken);
+        Response.Status == 101 ? EndUpgradedAsync(cancellationToken) : _wire.EndAndFlushAsync(trailers, cancellationToken);
 
     public override ValueTask<ResponseHead> ReceiveHeadAsync(CancellationToken cancellationToken = default)
     {
@@ -75,7 +77,9 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
 
         try
         {
-            return TryReceiveHead() ? new ValueTask<ResponseHead>(Response) : ReceiveHeadSlowlyAsync(cancellationToken);
+            return TryReceiveHead() ? new ValueTask<ResponseHead>(Response)
+                : cancellationToken.CanBeCanceled ? ReceiveHeadCancellablyAsync(cancellationToken)
+                : (_headWait ??= new HeadWait(this)).BeginAsync();
         }
         catch (MessageException e)
         {
@@ -83,9 +87,9 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         }
     }
 
-    public override bool TryRead(out ReadOnlyMemory<byte> piece) => wire.TryRead(out piece);
+    public override bool TryRead(out ReadOnlyMemory<byte> piece) => _wire.TryRead(out piece);
 
-    public override ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken = default) => wire.ReadAsync(cancellationToken);
+    public override ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken = default) => _wire.ReadAsync(cancellationToken);
 
     public override void Abort(MessageFault fault)
     {
@@ -97,11 +101,11 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         // Another protocol has no frame that shows what is missing.
         if (fault == MessageFault.ClientGone && Response.Status != 101)
         {
-            wire.Leave(fault, "the exchange was broken off");
+            _wire.Leave(fault, "the exchange was broken off");
         }
         else
         {
-            wire.Break(fault, "the exchange was broken off");
+            _wire.Break(fault, "the exchange was broken off");
         }
     }
 
@@ -113,8 +117,8 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         }
 
         Volatile.Write(ref _isOver, true);
-        wire.In.ReturnLent();
-        connection.End(reusable: wire.Fault == MessageFault.None && _hasHead && wire.HasEnded && wire.In.IsComplete && _parser.Framing.KeepAlive && Response.Status != 101);
+        _wire.In.ReturnLent();
+        connection.End(reusable: _wire.Fault == MessageFault.None && _hasHead && _wire.HasEnded && _wire.In.IsComplete && _parser.Framing.KeepAlive && Response.Status != 101);
         return default;
     }
 
@@ -122,12 +126,12 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
     /// <exception cref="MessageException">The exchange was broken off.</exception>
     private bool TryReceiveHead()
     {
-        var input = wire.In;
+        var input = _wire.In;
         try
         {
             while (true)
             {
-                wire.ThrowIfBroken();
+                _wire.ThrowIfBroken();
                 if (!input.Available.IsEmpty)
                 {
                     _hasBytes = true;
@@ -154,8 +158,8 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         }
         catch (Http1Exception e)
         {
-            wire.Break(e.Status == 431 ? MessageFault.TooLarge : MessageFault.Malformed, e.Message, e);
-            wire.ThrowIfBroken();
+            _wire.Break(e.Status == 431 ? MessageFault.TooLarge : MessageFault.Malformed, e.Message, e);
+            _wire.ThrowIfBroken();
         }
         catch (Exception e) when (e is SocketException or (IOException and not MessageException))
         {
@@ -167,14 +171,13 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         return true;
     }
 
-    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
-    private async ValueTask<ResponseHead> ReceiveHeadSlowlyAsync(CancellationToken cancellationToken)
+    private async ValueTask<ResponseHead> ReceiveHeadCancellablyAsync(CancellationToken cancellationToken)
     {
         do
         {
             try
             {
-                await wire.WaitAsync(cancellationToken).ConfigureAwait(false);
+                await _wire.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
             catch (Exception e) when (e is SocketException or (IOException and not MessageException))
             {
@@ -187,7 +190,7 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
 
     private async ValueTask EndUpgradedAsync(CancellationToken cancellationToken)
     {
-        await wire.EndAndFlushAsync(null, cancellationToken).ConfigureAwait(false);
+        await _wire.EndAndFlushAsync(null, cancellationToken).ConfigureAwait(false);
         connection.EndSending();
     }
 
@@ -199,8 +202,8 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
             _interimSize += Response.Fields.Size;
             if (++_interim > options.MaxInterimHeads || _interimSize > options.MaxHeadSize)
             {
-                wire.Break(MessageFault.TooLarge, $"it sent more than {options.MaxInterimHeads} interim heads, or {options.MaxHeadSize} bytes of them");
-                wire.ThrowIfBroken();
+                _wire.Break(MessageFault.TooLarge, $"it sent more than {options.MaxInterimHeads} interim heads, or {options.MaxHeadSize} bytes of them");
+                _wire.ThrowIfBroken();
             }
 
             return;
@@ -208,18 +211,18 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
 
         if (Response.Status == 101 && !Offers(_upgrade, Response.Upgrade!))
         {
-            wire.Break(MessageFault.Malformed, "it changes to a protocol that it was not asked for");
-            wire.ThrowIfBroken();
+            _wire.Break(MessageFault.Malformed, "it changes to a protocol that it was not asked for");
+            _wire.ThrowIfBroken();
         }
 
         _hasHead = true;
         if (Response.Status == 101)
         {
-            wire.In.BeginRaw();
+            _wire.In.BeginRaw();
         }
         else
         {
-            wire.In.BeginBody(_parser.Framing);
+            _wire.In.BeginBody(_parser.Framing);
         }
     }
 
@@ -246,8 +249,8 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
     /// <summary>The connection ended while a head was waited for.</summary>
     private MessageException Lost(string why, Exception? cause)
     {
-        wire.Break(_hasBytes ? MessageFault.Closed : MessageFault.ClosedUnanswered, why, cause);
-        return new MessageException(wire.Fault, $"the endpoint's connection ended before its answer was there: {why}", cause);
+        _wire.Break(_hasBytes ? MessageFault.Closed : MessageFault.ClosedUnanswered, why, cause);
+        return new MessageException(_wire.Fault, $"the endpoint's connection ended before its answer was there: {why}", cause);
     }
 
     private async ValueTask SendHeadSlowlyAsync(ValueTask reserve, RequestHead head, bool end, CancellationToken cancellationToken)
@@ -268,13 +271,107 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         {
             // What is written after a 101 belongs to the other protocol.
             kind = Http1BodyKind.UntilClose;
-            wire.Out.Advance(Http1Writer.WriteRequest(head, Http1BodyKind.None, keepAlive: true, wire.Out.Space));
+            _wire.Out.Advance(Http1Writer.WriteRequest(head, Http1BodyKind.None, keepAlive: true, _wire.Out.Space));
         }
         else
         {
-            wire.Out.Advance(Http1Writer.WriteRequest(head, kind, keepAlive: true, wire.Out.Space));
+            _wire.Out.Advance(Http1Writer.WriteRequest(head, kind, keepAlive: true, _wire.Out.Space));
         }
 
-        wire.BeginBody(kind, kind == Http1BodyKind.Length ? head.ContentLength!.Value : 0);
+        _wire.BeginBody(kind, kind == Http1BodyKind.Length ? head.ContentLength!.Value : 0);
+    }
+
+    /// <summary>
+    /// The wait for a head, which nearly every request comes to: one object for all of a connection, in place of a state that is filled, moved and emptied
+    /// each time.
+    /// </summary>
+    private sealed class HeadWait : IValueTaskSource<ResponseHead>
+    {
+        private readonly Http1ClientExchange _exchange;
+        private readonly Action _goOn;
+        private ManualResetValueTaskSourceCore<bool> _core;
+        private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _awaiter;
+
+        public HeadWait(Http1ClientExchange exchange)
+        {
+            _exchange = exchange;
+            _goOn = () =>
+            {
+                if (!TryFinish(_awaiter))
+                {
+                    Wait();
+                }
+            };
+        }
+
+        public ValueTask<ResponseHead> BeginAsync()
+        {
+            _core.Reset();
+            var version = _core.Version;
+            Wait();
+            return new ValueTask<ResponseHead>(this, version);
+        }
+
+        public ResponseHead GetResult(short token)
+        {
+            _core.GetResult(token);
+            return _exchange.Response;
+        }
+
+        public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
+
+        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            _core.OnCompleted(continuation, state, token, flags);
+
+        private void Wait()
+        {
+            while (true)
+            {
+#pragma warning disable CA2012 // It is asked for its result once: here, or when it goes on.
+                var awaiter = _exchange._wire.In.WaitAsync().ConfigureAwait(false).GetAwaiter();
+#pragma warning restore CA2012
+                if (!awaiter.IsCompleted)
+                {
+                    // It may go on elsewhere before this call is over, so nothing comes after it.
+                    _awaiter = awaiter;
+                    awaiter.UnsafeOnCompleted(_goOn);
+                    return;
+                }
+
+                if (TryFinish(awaiter))
+                {
+                    return;
+                }
+            }
+        }
+
+        /// <summary>False: more has to come.</summary>
+        private bool TryFinish(ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter awaiter)
+        {
+            Exception? failure = null;
+            try
+            {
+                awaiter.GetResult();
+                if (!_exchange.TryReceiveHead())
+                {
+                    return false;
+                }
+            }
+            catch (Exception e)
+            {
+                failure = e is SocketException or (IOException and not MessageException) ? _exchange.Lost(e.Message, e) : e;
+            }
+
+            if (failure is null)
+            {
+                _core.SetResult(true);
+            }
+            else
+            {
+                _core.SetException(failure);
+            }
+
+            return true;
+        }
     }
 }

@@ -58,7 +58,28 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
                 }
 
                 _exchange.Begin(_parser.Framing);
-                await HandleAsync().ConfigureAwait(false);
+                Exception? failure = null;
+                try
+                {
+                    var handling = _server.Handler.HandleAsync(_exchange);
+                    if (_hungUp && !handling.IsCompleted)
+                    {
+                        // It went while its request was still being read.
+                        _exchange.OnHangUp();
+                    }
+
+                    await handling.ConfigureAwait(false);
+                }
+                catch (Exception e)
+                {
+                    failure = e;
+                }
+
+                if (failure is not null || !_exchange.HasStarted)
+                {
+                    await AnswerForHandlerAsync(failure).ConfigureAwait(false);
+                }
+
                 if (_wire.TakeRefusal() is { } refusal)
                 {
                     throw refusal;
@@ -219,60 +240,18 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         Volatile.Write(ref _deadline, from + (long)(span.TotalSeconds * _server.Time.TimestampFrequency));
     }
 
-    private ValueTask HandleAsync()
+    /// <summary>The handler has left without an answer, or has failed.</summary>
+    private ValueTask AnswerForHandlerAsync(Exception? failure)
     {
-        ValueTask handling;
-        try
+        var status = _exchange.StatusWithoutAnswer;
+        if (failure is not null && !(failure is MessageException e && (_wire.Fault != MessageFault.None || (e.Fault == MessageFault.TimedOut && _exchange.IsStalled))))
         {
-            handling = _server.Handler.HandleAsync(_exchange);
-        }
-        catch (Exception e)
-        {
-            handling = ValueTask.FromException(e);
+            _server.Handler.OnFailed(_exchange, failure);
+            status = 500;
         }
 
-        if (!handling.IsCompletedSuccessfully || !_exchange.HasStarted)
-        {
-            return HandleSlowlyAsync(handling);
-        }
-
-        handling.GetAwaiter().GetResult();
-        return default;
-    }
-
-    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
-    private async ValueTask HandleSlowlyAsync(ValueTask handling)
-    {
-        try
-        {
-            if (_hungUp && !handling.IsCompleted)
-            {
-                // It went while its request was still being read.
-                _exchange.OnHangUp();
-            }
-
-            await handling.ConfigureAwait(false);
-            if (!_exchange.HasStarted && _wire.Fault == MessageFault.None)
-            {
-                await AnswerAsync(_exchange.StatusWithoutAnswer).ConfigureAwait(false);
-            }
-        }
-        catch (MessageException e) when (_wire.Fault != MessageFault.None || (e.Fault == MessageFault.TimedOut && _exchange.IsStalled))
-        {
-            // The exchange is over, which the handler need not catch.
-            if (!_exchange.HasStarted && _wire.Fault == MessageFault.None)
-            {
-                await AnswerAsync(_exchange.StatusWithoutAnswer).ConfigureAwait(false);
-            }
-        }
-        catch (Exception e)
-        {
-            _server.Handler.OnFailed(_exchange, e);
-            if (!_exchange.HasStarted && _wire.Fault == MessageFault.None)
-            {
-                await AnswerAsync(500).ConfigureAwait(false);
-            }
-        }
+        // Where the exchange is over nobody is told, and the handler need not have caught that.
+        return !_exchange.HasStarted && _wire.Fault == MessageFault.None ? AnswerAsync(status) : default;
     }
 
     private async ValueTask AnswerAsync(int status)

@@ -48,9 +48,9 @@ internal sealed unsafe class EventLoop
     private List<ILoopWork> _runningWork = [];
     private List<ILoopWork> _nextTurn = [];
 
-    // Of the turn at hand; 0: nobody has asked.
+    // Of the turn at hand; 0 and default: nobody has asked.
     private long _timestamp;
-    private long _utcTicks;
+    private DateTimeOffset _utcNow;
 
     /// <summary>Starts one.</summary>
     /// <param name="number">Its number, for the thread's name.</param>
@@ -209,7 +209,7 @@ internal sealed unsafe class EventLoop
     public long Timestamp => _timestamp != 0 ? _timestamp : (_timestamp = Stopwatch.GetTimestamp());
 
     /// <summary>The same, as the time of day.</summary>
-    public DateTimeOffset UtcNow => new(_utcTicks != 0 ? _utcTicks : (_utcTicks = DateTime.UtcNow.Ticks), TimeSpan.Zero);
+    public DateTimeOffset UtcNow => _utcNow != default ? _utcNow : (_utcNow = TimeProvider.System.GetUtcNow());
 
     /// <summary>Whether its thread has ended.</summary>
     public bool HasEnded => !_thread.IsAlive;
@@ -304,7 +304,7 @@ internal sealed unsafe class EventLoop
                 Environment.FailFast($"epoll_wait failed: {Marshal.GetLastPInvokeError()}");
             }
 
-            _timestamp = _utcTicks = 0;
+            (_timestamp, _utcNow) = (0, default);
             (_nextTurn, _runningWork) = (_runningWork, _nextTurn);
             var isWoken = false;
             for (var i = 0; i < count; i++)

@@ -19,5 +19,5 @@ public sealed class HboneClock : TimeProvider
     public override long GetTimestamp() => EventLoop.Current is { } loop ? loop.Timestamp : Stopwatch.GetTimestamp();
 
     /// <inheritdoc/>
-    public override DateTimeOffset GetUtcNow() => EventLoop.Current is { } loop ? loop.UtcNow : DateTimeOffset.UtcNow;
+    public override DateTimeOffset GetUtcNow() => EventLoop.Current is { } loop ? loop.UtcNow : base.GetUtcNow();
 }

@@ -11,7 +11,7 @@ internal sealed class SpareBuffers
 
     private static int s_trims;
 
-    private readonly byte[]?[] _buffers = new byte[Most][];
+    private readonly Place[] _places = new Place[Most];
     private int _count;
     private int _trims;
 
@@ -23,8 +23,9 @@ internal sealed class SpareBuffers
             return null;
         }
 
-        var buffer = _buffers[--_count];
-        _buffers[_count] = null;
+        ref var place = ref _places[--_count];
+        var buffer = place.Buffer;
+        place.Buffer = null;
         return buffer;
     }
 
@@ -37,7 +38,7 @@ internal sealed class SpareBuffers
         }
 
         IsTrimmed();
-        _buffers[_count++] = buffer;
+        _places[_count++].Buffer = buffer;
         return true;
     }
 
@@ -53,8 +54,14 @@ internal sealed class SpareBuffers
         }
 
         _trims = trims;
-        Array.Clear(_buffers);
+        Array.Clear(_places);
         _count = 0;
         return true;
+    }
+
+    // An array of arrays would be asked each time whether it may hold what is put into it.
+    private struct Place
+    {
+        public byte[]? Buffer;
     }
 }

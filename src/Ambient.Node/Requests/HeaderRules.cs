@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Ambient.Http;
 using Ambient.Mesh;
 
@@ -14,10 +15,10 @@ internal abstract class HeaderRules
     public const string Server = ProxyHeaders.DefaultServer;
 
     /// <summary>Counts the tries of a request.</summary>
-    public const string AttemptCount = "x-envoy-attempt-count";
+    public static ReadOnlySpan<byte> AttemptCount => "x-envoy-attempt-count"u8;
 
     /// <summary>Milliseconds that the endpoint took to answer.</summary>
-    public const string UpstreamServiceTime = "x-envoy-upstream-service-time";
+    public static ReadOnlySpan<byte> UpstreamServiceTime => "x-envoy-upstream-service-time"u8;
 
     /// <summary>Ties the hops of one request together.</summary>
     public const string RequestId = "x-request-id";
@@ -31,15 +32,26 @@ internal abstract class HeaderRules
     /// <summary>Identity that a proxy vouches for: never believed from a client.</summary>
     protected const string ForwardedClientCert = "x-forwarded-client-cert";
 
+    private static readonly byte[] s_server = Encoding.ASCII.GetBytes(Server);
+
     /// <summary>Takes out of a request what nobody may believe of its client, before policies and authorizers look at it.</summary>
     public static void Sanitize(RequestHead head) => head.Fields.Remove(ForwardedClientCert);
 
     /// <summary>Says who answers, where the proxy does.</summary>
     public static void SetServer(HttpFields fields, ProxyHeaders headers)
     {
-        if (headers.Server != false)
+        if (headers.Server == false)
         {
-            fields.Set("server", headers.ServerName ?? Server);
+            return;
+        }
+
+        if (headers.ServerName is { } name)
+        {
+            fields.Set("server", name);
+        }
+        else
+        {
+            fields.Set("server"u8, s_server);
         }
     }
 

@@ -360,10 +360,21 @@ internal sealed partial class RequestLog
         }
 
         // What.
-        line.Field("method"u8, exchange.Method);
-        line.Field("authority"u8, exchange.Host);
-        line.Field("path"u8, exchange.Path.Path);
-        line.Field("protocol"u8, ProtocolOf(exchange.Head));
+        var (method, host, path, version) = (exchange.Method, exchange.Host, exchange.Path.Path, exchange.Head.Version);
+        if (parts.What(method, host, path, version) is { IsEmpty: false } what)
+        {
+            line.Fields(what);
+        }
+        else
+        {
+            var begin = line.Length;
+            line.Field("method"u8, method);
+            line.Field("authority"u8, host);
+            line.Field("path"u8, path);
+            line.Field("protocol"u8, ProtocolOf(exchange.Head));
+            parts.KeepWhat(method, host, path, version, line.WrittenSince(begin));
+        }
+
         line.Field("request_id"u8, exchange.RequestId);
 
         // Decisions.

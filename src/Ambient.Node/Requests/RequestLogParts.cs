@@ -1,4 +1,5 @@
 using System.Net;
+using Ambient.Http;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Policy.Authorization;
@@ -11,6 +12,9 @@ namespace Ambient.Node.Requests;
 /// </summary>
 internal sealed class RequestLogParts
 {
+    // What a connection may hold on to of its client's texts.
+    private const int MostKept = 256;
+
     private long _meshVersion = -1;
     private IPEndPoint? _client;
     private Workload? _clientWorkload;
@@ -22,6 +26,12 @@ internal sealed class RequestLogParts
     private IPEndPoint? _address;
     private Workload? _workload;
     private byte[]? _whom;
+    private string? _method;
+    private string? _host;
+    private string? _path;
+    private HttpProtocolVersion _version;
+    private byte[] _what = [];
+    private int _whatLength;
     private AuthorizationDecision? _decision;
     private string? _rule;
     private byte[]? _rules;
@@ -71,6 +81,29 @@ internal sealed class RequestLogParts
 
     /// <summary>Keeps what <see cref="Whom"/> did not have.</summary>
     public void KeepWhom(byte[] written) => _whom = written;
+
+    /// <summary>What was asked for, likewise; of clients that ask for the same again, whose texts are the same objects then. Empty: they have to be written.</summary>
+    public ReadOnlySpan<byte> What(string method, string host, string? path, HttpProtocolVersion version) =>
+        ReferenceEquals(path, _path) && ReferenceEquals(host, _host) && ReferenceEquals(method, _method) && version == _version ? _what.AsSpan(0, _whatLength) : default;
+
+    /// <summary>Keeps what <see cref="What"/> did not have, where it is not long; most paths are asked for once, and nothing is allocated for them.</summary>
+    public void KeepWhat(string method, string host, string? path, HttpProtocolVersion version, ReadOnlySpan<byte> written)
+    {
+        if (written.Length > MostKept)
+        {
+            (_method, _host, _path, _whatLength) = (null, null, null, 0);
+            return;
+        }
+
+        (_method, _host, _path, _version) = (method, host, path, version);
+        if (_what.Length < written.Length)
+        {
+            _what = new byte[MostKept];
+        }
+
+        written.CopyTo(_what);
+        _whatLength = written.Length;
+    }
 
     /// <summary>Policy and route, likewise.</summary>
     public byte[]? Rules(AuthorizationDecision? decision, string? rule)

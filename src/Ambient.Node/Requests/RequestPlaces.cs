@@ -34,10 +34,17 @@ internal sealed class RequestPlaces(IMeshSnapshotProvider meshes, Func<MeshSnaps
             Volatile.Write(ref _generation, generation);
         }
 
+        // A gateway has one place only: that is found without asking for names.
+        if (generation.First is { } first && ReferenceEquals(first.Key, key))
+        {
+            return first.Place;
+        }
+
         if (!generation.Places.TryGetValue(key, out var place))
         {
             place = Find(mesh, key);
             generation.Places.TryAdd(key, place);
+            generation.First ??= new Found(key, place);
         }
 
         return place;
@@ -75,5 +82,10 @@ internal sealed class RequestPlaces(IMeshSnapshotProvider meshes, Func<MeshSnaps
         public MeshSnapshot Mesh { get; } = mesh;
 
         public ConcurrentDictionary<string, RequestPlace?> Places { get; } = new(StringComparer.Ordinal);
+
+        /// <summary>The one that was asked for first; null: none was. Losing a race keeps either.</summary>
+        public Found? First { get; set; }
     }
+
+    private sealed record Found(string Key, RequestPlace? Place);
 }

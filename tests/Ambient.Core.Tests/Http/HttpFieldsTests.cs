@@ -29,6 +29,19 @@ public sealed class HttpFieldsTests
     }
 
     [Fact]
+    public void Set_of_bytes_replaces_as_that_of_text_does()
+    {
+        var fields = Of(("a", "1"), ("b", "2"), ("A", "3"), ("c", "4"), ("a", "5"));
+        fields.Set("a"u8, "66"u8);
+        fields.Set("d"u8, "7"u8);
+        Assert.Equal("a: 66|b: 2|c: 4|d: 7|", Lines(fields));
+        Assert.Equal(9, fields.Size);
+        fields.Clear();
+        fields.Set("a"u8, ""u8);
+        Assert.Equal("a: |", Lines(fields));
+    }
+
+    [Fact]
     public void Remove_takes_every_field_of_a_name()
     {
         var fields = Of(("a", "1"), ("b", "2"), ("A", "3"), ("bc", "4"), ("a", "5"));

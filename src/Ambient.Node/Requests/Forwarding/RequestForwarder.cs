@@ -1,6 +1,8 @@
+using System.Buffers.Text;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
+using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Routing.Requests;
@@ -14,8 +16,6 @@ namespace Ambient.Node.Requests.Forwarding;
 internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, TimeProvider time)
 {
     private const int LongestBackoff = 10;
-
-    private static readonly string[] s_counts = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
 
     private readonly MirrorSender _mirrors = new(upstreams, time);
 
@@ -46,7 +46,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
                 exchange.Try(endpoint);
                 if (exchange.ProxyHeaders.AttemptCount != false)
                 {
-                    exchange.Head.Fields.Set(HeaderRules.AttemptCount, exchange.Attempts < s_counts.Length ? s_counts[exchange.Attempts] : $"{exchange.Attempts}");
+                    SetAttemptCount(exchange.Head.Fields, exchange.Attempts);
                 }
 
                 exchange.Trace?.Try(exchange, endpoint);
@@ -81,6 +81,13 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             exchange.Leave();
             clock?.Dispose();
         }
+    }
+
+    private static void SetAttemptCount(HttpFields fields, int attempts)
+    {
+        Span<byte> text = stackalloc byte[10];
+        Utf8Formatter.TryFormat(attempts, text, out var written);
+        fields.Set(HeaderRules.AttemptCount, text[..written]);
     }
 
     private static ValueTask OverflowAsync(RequestExchange exchange, string reason)

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
@@ -182,7 +183,9 @@ internal static class UpstreamConversation
         HeaderRules.SetServer(head.Fields, headers);
         if (headers.Debug != false)
         {
-            head.Fields.Set(HeaderRules.UpstreamServiceTime, Milliseconds(took));
+            Span<byte> text = stackalloc byte[20];
+            Utf8Formatter.TryFormat(Math.Max(0, (long)took.TotalMilliseconds), text, out var written);
+            head.Fields.Set(HeaderRules.UpstreamServiceTime, text[..written]);
         }
 
         if (head.Fields.TryGet("grpc-status", out _))
@@ -308,12 +311,4 @@ internal static class UpstreamConversation
 
         await server.EndAsync(trailers.Count > 0 ? trailers : null).ConfigureAwait(false);
     }
-
-    private static string Milliseconds(TimeSpan took)
-    {
-        var milliseconds = (long)took.TotalMilliseconds;
-        return milliseconds < s_milliseconds.Length ? s_milliseconds[milliseconds] : milliseconds.ToString(CultureInfo.InvariantCulture);
-    }
-
-    private static readonly string[] s_milliseconds = [.. Enumerable.Range(0, 256).Select(static n => n.ToString(CultureInfo.InvariantCulture))];
 }

@@ -64,7 +64,7 @@ internal static class EndpointChoice
 
         // A sidecar takes what it is sent in the mesh's own TLS, whatever that is.
         var sidecar = state.HasSidecar ? view.Policy.Sidecars?.Tls : null;
-        var endpoint = new EndpointForm
+        var form = new EndpointForm
         {
             Workload = state.Workload,
             Http2 = view.SpeaksHttp2(DeclaresHttp2(view.Service, view.Backend.Key.Port), http2Client),
@@ -76,7 +76,7 @@ internal static class EndpointChoice
             Tls = sidecar ?? (isTls ? null : view.Policy.Tls),
             ClientCertificate = isTls || sidecar is not null ? null : view.Policy.Tls?.ClientCertificate,
         };
-        return state.As(endpoint);
+        return form.Of(state);
     }
 
     /// <summary>

@@ -34,14 +34,26 @@ internal readonly ref struct EndpointForm
     /// <summary>See <see cref="UpstreamEndpoint.ClientCertificate"/>.</summary>
     public required TlsSecret? ClientCertificate { get; init; }
 
+    /// <summary>The endpoint in this form: the object of the try before, where that saw the same.</summary>
+    public UpstreamEndpoint Of(EndpointState state)
+    {
+        if (state.Made is UpstreamEndpoint last && IsOf(last))
+        {
+            return last;
+        }
+
+        var made = Make(state);
+        state.Made = made;
+        return made;
+    }
+
     /// <summary>Whether an endpoint was made of the same. Objects of configuration are compared by reference: another one makes another endpoint, once.</summary>
-    public bool IsOf(UpstreamEndpoint endpoint) =>
+    private bool IsOf(UpstreamEndpoint endpoint) =>
         ReferenceEquals(Workload, endpoint.Workload) && Http2 == endpoint.Http2 && ReferenceEquals(HostName, endpoint.HostName) && ReferenceEquals(ChosenBy, endpoint.ChosenBy)
         && ReferenceEquals(Proxy, endpoint.Proxy) && ReferenceEquals(Tunnel, endpoint.Tunnel) && ReferenceEquals(Limits, endpoint.Limits)
         && ReferenceEquals(Tls, endpoint.Tls) && ReferenceEquals(ClientCertificate, endpoint.ClientCertificate);
 
-    /// <summary>Makes an endpoint of it.</summary>
-    public UpstreamEndpoint Of(EndpointState state) => new(Workload, state.Address, Http2)
+    private UpstreamEndpoint Make(EndpointState state) => new(Workload, state.Address, Http2)
     {
         State = state,
         Way = state.Way,

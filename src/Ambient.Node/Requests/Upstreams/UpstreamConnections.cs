@@ -91,6 +91,11 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         {
             _closed = true;
             all = [.. _all];
+            foreach (var entry in all)
+            {
+                entry.IsKept = false;
+            }
+
             _all.Clear();
             _free.Clear();
         }
@@ -289,7 +294,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
             lock (_gate)
             {
                 _all.Add(entry);
-                isOpen = true;
+                isOpen = entry.IsKept = true;
                 connection.OnChanged = _ => Changed(entry);
                 if (!connection.TryBegin(out var exchange))
                 {
@@ -355,7 +360,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
                     Remove(entry);
                 }
             }
-            else if (!entry.IsFree && _all.Contains(entry))
+            else if (!entry.IsFree && entry.IsKept)
             {
                 entry.IsFree = true;
                 _free.Add(entry);
@@ -381,6 +386,7 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
     {
         if (_all.Remove(entry))
         {
+            entry.IsKept = false;
             endpoint.Limits?.Close();
         }
 
@@ -415,5 +421,8 @@ internal sealed class UpstreamConnections(UpstreamEndpoint endpoint, UpstreamDia
         public long Requests { get; set; }
 
         public bool IsFree { get; set; }
+
+        /// <summary>Whether it is one of all.</summary>
+        public bool IsKept { get; set; }
     }
 }

@@ -54,7 +54,10 @@ internal readonly ref struct AccessLogLine
     public int Length => Text.Written.Length;
 
     /// <summary>The fields written since <paramref name="length"/>, for <see cref="Fields"/> of another line.</summary>
-    public byte[] Since(int length) => Text.Written[length..].ToArray();
+    public byte[] Since(int length) => WrittenSince(length).ToArray();
+
+    /// <summary>The same where it lies, until the line is changed.</summary>
+    public ReadOnlySpan<byte> WrittenSince(int length) => Text.Written[length..];
 
     /// <summary>Adds who the connection is between.</summary>
     public void Parties(ConnectionParties parties)

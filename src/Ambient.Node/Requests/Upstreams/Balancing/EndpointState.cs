@@ -13,7 +13,7 @@ internal sealed class EndpointState
     private EndpointShare? _share;
     private int _active;
     private bool _hasSidecar;
-    private UpstreamEndpoint? _last;
+    private object? _made;
 
     /// <summary>Creates the state of an endpoint that has just joined.</summary>
     /// <param name="workload">Workload.</param>
@@ -69,17 +69,11 @@ internal sealed class EndpointState
     /// <summary>Whether it gets nothing now: because it failed, or because it is not healthy.</summary>
     public bool IsLeftOut => IsEjected || Share is { IsHealthy: false };
 
-    /// <summary>It as one try sees it: the object of the try before, where that saw the same.</summary>
-    public UpstreamEndpoint As(in EndpointForm form)
+    /// <summary>What whoever sends to it has made of it for the last try, and may use again for the next; null: nothing. Who chooses it does not look at it.</summary>
+    public object? Made
     {
-        var last = Volatile.Read(ref _last);
-        if (last is null || !form.IsOf(last))
-        {
-            last = form.Of(this);
-            Volatile.Write(ref _last, last);
-        }
-
-        return last;
+        get => Volatile.Read(ref _made);
+        set => Volatile.Write(ref _made, value);
     }
 
     /// <summary>A try begins.</summary>
