@@ -2,7 +2,7 @@ namespace Ambient.Node.ControlPlane;
 
 /// <summary>
 /// The field of a message that is longer than a piece of <see cref="MessagePieces"/>, in a buffer that is used again for as long as its owner lives. One that grows with each
-/// message, or comes from a pool that has one for each thread, would be garbage of the most expensive kind. Used by one thread at a time.
+/// message, or comes from a pool that has one for each thread, would be garbage of the most expensive kind. Between messages it has no memory. Used by one thread at a time.
 /// </summary>
 internal sealed class LongField
 {
@@ -20,10 +20,20 @@ internal sealed class LongField
         {
             // A little more than is needed now: what is told grows a little at a time.
             _buffer = [];
-            _buffer = new byte[length + (length / 8)];
+            _buffer = GC.AllocateUninitializedArray<byte>(length + (length / 8), pinned: true);
         }
 
         _length = length;
         return _buffer.AsMemory(0, length);
+    }
+
+    /// <summary>The message is over: the field is gone, and its memory given back.</summary>
+    public void Release()
+    {
+        if (_length > 0)
+        {
+            _length = 0;
+            ArrayPages.Release(_buffer);
+        }
     }
 }

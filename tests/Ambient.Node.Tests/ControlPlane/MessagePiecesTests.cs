@@ -121,6 +121,11 @@ public sealed class MessagePiecesTests
         while (ReadExactly(HeaderSize) is { } header && ReadExactly(BinaryPrimitives.ReadInt32BigEndian(header.AsSpan(1))) is { } piece)
         {
             found.Add((header[0] == 1, header[0] == 0 && piece.AsSpan().SequenceEqual(MessagePieces.Long) ? field.Bytes.ToArray() : piece));
+            if (header[0] == 0 && piece.AsSpan().SequenceEqual(MessagePieces.End))
+            {
+                // As its owner does, between messages.
+                field.Release();
+            }
         }
 
         return found;

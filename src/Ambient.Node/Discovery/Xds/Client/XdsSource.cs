@@ -138,6 +138,7 @@ internal sealed class XdsSource : IMeshSource
             // Opened anew each time: the roots may have changed since.
             channel = ControlPlaneChannel.Open(_options.Server, _long);
             _pieces = null;
+            _long.Release();
             var headers = await channel.HeadersAsync(_stop.Token).ConfigureAwait(false);
             using var call = channel.Invoker.AsyncDuplexStreamingCall(_method, null, new CallOptions(headers, cancellationToken: _stop.Token));
             var outbox = Channel.CreateBounded<DeltaDiscoveryRequest>(new BoundedChannelOptions(MostUnsent) { SingleReader = true });
@@ -215,6 +216,7 @@ internal sealed class XdsSource : IMeshSource
         if (bytes.SequenceEqual(MessagePieces.End))
         {
             _pieces = null;
+            _long.Release();
             response.Complete();
         }
         else

@@ -220,7 +220,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
 
         var problems = new Problems();
         var begun = ThreadTime.Now;
-        var model = Read(known, key.Name, value, problems);
+        var model = Read(known, key.Name, value, held.Model, problems);
         decoding += ThreadTime.Now - begun;
         var part = problems.ToPart();
         if (isHeld && Equals(model, held.Model) && part.IsSame(held.Problems))
@@ -234,7 +234,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         return new EnvoyResource(digest, true, model, part, _received is null ? default : value.ToArray());
     }
 
-    private object? Read(string type, string name, ReadOnlySpan<byte> bytes, Problems problems)
+    private object? Read(string type, string name, ReadOnlySpan<byte> bytes, object? before, Problems problems)
     {
         switch (type)
         {
@@ -244,7 +244,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
                 // Of Envoy's own clusters two say who may be at the ends of tunnels to other networks.
                 return cluster ?? (object?)NetworkTunnel.Of(MeshSecrets.OfNetworkTunnel(name, bytes, problems));
             case EnvoyTypes.Assignment:
-                var assignment = AssignmentReader.Read(bytes, problems);
+                var assignment = AssignmentReader.Read(bytes, before as EnvoyAssignment, problems);
                 ResourceNames.Same(name, assignment.Name);
                 return assignment;
             case EnvoyTypes.Listener:

@@ -13,15 +13,32 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Clusters;
 /// <summary>Reads the endpoints of a cluster. One that cannot be reached from here is left out, and named.</summary>
 internal static class AssignmentReader
 {
-    private const string Tunnel = "connect_originate";
+    /// <summary>The listener of Envoy's own that tunnels to pods go through.</summary>
+    public const string Tunnel = "connect_originate";
+
+    /// <summary>Where metadata says which socket an endpoint wants.</summary>
+    public const string SocketMatch = "envoy.transport_socket_match";
+
+    /// <summary>Where metadata says where a tunnel leads.</summary>
+    public const string OriginalDestination = "envoy.filters.listener.original_dst";
+
+    /// <summary>The priority of all that are lower still.</summary>
+    public const int LowestPriority = 128;
+
     private const string NetworkTunnel = "inner_connect_originate";
-    private const string SocketMatch = "envoy.transport_socket_match";
-    private const string OriginalDestination = "envoy.filters.listener.original_dst";
 
     /// <summary>Reads an assignment.</summary>
+    /// <param name="bytes">Its bytes.</param>
+    /// <param name="before">What came under its name before, whose parts are used again; null: nothing.</param>
+    /// <param name="problems">Takes what is not understood.</param>
     /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
     /// <exception cref="InvalidDataException">What an endpoint says of itself is of a wrong type.</exception>
-    public static EnvoyAssignment Read(ReadOnlySpan<byte> bytes, Problems problems)
+    public static EnvoyAssignment Read(ReadOnlySpan<byte> bytes, EnvoyAssignment? before, Problems problems) => PlainAssignmentReader.Read(bytes, before) ?? ReadAny(bytes, problems);
+
+    /// <summary>Reads an assignment of any shape.</summary>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are none.</exception>
+    /// <exception cref="InvalidDataException">What an endpoint says of itself is of a wrong type.</exception>
+    internal static EnvoyAssignment ReadAny(ReadOnlySpan<byte> bytes, Problems problems)
     {
         var known = Strict.Read(ClusterLoadAssignment.Parser, bytes, out var isWhole);
         if (isWhole)
@@ -60,9 +77,9 @@ internal static class AssignmentReader
                     address.Address,
                     address.Port,
                     byTunnel,
-                    endpoint.HealthStatus is HealthStatus.Unknown or HealthStatus.Healthy or HealthStatus.Degraded,
+                    IsHealthy(endpoint.HealthStatus),
                     endpoint.LoadBalancingWeight ?? 1,
-                    (int)Math.Min(locality.Priority, 128),
+                    (int)Math.Min(locality.Priority, LowestPriority),
                     place,
                     Text(endpoint.Metadata, "istio", "workload"),
                     host)
@@ -80,6 +97,9 @@ internal static class AssignmentReader
             Overprovisioning = (int)Math.Min(wire.Policy?.OverprovisioningFactor is > 0 and var factor ? factor : AssignedEndpoints.UsualOverprovisioning, 1_000_000),
         };
     }
+
+    /// <summary>Whether an endpoint may receive anything.</summary>
+    public static bool IsHealthy(HealthStatus status) => status is HealthStatus.Unknown or HealthStatus.Healthy or HealthStatus.Degraded;
 
     private static IPEndPoint? AddressOf(LbEndpoint wire, out bool byTunnel, out string host, out EndpointHop? hop, out string? problem)
     {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Google.Protobuf;
 
 namespace Ambient.Node.Discovery.Xds.Envoy.Reading;
@@ -27,15 +28,22 @@ internal static class Strict
         // What is known of the message is all of its bytes, in whatever order, or there is something else in it. To compare with what a reader of all fields finds
         // would not do: in the entries of a map such a reader lets go of what it does not know, and puts something empty in its place.
         var known = Known<T>.Of(parser).ParseFrom(bytes);
-        isWhole = known.CalculateSize() == bytes.Length && Sums(bytes) == Sums(Written(known, bytes.Length));
+        isWhole = known.CalculateSize() == bytes.Length && Sums(bytes) == SumsOf(known, bytes.Length);
         return known;
     }
 
-    private static byte[] Written(IMessage message, int size)
+    private static (ulong, ulong) SumsOf(IMessage message, int size)
     {
-        var bytes = GC.AllocateUninitializedArray<byte>(size);
-        message.WriteTo(bytes);
-        return bytes;
+        var buffer = ArrayPool<byte>.Shared.Rent(size);
+        try
+        {
+            message.WriteTo(buffer.AsSpan(0, size));
+            return Sums(buffer.AsSpan(0, size));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     private static (ulong, ulong) Sums(ReadOnlySpan<byte> bytes)
