@@ -79,7 +79,7 @@ internal static class IstiodServer
                     {
                         // One response after the other, as istiod has it.
                         rounds++;
-                        var all = words[0] == "same" || (words[0] == "other" && rounds % 2 == 0) ? configuration.All : configuration.Others;
+                        var all = words[0] == "same" ? configuration.All : configuration.Others[rounds % configuration.Others.Length];
                         foreach (var response in all.Select(response => Named(words[0] == "unknown" ? Unknown(response) : response)))
                         {
                             var taking = acknowledged.WaitAsync(response.Nonce);

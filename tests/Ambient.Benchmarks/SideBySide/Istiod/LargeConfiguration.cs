@@ -32,6 +32,7 @@ internal sealed class LargeConfiguration
     private const string RecordedCluster = $"inbound-vip|8080|http|{Recorded}";
     private const string OriginalDestination = "envoy.filters.listener.original_dst";
     private const int ChainField = 3;
+    private const int Forms = 7;
 
     private readonly LbEndpoint _captured;
     private readonly LbEndpoint _plain;
@@ -51,7 +52,7 @@ internal sealed class LargeConfiguration
         _plain = Assignment(Read(Policies, "eds")).Endpoints[0].LbEndpoints[0];
         _workload = Workload(Read(Captured, "wds"), "a-0");
         Clusters = Replaced(Read(Policies, "cds"), resource => Enumerable.Range(0, Ports).Select(i => ClusterOf(resource, i)));
-        Assignments = new DeltaDiscoveryResponse { TypeUrl = EnvoyTypes.Assignment, Resources = { Enumerable.Range(0, Ports).Select(i => EndpointsOf(i, port, reversed: false)) } };
+        Assignments = AssignmentsIn(port, null);
         Listeners = Read(Policies, "lds");
         var main = Listeners.Resources.Single(resource => resource.Name == EnvoyListener.Main);
         main.Resource_.Value = MainListener(main.Resource_.Value).ToByteString();
@@ -60,7 +61,7 @@ internal sealed class LargeConfiguration
         own.Addresses.Add(Bytes(waypoint));
         Workloads = new DeltaDiscoveryResponse { TypeUrl = EnvoyTypes.Workload, Resources = { Of(own.Uid, EnvoyTypes.Workload, own) } };
         Workloads.Resources.Add(Enumerable.Range(1, Ports - 1).SelectMany(service => Enumerable.Range(0, CountOf(service)).Select(pod => WorkloadOf(service, pod))));
-        Others = [Other(Clusters, WireText.Reordered), ReversedAssignments(port), Other(Listeners, OtherListener)];
+        Others = [.. Enumerable.Range(0, Forms).Select(seed => OtherForm(port, new Random(seed)))];
     }
 
     internal DeltaDiscoveryResponse Clusters { get; }
@@ -74,11 +75,14 @@ internal sealed class LargeConfiguration
     /// <summary>What istiod repeats for most changes, in its order.</summary>
     internal DeltaDiscoveryResponse[] All => [Clusters, Assignments, Listeners];
 
-    /// <summary>The same in other bytes: every resource and every chain, with other orders of fields and of the entries of maps.</summary>
-    internal DeltaDiscoveryResponse[] Others { get; }
+    /// <summary>
+    /// The same in other bytes, in several forms: half of all clusters and chains in another order of fields, half of all endpoints in another order of the entries of maps,
+    /// drawn anew for each form, as istiod draws with each push. There are more forms than the waypoint remembers of a resource.
+    /// </summary>
+    internal DeltaDiscoveryResponse[][] Others { get; }
 
     /// <summary>The endpoints of the first service, at another port.</summary>
-    internal DeltaDiscoveryResponse First(int port) => new() { TypeUrl = EnvoyTypes.Assignment, Resources = { EndpointsOf(0, port, reversed: false) } };
+    internal DeltaDiscoveryResponse First(int port) => new() { TypeUrl = EnvoyTypes.Assignment, Resources = { EndpointsOf(0, port, null) } };
 
     // The first has one, which is there; the rest is shared out among the others.
     private static int CountOf(int service) => service == 0 ? 1 : ((Endpoints - 1) / (Ports - 1)) + (service <= (Endpoints - 1) % (Ports - 1) ? 1 : 0);
@@ -98,12 +102,12 @@ internal sealed class LargeConfiguration
         return Of(cluster.Name, EnvoyTypes.Cluster, cluster);
     }
 
-    private Resource EndpointsOf(int service, int port, bool reversed)
+    private Resource EndpointsOf(int service, int port, Random? random)
     {
         var locality = new LocalityLbEndpoints { Locality = new(), LoadBalancingWeight = (uint)CountOf(service) };
         for (var pod = 0; pod < CountOf(service); pod++)
         {
-            locality.LbEndpoints.Add(service == 0 ? Real(port) : ByTunnel(service, pod, reversed));
+            locality.LbEndpoints.Add(service == 0 ? Real(port) : ByTunnel(service, pod, reversed: random?.Next(2) == 1));
         }
 
         var name = ClusterName(service);
@@ -181,10 +185,15 @@ internal sealed class LargeConfiguration
         return main;
     }
 
-    private DeltaDiscoveryResponse ReversedAssignments(int port) => Other(
-        new DeltaDiscoveryResponse { TypeUrl = EnvoyTypes.Assignment, Resources = { Enumerable.Range(0, Ports).Select(i => EndpointsOf(i, port, reversed: true)) } }, WireText.Reordered);
+    private DeltaDiscoveryResponse AssignmentsIn(int port, Random? random) =>
+        new() { TypeUrl = EnvoyTypes.Assignment, Resources = { Enumerable.Range(0, Ports).Select(i => EndpointsOf(i, port, random)) } };
 
-    private static byte[] OtherListener(ReadOnlySpan<byte> listener) => WireText.Reordered(WireText.Map(listener, ChainField, static chain => WireText.Reordered(chain)));
+    private DeltaDiscoveryResponse[] OtherForm(int port, Random random)
+    {
+        return [Other(Clusters, Drawn), AssignmentsIn(port, random), Other(Listeners, listener => WireText.Map(listener, ChainField, chain => Drawn(chain)))];
+
+        byte[] Drawn(ReadOnlySpan<byte> message) => random.Next(2) == 0 ? message.ToArray() : WireText.Reordered(message);
+    }
 
     private static DeltaDiscoveryResponse Other(DeltaDiscoveryResponse response, Rewrite rewrite) => new()
     {

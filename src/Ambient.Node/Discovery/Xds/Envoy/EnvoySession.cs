@@ -24,7 +24,7 @@ namespace Ambient.Node.Discovery.Xds.Envoy;
 
 /// <summary>
 /// What istiod configures the Envoy of a waypoint or gateway with, asked for in Envoy's order: clusters, their endpoints, listeners, then what those name,
-/// and the workloads beside them. A resource whose bytes are as before is not read again, and one that says the same in other bytes changes nothing.
+/// and the workloads beside them. A resource whose bytes came before is not read again, and one that says the same in other bytes changes nothing.
 /// </summary>
 internal sealed class EnvoySession : IXdsSession, IResourceReader
 {
@@ -218,6 +218,11 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
             return new EnvoyResource(digest, false, null, held.Problems, default);
         }
 
+        if (isHeld && held.HadForm(digest))
+        {
+            return Again(held.Problems, value);
+        }
+
         var problems = new Problems();
         var begun = ThreadTime.Now;
         var model = Read(known, key.Name, value, held.Model, problems);
@@ -225,13 +230,18 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         var part = problems.ToPart();
         if (isHeld && Equals(model, held.Model) && part.IsSame(held.Problems))
         {
-            // The same in other bytes: istiod does not order the entries of maps.
-            _held[key] = held with { Digest = digest };
-            _received?.Replace(known, key.Name, value);
-            return new EnvoyResource(digest, false, null, part, default);
+            return Again(part, value);
         }
 
         return new EnvoyResource(digest, true, model, part, _received is null ? default : value.ToArray());
+
+        // The same in other bytes: istiod does not order the entries of maps.
+        EnvoyResource Again(PartProblems said, ReadOnlySpan<byte> bytes)
+        {
+            _held[key] = held.In(digest);
+            _received?.Replace(known, key.Name, bytes);
+            return new EnvoyResource(digest, false, null, said, default);
+        }
     }
 
     private object? Read(string type, string name, ReadOnlySpan<byte> bytes, object? before, Problems problems)
@@ -412,7 +422,20 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
     /// <param name="Digest">Of the bytes that came last.</param>
     /// <param name="Model">What they say; null for what is of no interest.</param>
     /// <param name="Problems">What of it is not understood.</param>
-    private readonly record struct Held(UInt128 Digest, object? Model, PartProblems Problems);
+    private readonly record struct Held(UInt128 Digest, object? Model, PartProblems Problems)
+    {
+        // A resource with two maps of two entries has so many forms.
+        private const int MostForms = 4;
+
+        /// <summary>Digests of other bytes that said the same, the last one first; null: there were none.</summary>
+        private UInt128[]? Forms { get; init; }
+
+        /// <summary>Whether other bytes are known to say this.</summary>
+        public bool HadForm(UInt128 digest) => Forms is not null && Array.IndexOf(Forms, digest) >= 0;
+
+        /// <summary>The same, in other bytes.</summary>
+        public Held In(UInt128 digest) => this with { Digest = digest, Forms = [Digest, .. (Forms ?? []).Where(form => form != digest).Take(MostForms - 2)] };
+    }
 
     /// <summary>A resource of a response.</summary>
     /// <param name="Digest">Of its bytes.</param>

@@ -100,6 +100,23 @@ public sealed class RepeatTests
     }
 
     [Fact]
+    public void ChainInAFormThatCameBefore_IsNotReadAgain()
+    {
+        var (first, second) = (("ns[a]-policy[p]-rule[0]", EnvoyKit.Identity("x"), EnvoyKit.AnyRequest), ("ns[b]-policy[p]-rule[0]", EnvoyKit.Identity("y"), EnvoyKit.AnyRequest));
+        byte[][] forms = [.. new[] { Of(first, second), Of(second, first) }.SelectMany(static chain => new[] { With(chain, "q"), With(chain, "r"), With(chain, "s"), With(chain, "t"), With(chain, "u") })];
+        var next = 0;
+
+        // The listener is another one each time, and its bytes are kept: a megabyte. A chain that is read leaves as much again, several times.
+        Assert.InRange(Allocations.InSteadyState(() => _session.Hear(forms[next++ % forms.Length])), 0, 1_500_000);
+
+        static FilterChain Of(params (string, Principal, Permission)[] rules) =>
+            EnvoyKit.ChainOf(Web, 80, new HttpConnectionManager { AccessLog = { ByteString.CopyFrom(new byte[1_000_000]) }, HttpFilters = { EnvoyKit.Rules(RuleSet.Types.Action.Allow, rules) } });
+
+        static byte[] With(FilterChain chain, string other) =>
+            XdsKit.Response(EnvoyTypes.Listener, EnvoyKit.Services(("10.9.0.1", 80, chain), ("10.9.0.2", 80, EnvoyKit.Chain($"{other}.ns", 80)))).ToByteArray();
+    }
+
+    [Fact]
     public void ResourceThatComesTwiceInOneResponse_IsWhatWasSaidLast_OrRefused()
     {
         var (plain, other) = (EnvoyKit.Endpoints(Web, 80, ("10.0.0.7", 8080)), EnvoyKit.Endpoints(Web, 80, ("10.0.0.8", 8080)));

@@ -37,7 +37,12 @@ internal sealed class ListenerReader
             return wire.Name == EnvoyListener.Tunnels ? Tunnels(wire.Name, bytes, spans, isWhole, problems) : new EnvoyListener { Name = wire.Name };
         }
 
-        var known = _known.GetValueOrDefault(wire.Name) ?? new Known();
+        if (!_known.TryGetValue(wire.Name, out var known))
+        {
+            _known[wire.Name] = known = new Known();
+        }
+
+        known.Begin();
         var chains = ImmutableArray.CreateBuilder<EnvoyChain>(spans.Count);
         HashSet<EnvoyChain>? before = null;
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
@@ -45,13 +50,13 @@ internal sealed class ListenerReader
         {
             SHA256.HashData(bytes[span], digest);
             var key = BitConverter.ToUInt128(digest);
-            if (!known.Chains.TryGetValue(key, out var read))
+            if (!known.TryFind(key, out var read))
             {
                 var own = new Problems();
                 try
                 {
                     // What is the same in other bytes stays the same instance, and nothing is made of it again: the order of entries of a map is another each time.
-                    before ??= [.. known.Chains.Values.Select(static each => each.Chain)];
+                    before ??= [.. known.Chains];
                     var chain = ChainReader.Read(bytes[span], wire.Name, _telemetry, own);
                     read = (before.TryGetValue(chain, out var same) ? same : chain, own.ToPart());
                 }
@@ -63,13 +68,12 @@ internal sealed class ListenerReader
                 }
             }
 
-            known.Next[key] = read;
+            known.Set(key, read);
             chains.Add(read.Chain);
             problems.Add(read.Problems);
         }
 
-        known.Turn();
-        _known[wire.Name] = known;
+        known.End();
         var socket = wire.Address?.SocketAddress;
         if (socket is { Protocol: not 0 })
         {
@@ -182,20 +186,55 @@ internal sealed class ListenerReader
         return [.. found.Distinct()];
     }
 
-    /// <summary>Chains of a listener by the digests of their bytes. Both tables are used again: a thousand chains fill one that is large enough for the heap of large objects.</summary>
+    /// <summary>
+    /// Chains of a listener by the digests of their bytes, those of earlier readings too: a chain with a few entries in maps comes in a few forms, and
+    /// each is read once. One table, which is used again: a thousand chains fill one that is large enough for the heap of large objects.
+    /// </summary>
     private sealed class Known
     {
-        /// <summary>Those of the last reading.</summary>
-        public Dictionary<UInt128, (EnvoyChain Chain, PartProblems Problems)> Chains { get; private set; } = [];
+        // Of each chain on average; forms that were not seen lately go when there are more.
+        private const int MostForms = 8;
 
-        /// <summary>Those of this one.</summary>
-        public Dictionary<UInt128, (EnvoyChain Chain, PartProblems Problems)> Next { get; private set; } = [];
+        private readonly Dictionary<UInt128, (EnvoyChain Chain, PartProblems Problems, int Seen)> _forms = [];
+        private int _reading;
+        private int _count;
+
+        /// <summary>All that is known.</summary>
+        public IEnumerable<EnvoyChain> Chains => _forms.Values.Select(static form => form.Chain);
+
+        /// <summary>A reading begins.</summary>
+        public void Begin() => (_reading, _count) = (_reading + 1, 0);
+
+        /// <summary>What bytes say that were read before.</summary>
+        public bool TryFind(UInt128 digest, out (EnvoyChain Chain, PartProblems Problems) read)
+        {
+            var isKnown = _forms.TryGetValue(digest, out var form);
+            read = (form.Chain, form.Problems);
+            return isKnown;
+        }
+
+        /// <summary>Bytes of this reading, and what they say.</summary>
+        public void Set(UInt128 digest, (EnvoyChain Chain, PartProblems Problems) read)
+        {
+            _forms[digest] = (read.Chain, read.Problems, _reading);
+            _count++;
+        }
 
         /// <summary>The reading is over.</summary>
-        public void Turn()
+        public void End()
         {
-            (Chains, Next) = (Next, Chains);
-            Next.Clear();
+            if (_forms.Count <= MostForms * _count)
+            {
+                return;
+            }
+
+            foreach (var (digest, form) in _forms)
+            {
+                if (form.Seen != _reading)
+                {
+                    _forms.Remove(digest);
+                }
+            }
         }
     }
 }
