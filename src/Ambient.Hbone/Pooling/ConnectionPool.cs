@@ -76,26 +76,40 @@ internal sealed class ConnectionPool<TKey, TConnection> : IDisposable
     /// <summary>Time has passed: lets go of connections that nobody has used for long, and lets the others keep alive.</summary>
     public void Tick()
     {
-        List<TConnection> unwanted = [];
-        List<TConnection> kept = [];
+        List<Slot> unwanted = [];
+        List<Slot> kept = [];
         lock (_gate)
         {
-            foreach (var slot in _shelves.Values.SelectMany(shelf => shelf.Connections).ToList())
+            // Every second, also where nothing is held: whatever code this runs through stays in the memory of a host at rest.
+            if (_shelves.Count == 0)
             {
-                if (slot.InUse == 0 && (!slot.Connection.CanOpen || _time.GetElapsedTime(slot.UnusedSince) >= _unusedTimeout))
+                return;
+            }
+
+            foreach (var shelf in _shelves.Values)
+            {
+                foreach (var slot in shelf.Connections)
                 {
-                    Remove(slot);
-                    unwanted.Add(slot.Connection);
+                    var isUnwanted = slot.InUse == 0 && (!slot.Connection.CanOpen || _time.GetElapsedTime(slot.UnusedSince) >= _unusedTimeout);
+                    (isUnwanted ? unwanted : kept).Add(slot);
                 }
-                else
-                {
-                    kept.Add(slot.Connection);
-                }
+            }
+
+            foreach (var slot in unwanted)
+            {
+                Remove(slot);
             }
         }
 
-        unwanted.ForEach(connection => connection.ShutDown());
-        kept.ForEach(connection => connection.Tick());
+        foreach (var slot in unwanted)
+        {
+            slot.Connection.ShutDown();
+        }
+
+        foreach (var slot in kept)
+        {
+            slot.Connection.Tick();
+        }
     }
 
     /// <summary>Empties the pool for good; the caller ends the connections that it returns.</summary>

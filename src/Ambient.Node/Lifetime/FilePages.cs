@@ -26,14 +26,23 @@ internal static partial class FilePages
 
         try
         {
-            using var pagemap = File.OpenHandle("/proc/self/pagemap");
-            var released = 0L;
-            foreach (var line in File.ReadAllLines("/proc/self/maps"))
+            // All are found before the first is given back: the code that finds them would be back otherwise, a megabyte of pages.
+            List<(ulong Start, ulong Length)> found = [];
+            using (var pagemap = File.OpenHandle("/proc/self/pagemap"))
             {
-                if (TryParse(line, out var from, out var to))
+                foreach (var line in File.ReadAllLines("/proc/self/maps"))
                 {
-                    released += Release(pagemap, from, to);
+                    if (TryParse(line, out var from, out var to))
+                    {
+                        Find(pagemap, from, to, found);
+                    }
                 }
+            }
+
+            var released = 0L;
+            foreach (var (start, length) in CollectionsMarshal.AsSpan(found))
+            {
+                released += Advise((nint)start, (nuint)length, DontNeed) == 0 ? (long)length : 0;
             }
 
             return released;
@@ -64,11 +73,11 @@ internal static partial class FilePages
             && ulong.TryParse(addresses[(dash + 1)..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out to);
     }
 
-    private static long Release(Microsoft.Win32.SafeHandles.SafeFileHandle pagemap, ulong from, ulong to)
+    /// <summary>Adds the runs of pages of a mapping that can be given back.</summary>
+    private static void Find(Microsoft.Win32.SafeHandles.SafeFileHandle pagemap, ulong from, ulong to, List<(ulong Start, ulong Length)> found)
     {
         var page = (ulong)Environment.SystemPageSize;
         Span<byte> entries = stackalloc byte[512 * Entry];
-        var released = 0L;
         var (runStart, runLength) = (0UL, 0UL);
         for (var address = from; address < to;)
         {
@@ -90,16 +99,21 @@ internal static partial class FilePages
                     continue;
                 }
 
-                released += GiveBack(runStart, runLength);
+                Add(found, runStart, runLength);
                 runLength = 0;
             }
         }
 
-        return released + GiveBack(runStart, runLength);
+        Add(found, runStart, runLength);
     }
 
-    private static long GiveBack(ulong start, ulong length) =>
-        length > 0 && Advise((nint)start, (nuint)length, DontNeed) == 0 ? (long)length : 0;
+    private static void Add(List<(ulong Start, ulong Length)> found, ulong start, ulong length)
+    {
+        if (length > 0)
+        {
+            found.Add((start, length));
+        }
+    }
 
     [LibraryImport("libc", EntryPoint = "madvise", SetLastError = true)]
     private static partial int Advise(nint address, nuint length, int advice);

@@ -18,10 +18,10 @@ internal sealed class FolderChanges : IDisposable
     private readonly DiscoveryOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly SemaphoreSlim _signal = new(0, 1);
     private readonly FileSystemWatcher? _watcher;
     private IReadOnlyList<FileStamp>? _known;
     private string? _reportedFailure;
+    private TaskCompletionSource _signal = new();
     private int _touched;
 
     public FolderChanges(ManifestFolder folder, DiscoveryOptions options, TimeProvider time, ILogger logger)
@@ -101,25 +101,19 @@ internal sealed class FolderChanges : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _watcher?.Dispose();
-        _signal.Dispose();
-    }
+    public void Dispose() => _watcher?.Dispose();
 
     private static bool Same(IReadOnlyList<FileStamp>? a, IReadOnlyList<FileStamp>? b) => a is not null && b is not null && a.SequenceEqual(b);
 
     private async Task WaitForSignalAsync(TimeSpan interval, CancellationToken cancellationToken)
     {
-        using var timeout = new CancellationTokenSource(interval, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        try
+        var signal = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Interlocked.Exchange(ref _signal, signal);
+        if (Volatile.Read(ref _touched) == 0)
         {
-            await _signal.WaitAsync(either.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // Time to compare.
+            // The interval passes without an exception: whatever throwing runs through, twice a second, is memory of a host at rest.
+            await Task.WhenAny(signal.Task, Task.Delay(interval, _time, cancellationToken)).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
         }
     }
 
@@ -156,17 +150,8 @@ internal sealed class FolderChanges : IDisposable
 
     private void Touch()
     {
-        Volatile.Write(ref _touched, 1);
-        try
-        {
-            if (_signal.CurrentCount == 0)
-            {
-                _signal.Release();
-            }
-        }
-        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
-        {
-            // Signalled already, or stopped.
-        }
+        // In this order, as whoever waits looks in the other one.
+        Interlocked.Exchange(ref _touched, 1);
+        Volatile.Read(ref _signal).TrySetResult();
     }
 }
