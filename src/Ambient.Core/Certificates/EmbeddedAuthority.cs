@@ -134,7 +134,7 @@ public sealed partial class EmbeddedAuthority : ICertificateAuthority, IDisposab
             throw new CertificateAuthorityException($"embedded authority: the root in {path} is not valid before {notBefore:u}; is this machine's clock right?");
         }
 
-        if (root.Extensions.OfType<X509BasicConstraintsExtension>().FirstOrDefault() is not { CertificateAuthority: true })
+        if (root.Extensions.FirstOrDefault(static extension => extension is X509BasicConstraintsExtension) is not X509BasicConstraintsExtension { CertificateAuthority: true })
         {
             throw new CertificateAuthorityException($"embedded authority: the certificate in {path} is no authority's; delete it and {RootFolder.KeyName} to make a new root");
         }

@@ -33,7 +33,7 @@ internal sealed class SvidPath
     public bool IsPlain =>
         Below.Length > 0
         && Below.All(each => each.IsPlain)
-        && Below.Skip(1).All(each => !each.HasExtendedUsage)
+        && Below[1..].All(each => !each.HasExtendedUsage)
         && Roots[0] is { IsPlain: true, HasExtendedUsage: false, IsSelfIssued: true };
 
     /// <summary>The ways there are, the shortest of equals first, and not more than a few.</summary>
@@ -47,8 +47,8 @@ internal sealed class SvidPath
             return [new SvidPath([], [leaf])];
         }
 
-        var others = presented.Where(each => !roots.Contains(each)).Select(CertificateFacts.TryOf).OfType<CertificateFacts>().ToArray();
-        var search = new Search(others, [.. roots.Roots.Select(CertificateFacts.TryOf).OfType<CertificateFacts>()]);
+        var others = presented.Where(each => !roots.Contains(each)).Select(CertificateFacts.TryOf).Where(static facts => facts is not null).ToArray()!;
+        var search = new Search(others!, [.. roots.Roots.Select(CertificateFacts.TryOf).Where(static facts => facts is not null)!]);
         search.Go([leaf]);
         return search.Ways;
     }

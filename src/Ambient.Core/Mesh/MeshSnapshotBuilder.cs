@@ -227,7 +227,7 @@ public sealed class MeshSnapshotBuilder
         foreach (var service in touched)
         {
             var endpoints = all.Get(service);
-            var healthy = AllHealthy(endpoints) ? endpoints : endpoints.RemoveAll(static endpoint => endpoint.Workload.Status != WorkloadStatus.Healthy);
+            var healthy = AllHealthy(endpoints) ? endpoints : [.. endpoints.Where(static endpoint => endpoint.Workload.Status == WorkloadStatus.Healthy)];
             if (healthy.IsEmpty)
             {
                 _healthyEndpoints.Remove(service);

@@ -7,7 +7,15 @@ internal sealed class PartItems<T>
     private readonly Dictionary<string, T> _held;
     private readonly List<(string Key, T? Before)> _undo = [];
 
-    internal PartItems(SharedMap<string, T> held) => _held = new Dictionary<string, T>(held);
+    internal PartItems(SharedMap<string, T> held)
+    {
+        // Not by the constructor that takes pairs: lists and arrays of pairs of every dictionary of the process come with it.
+        _held = new Dictionary<string, T>(held.Count);
+        foreach (var (key, item) in held)
+        {
+            _held.Add(key, item);
+        }
+    }
 
     internal IEnumerable<string> Keys => _held.Keys;
 

@@ -5,6 +5,13 @@ using System.Runtime.InteropServices;
 
 namespace Ambient.Mesh;
 
+/// <summary>What all maps have in common, whatever is in them.</summary>
+internal static class SharedMap
+{
+    /// <summary>Stands for the value of a key that was removed.</summary>
+    internal static readonly object Removed = new();
+}
+
 /// <summary>
 /// An immutable map that shares what did not change with the one it was made from: a large hash table that is never written again, and
 /// the few entries that differ from it. Cheaper than a tree for a mesh that is loaded at once and then changes a little at a time: to
@@ -19,16 +26,21 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
     private const int AlwaysBeside = 32;
 
     private readonly Dictionary<TKey, TValue> _table;
-    private readonly ImmutableDictionary<TKey, Entry> _changes;
 
-    private SharedMap(Dictionary<TKey, TValue> table, ImmutableDictionary<TKey, Entry> changes, int count)
+    // What a key has now, or Removed. Objects whatever the values are: of each tree that .NET lays out for a pair of types of its own a process has
+    // 13 KB more at rest, and there are many maps and few changes.
+    private readonly ImmutableDictionary<TKey, object?> _changes;
+
+    private SharedMap(Dictionary<TKey, TValue> table, ImmutableDictionary<TKey, object?> changes, int count)
     {
         _table = table;
         _changes = changes;
         Count = count;
     }
 
-    internal static SharedMap<TKey, TValue> Empty { get; } = new([], ImmutableDictionary<TKey, Entry>.Empty, 0);
+    private static object Removed => SharedMap.Removed;
+
+    internal static SharedMap<TKey, TValue> Empty { get; } = new([], ImmutableDictionary<TKey, object?>.Empty, 0);
 
     /// <inheritdoc/>
     public int Count { get; }
@@ -61,7 +73,11 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
     public TValue this[TKey key] => TryGetValue(key, out var value) ? value : throw new KeyNotFoundException($"the key {key} is not in the map");
 
     /// <inheritdoc/>
-    public bool TryGetValue(TKey key, [MaybeNullWhen(false)] out TValue value) => Find(_table, _changes, key, out value);
+    public bool TryGetValue(TKey key, [MaybeNullWhen(false)] out TValue value)
+    {
+        object? now = null;
+        return Find(_table, !_changes.IsEmpty && _changes.TryGetValue(key, out now), now, key, out value);
+    }
 
     /// <inheritdoc/>
     public bool ContainsKey(TKey key) => TryGetValue(key, out _);
@@ -77,11 +93,11 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
             }
         }
 
-        foreach (var (key, entry) in _changes)
+        foreach (var (key, now) in _changes)
         {
-            if (entry.IsPresent)
+            if (now != Removed)
             {
-                yield return new(key, entry.Value);
+                yield return new(key, (TValue)now!);
             }
         }
     }
@@ -90,26 +106,22 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
 
     internal Builder ToBuilder() => new(this);
 
-    private static bool Find(
-        Dictionary<TKey, TValue> table, IReadOnlyDictionary<TKey, Entry> changes, TKey key, [MaybeNullWhen(false)] out TValue value)
+    private static bool Find(Dictionary<TKey, TValue> table, bool isChanged, object? now, TKey key, [MaybeNullWhen(false)] out TValue value)
     {
-        if (changes.Count > 0 && changes.TryGetValue(key, out var entry))
+        if (isChanged)
         {
-            value = entry.Value;
-            return entry.IsPresent;
+            value = now == Removed ? default : (TValue)now!;
+            return now != Removed;
         }
 
         return table.TryGetValue(key, out value);
     }
 
-    /// <summary>What a key has now; not present: it was removed.</summary>
-    private readonly record struct Entry(bool IsPresent, TValue Value);
-
     /// <summary>Makes the next map; not thread-safe. The map it began with stays as it is.</summary>
     internal sealed class Builder
     {
         private SharedMap<TKey, TValue> _start;
-        private ImmutableDictionary<TKey, Entry>.Builder? _changes;
+        private ImmutableDictionary<TKey, object?>.Builder? _changes;
 
         // The table of the next map, once there is more to change than is kept beside the old one.
         private Dictionary<TKey, TValue>? _table;
@@ -136,14 +148,17 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
                 }
 
                 Count += ContainsKey(key) ? 0 : 1;
-                Write(key, new Entry(IsPresent: true, value));
+                Write(key, value);
             }
         }
 
-        internal bool TryGetValue(TKey key, [MaybeNullWhen(false)] out TValue value) =>
-            _table is { } table ? table.TryGetValue(key, out value)
-            : _changes is { } changes ? Find(_start._table, changes, key, out value)
-            : _start.TryGetValue(key, out value);
+        internal bool TryGetValue(TKey key, [MaybeNullWhen(false)] out TValue value)
+        {
+            object? now = null;
+            return _table is { } table ? table.TryGetValue(key, out value)
+                : _changes is { } changes ? Find(_start._table, changes.TryGetValue(key, out now), now, key, out value)
+                : _start.TryGetValue(key, out value);
+        }
 
         internal bool ContainsKey(TKey key) => TryGetValue(key, out _);
 
@@ -159,7 +174,7 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
             }
 
             Count--;
-            Write(key, default);
+            Write(key, Removed);
             return true;
         }
 
@@ -187,7 +202,7 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
                     table.TrimExcess();
                 }
 
-                _start = new SharedMap<TKey, TValue>(table, ImmutableDictionary<TKey, Entry>.Empty, table.Count);
+                _start = new SharedMap<TKey, TValue>(table, ImmutableDictionary<TKey, object?>.Empty, table.Count);
             }
             else if (_changes is { } changes)
             {
@@ -198,21 +213,21 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
             return _start;
         }
 
-        private void Write(TKey key, Entry entry)
+        private void Write(TKey key, object? now)
         {
             if (_table is null)
             {
                 _changes ??= _start._changes.ToBuilder();
                 if (_changes.Count < AlwaysBeside || _changes.Count < _start._table.Count / Share)
                 {
-                    _changes[key] = entry;
+                    _changes[key] = now;
                     return;
                 }
 
                 _table = MakeTable(_start._table.Count);
             }
 
-            Apply(_table, key, entry);
+            Apply(_table, key, now);
         }
 
         /// <summary>A table of what there is now, with the changes so far applied.</summary>
@@ -220,7 +235,7 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
         {
             var table = _start._table.Count > 0 ? new Dictionary<TKey, TValue>(_start._table) : [];
             table.EnsureCapacity(capacity);
-            foreach (var (changed, change) in _changes ?? (IEnumerable<KeyValuePair<TKey, Entry>>)_start._changes)
+            foreach (var (changed, change) in _changes ?? (IEnumerable<KeyValuePair<TKey, object?>>)_start._changes)
             {
                 Apply(table, changed, change);
             }
@@ -229,11 +244,11 @@ internal sealed class SharedMap<TKey, TValue> : IReadOnlyDictionary<TKey, TValue
             return table;
         }
 
-        private static void Apply(Dictionary<TKey, TValue> table, TKey key, Entry entry)
+        private static void Apply(Dictionary<TKey, TValue> table, TKey key, object? now)
         {
-            if (entry.IsPresent)
+            if (now != Removed)
             {
-                table[key] = entry.Value;
+                table[key] = (TValue)now!;
             }
             else
             {

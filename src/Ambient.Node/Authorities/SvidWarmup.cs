@@ -23,7 +23,7 @@ internal sealed class SvidWarmup : IDisposable
     {
         ArgumentNullException.ThrowIfNull(mesh);
         _svids = svids;
-        _own = snapshot => nodeName is null ? snapshot.Workloads.Values : snapshot.WorkloadsOfNode(nodeName);
+        _own = snapshot => nodeName is null ? snapshot.Workloads.Select(static pair => pair.Value) : snapshot.WorkloadsOfNode(nodeName);
         _subscription = mesh.OnChange(Follow);
         Follow(mesh.Current);
     }

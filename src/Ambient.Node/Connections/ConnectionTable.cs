@@ -100,7 +100,7 @@ internal sealed class ConnectionTable
     }
 
     /// <summary>The connections open now.</summary>
-    public OpenConnection[] Snapshot() => [.. Flows().OfType<OpenConnection>()];
+    public OpenConnection[] Snapshot() => [.. Flows().Select(static flow => flow as OpenConnection).OfType<OpenConnection>()];
 
     /// <summary>Adds what is about to be authorized.</summary>
     internal void Add(OpenFlow flow)

@@ -88,7 +88,7 @@ internal sealed class ControlPlaneTrust
     {
         const int Shown = 256;
         var name = server.Subject.Length > 0 ? server.Subject
-            : server.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault()?.Format(false) is { Length: > 0 } names ? names
+            : server.Extensions.Select(static extension => extension as X509SubjectAlternativeNameExtension).OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault()?.Format(false) is { Length: > 0 } names ? names
             : "without a name";
         return string.Concat((name.Length > Shown ? name[..Shown] + "..." : name).Select(static c => char.IsControl(c) ? '?' : c));
     }

@@ -23,7 +23,7 @@ public sealed class TokenRules
         _outputs =
         [
             .. rules.SelectMany(rule => rule.Rule.OutputClaimToHeaders.Select(output => output.Header).Append(rule.Rule.OutputPayloadToHeader))
-                .OfType<string>().Distinct(StringComparer.OrdinalIgnoreCase),
+                .Where(static name => name is not null).Distinct(StringComparer.OrdinalIgnoreCase)!,
         ];
     }
 

@@ -131,7 +131,7 @@ public static class ConnectionAuthorizer
 
     private static IEnumerable<AuthorizationPolicy> Applying(MeshSnapshot mesh, Workload destination) =>
         mesh.PoliciesOfNamespace(destination.Namespace)
-            .Concat(destination.AuthorizationPolicies.Select(key => FindReferenced(mesh, key)).OfType<AuthorizationPolicy>());
+            .Concat(destination.AuthorizationPolicies.Select(key => FindReferenced(mesh, key)).Where(static policy => policy is not null))!;
 
     /// <summary>
     /// An unknown name is skipped, as the reference does: names arrive before policies during a roll-out, and

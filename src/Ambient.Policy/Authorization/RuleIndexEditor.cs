@@ -80,11 +80,16 @@ internal sealed class RuleIndexEditor
 
         void Prefer(RuleAttribute attribute, Dictionary<string, TextTable.Editor> tables)
         {
+            var most = RuleIndex.MaxNames;
             foreach (var name in _uses.Where(use => use.Key.Attribute == attribute)
                 .GroupBy(use => use.Key.Name, use => use.Value, tables.Comparer)
-                .OrderByDescending(name => name.Sum()).ThenBy(name => name.Key, StringComparer.Ordinal)
-                .Take(RuleIndex.MaxNames))
+                .OrderByDescending(name => name.Sum()).ThenBy(name => name.Key, StringComparer.Ordinal))
             {
+                if (most-- == 0)
+                {
+                    break;
+                }
+
                 TableOf(tables, name.Key);
             }
         }

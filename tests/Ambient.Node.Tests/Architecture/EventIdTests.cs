@@ -43,7 +43,8 @@ public sealed partial class EventIdTests
     [Fact]
     public void EveryRoom_HasARange_AndNoTwoOverlap()
     {
-        string[] rooms = ["Ambient.Core", "Ambient.Hbone", "Ambient.Policy", .. FloorTests.Floors.Keys.Where(static room => room != "Protos")];
+        // What everybody stands on logs nothing.
+        string[] rooms = ["Ambient.Core", "Ambient.Hbone", "Ambient.Policy", .. FloorTests.Floors.Keys.Where(static room => FloorTests.Floors[room] > 0)];
         Assert.Equal(rooms.Order(StringComparer.Ordinal), s_ranges.Select(static range => range.Room).Order(StringComparer.Ordinal));
 
         var ordered = s_ranges.OrderBy(static range => range.First).ToArray();

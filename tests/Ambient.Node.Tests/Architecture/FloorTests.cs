@@ -11,7 +11,7 @@ public sealed class FloorTests
     /// <summary>The table of docs/architecture.md, which a test holds to this one.</summary>
     internal static IReadOnlyDictionary<string, int> Floors { get; } = new Dictionary<string, int>(StringComparer.Ordinal)
     {
-        ["Protos"] = 0,
+        ["Protos"] = 0, ["Ambient.Node"] = 0,
         ["Telemetry"] = 1, ["Sockets"] = 1, ["ControlPlane"] = 1, ["Lifetime"] = 1,
         ["Discovery"] = 2, ["Authorities"] = 2,
         ["Connections"] = 3, ["Membership"] = 3,

@@ -155,7 +155,7 @@ public sealed class ManifestErrorTests
         var load = Ambient.Node.Discovery.Folder.ManifestLoader.LoadText("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}\n");
         Assert.Empty(load.Errors.Items);
         Assert.Equal(["ConfigMap", "Service"], load.Skipped.Keys);
-        Assert.Empty(load.Objects.Services);
+        Assert.Empty(load.Objects.Services.Keys);
     }
 
     [Fact]

@@ -86,7 +86,7 @@ internal static class CertificateList
                 json.WriteEndObject();
             }
 
-            foreach (var name in certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(names => names.EnumerateDnsNames()))
+            foreach (var name in certificate.Extensions.Select(static extension => extension as X509SubjectAlternativeNameExtension).OfType<X509SubjectAlternativeNameExtension>().SelectMany(names => names.EnumerateDnsNames()))
             {
                 json.WriteStartObject();
                 json.WriteString("dns", name);

@@ -72,7 +72,7 @@ internal static class YamlScalarType
 
         if (text.StartsWith("0x", StringComparison.Ordinal))
         {
-            return text.Length > 2 && text.Skip(2).All(char.IsAsciiHexDigit);
+            return text.Length > 2 && text[2..].All(char.IsAsciiHexDigit);
         }
 
         return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out _);

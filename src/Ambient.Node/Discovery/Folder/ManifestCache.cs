@@ -35,7 +35,7 @@ internal sealed class ManifestCache(string folder)
         if (load.Errors.Count == 0)
         {
             // After a mistake is mended, objects are those from before it.
-            _objects = load.Found.Values.ToDictionary(found => KeyOf(found.Object));
+            _objects = load.Found.Select(static pair => pair.Value).ToDictionary(found => KeyOf(found.Object));
         }
 
         return load;

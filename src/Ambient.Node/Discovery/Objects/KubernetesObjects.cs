@@ -7,82 +7,82 @@ namespace Ambient.Node.Discovery.Objects;
 internal sealed class KubernetesObjects
 {
     /// <summary>Namespaces by name.</summary>
-    public SortedDictionary<string, NamespaceObject> Namespaces { get; } = Sorted<NamespaceObject>();
+    public ObjectTable<NamespaceObject> Namespaces { get; } = new();
 
     /// <summary>Nodes by name.</summary>
-    public SortedDictionary<string, NodeObject> Nodes { get; } = Sorted<NodeObject>();
+    public ObjectTable<NodeObject> Nodes { get; } = new();
 
     /// <summary>Pods by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, PodObject> Pods { get; } = Sorted<PodObject>();
+    public ObjectTable<PodObject> Pods { get; } = new();
 
     /// <summary>What makes pods, by <c>kind namespace/name</c>.</summary>
-    public SortedDictionary<string, PodControllerObject> PodControllers { get; } = Sorted<PodControllerObject>();
+    public ObjectTable<PodControllerObject> PodControllers { get; } = new();
 
     /// <summary>Services by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, ServiceObject> Services { get; } = Sorted<ServiceObject>();
+    public ObjectTable<ServiceObject> Services { get; } = new();
 
     /// <summary>Service accounts by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, ServiceAccountObject> ServiceAccounts { get; } = Sorted<ServiceAccountObject>();
+    public ObjectTable<ServiceAccountObject> ServiceAccounts { get; } = new();
 
     /// <summary>Endpoint slices by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, EndpointSliceObject> EndpointSlices { get; } = Sorted<EndpointSliceObject>();
+    public ObjectTable<EndpointSliceObject> EndpointSlices { get; } = new();
 
     /// <summary>Endpoints of services, in the form before slices, by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, EndpointsObject> Endpoints { get; } = Sorted<EndpointsObject>();
+    public ObjectTable<EndpointsObject> Endpoints { get; } = new();
 
     /// <summary>Service entries by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, ServiceEntryObject> ServiceEntries { get; } = Sorted<ServiceEntryObject>();
+    public ObjectTable<ServiceEntryObject> ServiceEntries { get; } = new();
 
     /// <summary>Workload entries by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, WorkloadEntryObject> WorkloadEntries { get; } = Sorted<WorkloadEntryObject>();
+    public ObjectTable<WorkloadEntryObject> WorkloadEntries { get; } = new();
 
     /// <summary>Gateway classes by name.</summary>
-    public SortedDictionary<string, GatewayClassObject> GatewayClasses { get; } = Sorted<GatewayClassObject>();
+    public ObjectTable<GatewayClassObject> GatewayClasses { get; } = new();
 
     /// <summary>Gateways by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, GatewayObject> Gateways { get; } = Sorted<GatewayObject>();
+    public ObjectTable<GatewayObject> Gateways { get; } = new();
 
     /// <summary>Gateways of Istio's own by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, IstioGatewayObject> IstioGateways { get; } = Sorted<IstioGatewayObject>();
+    public ObjectTable<IstioGatewayObject> IstioGateways { get; } = new();
 
     /// <summary>HTTPRoutes and GRPCRoutes by <see cref="Ambient.Mesh.HttpRoute.Key"/>.</summary>
-    public SortedDictionary<string, HttpRouteObject> HttpRoutes { get; } = Sorted<HttpRouteObject>();
+    public ObjectTable<HttpRouteObject> HttpRoutes { get; } = new();
 
     /// <summary>Listener sets by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, ListenerSetObject> ListenerSets { get; } = Sorted<ListenerSetObject>();
+    public ObjectTable<ListenerSetObject> ListenerSets { get; } = new();
 
     /// <summary>TLS and TCP routes by <c>kind namespace/name</c>.</summary>
-    public SortedDictionary<string, StreamRouteObject> StreamRoutes { get; } = Sorted<StreamRouteObject>();
+    public ObjectTable<StreamRouteObject> StreamRoutes { get; } = new();
 
     /// <summary>Secrets with a certificate by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, TlsSecretObject> TlsSecrets { get; } = Sorted<TlsSecretObject>();
+    public ObjectTable<TlsSecretObject> TlsSecrets { get; } = new();
 
     /// <summary>ConfigMaps with authorities by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, CertificateBundleObject> CertificateBundles { get; } = Sorted<CertificateBundleObject>();
+    public ObjectTable<CertificateBundleObject> CertificateBundles { get; } = new();
 
     /// <summary>Reference grants by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, ReferenceGrantObject> ReferenceGrants { get; } = Sorted<ReferenceGrantObject>();
+    public ObjectTable<ReferenceGrantObject> ReferenceGrants { get; } = new();
 
     /// <summary>Authorization policies by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, AuthorizationPolicyObject> AuthorizationPolicies { get; } = Sorted<AuthorizationPolicyObject>();
+    public ObjectTable<AuthorizationPolicyObject> AuthorizationPolicies { get; } = new();
 
     /// <summary>Request authentications by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, RequestAuthenticationObject> RequestAuthentications { get; } = Sorted<RequestAuthenticationObject>();
+    public ObjectTable<RequestAuthenticationObject> RequestAuthentications { get; } = new();
 
     /// <summary>Telemetries by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, TelemetryObject> Telemetries { get; } = Sorted<TelemetryObject>();
+    public ObjectTable<TelemetryObject> Telemetries { get; } = new();
 
     /// <summary>Peer authentications by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, PeerAuthenticationObject> PeerAuthentications { get; } = Sorted<PeerAuthenticationObject>();
+    public ObjectTable<PeerAuthenticationObject> PeerAuthentications { get; } = new();
 
     /// <summary>Backend TLS policies by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, BackendTlsPolicyObject> BackendTlsPolicies { get; } = Sorted<BackendTlsPolicyObject>();
+    public ObjectTable<BackendTlsPolicyObject> BackendTlsPolicies { get; } = new();
 
     /// <summary>Destination rules by <c>namespace/name</c>.</summary>
-    public SortedDictionary<string, DestinationRuleObject> DestinationRules { get; } = Sorted<DestinationRuleObject>();
+    public ObjectTable<DestinationRuleObject> DestinationRules { get; } = new();
 
     /// <summary>MeshConfigs by <c>namespace/name</c> of their ConfigMaps.</summary>
-    public SortedDictionary<string, MeshConfigObject> MeshConfigs { get; } = Sorted<MeshConfigObject>();
+    public ObjectTable<MeshConfigObject> MeshConfigs { get; } = new();
 
     /// <summary>All of them.</summary>
     public IEnumerable<KubernetesObject> All =>
@@ -126,20 +126,9 @@ internal sealed class KubernetesObjects
         _ => throw new ArgumentException($"no place for {added.Meta.Kind}", nameof(added)),
     };
 
-    private static T? Add<T>(SortedDictionary<string, T> all, T added)
+    private static T? Add<T>(ObjectTable<T> all, T added)
         where T : KubernetesObject => Add(all, added.Meta.Key, added);
 
-    private static T? Add<T>(SortedDictionary<string, T> all, string key, T added)
-        where T : KubernetesObject
-    {
-        if (all.TryGetValue(key, out var existing))
-        {
-            return existing;
-        }
-
-        all.Add(key, added);
-        return null;
-    }
-
-    private static SortedDictionary<string, T> Sorted<T>() => new(StringComparer.Ordinal);
+    private static T? Add<T>(ObjectTable<T> all, string key, T added)
+        where T : KubernetesObject => all.TryAdd(key, added) ? null : all[key];
 }

@@ -11,7 +11,9 @@ internal static class CertificateTranslation
     public static IEnumerable<KeyValuePair<string, TlsSecret>> Secrets(KubernetesObjects objects, IstioGatewayTranslation istio)
     {
         var wanted = objects.Gateways.Values.SelectMany(gateway => gateway.Listeners).Concat(objects.ListenerSets.Values.SelectMany(set => set.Set.Listeners))
-            .SelectMany(listener => listener.Clients is null ? listener.Certificates : listener.Certificates.AddRange(listener.Certificates.Select(static secret => secret with { Name = secret.Name + TlsSecret.AuthoritiesSuffix })))
+            .SelectMany(listener => listener.Clients is null
+                ? listener.Certificates
+                : [.. listener.Certificates, .. listener.Certificates.Select(static secret => secret with { Name = secret.Name + TlsSecret.AuthoritiesSuffix })])
             .Concat(objects.Gateways.Values.Select(gateway => gateway.BackendClientCertificate).OfType<ObjectReference>());
         return Referred([.. wanted, .. istio.Sets.Values.SelectMany(OfServers), .. OfRules(objects, istio)], "Secret").Where(objects.TlsSecrets.ContainsKey).Select(key => KeyValuePair.Create(key, objects.TlsSecrets[key].Secret));
     }

@@ -125,8 +125,9 @@ internal static class ControllerExpansion
         }
 
         // After the services: an entry that is added must not move the address of a service.
-        foreach (var (key, entry) in objects.ServiceEntries.ToList())
+        foreach (var entry in objects.ServiceEntries.Values.ToArray())
         {
+            var key = entry.Meta.Key;
             if (entry.Addresses.Count == 0 && !clusterMade.Contains(entry.Meta.Namespace))
             {
                 var allocated = WithComputed(entry, addresses);

@@ -91,7 +91,7 @@ internal sealed class IstioGatewayTranslation
 
         // Plain TCP has no hosts: whoever connects to the port is meant.
         IEnumerable<KeyValuePair<string, ImmutableArray<string>>> hosts = server.Protocol == "TCP"
-            ? [KeyValuePair.Create("*", server.Hosts.Values.Any(static namespaces => namespaces.IsEmpty) ? [] : server.Hosts.Values.SelectMany(static namespaces => namespaces).ToImmutableArray())]
+            ? [KeyValuePair.Create("*", server.Hosts.Any(static host => host.Value.IsEmpty) ? [] : server.Hosts.SelectMany(static host => host.Value).ToImmutableArray())]
             : server.Hosts;
         foreach (var (host, namespaces) in hosts)
         {

@@ -57,7 +57,7 @@ internal static class ControlPlaneVariables
             PodNamespace = variables.Text("POD_NAMESPACE", "", "our own pod's namespace")!,
             ServiceAccount = variables.OptionalText("SERVICE_ACCOUNT", "our own service account; a ztunnel that has it, POD_NAME and POD_NAMESPACE serves HBONE for its own pod") ?? "",
             NodeName = host.NodeName ?? "",
-            Metadata = variables.Prefixed("ISTIO_META_", "metadata for the control plane").ToImmutableSortedDictionary(StringComparer.Ordinal),
+            Metadata = Metadata(variables),
             JsonMetadata = JsonMetadata(variables),
         };
         if (onDemand && kind != XdsNodeKind.Ztunnel)
@@ -169,6 +169,18 @@ internal static class ControlPlaneVariables
         }
 
         return headers.DrainToImmutable();
+    }
+
+    private static ImmutableSortedDictionary<string, string> Metadata(VariableReader variables)
+    {
+        // One by one: whatever can be filled from pairs at once brings other sorted collections into the process.
+        var metadata = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        foreach (var (name, value) in variables.Prefixed("ISTIO_META_", "metadata for the control plane"))
+        {
+            metadata[name] = value;
+        }
+
+        return metadata.ToImmutable();
     }
 
     private static ImmutableSortedDictionary<string, JsonElement> JsonMetadata(VariableReader variables)

@@ -231,6 +231,6 @@ public static class InboundResolver
         const int Shown = 128;
         return text is null
             ? "(none)"
-            : $"'{string.Concat(text.Take(Shown).Select(c => c is < ' ' or > '~' ? '?' : c))}{(text.Length > Shown ? "..." : "")}'";
+            : $"'{string.Concat(text[..Math.Min(text.Length, Shown)].Select(c => c is < ' ' or > '~' ? '?' : c))}{(text.Length > Shown ? "..." : "")}'";
     }
 }

@@ -71,8 +71,8 @@ internal sealed class CompiledRoute
 
     private static IEnumerable<ObjectReference> References(ForwardAction forward) =>
         forward.Backends.Select(backend => backend.Reference)
-            .Concat(forward.Backends.Select(backend => backend.Authorizer?.Reference).OfType<ObjectReference>())
-            .Concat(forward.Backends.SelectMany(backend => backend.Mirrors).Concat(forward.Mirrors).Select(mirror => mirror.Reference));
+            .Concat(forward.Backends.Select(backend => backend.Authorizer?.Reference).Where(static reference => reference is not null))
+            .Concat(forward.Backends.SelectMany(backend => backend.Mirrors).Concat(forward.Mirrors).Select(mirror => mirror.Reference))!;
 
     /// <summary>Compiles routes for one place, and takes over from an earlier compilation what still holds.</summary>
     internal sealed class Compiler

@@ -71,7 +71,7 @@ internal static class VirtualServices
     private static TrafficRule Joined(TrafficRule outer, TrafficRule inner) => inner with
     {
         Name = inner.Name ?? outer.Name,
-        Matches = [.. outer.Matches.SelectMany(first => inner.Matches.Select(second => Joined(first, second))).OfType<TrafficMatch>()],
+        Matches = [.. outer.Matches.SelectMany(first => inner.Matches.Select(second => Joined(first, second))).Where(static match => match is not null)!],
         RequestHeaders = outer.RequestHeaders ?? inner.RequestHeaders,
         ResponseHeaders = outer.ResponseHeaders ?? inner.ResponseHeaders,
         Cors = outer.Cors ?? inner.Cors,
