@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using System.Threading.Channels;
 using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.Sources;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -56,19 +57,19 @@ public sealed class FolderChangesTests : IDisposable
     /// <summary>The real clock, which counts what is waited for.</summary>
     private sealed class CountingTime : TimeProvider
     {
-        private readonly SemaphoreSlim _created = new(0);
+        private readonly Channel<int> _created = Channel.CreateUnbounded<int>();
 
         public async Task WhenCreatedAsync(int count)
         {
             for (var i = 0; i < count; i++)
             {
-                Assert.True(await _created.WaitAsync(TimeSpan.FromSeconds(20)));
+                await _created.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20));
             }
         }
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {
-            _created.Release();
+            _created.Writer.TryWrite(0);
             return System.CreateTimer(callback, state, dueTime, period);
         }
     }
