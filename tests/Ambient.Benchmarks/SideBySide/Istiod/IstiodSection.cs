@@ -19,6 +19,9 @@ internal sealed partial class IstiodSection(SideBySideOptions options, BenchNetw
     // What a repeat leaves to be done, the collector's work and what it gives back when it is quiet again, comes within this time.
     private static readonly TimeSpan s_after = TimeSpan.FromSeconds(1.5);
 
+    // What is in use is the same after each; what the collector has besides, up to its next full collection, is not.
+    private static readonly int[] s_counts = [100, 400, 700, 1000];
+
     private static readonly (string Verb, string Text)[] s_kinds = [("same", "equal bytes"), ("other", "other bytes, equal meaning"), ("unknown", "received, and read by nobody")];
 
     internal async Task RunAsync()
@@ -64,9 +67,12 @@ internal sealed partial class IstiodSection(SideBySideOptions options, BenchNetw
         Row("added to requests by a repeat, other bytes, ms", "added other", "0.0", 5);
         Row("one endpoint: sent to its first request, median, ms", "endpoint median", "0.0", 10);
         Row("one endpoint: sent to its first request, worst, ms", "endpoint worst", "0.0", null);
-        Row("resident after 100 repeats, MB", "resident after 100", "0", null);
-        Row($"resident after 1,000 repeats, MB", "resident after 1000", "0", null);
-        Row("growth from 100 to 1,000 repeats, MB", "growth", "0.0", 5);
+        foreach (var count in s_counts)
+        {
+            Row($"resident after {count.ToString("N0", CultureInfo.InvariantCulture)} repeats, MB", $"resident after {count}", "0", null);
+        }
+
+        Row("the most after more than 100 repeats, to that after 100", "growth", "0.00", 1.1);
 
         void Row(string label, string figure, string format, double? most) => report.Row(
             label, $"istiod {figure}", format, target: most is { } limit ? $"<= {limit.ToString(CultureInfo.InvariantCulture)}" : "", ours: Waypoint, theirs: "", limit: most);
@@ -164,7 +170,7 @@ internal sealed partial class IstiodSection(SideBySideOptions options, BenchNetw
     private async Task MemoryAsync(Child server, BenchProcess waypoint)
     {
         var already = 0;
-        foreach (var count in (int[])[100, 1000])
+        foreach (var count in s_counts)
         {
             // The bytes are others each time, so that nothing is passed over.
             _ = await server.AskAsync($"other {Text(count - already)}", cancellationToken);
@@ -173,7 +179,8 @@ internal sealed partial class IstiodSection(SideBySideOptions options, BenchNetw
             Add($"resident after {count}", waypoint.Resident / 1e6, "0.0 MB");
         }
 
-        Add("growth", figures.Mean("istiod resident after 1000", Waypoint)!.Value - figures.Mean("istiod resident after 100", Waypoint)!.Value, "0.0 MB more");
+        var readings = s_counts.Select(count => figures.Mean($"istiod resident after {count}", Waypoint)!.Value).ToArray();
+        Add("growth", readings[1..].Max() / readings[0], "0.00 of that after 100");
         await MemoryAsync();
     }
 
