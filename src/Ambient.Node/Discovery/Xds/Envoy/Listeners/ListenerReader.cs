@@ -30,26 +30,50 @@ internal sealed class ListenerReader
     /// <exception cref="InvalidDataException">They are none, or it calls itself otherwise.</exception>
     public EnvoyListener Read(string name, ReadOnlySpan<byte> bytes, Problems problems)
     {
-        var wire = WithoutChains(bytes, out var spans, out var isWhole);
-        ResourceNames.Same(name, wire.Name);
-        if (EnvoyListener.IsPlumbing(wire.Name))
+        var (rest, length) = WithoutChains(bytes, out var spans);
+        Known? known;
+        Frame frame;
+        try
         {
-            return wire.Name == EnvoyListener.Tunnels ? Tunnels(wire.Name, bytes, spans, isWhole, problems) : new EnvoyListener { Name = wire.Name };
+            var read = rest.AsSpan(0, length);
+            if (!_known.TryGetValue(name, out known) || known.Frame is not { } before || before.Digest != DigestOf(read))
+            {
+                var wire = Strict.Read(Listener.Parser, read, out var isWhole);
+                ResourceNames.Same(name, wire.Name);
+                if (EnvoyListener.IsPlumbing(name))
+                {
+                    return name == EnvoyListener.Tunnels ? Tunnels(name, bytes, spans, isWhole, problems) : new EnvoyListener { Name = name };
+                }
+
+                before = FrameOf(wire, isWhole, DigestOf(read));
+            }
+
+            frame = before;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rest);
         }
 
-        if (!_known.TryGetValue(wire.Name, out var known))
+        _known[name] = known ??= new Known();
+        known.Frame = frame;
+        problems.Add(frame.Problems);
+        var chains = ReadChains(name, bytes, spans, known, problems);
+        return frame.Listener with
         {
-            _known[wire.Name] = known = new Known();
-        }
+            Chains = frame.IsOfDatagrams ? []
+                : frame.Blocked is null ? chains : [.. chains.Select(chain => chain with { Blocked = $"not understood: {frame.Blocked}", IsOfBlockedListener = true })],
+        };
+    }
 
+    private ImmutableArray<EnvoyChain> ReadChains(string listener, ReadOnlySpan<byte> bytes, List<Range> spans, Known known, Problems problems)
+    {
         known.Begin();
         var chains = ImmutableArray.CreateBuilder<EnvoyChain>(spans.Count);
         HashSet<EnvoyChain>? before = null;
-        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
         foreach (var span in spans)
         {
-            SHA256.HashData(bytes[span], digest);
-            var key = BitConverter.ToUInt128(digest);
+            var key = DigestOf(bytes[span]);
             if (!known.TryFind(key, out var read))
             {
                 var own = new Problems();
@@ -57,13 +81,13 @@ internal sealed class ListenerReader
                 {
                     // What is the same in other bytes stays the same instance, and nothing is made of it again: the order of entries of a map is another each time.
                     before ??= [.. known.Chains];
-                    var chain = ChainReader.Read(bytes[span], wire.Name, _telemetry, own);
+                    var chain = ChainReader.Read(bytes[span], listener, _telemetry, own);
                     read = (before.TryGetValue(chain, out var same) ? same : chain, own.ToPart());
                 }
-                catch (Exception e) when (Faults.IsOfBytes(e) && wire.Name == EnvoyListener.Main)
+                catch (Exception e) when (Faults.IsOfBytes(e) && listener == EnvoyListener.Main)
                 {
                     // Its name is not known, so the port that leads to it has no chain. At a gateway another one would take its connections.
-                    problems.Add($"listener {wire.Name}", $"a chain that cannot be read: {e.Message}");
+                    problems.Add($"listener {listener}", $"a chain that cannot be read: {e.Message}");
                     continue;
                 }
             }
@@ -74,11 +98,18 @@ internal sealed class ListenerReader
         }
 
         known.End();
+        return chains.ToImmutable();
+    }
+
+    /// <summary>What a listener says besides its chains.</summary>
+    private static Frame FrameOf(Listener wire, bool isWhole, UInt128 digest)
+    {
+        var problems = new Problems();
         var socket = wire.Address?.SocketAddress;
         if (socket is { Protocol: not 0 })
         {
             problems.Add($"listener {wire.Name}", "datagrams (UDP)");
-            return new EnvoyListener { Name = wire.Name };
+            return new Frame(digest, new EnvoyListener { Name = wire.Name }, null, problems.ToPart()) { IsOfDatagrams = true };
         }
 
         var blocked = isWhole ? ListenerFilters.Blocked(wire) : "a field of the listener that is not known";
@@ -87,23 +118,26 @@ internal sealed class ListenerReader
             problems.Add($"listener {wire.Name}", blocked);
         }
 
-        return new EnvoyListener
+        var listener = new EnvoyListener
         {
             Name = wire.Name,
             Port = socket is { PortValue: <= 65535 } ? (int)socket.PortValue : 0,
             Bind = IPAddress.TryParse(socket?.Address, out var bind) && !bind.Equals(IPAddress.Any) && !bind.Equals(IPAddress.IPv6Any) ? bind : null,
-            Chains = blocked is null ? chains.ToImmutable() : [.. chains.Select(chain => chain with { Blocked = $"not understood: {blocked}", IsOfBlockedListener = true })],
             ExpectsProxyHeader = ListenerFilters.ExpectsProxyHeader(wire),
             Destinations = wire.FilterChainMatcher is { } matcher ? DestinationReader.Read(matcher, problems) : [],
             Inspection = ListenerFilters.Inspection(wire),
         };
+        return new Frame(digest, listener, blocked, problems.ToPart());
     }
 
     /// <summary>Forgets a listener that is gone.</summary>
     public void Forget(string listener) => _known.Remove(listener);
 
-    /// <summary>The listener, whose chains (<see cref="Listener.FilterChains"/>) are left where they lie: they are nearly all of it, and most are as before.</summary>
-    private static Listener WithoutChains(ReadOnlySpan<byte> bytes, out List<Range> chains, out bool isWhole)
+    /// <summary>
+    /// A listener's bytes without those of its chains (<see cref="Listener.FilterChains"/>), which are left where they lie: they are nearly all of it, and most are as before.
+    /// The array is the shared pool's.
+    /// </summary>
+    private static (byte[] Bytes, int Length) WithoutChains(ReadOnlySpan<byte> bytes, out List<Range> chains)
     {
         chains = [];
         var rest = new List<Range>();
@@ -126,21 +160,21 @@ internal sealed class ListenerReader
         }
 
         var buffer = ArrayPool<byte>.Shared.Rent(length);
-        try
+        var at = 0;
+        foreach (var part in rest)
         {
-            var at = 0;
-            foreach (var part in rest)
-            {
-                bytes[part].CopyTo(buffer.AsSpan(at));
-                at += part.End.Value - part.Start.Value;
-            }
+            bytes[part].CopyTo(buffer.AsSpan(at));
+            at += part.End.Value - part.Start.Value;
+        }
 
-            return Strict.Read(Listener.Parser, buffer.AsSpan(0, length), out isWhole);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
+        return (buffer, length);
+    }
+
+    private static UInt128 DigestOf(ReadOnlySpan<byte> bytes)
+    {
+        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(bytes, digest);
+        return BitConverter.ToUInt128(digest);
     }
 
     /// <summary>The listener that ends tunnels. Where its policies cannot be read nobody may open one.</summary>
@@ -186,6 +220,17 @@ internal sealed class ListenerReader
         return [.. found.Distinct()];
     }
 
+    /// <summary>What a listener says besides its chains: the lookup of a thousand services is large too, and seldom another.</summary>
+    /// <param name="Digest">Of its bytes.</param>
+    /// <param name="Listener">The listener, without chains.</param>
+    /// <param name="Blocked">Why none of them is served; null: nothing forbids it.</param>
+    /// <param name="Problems">What of it is not understood.</param>
+    private sealed record Frame(UInt128 Digest, EnvoyListener Listener, string? Blocked, PartProblems Problems)
+    {
+        /// <summary>Whether it is not for connections at all.</summary>
+        public bool IsOfDatagrams { get; init; }
+    }
+
     /// <summary>
     /// Chains of a listener by the digests of their bytes, those of earlier readings too: a chain with a few entries in maps comes in a few forms, and
     /// each is read once. One table, which is used again: a thousand chains fill one that is large enough for the heap of large objects.
@@ -198,6 +243,9 @@ internal sealed class ListenerReader
         private readonly Dictionary<UInt128, (EnvoyChain Chain, PartProblems Problems, int Seen)> _forms = [];
         private int _reading;
         private int _count;
+
+        /// <summary>What it says besides; null: it has not been read.</summary>
+        public Frame? Frame { get; set; }
 
         /// <summary>All that is known.</summary>
         public IEnumerable<EnvoyChain> Chains => _forms.Values.Select(static form => form.Chain);

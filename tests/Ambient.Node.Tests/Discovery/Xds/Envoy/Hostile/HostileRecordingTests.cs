@@ -33,7 +33,7 @@ public sealed class HostileRecordingTests
     // What is no longer than this is cut at every byte, and with ./build.sh fuzz all is. Of more, whose cuts end in the same few readers, so many bytes at the
     // beginning and at the end, and every so many between them: seven million cuts, each of them an exception, would be minutes.
     private const int Short = 512;
-    private const int Stride = 61;
+    private const int Stride = 127;
 
     private static readonly ParallelOptions s_parallel = new() { MaxDegreeOfParallelism = Math.Min(4, Environment.ProcessorCount) };
 
