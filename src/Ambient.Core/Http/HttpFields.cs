@@ -96,10 +96,6 @@ public sealed class HttpFields
         if (first >= 0)
         {
             Replace(first);
-            for (var next = IndexOf(name, first + 1); next >= 0; next = IndexOf(name, next))
-            {
-                RemoveAt(next);
-            }
         }
     }
 
@@ -111,10 +107,6 @@ public sealed class HttpFields
         if (first >= 0)
         {
             Replace(first);
-            for (var next = IndexOf(name, first + 1); next >= 0; next = IndexOf(name, next))
-            {
-                RemoveAt(next);
-            }
         }
     }
 
@@ -195,13 +187,18 @@ public sealed class HttpFields
         return -1;
     }
 
-    /// <summary>The field that was added last takes the place of another one.</summary>
-    private void Replace(int index)
+    /// <summary>The field that was added last takes the place of the first one of its name, and of all others.</summary>
+    private void Replace(int first)
     {
         var added = _entries[--Count];
-        var replaced = _entries[index];
+        var replaced = _entries[first];
         Size -= replaced.NameLength + replaced.ValueLength;
-        _entries[index] = added;
+        _entries[first] = added;
+        var name = this[first].Name;
+        for (var next = IndexOf(name, first + 1); next >= 0; next = IndexOf(name, next))
+        {
+            RemoveAt(next);
+        }
     }
 
     /// <summary>The value of a name, several joined with a comma (RFC 9110 section 5.3); null: there is no such field.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
 using Ambient.Http;
@@ -36,6 +37,14 @@ internal abstract class HeaderRules
 
     /// <summary>Takes out of a request what nobody may believe of its client, before policies and authorizers look at it.</summary>
     public static void Sanitize(RequestHead head) => head.Fields.Remove(ForwardedClientCert);
+
+    /// <summary>Sets a field to a number that is not negative.</summary>
+    public static void Set(HttpFields fields, ReadOnlySpan<byte> name, long number)
+    {
+        Span<byte> text = stackalloc byte[20];
+        Utf8Formatter.TryFormat(number, text, out var written);
+        fields.Set(name, text[..written]);
+    }
 
     /// <summary>Says who answers, where the proxy does.</summary>
     public static void SetServer(HttpFields fields, ProxyHeaders headers)

@@ -246,7 +246,7 @@ internal sealed partial class RequestLog
 
         if (!parts.TrySource(mesh.Version, source, out var workload))
         {
-            parts.KeepSource(workload = mesh.FindWorkload(_network, source.Address));
+            parts.KeepSource(workload = SourceOf(arrival));
         }
 
         return workload;

@@ -1,8 +1,6 @@
-using System.Buffers.Text;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
 using Ambient.Hbone.Sockets;
-using Ambient.Http;
 using Ambient.Mesh;
 using Ambient.Node.Requests.Upstreams;
 using Ambient.Policy.Routing.Requests;
@@ -46,7 +44,7 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
                 exchange.Try(endpoint);
                 if (exchange.ProxyHeaders.AttemptCount != false)
                 {
-                    SetAttemptCount(exchange.Head.Fields, exchange.Attempts);
+                    HeaderRules.Set(exchange.Head.Fields, HeaderRules.AttemptCount, exchange.Attempts);
                 }
 
                 exchange.Trace?.Try(exchange, endpoint);
@@ -81,13 +79,6 @@ internal sealed class RequestForwarder(UpstreamPool upstreams, RequestLog log, T
             exchange.Leave();
             clock?.Dispose();
         }
-    }
-
-    private static void SetAttemptCount(HttpFields fields, int attempts)
-    {
-        Span<byte> text = stackalloc byte[10];
-        Utf8Formatter.TryFormat(attempts, text, out var written);
-        fields.Set(HeaderRules.AttemptCount, text[..written]);
     }
 
     private static ValueTask OverflowAsync(RequestExchange exchange, string reason)

@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Messages;
@@ -183,9 +182,7 @@ internal static class UpstreamConversation
         HeaderRules.SetServer(head.Fields, headers);
         if (headers.Debug != false)
         {
-            Span<byte> text = stackalloc byte[20];
-            Utf8Formatter.TryFormat(Math.Max(0, (long)took.TotalMilliseconds), text, out var written);
-            head.Fields.Set(HeaderRules.UpstreamServiceTime, text[..written]);
+            HeaderRules.Set(head.Fields, HeaderRules.UpstreamServiceTime, Math.Max(0, (long)took.TotalMilliseconds));
         }
 
         if (head.Fields.TryGet("grpc-status", out _))

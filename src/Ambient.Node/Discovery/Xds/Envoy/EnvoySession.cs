@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Net;
-using System.Security.Cryptography;
 using System.Text;
 using System.Threading.Channels;
 using Ambient.Identity;
@@ -211,7 +210,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         }
 
         (string Type, string Name) key = (known, Encoding.UTF8.GetString(name));
-        var digest = Digest(value);
+        var digest = ByteDigest.Of(value);
         var isHeld = _held.TryGetValue(key, out var held);
         if (isHeld && held.Digest == digest)
         {
@@ -401,13 +400,6 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         }
     }
 
-    private static UInt128 Digest(ReadOnlySpan<byte> bytes)
-    {
-        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(bytes, digest);
-        return BitConverter.ToUInt128(digest);
-    }
-
     /// <summary>Whose members may be at the ends of a tunnel to other networks.</summary>
     private sealed record NetworkTunnel(ImmutableArray<TrustDomain> Domains)
     {
@@ -424,7 +416,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
     /// <param name="Problems">What of it is not understood.</param>
     private readonly record struct Held(UInt128 Digest, object? Model, PartProblems Problems)
     {
-        // A resource with two maps of two entries has so many forms.
+        // As many as a resource has with two maps of two entries each.
         private const int MostForms = 4;
 
         /// <summary>Digests of other bytes that said the same, the last one first; null: there were none.</summary>

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Collections.Immutable;
 using System.Net;
-using System.Security.Cryptography;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Envoy.Clusters;
 using Ambient.Node.Discovery.Xds.Envoy.Policies;
@@ -36,7 +35,8 @@ internal sealed class ListenerReader
         try
         {
             var read = rest.AsSpan(0, length);
-            if (!_known.TryGetValue(name, out known) || known.Frame is not { } before || before.Digest != DigestOf(read))
+            var digest = ByteDigest.Of(read);
+            if (!_known.TryGetValue(name, out known) || known.Frame is not { } before || before.Digest != digest)
             {
                 var wire = Strict.Read(Listener.Parser, read, out var isWhole);
                 ResourceNames.Same(name, wire.Name);
@@ -45,7 +45,7 @@ internal sealed class ListenerReader
                     return name == EnvoyListener.Tunnels ? Tunnels(name, bytes, spans, isWhole, problems) : new EnvoyListener { Name = name };
                 }
 
-                before = FrameOf(wire, isWhole, DigestOf(read));
+                before = FrameOf(wire, isWhole, digest);
             }
 
             frame = before;
@@ -73,7 +73,7 @@ internal sealed class ListenerReader
         HashSet<EnvoyChain>? before = null;
         foreach (var span in spans)
         {
-            var key = DigestOf(bytes[span]);
+            var key = ByteDigest.Of(bytes[span]);
             if (!known.TryFind(key, out var read))
             {
                 var own = new Problems();
@@ -168,13 +168,6 @@ internal sealed class ListenerReader
         }
 
         return (buffer, length);
-    }
-
-    private static UInt128 DigestOf(ReadOnlySpan<byte> bytes)
-    {
-        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(bytes, digest);
-        return BitConverter.ToUInt128(digest);
     }
 
     /// <summary>The listener that ends tunnels. Where its policies cannot be read nobody may open one.</summary>
