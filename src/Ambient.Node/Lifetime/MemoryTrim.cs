@@ -9,7 +9,7 @@ namespace Ambient.Node.Lifetime;
 /// if a good deal was allocated as well, the collector runs once, compacting, and once more a minute later, because the shared array pool gives up
 /// arrays that nobody has rented for that long only when the collector runs (reading a mesh of 30 MB leaves a buffer of 32 MB there). Costs a few
 /// milliseconds, at most twice for each burst of load. A large heap costs a millisecond a megabyte, in which nothing else moves: it is collected where that
-/// gives a good part of it back, as after the start. Under load that does not end, what was mapped for the start and for what is over is released
+/// gives a good part of it back, as after the start, and not for what the pool may have: that goes with the next collection of the collector's own. Under load that does not end, what was mapped for the start and for what is over is released
 /// all the same, soon after the start and then every few minutes; what is in use comes back at once, a microsecond a page.
 /// </summary>
 internal sealed class MemoryTrim : IDisposable
@@ -106,7 +106,7 @@ internal sealed class MemoryTrim : IDisposable
                 // Before as well: the collector needs room of its own, and what load ran through would be the peak with it.
                 _ = _release();
                 Collect();
-                _poolsFrom = _time.GetTimestamp();
+                _poolsFrom = _live <= QuicklyCollected ? _time.GetTimestamp() : null;
             }
 
             Release();

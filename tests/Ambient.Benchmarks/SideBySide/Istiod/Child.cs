@@ -9,14 +9,19 @@ internal sealed class Child : IAsyncDisposable
     private static readonly TimeSpan s_end = TimeSpan.FromSeconds(10);
 
     private readonly Process _process;
+    private bool _isEnded;
 
     private Child(Process process) => _process = process;
 
     /// <summary>Starts it, and waits until it holds.</summary>
+    /// <param name="ns">The namespace.</param>
+    /// <param name="isElsewhere">It stands for what has a machine of its own: it takes no processor that somebody else wants.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <param name="arguments">Its arguments.</param>
     /// <exception cref="InvalidOperationException">It did not come to hold.</exception>
-    internal static async Task<Child> StartAsync(string ns, CancellationToken cancellationToken, params string[] arguments)
+    internal static async Task<Child> StartAsync(string ns, bool isElsewhere, CancellationToken cancellationToken, params string[] arguments)
     {
-        var start = new ProcessStartInfo("ip", ["netns", "exec", ns, Environment.ProcessPath!, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("ip", ["netns", "exec", ns, "nice", "-n", isElsewhere ? "19" : "0", Environment.ProcessPath!, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true };
         var child = new Child(Process.Start(start)!);
         if (await child._process.StandardOutput.ReadLineAsync(cancellationToken).AsTask().WaitAsync(s_patience, cancellationToken) != HeldChild.Holding)
         {
@@ -41,6 +46,12 @@ internal sealed class Child : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_isEnded)
+        {
+            return;
+        }
+
+        _isEnded = true;
         _process.StandardInput.Close();
         using var patience = new CancellationTokenSource(s_end);
         try

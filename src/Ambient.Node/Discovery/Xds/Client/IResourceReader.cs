@@ -6,7 +6,10 @@ namespace Ambient.Node.Discovery.Xds.Client;
 /// </summary>
 internal interface IResourceReader
 {
-    /// <summary>Reads a resource; null: it is of no type that is known.</summary>
+    /// <summary>What stands for a resource that says what is in use: of most of what is repeated nothing is kept, not even its name.</summary>
+    static readonly object Unchanged = new();
+
+    /// <summary>Reads a resource; null: it is of no type that is known; <see cref="Unchanged"/>: there is nothing to apply.</summary>
     /// <param name="type">What it says that it is.</param>
     /// <param name="name">Its name.</param>
     /// <param name="value">The message; it is gone after the call.</param>

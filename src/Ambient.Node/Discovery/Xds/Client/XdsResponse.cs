@@ -20,8 +20,8 @@ internal sealed class XdsResponse
     private const int NonceField = 5;
     private const int RemovedField = 6;
 
-    // What resources say that they are: from which one on, usually from the first.
-    private readonly List<(int From, string Type)> _types = [];
+    // What resources say that they are: from which one on, usually from the first; and how many of them are not kept.
+    private readonly List<Run> _types = [];
     private TimeSpan _decoding;
 
     /// <summary>Type of the resources.</summary>
@@ -36,7 +36,10 @@ internal sealed class XdsResponse
     /// <summary>Resources that can be used, in the order in which they came.</summary>
     public List<Accepted> Taken { get; } = [];
 
-    /// <summary>How many of them are workloads.</summary>
+    /// <summary>How many more say what is in use, and are not kept.</summary>
+    public int Unchanged { get; private set; }
+
+    /// <summary>How many of those taken are workloads.</summary>
     public int Workloads { get; private set; }
 
     /// <summary>Resources that cannot, and why.</summary>
@@ -117,9 +120,15 @@ internal sealed class XdsResponse
         var end = Taken.Count;
         for (var run = _types.Count - 1; run >= 0; run--)
         {
-            var (from, type) = _types[run];
+            var (from, type, unchanged) = _types[run];
             if (type != TypeUrl)
             {
+                if (unchanged > 0)
+                {
+                    Unchanged -= unchanged;
+                    Refused.Add(($"{unchanged} resources", $"are of the type {type}, in a response of {TypeUrl}"));
+                }
+
                 foreach (var other in Taken.GetRange(from, end - from))
                 {
                     Refused.Add((other.Name, $"is of the type {type}, in a response of {TypeUrl}"));
@@ -142,8 +151,7 @@ internal sealed class XdsResponse
 
     private void Read(ReadOnlySpan<byte> resource, AddressReader addresses, IResourceReader? others)
     {
-        var version = "";
-        ReadOnlySpan<byte> name = default, any = default;
+        ReadOnlySpan<byte> name = default, version = default, any = default;
         try
         {
             var fields = new WireFields(resource);
@@ -152,7 +160,7 @@ internal sealed class XdsResponse
                 switch (fields.Number)
                 {
                     case 1:
-                        version = fields.Text;
+                        version = fields.Content;
                         break;
                     case 2:
                         any = fields.Content;
@@ -166,12 +174,19 @@ internal sealed class XdsResponse
             var model = ModelOf(name, any, addresses, others, out var type);
             if (_types is not [.., var last] || !Ascii.Equals(type, last.Type))
             {
-                _types.Add((Taken.Count, Encoding.UTF8.GetString(type)));
+                _types.Add(last = new Run(Taken.Count, Encoding.UTF8.GetString(type), 0));
+            }
+
+            if (ReferenceEquals(model, IResourceReader.Unchanged))
+            {
+                _types[^1] = last with { Unchanged = last.Unchanged + 1 };
+                Unchanged++;
+                return;
             }
 
             // One instance for the index of versions and for the mesh.
             var own = model is Workload workload && Ascii.Equals(name, workload.Uid) ? workload.Uid : Encoding.UTF8.GetString(name);
-            Taken.Add(new Accepted(own, version, model));
+            Taken.Add(new Accepted(own, Encoding.UTF8.GetString(version), model));
             Workloads += model is Workload ? 1 : 0;
         }
         catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidDataException or ArgumentException or InvalidOperationException or OverflowException)
@@ -217,4 +232,10 @@ internal sealed class XdsResponse
 
         return others?.Read(type, name, value, ref _decoding);
     }
+
+    /// <summary>Resources of one type, one after another.</summary>
+    /// <param name="From">How many were taken before them.</param>
+    /// <param name="Type">What they say that they are.</param>
+    /// <param name="Unchanged">How many of them are not kept.</param>
+    private readonly record struct Run(int From, string Type, int Unchanged);
 }

@@ -245,7 +245,7 @@ internal sealed class XdsSource : IMeshSource
         var answer = _session.Apply(response);
         var applying = _time.GetElapsedTime(begun);
         XdsLog.Applied(
-            _logger, response.TypeUrl, response.Taken.Count, response.Refused.Count, response.Removed.Count, (long)response.Decoding.TotalMilliseconds, (long)applying.TotalMilliseconds);
+            _logger, response.TypeUrl, response.Taken.Count + response.Unchanged, response.Refused.Count, response.Removed.Count, (long)response.Decoding.TotalMilliseconds, (long)applying.TotalMilliseconds);
         if (isKnown)
         {
             _metrics?.Applied(response, applying);

@@ -30,14 +30,22 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
     // An answer names so many; the log has all.
     private const int MostNamed = 20;
 
+    private const int LongestUsualName = 256;
+
     private readonly MeshPart _part;
     private readonly EnvoyMesh _mesh;
     private readonly ILogger _logger;
     private readonly ReceivedConfiguration? _received;
     private readonly ListenerReader _listeners = new();
-    private readonly Dictionary<(string Type, string Name), Held> _held = [];
+    private readonly Dictionary<string, Dictionary<string, Held>> _held = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _workloads = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, HashSet<string>> _watched = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (HashSet<string> Names, int Changes)> _watched = new(StringComparer.Ordinal);
+
+    // Of the response that is being read.
+    private HashSet<(string Type, string Name)> _new = [];
+
+    // How often anything that is held became another.
+    private int _changes;
     private ImmutableHashSet<string> _said = [];
     private bool _asksForListeners;
     private bool _hasEndpoints;
@@ -81,7 +89,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
     public IReadOnlyCollection<string> Awaited => [EnvoyTypes.Cluster, EnvoyTypes.Listener, EnvoyTypes.Workload];
 
     /// <summary>What of the configuration is not understood, by resource and part.</summary>
-    public ImmutableArray<string> Problems => [.. _held.Values.SelectMany(held => held.Problems.Blocked).Distinct().Order(StringComparer.Ordinal)];
+    public ImmutableArray<string> Problems => [.. _held.Values.SelectMany(static held => held.Values).SelectMany(static held => held.Problems.Blocked).Distinct().Order(StringComparer.Ordinal)];
 
     /// <inheritdoc/>
     public bool Takes(string type) => type is EnvoyTypes.Cluster or EnvoyTypes.Assignment or EnvoyTypes.Listener or EnvoyTypes.Routes or EnvoyTypes.Extension or EnvoyTypes.Secret or EnvoyTypes.Workload;
@@ -90,6 +98,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
     public string Subscribe(Protos.Discovery.Node node, ChannelWriter<DeltaDiscoveryRequest> outbox)
     {
         _watched.Clear();
+        _new = [];
         _asksForListeners = false;
         outbox.TryWrite(Everything(EnvoyTypes.Cluster, node));
         var workloads = new DeltaDiscoveryRequest { TypeUrl = EnvoyTypes.Workload };
@@ -126,6 +135,11 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
             }
         }
 
+        if (_new.Count > 0)
+        {
+            _new = [];
+        }
+
         // Clusters come first; whoever does not wait for their endpoints has no need to.
         _hasEndpoints |= type is EnvoyTypes.Assignment or EnvoyTypes.Listener;
         _mesh.AwaitsEndpoints = !_hasEndpoints && _mesh.WantedAssignments.Any();
@@ -134,8 +148,9 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         var further = Further(type).ToArray();
         var problems = new Problems();
         _part.Update(update => _mesh.Publish(update, problems));
-        var said = _held.Where(held => held.Key.Type == type).SelectMany(held => held.Value.Problems.Blocked).Concat(problems.ToPart().Blocked).Distinct().Order(StringComparer.Ordinal).ToArray();
-        Log(said, type);
+        var (blocked, notes) = Said(type);
+        var said = blocked.Concat(problems.ToPart().Blocked).Distinct().Order(StringComparer.Ordinal).ToArray();
+        Log(said, notes);
         var answer = new DeltaDiscoveryRequest { TypeUrl = type, ResponseNonce = response.Nonce };
         if (refused.Count + said.Length > 0)
         {
@@ -187,17 +202,13 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
 
         if (!resource.IsNew)
         {
-            if (!_held.TryGetValue((type, name), out var held) || held.Digest != resource.Digest)
-            {
-                // What it was compared with has gone meanwhile.
-                refused.Add($"{name}: comes twice in one response");
-            }
-
+            // What it was compared with has gone meanwhile.
+            refused.Add($"{name}: comes twice in one response");
             return;
         }
 
         Set(type, name, resource.Model);
-        _held[(type, name)] = new Held(resource.Digest, resource.Model, resource.Problems);
+        HeldOf(type)[name] = new Held(resource.Digest, resource.Model, resource.Problems);
         _received?.Keep(type, name, resource.Bytes, version, resource.Problems.Blocked);
     }
 
@@ -209,38 +220,66 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
             return null;
         }
 
-        (string Type, string Name) key = (known, Encoding.UTF8.GetString(name));
         var digest = ByteDigest.Of(value);
-        var isHeld = _held.TryGetValue(key, out var held);
-        if (isHeld && held.Digest == digest)
+        var isHeld = TryFind(known, name, out var text, out var held);
+        if (isHeld && held!.Digest == digest)
         {
-            return new EnvoyResource(digest, false, null, held.Problems, default);
+            return Same();
         }
 
-        if (isHeld && held.HadForm(digest))
+        if (isHeld && held!.HadForm(digest))
         {
-            return Again(held.Problems, value);
+            return Again(value);
         }
 
         var problems = new Problems();
         var begun = ThreadTime.Now;
-        var model = Read(known, key.Name, value, held.Model, problems);
+        var model = Read(known, text, value, held?.Model, problems);
         decoding += ThreadTime.Now - begun;
         var part = problems.ToPart();
-        if (isHeld && Equals(model, held.Model) && part.IsSame(held.Problems))
+        if (isHeld && Equals(model, held!.Model) && part.IsSame(held.Problems))
         {
-            return Again(part, value);
+            return Again(value);
         }
 
+        _new.Add((known, text));
         return new EnvoyResource(digest, true, model, part, _received is null ? default : value.ToArray());
 
         // The same in other bytes: istiod does not order the entries of maps.
-        EnvoyResource Again(PartProblems said, ReadOnlySpan<byte> bytes)
+        object Again(ReadOnlySpan<byte> bytes)
         {
-            _held[key] = held.In(digest);
-            _received?.Replace(known, key.Name, bytes);
-            return new EnvoyResource(digest, false, null, said, default);
+            held!.Came(digest);
+            _received?.Replace(known, text, bytes);
+            return Same();
         }
+
+        object Same() => _new.Count > 0 && _new.Contains((known, text)) ? EnvoyResource.Twice : IResourceReader.Unchanged;
+    }
+
+    /// <summary>What is held under a name, which is made a text only where nothing is.</summary>
+    private bool TryFind(string type, ReadOnlySpan<byte> name, out string text, out Held? held)
+    {
+        Span<char> characters = stackalloc char[LongestUsualName];
+        if (_held.TryGetValue(type, out var ofType) && Encoding.UTF8.TryGetChars(name, characters, out var length)
+            && ofType.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(characters[..length], out var key, out held))
+        {
+            text = key;
+            return true;
+        }
+
+        text = Encoding.UTF8.GetString(name);
+        held = null;
+        return ofType?.TryGetValue(text, out held) == true;
+    }
+
+    private Dictionary<string, Held> HeldOf(string type)
+    {
+        if (!_held.TryGetValue(type, out var held))
+        {
+            _held[type] = held = new(StringComparer.Ordinal);
+        }
+
+        return held;
     }
 
     private object? Read(string type, string name, ReadOnlySpan<byte> bytes, object? before, Problems problems)
@@ -269,6 +308,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
 
     private void Set(string type, string name, object? model)
     {
+        _changes++;
         switch (type)
         {
             case EnvoyTypes.Cluster:
@@ -295,7 +335,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
 
     private void Remove(string type, string name)
     {
-        _held.Remove((type, name));
+        HeldOf(type).Remove(name);
         _received?.Drop(type, name);
         switch (type)
         {
@@ -320,7 +360,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         }
 
         // Listeners lead to clusters, so these and their endpoints are asked for first.
-        if (!_asksForListeners && (type == EnvoyTypes.Assignment || (type == EnvoyTypes.Cluster && _watched[EnvoyTypes.Assignment].Count == 0)))
+        if (!_asksForListeners && (type == EnvoyTypes.Assignment || (type == EnvoyTypes.Cluster && _watched[EnvoyTypes.Assignment].Names.Count == 0)))
         {
             _asksForListeners = true;
             yield return Everything(EnvoyTypes.Listener, null);
@@ -347,15 +387,22 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
 
     private DeltaDiscoveryRequest? Watch(string type, IEnumerable<string> wanted)
     {
+        var isWatched = _watched.TryGetValue(type, out var watched);
+        if (isWatched && watched.Changes == _changes)
+        {
+            return null;
+        }
+
+        var changes = _changes;
         var now = wanted.ToHashSet(StringComparer.Ordinal);
-        var before = _watched.GetValueOrDefault(type) ?? [];
+        var before = isWatched ? watched.Names : [];
         var (more, less) = (now.Except(before).Order(StringComparer.Ordinal).ToArray(), before.Except(now).Order(StringComparer.Ordinal).ToArray());
-        foreach (var name in _held.Keys.Where(held => held.Type == type && !now.Contains(held.Name)).Select(held => held.Name).ToArray())
+        foreach (var name in HeldOf(type).Keys.Where(name => !now.Contains(name)).ToArray())
         {
             Remove(type, name);
         }
 
-        _watched[type] = now;
+        _watched[type] = (now, changes);
         _received?.Watch(type, now);
         return more.Length + less.Length == 0 ? null : new DeltaDiscoveryRequest { TypeUrl = type, ResourceNamesSubscribe = { more }, ResourceNamesUnsubscribe = { less } };
     }
@@ -369,21 +416,30 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
             request.Node = node;
         }
 
-        foreach (var (held, name) in _held.Keys)
+        foreach (var name in HeldOf(type).Keys)
         {
-            if (held == type)
-            {
-                request.InitialResourceVersions[name] = "";
-            }
+            request.InitialResourceVersions[name] = "";
         }
 
         return request;
     }
 
-    /// <summary>Says what was not said before.</summary>
-    private void Log(string[] problems, string type)
+    /// <summary>What is said of the resources of a type.</summary>
+    private (List<string> Blocked, List<string> PassedOver) Said(string type)
     {
-        var notes = _held.Where(held => held.Key.Type == type).SelectMany(static held => held.Value.Problems.PassedOver).ToArray();
+        var (blocked, notes) = (new List<string>(), new List<string>());
+        foreach (var (_, held) in HeldOf(type))
+        {
+            blocked.AddRange(held.Problems.Blocked.AsSpan());
+            notes.AddRange(held.Problems.PassedOver.AsSpan());
+        }
+
+        return (blocked, notes);
+    }
+
+    /// <summary>Says what was not said before.</summary>
+    private void Log(string[] problems, List<string> notes)
+    {
         foreach (var problem in problems.Where(problem => !_said.Contains(problem)))
         {
             EnvoyLog.NotUnderstood(_logger, problem);
@@ -394,9 +450,9 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
             EnvoyLog.PassedOver(_logger, note);
         }
 
-        if (problems.Length + notes.Length > 0 || _said.Count > 0)
+        if (problems.Length + notes.Count > 0 || _said.Count > 0)
         {
-            _said = [.. _held.Values.SelectMany(static held => held.Problems.Blocked.Concat(held.Problems.PassedOver)), .. problems];
+            _said = [.. _held.Keys.Select(Said).SelectMany(static said => said.Blocked.Concat(said.PassedOver)), .. problems];
         }
     }
 
@@ -410,30 +466,51 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         public override int GetHashCode() => Domains.Length;
     }
 
-    /// <summary>What is held under a name.</summary>
-    /// <param name="Digest">Of the bytes that came last.</param>
-    /// <param name="Model">What they say; null for what is of no interest.</param>
-    /// <param name="Problems">What of it is not understood.</param>
-    private readonly record struct Held(UInt128 Digest, object? Model, PartProblems Problems)
+    /// <summary>What is held under a name. One object for as long as it says the same: what is repeated would be garbage that is old, which is dear.</summary>
+    /// <param name="digest">Of the bytes that came.</param>
+    /// <param name="model">What they say; null for what is of no interest.</param>
+    /// <param name="problems">What of it is not understood.</param>
+    private sealed class Held(UInt128 digest, object? model, PartProblems problems)
     {
-        // As many as a resource has with two maps of two entries each.
-        private const int MostForms = 4;
+        // With the last one as many as a resource has with two maps of two entries each.
+        private const int OtherForms = 3;
 
-        /// <summary>Digests of other bytes that said the same, the last one first; null: there were none.</summary>
-        private UInt128[]? Forms { get; init; }
+        private UInt128[]? _others;
+        private int _next;
+
+        /// <summary>Of the bytes that came last.</summary>
+        public UInt128 Digest { get; private set; } = digest;
+
+        public object? Model => model;
+
+        public PartProblems Problems => problems;
 
         /// <summary>Whether other bytes are known to say this.</summary>
-        public bool HadForm(UInt128 digest) => Forms is not null && Array.IndexOf(Forms, digest) >= 0;
+        public bool HadForm(UInt128 digest) => _others.AsSpan().Contains(digest);
 
-        /// <summary>The same, in other bytes.</summary>
-        public Held In(UInt128 digest) => this with { Digest = digest, Forms = [Digest, .. (Forms ?? []).Where(form => form != digest).Take(MostForms - 2)] };
+        /// <summary>The same came in other bytes.</summary>
+        public void Came(UInt128 digest)
+        {
+            _others ??= new UInt128[OtherForms];
+            var place = _others.AsSpan().IndexOf(digest);
+            if (place < 0)
+            {
+                (place, _next) = (_next, (_next + 1) % OtherForms);
+            }
+
+            (_others[place], Digest) = (Digest, digest);
+        }
     }
 
-    /// <summary>A resource of a response.</summary>
+    /// <summary>A resource of a response that is to be applied.</summary>
     /// <param name="Digest">Of its bytes.</param>
     /// <param name="IsNew">Whether it says anything else than what is held.</param>
     /// <param name="Model">What a new one says; null: it is of no interest.</param>
     /// <param name="Problems">What of it is not understood.</param>
     /// <param name="Bytes">Bytes of a new one, where they are kept.</param>
-    private sealed record EnvoyResource(UInt128 Digest, bool IsNew, object? Model, PartProblems Problems, ReadOnlyMemory<byte> Bytes);
+    private sealed record EnvoyResource(UInt128 Digest, bool IsNew, object? Model, PartProblems Problems, ReadOnlyMemory<byte> Bytes)
+    {
+        /// <summary>Says what was held before another one of its name came in the same response.</summary>
+        public static EnvoyResource Twice { get; } = new(default, false, null, new PartProblems([], []), default);
+    }
 }

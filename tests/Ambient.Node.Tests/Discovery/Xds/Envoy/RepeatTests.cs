@@ -99,6 +99,40 @@ public sealed class RepeatTests
         Assert.InRange(Allocations.InSteadyState(() => _session.Hear(same)), 0, 100_000);
     }
 
+    // What lives for as long as a response is read outlives young collections, and what is replaced each time is garbage that is old: both lead to full ones, which stop everything.
+    [Fact]
+    public void ResourceInAFormThatCameBefore_LeavesNothing()
+    {
+        const int Clusters = 500;
+        var clusters = Enumerable.Range(0, Clusters).Select(i => EnvoyKit.Cluster($"s{i}.ns.svc.cluster.local", 80, $"s{i}")).ToArray();
+        var first = XdsKit.Response(EnvoyTypes.Cluster, clusters).ToByteArray();
+        foreach (var cluster in clusters)
+        {
+            cluster.Resource_.Value = ByteString.CopyFrom(WireText.Reordered(cluster.Resource_.Value.Span));
+        }
+
+        byte[][] forms = [first, XdsKit.Response(EnvoyTypes.Cluster, clusters).ToByteArray()];
+        var next = 0;
+
+        // Less than a name for each.
+        Assert.InRange(Allocations.InSteadyState(() => _session.Hear(forms[next++ % 2])), 0, Clusters * 20);
+    }
+
+    [Fact]
+    public void ResourcesOfAnotherTypeThanTheirResponse_AreRefused_WhereTheySayWhatIsHeldToo()
+    {
+        var (cluster, other) = (EnvoyKit.Cluster(Web, 80, "web"), EnvoyKit.Cluster("other.ns.svc.cluster.local", 80, "other"));
+        _session.Tell(EnvoyTypes.Cluster, cluster);
+        var mesh = _store.Current;
+
+        var answer = _session.Tell(EnvoyTypes.Secret, cluster, cluster, other);
+
+        Assert.False(answer.IsAccepted);
+        Assert.Contains($"2 resources: are of the type {EnvoyTypes.Cluster}, in a response of {EnvoyTypes.Secret}", answer.Answer.ErrorDetail.Message, StringComparison.Ordinal);
+        Assert.Contains("other.ns.svc.cluster.local", answer.Answer.ErrorDetail.Message, StringComparison.Ordinal);
+        Assert.Same(mesh, _store.Current);
+    }
+
     [Fact]
     public void ChainInAFormThatCameBefore_IsNotReadAgain()
     {

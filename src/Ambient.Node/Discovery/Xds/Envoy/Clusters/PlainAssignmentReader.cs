@@ -1,10 +1,10 @@
 using System.Buffers;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
-using System.Text.Unicode;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Workloads;
 using Ambient.Node.Protos.Envoy;
@@ -386,9 +386,25 @@ internal static class PlainAssignmentReader
             return earlier.Port == parts.Port && earlier.Address.TryFormat(text, out var length) && text[..length].SequenceEqual(parts.Address);
         }
 
-        return (earlier.Address.AddressFamily == AddressFamily.InterNetworkV6
-            ? Utf8.TryWrite(text, $"[{earlier.Address}]:{earlier.Port}", out var written)
-            : Utf8.TryWrite(text, $"{earlier.Address}:{earlier.Port}", out written)) && text[..written].SequenceEqual(parts.Target);
+        // Not an interpolated text: that boxes the port, for each endpoint of a mesh.
+        var target = parts.Target;
+        var isVersion6 = earlier.Address.AddressFamily == AddressFamily.InterNetworkV6;
+        return (!isVersion6 || Skip(ref target, (byte)'['))
+            && earlier.Address.TryFormat(text, out var address) && Skip(ref target, text[..address])
+            && (!isVersion6 || Skip(ref target, (byte)']'))
+            && Skip(ref target, (byte)':')
+            && earlier.Port.TryFormat(text, out var port, provider: CultureInfo.InvariantCulture) && target.SequenceEqual(text[..port]);
+    }
+
+    private static bool Skip(ref ReadOnlySpan<byte> text, params ReadOnlySpan<byte> beginning)
+    {
+        if (!text.StartsWith(beginning))
+        {
+            return false;
+        }
+
+        text = text[beginning.Length..];
+        return true;
     }
 
     private static bool SaysLabel(string labels, in Parts parts) => parts.HasLabel

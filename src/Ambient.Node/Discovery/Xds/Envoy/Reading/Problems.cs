@@ -5,8 +5,9 @@ namespace Ambient.Node.Discovery.Xds.Envoy.Reading;
 /// <summary>What is not understood in a resource, while it is read: said in the log and to the control plane. And what is passed over: said in the log alone.</summary>
 internal sealed class Problems
 {
-    private readonly SortedSet<string> _all = new(StringComparer.Ordinal);
-    private readonly SortedSet<string> _notes = new(StringComparer.Ordinal);
+    // Most resources have none.
+    private SortedSet<string>? _all;
+    private SortedSet<string>? _notes;
 
     /// <summary>How many of a kind are kept; the rest only makes the answer longer.</summary>
     public const int Most = 100;
@@ -16,7 +17,7 @@ internal sealed class Problems
     /// <param name="what">What.</param>
     public string Add(string where, string what)
     {
-        Keep(_all, $"{where}: {what}");
+        Keep(ref _all, $"{where}: {what}");
         return what;
     }
 
@@ -28,7 +29,7 @@ internal sealed class Problems
     {
         if (holds)
         {
-            Keep(_notes, $"{where}: {what}");
+            Keep(ref _notes, $"{where}: {what}");
         }
     }
 
@@ -37,20 +38,21 @@ internal sealed class Problems
     {
         foreach (var problem in part.Blocked)
         {
-            Keep(_all, problem);
+            Keep(ref _all, problem);
         }
 
         foreach (var note in part.PassedOver)
         {
-            Keep(_notes, note);
+            Keep(ref _notes, note);
         }
     }
 
     /// <summary>All, in order.</summary>
-    public PartProblems ToPart() => new([.. _all], [.. _notes]);
+    public PartProblems ToPart() => new(_all is null ? [] : [.. _all], _notes is null ? [] : [.. _notes]);
 
-    private static void Keep(SortedSet<string> set, string text)
+    private static void Keep(ref SortedSet<string>? set, string text)
     {
+        set ??= new SortedSet<string>(StringComparer.Ordinal);
         if (set.Count < Most)
         {
             set.Add(text);
