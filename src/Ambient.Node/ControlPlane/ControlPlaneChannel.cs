@@ -9,6 +9,13 @@ namespace Ambient.Node.ControlPlane;
 internal sealed class ControlPlaneChannel : IDisposable
 {
     internal const int LargestMessage = 200 * 1024 * 1024;
+
+    // Bytes that a server may have under way on a stream. From 64 KB HttpClient lets it grow, or not, by what it takes for the round trip: a large mesh then comes in a thousand
+    // pieces of 8 KB with a word about each, and leaves megabytes of garbage.
+    private const int StreamWindow = 512 * 1024;
+
+    // RFC 9113 section 6.9.2.
+    private const int UsualWindow = 65_535;
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PingDelay = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(10);
@@ -24,7 +31,7 @@ internal sealed class ControlPlaneChannel : IDisposable
         _trust = trust;
         _channel = GrpcChannel.ForAddress(options.Address, new GrpcChannelOptions
         {
-            HttpHandler = pieces is null ? Handler(trust) : new PiecesHandler(Handler(trust), pieces),
+            HttpHandler = pieces is null ? Handler(trust) : new PiecesHandler(Handler(trust, StreamWindow), pieces),
             DisposeHttpClient = true,
             MaxReceiveMessageSize = LargestMessage,
         });
@@ -151,8 +158,9 @@ internal sealed class ControlPlaneChannel : IDisposable
     /// <summary>Ends every call and closes the connections.</summary>
     public void Dispose() => _channel.Dispose();
 
-    private static SocketsHttpHandler Handler(ControlPlaneTrust trust) => new()
+    private static SocketsHttpHandler Handler(ControlPlaneTrust trust, int window = UsualWindow) => new()
     {
+        InitialHttp2StreamWindowSize = window,
         ConnectTimeout = ConnectTimeout,
         KeepAlivePingDelay = PingDelay,
         KeepAlivePingTimeout = PingTimeout,

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 
 namespace Ambient.Node.ControlPlane;
 
@@ -36,6 +37,8 @@ internal sealed class ResetAsEndStream(Stream inner) : Stream
         }
     }
 
+    // Twice for each frame: its state is used again.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         try
