@@ -26,7 +26,7 @@ public sealed class SocketConnector : ISocketConnector
             SocketDefaults.Apply(socket);
             if (source is not null)
             {
-                socket.Bind(new IPEndPoint(source, 0));
+                SocketDefaults.BindToConnect(socket, source);
             }
 
             return await ConnectAsync(socket, destination, _io, cancellationToken).ConfigureAwait(false);

@@ -9,6 +9,11 @@ internal static class SocketDefaults
 {
     private const int KeepAliveSeconds = 180;
 
+    // ip(7).
+    private const int LevelIP = 0;
+    private const int BindAddressNoPort = 24;
+    private static readonly byte[] s_on = [1, 0, 0, 0];
+
     /// <summary>NODELAY, and keepalive so that a peer that vanished is noticed.</summary>
     public static void Apply(Socket socket)
     {
@@ -17,6 +22,21 @@ internal static class SocketDefaults
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, KeepAliveSeconds);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, KeepAliveSeconds);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 9);
+    }
+
+    /// <summary>
+    /// Binds a socket to an address from which it is to be connected. The port is chosen when connecting: one that is chosen now is nobody else's, whatever the destination, so
+    /// that ten thousands of connections, those that ended within the last minute among them, use up all that an address has, and finding a free one takes longer and longer.
+    /// </summary>
+    /// <exception cref="SocketException">The address is not one of ours.</exception>
+    public static void BindToConnect(Socket socket, IPAddress source)
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            socket.SetRawSocketOption(LevelIP, BindAddressNoPort, s_on);
+        }
+
+        socket.Bind(new IPEndPoint(source, 0));
     }
 
     /// <summary>Ends both directions, which wakes whoever waits. Any thread, any time.</summary>
