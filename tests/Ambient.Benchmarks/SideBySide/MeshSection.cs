@@ -76,7 +76,7 @@ internal sealed partial class MeshSection(
         report.Begin("A large mesh over xDS", "ztunnel", "", "", "target");
         report.Row("read from the stream's opening, s", "mesh read", "0.00", limit: 1, target: "<= 1 s", ours: Name);
         report.Row("resident 6 s after, MB", "mesh resident soon", "0.0", ours: Name);
-        report.Row("resident 75 s after, when the pool has let go of the message's buffer, MB", "mesh resident", "0.0", limit: 100, target: "<= 100 MB", ours: Name);
+        report.Row("resident 75 s after, MB", "mesh resident", "0.0", limit: 100, target: "<= 100 MB", ours: Name);
         report.Row("resident at most while it was read, MB", "mesh peak", "0.0", ours: Name);
         report.Row($"an update of {Batch}, sent to acknowledged, ms", "mesh update", "0.0", limit: 10, target: "<= 10 ms", ours: Name);
         report.Begin($"Traffic while {Rate} changes a second come", Changing, Quiet, "ratio", "target");
