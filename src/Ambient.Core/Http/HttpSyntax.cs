@@ -35,7 +35,7 @@ public static class HttpSyntax
     public static bool IsFieldValue(char c) => c is '\t' or (>= ' ' and < (char)0x7F) or (>= (char)0x80 and <= (char)0xFF);
 
     /// <summary>Whether bytes are a field value: no control characters but tabs.</summary>
-    public static bool IsFieldValue(ReadOnlySpan<byte> bytes) => !bytes.ContainsAny(s_notInValue);
+    public static bool IsFieldValue(ReadOnlySpan<byte> bytes) => !bytes.ContainsAnyExceptInRange((byte)' ', (byte)'~') || !bytes.ContainsAny(s_notInValue);
 
     /// <summary>Whether text is a field value of Latin-1: no control characters but tabs.</summary>
     internal static bool IsFieldValue(ReadOnlySpan<char> text) => !text.ContainsAnyExcept(s_visibleText) || !text.ContainsAnyExcept(s_valueText);

@@ -202,8 +202,11 @@ internal sealed unsafe class EventLoop
     /// <summary>Its number among its owner's, from 0.</summary>
     public int Number { get; }
 
-    /// <summary>On the loop's thread: buffers of its own.</summary>
+    /// <summary>On the loop's thread: small buffers of its own.</summary>
     public SpareBuffers Spare { get; } = new();
+
+    /// <summary>On the loop's thread: larger ones.</summary>
+    public LargeSpares LargeSpare { get; } = new();
 
     /// <summary>On the loop's thread: when somebody first asked in this turn.</summary>
     public long Timestamp => _timestamp != 0 ? _timestamp : (_timestamp = Stopwatch.GetTimestamp());
@@ -335,6 +338,7 @@ internal sealed unsafe class EventLoop
         }
 
         RunPosted(isLast: true);
+        LargeSpare.End(IoBuffers.ReturnToShelf);
         NativeMemory.Free(events);
         _wake.Dispose();
         _epoll.Dispose();

@@ -3,8 +3,8 @@ namespace Ambient.Hbone.Sockets;
 /// <summary>
 /// Buffers of the data path, in four sizes. Not <see cref="System.Buffers.ArrayPool{T}.Shared"/>: that one keeps what a
 /// burst needed, per thread and per core, until the collector is under pressure, and a proxy's resident memory would
-/// follow its peak. Here each size keeps a fixed small number and the rest is garbage. A loop has a few small ones of its
-/// own (<see cref="SpareBuffers"/>). Thread-safe.
+/// follow its peak. Here each size keeps a fixed small number and the rest is garbage. A loop has a few of its
+/// own (<see cref="SpareBuffers"/>, <see cref="LargeSpares"/>). Thread-safe.
 /// </summary>
 internal static class IoBuffers
 {
@@ -38,8 +38,8 @@ internal static class IoBuffers
     public static byte[] Rent(int size) => size switch
     {
         <= Small => EventLoop.Current?.Spare.TryTake() ?? s_small.Take(),
-        <= Medium => s_medium.Take(),
-        <= Large => s_large.Take(),
+        <= Medium => EventLoop.Current?.LargeSpare.TryTake(Medium) ?? s_medium.Take(),
+        <= Large => EventLoop.Current?.LargeSpare.TryTake(Large) ?? s_large.Take(),
         <= Bulk => s_bulk.Take(),
         _ => GC.AllocateUninitializedArray<byte>(size),
     };
@@ -57,7 +57,19 @@ internal static class IoBuffers
         switch (buffer.Length)
         {
             case Small when EventLoop.Current?.Spare.TryPut(buffer) == true:
+            case Medium or Large when EventLoop.Current?.LargeSpare.TryPut(buffer) == true:
                 break;
+            default:
+                ReturnToShelf(buffer);
+                break;
+        }
+    }
+
+    /// <summary>Gives a buffer back to where all may take it.</summary>
+    public static void ReturnToShelf(byte[] buffer)
+    {
+        switch (buffer.Length)
+        {
             case Small:
                 s_small.Put(buffer);
                 break;
@@ -79,6 +91,7 @@ internal static class IoBuffers
     public static void Trim()
     {
         SpareBuffers.TrimAll();
+        LargeSpares.EmptyAll(ReturnToShelf);
         s_small.Clear();
         s_medium.Clear();
         s_large.Clear();

@@ -1,5 +1,7 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Ambient.Hbone.Sockets;
 
@@ -51,13 +53,11 @@ internal static unsafe partial class Libc
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     public static partial nint Write(SafeHandle file, byte* bytes, nint length);
 
-    [LibraryImport("libc", EntryPoint = "recv", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    public static partial nint Receive(SafeHandle socket, byte* buffer, nint length, int flags);
+    /// <summary>Receives what is there, without waiting: bytes, 0 at the end of the stream, or -1 and why.</summary>
+    public static int Receive(SafeHandle socket, byte* buffer, int length, out SocketError error) => Transfer(ReceiveFrom, socket, buffer, length, DoNotWait, out error);
 
-    [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    public static partial nint Send(SafeHandle socket, byte* buffer, nint length, int flags);
+    /// <summary>Sends what fits, without waiting: bytes, or -1 and why.</summary>
+    public static int Send(SafeHandle socket, byte* bytes, int length, out SocketError error) => Transfer(SendTo, socket, bytes, length, DoNotWait | NoSignal, out error);
 
     [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
@@ -66,6 +66,49 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     public static partial int FileControl(SafeHandle file, int command, int argument);
+
+    // Numbers of system calls, which are the kernel's for good; 0 on processors that are not looked after here.
+    private static int ReceiveFrom => X86Base.X64.IsSupported ? 45 : ArmBase.Arm64.IsSupported ? 207 : 0;
+
+    private static int SendTo => X86Base.X64.IsSupported ? 44 : ArmBase.Arm64.IsSupported ? 206 : 0;
+
+    /// <summary>
+    /// One of the two calls that every piece of data makes. The C library's own functions may be where a thread is cancelled, and prepare for it and back each
+    /// time: as much as our part of the call. Nobody cancels ours, so the kernel is called without. Why it failed is asked for only when it has.
+    /// </summary>
+    private static int Transfer(int call, SafeHandle socket, byte* bytes, int length, int flags, out SocketError error)
+    {
+        var isHeld = false;
+        try
+        {
+            socket.DangerousAddRef(ref isHeld);
+            var descriptor = (int)socket.DangerousGetHandle();
+            var count = call != 0 ? (int)SystemCall(call, descriptor, bytes, length, flags, 0, 0)
+                : flags == DoNotWait ? (int)PlainReceive(descriptor, bytes, length, flags)
+                : (int)PlainSend(descriptor, bytes, length, flags);
+            error = count >= 0 ? SocketError.Success : ToSocketError(Marshal.GetLastSystemError());
+            return count;
+        }
+        finally
+        {
+            if (isHeld)
+            {
+                socket.DangerousRelease();
+            }
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "syscall")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint SystemCall(nint number, nint socket, byte* bytes, nint length, nint flags, nint address, nint addressLength);
+
+    [LibraryImport("libc", EntryPoint = "recv")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint PlainReceive(int socket, byte* buffer, nint length, int flags);
+
+    [LibraryImport("libc", EntryPoint = "send")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint PlainSend(int socket, byte* bytes, nint length, int flags);
 
     /// <summary>What an <c>errno</c> of a socket call means to .NET.</summary>
     public static SocketError ToSocketError(int errno) => errno switch

@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 
 namespace Ambient.Hbone.Sockets;
 
@@ -72,8 +71,7 @@ internal sealed class SocketChannel : IByteChannel
             {
                 while (_detached == 0)
                 {
-                    var count = (int)Libc.Receive(_handle, start, buffer.Length, Libc.DoNotWait);
-                    error = count >= 0 ? SocketError.Success : Libc.ToSocketError(Marshal.GetLastPInvokeError());
+                    var count = Libc.Receive(_handle, start, buffer.Length, out error);
                     if (error != SocketError.Interrupted)
                     {
                         Notice(count, buffer.Length, error);
@@ -110,8 +108,7 @@ internal sealed class SocketChannel : IByteChannel
             {
                 while (_detached == 0)
                 {
-                    var count = (int)Libc.Send(_handle, start, bytes.Length, Libc.NoSignal | Libc.DoNotWait);
-                    error = count >= 0 ? SocketError.Success : Libc.ToSocketError(Marshal.GetLastPInvokeError());
+                    var count = Libc.Send(_handle, start, bytes.Length, out error);
                     if (error != SocketError.Interrupted)
                     {
                         return count;

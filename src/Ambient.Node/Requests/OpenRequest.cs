@@ -21,11 +21,8 @@ internal sealed class OpenRequest(ConnectionTable table, IConnectionGround groun
     /// </param>
     public void Begin(Action abort)
     {
-        lock (_gate)
-        {
-            _abort = abort;
-        }
-
+        // Who still holds what the table gave out before the end of the request before looks at it under the lock, and finds nothing to end.
+        Volatile.Write(ref _abort, abort);
         table.Add(this);
     }
 

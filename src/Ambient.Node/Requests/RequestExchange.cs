@@ -467,7 +467,12 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     public void Try(UpstreamEndpoint endpoint)
     {
         Endpoint = endpoint;
-        Attempts++;
+        if (Attempts++ == 0)
+        {
+            // A try's time begins with it: nothing can have ended one before the first.
+            return;
+        }
+
         lock (_gate)
         {
             _tryBrokenBy = MessageFault.None;

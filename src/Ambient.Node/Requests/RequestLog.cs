@@ -335,7 +335,7 @@ internal sealed partial class RequestLog
 
         // Who, to whom.
         var parts = exchange.LogParts;
-        if (parts.Who(arrival.Source, summary.Source, arrival.Identity, summary.Service) is { } who)
+        if (parts.Who(arrival.Source, summary.Source, arrival.Identity) is { IsEmpty: false } who)
         {
             line.Fields(who);
         }
@@ -350,13 +350,16 @@ internal sealed partial class RequestLog
             line.Field("src.workload"u8, summary.Source?.Name);
             line.Field("src.namespace"u8, summary.Source?.Namespace);
             line.Field("src.identity"u8, arrival.Identity);
-            line.Field("dst.service"u8, summary.Service?.Hostname);
-            parts.KeepWho(line.Since(begin));
+            parts.KeepWho(arrival.Source, summary.Source, arrival.Identity, line.WrittenSince(begin));
         }
 
         if (endpoint is { } reached)
         {
-            Write(line, reached, parts);
+            Write(line, summary.Service, reached, parts);
+        }
+        else
+        {
+            line.Field("dst.service"u8, summary.Service?.Hostname);
         }
 
         // What.
@@ -379,7 +382,8 @@ internal sealed partial class RequestLog
 
         // Decisions.
         line.Field("jwt"u8, exchange.Authentication is { IsAllowed: false } refused ? refused.ToString() : null);
-        if (!exchange.PolicyNotes.IsEmpty || parts.Rules(exchange.Authorization, exchange.Route?.Rule) is not { } rules)
+        ReadOnlySpan<byte> rules = default;
+        if (!exchange.PolicyNotes.IsEmpty || !parts.TryRules(exchange.Authorization, exchange.Route?.Rule, out rules))
         {
             var begin = line.Length;
             line.Field("policy"u8, DescribePolicy(exchange.Authorization));
@@ -389,7 +393,7 @@ internal sealed partial class RequestLog
             line.Field("route"u8, exchange.Route?.Rule);
             if (exchange.PolicyNotes.IsEmpty)
             {
-                parts.KeepRules(line.Since(begin));
+                parts.KeepRules(exchange.Authorization, exchange.Route?.Rule, line.WrittenSince(begin));
             }
         }
         else
@@ -409,15 +413,16 @@ internal sealed partial class RequestLog
         _loggers.End(level, _access, line);
     }
 
-    private static void Write(AccessLogLine line, UpstreamEndpoint endpoint, RequestLogParts parts)
+    private static void Write(AccessLogLine line, MeshService? service, UpstreamEndpoint endpoint, RequestLogParts parts)
     {
-        if (endpoint.HostName is null && parts.Whom(endpoint.Address, endpoint.Workload) is { } whom)
+        if (endpoint.HostName is null && parts.Whom(service, endpoint.Address, endpoint.Workload) is { IsEmpty: false } whom)
         {
             line.Fields(whom);
             return;
         }
 
         var begin = line.Length;
+        line.Field("dst.service"u8, service?.Hostname);
         if (endpoint.HostName is null)
         {
             line.Field("dst.addr"u8, endpoint.Address);
@@ -433,7 +438,7 @@ internal sealed partial class RequestLog
         line.Field("dst.identity"u8, endpoint.Identity);
         if (endpoint.HostName is null)
         {
-            parts.KeepWhom(line.Since(begin));
+            parts.KeepWhom(service, endpoint.Address, endpoint.Workload, line.WrittenSince(begin));
         }
     }
 

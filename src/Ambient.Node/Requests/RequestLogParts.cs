@@ -12,8 +12,11 @@ namespace Ambient.Node.Requests;
 /// </summary>
 internal sealed class RequestLogParts
 {
-    // What a connection may hold on to of its client's texts.
+    // What a connection may hold on to of its client's texts, and of each other part.
     private const int MostKept = 256;
+
+    // The next one is of about the same length.
+    private const int Spare = 32;
 
     private long _meshVersion = -1;
     private IPEndPoint? _client;
@@ -21,20 +24,19 @@ internal sealed class RequestLogParts
     private IPEndPoint? _source;
     private Workload? _sourceWorkload;
     private SpiffeId? _identity;
+    private Kept _who;
     private MeshService? _service;
-    private byte[]? _who;
     private IPEndPoint? _address;
     private Workload? _workload;
-    private byte[]? _whom;
+    private Kept _whom;
     private string? _method;
     private string? _host;
     private string? _path;
     private HttpProtocolVersion _version;
-    private byte[] _what = [];
-    private int _whatLength;
+    private Kept _what;
     private AuthorizationDecision? _decision;
     private string? _rule;
-    private byte[]? _rules;
+    private Kept _rules;
 
     /// <summary>Whose address the client's is, if it was asked of the same version of the mesh; false: it has to be looked for, and told to <see cref="KeepSource"/>.</summary>
     public bool TrySource(long meshVersion, IPEndPoint source, out Workload? workload)
@@ -52,71 +54,83 @@ internal sealed class RequestLogParts
     /// <summary>Keeps what <see cref="TrySource"/> did not have.</summary>
     public void KeepSource(Workload? workload) => _clientWorkload = workload;
 
-    /// <summary>The client and the service, if the last line was about the same; null: they have to be written, and told to <see cref="KeepWho"/>.</summary>
-    public byte[]? Who(IPEndPoint? source, Workload? workload, SpiffeId? identity, MeshService? service)
-    {
-        if (ReferenceEquals(source, _source) && ReferenceEquals(workload, _sourceWorkload) && ReferenceEquals(service, _service) && (identity?.Equals(_identity) ?? _identity is null))
-        {
-            return _who;
-        }
-
-        (_source, _sourceWorkload, _identity, _service, _who) = (source, workload, identity, service, null);
-        return null;
-    }
+    /// <summary>The client, if the last line was about the same. Empty: it has to be written, and told to <see cref="KeepWho"/>.</summary>
+    public ReadOnlySpan<byte> Who(IPEndPoint? source, Workload? workload, SpiffeId? identity) =>
+        ReferenceEquals(source, _source) && ReferenceEquals(workload, _sourceWorkload) && (identity?.Equals(_identity) ?? _identity is null) ? _who.Bytes : default;
 
     /// <summary>Keeps what <see cref="Who"/> did not have.</summary>
-    public void KeepWho(byte[] written) => _who = written;
-
-    /// <summary>The endpoint, likewise.</summary>
-    public byte[]? Whom(IPEndPoint address, Workload workload)
+    public void KeepWho(IPEndPoint? source, Workload? workload, SpiffeId? identity, ReadOnlySpan<byte> written)
     {
-        if (ReferenceEquals(workload, _workload) && address.Equals(_address))
-        {
-            return _whom;
-        }
-
-        (_address, _workload, _whom) = (address, workload, null);
-        return null;
+        (_source, _sourceWorkload, _identity) = (source, workload, identity);
+        _who.Keep(written);
     }
+
+    /// <summary>The service and the endpoint, likewise; of endpoints whose address is known.</summary>
+    public ReadOnlySpan<byte> Whom(MeshService? service, IPEndPoint address, Workload workload) =>
+        ReferenceEquals(service, _service) && ReferenceEquals(workload, _workload) && address.Equals(_address) ? _whom.Bytes : default;
 
     /// <summary>Keeps what <see cref="Whom"/> did not have.</summary>
-    public void KeepWhom(byte[] written) => _whom = written;
+    public void KeepWhom(MeshService? service, IPEndPoint address, Workload workload, ReadOnlySpan<byte> written)
+    {
+        (_service, _address, _workload) = (service, address, workload);
+        _whom.Keep(written);
+    }
 
-    /// <summary>What was asked for, likewise; of clients that ask for the same again, whose texts are the same objects then. Empty: they have to be written.</summary>
+    /// <summary>What was asked for, likewise; of clients that ask for the same again, whose texts are the same objects then.</summary>
     public ReadOnlySpan<byte> What(string method, string host, string? path, HttpProtocolVersion version) =>
-        ReferenceEquals(path, _path) && ReferenceEquals(host, _host) && ReferenceEquals(method, _method) && version == _version ? _what.AsSpan(0, _whatLength) : default;
+        ReferenceEquals(path, _path) && ReferenceEquals(host, _host) && ReferenceEquals(method, _method) && version == _version ? _what.Bytes : default;
 
-    /// <summary>Keeps what <see cref="What"/> did not have, where it is not long; most paths are asked for once, and nothing is allocated for them.</summary>
+    /// <summary>Keeps what <see cref="What"/> did not have; most paths are asked for once, and nothing is allocated for them.</summary>
     public void KeepWhat(string method, string host, string? path, HttpProtocolVersion version, ReadOnlySpan<byte> written)
     {
-        if (written.Length > MostKept)
-        {
-            (_method, _host, _path, _whatLength) = (null, null, null, 0);
-            return;
-        }
-
-        (_method, _host, _path, _version) = (method, host, path, version);
-        if (_what.Length < written.Length)
-        {
-            _what = new byte[MostKept];
-        }
-
-        written.CopyTo(_what);
-        _whatLength = written.Length;
+        // A long text of the client's is not held on to.
+        (_method, _host, _path, _version) = _what.Keep(written) ? (method, host, path, version) : (null, null, null, version);
     }
 
-    /// <summary>Policy and route, likewise.</summary>
-    public byte[]? Rules(AuthorizationDecision? decision, string? rule)
+    /// <summary>Policy and route, likewise; false: they have to be written. They may have nothing to say.</summary>
+    public bool TryRules(AuthorizationDecision? decision, string? rule, out ReadOnlySpan<byte> rules)
     {
-        if (ReferenceEquals(rule, _rule) && EqualityComparer<AuthorizationDecision?>.Default.Equals(decision, _decision))
-        {
-            return _rules;
-        }
-
-        (_decision, _rule, _rules) = (decision, rule, null);
-        return null;
+        var isSame = ReferenceEquals(rule, _rule) && EqualityComparer<AuthorizationDecision?>.Default.Equals(decision, _decision) && _rules.IsKept;
+        rules = isSame ? _rules.Bytes : default;
+        return isSame;
     }
 
-    /// <summary>Keeps what <see cref="Rules"/> did not have.</summary>
-    public void KeepRules(byte[] written) => _rules = written;
+    /// <summary>Keeps what <see cref="TryRules"/> did not have.</summary>
+    public void KeepRules(AuthorizationDecision? decision, string? rule, ReadOnlySpan<byte> written)
+    {
+        (_decision, _rule) = (decision, rule);
+        _rules.Keep(written);
+    }
+
+    /// <summary>A part of a line, in memory that the next one is written over.</summary>
+    private struct Kept
+    {
+        private byte[]? _bytes;
+        private int _length;
+
+        /// <summary>Whether there is one; it may be empty.</summary>
+        public readonly bool IsKept => _length >= 0 && _bytes is not null;
+
+        /// <summary>The part; empty where there is none.</summary>
+        public readonly ReadOnlySpan<byte> Bytes => IsKept ? _bytes.AsSpan(0, _length) : default;
+
+        /// <summary>Keeps a part that is not long; false: it is.</summary>
+        public bool Keep(ReadOnlySpan<byte> written)
+        {
+            if (written.Length > MostKept)
+            {
+                _length = -1;
+                return false;
+            }
+
+            if (_bytes is null || _bytes.Length < written.Length)
+            {
+                _bytes = new byte[Math.Min(MostKept, written.Length + Spare)];
+            }
+
+            written.CopyTo(_bytes);
+            _length = written.Length;
+            return true;
+        }
+    }
 }

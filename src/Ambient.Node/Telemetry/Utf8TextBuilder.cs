@@ -24,6 +24,14 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1024);
     private int _length;
 
+    // What lines of the same kind begin with, as bytes, and what it was made of.
+    private const int MostRepeated = 128;
+    private readonly byte[] _repeated = new byte[MostRepeated];
+    private int _repeatedLength;
+    private string? _message;
+    private string? _target;
+    private int _level;
+
     /// <summary>What was built so far; valid until the next change.</summary>
     public ReadOnlySpan<byte> Written => _buffer.AsSpan(0, _length);
 
@@ -64,6 +72,28 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)length, (uint)_length);
         _length = length;
+    }
+
+    /// <summary>Appends what <see cref="Repeatable"/> was told of, where it was made of the same objects; false: it was not.</summary>
+    public bool TryRepeat(string message, string target, int level)
+    {
+        if (!ReferenceEquals(message, _message) || !ReferenceEquals(target, _target) || level != _level)
+        {
+            return false;
+        }
+
+        Append(_repeated.AsSpan(0, _repeatedLength));
+        return true;
+    }
+
+    /// <summary>What was appended since a length is made of these, and will be asked for again.</summary>
+    public void Repeatable(string message, string target, int level, int since)
+    {
+        if (_length - since <= MostRepeated)
+        {
+            Written[since..].CopyTo(_repeated);
+            (_message, _target, _level, _repeatedLength) = (message, target, level, _length - since);
+        }
     }
 
     /// <summary>Appends UTF-8 as it is.</summary>
@@ -124,17 +154,17 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
             _second = second;
         }
 
-        Append(_secondText);
-        var fraction = GetSpan(7);
+        var span = GetSpan(27);
+        _secondText.CopyTo(span);
         var microseconds = (int)(ticks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond);
-        for (var i = 5; i >= 0; i--)
+        for (var i = 25; i >= 20; i--)
         {
             (microseconds, var digit) = Math.DivRem(microseconds, 10);
-            fraction[i] = (byte)('0' + digit);
+            span[i] = (byte)('0' + digit);
         }
 
-        fraction[6] = (byte)'Z';
-        _length += 7;
+        span[26] = (byte)'Z';
+        _length += 27;
         return this;
     }
 

@@ -54,6 +54,32 @@ public sealed class IoBuffersTests
         Assert.Same(buffers[0], spare.TryTake());
     }
 
+    [Fact]
+    public void LargeSpares_AreTakenAgain_AreFew_AndGoWithATrim()
+    {
+        var spare = new LargeSpares();
+        Assert.Null(spare.TryTake(IoBuffers.Medium));
+        Assert.Null(spare.TryTake(IoBuffers.Large));
+        var medium = new byte[IoBuffers.Medium];
+        var large = Enumerable.Range(0, 3).Select(static _ => new byte[IoBuffers.Large]).ToArray();
+        Assert.True(spare.TryPut(medium));
+        Assert.False(spare.TryPut(new byte[IoBuffers.Medium]));
+        Assert.Equal([true, true, false], large.Select(spare.TryPut));
+        Assert.Same(medium, spare.TryTake(IoBuffers.Medium));
+        Assert.Same(large[0], spare.TryTake(IoBuffers.Large));
+        Assert.Same(large[1], spare.TryTake(IoBuffers.Large));
+        Assert.Null(spare.TryTake(IoBuffers.Large));
+
+        Assert.True(spare.TryPut(large[0]) && spare.TryPut(medium));
+        HboneBuffers.Trim();
+        Assert.Null(spare.TryTake(IoBuffers.Large) ?? spare.TryTake(IoBuffers.Medium));
+
+        Assert.True(spare.TryPut(large[1]));
+        List<byte[]> given = [];
+        spare.End(given.Add);
+        Assert.Same(large[1], Assert.Single(given));
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static WeakReference<byte[]> ReturnOne()
     {

@@ -67,7 +67,7 @@ internal static class UpstreamConversation
 
             var grpc = GrpcStatusOf(answer);
             endpoint.State?.Answered(grpc is { } code && exchange.IsGrpc ? LocalReply.HttpStatus(code) : answer.Status);
-            if (retry is not null && !exchange.IsBodyLost && RetryDecision.OnAnswer(retry, answer.Status, grpc) && exchange.TryRetry())
+            if (retry is not null && RetryDecision.OnAnswer(retry, answer.Status, grpc) && !exchange.IsBodyLost && exchange.TryRetry())
             {
                 await DrainAsync(client, answer, time).ConfigureAwait(false);
                 return false;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Text;
 using System.Net;
 using System.Text;
 using Ambient.Identity;
@@ -15,6 +16,9 @@ internal readonly ref struct AccessLogLine
 {
     private static readonly SearchValues<char> NeedsQuotes = SearchValues.Create(" \"\\\t\r\n");
     private static readonly SearchValues<byte> s_plain = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."u8);
+
+    // Bytes that stand around a name at most. A line has twenty names, so each goes with what follows it where that is known.
+    private const int NameAround = 4;
 
     // Longer than any name, address or identity can be. Anything longer is made up, and logs are kept.
     private const int MaxText = 1024;
@@ -33,7 +37,13 @@ internal readonly ref struct AccessLogLine
         }
         else
         {
-            text.Append(time).Append("\t"u8).Append(LogLevels.NameOf(level)).Append("\t"u8).Append(target).Append("\t"u8).Append(message).Append("\t"u8);
+            text.Append(time);
+            var begin = text.Written.Length;
+            if (!text.TryRepeat(message, target, (int)level))
+            {
+                text.Append("\t"u8).Append(LogLevels.NameOf(level)).Append("\t"u8).Append(target).Append("\t"u8).Append(message).Append("\t"u8);
+                text.Repeatable(message, target, (int)level, begin);
+            }
         }
     }
 
@@ -47,16 +57,13 @@ internal readonly ref struct AccessLogLine
     /// <summary>The builder; whoever rented it returns it.</summary>
     public Utf8TextBuilder Text { get; }
 
-    /// <summary>Adds fields that were written to an earlier line at the same place, as bytes: what <see cref="Since"/> gave then.</summary>
+    /// <summary>Adds fields that were written to an earlier line at the same place, as bytes: what <see cref="WrittenSince"/> gave then.</summary>
     public void Fields(ReadOnlySpan<byte> written) => Text.Append(written);
 
-    /// <summary>Where the next field begins, for <see cref="Since"/>.</summary>
+    /// <summary>Where the next field begins, for <see cref="WrittenSince"/>.</summary>
     public int Length => Text.Written.Length;
 
-    /// <summary>The fields written since <paramref name="length"/>, for <see cref="Fields"/> of another line.</summary>
-    public byte[] Since(int length) => WrittenSince(length).ToArray();
-
-    /// <summary>The same where it lies, until the line is changed.</summary>
+    /// <summary>The fields written since <paramref name="length"/>, for <see cref="Fields"/> of another line; until the line is changed.</summary>
     public ReadOnlySpan<byte> WrittenSince(int length) => Text.Written[length..];
 
     /// <summary>Adds who the connection is between.</summary>
@@ -115,8 +122,12 @@ internal readonly ref struct AccessLogLine
             return;
         }
 
-        Name(name);
-        Text.Append("\""u8).Append(value).Append("\""u8);
+        var span = Text.GetSpan(name.Length + NameAround + value.Length + 2);
+        var length = Name(name, span);
+        span[length] = (byte)'"';
+        value.CopyTo(span[(length + 1)..]);
+        span[length + value.Length + 1] = (byte)'"';
+        Text.Advance(length + value.Length + 2);
     }
 
     /// <summary>Adds an identity.</summary>
@@ -139,8 +150,11 @@ internal readonly ref struct AccessLogLine
     /// <summary>Adds a number.</summary>
     public void Field(ReadOnlySpan<byte> name, long value)
     {
-        Name(name);
-        Text.Append(value);
+        const int longest = 20;
+        var span = Text.GetSpan(name.Length + NameAround + longest);
+        var length = Name(name, span);
+        Utf8Formatter.TryFormat(value, span[length..], out var written);
+        Text.Advance(length + written);
     }
 
     /// <summary>Adds the direction.</summary>
@@ -178,10 +192,11 @@ internal readonly ref struct AccessLogLine
         Text.AppendMessage(value);
     }
 
-    private void Name(ReadOnlySpan<byte> name)
+    private void Name(ReadOnlySpan<byte> name) => Text.Advance(Name(name, Text.GetSpan(name.Length + NameAround)));
+
+    /// <summary>Writes a name with what stands around it.</summary>
+    private int Name(ReadOnlySpan<byte> name, Span<byte> span)
     {
-        // What stands around it is a byte or two: a line has twenty names.
-        var span = Text.GetSpan(name.Length + 4);
         var length = 0;
         if (_json)
         {
@@ -205,6 +220,6 @@ internal readonly ref struct AccessLogLine
             span[length++] = (byte)'=';
         }
 
-        Text.Advance(length);
+        return length;
     }
 }

@@ -10,20 +10,31 @@ internal sealed class Histogram(double[] bounds)
     /// <summary>Counts one observation.</summary>
     public void Observe(double value)
     {
-        var bucket = 0;
-        while (bucket < bounds.Length && value > bounds[bucket])
+        Interlocked.Increment(ref _counts[BucketOf(value)]);
+        AddToSum(value);
+    }
+
+    /// <summary>Counts one observation where the caller keeps it until <see cref="Take"/>.</summary>
+    public void Observe(double value, ref HistogramTally tally)
+    {
+        (tally.Counts ??= new long[_counts.Length])[BucketOf(value)]++;
+        tally.Sum += value;
+    }
+
+    /// <summary>Counts what a caller has kept, which is empty afterwards.</summary>
+    public void Take(ref HistogramTally tally)
+    {
+        for (var i = 0; i < tally.Counts?.Length; i++)
         {
-            bucket++;
+            if (tally.Counts[i] > 0)
+            {
+                Interlocked.Add(ref _counts[i], tally.Counts[i]);
+                tally.Counts[i] = 0;
+            }
         }
 
-        Interlocked.Increment(ref _counts[bucket]);
-        double before, after;
-        do
-        {
-            before = Volatile.Read(ref _sum);
-            after = before + value;
-        }
-        while (Interlocked.CompareExchange(ref _sum, after, before) != before);
+        AddToSum(tally.Sum);
+        tally.Sum = 0;
     }
 
     /// <summary>Writes buckets, sum and count.</summary>
@@ -57,5 +68,27 @@ internal sealed class Histogram(double[] bounds)
         text.Append(" "u8).Append(Volatile.Read(ref _sum)).Append("\n"u8).Append(name).Append("_count"u8);
         labels.Write(text);
         text.Append(" "u8).Append(total).Append("\n"u8);
+    }
+
+    private int BucketOf(double value)
+    {
+        var bucket = 0;
+        while (bucket < bounds.Length && value > bounds[bucket])
+        {
+            bucket++;
+        }
+
+        return bucket;
+    }
+
+    private void AddToSum(double value)
+    {
+        double before, after;
+        do
+        {
+            before = Volatile.Read(ref _sum);
+            after = before + value;
+        }
+        while (Interlocked.CompareExchange(ref _sum, after, before) != before);
     }
 }
