@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # at-rest.sh SYMBOLS PID [SECONDS]: names the managed methods that a native host runs through at rest, for samples/Native/at-rest.txt, and ends the host.
 # SYMBOLS is what the build puts beside its binary: artifacts/bin/Ztunnel/release_linux-x64/native/ztunnel.dbg. x64, with binutils, a C compiler and leave to trace.
-# The file is the union of a ztunnel's and a waypoint's (over a folder of manifests), six seconds after they were ready:
+# The file is the union of a ztunnel's and a waypoint's (over a folder of manifests), from two seconds after they were ready:
 #
 #   { at-rest.sh ztunnel.dbg PID; at-rest.sh waypoint.dbg PID; } | LC_ALL=C sort -u
 set -euo pipefail
-symbols=$1 pid=$2 seconds=${3:-8}
+symbols=$1 pid=$2 seconds=${3:-25}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,4 +1,4 @@
-// steps PID SECONDS: runs all threads of a process instruction by instruction and prints where each distinct one was, as an offset into the
+// steps PID SECONDS: runs all threads of a process, and those that it starts, instruction by instruction and prints where each distinct one was, as an offset into the
 // program's own file in memory. The process ends with it. For at-rest.sh.
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -47,7 +47,7 @@ int main(int count, char **arguments) {
     DIR *tasks = opendir(path);
     for (struct dirent *task; tasks && (task = readdir(tasks));) {
         int thread = atoi(task->d_name);
-        if (thread && (ptrace(PTRACE_SEIZE, thread, 0, 0) || ptrace(PTRACE_INTERRUPT, thread, 0, 0))) {
+        if (thread && (ptrace(PTRACE_SEIZE, thread, 0, PTRACE_O_TRACECLONE) || ptrace(PTRACE_INTERRUPT, thread, 0, 0))) {
             perror("ptrace");
             return 1;
         }
