@@ -23,8 +23,8 @@ internal sealed class MemoryTrim : IDisposable
     /// <summary>Processor time in an interval below which the host counts as quiet: two per cent of one processor.</summary>
     private static readonly TimeSpan Quiet = Interval / 50;
 
-    /// <summary>Processor time since the last release that makes another one worthwhile; the release itself takes less.</summary>
-    private static readonly TimeSpan SomethingHappened = TimeSpan.FromMilliseconds(15);
+    /// <summary>Processor time since the last release that makes another one worthwhile; the release itself takes half a millisecond.</summary>
+    private static readonly TimeSpan SomethingHappened = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Age after which the pool gives its arrays up.</summary>
     private static readonly TimeSpan PoolsAreOld = TimeSpan.FromSeconds(65);
