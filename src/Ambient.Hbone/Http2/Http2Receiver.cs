@@ -29,15 +29,36 @@ internal sealed class Http2Receiver(
     // Bytes that are read after the end for the peer's sake.
     private const int MaxDiscarded = 4 * 1024 * 1024;
 
+    // Places for readers that a connection keeps.
+    private const int MaxKeptWakes = 64;
+
     private readonly LoopTurn _turn = new();
+    private readonly List<SocketWait> _wakes = [];
     private byte[]? _buffer;
     private int _start;
     private int _end;
     private int _spent;
     private long _partialSince;
+    private bool _handling;
 
     /// <summary>See <see cref="Http2Connection.PartialSince"/>.</summary>
     public long PartialSince => Volatile.Read(ref _partialSince);
+
+    /// <summary>
+    /// Read loop: something came for a reader, who is woken when all that was read has been handled: an answer that came with one read, head, body and end,
+    /// is then passed on in one go and in one frame. The reader looks again at what there is, so that a wake for nothing does no harm.
+    /// </summary>
+    public void WakeAfterRead(SocketWait reader)
+    {
+        if (!_handling)
+        {
+            reader.Signal();
+        }
+        else if (_wakes.Count == 0 || _wakes[^1] != reader)
+        {
+            _wakes.Add(reader);
+        }
+    }
 
     /// <summary>Reads until the connection is closed, or the peer ends it.</summary>
     /// <returns>Whether it was the peer.</returns>
@@ -128,12 +149,15 @@ internal sealed class Http2Receiver(
         var handled = budget;
         sender.Cork();
         var start = _start;
+        _handling = true;
         try
         {
             _start += frames.Process(_buffer.AsSpan(_start, _end - _start), ref handled);
         }
         finally
         {
+            _handling = false;
+            WakeReaders();
             sender.Uncork();
         }
 
@@ -144,6 +168,21 @@ internal sealed class Http2Receiver(
 
         _spent += handled * FrameCost;
         return handled >= budget;
+    }
+
+    private void WakeReaders()
+    {
+        // What a reader does here brings no other: only the handling of frames does.
+        foreach (var reader in _wakes)
+        {
+            reader.Signal();
+        }
+
+        _wakes.Clear();
+        if (_wakes.Capacity > MaxKeptWakes)
+        {
+            _wakes.Capacity = 0;
+        }
     }
 
     /// <summary>A frame that has begun, or a block, owes its rest from the first byte on; a later frame of the same block does not begin anew.</summary>

@@ -27,6 +27,15 @@ internal sealed class SocketWait : IValueTaskSource, ILoopWork, IThreadPoolWorkI
         return Interlocked.CompareExchange(ref _state, Waiting, None) == None ? new ValueTask(this, version) : Retry();
     }
 
+    /// <summary>A signal that nobody has waited for counts no more: what it spoke of is over.</summary>
+    public void Forget()
+    {
+        if (Volatile.Read(ref _state) == Ready)
+        {
+            Interlocked.CompareExchange(ref _state, None, Ready);
+        }
+    }
+
     /// <summary>Wakes the waiter here and now, or the next one at once.</summary>
     public void Signal()
     {

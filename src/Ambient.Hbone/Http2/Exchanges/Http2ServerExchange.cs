@@ -178,7 +178,7 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
             // A response that is complete although its request was not read is an end all the same (RFC 9113 section 8.1).
             _bodies.StopReading();
             _bodies.Stream.Release(Http2ErrorCode.NoError);
-            Volatile.Write(ref _handled, 1);
+            Interlocked.Exchange(ref _handled, 1);
             TryGiveBack();
         }
     }
