@@ -273,6 +273,7 @@ internal sealed class FrameHandler(
 
     public void OnReset(in FrameHeader header, Http2ErrorCode code)
     {
+        connection.RunAfterRead();
         Http2Stream? stream;
         lock (_gate)
         {
@@ -304,6 +305,7 @@ internal sealed class FrameHandler(
     /// </summary>
     public void OnGoAway(int last, Http2ErrorCode code)
     {
+        connection.RunAfterRead();
         List<Http2Stream>? refused = null;
         lock (_gate)
         {
@@ -339,6 +341,7 @@ internal sealed class FrameHandler(
     /// <exception cref="Http2ConnectionException">The stream is idle.</exception>
     public void OnStreamFault(Http2StreamException fault)
     {
+        connection.RunAfterRead();
         Guard.OnStreamError();
         Http2Stream? stream;
         lock (_gate)
@@ -403,7 +406,7 @@ internal sealed class FrameHandler(
 
         if (blocks.EndStream)
         {
-            stream.DeliverEnd();
+            stream.BeginEnded();
         }
 
         _work += use.StreamWork;

@@ -240,8 +240,11 @@ internal sealed partial class Http2Connection : IAsyncDisposable
         }
     }
 
-    /// <summary>Read loop: see <see cref="Http2Receiver.WakeAfterRead"/>.</summary>
-    internal void WakeAfterRead(SocketWait reader) => _receiver.WakeAfterRead(reader);
+    /// <summary>Read loop: see <see cref="Http2Receiver.RunAfterRead(IAfterRead)"/>.</summary>
+    internal void RunAfterRead(IAfterRead user) => _receiver.RunAfterRead(user);
+
+    /// <summary>Read loop: what waits for the end of the read goes on now, before something else is said.</summary>
+    internal void RunAfterRead() => _receiver.RunAfterRead();
 
     /// <summary>Read loop: the peer's first SETTINGS came.</summary>
     internal void OnFirstSettings() => _settingsReceived.TrySetResult();

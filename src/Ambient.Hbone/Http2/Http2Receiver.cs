@@ -29,11 +29,11 @@ internal sealed class Http2Receiver(
     // Bytes that are read after the end for the peer's sake.
     private const int MaxDiscarded = 4 * 1024 * 1024;
 
-    // Places for readers that a connection keeps.
-    private const int MaxKeptWakes = 64;
+    // Places of a list that a connection keeps.
+    private const int MaxKeptPlaces = 64;
 
     private readonly LoopTurn _turn = new();
-    private readonly List<SocketWait> _wakes = [];
+    private readonly List<IAfterRead> _afterRead = [];
     private byte[]? _buffer;
     private int _start;
     private int _end;
@@ -45,18 +45,35 @@ internal sealed class Http2Receiver(
     public long PartialSince => Volatile.Read(ref _partialSince);
 
     /// <summary>
-    /// Read loop: something came for a reader, who is woken when all that was read has been handled: an answer that came with one read, head, body and end,
-    /// is then passed on in one go and in one frame. The reader looks again at what there is, so that a wake for nothing does no harm.
+    /// Read loop: something came for somebody, who goes on when all that was read has been handled, or the connection or a stream is about to be broken
+    /// off: a message that came with one read, head, body and end, is then passed on in one go and in one frame. Whoever goes on looks again at what there
+    /// is, so that a wake for nothing does no harm.
     /// </summary>
-    public void WakeAfterRead(SocketWait reader)
+    public void RunAfterRead(IAfterRead user)
     {
         if (!_handling)
         {
-            reader.Signal();
+            user.OnReadHandled();
         }
-        else if (_wakes.Count == 0 || _wakes[^1] != reader)
+        else if (_afterRead.Count == 0 || _afterRead[^1] != user)
         {
-            _wakes.Add(reader);
+            _afterRead.Add(user);
+        }
+    }
+
+    /// <summary>Read loop: they go on now.</summary>
+    public void RunAfterRead()
+    {
+        // What they do brings no others: only the handling of frames does.
+        for (var i = 0; i < _afterRead.Count; i++)
+        {
+            _afterRead[i].OnReadHandled();
+        }
+
+        _afterRead.Clear();
+        if (_afterRead.Capacity > MaxKeptPlaces)
+        {
+            _afterRead.Capacity = 0;
         }
     }
 
@@ -157,8 +174,14 @@ internal sealed class Http2Receiver(
         finally
         {
             _handling = false;
-            WakeReaders();
-            sender.Uncork();
+            try
+            {
+                RunAfterRead();
+            }
+            finally
+            {
+                sender.Uncork();
+            }
         }
 
         if (watched is not null)
@@ -168,21 +191,6 @@ internal sealed class Http2Receiver(
 
         _spent += handled * FrameCost;
         return handled >= budget;
-    }
-
-    private void WakeReaders()
-    {
-        // What a reader does here brings no other: only the handling of frames does.
-        foreach (var reader in _wakes)
-        {
-            reader.Signal();
-        }
-
-        _wakes.Clear();
-        if (_wakes.Capacity > MaxKeptWakes)
-        {
-            _wakes.Capacity = 0;
-        }
     }
 
     /// <summary>A frame that has begun, or a block, owes its rest from the first byte on; a later frame of the same block does not begin anew.</summary>

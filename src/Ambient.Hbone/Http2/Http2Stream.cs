@@ -178,6 +178,9 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
         sink.OnData(data);
     }
 
+    /// <summary>Read loop, before anybody can be attached: the request ends with its head.</summary>
+    internal void BeginEnded() => _ended = true;
+
     /// <summary>Read loop: the peer half-closed.</summary>
     internal void DeliverEnd()
     {

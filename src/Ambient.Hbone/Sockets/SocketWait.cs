@@ -6,7 +6,7 @@ namespace Ambient.Hbone.Sockets;
 /// One direction of readiness: an event that finds nobody waiting is kept for the next wait. One waiter at a time;
 /// signals come from any thread.
 /// </summary>
-internal sealed class SocketWait : IValueTaskSource, ILoopWork, IThreadPoolWorkItem
+internal sealed class SocketWait : IValueTaskSource, ILoopWork, IThreadPoolWorkItem, IAfterRead
 {
     private const int None = 0;
     private const int Ready = 1;
@@ -61,6 +61,8 @@ internal sealed class SocketWait : IValueTaskSource, ILoopWork, IThreadPoolWorkI
     void ILoopWork.Run() => _core.SetResult(true);
 
     void IThreadPoolWorkItem.Execute() => _core.SetResult(true);
+
+    void IAfterRead.OnReadHandled() => Signal();
 
     void IValueTaskSource.GetResult(short token) => _core.GetResult(token);
 

@@ -111,17 +111,13 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
         // Whoever reads the end goes on before the connection has told that the stream is over: then it is kept when that is told.
         var isOpen = _bodies.IsOpen;
         Interlocked.Exchange(ref _left, isOpen);
-        _connection.Release();
-        if (isOpen)
-        {
-            TryKeep();
-        }
-        else
+        var unused = !isOpen || TryTake();
+        if (unused)
         {
             Clear();
-            _connection.Keep(this);
         }
 
+        _connection.Release(unused ? this : null);
         return default;
     }
 
@@ -182,7 +178,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
         }
 
         var isFinal = !head.IsInterim;
-        _connection.Http2.WakeAfterRead(_heads);
+        _connection.Http2.RunAfterRead(_heads);
         return isFinal;
     }
 
@@ -233,12 +229,15 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
     private void TryKeep()
     {
-        if (Volatile.Read(ref _left) && _bodies.IsReusable && Interlocked.Exchange(ref _left, false))
+        if (TryTake())
         {
             Clear();
             _connection.Keep(this);
         }
     }
+
+    /// <summary>Whether it was left and is over, so that the caller, and nobody else, may give it back.</summary>
+    private bool TryTake() => Volatile.Read(ref _left) && _bodies.IsReusable && Interlocked.Exchange(ref _left, false);
 
     private void SendHead(RequestHead head, bool end)
     {
@@ -331,11 +330,8 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
         _heads.Forget();
         Response.Clear();
         _request = default;
-        lock (_gate)
-        {
-            (_headCame, _headLent, _anyHeadCame, _answered) = (false, false, false, false);
-            (_interimHeads, _interimSize) = (0, 0);
-            _moreHeads?.Clear();
-        }
+        (_headCame, _headLent, _anyHeadCame, _answered) = (false, false, false, false);
+        (_interimHeads, _interimSize) = (0, 0);
+        _moreHeads?.Clear();
     }
 }

@@ -236,7 +236,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
 
         if (kept)
         {
-            connection.WakeAfterRead(_readable);
+            connection.RunAfterRead(_readable);
             return;
         }
 
@@ -270,7 +270,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
             OnMalformed("");
         }
 
-        connection.WakeAfterRead(_readable);
+        connection.RunAfterRead(_readable);
     }
 
     void IStreamSink.OnFault(StreamFault fault)
