@@ -12,14 +12,11 @@ internal sealed class LargeSpares
     private byte[]? _medium;
     private byte[]? _large;
     private byte[]? _secondLarge;
-
-    // For what is read within that: an HTTP/2 connection in a tunnel.
-    private byte[]? _thirdLarge;
     private bool _isListed;
 
     /// <summary>One; null: there is none.</summary>
     /// <param name="size">Medium or large, as <see cref="IoBuffers"/> has them.</param>
-    public byte[]? TryTake(int size) => size == IoBuffers.Medium ? Take(ref _medium) : Take(ref _large) ?? Take(ref _secondLarge) ?? Take(ref _thirdLarge);
+    public byte[]? TryTake(int size) => size == IoBuffers.Medium ? Take(ref _medium) : Take(ref _large) ?? Take(ref _secondLarge);
 
     /// <summary>Keeps one; false: there are enough.</summary>
     public bool TryPut(byte[] buffer)
@@ -34,7 +31,7 @@ internal sealed class LargeSpares
             }
         }
 
-        return buffer.Length == IoBuffers.Medium ? Put(ref _medium, buffer) : Put(ref _large, buffer) || Put(ref _secondLarge, buffer) || Put(ref _thirdLarge, buffer);
+        return buffer.Length == IoBuffers.Medium ? Put(ref _medium, buffer) : Put(ref _large, buffer) || Put(ref _secondLarge, buffer);
     }
 
     /// <summary>The loop ends.</summary>
@@ -59,7 +56,7 @@ internal sealed class LargeSpares
 
     private void Empty(Action<byte[]> giveBack)
     {
-        while ((Take(ref _medium) ?? Take(ref _large) ?? Take(ref _secondLarge) ?? Take(ref _thirdLarge)) is { } buffer)
+        while ((Take(ref _medium) ?? Take(ref _large) ?? Take(ref _secondLarge)) is { } buffer)
         {
             giveBack(buffer);
         }
