@@ -99,7 +99,7 @@ runtime_identifier() {
 # One hash of everything that the named files and folders hold, so that unchanged means untouched.
 fingerprint() {
   { dotnet --version; find "$@" -type f \( -name '*.cs' -o -name '*.csproj' -o -name '*.props' -o -name '*.targets' \
-      -o -name '*.json' -o -name '*.config' -o -name '*.txt' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; } |
+      -o -name '*.json' -o -name '*.config' -o -name '*.txt' -o -name '*.xml' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; } |
     sha256sum | cut -d' ' -f1
 }
 
@@ -112,7 +112,7 @@ build() { # project, further arguments
 
 publish_host() { # project folder, binary name, runtime identifier, most megabytes
   local project=$1 name=$2 rid=$3 most=$4
-  local inputs=(src "$project" Directory.Build.props Directory.Packages.props global.json)
+  local inputs=(src "$project" samples/Native Directory.Build.props Directory.Packages.props global.json)
   local stamp=$artifacts/hosts/.$name.stamp now
   now=$(fingerprint "${inputs[@]}")
   if [ -x "$artifacts/hosts/$name" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$now" ]; then

@@ -320,7 +320,11 @@ internal sealed class FrameHandler(
                 }
 
                 var update = false;
-                refused?.ForEach(stream => update |= connection.Remove(stream, settle: true));
+                foreach (var stream in refused ?? [])
+                {
+                    update |= connection.Remove(stream, settle: true);
+                }
+
                 if (update)
                 {
                     _sender.Due();

@@ -5,7 +5,7 @@ namespace Ambient.Node.Lifetime;
 
 /// <summary>
 /// Gives memory back after the start and after load. The collector keeps what it once had in case it is needed again, but other processes
-/// need a node's memory. Releases the pages of code that the start ran through at once, since load may come on top of them. Then checks periodically: when the host was busy since the last check and is quiet now, pages of code are released;
+/// need a node's memory. Releases the pages of code that the start ran through at once, since load may come on top of them, and has a large heap collected, which nobody waits for yet. Then checks periodically: when the host was busy since the last check and is quiet now, pages of code are released;
 /// if a good deal was allocated as well, the collector runs once, compacting, and once more a minute later, because the shared array pool gives up
 /// arrays that nobody has rented for that long only when the collector runs (reading a mesh of 30 MB leaves a buffer of 32 MB there). Costs a few
 /// milliseconds, at most twice for each burst of load. A large heap costs a millisecond a megabyte, in which nothing else moves: it is collected where that
@@ -23,8 +23,8 @@ internal sealed class MemoryTrim : IDisposable
     /// <summary>Processor time in an interval below which the host counts as quiet: two per cent of one processor.</summary>
     private static readonly TimeSpan Quiet = Interval / 50;
 
-    /// <summary>Processor time since the last release that makes another one worthwhile; the release itself takes less.</summary>
-    private static readonly TimeSpan SomethingHappened = TimeSpan.FromMilliseconds(15);
+    /// <summary>Processor time since the last release that makes another one worthwhile; the release itself takes half a millisecond.</summary>
+    private static readonly TimeSpan SomethingHappened = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Age after which the pool gives its arrays up.</summary>
     private static readonly TimeSpan PoolsAreOld = TimeSpan.FromSeconds(65);
@@ -47,7 +47,7 @@ internal sealed class MemoryTrim : IDisposable
 
     /// <summary>Starts checking.</summary>
     public MemoryTrim(TimeProvider time)
-        : this(time, static () => Environment.CpuUsage.TotalTime, FilePages.Release)
+        : this(time, static () => Environment.CpuUsage.TotalTime, FilePages.Release, GC.GetTotalMemory(forceFullCollection: false))
     {
     }
 
@@ -55,7 +55,8 @@ internal sealed class MemoryTrim : IDisposable
     /// <param name="time">Clock.</param>
     /// <param name="used">Processor time so far.</param>
     /// <param name="release">Gives pages back.</param>
-    internal MemoryTrim(TimeProvider time, Func<TimeSpan> used, Func<long> release)
+    /// <param name="inUse">Bytes of the heap.</param>
+    internal MemoryTrim(TimeProvider time, Func<TimeSpan> used, Func<long> release, long inUse = 0)
     {
         ArgumentNullException.ThrowIfNull(time);
         (_time, _used, _release) = (time, used, release);
@@ -63,6 +64,11 @@ internal sealed class MemoryTrim : IDisposable
 
         // The first quiet moment still looks for what else the start left.
         _ = release();
+        if (inUse > QuicklyCollected && OperatingSystem.IsLinux())
+        {
+            Collect();
+        }
+
         _timer = time.CreateTimer(static state => ((MemoryTrim)state!).Look(), this, Interval, Interval);
     }
 

@@ -99,7 +99,11 @@ internal sealed partial class Shutdown : IDisposable
     /// <summary>Stops listening to signals and counting down. No drain begins after this, and one that has begun has no deadline.</summary>
     public void Dispose()
     {
-        _signals.ForEach(signal => signal.Dispose());
+        foreach (var signal in _signals)
+        {
+            signal.Dispose();
+        }
+
         lock (_lock)
         {
             _disposed = true;

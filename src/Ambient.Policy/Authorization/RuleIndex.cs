@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Ambient.Policy.Indexing;
 
 namespace Ambient.Policy.Authorization;
@@ -122,7 +123,9 @@ internal sealed class RuleIndex
         var found = new List<CompiledPolicyRule>();
         var search = new RuleSearch(request, enough, found);
         Visit(request, ref search);
-        found.Sort();
+
+        // Not by the list's own method: it would bring what sorts to the lists of all types, which share their code.
+        CollectionsMarshal.AsSpan(found).Sort();
         return found;
     }
 

@@ -79,13 +79,15 @@ public sealed class MemoryTrimTests
         Assert.InRange(released, 1, 3);
     }
 
-    // To go through all that a large mesh has in use takes a tenth of a second, in which no request is served.
+    // To go through all that a large mesh has in use takes a tenth of a second, in which no request is served: better before there is one.
     [Fact]
-    public void LargeHeap_IsNotCollectedForWhatPoolsMayHave()
+    public void LargeHeap_IsCollectedAtTheStart_AndNotForWhatPoolsMayHave()
     {
         var (time, used, released) = (new FakeTimeProvider(), TimeSpan.FromSeconds(1), 0);
         var held = GC.AllocateUninitializedArray<byte>(32 * 1024 * 1024);
-        using var trim = new MemoryTrim(time, () => used, () => ++released);
+        var collections = GC.CollectionCount(2);
+        using var trim = new MemoryTrim(time, () => used, () => ++released, held.Length);
+        Assert.True(!OperatingSystem.IsLinux() || GC.CollectionCount(2) > collections);
         released = 0;
 
         for (var i = 0; i < 400; i++)
@@ -93,8 +95,8 @@ public sealed class MemoryTrimTests
             time.Advance(s_step);
         }
 
-        // Before and after the first one.
-        Assert.Equal(2, released);
+        // Once, and once more where what other tests leave is worth a collection; a minute later not again.
+        Assert.InRange(released, OperatingSystem.IsLinux() ? 1 : 0, 2);
         GC.KeepAlive(held);
     }
 

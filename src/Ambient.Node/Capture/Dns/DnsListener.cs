@@ -68,8 +68,15 @@ internal sealed class DnsListener : IAsyncDisposable
 
     private void Close()
     {
-        _datagrams.ForEach(socket => socket.Dispose());
-        _streams.ForEach(socket => socket.Dispose());
+        foreach (var socket in _datagrams)
+        {
+            socket.Dispose();
+        }
+
+        foreach (var socket in _streams)
+        {
+            socket.Dispose();
+        }
     }
 
     private async Task ReceiveAsync(Socket socket)

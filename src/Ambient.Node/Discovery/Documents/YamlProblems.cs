@@ -22,7 +22,10 @@ internal static class YamlProblems
 
         if (node is YamlSequence list)
         {
-            list.Items.ForEach(item => Report(item, errors, seen));
+            foreach (var item in list.Items)
+            {
+                Report(item, errors, seen);
+            }
         }
         else if (node is YamlMapping mapping)
         {
@@ -31,7 +34,10 @@ internal static class YamlProblems
                 errors.Add(new ConfigurationError(errors.File, problem.Line, problem.Column, errors.Subject, "", problem.Message));
             }
 
-            mapping.Entries.ForEach(entry => Report(entry.Value, errors, seen));
+            foreach (var entry in mapping.Entries)
+            {
+                Report(entry.Value, errors, seen);
+            }
         }
     }
 }

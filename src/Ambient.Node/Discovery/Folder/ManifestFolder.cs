@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Ambient.Node.Discovery.Folder;
 
 /// <summary>The manifest files of a folder and what they look like from outside.</summary>
@@ -22,7 +24,7 @@ internal sealed class ManifestFolder(string path)
         var files = new List<FileStamp>();
         var leftOut = new List<LeftOutFile>();
         Add(new DirectoryInfo(Path), "", 0, files, leftOut);
-        files.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
+        CollectionsMarshal.AsSpan(files).Sort(static (a, b) => string.CompareOrdinal(a.Name, b.Name));
         LeftOut = leftOut;
         return files;
     }
