@@ -26,6 +26,9 @@ internal sealed class DataGatherer
     private int _end;
     private int _turn = 1;
 
+    /// <summary>Whether there is data that was not handed on yet.</summary>
+    public bool HoldsAny => _stream is not null || _waiting.Count > 0;
+
     /// <summary>Whether the stream has received data in this turn.</summary>
     public bool HasBrought(Http2Stream stream) => _stream == stream || stream.GatheredTurn == _turn;
 

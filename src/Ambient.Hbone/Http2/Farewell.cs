@@ -3,7 +3,8 @@ namespace Ambient.Hbone.Http2;
 /// <summary>
 /// How far the end of a connection has been announced, by us and by the peer (RFC 9113 section 6.8). A server that drains says so
 /// twice: first with the highest number there is, so that streams which are on their way are still served; and, once a PING has
-/// made the round trip, with the last stream that it takes. Every member is called under the connection's lock.
+/// made the round trip, with the last stream that it takes. Every member is called under the connection's lock,
+/// but <see cref="MayOpen"/> by whoever asks for how it looks now.
 /// </summary>
 internal sealed class Farewell
 {

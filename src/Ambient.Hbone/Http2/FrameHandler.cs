@@ -42,6 +42,12 @@ internal sealed class FrameHandler(
     /// </summary>
     public void CheckAnswers()
     {
+        // Looked at without the lock first. What is seen may be out of date by what others change at this moment; it is looked at again before every read.
+        if (!Guard.IsControlQueueLong(_sender.ControlFrames, _sender.Control.Length))
+        {
+            return;
+        }
+
         lock (_gate)
         {
             if (!connection.IsClosed)
@@ -137,6 +143,15 @@ internal sealed class FrameHandler(
     public void OnHeaderBlock(ReadOnlySpan<byte> block)
     {
         var id = blocks.StreamId;
+        if (isServer && _streams.IsNext(id))
+        {
+            // The last number of the peer's is the read loop's to change. Who names it in a GOAWAY at this moment names it with or without this stream,
+            // which is served or refused by what was named.
+            _streams.OpensByPeer(id);
+            OnRequest(id, block);
+            return;
+        }
+
         Http2Stream? stream;
         bool opens;
         lock (_gate)
@@ -258,6 +273,7 @@ internal sealed class FrameHandler(
 
     public void OnReset(in FrameHeader header, Http2ErrorCode code)
     {
+        connection.RunAfterRead();
         Http2Stream? stream;
         lock (_gate)
         {
@@ -289,6 +305,7 @@ internal sealed class FrameHandler(
     /// </summary>
     public void OnGoAway(int last, Http2ErrorCode code)
     {
+        connection.RunAfterRead();
         List<Http2Stream>? refused = null;
         lock (_gate)
         {
@@ -328,6 +345,7 @@ internal sealed class FrameHandler(
     /// <exception cref="Http2ConnectionException">The stream is idle.</exception>
     public void OnStreamFault(Http2StreamException fault)
     {
+        connection.RunAfterRead();
         Guard.OnStreamError();
         Http2Stream? stream;
         lock (_gate)
@@ -392,7 +410,7 @@ internal sealed class FrameHandler(
 
         if (blocks.EndStream)
         {
-            stream.DeliverEnd();
+            stream.BeginEnded();
         }
 
         _work += use.StreamWork;

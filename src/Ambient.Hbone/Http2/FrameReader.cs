@@ -197,7 +197,7 @@ internal sealed class FrameReader(FrameHandler handler, HeaderBlockAssembler blo
     /// <summary>What came for a stream goes before what is about to be said of it.</summary>
     private void Deliver(Span<byte> input, int streamId)
     {
-        if (handler.Find(streamId) is { } stream)
+        if (_gatherer.HoldsAny && handler.Find(streamId) is { } stream)
         {
             _gatherer.Flush(input, stream);
         }

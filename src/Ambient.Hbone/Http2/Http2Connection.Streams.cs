@@ -127,6 +127,12 @@ internal sealed partial class Http2Connection
     /// <summary>Sends what was written and may have waited.</summary>
     internal void Flush()
     {
+        // Under the lock the loop sleeps only when nothing is written: one that was awake since the caller wrote has taken it, or will.
+        if (Sender.IsActive)
+        {
+            return;
+        }
+
         bool kick;
         lock (Gate)
         {
@@ -269,6 +275,11 @@ internal sealed partial class Http2Connection
 
     internal void ResetStream(Http2Stream stream, Http2ErrorCode code)
     {
+        if (stream.Removed)
+        {
+            return;
+        }
+
         bool kick;
         lock (Gate)
         {
@@ -289,6 +300,11 @@ internal sealed partial class Http2Connection
 
     internal void ReleaseStream(Http2Stream stream, Http2ErrorCode code)
     {
+        if (stream.Removed)
+        {
+            return;
+        }
+
         lock (Gate)
         {
             if (stream.EndQueued && !stream.Removed)

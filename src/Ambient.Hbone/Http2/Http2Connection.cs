@@ -31,7 +31,7 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     private Task _endings = Task.CompletedTask;
     private ITimer? _drainTimer;
     private int _disposed;
-    private bool _closeWhenEmpty;
+    private volatile bool _closeWhenEmpty;
     private volatile bool _closed;
 
     /// <summary>A connection of tunnels.</summary>
@@ -80,17 +80,8 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     /// <summary>The loop that the connection's bytes come from, or null. What is relayed to it had better live there too.</summary>
     public EventLoop? Loop => _transport.Loop;
 
-    /// <summary>Streams that may be open at the same time, by our limit and the peer's.</summary>
-    public int StreamLimit
-    {
-        get
-        {
-            lock (Gate)
-            {
-                return (int)Math.Min((uint)_options.MaxConcurrentStreams, Peer.MaxConcurrentStreams);
-            }
-        }
-    }
+    /// <summary>Streams that may be open at the same time, by our limit and the peer's, which may change at any time.</summary>
+    public int StreamLimit => (int)Math.Min((uint)_options.MaxConcurrentStreams, Peer.MaxConcurrentStreams);
 
     /// <summary>Since when the peer has owed the rest of a frame or header block, as a timestamp; 0: it does not, or nobody wants to know. Any thread.</summary>
     public long PartialSince => _receiver.PartialSince;
@@ -107,17 +98,8 @@ internal sealed partial class Http2Connection : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether a client may open streams.</summary>
-    public bool CanOpen
-    {
-        get
-        {
-            lock (Gate)
-            {
-                return !_closed && _farewell.MayOpen && Streams.NextId > 0;
-            }
-        }
-    }
+    /// <summary>Whether a client may open streams, as it looks now: <see cref="Open"/> decides, under the lock.</summary>
+    public bool CanOpen => !_closed && _farewell.MayOpen && Streams.NextId > 0;
 
     /// <summary>Streams that are open.</summary>
     public int OpenStreams
@@ -258,6 +240,12 @@ internal sealed partial class Http2Connection : IAsyncDisposable
         }
     }
 
+    /// <summary>Read loop: see <see cref="Http2Receiver.RunAfterRead(IAfterRead)"/>.</summary>
+    internal void RunAfterRead(IAfterRead user) => _receiver.RunAfterRead(user);
+
+    /// <summary>Read loop: what waits for the end of the read goes on now, before something else is said.</summary>
+    internal void RunAfterRead() => _receiver.RunAfterRead();
+
     /// <summary>Read loop: the peer's first SETTINGS came.</summary>
     internal void OnFirstSettings() => _settingsReceived.TrySetResult();
 
@@ -291,6 +279,12 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     /// <summary>Closes once nothing is open and nothing new may come.</summary>
     internal void CloseIfDone()
     {
+        // Whoever sets it calls here afterwards; so who does not see it set yet leaves it to him.
+        if (!_closeWhenEmpty)
+        {
+            return;
+        }
+
         bool done;
         lock (Gate)
         {

@@ -29,15 +29,53 @@ internal sealed class Http2Receiver(
     // Bytes that are read after the end for the peer's sake.
     private const int MaxDiscarded = 4 * 1024 * 1024;
 
+    // Places of a list that a connection keeps.
+    private const int MaxKeptPlaces = 64;
+
     private readonly LoopTurn _turn = new();
+    private readonly List<IAfterRead> _afterRead = [];
     private byte[]? _buffer;
     private int _start;
     private int _end;
     private int _spent;
     private long _partialSince;
+    private bool _handling;
 
     /// <summary>See <see cref="Http2Connection.PartialSince"/>.</summary>
     public long PartialSince => Volatile.Read(ref _partialSince);
+
+    /// <summary>
+    /// Read loop: something came for somebody, who goes on when all that was read has been handled, or the connection or a stream is about to be broken
+    /// off: a message that came with one read, head, body and end, is then passed on in one go and in one frame. Whoever goes on looks again at what there
+    /// is, so that a wake for nothing does no harm.
+    /// </summary>
+    public void RunAfterRead(IAfterRead user)
+    {
+        if (!_handling)
+        {
+            user.OnReadHandled();
+        }
+        else if (_afterRead.Count == 0 || _afterRead[^1] != user)
+        {
+            _afterRead.Add(user);
+        }
+    }
+
+    /// <summary>Read loop: they go on now.</summary>
+    public void RunAfterRead()
+    {
+        // What they do brings no others: only the handling of frames does.
+        for (var i = 0; i < _afterRead.Count; i++)
+        {
+            _afterRead[i].OnReadHandled();
+        }
+
+        _afterRead.Clear();
+        if (_afterRead.Capacity > MaxKeptPlaces)
+        {
+            _afterRead.Capacity = 0;
+        }
+    }
 
     /// <summary>Reads until the connection is closed, or the peer ends it.</summary>
     /// <returns>Whether it was the peer.</returns>
@@ -128,13 +166,22 @@ internal sealed class Http2Receiver(
         var handled = budget;
         sender.Cork();
         var start = _start;
+        _handling = true;
         try
         {
             _start += frames.Process(_buffer.AsSpan(_start, _end - _start), ref handled);
         }
         finally
         {
-            sender.Uncork();
+            _handling = false;
+            try
+            {
+                RunAfterRead();
+            }
+            finally
+            {
+                sender.Uncork();
+            }
         }
 
         if (watched is not null)

@@ -27,7 +27,7 @@ internal sealed class Http2Sender : ILoopWork
     private OutputBuffer _control = new();
     private OutputBuffer _sending = new();
     private int _controlFrames;
-    private bool _active = true;
+    private volatile bool _active = true;
     private bool _closed;
     private int _corkThread;
     private bool _corked;
@@ -67,9 +67,9 @@ internal sealed class Http2Sender : ILoopWork
         while (true)
         {
             await _wake.WaitAsync().ConfigureAwait(false);
-            bool last;
             var sent = 0;
-            while (Fill(out last))
+            var more = Fill(out var last);
+            while (more)
             {
                 for (var i = 0; i < Queue.SegmentCount; i++)
                 {
@@ -77,12 +77,19 @@ internal sealed class Http2Sender : ILoopWork
                 }
 
                 await _transport.FlushAsync().ConfigureAwait(false);
-                sent += Complete(onEnded);
+                if (TryContinue(ref sent, out more, out last))
+                {
+                    continue;
+                }
+
+                TellStreams(onEnded);
                 if (sent >= TurnBudget)
                 {
                     sent = 0;
                     await _turn.NextAsync().ConfigureAwait(false);
                 }
+
+                more = Fill(out last);
             }
 
             if (last)
@@ -201,6 +208,9 @@ internal sealed class Http2Sender : ILoopWork
     /// <summary>Under the lock: an answer that the peer provoked was written.</summary>
     public void CountAnswer() => _controlFrames++;
 
+    /// <summary>Whether the loop is awake, or will be without being told. Any thread.</summary>
+    public bool IsActive => _active;
+
     /// <summary>Under the lock: whether the caller has to <see cref="Kick"/> once it has left the lock.</summary>
     public bool Begin()
     {
@@ -265,46 +275,62 @@ internal sealed class Http2Sender : ILoopWork
     {
         lock (_gate)
         {
-            last = false;
-            Queue.Begin();
-            if (_control.Length > 0)
-            {
-                (_control, _sending) = (_sending, _control);
-                _controlFrames = 0;
-                _tail = null;
-                Queue.TakeControl(_sending);
-            }
-
-            if (!_closed)
-            {
-                Queue.TakeData(SendQueue.BatchBudget - _sending.Length);
-            }
-
-            if (Queue.SegmentCount > 0)
-            {
-                return true;
-            }
-
-            last = _closed;
-            if (!last)
-            {
-                _wake.Reset();
-                _active = false;
-            }
-
-            return false;
+            return FillNeedsLock(out last);
         }
     }
 
-    private int Complete(Action<Http2Stream> onEnded)
+    private bool FillNeedsLock(out bool last)
     {
-        int sent;
+        last = false;
+        Queue.Begin();
+        if (_control.Length > 0)
+        {
+            (_control, _sending) = (_sending, _control);
+            _controlFrames = 0;
+            _tail = null;
+            Queue.TakeControl(_sending);
+        }
+
+        if (!_closed)
+        {
+            Queue.TakeData(SendQueue.BatchBudget - _sending.Length);
+        }
+
+        if (Queue.SegmentCount > 0)
+        {
+            return true;
+        }
+
+        last = _closed;
+        if (!last)
+        {
+            _wake.Reset();
+            _active = false;
+        }
+
+        return false;
+    }
+
+    /// <summary>The batch was sent: takes the next one at once. False: there are streams to be told of it first, or the turn is over.</summary>
+    private bool TryContinue(ref int sent, out bool more, out bool last)
+    {
         lock (_gate)
         {
             _sending.Release();
-            sent = Queue.Complete();
-        }
+            sent += Queue.Complete();
+            if (Queue.Ended.Count > 0 || Queue.Roomy.Count > 0 || sent >= TurnBudget)
+            {
+                more = last = false;
+                return false;
+            }
 
+            more = FillNeedsLock(out last);
+            return true;
+        }
+    }
+
+    private void TellStreams(Action<Http2Stream> onEnded)
+    {
         // Streams of which this was the last leave first; then writers that have room again go on, here, before the next turn, and
         // what they queue goes into it.
         foreach (var stream in Queue.Ended)
@@ -316,7 +342,5 @@ internal sealed class Http2Sender : ILoopWork
         {
             stream.SignalRoom(true);
         }
-
-        return sent;
     }
 }

@@ -27,8 +27,8 @@ internal sealed partial class Http2Stream
     /// <summary>END_STREAM came.</summary>
     internal bool RemoteEnded;
 
-    /// <summary>No longer in the connection's table: both halves are over.</summary>
-    internal bool Removed;
+    /// <summary>No longer in the connection's table: both halves are over. Set under the lock, once and for good; whoever sees it set needs no lock.</summary>
+    internal volatile bool Removed;
 
     /// <summary>The connection has taken back all credit at once; what is consumed later counts no more.</summary>
     internal bool Settled;

@@ -14,7 +14,8 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     private const int PipeSendLimit = 256 * 1024;
     private const int PipeSendAhead = 64 * 1024;
 
-    private IStreamSink? _sink;
+    // Set once, under the lock and when it has been told what came before; whoever sees it needs no lock.
+    private volatile IStreamSink? _sink;
     private ChunkQueue? _early;
     private bool _ended;
     private CancellationTokenSource? _closed;
@@ -129,6 +130,11 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     public void Release(Http2ErrorCode code)
     {
         Connection.ReleaseStream(this, code);
+        if (_sink is not null)
+        {
+            return;
+        }
+
         var unread = 0;
         lock (this)
         {
@@ -146,7 +152,13 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     /// <summary>Read loop: bytes came.</summary>
     internal void DeliverData(ReadOnlySpan<byte> data)
     {
-        IStreamSink sink;
+        var sink = _sink;
+        if (sink is not null)
+        {
+            sink.OnData(data);
+            return;
+        }
+
         lock (this)
         {
             if (_sink is null)
@@ -166,14 +178,20 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
         sink.OnData(data);
     }
 
+    /// <summary>Read loop, before anybody can be attached: the request ends with its head.</summary>
+    internal void BeginEnded() => _ended = true;
+
     /// <summary>Read loop: the peer half-closed.</summary>
     internal void DeliverEnd()
     {
-        IStreamSink? sink;
-        lock (this)
+        var sink = _sink;
+        if (sink is null)
         {
-            _ended = true;
-            sink = _sink;
+            lock (this)
+            {
+                _ended = true;
+                sink = _sink;
+            }
         }
 
         sink?.OnEnd();

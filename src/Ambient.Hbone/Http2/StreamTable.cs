@@ -65,6 +65,9 @@ internal sealed class StreamTable(bool isServer)
     /// <summary>Whether we reset the stream a moment ago.</summary>
     public bool WasReset(int id) => _reset.AsSpan(0, _resetCount).Contains(id);
 
+    /// <summary>Server, read loop: whether the number is the client's to use and higher than those it has used.</summary>
+    public bool IsNext(int id) => (id & 1) != 0 && id > LastPeerId;
+
     /// <summary>The peer opens a stream, or sends HEADERS on one that is over.</summary>
     /// <returns>Whether it opens one; otherwise the block is late, and to be discarded (RFC 9113 section 5.1).</returns>
     /// <exception cref="Http2ConnectionException">The number is not the peer's to use, or was used before.</exception>

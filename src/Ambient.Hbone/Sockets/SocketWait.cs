@@ -6,7 +6,7 @@ namespace Ambient.Hbone.Sockets;
 /// One direction of readiness: an event that finds nobody waiting is kept for the next wait. One waiter at a time;
 /// signals come from any thread.
 /// </summary>
-internal sealed class SocketWait : IValueTaskSource, ILoopWork, IThreadPoolWorkItem
+internal sealed class SocketWait : IValueTaskSource, ILoopWork, IThreadPoolWorkItem, IAfterRead
 {
     private const int None = 0;
     private const int Ready = 1;
@@ -25,6 +25,15 @@ internal sealed class SocketWait : IValueTaskSource, ILoopWork, IThreadPoolWorkI
         _core.Reset();
         var version = _core.Version;
         return Interlocked.CompareExchange(ref _state, Waiting, None) == None ? new ValueTask(this, version) : Retry();
+    }
+
+    /// <summary>A signal that nobody has waited for counts no more: what it spoke of is over.</summary>
+    public void Forget()
+    {
+        if (Volatile.Read(ref _state) == Ready)
+        {
+            Interlocked.CompareExchange(ref _state, None, Ready);
+        }
     }
 
     /// <summary>Wakes the waiter here and now, or the next one at once.</summary>
@@ -52,6 +61,8 @@ internal sealed class SocketWait : IValueTaskSource, ILoopWork, IThreadPoolWorkI
     void ILoopWork.Run() => _core.SetResult(true);
 
     void IThreadPoolWorkItem.Execute() => _core.SetResult(true);
+
+    void IAfterRead.OnReadHandled() => Signal();
 
     void IValueTaskSource.GetResult(short token) => _core.GetResult(token);
 

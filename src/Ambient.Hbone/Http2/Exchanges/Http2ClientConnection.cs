@@ -117,11 +117,13 @@ internal sealed class Http2ClientConnection : MessageClientConnection, IStreamUs
     public void OnRoomChanged() => OnChanged?.Invoke(this);
 
     /// <summary>An exchange has ended: its place is free.</summary>
-    public void Release()
+    /// <param name="unused">It, where nothing refers to it any more.</param>
+    public void Release(Http2ClientExchange? unused)
     {
         lock (_gate)
         {
             _active--;
+            KeepNeedsLock(unused);
         }
 
         OnChanged?.Invoke(this);
@@ -132,10 +134,15 @@ internal sealed class Http2ClientConnection : MessageClientConnection, IStreamUs
     {
         lock (_gate)
         {
-            if (_kept.Count < MaxKept)
-            {
-                _kept.Push(exchange);
-            }
+            KeepNeedsLock(exchange);
+        }
+    }
+
+    private void KeepNeedsLock(Http2ClientExchange? exchange)
+    {
+        if (exchange is not null && _kept.Count < MaxKept)
+        {
+            _kept.Push(exchange);
         }
     }
 

@@ -18,6 +18,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
     // A head that came, and whether it was asked for since; those that come behind it wait in the queue.
     private bool _headCame;
+    private volatile bool _anyHeadCame;
     private bool _headLent;
     private Queue<ResponseHead>? _moreHeads;
     private int _interimHeads;
@@ -96,14 +97,9 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
     public override ValueTask DisposeAsync()
     {
-        lock (_gate)
+        if (Interlocked.Exchange(ref _disposed, true))
         {
-            if (_disposed)
-            {
-                return default;
-            }
-
-            _disposed = true;
+            return default;
         }
 
         if (_bodies.IsOpen)
@@ -114,18 +110,14 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
         // Whoever reads the end goes on before the connection has told that the stream is over: then it is kept when that is told.
         var isOpen = _bodies.IsOpen;
-        Volatile.Write(ref _left, isOpen);
-        _connection.Release();
-        if (isOpen)
-        {
-            TryKeep();
-        }
-        else
+        Interlocked.Exchange(ref _left, isOpen);
+        var unused = !isOpen || TryTake();
+        if (unused)
         {
             Clear();
-            _connection.Keep(this);
         }
 
+        _connection.Release(unused ? this : null);
         return default;
     }
 
@@ -142,12 +134,18 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
     public bool OnResponse(MessageHeaderReader headers, ReadOnlySpan<byte> block, bool endStream)
     {
         ResponseHead head;
-        bool waits;
-        lock (_gate)
+        var waits = false;
+
+        // Before the first head came nobody can have taken one.
+        if (_anyHeadCame)
         {
-            waits = _headCame || _headLent;
-            head = waits ? new ResponseHead() : Response;
+            lock (_gate)
+            {
+                waits = _headCame || _headLent;
+            }
         }
+
+        head = waits ? new ResponseHead() : Response;
 
         headers.ReadResponse(_bodies.Stream.Id, block, endStream, _request, head);
         if (head.IsInterim)
@@ -168,6 +166,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
         lock (_gate)
         {
             _answered |= !head.IsInterim;
+            _anyHeadCame = true;
             if (waits)
             {
                 (_moreHeads ??= new Queue<ResponseHead>()).Enqueue(head);
@@ -179,7 +178,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
         }
 
         var isFinal = !head.IsInterim;
-        _heads.Signal();
+        _connection.Http2.RunAfterRead(_heads);
         return isFinal;
     }
 
@@ -230,12 +229,15 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
     private void TryKeep()
     {
-        if (Volatile.Read(ref _left) && _bodies.IsReusable && Interlocked.Exchange(ref _left, false))
+        if (TryTake())
         {
             Clear();
             _connection.Keep(this);
         }
     }
+
+    /// <summary>Whether it was left and is over, so that the caller, and nobody else, may give it back.</summary>
+    private bool TryTake() => Volatile.Read(ref _left) && _bodies.IsReusable && Interlocked.Exchange(ref _left, false);
 
     private void SendHead(RequestHead head, bool end)
     {
@@ -275,6 +277,11 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
 
     private bool TryTakeHead()
     {
+        if (!_anyHeadCame)
+        {
+            return _bodies.Fault == MessageFault.None ? false : throw _bodies.Failure();
+        }
+
         lock (_gate)
         {
             if (_headCame)
@@ -320,13 +327,11 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
     private void Clear()
     {
         _bodies.Clear();
+        _heads.Forget();
         Response.Clear();
         _request = default;
-        lock (_gate)
-        {
-            (_headCame, _headLent, _answered) = (false, false, false);
-            (_interimHeads, _interimSize) = (0, 0);
-            _moreHeads?.Clear();
-        }
+        (_headCame, _headLent, _anyHeadCame, _answered) = (false, false, false, false);
+        (_interimHeads, _interimSize) = (0, 0);
+        _moreHeads?.Clear();
     }
 }

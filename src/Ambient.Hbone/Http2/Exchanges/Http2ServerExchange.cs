@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
 using Ambient.Http;
 
 namespace Ambient.Hbone.Http2.Exchanges;
 
 /// <summary>A request on a stream of a server's connection, and the response to it.</summary>
-internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
+internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner, IAfterRead
 {
     private readonly Http2ServerConnection _connection;
     private readonly MessageStream _bodies;
@@ -45,6 +46,12 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
         _bodies.Begin(stream);
         _bodies.Announce(Request.ContentLength ?? -1);
         BeginWatch();
+        stream.Connection.RunAfterRead(this);
+    }
+
+    /// <summary>What came with the head is there: the request is handled.</summary>
+    void IAfterRead.OnReadHandled()
+    {
 #pragma warning disable CA2012 // Asked for its result once, when it is completed, by OnHandled: an async method would cost an object for each request.
         _handling = _connection.Handler.HandleAsync(this).ConfigureAwait(false).GetAwaiter();
 #pragma warning restore CA2012
@@ -178,7 +185,7 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner
             // A response that is complete although its request was not read is an end all the same (RFC 9113 section 8.1).
             _bodies.StopReading();
             _bodies.Stream.Release(Http2ErrorCode.NoError);
-            Volatile.Write(ref _handled, 1);
+            Interlocked.Exchange(ref _handled, 1);
             TryGiveBack();
         }
     }

@@ -25,9 +25,9 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
 
     // Bytes of the body that are announced, or allowed; -1: any number.
     private long _announced = -1;
-    private bool _isWhole;
+    private volatile bool _isWhole;
     private bool _unread;
-    private MessageFault _fault;
+    private volatile MessageFault _fault;
     private string? _reason;
     private Exception? _cause;
     private string? _noMore;
@@ -51,40 +51,13 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
     public long BytesReceived => Volatile.Read(ref _bytesReceived);
 
     /// <summary>What broke the exchange off.</summary>
-    public MessageFault Fault
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _fault;
-            }
-        }
-    }
+    public MessageFault Fault => _fault;
 
     /// <summary>Whether the peer's message has come to its end.</summary>
-    public bool IsWhole
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _isWhole;
-            }
-        }
-    }
+    public bool IsWhole => _isWhole;
 
     /// <summary>Whether both halves have ended in order and nothing calls here any more, so that the object can serve another exchange.</summary>
-    public bool IsReusable
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _isOver && _isWhole && _fault == MessageFault.None && !_endedEarly;
-            }
-        }
-    }
+    public bool IsReusable => Volatile.Read(ref _isOver) && _isWhole && _fault == MessageFault.None && !_endedEarly;
 
     /// <summary>Called with the stream before anything is received on it.</summary>
     public void Begin(Http2Stream stream)
@@ -106,6 +79,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         (_stream, _lent, _bytesReceived, _announced, _isWhole, _unread) = (null, 0, 0, -1, false, false);
         (_fault, _reason, _cause, _noMore) = (MessageFault.None, null, null, null);
         Trailers.Clear();
+        _readable.Forget();
         ClearWriting();
     }
 
@@ -238,16 +212,15 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
 
     void IStreamSink.Begin(ChunkQueue? early, bool ended)
     {
-        lock (_gate)
-        {
-            _received = early ?? _received;
-            _bytesReceived = early?.Length ?? 0;
-            _isWhole = ended;
-        }
+        // Before anybody else knows of the stream, or the stream of this.
+        _received = early ?? _received;
+        _bytesReceived = early?.Length ?? 0;
+        _isWhole = ended;
     }
 
     void IStreamSink.OnData(ReadOnlySpan<byte> data)
     {
+        var connection = _stream!.Connection;
         var kept = false;
         var tooMany = false;
         lock (_gate)
@@ -263,7 +236,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
 
         if (kept)
         {
-            _readable.Signal();
+            connection.RunAfterRead(_readable);
             return;
         }
 
@@ -276,6 +249,8 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
 
     void IStreamSink.OnEnd()
     {
+        // Whoever sees that it is whole may give the object back at once.
+        var connection = _stream!.Connection;
         bool tooFew;
         lock (_gate)
         {
@@ -295,7 +270,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
             OnMalformed("");
         }
 
-        _readable.Signal();
+        connection.RunAfterRead(_readable);
     }
 
     void IStreamSink.OnFault(StreamFault fault)
@@ -334,11 +309,8 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
     /// <summary>The stream has ended, in order or not. From any thread.</summary>
     public void OnOver()
     {
-        lock (_gate)
-        {
-            _isOver = true;
-        }
-
+        // The owner looks whether its user is done, as its user looks whether this is over: one of them must see the other.
+        Interlocked.Exchange(ref _isOver, true);
         _owner.OnOver();
     }
 

@@ -138,6 +138,9 @@ internal sealed class Http2AbuseGuard
         }
     }
 
+    /// <summary>Whether <see cref="CheckControlQueue"/> would throw. Any thread.</summary>
+    public bool IsControlQueueLong(int queued, int bytes) => bytes > _limits.QueuedControlBytes || queued > _limits.QueuedControlFrames;
+
     /// <summary>Control frames (answers that the peer provokes) wait to be sent.</summary>
     /// <param name="queued">How many.</param>
     /// <param name="bytes">Bytes of them.</param>

@@ -75,10 +75,12 @@ internal sealed class DynamicTable
     public int Find(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, out int nameIndex)
     {
         nameIndex = -1;
+        var position = _oldest + Count;
         for (var index = 0; index < Count; index++)
         {
-            ref readonly var entry = ref At(index);
-            if (entry.NameLength != name.Length || !_bytes.AsSpan(entry.Start, entry.NameLength).SequenceEqual(name))
+            position--;
+            ref readonly var entry = ref _entries[position < _entries.Length ? position : position - _entries.Length];
+            if (entry.NameLength != name.Length || (nameIndex >= 0 && entry.ValueLength != value.Length) || !_bytes.AsSpan(entry.Start, entry.NameLength).SequenceEqual(name))
             {
                 continue;
             }

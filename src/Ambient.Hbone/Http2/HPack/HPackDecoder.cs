@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Ambient.Hbone.Http2.Framing;
 
 namespace Ambient.Hbone.Http2.HPack;
@@ -24,6 +25,7 @@ internal sealed class HPackDecoder
 
     /// <summary>Decodes a complete block.</summary>
     /// <exception cref="Http2ConnectionException">COMPRESSION_ERROR: the block is not well-formed.</exception>
+    [SkipLocalsInit]
     public void Decode<TSink>(ReadOnlySpan<byte> block, ref TSink sink)
         where TSink : IHeaderSink, allows ref struct
     {

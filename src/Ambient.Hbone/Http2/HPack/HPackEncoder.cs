@@ -72,7 +72,8 @@ internal sealed class HPackEncoder
         var index = StaticTable.Find(name, value, out var nameIndex);
         if (indexing != HeaderIndexing.Never)
         {
-            if (index == 0)
+            // What is never kept is not looked for among what is.
+            if (index == 0 && indexing == HeaderIndexing.Incremental)
             {
                 var position = _table.Find(name, value, out var namePosition);
                 index = position < 0 ? 0 : StaticTable.Count + 1 + position;

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Numerics;
 
 namespace Ambient.Hbone.Http2.HPack;
@@ -41,18 +42,29 @@ internal static class Huffman
     /// <summary>Encodes into <see cref="EncodedLength"/> bytes, padded with the beginning of EOS.</summary>
     public static int Encode(ReadOnlySpan<byte> source, Span<byte> destination)
     {
+        var codes = s_tables.CodesWithLengths;
         ulong pending = 0;
         var bits = 0;
         var written = 0;
         foreach (var symbol in source)
         {
-            pending = (pending << Lengths[symbol]) | s_tables.Codes[symbol];
-            bits += Lengths[symbol];
-            while (bits >= 8)
+            // A code has 30 bits at most, so that one fits behind the up to 31 that wait.
+            var code = codes[symbol];
+            var length = (int)(code >> 32);
+            pending = (pending << length) | (uint)code;
+            bits += length;
+            if (bits >= 32)
             {
-                bits -= 8;
-                destination[written++] = (byte)(pending >> bits);
+                bits -= 32;
+                BinaryPrimitives.WriteUInt32BigEndian(destination[written..], (uint)(pending >> bits));
+                written += sizeof(uint);
             }
+        }
+
+        while (bits >= 8)
+        {
+            bits -= 8;
+            destination[written++] = (byte)(pending >> bits);
         }
 
         if (bits > 0)
@@ -82,7 +94,14 @@ internal static class Huffman
         written = 0;
         while (true)
         {
-            while (bits <= 56 && position < source.Length)
+            if (bits <= 32 && source.Length - position >= sizeof(uint))
+            {
+                window |= (ulong)BinaryPrimitives.ReadUInt32BigEndian(source[position..]) << (32 - bits);
+                position += sizeof(uint);
+                bits += 32;
+            }
+
+            while (bits < MaxLength && position < source.Length)
             {
                 window |= (ulong)source[position++] << (56 - bits);
                 bits += 8;
@@ -127,7 +146,9 @@ internal static class Huffman
     {
         // Symbol and length for each value of the next eight bits whose code is that short; otherwise 0.
         public readonly ushort[] Fast = new ushort[1 << FastBits];
-        public readonly uint[] Codes = new uint[257];
+
+        // For each symbol the length of its code, in the upper half, and the code.
+        public readonly ulong[] CodesWithLengths = new ulong[257];
 
         // For each length: the code after the last one, left-aligned to 32 bits, and where its symbols begin.
         private readonly ulong[] _limit = new ulong[MaxLength + 1];
@@ -151,7 +172,7 @@ internal static class Huffman
                         continue;
                     }
 
-                    Codes[symbol] = code;
+                    CodesWithLengths[symbol] = ((ulong)length << 32) | code;
                     _symbols[count++] = (ushort)symbol;
                     if (length <= FastBits)
                     {

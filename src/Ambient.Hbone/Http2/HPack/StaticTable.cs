@@ -18,6 +18,9 @@ internal static class StaticTable
         51, 38, 45, 42, 57, 44, 46, 49, 0, 59, 0, 0, 0, 0, 0, 52, 0, 0, 0, 58, 0, 0, 0, 0, 0, 0,
     ];
 
+    // By index from 0: the last byte of the name, in which names as long as each other mostly differ.
+    private static ReadOnlySpan<byte> LastOfName => " yddhheessssssstgestnewnlngehneeeegtsmtheheedknsenerhrreygtyae"u8;
+
     public static ReadOnlySpan<byte> Name(int index) => index switch
     {
         1 => ":authority"u8,
@@ -100,7 +103,7 @@ internal static class StaticTable
         nameIndex = 0;
         for (int index = name.Length < FirstOfLength.Length ? FirstOfLength[name.Length] : 0; index != 0; index = NextOfLength[index])
         {
-            if (!Name(index).SequenceEqual(name))
+            if (LastOfName[index] != name[^1] || !Name(index).SequenceEqual(name))
             {
                 continue;
             }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Runtime.CompilerServices;
 using System.Text;
 using Ambient.Hbone.Http2.Framing;
 using Ambient.Hbone.Http2.HPack;
@@ -19,6 +20,7 @@ internal static class MessageHeaderWriter
     private const int FixedSize = HPackEncoder.MaxBlockOverhead + (8 * HPackEncoder.MaxHeaderOverhead) + 128;
 
     /// <summary>Writes a request; one with an <see cref="RequestHead.Upgrade"/> as the extended CONNECT that it is here (RFC 8441).</summary>
+    [SkipLocalsInit]
     public static void WriteRequest(IBufferWriter<byte> output, HPackEncoder encoder, int streamId, RequestHead head, bool endStream, int maxFrameSize)
     {
         var texts = head.Method.Length + head.Scheme.Length + head.Authority.Length + head.Target.Length + (head.Upgrade?.Length ?? 0);
@@ -52,6 +54,7 @@ internal static class MessageHeaderWriter
     }
 
     /// <summary>Writes a response. A 101 is the 200 that it is here (RFC 8441 section 5).</summary>
+    [SkipLocalsInit]
     public static void WriteResponse(IBufferWriter<byte> output, HPackEncoder encoder, int streamId, ResponseHead head, bool endStream, int maxFrameSize)
     {
         var block = new Block(encoder, Capacity(head.Fields), 0, stackalloc byte[StackBuffer]);
@@ -68,6 +71,7 @@ internal static class MessageHeaderWriter
     }
 
     /// <summary>Writes trailers, which end the stream.</summary>
+    [SkipLocalsInit]
     public static void WriteTrailers(IBufferWriter<byte> output, HPackEncoder encoder, int streamId, HttpFields trailers, int maxFrameSize)
     {
         var block = new Block(encoder, Capacity(trailers), 0, stackalloc byte[StackBuffer]);
