@@ -65,15 +65,21 @@ internal sealed class Http2Receiver(
     public void RunAfterRead()
     {
         // What they do brings no others: only the handling of frames does.
-        for (var i = 0; i < _afterRead.Count; i++)
+        try
         {
-            _afterRead[i].OnReadHandled();
+            for (var i = 0; i < _afterRead.Count; i++)
+            {
+                _afterRead[i].OnReadHandled();
+            }
         }
-
-        _afterRead.Clear();
-        if (_afterRead.Capacity > MaxKeptPlaces)
+        finally
         {
-            _afterRead.Capacity = 0;
+            // Nobody goes on twice, whatever a handler has thrown.
+            _afterRead.Clear();
+            if (_afterRead.Capacity > MaxKeptPlaces)
+            {
+                _afterRead.Capacity = 0;
+            }
         }
     }
 

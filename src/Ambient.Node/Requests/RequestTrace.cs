@@ -27,6 +27,7 @@ internal sealed class RequestTrace
 
     private readonly TracingSettings _settings;
     private readonly SpanExporter? _exporter;
+    private readonly ActivitySource _source;
     private readonly TraceContext _parent;
     private readonly Activity? _server;
     private readonly string? _operation;
@@ -34,9 +35,9 @@ internal sealed class RequestTrace
     private TraceContext _own;
     private Activity? _try;
 
-    private RequestTrace(RequestExchange exchange, TracingSettings settings, SpanExporter? exporter)
+    private RequestTrace(RequestExchange exchange, TracingSettings settings, SpanExporter? exporter, ActivitySource source)
     {
-        (_settings, _exporter) = (settings, exporter);
+        (_settings, _exporter, _source) = (settings, exporter, source);
         var fields = exchange.Head.Fields;
         _parent = TraceContext.Read(fields);
         
@@ -50,7 +51,7 @@ internal sealed class RequestTrace
             // What runs this may have an activity of its own, which is none of the request's.
             var around = Activity.Current;
             Activity.Current = null;
-            _server = SpanExporters.Source.StartActivity(NameOf(exchange), ActivityKind.Server, parent, startTime: StartOf(exchange));
+            _server = _source.StartActivity(NameOf(exchange), ActivityKind.Server, parent, startTime: StartOf(exchange));
             Activity.Current = around;
         }
 
@@ -77,13 +78,13 @@ internal sealed class RequestTrace
     /// <summary>Begins the trace of a request; null where nobody wants it.</summary>
     public static RequestTrace? Begin(RequestExchange exchange)
     {
-        if (exchange.Arrival.Place?.Telemetry.Requests(exchange.Arrival.Destination.Port).Tracing is not { } settings)
+        if (exchange.Arrival.Place?.Telemetry.Requests(exchange.Arrival.Destination.Port).Tracing is not { } settings || exchange.Services.Spans is not { } spans)
         {
             return null;
         }
 
-        var exporter = settings.Provider is { } provider ? exchange.Services.Spans?.Of(provider) : null;
-        return exporter is null && !SpanExporters.AreHeard ? null : new RequestTrace(exchange, settings, exporter);
+        var exporter = settings.Provider is { } provider ? spans.Of(provider) : null;
+        return exporter is null && !spans.AreHeard ? null : new RequestTrace(exchange, settings, exporter, spans.Source);
     }
 
     /// <summary>A try begins: the one before it is over, and the request says which span sends it.</summary>
@@ -101,7 +102,7 @@ internal sealed class RequestTrace
         NoteReason(exchange);
         var around = Activity.Current;
         Activity.Current = null;
-        _try = SpanExporters.Source.StartActivity(NameOf(exchange), ActivityKind.Client, _server.Context, startTime: exchange.Services.Time.GetUtcNow());
+        _try = _source.StartActivity(NameOf(exchange), ActivityKind.Client, _server.Context, startTime: exchange.Services.Time.GetUtcNow());
         Activity.Current = around;
         if (_try is { } span)
         {

@@ -7,29 +7,17 @@ using Microsoft.Extensions.Logging;
 namespace Ambient.Node.Telemetry.Tracing;
 
 /// <summary>
-/// Where spans of a process begin and end: one source of activities, to which an embedder may listen, and one exporter for each provider that is in
-/// use. Without a provider there is no exporter, and nothing of this is touched.
+/// Where spans of a host begin and end: a source of activities, to which an embedder may listen by its name, and one exporter for each provider that is in
+/// use. Without a provider there is no exporter, and nothing of this is touched. Another host in the process has a source of its own: that its spans are
+/// exported does not make these.
 /// </summary>
 internal sealed class SpanExporters : IAsyncDisposable
 {
     /// <summary>Name of the source.</summary>
     public const string SourceName = "Ambient.Node.Requests";
 
-    /// <summary>The source of the spans of requests.</summary>
-    public static ActivitySource Source { get; } = new(SourceName);
-
     // Whether a trace is recorded is decided before a span is begun: what is begun is recorded.
-    private readonly Lazy<ActivityListener> _listener = new(static () =>
-    {
-        var listener = new ActivityListener
-        {
-            // By name: the source may be made while this is asked.
-            ShouldListenTo = static source => source.Name == SourceName,
-            Sample = static (ref options) => ActivitySamplingResult.AllDataAndRecorded,
-        };
-        ActivitySource.AddActivityListener(listener);
-        return listener;
-    });
+    private readonly Lazy<ActivityListener> _listener;
 
     private readonly ExporterTable<TelemetryProvider, SpanExporter> _exporters;
 
@@ -41,6 +29,16 @@ internal sealed class SpanExporters : IAsyncDisposable
     public SpanExporters(MetricRegistry registry, MeshConnect connect, ILogger logger, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(registry);
+        _listener = new(() =>
+        {
+            var listener = new ActivityListener
+            {
+                ShouldListenTo = source => ReferenceEquals(source, Source),
+                Sample = static (ref options) => ActivitySamplingResult.AllDataAndRecorded,
+            };
+            ActivitySource.AddActivityListener(listener);
+            return listener;
+        });
         _exporters = new(
             (provider, counters) => new SpanExporter(provider, connect, counters, logger, time),
             static provider => provider.Name,
@@ -48,8 +46,11 @@ internal sealed class SpanExporters : IAsyncDisposable
             registry.Add(new CounterFamily("ambient_trace_spans_dropped", "Spans that no collector took: the queue was full, or sending failed.")));
     }
 
-    /// <summary>Whether somebody else listens to the spans.</summary>
-    public static bool AreHeard => Source.HasListeners();
+    /// <summary>The source of the spans of requests.</summary>
+    public ActivitySource Source { get; } = new(SourceName);
+
+    /// <summary>Whether somebody listens to the spans.</summary>
+    public bool AreHeard => Source.HasListeners();
 
     /// <summary>The exporter of a provider, started when first asked for.</summary>
     public SpanExporter Of(TelemetryProvider provider)
@@ -66,5 +67,7 @@ internal sealed class SpanExporters : IAsyncDisposable
         {
             _listener.Value.Dispose();
         }
+
+        Source.Dispose();
     }
 }
