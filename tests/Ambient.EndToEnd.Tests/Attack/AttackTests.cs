@@ -5,10 +5,11 @@ using Xunit.Abstractions;
 namespace Ambient.EndToEnd.Tests.Attack;
 
 /// <summary>
-/// The attacks of <c>./build.sh attack</c> in a short form, on the native host where there is one. The ports are a real ztunnel's, so only one
-/// runs at a time; a machine that is busy with other things gets five tries, since what is measured is a ratio of times.
+/// The attacks of <c>./build.sh attack</c> in a short form, on the native host where there is one. The ports are a real ztunnel's, and others here have
+/// them too, so nothing runs beside them; a machine that is busy with other things gets five tries, since what is measured is a ratio of times.
 /// </summary>
-[Collection("ztunnel's own ports")]
+[Collection(nameof(AttackTests))]
+[CollectionDefinition(nameof(AttackTests), DisableParallelization = true)]
 public sealed class AttackTests(ITestOutputHelper output)
 {
     private const int Tries = 5;
