@@ -10,8 +10,8 @@ internal sealed class ControlPlaneChannel : IDisposable
 {
     internal const int LargestMessage = 200 * 1024 * 1024;
 
-    // Bytes that a server may have under way on a stream. From 64 KB HttpClient lets it grow, or not, by what it takes for the round trip: a large mesh then comes in a thousand
-    // pieces of 8 KB with a word about each, and leaves megabytes of garbage.
+    // Bytes that a server may have under way on a stream. From 64 KB HttpClient lets it grow, or not, by what it takes for the round trip: a large mesh then comes in
+    // thousands of pieces of 8 KB with a WINDOW_UPDATE for each, and leaves megabytes of garbage.
     private const int StreamWindow = 512 * 1024;
 
     // RFC 9113 section 6.9.2.

@@ -5,7 +5,7 @@ namespace Ambient.Node.Lifetime;
 
 /// <summary>
 /// Gives memory back after the start and after load. The collector keeps what it once had in case it is needed again, but other processes
-/// need a node's memory. Releases the pages of code that the start ran through at once, since load may come on top of them, and has a large heap collected, which nobody waits for yet. Then checks periodically: when the host was busy since the last check and is quiet now, pages of code are released;
+/// need a node's memory. Releases the pages of code that the start ran through at once, since load may come on top of them, and collects a large heap while there is no request to hold up. Then checks periodically: when the host was busy since the last check and is quiet now, pages of code are released;
 /// if a good deal was allocated as well, the collector runs once, compacting, and once more a minute later, because the shared array pool gives up
 /// arrays that nobody has rented for that long only when the collector runs (reading a mesh of 30 MB leaves a buffer of 32 MB there). Costs a few
 /// milliseconds, at most twice for each burst of load. A large heap costs a millisecond a megabyte, in which nothing else moves: it is collected where that

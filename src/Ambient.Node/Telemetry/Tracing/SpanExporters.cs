@@ -8,8 +8,8 @@ namespace Ambient.Node.Telemetry.Tracing;
 
 /// <summary>
 /// Where spans of a host begin and end: a source of activities, to which an embedder may listen by its name, and one exporter for each provider that is in
-/// use. Without a provider there is no exporter, and nothing of this is touched. Another host in the process has a source of its own: that its spans are
-/// exported does not make these.
+/// use. Without a provider there is no exporter, and nothing of this is touched. Another host in the process has a source of its own, so
+/// its exporter does not switch on the spans of this one.
 /// </summary>
 internal sealed class SpanExporters : IAsyncDisposable
 {

@@ -6,7 +6,7 @@ namespace Ambient.Node.Discovery.Xds.Client;
 /// </summary>
 internal interface IResourceReader
 {
-    /// <summary>What stands for a resource that says what is in use: of most of what is repeated nothing is kept, not even its name.</summary>
+    /// <summary>Stands for a resource that repeats what is in use. Nothing of it is kept, not even its name.</summary>
     static readonly object Unchanged = new();
 
     /// <summary>Reads a resource; null: it is of no type that is known; <see cref="Unchanged"/>: there is nothing to apply.</summary>

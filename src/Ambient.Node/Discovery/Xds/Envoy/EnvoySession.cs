@@ -32,6 +32,9 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
 
     private const int LongestUsualName = 256;
 
+    // Says what was held before another of its name came in the same response.
+    private static readonly object s_twice = new();
+
     private readonly MeshPart _part;
     private readonly EnvoyMesh _mesh;
     private readonly ILogger _logger;
@@ -194,16 +197,15 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
             return;
         }
 
-        if (model is not EnvoyResource resource)
+        if (ReferenceEquals(model, s_twice))
         {
-            refused.Add($"{name}: is of another type");
+            refused.Add($"{name}: comes twice in one response");
             return;
         }
 
-        if (!resource.IsNew)
+        if (model is not EnvoyResource resource)
         {
-            // What it was compared with has gone meanwhile.
-            refused.Add($"{name}: comes twice in one response");
+            refused.Add($"{name}: is of another type");
             return;
         }
 
@@ -221,13 +223,13 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         }
 
         var digest = ByteDigest.Of(value);
-        var isHeld = TryFind(known, name, out var text, out var held);
-        if (isHeld && held!.Digest == digest)
+        var held = Find(known, name, out var text);
+        if (held?.Digest == digest)
         {
             return Same();
         }
 
-        if (isHeld && held!.HadForm(digest))
+        if (held?.HadForm(digest) == true)
         {
             return Again(value);
         }
@@ -237,13 +239,13 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         var model = Read(known, text, value, held?.Model, problems);
         decoding += ThreadTime.Now - begun;
         var part = problems.ToPart();
-        if (isHeld && Equals(model, held!.Model) && part.IsSame(held.Problems))
+        if (held is not null && Equals(model, held.Model) && part.IsSame(held.Problems))
         {
             return Again(value);
         }
 
         _new.Add((known, text));
-        return new EnvoyResource(digest, true, model, part, _received is null ? default : value.ToArray());
+        return new EnvoyResource(digest, model, part, _received is null ? default : value.ToArray());
 
         // The same in other bytes: istiod does not order the entries of maps.
         object Again(ReadOnlySpan<byte> bytes)
@@ -253,23 +255,23 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
             return Same();
         }
 
-        object Same() => _new.Count > 0 && _new.Contains((known, text)) ? EnvoyResource.Twice : IResourceReader.Unchanged;
+        // Once another of its name came in the same response, what it was compared with is on its way out.
+        object Same() => _new.Count > 0 && _new.Contains((known, text)) ? s_twice : IResourceReader.Unchanged;
     }
 
-    /// <summary>What is held under a name, which is made a text only where nothing is.</summary>
-    private bool TryFind(string type, ReadOnlySpan<byte> name, out string text, out Held? held)
+    /// <summary>What is held under a name, or null. A new string is made of the name only where nothing is.</summary>
+    private Held? Find(string type, ReadOnlySpan<byte> name, out string text)
     {
         Span<char> characters = stackalloc char[LongestUsualName];
         if (_held.TryGetValue(type, out var ofType) && Encoding.UTF8.TryGetChars(name, characters, out var length)
-            && ofType.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(characters[..length], out var key, out held))
+            && ofType.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(characters[..length], out var key, out var usual))
         {
             text = key;
-            return true;
+            return usual;
         }
 
         text = Encoding.UTF8.GetString(name);
-        held = null;
-        return ofType?.TryGetValue(text, out held) == true;
+        return ofType?.GetValueOrDefault(text);
     }
 
     private Dictionary<string, Held> HeldOf(string type)
@@ -466,7 +468,7 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
         public override int GetHashCode() => Domains.Length;
     }
 
-    /// <summary>What is held under a name. One object for as long as it says the same: what is repeated would be garbage that is old, which is dear.</summary>
+    /// <summary>What is held under a name. One object for as long as it says the same: a new one for each repeat would be garbage that only a full collection takes.</summary>
     /// <param name="digest">Of the bytes that came.</param>
     /// <param name="model">What they say; null for what is of no interest.</param>
     /// <param name="problems">What of it is not understood.</param>
@@ -504,13 +506,8 @@ internal sealed class EnvoySession : IXdsSession, IResourceReader
 
     /// <summary>A resource of a response that is to be applied.</summary>
     /// <param name="Digest">Of its bytes.</param>
-    /// <param name="IsNew">Whether it says anything else than what is held.</param>
-    /// <param name="Model">What a new one says; null: it is of no interest.</param>
+    /// <param name="Model">What it says; null: it is of no interest.</param>
     /// <param name="Problems">What of it is not understood.</param>
-    /// <param name="Bytes">Bytes of a new one, where they are kept.</param>
-    private sealed record EnvoyResource(UInt128 Digest, bool IsNew, object? Model, PartProblems Problems, ReadOnlyMemory<byte> Bytes)
-    {
-        /// <summary>Says what was held before another one of its name came in the same response.</summary>
-        public static EnvoyResource Twice { get; } = new(default, false, null, new PartProblems([], []), default);
-    }
+    /// <param name="Bytes">Its bytes, where they are kept.</param>
+    private sealed record EnvoyResource(UInt128 Digest, object? Model, PartProblems Problems, ReadOnlyMemory<byte> Bytes);
 }
