@@ -36,7 +36,7 @@ internal sealed class HopSection(SideBySideOptions options, BenchNetwork network
                 ["INSTANCE_IP"] = Node,
                 ["AMBIENT_CA_DIR"] = Path.Combine(folder, "ca"),
             },
-            ZtunnelPair.Binary(options.Root, "waypoint"));
+            options.Host("waypoint"));
         var ours = new Contender(Gateway, [gateway], Node, 8000, "", 0);
         var theirs = new Contender(Haproxy, [haproxy], Node, 8001, "", 0);
         foreach (var contender in (Contender[])[ours, theirs])

@@ -36,7 +36,7 @@ internal sealed class IdleTlsSection(SideBySideOptions options, BenchNetwork net
         {
             foreach (var (name, engine) in new[] { (OpenSsl, "auto"), (Managed, "managed") })
             {
-                await using var pair = await ZtunnelPair.StartAsync(network, folder, options.Root, cancellationToken, more: new() { ["AMBIENT_TLS"] = engine });
+                await using var pair = await ZtunnelPair.StartAsync(network, folder, options, cancellationToken, more: new() { ["AMBIENT_TLS"] = engine });
                 var server = pair.Processes[1];
                 await HoldAsync(100, () => Task.FromResult(0));
                 await Task.Delay(s_rest, cancellationToken);
@@ -85,7 +85,7 @@ internal sealed class IdleTlsSection(SideBySideOptions options, BenchNetwork net
 
     internal static void Report(Report report, Figures figures)
     {
-        if (figures.Mean(Figure, OpenSsl) is null)
+        if (figures.Median(Figure, OpenSsl) is null)
         {
             return;
         }

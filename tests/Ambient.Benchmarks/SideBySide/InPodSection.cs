@@ -20,7 +20,7 @@ internal sealed class InPodSection(SideBySideOptions options, Figures figures, s
         try
         {
             var contenders = new List<Contender>();
-            using var pods = new InPodPair(network, folder, options.Root);
+            using var pods = new InPodPair(network, folder, options);
             try
             {
                 if (options.Contenders.Contains(HaproxyPair.Name))
@@ -70,7 +70,7 @@ internal sealed class InPodSection(SideBySideOptions options, Figures figures, s
 }
 
 /// <summary>Two ztunnels in shared mode, each in a namespace of its own without any way out, as they need none: their sockets are in pods.</summary>
-internal sealed class InPodPair(BenchNetwork network, string folder, string root) : IDisposable
+internal sealed class InPodPair(BenchNetwork network, string folder, SideBySideOptions options) : IDisposable
 {
     private readonly PodNamespace _client = PodNamespace.Open($"/run/netns/{network.Client}");
     private readonly PodNamespace _server = PodNamespace.Open($"/run/netns/{network.Server}");
@@ -144,7 +144,7 @@ internal sealed class InPodPair(BenchNetwork network, string folder, string root
                 ["LOCAL_XDS_PATH"] = local,
                 ["AMBIENT_CA_DIR"] = Path.Combine(folder, "ca"),
             },
-            ZtunnelPair.Binary(root, "ztunnel"));
+            options.Host("ztunnel"));
         await ztunnel.ReadyAsync(() => Shell.RunAsync($"ip netns exec {ns} curl -sf -o /dev/null http://127.0.0.1:15021/healthz/ready", cancellationToken), cancellationToken);
         return ztunnel;
     }

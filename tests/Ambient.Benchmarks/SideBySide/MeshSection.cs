@@ -49,7 +49,7 @@ internal sealed partial class MeshSection(
             }
 
             await using var pair = await ZtunnelPair.StartAsync(
-                network, folder, options.Root, "bench", new() { ["LOCAL_XDS_PATH"] = local }, cancellationToken, new()
+                network, folder, options, "bench", new() { ["LOCAL_XDS_PATH"] = local }, cancellationToken, new()
                 {
                     ["XDS_ADDRESS"] = $"localhost:{Port}",
                     ["XDS_ROOT_CA"] = Path.Combine(istiod, "root-cert.pem"),
@@ -68,7 +68,7 @@ internal sealed partial class MeshSection(
 
     internal static void Report(Report report, Figures figures)
     {
-        if (figures.Mean("mesh read", Name) is null)
+        if (figures.Median("mesh read", Name) is null)
         {
             return;
         }

@@ -6,6 +6,7 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
     internal static readonly int[] ThroughputConnections = [1, 8];
     internal static readonly int[] RequestConnections = [1, 8, 32, 64];
     internal static readonly int[] NewConnections = [1, 32];
+    private const string Busy = "busy";
     internal static readonly string[] Sides = ["client", "server"];
 
     /// <summary>How long a process is left alone before its memory at rest is read.</summary>
@@ -96,7 +97,7 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
     /// </summary>
     internal async Task ResidentAfterAsync(IReadOnlyList<Contender> contenders)
     {
-        Resident(contenders, "busy");
+        Resident(contenders, Busy);
         await Task.Delay(Rest, cancellationToken);
         Resident(contenders, "after");
     }
@@ -107,6 +108,10 @@ internal sealed class PairSections(SideBySideOptions options, Loads loads, Figur
         foreach (var (contender, process) in contenders.SelectMany(c => c.Processes.Select(p => (c, p))))
         {
             figures.Add($"resident {when} {Side(process)}", contender.Name, process.Resident / 1e6, Megabytes(process.Resident));
+            if (when == Busy)
+            {
+                figures.Add($"private {when} {Side(process)}", contender.Name, process.Private / 1e6, $"{Megabytes(process.Private)} of it private");
+            }
         }
     }
 

@@ -18,15 +18,23 @@ internal sealed class SideBySideOptions
           --soak N              seconds of section soak (default 600)
           --workloads N         workloads of section mesh (default 100000)
           --output FILE         markdown fragment (default artifacts/bench/side-by-side.md)
-
-        AMBIENT_BENCH_BASELINE names a ztunnel of another version, which sections start and tunnels measure by turns with ours.
+          --baseline DIR        ztunnel and waypoint of another version: each section measures them as well, by turns
+                                with ours, and a table sets the figures side by side
         """;
 
     private static readonly string[] AllSections = ["throughput", "requests", "connections", "storm", "slow", "idle", "waypoint", "hop", "inpod", "mesh", "start", "istiod", "tunnels", "tls", "http"];
     private static readonly string[] KnownSections = [.. AllSections, "soak"];
     private static readonly string[] AllContenders = ["haproxy", "ztunnel"];
 
+    private bool _isTurn;
+
     internal string Root { get; private set; } = Directory.GetCurrentDirectory();
+
+    /// <summary>Folder of another version's ztunnel and waypoint; null: ours alone.</summary>
+    internal string? Baseline { get; private set; }
+
+    /// <summary>Folder of the binaries that are measured.</summary>
+    private string? Hosts { get; set; }
 
     internal int Rounds { get; private set; } = 2;
 
@@ -71,6 +79,7 @@ internal sealed class SideBySideOptions
                 case "--idle": options.Idle = Number(name, Value()); break;
                 case "--soak": options.Soak = Number(name, Value()); break;
                 case "--workloads": options.Workloads = Number(name, Value(), most: 200_000); break;
+                case "--baseline": options.Baseline = Path.GetFullPath(Value()); break;
                 case "--output": options.OutputPath = Path.GetFullPath(Value()); break;
                 case "--sections": options.Sections = Some(name, Value(), KnownSections); break;
                 case "--contenders": options.Contenders = Some(name, Value(), AllContenders); break;
@@ -82,6 +91,26 @@ internal sealed class SideBySideOptions
     }
 
     internal bool Has(string section) => Sections.Contains(section);
+
+    /// <summary>The binary that is measured.</summary>
+    /// <param name="name">ztunnel or waypoint.</param>
+    /// <exception cref="InvalidOperationException">It is not there.</exception>
+    internal string Host(string name)
+    {
+        var path = Path.Combine(Hosts ?? Path.Combine(Root, "artifacts", "hosts"), name);
+        return File.Exists(path) ? path : throw new InvalidOperationException($"{path} is missing; {(Hosts is null ? "run ./build.sh hosts first" : "--baseline wants a folder with ztunnel and waypoint")}");
+    }
+
+    /// <summary>Rounds of a section that wants more than others.</summary>
+    internal int RoundsOf(int least) => _isTurn ? Rounds : Math.Max(Rounds, least);
+
+    /// <summary>The same for one turn of several versions: one round with the binaries of a folder, or with ours.</summary>
+    internal SideBySideOptions OneTurn(string? hosts)
+    {
+        var copy = (SideBySideOptions)MemberwiseClone();
+        (copy.Hosts, copy.Rounds, copy._isTurn) = (hosts, 1, true);
+        return copy;
+    }
 
     private static int Number(string name, string value, int most = 60_000) =>
         int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 && number <= most

@@ -6,6 +6,27 @@ namespace Ambient.Benchmarks.SideBySide;
 /// <summary>One run from start to clean-up.</summary>
 internal static class SideBySideRun
 {
+    /// <summary>Those that need the programs behind the proxies.</summary>
+    private static readonly Section[] s_served =
+    [
+        new(["idle", "throughput", "requests", "connections", "slow", "storm"], false, PairAsync),
+        new(["waypoint"], true, t => new WaypointSection(t.Options, t.Network, t.Loads, t.Figures, t.Pair, t.Folder, t.CancellationToken).RunAsync()),
+        new(["http"], true, t => new HttpSection(t.Options, t.Network, t.Loads, t.Figures, t.Folder, t.CancellationToken).RunAsync()),
+        new(["soak"], true, t => new SoakSection(t.Options, t.Network, t.Loads, t.Figures, t.Folder, t.CancellationToken).RunAsync()),
+        new(["hop"], true, t => new HopSection(t.Options, t.Network, t.Pair, t.Folder, t.CancellationToken).RunAsync()),
+        new(["mesh"], true, t => new MeshSection(t.Options, t.Network, t.Loads, t.Figures, t.Folder, t.CancellationToken).RunAsync()),
+        new(["tunnels"], true, t => new TunnelsSection(t.Options, t.Network, t.Figures, t.Folder, t.CancellationToken).RunAsync()),
+        new(["tls"], true, t => new IdleTlsSection(t.Options, t.Network, t.Figures, t.Folder, t.CancellationToken).RunAsync()),
+    ];
+
+    /// <summary>Those that bring what they need.</summary>
+    private static readonly Section[] s_alone =
+    [
+        new(["start"], true, t => new StartSection(t.Options, t.Network, t.Figures, t.Folder, t.CancellationToken).RunAsync()),
+        new(["istiod"], true, t => new IstiodSection(t.Options, t.Network, t.Figures, t.Folder, t.CancellationToken).RunAsync()),
+        new(["inpod"], false, t => new InPodSection(t.Options, t.Figures, t.Folder, t.CancellationToken).RunAsync()),
+    ];
+
     /// <summary>0: measured, whatever the figures say. 1: could not measure. 2: bad command line.</summary>
     internal static async Task<int> MainAsync(string[] args)
     {
@@ -60,53 +81,7 @@ internal static class SideBySideRun
             var backends = await Backends.StartAsync(network, folder, cancellationToken);
             try
             {
-                var loads = new Loads(network.Client, options.Seconds, cancellationToken);
-                var pair = new PairSections(options, loads, figures, network.Client, cancellationToken);
-                await TryAsync("pair", failures, () => PairAsync(options, network, folder, loads, figures, pair, cancellationToken));
-                if (options.Contenders.Contains(ZtunnelPair.Name))
-                {
-                    if (options.Has("waypoint"))
-                    {
-                        Console.WriteLine("waypoint");
-                        await TryAsync("waypoint", failures, new WaypointSection(options, network, loads, figures, pair, folder, cancellationToken).RunAsync);
-                    }
-
-                    if (options.Has("http"))
-                    {
-                        Console.WriteLine("http");
-                        await TryAsync("http", failures, new HttpSection(options, network, loads, figures, folder, cancellationToken).RunAsync);
-                    }
-
-                    if (options.Has("soak"))
-                    {
-                        Console.WriteLine("soak");
-                        await TryAsync("soak", failures, new SoakSection(options, network, loads, figures, folder, cancellationToken).RunAsync);
-                    }
-
-                    if (options.Has("hop"))
-                    {
-                        Console.WriteLine("hop");
-                        await TryAsync("hop", failures, new HopSection(options, network, pair, folder, cancellationToken).RunAsync);
-                    }
-
-                    if (options.Has("mesh"))
-                    {
-                        Console.WriteLine("mesh");
-                        await TryAsync("mesh", failures, new MeshSection(options, network, loads, figures, folder, cancellationToken).RunAsync);
-                    }
-
-                    if (options.Has("tunnels"))
-                    {
-                        Console.WriteLine("tunnels");
-                        await TryAsync("tunnels", failures, new TunnelsSection(options, network, figures, folder, cancellationToken).RunAsync);
-                    }
-
-                    if (options.Has("tls"))
-                    {
-                        Console.WriteLine("tls");
-                        await TryAsync("tls", failures, new IdleTlsSection(options, network, figures, folder, cancellationToken).RunAsync);
-                    }
-                }
+                await SectionsAsync(s_served, options, network, folder, figures, failures, cancellationToken);
             }
             finally
             {
@@ -116,24 +91,7 @@ internal static class SideBySideRun
                 }
             }
 
-            if (options.Has("start") && options.Contenders.Contains(ZtunnelPair.Name))
-            {
-                Console.WriteLine("start");
-                await TryAsync("start", failures, new StartSection(options, network, figures, folder, cancellationToken).RunAsync);
-            }
-
-            if (options.Has("istiod") && options.Contenders.Contains(ZtunnelPair.Name))
-            {
-                Console.WriteLine("istiod");
-                await TryAsync("istiod", failures, new IstiodSection(options, network, figures, folder, cancellationToken).RunAsync);
-            }
-
-            if (options.Has("inpod"))
-            {
-                Console.WriteLine("inpod");
-                await TryAsync("inpod", failures, new InPodSection(options, figures, folder, cancellationToken).RunAsync);
-            }
-
+            await SectionsAsync(s_alone, options, network, folder, figures, failures, cancellationToken);
             var report = new Report(figures).Write(options);
             Directory.CreateDirectory(Path.GetDirectoryName(options.Output)!);
             await File.WriteAllTextAsync(options.Output, report, cancellationToken);
@@ -157,16 +115,51 @@ internal static class SideBySideRun
         }
     }
 
-    private static async Task PairAsync(
-        SideBySideOptions options, BenchNetwork network, string folder, Loads loads, Figures figures, PairSections pair, CancellationToken cancellationToken)
+    /// <summary>Runs those of the sections that are wanted; with a baseline, a round of each of the two versions by turns.</summary>
+    private static async Task SectionsAsync(
+        Section[] sections, SideBySideOptions options, BenchNetwork network, string folder, Figures figures, List<string> failures, CancellationToken cancellationToken)
     {
+        foreach (var section in sections)
+        {
+            if (!section.Names.Any(options.Has) || (section.OursAlone && !options.Contenders.Contains(ZtunnelPair.Name)))
+            {
+                continue;
+            }
+
+            Console.WriteLine(section.Names[0]);
+            var turn = new Turn(options, network, folder, figures, cancellationToken);
+            if (options.Baseline is not { } baseline)
+            {
+                await TryAsync(section.Names[0], failures, () => section.RunAsync(turn));
+                continue;
+            }
+
+            var before = turn with { Folder = Directory.CreateDirectory(Path.Combine(folder, "baseline")).FullName, Figures = figures.Baseline(), Options = options.OneTurn(baseline) };
+            var now = turn with { Options = options.OneTurn(null) };
+            var failed = failures.Count;
+            for (var round = 0; round < options.Rounds; round++)
+            {
+                await TryAsync(section.Names[0], failures, () => section.RunAsync(now));
+                if (failures.Count == failed)
+                {
+                    // What the baseline cannot do is not measured, and no failure of ours.
+                    await TryAsync($"{section.Names[0]}{Figures.OfBaseline}", [], () => section.RunAsync(before));
+                }
+            }
+        }
+    }
+
+    private static async Task PairAsync(Turn turn)
+    {
+        var (options, cancellationToken) = (turn.Options, turn.CancellationToken);
+        var pair = turn.Pair;
         if (options.Has("idle"))
         {
             Console.WriteLine("idle");
-            await WithContendersAsync(options, network, folder, pair.IdleAsync, cancellationToken);
+            await WithContendersAsync(turn, pair.IdleAsync);
         }
 
-        var stress = new StressSections(loads, figures, pair, network.Client, cancellationToken);
+        var stress = new StressSections(turn.Loads, turn.Figures, pair, turn.Network.Client, cancellationToken);
         (string Name, Func<IReadOnlyList<Contender>, Task> Run)[] sections =
         [
             ("throughput", pair.ThroughputAsync),
@@ -180,21 +173,16 @@ internal static class SideBySideRun
         }
 
         // Fresh processes: what the idle connections left in memory is not part of "at rest".
-        await WithContendersAsync(
-            options,
-            network,
-            folder,
-            async contenders =>
-            {
-                await Task.Delay(PairSections.Rest, cancellationToken);
-                pair.Resident(contenders, "at rest");
-                await RunAsync(options, sections, contenders);
+        await WithContendersAsync(turn, async contenders =>
+        {
+            await Task.Delay(PairSections.Rest, cancellationToken);
+            pair.Resident(contenders, "at rest");
+            await RunAsync(options, sections, contenders);
 
-                // What memory the ordinary load leaves is read before the harder ones.
-                await pair.ResidentAfterAsync(contenders);
-                await RunAsync(options, harder, contenders);
-            },
-            cancellationToken);
+            // What memory the ordinary load leaves is read before the harder ones.
+            await pair.ResidentAfterAsync(contenders);
+            await RunAsync(options, harder, contenders);
+        });
     }
 
     private static async Task RunAsync(
@@ -210,17 +198,16 @@ internal static class SideBySideRun
         }
     }
 
-    private static async Task WithContendersAsync(
-        SideBySideOptions options, BenchNetwork network, string folder, Func<IReadOnlyList<Contender>, Task> measure, CancellationToken cancellationToken)
+    private static async Task WithContendersAsync(Turn turn, Func<IReadOnlyList<Contender>, Task> measure)
     {
         var contenders = new List<Contender>();
         try
         {
-            foreach (var name in options.Contenders)
+            foreach (var name in turn.Options.Contenders)
             {
                 contenders.Add(name == HaproxyPair.Name
-                    ? await HaproxyPair.StartAsync(network, folder, cancellationToken)
-                    : await ZtunnelPair.StartAsync(network, folder, options.Root, cancellationToken));
+                    ? await HaproxyPair.StartAsync(turn.Network, turn.Folder, turn.CancellationToken)
+                    : await ZtunnelPair.StartAsync(turn.Network, turn.Folder, turn.Options, turn.CancellationToken));
             }
 
             await measure(contenders);
@@ -247,4 +234,17 @@ internal static class SideBySideRun
             failures.Add($"section {section} did not finish: {e.Message.Split('\n')[0]}");
         }
     }
+
+    /// <summary>What a section is run with: all rounds of ours, or one of one version's.</summary>
+    private sealed record Turn(SideBySideOptions Options, BenchNetwork Network, string Folder, Figures Figures, CancellationToken CancellationToken)
+    {
+        internal Loads Loads => new(Network.Client, Options.Seconds, CancellationToken);
+
+        internal PairSections Pair => new(Options, Loads, Figures, Network.Client, CancellationToken);
+    }
+
+    /// <param name="Names">By which it is asked for.</param>
+    /// <param name="OursAlone">Whether it measures nothing where ours is no contender.</param>
+    /// <param name="RunAsync">Measures.</param>
+    private sealed record Section(string[] Names, bool OursAlone, Func<Turn, Task> RunAsync);
 }

@@ -6,15 +6,11 @@ namespace Ambient.Benchmarks.SideBySide;
 
 /// <summary>
 /// What a ztunnel's start costs in a large mesh: processor time, and memory at most and afterwards, from ztunnel's local file and over xDS.
-/// Beside another binary, by turns, when <see cref="BaselineVariable"/> names one.
 /// </summary>
 internal sealed class StartSection(SideBySideOptions options, BenchNetwork network, Figures figures, string folder, CancellationToken cancellationToken)
 {
-    /// <summary>Path of a ztunnel of another version.</summary>
-    internal const string BaselineVariable = "AMBIENT_BENCH_BASELINE";
-
     private const string Now = "start";
-    private const string Baseline = "start of the baseline";
+    private const string Baseline = Now + Figures.OfBaseline;
     private const int Port = 15913;
     private const int Services = 5000;
 
@@ -22,16 +18,9 @@ internal sealed class StartSection(SideBySideOptions options, BenchNetwork netwo
 
     internal async Task RunAsync()
     {
-        var baseline = Environment.GetEnvironmentVariable(BaselineVariable);
-        var binaries = new List<(string Name, string Path)> { (Now, ZtunnelPair.Binary(options.Root, "ztunnel")) };
-        if (!string.IsNullOrEmpty(baseline))
-        {
-            binaries.Insert(0, (Baseline, File.Exists(baseline) ? baseline : throw new InvalidOperationException($"{BaselineVariable}: {baseline} does not exist")));
-        }
-
         var local = Path.Combine(folder, "start.yaml");
         await File.WriteAllTextAsync(local, LocalFile(s_sources[0].Workloads), cancellationToken);
-        await MeasureAsync(0, binaries, new() { ["LOCAL_XDS_PATH"] = local });
+        await MeasureAsync(0, new() { ["LOCAL_XDS_PATH"] = local });
         var istiod = Directory.CreateDirectory(Path.Combine(folder, "start-istiod")).FullName;
         string[] served =
             ["netns", "exec", network.Client, Environment.ProcessPath!, MeshServer.Verb, Text(Port), istiod, Text(s_sources[1].Workloads), Text(Services)];
@@ -43,7 +32,7 @@ internal sealed class StartSection(SideBySideOptions options, BenchNetwork netwo
                 throw new InvalidOperationException("the control plane did not start");
             }
 
-            await MeasureAsync(1, binaries, new() { ["XDS_ADDRESS"] = $"localhost:{Port}", ["XDS_ROOT_CA"] = Path.Combine(istiod, "root-cert.pem") });
+            await MeasureAsync(1, new() { ["XDS_ADDRESS"] = $"localhost:{Port}", ["XDS_ROOT_CA"] = Path.Combine(istiod, "root-cert.pem") });
         }
         finally
         {
@@ -57,7 +46,7 @@ internal sealed class StartSection(SideBySideOptions options, BenchNetwork netwo
 
     internal static void Report(Report report, Figures figures)
     {
-        if (figures.Mean(Figure("CPU", 0), Now) is null)
+        if (figures.Median(Figure("CPU", 0), Now) is null)
         {
             return;
         }
@@ -72,25 +61,22 @@ internal sealed class StartSection(SideBySideOptions options, BenchNetwork netwo
         }
     }
 
-    private async Task MeasureAsync(int source, List<(string Name, string Path)> binaries, Dictionary<string, string> environment)
+    private async Task MeasureAsync(int source, Dictionary<string, string> environment)
     {
         environment["PROXY_MODE"] = "dedicated";
         environment["PROXY_WORKLOAD_INFO"] = "bench/client/client";
         environment["PACKET_MARK"] = $"{BenchNetwork.Mark}";
         environment["AMBIENT_CA_DIR"] = Path.Combine(folder, "start-ca");
-        for (var round = 0; round < Math.Max(options.Rounds, 2); round++)
+        for (var round = 0; round < options.RoundsOf(2); round++)
         {
-            foreach (var (name, path) in binaries)
-            {
-                await using var ztunnel = BenchProcess.Start(network.Client, $"start-{source}-{round}-{(name == Now ? "now" : "baseline")}", folder, environment, path);
-                await ztunnel.ReadyAsync(
-                    () => Shell.RunAsync($"ip netns exec {network.Client} curl -sf -o /dev/null http://127.0.0.1:15021/healthz/ready", cancellationToken), cancellationToken);
-                var (cpu, peak) = (ztunnel.Cpu.TotalSeconds, ztunnel.ResidentPeak / 1e6);
-                await Task.Delay(PairSections.Rest, cancellationToken);
-                figures.Add(Figure("CPU", source), name, cpu, $"{cpu:0.00} s");
-                figures.Add(Figure("peak", source), name, peak, $"{peak:0} MB at most");
-                figures.Add(Figure("resident", source), name, ztunnel.Resident / 1e6, $"{ztunnel.Resident / 1e6:0} MB");
-            }
+            await using var ztunnel = BenchProcess.Start(network.Client, $"start-{source}-{round}", folder, environment, options.Host("ztunnel"));
+            await ztunnel.ReadyAsync(
+                () => Shell.RunAsync($"ip netns exec {network.Client} curl -sf -o /dev/null http://127.0.0.1:15021/healthz/ready", cancellationToken), cancellationToken);
+            var (cpu, peak) = (ztunnel.Cpu.TotalSeconds, ztunnel.ResidentPeak / 1e6);
+            await Task.Delay(PairSections.Rest, cancellationToken);
+            figures.Add(Figure("CPU", source), Now, cpu, $"{cpu:0.00} s");
+            figures.Add(Figure("peak", source), Now, peak, $"{peak:0} MB at most");
+            figures.Add(Figure("resident", source), Now, ztunnel.Resident / 1e6, $"{ztunnel.Resident / 1e6:0} MB");
         }
     }
 

@@ -36,12 +36,12 @@ internal sealed class WaypointStage : IAsyncDisposable
                 ["INSTANCE_IP"] = BenchNetwork.WaypointAddress,
                 ["AMBIENT_CA_DIR"] = Path.Combine(folder, "ca"),
             },
-            ZtunnelPair.Binary(options.Root, "waypoint"));
+            options.Host("waypoint"));
         try
         {
             await waypoint.ReadyAsync(
                 () => Shell.RunAsync($"ip netns exec {network.Waypoint} curl -sf -o /dev/null http://127.0.0.1:15021/healthz/ready", cancellationToken), cancellationToken);
-            var ztunnels = await ZtunnelPair.StartAsync(network, folder, options.Root, "bench", environment, cancellationToken);
+            var ztunnels = await ZtunnelPair.StartAsync(network, folder, options, "bench", environment, cancellationToken);
             try
             {
                 await waypoint.ReadyAsync(() => Shell.RunAsync($"ip netns exec {network.Client} curl -sf -m 5 -o /dev/null {url}", cancellationToken), cancellationToken);

@@ -6,10 +6,9 @@ internal static class ZtunnelPair
     internal const string Name = "ztunnel";
 
     /// <summary>The pair alone: two workloads in ztunnel's local format.</summary>
-    /// <param name="binary">Of both sides; null: ours.</param>
     /// <param name="more">Further variables of both sides.</param>
     internal static async Task<Contender> StartAsync(
-        BenchNetwork network, string folder, string root, CancellationToken cancellationToken, string? binary = null, Dictionary<string, string>? more = null)
+        BenchNetwork network, string folder, SideBySideOptions options, CancellationToken cancellationToken, Dictionary<string, string>? more = null)
     {
         var local = Path.Combine(folder, "local.yaml");
         await File.WriteAllTextAsync(local, $$"""
@@ -17,19 +16,19 @@ internal static class ZtunnelPair
             {{Workload("client", BenchNetwork.ClientAddress)}}
             {{Workload("server", BenchNetwork.ServerAddress)}}
             """, cancellationToken);
-        return await StartAsync(network, folder, root, "bench", new(more ?? []) { ["LOCAL_XDS_PATH"] = local }, cancellationToken, binary: binary);
+        return await StartAsync(network, folder, options, "bench", new(more ?? []) { ["LOCAL_XDS_PATH"] = local }, cancellationToken);
     }
 
     /// <summary>The pair with a mesh from any source.</summary>
     internal static async Task<Contender> StartAsync(
-        BenchNetwork network, string folder, string root, string ns, Dictionary<string, string> source, CancellationToken cancellationToken,
-        Dictionary<string, string>? clientSource = null, string? binary = null)
+        BenchNetwork network, string folder, SideBySideOptions options, string ns, Dictionary<string, string> source, CancellationToken cancellationToken,
+        Dictionary<string, string>? clientSource = null)
     {
         var contender = new Contender(
             Name,
             [
-                Start(network.Client, "ztunnel-client", $"{ns}/client/client", folder, binary ?? Binary(root, "ztunnel"), clientSource ?? source),
-                Start(network.Server, "ztunnel-server", $"{ns}/server/server", folder, binary ?? Binary(root, "ztunnel"), source),
+                Start(network.Client, "ztunnel-client", $"{ns}/client/client", folder, options.Host("ztunnel"), clientSource ?? source),
+                Start(network.Server, "ztunnel-server", $"{ns}/server/server", folder, options.Host("ztunnel"), source),
             ],
             BenchNetwork.ServerAddress,
             Backends.Http,
@@ -51,12 +50,6 @@ internal static class ZtunnelPair
             await contender.DisposeAsync();
             throw;
         }
-    }
-
-    internal static string Binary(string root, string name)
-    {
-        var path = Path.Combine(root, "artifacts", "hosts", name);
-        return File.Exists(path) ? path : throw new InvalidOperationException($"{path} is missing; run ./build.sh hosts first");
     }
 
     private static BenchProcess Start(string where, string name, string workload, string folder, string binary, Dictionary<string, string> source)

@@ -34,7 +34,7 @@ internal sealed partial class IstiodSection(SideBySideOptions options, BenchNetw
 
     internal static void Report(Report report, Figures figures)
     {
-        if (figures.Mean("istiod in use", Waypoint) is null)
+        if (figures.Median("istiod in use", Waypoint) is null)
         {
             return;
         }
@@ -87,7 +87,7 @@ internal sealed partial class IstiodSection(SideBySideOptions options, BenchNetw
         await using var requests = await Child.StartAsync(
             network.Client, isElsewhere: false, cancellationToken, SteadyRequests.Verb, authority, BenchNetwork.WaypointAddress, BenchNetwork.ClientAddress, Text(FirstPort), Text(SecondPort));
         var ready = requests.AskAsync("ready", cancellationToken);
-        await using var waypoint = BenchProcess.Start(network.Waypoint, $"istiod-waypoint-{round}", folder, Environment(authority, istiod), ZtunnelPair.Binary(options.Root, "waypoint"));
+        await using var waypoint = BenchProcess.Start(network.Waypoint, $"istiod-waypoint-{round}", folder, Environment(authority, istiod), options.Host("waypoint"));
         var served = (await Task.WhenAny(ready, Task.Delay(TimeSpan.FromSeconds(60), cancellationToken)) == ready ? await ready : throw new InvalidOperationException($"the waypoint serves nothing: {waypoint.Tail()}"))[0];
         var (asked, written) = await server.AskAsync("first", cancellationToken) is [var a, var b, ..] ? (a, b) : default;
         Add("in use", (served - written) / 1e6, "0.00 s");
@@ -150,7 +150,7 @@ internal sealed partial class IstiodSection(SideBySideOptions options, BenchNetw
         {
             Add($"decoding {verb}", decoding[verb], "0.0 ms of decoding");
             Add($"beyond {verb}", cpu[verb] - cpu["unknown"] - decoding[verb], "0.0 ms beyond receiving and decoding");
-            Add($"added {verb}", figures.Mean($"istiod worst {verb}", Waypoint)!.Value - figures.Mean("istiod quiet worst", Waypoint)!.Value, "0.0 ms more than the worst without a repeat");
+            Add($"added {verb}", figures.Median($"istiod worst {verb}", Waypoint)!.Value - figures.Median("istiod quiet worst", Waypoint)!.Value, "0.0 ms more than the worst without a repeat");
         }
     }
 
@@ -189,7 +189,7 @@ internal sealed partial class IstiodSection(SideBySideOptions options, BenchNetw
 
         double Growth(string kind)
         {
-            var readings = s_counts.Select(count => figures.Mean($"istiod {kind} after {count}", Waypoint)!.Value).ToArray();
+            var readings = s_counts.Select(count => figures.Median($"istiod {kind} after {count}", Waypoint)!.Value).ToArray();
             return readings[1..].Max() / readings[0];
         }
     }
