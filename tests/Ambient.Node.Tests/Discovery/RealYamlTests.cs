@@ -94,6 +94,73 @@ public sealed class RealYamlTests
         Assert.Equal((skipped ? 1 : 0, skipped ? 0 : 1), (load.NoManifests.Count, load.Errors.Count));
     }
 
+    [Theory]
+    [InlineData("kustomization.yaml", "kind: Kustomization\nresources: [shop.yaml]\n")]
+    [InlineData("kustomization.yml", "apiVersion: kustomize.config.k8s.io/v1beta1\nresources: [shop.yaml]\n")]
+    [InlineData("kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [shop.yaml]\n")]
+    [InlineData("kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n")]
+    public void Kustomization_WithOrWithoutItsTwoFields_IsNoManifest(string name, string text)
+    {
+        var load = ManifestLoader.LoadText(name, text);
+        Assert.Empty(load.Errors.Items);
+        Assert.Equal([name], load.NoManifests);
+    }
+
+    [Theory]
+    [InlineData("shop.yaml", "- apiVersion: v1\n  kind: Service\n  metadata: {name: a}\n")]
+    [InlineData("shop.json", "[{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"a\"}}]")]
+    public void List_OfObjectsWithoutAKindOfItsOwn_IsAnError(string name, string text) =>
+        Assert.Contains("kind: List", Assert.Single(ManifestLoader.LoadText(name, text).Errors.Items).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("0x50", 80)]
+    [InlineData("0120", 80)]
+    [InlineData("0o120", 80)]
+    [InlineData("0b1010000", 80)]
+    [InlineData("1_000", 1000)]
+    [InlineData("+80", 80)]
+    public void Number_OfAnyForm_IsWhatKubernetesReads(string written, int port)
+    {
+        var load = ManifestLoader.LoadText("a.yaml", $"apiVersion: v1\nkind: Service\nmetadata: {{name: shop}}\nspec: {{ports: [{{port: {written}}}]}}\n");
+        Assert.Empty(load.Errors.Items);
+        Assert.Equal(port, Assert.Single(load.Objects.Services["default/shop"].Ports).Port);
+    }
+
+    [Theory]
+    [InlineData("0x")]
+    [InlineData("089")]
+    [InlineData("0xFFFFFFFFFFFFFFFFF")]
+    [InlineData("80a")]
+    public void Number_ThatIsNone_IsAnError(string written) => Assert.Contains(
+        "whole number", Assert.Single(ManifestText.Errors($"apiVersion: v1\nkind: Service\nmetadata: {{name: shop}}\nspec: {{ports: [{{port: {written}}}]}}\n")).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(" {}")]
+    [InlineData(" {phase: Pending, qosClass: BestEffort}")]
+    [InlineData(" {podIPs: [], conditions: null, hostIP: ''}")]
+    public void PodStatus_ThatNobodyHasSeenThePodIn_SaysNothing(string status)
+    {
+        var mesh = ManifestText.Translate($"apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec: {{containers: [{{name: web}}]}}\nstatus:{status}\n");
+        Assert.NotEmpty(Assert.Single(mesh.Workloads).Addresses);
+        Assert.Empty(mesh.Notices);
+    }
+
+    [Theory]
+    [InlineData("{parentRefs: [{name: gw, kind: '', namespace: '', sectionName: ''}], rules: [{backendRefs: [{name: a, kind: '', port: 80}]}]}")]
+    public void Reference_WithEmptyTexts_IsOneWithoutThem(string spec)
+    {
+        var route = ManifestLoader.LoadText("a.yaml", $"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: a}}\nspec: {spec}\n");
+        Assert.Empty(route.Errors.Items);
+        var parent = Assert.Single(Assert.Single(route.Objects.HttpRoutes.Values).Route.ParentRefs);
+        Assert.Equal(("Gateway", "default", null), (parent.Kind, parent.Namespace, parent.SectionName));
+    }
+
+    [Fact]
+    public void Deployment_OfAGroupThatClustersHadOnce_IsOneOfApps() => Assert.Equal(
+        ["web-0"],
+        ManifestText.Translate("apiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: c}]}}}\n").Workloads.Select(workload => workload.Name));
+
     [Fact]
     public void EmptyValues_SayNothing()
     {
@@ -139,6 +206,7 @@ public sealed class RealYamlTests
     [InlineData("[{port: 80}, {port: 81}]", "missing")]
     [InlineData("[{port: 80, name: a}, {port: 81, name: a}]", "already")]
     [InlineData("[{port: 80, name: A}]", "lower-case")]
+    [InlineData("[{port: 80, name: a}, {port: 80, name: b}]", "80/TCP is already another port")]
     public void PortNames_ThatKubernetesRefuses_AreErrors(string ports, string message) =>
         Assert.All(
             ManifestText.Errors($"apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{ports: {ports}}}\n"),
@@ -154,6 +222,16 @@ public sealed class RealYamlTests
         var warning = Assert.Single(load.Repeated);
         Assert.Equal((6, "Service default/shop"), (warning.Line, warning.Subject));
         Assert.Contains("a.yaml:1:1", warning.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Object_OfATypedList_IsTheSameAsTheOneWrittenAlone()
+    {
+        var load = ManifestLoader.LoadText(
+            "a.yaml",
+            Shop + "---\napiVersion: v1\nkind: ServiceList\nitems:\n- metadata: {name: shop, namespace: default}\n  spec: {selector: {app: shop}, ports: [{name: http, port: 80}]}\n  status: {loadBalancer: {}}\n");
+        Assert.Empty(load.Errors.Items);
+        Assert.Single(load.Repeated);
     }
 
     [Theory]

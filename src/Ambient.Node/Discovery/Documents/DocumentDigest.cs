@@ -5,7 +5,7 @@ namespace Ambient.Node.Discovery.Documents;
 
 /// <summary>
 /// What tells whether two objects say the same, whatever the order of their fields, their quotes and their comments. A
-/// null field counts as absent, and what a cluster only keeps books with is left out.
+/// null field counts as absent, as does a status that says nothing, and what a cluster only keeps books with is left out.
 /// </summary>
 internal static class DocumentDigest
 {
@@ -37,7 +37,9 @@ internal static class DocumentDigest
                 Add(hash, '{', "");
                 foreach (var (key, value) in mapping.Entries.OrderBy(entry => entry.Key.Value, StringComparer.Ordinal))
                 {
-                    if (value is not YamlScalar { IsNull: true } && !(depth == 1 && parent == "metadata" && IsBookkeeping(key.Value)))
+                    if (value is not YamlScalar { IsNull: true }
+                        && !(depth == 0 && IsOutside(key.Value, value))
+                        && !(depth == 1 && parent == "metadata" && IsBookkeeping(key.Value)))
                     {
                         Add(hash, ':', key.Value);
                         Add(hash, value, depth + 1, key.Value);
@@ -48,6 +50,12 @@ internal static class DocumentDigest
                 break;
         }
     }
+
+    /// <summary>
+    /// What is not the object's own: its kind, which the items of a PodList do not repeat, the version that it was written in, and the empty status
+    /// that tools leave behind.
+    /// </summary>
+    private static bool IsOutside(string field, YamlNode value) => field is "apiVersion" or "kind" || (field == "status" && EmptyValues.SayNothing(value));
 
     /// <summary>Fields of metadata that change with every copy; the namespace is part of the key, whether written or not.</summary>
     private static bool IsBookkeeping(string field) => field is "managedFields" or "resourceVersion" or "generation" or "selfLink" or "namespace";

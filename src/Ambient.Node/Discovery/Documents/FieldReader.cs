@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Ambient.Node.Discovery.Documents;
 
 /// <summary>
@@ -314,11 +312,9 @@ internal sealed class FieldReader
 
     private int? AsInteger(YamlNode node, string field, int min, int max)
     {
-        if (node is YamlScalar { IsPlain: true } scalar
-            && int.TryParse(scalar.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
-            && value >= min && value <= max)
+        if (node is YamlScalar scalar && YamlScalarType.TryInteger(scalar, out var value) && value >= min && value <= max)
         {
-            return value;
+            return (int)value;
         }
 
         Error(field, $"expected a whole number from {min} to {max}, found {node.Describe()}");

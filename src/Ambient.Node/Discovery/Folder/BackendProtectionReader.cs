@@ -1,5 +1,6 @@
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Kinds;
 using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
@@ -14,8 +15,7 @@ internal static class BackendProtectionReader
         return new BackendTlsPolicyObject(
             meta,
             [
-                .. spec.Objects("targetRefs").Select(target => new ObjectReference(
-                    target.String("group") ?? "", target.RequiredString("kind"), meta.Namespace, target.RequiredString("name"), target.String("sectionName"))),
+                .. spec.Objects("targetRefs").Select(target => ReadTarget(meta, target)),
             ])
         {
             ServerName = validation.RequiredString("hostname"),
@@ -23,6 +23,14 @@ internal static class BackendProtectionReader
             WellKnownAuthorities = validation.String("wellKnownCACertificates"),
             SubjectAltNames = [.. validation.Objects("subjectAltNames").Select(ReadName)],
         };
+    }
+
+    private static ObjectReference ReadTarget(ObjectMeta meta, FieldReader target)
+    {
+        var group = target.String("group") ?? "";
+        var kind = target.RequiredString("kind");
+        KindCheck.CheckReference(target, group, kind, isClosed: true);
+        return new ObjectReference(group, kind, meta.Namespace, target.RequiredString("name"), ObjectReferenceReader.Text(target, "sectionName"));
     }
 
     private static SubjectAltName ReadName(FieldReader name) => name.OneOf("type", "Hostname", "URI") == "URI"

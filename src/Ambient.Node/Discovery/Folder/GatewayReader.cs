@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Kinds;
 using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
@@ -68,13 +69,29 @@ internal static class GatewayReader
         {
             Name = meta.Name,
             Namespace = meta.Namespace,
-            From =
-            [
-                .. spec.Objects("from").Select(from => new GrantSource(
-                    from.String("group") ?? "", from.RequiredString("kind"), from.RequiredString("namespace"))),
-            ],
-            To = [.. spec.Objects("to").Select(to => new GrantTarget(to.String("group") ?? "", to.RequiredString("kind"), to.String("name")))],
+            From = [.. spec.Objects("from").Select(ReadSource)],
+            To = [.. spec.Objects("to").Select(ReadTarget)],
         });
+    }
+
+    private static GrantSource ReadSource(FieldReader from)
+    {
+        var source = new GrantSource(from.String("group") ?? "", from.RequiredString("kind"), from.RequiredString("namespace"));
+        KindCheck.CheckReference(from, source.Group, source.Kind);
+        return source;
+    }
+
+    private static GrantTarget ReadTarget(FieldReader to)
+    {
+        var target = new GrantTarget(to.String("group") ?? "", to.RequiredString("kind"), to.String("name"));
+        KindCheck.CheckReference(to, target.Group, target.Kind);
+        if (target.Name is "")
+        {
+            // Neither nothing nor everything is what somebody wrote this for.
+            to.Error("name", "empty; expected the name of the one object that is granted, or no name to grant all of the kind");
+        }
+
+        return target;
     }
 
     /// <summary>Whether and how clients are verified; null: they are not asked for a certificate.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Kinds;
 using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
@@ -55,6 +56,13 @@ internal static class ListenerReader
         return (allowed, labels.Has("matchExpressions") ? null : matchLabels.ToImmutableDictionary(StringComparer.Ordinal));
     }
 
+    private static RouteKind ReadKind(FieldReader kind)
+    {
+        var allowed = new RouteKind(kind.String("group") ?? ObjectReferenceReader.GatewayGroup, kind.RequiredString("kind"));
+        KindCheck.CheckReference(kind, allowed.Group, allowed.Kind);
+        return allowed;
+    }
+
     private static GatewayListener Read(ObjectMeta meta, FieldReader listener)
     {
         var routes = listener.ObjectOrEmpty("allowedRoutes");
@@ -73,7 +81,7 @@ internal static class ListenerReader
         {
             AllowedKinds =
             [
-                .. routes.Objects("kinds").Select(kind => new RouteKind(kind.String("group") ?? ObjectReferenceReader.GatewayGroup, kind.RequiredString("kind"))),
+                .. routes.Objects("kinds").Select(ReadKind),
             ],
             TerminatesTls = tls is not null && tls.OneOf("mode", "Terminate", "Passthrough") != "Passthrough",
 

@@ -72,6 +72,11 @@ internal sealed class ManifestReader
         if (document is not YamlMapping mapping || IsStray(mapping))
         {
             YamlProblems.Report(document, _errors);
+            if (document is YamlSequence list && list.Items.Find(static item => item is YamlMapping { } entry && entry.Find("apiVersion") is not null && entry.Find("kind") is not null) is { } first)
+            {
+                _errors.Add(first, "", "a list of Kubernetes objects is not read as such; write them as documents of their own, or under the items of a \"kind: List\"");
+            }
+
             _strays.Add(document is YamlMapping ? new YamlMapping([], document.Line, document.Column) : document);
             return;
         }
@@ -80,11 +85,19 @@ internal sealed class ManifestReader
         ReadObject(new FieldReader(mapping, _errors), listVersion: null, listKind: null);
     }
 
-    /// <summary>Whether a document is not a Kubernetes object. Helm's Chart.yaml has an apiVersion of its own.</summary>
+    /// <summary>
+    /// Whether a document is not a Kubernetes object. Helm's Chart.yaml has an apiVersion of its own, and of a kustomization's two fields either
+    /// may be left out, or both.
+    /// </summary>
     private bool IsStray(YamlMapping document)
     {
         var (hasVersion, hasKind) = (document.Find("apiVersion") is not null, document.Find("kind") is not null);
-        return !hasKind && (!hasVersion || Path.GetFileName(_errors.File) is "Chart.yaml");
+        return Path.GetFileName(_errors.File) switch
+        {
+            "Chart.yaml" => !hasKind,
+            "kustomization.yaml" or "kustomization.yml" => !(hasVersion && hasKind) || document.Find("kind") is YamlScalar { Value: "Kustomization" or "Component" },
+            _ => !hasKind && !hasVersion,
+        };
     }
 
     private void ReadObject(FieldReader fields, string? listVersion, string? listKind)
@@ -97,8 +110,15 @@ internal sealed class ManifestReader
             return;
         }
 
-        if (kind.EndsWith("List", StringComparison.Ordinal) && (kind == "List" || fields.List("items") is not null))
+        var isKnownList = (kind == "List" && apiVersion == "v1") || KindCheck.IsListKind(apiVersion, kind);
+        if (isKnownList || (kind.EndsWith("List", StringComparison.Ordinal) && (kind == "List" || fields.List("items") is not null)))
         {
+            if (isKnownList)
+            {
+                // A list whose items are misspelt would be an empty one.
+                fields.RejectUnknown("apiVersion", "items", "kind", "metadata");
+            }
+
             // An API server leaves version and kind out of the items of a typed list, such as a PodList.
             var (itemVersion, itemKind) = kind == "List" ? (null, null) : (apiVersion, kind[..^"List".Length]);
             foreach (var item in fields.Objects("items"))

@@ -1,5 +1,6 @@
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Documents;
+using Ambient.Node.Discovery.Kinds;
 using Ambient.Node.Discovery.Objects;
 
 namespace Ambient.Node.Discovery.Folder;
@@ -14,12 +15,18 @@ internal static class ObjectReferenceReader
     public static ObjectReference Read(ObjectMeta meta, FieldReader reference, string defaultGroup, string defaultKind)
     {
         var ns = reference.String("namespace");
+        var group = reference.String("group") ?? defaultGroup;
+        var kind = Text(reference, "kind") ?? defaultKind;
+        KindCheck.CheckReference(reference, group, kind);
         return new ObjectReference(
-            reference.String("group") ?? defaultGroup,
-            reference.String("kind") ?? defaultKind,
+            group,
+            kind,
             string.IsNullOrEmpty(ns) ? meta.Namespace : ns,
             reference.RequiredString("name"),
-            reference.String("sectionName"),
+            Text(reference, "sectionName"),
             reference.Integer("port", 1, 65535));
     }
+
+    /// <summary>A text, or null where none is written: an empty one says nothing, except as a group, where it is Kubernetes' own.</summary>
+    public static string? Text(FieldReader reference, string field) => reference.String(field) is { Length: > 0 } text ? text : null;
 }

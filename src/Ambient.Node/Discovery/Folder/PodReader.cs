@@ -19,10 +19,18 @@ internal static class PodReader
         CheckAddress(meta, metadata, replicas: 1);
 
         // Tools that write manifests leave an empty status behind, which says nothing.
-        return fields.Object("status") is { } status && !EmptyValues.SayNothing(status.Node)
+        return fields.Object("status") is { } status && !SaysNothing((YamlMapping)status.Node, pod)
             ? ReadStatus(pod, metadata, status)
             : pod with { Ready = !metadata.Has("deletionTimestamp") };
     }
+
+    /// <summary>
+    /// Whether a status is empty, or what an API server fills in before anybody has seen the pod, as <c>kubectl run --dry-run=server</c> prints it:
+    /// pending and on no node, of some class of service.
+    /// </summary>
+    private static bool SaysNothing(YamlMapping status, PodObject pod) => status.Entries.TrueForAll(field =>
+        EmptyValues.SayNothing(field.Value)
+        || (pod.NodeName.Length == 0 && (field.Key.Value == "qosClass" || (field.Key.Value == "phase" && field.Value is YamlScalar { Value: "Pending" }))));
 
     /// <summary>What a pod's spec says, its own or that of a template.</summary>
     public static PodObject ReadSpec(ObjectMeta meta, FieldReader metadata, FieldReader spec)
@@ -66,16 +74,18 @@ internal static class PodReader
     {
         foreach (var port in container.Objects("ports"))
         {
-            var protocol = NonEmpty(port, "protocol");
             var name = port.String("name") ?? "";
             if (name.Length > 0 && PortNames.WhyNotOfContainer(name) is { } why)
             {
                 port.Error("name", $"\"{name}\" is not the name of a port: {why}");
             }
 
-            ports.Add(new ContainerPort(name, port.RequiredInteger("containerPort", 1, 65535), protocol is null or "TCP"));
+            ports.Add(new ContainerPort(name, port.RequiredInteger("containerPort", 1, 65535), IsTcp(port)));
         }
     }
+
+    /// <summary>Whether a port is one of TCP, as ports are that do not say.</summary>
+    public static bool IsTcp(FieldReader port) => port.OneOf("protocol", "TCP", "UDP", "SCTP") is null or "TCP";
 
     private static string? NonEmpty(FieldReader fields, string field) => fields.String(field) is { Length: > 0 } text ? text : null;
 

@@ -35,7 +35,7 @@ internal static class ServiceReader
             // An absent name is the empty one: Kubernetes fills it in.
             if (port.Integer("port", 1, 65535) is { } number)
             {
-                ports.Add(new ContainerPort(port.String("name") ?? "", number, port.String("protocol") is null or "TCP"));
+                ports.Add(new ContainerPort(port.String("name") ?? "", number, PodReader.IsTcp(port)));
             }
         }
 
@@ -68,7 +68,7 @@ internal static class ServiceReader
             var ports = new List<ContainerPort>();
             foreach (var port in subset.Objects("ports"))
             {
-                ports.Add(new ContainerPort(port.String("name") ?? "", port.RequiredInteger("port", 1, 65535), port.String("protocol") is null or "" or "TCP"));
+                ports.Add(new ContainerPort(port.String("name") ?? "", port.RequiredInteger("port", 1, 65535), PodReader.IsTcp(port)));
             }
 
             slices.Add(new EndpointSliceObject(sliceMeta with { Name = $"{meta.Name}-{slices.Count}" })
@@ -159,6 +159,7 @@ internal static class ServiceReader
     {
         var ports = new List<ServicePortSpec>();
         var names = new HashSet<string>(StringComparer.Ordinal);
+        var numbers = new HashSet<(int, string)>();
         var several = spec.List("ports") is { Items.Count: > 1 };
         foreach (var port in spec.Objects("ports"))
         {
@@ -171,6 +172,10 @@ internal static class ServiceReader
             if (port.Errors.Count == before)
             {
                 CheckName(port, name, several, names);
+                if (!numbers.Add((number, transport)))
+                {
+                    port.Error("port", $"{number}/{transport} is already another port of the service");
+                }
             }
 
             ports.Add(new ServicePortSpec(

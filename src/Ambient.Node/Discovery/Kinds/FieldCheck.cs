@@ -18,7 +18,7 @@ internal sealed class FieldCheck(ConfigurationErrors errors, UnsupportedUses uns
     private static readonly HashSet<string> s_otherMetadata = new(StringComparer.Ordinal)
     {
         "generateName", "uid", "selfLink", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
-        "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "managedFields", "clusterName",
+        "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "managedFields", "clusterName", "initializers",
     };
 
     private ObjectMeta? _meta;
@@ -48,12 +48,24 @@ internal sealed class FieldCheck(ConfigurationErrors errors, UnsupportedUses uns
         }
     }
 
-    /// <summary>Metadata is passed over, except for a field that is nearly one of those that are read.</summary>
+    /// <summary>
+    /// Of Kubernetes' own kinds metadata is passed over, except for a field that is nearly one of those that are read. Elsewhere it is read
+    /// as strictly as the rest: a policy with "ns" for "namespace" would hold in another namespace than it was written for.
+    /// </summary>
     private void CheckMetadata(YamlMapping metadata, string path)
     {
         foreach (var (key, _) in metadata.Entries)
         {
-            if (!s_metadata.Contains(key.Value) && !s_otherMetadata.Contains(key.Value) && NearestWord.Closest(key.Value, s_metadata) is { } near)
+            if (s_metadata.Contains(key.Value) || s_otherMetadata.Contains(key.Value))
+            {
+                continue;
+            }
+
+            if (_strict)
+            {
+                errors.Add(key, $"{path}.{key.Value}", $"unknown field; expected one of {string.Join(", ", s_metadata)}{NearestWord.Hint(key.Value, s_metadata)}");
+            }
+            else if (NearestWord.Closest(key.Value, s_metadata) is { } near)
             {
                 errors.Add(key, $"{path}.{key.Value}", $"unknown field; did you mean \"{near}\"?");
             }
@@ -191,14 +203,15 @@ internal sealed class FieldCheck(ConfigurationErrors errors, UnsupportedUses uns
                 unsupported.Add(_meta!.Kind, $"{field}: {value.Value}", _meta);
             }
         }
-        else if (!values.Known.Contains(value.Value))
+        else if (!values.Known.Contains(value.Value) && (values.IsClosed || IsMisspelt(value.Value, values)))
         {
-            if (values.IsClosed)
-            {
-                errors.Add(value, path, $"\"{value.Value}\" is not known; expected one of {string.Join(", ", values.All)}{NearestWord.Hint(value.Value, values.All)}");
-            }
+            errors.Add(value, path, $"\"{value.Value}\" is not known; expected one of {string.Join(", ", values.All)}{NearestWord.Hint(value.Value, values.All)}");
         }
     }
+
+    /// <summary>Whether a value of a field that takes others too is one of those named, misspelt. A digit makes it another word: HTTP3 is none of HTTP's.</summary>
+    private static bool IsMisspelt(string value, FieldValues values) =>
+        !value.AsSpan().ContainsAnyInRange('0', '9') && NearestWord.Closest(value, values.All) is not null;
 
     private bool IsString(YamlNode value, string path)
     {
@@ -220,10 +233,10 @@ internal sealed class FieldCheck(ConfigurationErrors errors, UnsupportedUses uns
     }
 
     private static bool IsWholeNumber(YamlNode value) =>
-        value is YamlScalar { IsPlain: true } scalar && long.TryParse(scalar.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _);
+        value is YamlScalar scalar && YamlScalarType.TryInteger(scalar, out _);
 
     private static bool IsNumber(YamlNode value) =>
-        value is YamlScalar { IsPlain: true } scalar && double.TryParse(scalar.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out _);
+        IsWholeNumber(value) || (value is YamlScalar { IsPlain: true } scalar && double.TryParse(scalar.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out _));
 
     private void Expected(string what, YamlNode found, string path) => errors.Add(found, path, $"expected {what}, found {found.Describe()}");
 

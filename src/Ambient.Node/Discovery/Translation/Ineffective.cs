@@ -18,6 +18,14 @@ internal static class Ineffective
                 .Where(service => service is { ExternalName.Length: > 0, Ports.Count: 0 } && !clusterMade.Contains(service.Meta.Namespace))
                 .Where(service => !ExternalNames.LeadsIntoTheMesh(expanded, service, options))
                 .Select(WithoutPorts),
+            .. WithoutTarget(written, expanded),
+            .. written.EndpointSlices.Values.Where(static slice => slice.Endpoints.Count > 0)
+                .Select(slice => WithoutService(written, slice, slice.Meta.Labels.GetValueOrDefault(WellKnown.ServiceName, "")))
+                .OfType<TranslationNotice>(),
+            .. written.Endpoints.Values.Where(static endpoints => endpoints.Slices.Any(static slice => slice.Endpoints.Count > 0))
+                .Select(endpoints => WithoutService(written, endpoints, endpoints.Meta.Name))
+                .OfType<TranslationNotice>(),
+            .. written.Pods.Values.Where(static pod => pod is { HasStatus: true, Ended: false, Addresses.Count: 0 }).Select(WithoutAddress),
             .. BackendProtectionTranslation.Conflicts(written, options),
             .. written.MeshConfigs.Values
                 .Where(config => config.Meta.Namespace != options.RootNamespace)
@@ -37,6 +45,42 @@ internal static class Ineffective
     private static TranslationNotice WithoutPorts(ServiceObject service) => new(
         service,
         $"{service.Meta} cannot be reached: {service.ExternalName} is outside of the mesh, and without ports nothing tells which connections are meant for it; list them in spec.ports");
+
+    /// <summary>Ports of services that lead to a named port which none of the pods behind them has.</summary>
+    private static IEnumerable<TranslationNotice> WithoutTarget(KubernetesObjects written, KubernetesObjects expanded)
+    {
+        var named = written.Services.Values.Where(static service =>
+            service is { IsExternalName: false, Selector.Count: > 0 } && service.Ports.Any(static port => port.TargetPortName.Length > 0)).ToList();
+        if (named.Count == 0)
+        {
+            yield break;
+        }
+
+        var pods = expanded.Pods.Values.Where(static pod => !pod.Ended).ToLookup(static pod => pod.Meta.Namespace, StringComparer.Ordinal);
+        foreach (var service in named)
+        {
+            var selected = pods[service.Meta.Namespace].Where(pod => LabelSelection.Selects(service.Selector, pod.Meta.Labels)).ToList();
+            foreach (var port in service.Ports)
+            {
+                if (selected.Count > 0 && port.TargetPortName.Length > 0 && !selected.Exists(pod => pod.Ports.Any(own => own.Name == port.TargetPortName)))
+                {
+                    yield return new TranslationNotice(
+                        service,
+                        $"{service.Meta} has no endpoint for port {port.Port}: targetPort \"{port.TargetPortName}\" is the name of no port of its pods, such as {selected[0].Meta.Name}");
+                }
+            }
+        }
+    }
+
+    private static TranslationNotice? WithoutService(KubernetesObjects written, KubernetesObject endpoints, string service) =>
+        service.Length == 0
+            ? new TranslationNotice(endpoints, $"{endpoints.Meta} is not used: its label {WellKnown.ServiceName} names no service")
+            : written.Services.TryGetValue($"{endpoints.Meta.Namespace}/{service}", out _)
+                ? null
+                : new TranslationNotice(endpoints, $"{endpoints.Meta} is not used: there is no Service {endpoints.Meta.Namespace}/{service}");
+
+    private static TranslationNotice WithoutAddress(PodObject pod) => new(
+        pod, $"{pod.Meta} is not part of the mesh: its status comes from a cluster and has no address, so the pod is not running yet; without a status it would get an address here");
 
     /// <summary>Whether pods are there that the controller would have made. Their labels tell: names and owners have steps in between.</summary>
     private static bool HasPods(KubernetesObjects objects, PodControllerObject controller) => objects.Pods.Values.Any(pod =>
