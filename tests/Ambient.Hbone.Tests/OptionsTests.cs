@@ -3,6 +3,10 @@ using System.Net.Sockets;
 using Ambient.Hbone.Admission;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Http2.Framing;
+using Ambient.Hbone.Messages;
+using Ambient.Hbone.Sockets;
+using Ambient.Hbone.Tests.Messages;
+using Ambient.Http;
 using Ambient.Identity;
 using Ambient.Testing.Certificates;
 
@@ -18,6 +22,60 @@ public sealed class OptionsTests
         new HboneServerOptions().Validate();
         new ConnectionLimits().Validate();
         new Http2ConnectionOptions().Validate();
+        new MessageServerOptions().Validate();
+        new MessageClientOptions().Validate();
+    }
+
+    [Fact]
+    public void MessageServer_EveryFaultIsNamedAtOnce()
+    {
+        var options = new MessageServerOptions
+        {
+            MaxHeadSize = 1_023,
+            MaxFields = 0,
+            HeadTimeout = TimeSpan.Zero,
+            IdleTimeout = TimeSpan.FromDays(2),
+            ExchangeIdleTimeout = Timeout.InfiniteTimeSpan,
+            MaxConcurrentStreams = 10_001,
+            StreamWindowSize = 65_534,
+            ConnectionWindowSize = 0,
+        };
+
+        var fault = Assert.Throws<ArgumentException>(() => new MessageServer(new MessageKit.DelegateHandler(static _ => ValueTask.CompletedTask), options, TimeProvider.System));
+
+        foreach (var property in typeof(MessageServerOptions).GetProperties().Where(property => property.Name != nameof(MessageServerOptions.AcceptHttp10)))
+        {
+            Assert.Contains(property.Name, fault.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData(HttpProtocolVersion.Http11)]
+    [InlineData(HttpProtocolVersion.Http2)]
+    public async Task MessageClient_EveryFaultIsNamedAtOnce(HttpProtocolVersion version)
+    {
+        var options = new MessageClientOptions
+        {
+            MaxHeadSize = 1_048_577,
+            MaxFields = -1,
+            MaxInterimHeads = 0,
+            StreamWindowSize = 65_534,
+            ConnectionWindowSize = 0,
+            PingInterval = TimeSpan.FromMilliseconds(999),
+            PingTimeout = TimeSpan.FromDays(2),
+        };
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(listener.LocalEndpoint);
+        await using var channel = MessageChannel.Over(socket, HboneIo.Default);
+
+        var fault = Assert.Throws<ArgumentException>(() => MessageClient.Open(channel, version, options, TimeProvider.System));
+
+        foreach (var property in typeof(MessageClientOptions).GetProperties().Where(property => property.Name != nameof(MessageClientOptions.ShortestPing)))
+        {
+            Assert.Contains(property.Name, fault.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -52,9 +52,11 @@ public sealed partial class EmbeddedAuthority : ICertificateAuthority, IDisposab
         ArgumentException.ThrowIfNullOrWhiteSpace(options.Folder);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.LeafLifetime, TimeSpan.FromSeconds(1));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.RootLifetime, options.LeafLifetime);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.LockTimeout.Ticks, nameof(options.LockTimeout));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.LockTimeout, TimeSpan.FromDays(1), nameof(options.LockTimeout));
         if (!TrustDomain.TryParse(options.TrustDomain, out var trustDomain))
         {
-            throw new ArgumentException($"{options.TrustDomain} is no trust domain (a-z, 0-9, '.', '-', '_')", nameof(options));
+            throw new ArgumentException($"{options.TrustDomain} is not a trust domain (a-z, 0-9, '.', '-', '_')", nameof(options));
         }
 
         var time = timeProvider ?? TimeProvider.System;

@@ -15,9 +15,9 @@ public sealed class EmbeddedAuthorityOptions
     /// </summary>
     public TimeSpan LeafLifetime { get; set; } = TimeSpan.FromHours(24);
 
-    /// <summary>Life of a root that has to be made. Default ten years. A root in the folder keeps its own.</summary>
+    /// <summary>Life of a root that has to be made, at least that of a leaf. Default ten years. A root in the folder keeps its own.</summary>
     public TimeSpan RootLifetime { get; set; } = TimeSpan.FromDays(3650);
 
-    /// <summary>How long to wait for another process that is making the root. Default 30 seconds.</summary>
+    /// <summary>How long to wait for another process that is making the root: up to one day. Default 30 seconds.</summary>
     public TimeSpan LockTimeout { get; set; } = TimeSpan.FromSeconds(30);
 }

@@ -42,6 +42,8 @@ public sealed partial class SvidCache : ISvidSource, IAsyncDisposable
         _options = options ?? new SvidCacheOptions();
         ArgumentOutOfRangeException.ThrowIfLessThan(_options.MaxConcurrentFetches, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(_options.MaxWaitingWarmups);
+        ArgumentOutOfRangeException.ThrowIfLessThan(_options.FetchTimeout, TimeSpan.FromMilliseconds(10));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(_options.FetchTimeout, TimeSpan.FromDays(1));
         _time = timeProvider ?? TimeProvider.System;
         _logger = logger ?? NullLogger<SvidCache>.Instance;
         if (authority is ISvidUpdates updates)

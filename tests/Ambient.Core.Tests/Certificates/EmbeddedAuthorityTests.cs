@@ -271,6 +271,15 @@ public sealed class EmbeddedAuthorityTests : IDisposable
         await Assert.ThrowsAsync<ArgumentException>(() => OpenAsync(o => o.TrustDomain = trustDomain));
 
     [Fact]
+    public async Task OpenAsync_TimesOutOfTheirRange_AreRefused()
+    {
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => OpenAsync(o => o.LeafLifetime = TimeSpan.Zero));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => OpenAsync(o => o.RootLifetime = TimeSpan.FromHours(1)));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => OpenAsync(o => o.LockTimeout = TimeSpan.FromTicks(-1)));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => OpenAsync(o => o.LockTimeout = TimeSpan.FromDays(2)));
+    }
+
+    [Fact]
     public async Task OpenAsync_LongTrustDomain_Works()
     {
         var trustDomain = new string('a', 255);

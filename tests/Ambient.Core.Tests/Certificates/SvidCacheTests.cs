@@ -394,6 +394,16 @@ public class SvidCacheTests
         Assert.Equal(20, cache.Snapshot().Length);
     }
 
+    [Fact]
+    public void Options_OutOfTheirRange_AreRefused()
+    {
+        Assert.Throws<ArgumentOutOfRangeException>(() => NewCache(concurrent: 0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => NewCache(warmups: -1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => NewCache(fetchTimeout: TimeSpan.Zero));
+        Assert.Throws<ArgumentOutOfRangeException>(() => NewCache(fetchTimeout: Timeout.InfiniteTimeSpan));
+        Assert.Throws<ArgumentOutOfRangeException>(() => NewCache(fetchTimeout: TimeSpan.FromDays(2)));
+    }
+
     private static SpiffeId Id(string serviceAccount) => SpiffeId.ForServiceAccount("cluster.local", "ns", serviceAccount);
 
     private static bool IsImmediate(ValueTask<X509Svid> call) => call.IsCompletedSuccessfully;

@@ -251,6 +251,23 @@ public sealed class DoubleHboneTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task InnerPeer_ThatTalksWithoutEnd_IsCutToALength()
+    {
+        Start(baggage: $"k8s.deployment.name={new string('n', 300)},service.name={new string('s', 12_000)},service.version=v77");
+        var (client, carrying) = await CaptureAsync();
+        await _inner.Task.WaitAsync(s_patience);
+        client.Shutdown(SocketShutdown.Send);
+        await carrying.WaitAsync(s_patience);
+        client.Dispose();
+
+        // A value is cut; of the whole answer 8 KB are kept, in whole entries.
+        Assert.Contains($"destination_workload=\"{new string('n', 253)}\"", _registry.Text(), StringComparison.Ordinal);
+        Assert.DoesNotContain(new string('n', 254), _registry.Text() + _kit.Text(), StringComparison.Ordinal);
+        Assert.DoesNotContain("sss", _registry.Text() + _kit.Text(), StringComparison.Ordinal);
+        Assert.DoesNotContain("v77", _registry.Text(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task InnerPeer_ThatRefuses_IsToldAsTheInnerLayer_AndCountedOnce()
     {
         Start(innerStatus: 401);

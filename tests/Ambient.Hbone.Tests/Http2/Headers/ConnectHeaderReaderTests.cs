@@ -160,6 +160,27 @@ public class ConnectHeaderReaderTests
         Assert.True(Response((":status", "103")).IsInformational);
     }
 
+    [Fact]
+    public void Baggage_OfAnyLength_IsKeptInWholeEntriesUpTo8KB()
+    {
+        // Both ways: a tunnel holds it as long as it lives, and it is the peer who says how long it is.
+        var entry = "k=" + new string('v', 1000);
+        var list = string.Join(',', Enumerable.Repeat(entry, 60));
+        Check(Asked(s_method, s_authority, ("baggage", list)).Baggage, 8);
+        Check(Asked([s_method, s_authority, .. Enumerable.Repeat(("baggage", entry), 60)]).Baggage, 8);
+        Check(Answered((":status", "200"), ("baggage", list)).Baggage, 8);
+        Check(Answered([(":status", "200"), .. Enumerable.Repeat(("baggage", entry), 60)]).Baggage, 8);
+        Assert.Equal("", Answered((":status", "200"), ("baggage", "k=" + new string('v', 20_000))).Baggage);
+
+        static ConnectRequestHeaders Asked(params (string, string)[] headers) =>
+            new ConnectHeaderReader(new HPackDecoder(), 100_000).ReadRequest(1, HPackBlocks.Plain(headers));
+
+        static ConnectResponseHeaders Answered(params (string, string)[] headers) =>
+            new ConnectHeaderReader(new HPackDecoder(), 100_000).ReadResponse(1, HPackBlocks.Plain(headers));
+
+        void Check(string? baggage, int entries) => Assert.Equal(string.Join(',', Enumerable.Repeat(entry, entries)), baggage);
+    }
+
     [Theory]
     [InlineData("20")]
     [InlineData("2000")]
