@@ -49,7 +49,7 @@ public sealed class PackageTests(PackageTests.Packed packed) : IClassFixture<Pac
 
         Assert.True(said.Contains("THE HOUR IS OVER") && !said.Any(line => line.StartsWith("FAIL", StringComparison.Ordinal)), string.Join('\n', said));
         Assert.Equal(
-            ["all-clients", "authorize", "bad-yaml", "drain", "handlers", "own-scheme", "probe", "replicas", "urls"],
+            ["all-clients", "authorize", "bad-yaml", "drain", "folder", "handlers", "own-scheme", "probe-allow", "probe-strict", "replicas", "urls", "variables"],
             said.Where(line => line.StartsWith("PASS ", StringComparison.Ordinal)).Select(line => line[5..]).Order(StringComparer.Ordinal));
     }
 

@@ -60,9 +60,35 @@ await Check("urls", async () =>
     Equal("hello", await inside.GetStringAsync("http://shop:8080/"));
 });
 
-await Check("probe", async () =>
+await Check("variables", async () =>
 {
-    // Namespace strict: plain text is refused, save for the declared path and port.
+    // As a container sets it, before there is any builder.
+    var port = FreePort();
+    using var plain = new HttpClient();
+    foreach (var (name, value) in new[] { ("ASPNETCORE_URLS", $"http://127.0.0.1:{port}"), ("ASPNETCORE_HTTP_PORTS", $"{port}") })
+    {
+        Environment.SetEnvironmentVariable(name, value);
+        try
+        {
+            await using var shop = await StartAsync("shop-0", Hello);
+            Equal("hello", await plain.GetStringAsync($"http://127.0.0.1:{port}/"));
+            Equal("hello", await Client(shop).GetStringAsync("http://shop:8080/"));
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(name, null);
+        }
+    }
+});
+
+foreach (var guarded in new[] { "strict", "allow" })
+{
+    await Check($"probe-{guarded}", () => ProbeAsync(guarded));
+}
+
+async Task ProbeAsync(string guarded)
+{
+    // Plain text is refused, by mTLS that is strict or by a policy that allows one caller, save for the declared path and port.
     int[] ports = [FreePort(), FreePort()];
     await using var vault = await StartAsync("vault-0", app =>
     {
@@ -73,14 +99,14 @@ await Check("probe", async () =>
         builder.Configuration["urls"] = $"http://127.0.0.1:{ports[0]};http://127.0.0.1:{ports[1]}";
         builder.Configuration["Ambient:ProbePaths:0"] = "/healthz";
         builder.Configuration["Ambient:ProbePorts:0"] = $"{ports[1]}";
-    }, "strict");
+    }, guarded);
     using var plain = new HttpClient();
     Equal("alive", await plain.GetStringAsync($"http://127.0.0.1:{ports[0]}/healthz"));
     Equal("secret", await plain.GetStringAsync($"http://127.0.0.1:{ports[1]}/secret"));
     await Throws<HttpRequestException>(() => plain.GetStringAsync($"http://127.0.0.1:{ports[0]}/secret"), "");
     await Throws<HttpRequestException>(() => plain.GetStringAsync($"http://127.0.0.1:{ports[0]}/healthz/../secret"), "");
     await Throws<HttpRequestException>(() => plain.PostAsync($"http://127.0.0.1:{ports[0]}/healthz", null), "");
-});
+}
 
 await Check("handlers", async () =>
 {
@@ -113,7 +139,7 @@ await Check("bad-yaml", async () =>
 {
     var wrong = Directory.CreateDirectory(Path.Combine(folder, "wrong")).FullName;
     await File.WriteAllTextAsync(Path.Combine(wrong, "a.yaml"), "apiVersion: v1\nkind: Service\nmetadata: { name: a }\nspec: { ports: [ { port: nine } ] }\n");
-    await File.WriteAllTextAsync(Path.Combine(wrong, "b.yaml"), "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: b }\nspec: { actoin: DENY }\n");
+    await File.WriteAllTextAsync(Path.Combine(wrong, "b.yaml"), "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: b }\nspec: { actoin: DENY }\n---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicyy\nmetadata: { name: c }\n");
     var begun = Stopwatch.GetTimestamp();
     var error = await Throws<Exception>(() => StartAsync("shop-0", Hello, builder =>
     {
@@ -121,7 +147,24 @@ await Check("bad-yaml", async () =>
         builder.Configuration["Ambient:StartTimeout"] = "00:00:03";
     }), "a.yaml");
     True(error.ToString().Contains("b.yaml", StringComparison.Ordinal), "the error names b.yaml, too: " + error);
+    True(error.ToString().Contains("did you mean \"AuthorizationPolicy\"?", StringComparison.Ordinal), "a misspelt kind is no application without its policy: " + error);
     True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(15), "within its time");
+});
+
+await Check("folder", async () =>
+{
+    // A folder that others may read is neither used nor changed: the start says what to do.
+    const UnixFileMode Wide = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+        | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+    var wide = Directory.CreateDirectory(Path.Combine(folder, "wide"), Wide).FullName;
+    File.SetUnixFileMode(wide, Wide);
+    await Throws<Exception>(() => StartAsync("shop-0", Hello, builder =>
+    {
+        builder.Configuration["Ambient:AuthorityFolder"] = wide;
+        builder.Configuration["Ambient:StartTimeout"] = "00:00:05";
+    }), "chmod 700");
+    Equal(Wide, File.GetUnixFileMode(wide));
+    Equal(0, Directory.GetFileSystemEntries(wide).Length);
 });
 
 await Check("drain", async () =>
@@ -249,9 +292,14 @@ static string Manifests()
         kind: PeerAuthentication
         metadata: { name: strict, namespace: strict }
         spec: { mtls: { mode: STRICT } }
+        ---
+        apiVersion: security.istio.io/v1
+        kind: AuthorizationPolicy
+        metadata: { name: shop-alone, namespace: allow }
+        spec: { action: ALLOW, rules: [ { from: [ { source: { principals: [ cluster.local/ns/default/sa/shop ] } } ] } ] }
 
         """;
-    foreach (var (name, ns, replicas) in new[] { ("shop", "default", 1), ("caller", "default", 1), ("many", "default", 3), ("vault", "strict", 1) })
+    foreach (var (name, ns, replicas) in new[] { ("shop", "default", 1), ("caller", "default", 1), ("many", "default", 3), ("vault", "strict", 1), ("vault", "allow", 1) })
     {
         text += $$"""
             ---
