@@ -21,6 +21,9 @@ internal static class ResponseFlags
     /// <summary>The endpoint closed before or while answering.</summary>
     public const string UpstreamConnectionTermination = "UC";
 
+    /// <summary>The endpoint reset the stream of HTTP/2.</summary>
+    public const string UpstreamRemoteReset = "UR";
+
     /// <summary>The endpoint did not answer in time.</summary>
     public const string UpstreamRequestTimeout = "UT";
 

@@ -9,7 +9,7 @@ using Ambient.Mesh;
 
 namespace Ambient.Node.Tests.Requests;
 
-/// <summary>The pod <c>a-0</c> of service <c>a</c>, or of another one, with a TCP server on port 8080, and a ztunnel's inbound side in front of it where it speaks HBONE.</summary>
+/// <summary>The pod <c>a-0</c> of service <c>a</c>, or of another one, with a TCP server on port 8080 or another one, and a ztunnel's inbound side in front of it where it speaks HBONE.</summary>
 internal sealed class RawPod : IAsyncDisposable
 {
     private readonly Socket _server;
@@ -21,10 +21,10 @@ internal sealed class RawPod : IAsyncDisposable
         _listener = listener;
     }
 
-    public static Task<RawPod> StartAsync(TestMesh mesh, TunnelProtocol protocol, Func<Socket, Task> serve, string service = "a")
+    public static Task<RawPod> StartAsync(TestMesh mesh, TunnelProtocol protocol, Func<Socket, Task> serve, string service = "a", int port = 8080)
     {
         var workload = mesh.AddWorkload($"{service}-0", service, protocol, service);
-        var server = Listen(workload.Addresses[0], 8080);
+        var server = Listen(workload.Addresses[0], port);
         _ = AcceptAsync(server, serve);
         HboneListener? listener = null;
         if (protocol == TunnelProtocol.Hbone)

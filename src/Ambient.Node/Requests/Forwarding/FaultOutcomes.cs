@@ -13,6 +13,7 @@ internal static class FaultOutcomes
         MessageFault.NotConnected => (503, LocalReply.UpstreamFailed, ResponseFlags.UpstreamConnectionFailure),
         MessageFault.TimedOut => (504, LocalReply.UpstreamTimedOut, ResponseFlags.UpstreamRequestTimeout),
         MessageFault.Malformed or MessageFault.TooLarge => (502, LocalReply.UpstreamFailed, ResponseFlags.UpstreamProtocolError),
+        MessageFault.Reset or MessageFault.Refused => (503, LocalReply.UpstreamFailed, ResponseFlags.UpstreamRemoteReset),
         MessageFault.ClientGone => (0, "", ResponseFlags.DownstreamConnectionTermination),
         MessageFault.Aborted => (500, "", ResponseFlags.LocalReset),
         _ => (503, LocalReply.UpstreamFailed, ResponseFlags.UpstreamConnectionTermination),
