@@ -19,6 +19,8 @@ internal sealed class NamespaceGraph
 
     private readonly HashSet<(string From, string Type, string To, string Used)> _types = [];
 
+    private readonly HashSet<(string Type, string Used)> _outside = [];
+
     private NamespaceGraph()
     {
     }
@@ -50,6 +52,8 @@ internal sealed class NamespaceGraph
                 graph.Uses(from).TryAdd(to, $"{NameOf(reader, handle)} uses {NameOf(reader, used)}");
                 graph.Uses(to);
             }
+
+            graph._outside.UnionWith(collector.Outside.Select(used => ($"{from}.{NameOf(reader, handle)}", used)));
         }
 
         return graph;
@@ -134,6 +138,9 @@ internal sealed class NamespaceGraph
         return reached;
     }
 
+    /// <summary>What types use of other assemblies: the type, and the full name of what it mentions.</summary>
+    public IEnumerable<(string Type, string Used)> Outside => _outside;
+
     /// <summary>Every use of one namespace by another: who, whom, and by which types.</summary>
     public IEnumerable<(string From, string To, string Example)> Uses() =>
         _uses.SelectMany(from => from.Value.Where(to => to.Key != from.Key).Select(to => (from.Key, to.Key, to.Value)));
@@ -169,6 +176,8 @@ internal sealed class NamespaceGraph
     private sealed class Collector(MetadataReader reader, PEReader file) : ISignatureTypeProvider<object?, object?>
     {
         public HashSet<TypeDefinitionHandle> Used { get; } = [];
+
+        public HashSet<string> Outside { get; } = [];
 
         public void Read(TypeDefinitionHandle handle)
         {
@@ -299,15 +308,39 @@ internal sealed class NamespaceGraph
                     method.DecodeSignature(this, null);
                     break;
                 case HandleKind.MemberReference:
-                    // The signature is the generic one: what is meant by it stands in the parent.
-                    Use(reader.GetMemberReference((MemberReferenceHandle)handle).Parent);
+                    // The signature is the generic one: what is meant by it stands in the parent. What it returns or takes of other assemblies stands there too.
+                    var member = reader.GetMemberReference((MemberReferenceHandle)handle);
+                    Use(member.Parent);
+                    if (member.GetKind() == MemberReferenceKind.Method)
+                    {
+                        member.DecodeMethodSignature(this, null);
+                    }
+                    else
+                    {
+                        member.DecodeFieldSignature(this, null);
+                    }
+
                     break;
                 case HandleKind.MethodSpecification:
                     var specification = reader.GetMethodSpecification((MethodSpecificationHandle)handle);
                     Use(specification.Method);
                     specification.DecodeSignature(this, null);
                     break;
+                case HandleKind.TypeReference:
+                    UseOutside((TypeReferenceHandle)handle);
+                    break;
             }
+        }
+
+        private void UseOutside(TypeReferenceHandle handle)
+        {
+            var type = reader.GetTypeReference(handle);
+            while (type.ResolutionScope.Kind == HandleKind.TypeReference)
+            {
+                type = reader.GetTypeReference((TypeReferenceHandle)type.ResolutionScope);
+            }
+
+            Outside.Add($"{reader.GetString(type.Namespace)}.{reader.GetString(type.Name)}");
         }
 
         public object? GetTypeFromDefinition(MetadataReader from, TypeDefinitionHandle handle, byte rawTypeKind)
@@ -344,6 +377,10 @@ internal sealed class NamespaceGraph
 
         public object? GetSZArrayType(object? elementType) => null;
 
-        public object? GetTypeFromReference(MetadataReader from, TypeReferenceHandle handle, byte rawTypeKind) => null;
+        public object? GetTypeFromReference(MetadataReader from, TypeReferenceHandle handle, byte rawTypeKind)
+        {
+            UseOutside(handle);
+            return null;
+        }
     }
 }

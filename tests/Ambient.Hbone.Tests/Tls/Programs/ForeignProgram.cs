@@ -46,6 +46,18 @@ internal sealed class ForeignProgram : IDisposable
     /// <summary>Ends what is typed.</summary>
     public void Hush() => _process.StandardInput.Close();
 
+    /// <summary>All that it has shown so far.</summary>
+    public string Shown
+    {
+        get
+        {
+            lock (_shown)
+            {
+                return _shown.ToString();
+            }
+        }
+    }
+
     /// <summary>Waits until it has shown something.</summary>
     public async Task WaitForAsync(string text)
     {

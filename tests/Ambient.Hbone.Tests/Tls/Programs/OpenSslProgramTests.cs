@@ -19,6 +19,23 @@ public sealed class OpenSslProgramTests
         await peer.EndAsync();
     }
 
+    /// <summary>There is no resumption, so nothing that early data could go with.</summary>
+    [SkippableFact]
+    public async Task Client_GetsNoTicket_AndMaySendNothingEarly()
+    {
+        await using var peer = new ProgramPeer();
+        using var program = Start(peer, $"s_client -connect 127.0.0.1:{peer.Port}", "");
+        await peer.AcceptAsync();
+        await ProgramPeer.ConverseAsync(program, "hello");
+
+        // It shows each ticket as it comes, which would be before what it was told.
+        Assert.Contains("Early data was not sent", program.Shown, StringComparison.Ordinal);
+        Assert.DoesNotContain("New Session Ticket", program.Shown, StringComparison.Ordinal);
+
+        program.Hush();
+        await peer.EndAsync();
+    }
+
     [SkippableTheory]
     [InlineData("")]
     [InlineData("-max_send_frag 512 -num_tickets 4")]
