@@ -273,7 +273,13 @@ internal sealed class FrameHandler(
 
     public void OnReset(in FrameHeader header, Http2ErrorCode code)
     {
-        connection.RunAfterRead();
+        // What nobody has looked at yet is taken back before anything is done for it; of everything else, what came before the reset goes first.
+        var isUnbegun = IsUnbegun(header.StreamId);
+        if (!isUnbegun)
+        {
+            connection.RunAfterRead();
+        }
+
         Http2Stream? stream;
         lock (_gate)
         {
@@ -288,15 +294,29 @@ internal sealed class FrameHandler(
             }
         }
 
-        Guard.OnResetReceived(stream?.Answered ?? true);
+        var isAnswered = stream?.Answered ?? true;
         if (stream is not null)
         {
             // What is taken back before its answer was for nothing, and all that it has set going ends now, a connection to an endpoint with it. An honest peer
             // does that now and then. It ends the turn, so that others of the thread wait for one such stream and not for as many as a read has brought.
-            _work += isServer && !stream.Answered ? Http2Receiver.FramesOfATurn : use.StreamWork;
+            _work += isServer && !isAnswered && !isUnbegun ? Http2Receiver.FramesOfATurn : use.StreamWork;
             connection.EndFaulted(stream, new StreamFault(StreamFaultOrigin.Peer, code) { IsUnprocessed = code == Http2ErrorCode.RefusedStream && !isServer && !stream.Answered });
             connection.CloseIfDone();
         }
+
+        // When this was one too many, its stream has ended all the same.
+        Guard.OnResetReceived(isAnswered);
+    }
+
+    private bool IsUnbegun(int streamId)
+    {
+        Http2Stream? stream;
+        lock (_gate)
+        {
+            stream = _streams.Find(streamId);
+        }
+
+        return stream is not null && use.IsUnbegun(stream);
     }
 
     /// <summary>

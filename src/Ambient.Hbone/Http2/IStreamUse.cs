@@ -22,6 +22,9 @@ internal interface IStreamUse
     /// <summary>Server: the stream of the block that was read last begins. Where it does not, the next block replaces that one.</summary>
     void OnStream(Http2Stream stream);
 
+    /// <summary>Server: whether the stream has begun with what was read last, and nothing has been done for it. Read loop.</summary>
+    bool IsUnbegun(Http2Stream stream) => false;
+
     /// <summary>Client: decodes the block of a response.</summary>
     /// <returns>Whether it is the final one.</returns>
     /// <exception cref="Http2ConnectionException">The block cannot be decoded.</exception>

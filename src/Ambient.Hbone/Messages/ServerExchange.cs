@@ -34,7 +34,8 @@ public abstract class ServerExchange : MessageExchange
 
     /// <summary>
     /// Called once when the client has gone, or reset the request, before the response was complete: also while nobody reads or writes. From the
-    /// connection's thread, so it must be short; set at the beginning of each request.
+    /// connection's thread, so it must be short; set at the beginning of each request. A request may be gone when its handling begins, as
+    /// <see cref="MessageExchange.Fault"/> says then: this is called when the handler has not ended with its first wait.
     /// </summary>
     public Action<ServerExchange>? OnGone { get; set; }
 

@@ -411,6 +411,24 @@ public sealed class RequestFidelityTests : IAsyncLifetime
         await uploading.WaitAsync(TimeSpan.FromSeconds(30));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Request_TakenBackWithItsHead_ReachesNobody(bool waypoint)
+    {
+        var connections = 0;
+        var endpoint = RawExchange.Endpoint(_seen, _ => _answer);
+        await using var stream = await OpenAsync(waypoint, serve: socket =>
+        {
+            Interlocked.Increment(ref connections);
+            return endpoint(socket);
+        });
+        Assert.True(await RawHttp2.IsServedBehindAsync(stream, 20, (":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/b")));
+        Assert.StartsWith("GET /b ", Assert.Single(_seen), StringComparison.Ordinal);
+        Assert.Equal(1, connections);
+        await _mesh.LoggedAsync("took the request back before it was looked at");
+    }
+
     private async Task<Stream> OpenAsync(bool waypoint, HeaderModification? edits = null, Func<Socket, Task>? serve = null)
     {
         serve ??= RawExchange.Endpoint(_seen, _ => _answer);

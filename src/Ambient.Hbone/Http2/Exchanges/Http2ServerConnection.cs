@@ -142,6 +142,8 @@ internal sealed class Http2ServerConnection : IServedConnection, IStreamUse
         }
     }
 
+    public bool IsUnbegun(Http2Stream stream) => stream.Owner is MessageStream { Owner: Http2ServerExchange { IsUnbegun: true } };
+
     public bool OnResponse(Http2Stream stream, ReadOnlySpan<byte> block, bool endStream) => throw new InvalidOperationException("a server receives no responses");
 
     public void OnTrailers(Http2Stream stream, ReadOnlySpan<byte> block)

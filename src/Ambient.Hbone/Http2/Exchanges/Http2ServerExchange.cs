@@ -23,6 +23,9 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner,
         _onHandled = OnHandled;
     }
 
+    /// <summary>Whether the request waits for the rest of what was read with it. Read loop.</summary>
+    public bool IsUnbegun { get; private set; }
+
     public override HttpFields Trailers => _bodies.Trailers;
 
     public override long BytesReceived => _bodies.BytesReceived;
@@ -46,12 +49,15 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner,
         _bodies.Begin(stream);
         _bodies.Announce(Request.ContentLength ?? -1);
         BeginWatch();
+        IsUnbegun = true;
         stream.Connection.RunAfterRead(this);
     }
 
     /// <summary>What came with the head is there: the request is handled.</summary>
     void IAfterRead.OnReadHandled()
     {
+        IsUnbegun = false;
+        var wasGone = _bodies.Fault != MessageFault.None;
 #pragma warning disable CA2012 // Asked for its result once, when it is completed, by OnHandled: an async method would cost an object for each request.
         _handling = _connection.Handler.HandleAsync(this).ConfigureAwait(false).GetAwaiter();
 #pragma warning restore CA2012
@@ -61,6 +67,12 @@ internal sealed class Http2ServerExchange : ServerExchange, IMessageStreamOwner,
         }
         else
         {
+            if (wasGone)
+            {
+                // Nobody had said yet who is to be told.
+                OnGone?.Invoke(this);
+            }
+
             _handling.UnsafeOnCompleted(_onHandled);
         }
     }

@@ -118,6 +118,14 @@ internal sealed class RequestPipeline(RequestServices services, RequestForwarder
             return RequestStage.ReplyAsync(exchange, 400, "", ResponseFlags.DownstreamProtocolError);
         }
 
+        if (exchange.Server.Fault is var fault and not MessageFault.None)
+        {
+            // Nobody is asked or connected to for it: masses of such requests are an attack on whoever would be (CVE-2023-44487).
+            exchange.Error = "the client took the request back before it was looked at";
+            exchange.Flags = FaultOutcomes.OfClient(fault);
+            return new(false);
+        }
+
         return RunStagesAsync(exchange, place.Stages ??= RequestStages.Of(place, !services.Filters.IsEmpty, _external, _forward), 0);
     }
 

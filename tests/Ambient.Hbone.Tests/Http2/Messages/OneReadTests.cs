@@ -25,6 +25,22 @@ public class OneReadTests
         await harness.Peer.ExpectDataAsync(1, 4);
     }
 
+    [Fact]
+    public async Task Server_RequestTakenBack_IsGoneWhenTheHandlerBegins()
+    {
+        var seen = new List<(string Path, MessageFault Fault)>();
+        await using var harness = await ServerHarness.StartAsync(handle: async exchange =>
+        {
+            seen.Add((exchange.Request.Target, exchange.Fault));
+            await exchange.AnswerAsync("done");
+        });
+        var reset = RudePeer.Frame(FrameType.RstStream, FrameFlags.None, 1, RudePeer.Number((uint)Http2ErrorCode.Cancel));
+        await harness.Peer.SendRawAsync(Frames(
+            Head(harness.Peer, 1, ServerHarness.Post()), Data(1, "body"), reset, RudePeer.Frame(FrameType.Headers, FrameFlags.EndHeaders | FrameFlags.EndStream, 3, harness.Peer.Block(ServerHarness.Get("/next")))));
+        await harness.Peer.ExpectDataAsync(3, 4);
+        Assert.Equal([("/", MessageFault.ClientGone), ("/next", MessageFault.None)], seen);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -34,6 +50,7 @@ public class OneReadTests
         await using var harness = await ServerHarness.StartAsync(handle: async exchange =>
         {
             exchange.OnGone = gone => Tell(gone.Fault);
+            await Task.Yield();
             await exchange.ReadToEndAsync();
             void Tell(MessageFault fault) => gone.TrySetResult(fault);
         });
