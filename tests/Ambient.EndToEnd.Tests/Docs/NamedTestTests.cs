@@ -16,7 +16,7 @@ public sealed partial class NamedTestTests
     {
         var named = Named().Matches(File.ReadAllText(Path.Combine(Repository.Root, "docs", document))).Select(static match => (Class: match.Groups[1].Value, Method: match.Groups[2].Value)).Distinct();
 
-        Assert.Empty(named.Where(static test => !Exists(test.Class, test.Method)));
+        Assert.DoesNotContain(named, static test => !Exists(test.Class, test.Method));
     }
 
     [Theory]
@@ -39,7 +39,7 @@ public sealed partial class NamedTestTests
         var chapter = text[text.IndexOf("\n## What is tested where\n", StringComparison.Ordinal)..];
         var rows = chapter.Split('\n').Where(static line => line.StartsWith("| ", StringComparison.Ordinal) && !line.StartsWith("| What", StringComparison.Ordinal)).ToArray();
         Assert.True(rows.Length > 30, $"{rows.Length} rows");
-        Assert.Empty(rows.Where(static row => !Named().IsMatch(row)));
+        Assert.DoesNotContain(rows, static row => !Named().IsMatch(row));
     }
 
     private static bool Exists(string type, string method)
