@@ -81,6 +81,31 @@ public sealed class ConnectionLogTests
     }
 
     [Theory]
+    [InlineData(LogFormat.Plain)]
+    [InlineData(LogFormat.Json)]
+    public void PeersTexts_OfAnyLength_AreCut(LogFormat format)
+    {
+        var kit = new DiagnosticsKit(format);
+        var parties = DiagnosticsKit.Outbound with
+        {
+            SourceWorkload = null,
+            SourceBaggage = new PeerBaggage { CanonicalName = new string('a', 60_000), Namespace = new string('b', 60_000), ClusterId = new string('c', 60_000) },
+            HboneAddress = $"{new string('d', 60_000)}:80",
+        };
+
+        new ConnectionLog(kit.Loggers).Completed(parties, 1, 2, TimeSpan.Zero, new string('e', 60_000));
+
+        var text = kit.Text();
+        foreach (var letter in "abcde")
+        {
+            Assert.Contains(new string(letter, 1000), text, StringComparison.Ordinal);
+            Assert.DoesNotContain(new string(letter, 1025), text, StringComparison.Ordinal);
+        }
+
+        Assert.InRange(text.Length, 5000, 8 * 1024);
+    }
+
+    [Theory]
     [InlineData("access=off", 0)]
     [InlineData("access=warn", 2)]
     [InlineData("error,access=info", 3)]
