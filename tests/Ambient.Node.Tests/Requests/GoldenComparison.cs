@@ -17,7 +17,7 @@ internal sealed class GoldenComparison(GoldenBackends backends)
     private const string RecordedProxy = "x-forwarded-for=127.0.0.1";
 
     /// <summary>What differs from the recording, over HTTP/1.1 or over HTTP/2; gRPC is asked over HTTP/2 alone.</summary>
-    public async Task<string?> DifferenceAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question)
+    public async Task<string?> DifferenceAsync(IGoldenSubject engine, MeshSnapshot mesh, JsonElement question)
     {
         var grpc = question.TryGetProperty("grpc", out _);
         if (question.TryGetProperty("distribution", out var distribution))
@@ -35,7 +35,7 @@ internal sealed class GoldenComparison(GoldenBackends backends)
             : null;
     }
 
-    private async Task<string?> CheckGrpcAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question)
+    private async Task<string?> CheckGrpcAsync(IGoldenSubject engine, MeshSnapshot mesh, JsonElement question)
     {
         backends.Clear();
         if (question.TryGetProperty("fail", out var fail))
@@ -65,7 +65,7 @@ internal sealed class GoldenComparison(GoldenBackends backends)
         return headers == recorded ? await SeenDifferenceAsync(mesh, question) : $"answer's headers {headers}, recorded {recorded}";
     }
 
-    private async Task<string?> CheckAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question, bool http2)
+    private async Task<string?> CheckAsync(IGoldenSubject engine, MeshSnapshot mesh, JsonElement question, bool http2)
     {
         backends.Clear();
         var answer = await AskAsync(engine, mesh, question, http2);
@@ -131,7 +131,7 @@ internal sealed class GoldenComparison(GoldenBackends backends)
         return null;
     }
 
-    private async Task<string?> CheckDistributionAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question, JsonElement distribution, bool http2)
+    private async Task<string?> CheckDistributionAsync(IGoldenSubject engine, MeshSnapshot mesh, JsonElement question, JsonElement distribution, bool http2)
     {
         var outcomes = new Dictionary<string, int>();
         var repeat = question.GetProperty("repeat").GetInt32();
@@ -160,7 +160,7 @@ internal sealed class GoldenComparison(GoldenBackends backends)
         return outcomes.Count == 0 ? null : $"unrecorded outcomes {string.Join(", ", outcomes.Keys)}";
     }
 
-    private static Task<GoldenAnswer> AskAsync(GoldenEngine engine, MeshSnapshot mesh, JsonElement question, bool http2)
+    private static Task<GoldenAnswer> AskAsync(IGoldenSubject engine, MeshSnapshot mesh, JsonElement question, bool http2)
     {
         string Text(string property, string byDefault) => question.TryGetProperty(property, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : byDefault;
         var gateway = question.TryGetProperty("gateway", out var throughGateway) && throughGateway.GetBoolean();
@@ -182,9 +182,7 @@ internal sealed class GoldenComparison(GoldenBackends backends)
             headers["content-type"] = "application/grpc";
         }
 
-        return http2
-            ? engine.AskOverHttp2Async(method, path, host, headers, source, identity, service, port, grpc)
-            : engine.AskAsync(method, path, host, headers, source, identity, service, port);
+        return engine.AskAsync(http2, new GoldenQuestion(method, path, host, headers, source, identity, service, port, grpc));
     }
 
     private static string NameOf(MeshSnapshot mesh, IPAddress address) =>

@@ -29,7 +29,7 @@ namespace Ambient.Node.Tests.Requests;
 /// The pipelines of a waypoint and a gateway for a recorded mesh. The waypoint's is entered below TLS: a recording says which
 /// identity came, also none, and a tunnel could not carry that.
 /// </summary>
-internal sealed class GoldenEngine : IAsyncDisposable
+internal sealed class GoldenEngine : IGoldenSubject, IAsyncDisposable
 {
     /// <summary>Address of the waypoint's own workload in every recorded mesh.</summary>
     public const string Address = "127.9.0.1";
@@ -96,19 +96,32 @@ internal sealed class GoldenEngine : IAsyncDisposable
         }
 
         await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[(gateway, listener)] : Waypoint);
-        var text = new StringBuilder($"{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
-        foreach (var (name, value) in headers)
+        using var stream = new NetworkStream(socket);
+        var answer = await AskAsync(stream, new GoldenQuestion(method, path, host, headers, source, identity, service, gatewayPort, Grpc: false));
+        _arrivals.TryRemove(port, out _);
+        return answer;
+    }
+
+    /// <summary>Sends a request of HTTP/1.1 as it is, and reads until the connection ends.</summary>
+    public static async Task<GoldenAnswer> AskAsync(Stream stream, GoldenQuestion question)
+    {
+        var text = new StringBuilder($"{question.Method} {question.Path} HTTP/1.1\r\nhost: {question.Host}\r\nconnection: close\r\n");
+        foreach (var (name, value) in question.Headers)
         {
             text.Append(CultureInfo.InvariantCulture, $"{name}: {value}\r\n");
         }
 
-        await socket.SendAsync(Encoding.Latin1.GetBytes(text.Append("\r\n").ToString()));
+        await stream.WriteAsync(Encoding.Latin1.GetBytes(text.Append("\r\n").ToString()));
+        await stream.FlushAsync();
         using var received = new MemoryStream();
-        using var stream = new NetworkStream(socket);
         await stream.CopyToAsync(received).WaitAsync(TimeSpan.FromSeconds(60));
-        _arrivals.TryRemove(port, out _);
         return GoldenAnswer.Parse(received.ToArray());
     }
+
+    /// <inheritdoc/>
+    public Task<GoldenAnswer> AskAsync(bool http2, GoldenQuestion question) => http2
+        ? AskOverHttp2Async(question.Method, question.Path, question.Host, question.Headers, question.Source, question.Identity, question.Service, question.GatewayPort, question.Grpc)
+        : AskAsync(question.Method, question.Path, question.Host, question.Headers, question.Source, question.Identity, question.Service, question.GatewayPort);
 
     /// <summary>Sends a request over HTTP/2 and reads the whole answer; with <paramref name="grpc"/> an empty message, to port 9000.</summary>
     public async Task<GoldenAnswer> AskOverHttp2Async(
@@ -123,8 +136,15 @@ internal sealed class GoldenEngine : IAsyncDisposable
         }
 
         await socket.ConnectAsync(gatewayPort is { } listener ? _gatewayPorts[(gateway, listener)] : Waypoint);
-        await using var connection = MessageClient.Open(
-            MessageChannel.Over(socket, HboneIo.Default), HttpProtocolVersion.Http2, new MessageClientOptions(), TimeProvider.System);
+        var answer = await AskOverHttp2Async(MessageChannel.Over(socket, HboneIo.Default), new GoldenQuestion(method, path, host, headers, source, identity, service, gatewayPort, grpc));
+        _arrivals.TryRemove(port, out var _);
+        return answer;
+    }
+
+    /// <summary>Sends a request over HTTP/2, on a connection of its own, and reads the whole answer.</summary>
+    public static async Task<GoldenAnswer> AskOverHttp2Async(MessageChannel channel, GoldenQuestion question)
+    {
+        await using var connection = MessageClient.Open(channel, HttpProtocolVersion.Http2, new MessageClientOptions(), TimeProvider.System);
         ClientExchange? exchange;
         while (!connection.TryBegin(out exchange))
         {
@@ -132,14 +152,17 @@ internal sealed class GoldenEngine : IAsyncDisposable
         }
 
         await using var _ = exchange;
-        var head = new RequestHead { Version = HttpProtocolVersion.Http2, Method = method, Scheme = "http", Authority = host, Target = path, HasBody = grpc, TakesTrailers = grpc };
-        foreach (var (name, value) in headers)
+        var head = new RequestHead
+        {
+            Version = HttpProtocolVersion.Http2, Method = question.Method, Scheme = "http", Authority = question.Host, Target = question.Path, HasBody = question.Grpc, TakesTrailers = question.Grpc,
+        };
+        foreach (var (name, value) in question.Headers)
         {
             head.Fields.Add(name, value);
         }
 
-        await exchange.SendHeadAsync(head, end: !grpc);
-        if (grpc)
+        await exchange.SendHeadAsync(head, end: !question.Grpc);
+        if (question.Grpc)
         {
             await exchange.WriteAsync(new byte[5]);
             await exchange.EndAsync();
@@ -153,7 +176,6 @@ internal sealed class GoldenEngine : IAsyncDisposable
             body.Append(Encoding.Latin1.GetString(piece.Span));
         }
 
-        _arrivals.TryRemove(port, out var _);
         return new GoldenAnswer(answer.Status, [.. Fields(answer.Fields), .. Fields(exchange.Trailers)], body.ToString());
     }
 
