@@ -24,6 +24,24 @@ public sealed partial class DocumentedPathTests
         Assert.Empty(missing);
     }
 
+    /// <summary>A test that a page names, alone or with one of its methods, is there.</summary>
+    [Theory]
+    [InlineData("docs/security.md")]
+    [InlineData("docs/protocol.md")]
+    public void Document_TestsInBackticks_Exist(string document)
+    {
+        var sources = Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests"), "*Tests.cs", SearchOption.AllDirectories)
+            .ToLookup(file => Path.GetFileNameWithoutExtension(file), File.ReadAllText);
+        var named = TestInBackticks().Matches(File.ReadAllText(Path.Combine(Repository.Root, document)));
+
+        Assert.NotEmpty(named);
+        Assert.Empty(named.Where(match => !sources[match.Groups[1].Value].Any(text =>
+            match.Groups[2].Length == 0 || text.Contains($" {match.Groups[2].Value}(", StringComparison.Ordinal))).Select(match => match.Value));
+    }
+
+    [GeneratedRegex("`([A-Za-z0-9]+Tests)(?:\\.([A-Za-z0-9_]+))?`")]
+    private static partial Regex TestInBackticks();
+
     [GeneratedRegex("`((?:src|samples|tests|docs)/[^`\\s*{<]+)`")]
     private static partial Regex PathInBackticks();
 }

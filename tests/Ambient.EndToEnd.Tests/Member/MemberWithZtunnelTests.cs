@@ -19,6 +19,7 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
 
     private readonly LocalCluster _cluster = new();
     private readonly List<WebApplication> _members = [];
+    private readonly System.Collections.Concurrent.ConcurrentQueue<string> _said = [];
 
     public Task InitializeAsync() => Task.CompletedTask;
 
@@ -203,13 +204,23 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
             Assert.Equal("RBAC: access denied", await denied.Content.ReadAsStringAsync());
         }
 
+        Assert.Equal(3, _said.Count(static line => line.Contains("answered with 403: ", StringComparison.Ordinal) && line.Contains("app/no-admin", StringComparison.Ordinal)));
+
         // A request that lasts ends with the policy that would not let it in any more.
         using var endless = await Client(caller).GetAsync(new Uri("http://shop:9080/endless"), HttpCompletionOption.ResponseHeadersRead);
         var body = await endless.Content.ReadAsStreamAsync();
         await body.ReadExactlyAsync(new byte[10]);
         _cluster.Apply("policy", DenyAdmin("/endless"));
         await Assert.ThrowsAnyAsync<IOException>(() => body.CopyToAsync(Stream.Null).WaitAsync(TimeSpan.FromSeconds(60)));
+        for (var tries = 0; tries < 100 && !_said.Any(IsEnd); tries++)
+        {
+            await Task.Delay(50);
+        }
+
+        Assert.True(_said.Any(IsEnd), string.Join('\n', _said));
         Assert.Equal("shop", await Client(caller).GetStringAsync(new Uri("http://shop:9080/")));
+
+        static bool IsEnd(string line) => line.Contains("ended because policies changed: ", StringComparison.Ordinal) && line.Contains("app/no-admin", StringComparison.Ordinal);
     }
 
     [Fact]
@@ -287,7 +298,7 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
     private async Task<WebApplication> StartMemberAsync(string pod, Action<WebApplication>? map = null, params (string Key, string Value)[] settings)
     {
         var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
+        builder.Logging.ClearProviders().AddProvider(new Listener(_said));
         builder.Configuration["Ambient:Manifests"] = _cluster.Manifests;
         builder.Configuration["Ambient:AuthorityFolder"] = _cluster.AuthorityFolder;
         builder.Configuration["Ambient:Namespace"] = "app";
@@ -344,4 +355,22 @@ public sealed class MemberWithZtunnelTests : IAsyncLifetime
                 principals: ["cluster.local/ns/app/sa/{serviceAccount}"]
 
         """;
+
+    /// <summary>What members log, line by line.</summary>
+    private sealed class Listener(System.Collections.Concurrent.ConcurrentQueue<string> lines) : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            lines.Enqueue(formatter(state, exception));
+
+        public void Dispose()
+        {
+        }
+    }
 }
