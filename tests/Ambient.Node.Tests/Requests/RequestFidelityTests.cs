@@ -370,6 +370,51 @@ public sealed class RequestFidelityTests : IAsyncLifetime
         Assert.Equal("hi", _seen.Last());
     }
 
+    /// <summary>Whatever the protocol is called: it is for the endpoint to take it or not (RFC 9110 section 7.8).</summary>
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task Upgrade_ToAnotherProtocolThanWebSocket_IsTheEndpointsToTake(bool waypoint, bool taken)
+    {
+        await using var stream = await OpenAsync(waypoint, serve: async socket =>
+        {
+            using var inner = new NetworkStream(socket, ownsSocket: false);
+            _seen.Enqueue(await RawExchange.ReadAsync(inner, hasBody: false));
+            if (!taken)
+            {
+                await inner.WriteAsync(RawExchange.Bytes(Ok));
+                _seen.Enqueue(await RawExchange.ReadAsync(inner, hasBody: false));
+                await inner.WriteAsync(RawExchange.Bytes(Ok));
+                return;
+            }
+
+            await inner.WriteAsync(RawExchange.Bytes("HTTP/1.1 101 Switching Protocols\nconnection: upgrade\nupgrade: echo/1\n\n"));
+            await inner.CopyToAsync(inner);
+        });
+        const string Request = "GET /x HTTP/1.1\nhost: a\nconnection: upgrade\nupgrade: echo/1\n\n";
+        if (!taken)
+        {
+            // It answers as if nobody had asked for it, and the connection goes on.
+            Assert.EndsWith("ok", await RawExchange.AskAsync(stream, Request), StringComparison.Ordinal);
+            Assert.EndsWith("ok", await RawExchange.AskAsync(stream, "GET /y HTTP/1.1\nhost: a\n\n"), StringComparison.Ordinal);
+            return;
+        }
+
+        await stream.WriteAsync(RawExchange.Bytes(Request));
+        var head = await RawExchange.ReadAsync(stream, hasBody: false).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.StartsWith("HTTP/1.1 101 ", head, StringComparison.Ordinal);
+        Assert.Contains("\r\nupgrade: echo/1\r\n", head, StringComparison.Ordinal);
+        Assert.Contains("\r\nupgrade: echo/1\r\n", Assert.Single(_seen), StringComparison.Ordinal);
+        var bytes = new byte[] { 0, 255, 13, 10, 7 };
+        await stream.WriteAsync(bytes);
+        await stream.FlushAsync();
+        var echoed = new byte[bytes.Length];
+        await stream.ReadExactlyAsync(echoed).AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal(bytes, echoed);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
