@@ -9,7 +9,7 @@ export PATH=$PATH:/usr/sbin:/sbin DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 fail() { printf 'bench: %s\n' "$*" >&2; exit 1; }
 
 missing=()
-for pair in ip=iproute2 iptables=iptables nginx=nginx haproxy=haproxy wrk=wrk ab=apache2-utils iperf3=iperf3 curl=curl h2load=nghttp2-client; do
+for pair in ip=iproute2 iptables=iptables nft=nftables nginx=nginx haproxy=haproxy wrk=wrk ab=apache2-utils iperf3=iperf3 curl=curl h2load=nghttp2-client; do
   command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -228,7 +228,7 @@ internal static class SideBySideRun
         {
             await run();
         }
-        catch (InvalidOperationException e)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
             await Console.Error.WriteLineAsync($"bench: section {section}: {e.Message}");
             failures.Add($"section {section} did not finish: {e.Message.Split('\n')[0]}");
