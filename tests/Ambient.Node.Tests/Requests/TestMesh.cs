@@ -29,6 +29,7 @@ namespace Ambient.Node.Tests.Requests;
 /// </summary>
 internal sealed class TestMesh : IAsyncDisposable
 {
+    private static readonly SemaphoreSlim s_computedAddress = new(1, 1);
     private static int s_meshes = Random.Shared.Next(250 * 250);
 
     private readonly string _prefix;
@@ -40,6 +41,7 @@ internal sealed class TestMesh : IAsyncDisposable
     private RequestConfiguration _requests = RequestConfiguration.Empty;
     private readonly List<Task> _running = [];
     private int _address;
+    private bool _hasComputedAddress;
 
     public TestMesh()
     {
@@ -284,7 +286,17 @@ internal sealed class TestMesh : IAsyncDisposable
     public Task<WaypointNode> StartGatewayFromAsync(string folder, bool untilReady = true) => StartNodeAsync("gw", folder, untilReady);
 
     /// <summary>Runs the waypoint <c>app/waypoint</c> of a folder of manifests, which is watched; returns when it is ready.</summary>
-    public Task<WaypointNode> StartWaypointFromAsync(string folder, string name = "waypoint") => StartNodeAsync(name, folder);
+    public async Task<WaypointNode> StartWaypointFromAsync(string folder, string name = "waypoint")
+    {
+        // Without an annotation its address is computed from its name, the same in every folder: one at a time has it.
+        if (name == "waypoint" && !_hasComputedAddress)
+        {
+            await s_computedAddress.WaitAsync();
+            _hasComputedAddress = true;
+        }
+
+        return await StartNodeAsync(name, folder);
+    }
 
     /// <summary>Ends something with the mesh.</summary>
     public void Own(IAsyncDisposable other) => _owned.Add(other);
@@ -329,7 +341,19 @@ internal sealed class TestMesh : IAsyncDisposable
     {
         _shutdown.Begin("the test is over");
         _shutdown.Force();
-        await Task.WhenAll(_running);
+        try
+        {
+            await Task.WhenAll(_running);
+        }
+        finally
+        {
+            if (_hasComputedAddress)
+            {
+                s_computedAddress.Release();
+                _hasComputedAddress = false;
+            }
+        }
+
         for (var i = _owned.Count - 1; i >= 0; i--)
         {
             await _owned[i].DisposeAsync();
