@@ -126,7 +126,11 @@ internal static class SideBySideRun
                 continue;
             }
 
-            Console.WriteLine(section.Names[0]);
+            if (section.Names is [var only])
+            {
+                Console.WriteLine(only);
+            }
+
             var turn = new Turn(options, network, folder, figures, cancellationToken);
             if (options.Baseline is not { } baseline)
             {

@@ -4,7 +4,6 @@ using System.Text.RegularExpressions;
 using Ambient.Hbone;
 using Ambient.Hbone.Connect;
 using Ambient.Hbone.Messages;
-using Ambient.Hbone.Sockets;
 using Ambient.Identity;
 using Ambient.Mesh;
 using Ambient.Testing;
@@ -84,7 +83,7 @@ public sealed partial class GoldenTunnelTests
             var own = mesh.Store.Current.Workloads.Values.Single(static workload => workload.Addresses.Contains(IPAddress.Parse(GoldenEngine.Address)));
             if (!_clients.TryGetValue(question.Source, out var client))
             {
-                _clients[question.Source] = client = new HboneClient(new HboneClientOptions { Connector = new From(question.Source) }, mesh.Svids);
+                _clients[question.Source] = client = new HboneClient(new HboneClientOptions { Connector = new TestMesh.From(question.Source) }, mesh.Svids);
             }
 
             await using var tunnel = await client.ConnectAsync(new HboneConnectRequest
@@ -104,12 +103,6 @@ public sealed partial class GoldenTunnelTests
                 await client.DisposeAsync();
             }
         }
-    }
-
-    private sealed class From(IPAddress address) : ISocketConnector
-    {
-        public ValueTask<System.Net.Sockets.Socket> ConnectAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken) =>
-            SocketConnector.Default.ConnectAsync(destination, address, cancellationToken);
     }
 
     /// <summary>A folder with one file.</summary>

@@ -419,7 +419,8 @@ internal sealed class TestMesh : IAsyncDisposable
         return node;
     }
 
-    private sealed class From(IPAddress? address) : ISocketConnector
+    /// <summary>Connects from an address, whatever it is told; null: from any.</summary>
+    internal sealed class From(IPAddress? address) : ISocketConnector
     {
         public ValueTask<System.Net.Sockets.Socket> ConnectAsync(IPEndPoint destination, IPAddress? source, CancellationToken cancellationToken) =>
             SocketConnector.Default.ConnectAsync(destination, address, cancellationToken);

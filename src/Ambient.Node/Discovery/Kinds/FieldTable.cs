@@ -8,7 +8,7 @@ namespace Ambient.Node.Discovery.Kinds;
 /// <code>
 /// group NAME strict|open      the kinds that follow are of this group (core: the group without a name)
 /// names KIND...               further kinds of the group, whose fields are not listed
-/// shape NAME                  fields that several places share; a field refers to them by =NAME
+/// shape NAME                  fields that several places share, of this group and those after it; a field refers to them by =NAME
 /// kind NAME namespaced|cluster VERSION...
 ///   field TYPE                string, int, number, bool, intOrString, object, any, enum(A|B) or open(A|B); [] list, {} map
 /// </code>
@@ -46,7 +46,6 @@ internal sealed class FieldTable
                     group = name == "core" ? "" : name;
                     (kinds, schemas) = (new(StringComparer.Ordinal), new(StringComparer.Ordinal));
                     _groups.Add(group, new ApiGroup(group, words[2] == "strict", kinds, schemas));
-                    _shapes.Clear();
                     break;
                 case ["names", .. var names]:
                     foreach (var name in names)
