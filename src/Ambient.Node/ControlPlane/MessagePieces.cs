@@ -170,7 +170,7 @@ internal sealed class MessagePieces(Stream source, LongField field) : Stream
         while (size < _left && size < PieceSize)
         {
             var start = Math.Min(FieldStart, _left - size);
-            if (!await HoldAsync(size + start, cancellationToken).ConfigureAwait(false))
+            if (!IsHeld(size + start) && !await HoldAsync(size + start, cancellationToken).ConfigureAwait(false))
             {
                 return false;
             }
@@ -186,7 +186,7 @@ internal sealed class MessagePieces(Stream source, LongField field) : Stream
                 return await TakeLongAsync(length, cancellationToken).ConfigureAwait(false);
             }
 
-            if (!await HoldAsync(size + length, cancellationToken).ConfigureAwait(false))
+            if (!IsHeld(size + length) && !await HoldAsync(size + length, cancellationToken).ConfigureAwait(false))
             {
                 return false;
             }
@@ -219,6 +219,8 @@ internal sealed class MessagePieces(Stream source, LongField field) : Stream
         return true;
     }
 
+    private bool IsHeld(int count) => _end - _start >= count;
+
     /// <summary>Waits until so many bytes are held; false: there are no more.</summary>
     private async ValueTask<bool> HoldAsync(int count, CancellationToken cancellationToken)
     {
@@ -232,7 +234,7 @@ internal sealed class MessagePieces(Stream source, LongField field) : Stream
             (_start, _end) = (HeaderSize, HeaderSize + _end - _start);
         }
 
-        while (_end - _start < count)
+        while (!IsHeld(count))
         {
             var read = await source.ReadAsync(_held.AsMemory(_end), cancellationToken).ConfigureAwait(false);
             if (read == 0)

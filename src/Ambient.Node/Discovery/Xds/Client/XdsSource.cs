@@ -150,6 +150,9 @@ internal sealed class XdsSource : IMeshSource
                 {
                     if (!call.ResponseStream.Current.IsWhole)
                     {
+                        // Pieces that are there already are read in this call. On a stack of its own: each of a large mesh's hundred collections walks
+                        // the stack, and what has just brought the first piece is fifty calls deep.
+                        await Task.Yield();
                         continue;
                     }
 

@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using System.Numerics;
-
 namespace Ambient.Node.Discovery.Xds.Workloads;
 
 /// <summary>
@@ -16,7 +13,7 @@ internal sealed class BytesPool<T>
 
     /// <summary>What these bytes were found to mean, or null.</summary>
     public T? Find(ReadOnlySpan<byte> bytes) =>
-        _known.TryGetValue(HashOf(bytes), out var known) && bytes.SequenceEqual(known.Bytes) ? known.Value : null;
+        _known.TryGetValue(BytesHash.Of(bytes), out var known) && bytes.SequenceEqual(known.Bytes) ? known.Value : null;
 
     /// <summary>Remembers what bytes mean. Of two with one hash the last is known; only time depends on it.</summary>
     public void Add(ReadOnlySpan<byte> bytes, T value)
@@ -31,27 +28,6 @@ internal sealed class BytesPool<T>
             _known.Clear();
         }
 
-        _known[HashOf(bytes)] = (bytes.ToArray(), value);
-    }
-
-    // Eight bytes at a time: this is done to several parts of each of a hundred thousand workloads.
-    private static ulong HashOf(ReadOnlySpan<byte> bytes)
-    {
-        const ulong factor = 0x9E3779B97F4A7C15;
-        var hash = (ulong)bytes.Length * factor;
-        while (bytes.Length >= sizeof(ulong))
-        {
-            hash = BitOperations.RotateLeft((hash ^ BinaryPrimitives.ReadUInt64LittleEndian(bytes)) * factor, 29);
-            bytes = bytes[sizeof(ulong)..];
-        }
-
-        var rest = 0UL;
-        foreach (var b in bytes)
-        {
-            rest = (rest << 8) | b;
-        }
-
-        hash = (hash ^ rest) * factor;
-        return hash ^ (hash >> 32);
+        _known[BytesHash.Of(bytes)] = (bytes.ToArray(), value);
     }
 }

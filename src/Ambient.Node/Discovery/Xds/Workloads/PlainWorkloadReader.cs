@@ -2,8 +2,6 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Text;
 using Ambient.Mesh;
-using Google.Protobuf;
-using Wire = Ambient.Node.Protos.Workloads;
 
 namespace Ambient.Node.Discovery.Xds.Workloads;
 
@@ -16,7 +14,6 @@ internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
 {
     private const int WorkloadField = 1;
     private const int ServicesField = 22;
-    private readonly BytesPool<ImmutableDictionary<string, ImmutableArray<ServicePort>>> _services = new();
     private readonly BytesPool<Locality> _localities = new();
     private readonly BytesPool<GatewayAddress> _gateways = new();
 
@@ -25,12 +22,7 @@ internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
     {
         try
         {
-            return Find(address, out var parts) && ServicesOf(parts.Services, out var services)
-                && Known(_localities, parts.Locality, out var locality)
-                && Known(_gateways, parts.Waypoint, out var waypoint)
-                && Known(_gateways, parts.NetworkGateway, out var gateway)
-                    ? Read(parts, services, locality, waypoint, gateway)
-                    : null;
+            return TryOpen(address, out var workload) ? ReadContent(workload) : null;
         }
         catch (InvalidDataException)
         {
@@ -39,12 +31,12 @@ internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
         }
     }
 
-    /// <summary>Remembers the parts of a message that the others have read; services are read and remembered here.</summary>
+    /// <summary>Remembers the parts of a message that the others have read.</summary>
     public void Learn(ReadOnlySpan<byte> address, Workload workload)
     {
         try
         {
-            if (Find(address, out var parts))
+            if (TryOpen(address, out var content) && TryFind(content, out var parts))
             {
                 Learn(_localities, parts.Locality, workload.Locality);
                 Learn(_gateways, parts.Waypoint, workload.Waypoint);
@@ -55,31 +47,6 @@ internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
         {
             // They are more lenient than we are.
         }
-    }
-
-    /// <summary>
-    /// The map of services from its own bytes: the fields of a workload that has nothing else. Of many workloads that differ in it alone, each
-    /// would otherwise be read by the others.
-    /// </summary>
-    private bool ServicesOf(ReadOnlySpan<byte> bytes, out ImmutableDictionary<string, ImmutableArray<ServicePort>>? services)
-    {
-        services = bytes.IsEmpty ? null : _services.Find(bytes);
-        if (services is not null || bytes.IsEmpty)
-        {
-            return true;
-        }
-
-        try
-        {
-            services = maps.Get(Wire.Workload.Parser.ParseFrom(bytes).Services);
-        }
-        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidOperationException)
-        {
-            return false;
-        }
-
-        _services.Add(bytes, services);
-        return true;
     }
 
     private static void Learn<T>(BytesPool<T> pool, ReadOnlySpan<byte> bytes, T? value)
@@ -98,86 +65,46 @@ internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
         return bytes.IsEmpty || value is not null;
     }
 
-    /// <summary>Finds the workload in its envelope and its parts in it; false when there is more than that.</summary>
-    private static bool Find(ReadOnlySpan<byte> address, out Parts parts)
+    /// <summary>Finds the workload in its envelope; false when there is more than that.</summary>
+    private static bool TryOpen(ReadOnlySpan<byte> address, out ReadOnlySpan<byte> workload)
     {
-        parts = default;
+        workload = default;
         var envelope = new WireFields(address);
         if (!envelope.MoveNext() || envelope.Number != WorkloadField || !envelope.IsText)
         {
             return false;
         }
 
-        parts.Workload = envelope.Content;
-        if (envelope.MoveNext())
-        {
-            return false;
-        }
+        workload = envelope.Content;
+        return !envelope.MoveNext();
+    }
 
-        var (from, to) = (0, 0);
-        var fields = new WireFields(parts.Workload);
-        for (var before = 0; fields.MoveNext(); before = fields.Position)
+    private static bool TryFind(ReadOnlySpan<byte> workload, out Parts parts)
+    {
+        parts = default;
+        var fields = new WireFields(workload);
+        while (fields.MoveNext())
         {
-            switch (fields.Number)
+            if (fields.IsText && !parts.Take(fields.Number, fields.Content))
             {
-                case ServicesField when to == 0:
-                    (from, to) = (before, fields.Position);
-                    break;
-                case ServicesField when to == before:
-                    to = fields.Position;
-                    break;
-                case ServicesField:
-                    return false;
-                case 8:
-                    if (!Once(ref parts.Waypoint, fields))
-                    {
-                        return false;
-                    }
-
-                    break;
-                case 19:
-                    if (!Once(ref parts.NetworkGateway, fields))
-                    {
-                        return false;
-                    }
-
-                    break;
-                case 24:
-                    if (!Once(ref parts.Locality, fields))
-                    {
-                        return false;
-                    }
-
-                    break;
+                return false;
             }
         }
 
-        parts.Services = parts.Workload[from..to];
         return true;
     }
 
-    /// <summary>A message that is there twice would have to be merged, and an empty one is not one that is absent.</summary>
-    private static bool Once(ref ReadOnlySpan<byte> part, WireFields fields)
-    {
-        if (!part.IsEmpty || !fields.IsText || fields.Content.IsEmpty)
-        {
-            return false;
-        }
-
-        part = fields.Content;
-        return true;
-    }
-
-    private Workload? Read(
-        in Parts parts, ImmutableDictionary<string, ImmutableArray<ServicePort>>? services, Locality? locality, GatewayAddress? waypoint, GatewayAddress? gateway)
+    private Workload? ReadContent(ReadOnlySpan<byte> content)
     {
         string uid = "", name = "", ns = "", trustDomain = "", account = "", hostname = "", network = "", node = "", workloadName = "";
         string canonicalName = "", canonicalRevision = "", cluster = "";
         ulong protocol = 0, mode = 0, type = 0, status = 0, native = 0;
         ImmutableArray<IPAddress> addresses = [];
         ImmutableArray<string> policies = [];
-        var fields = new WireFields(parts.Workload);
-        while (fields.MoveNext())
+        var parts = default(Parts);
+        var (servicesFrom, servicesTo) = (0, 0);
+        var fields = new WireFields(content);
+        for (var before = 0; fields.MoveNext(); before = fields.Position)
         {
             var isText = fields.Number is not (5 or 12 or 14 or 17 or 25);
             if (isText ? !fields.IsText : !fields.IsNumber)
@@ -210,7 +137,9 @@ internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
                 case 20: text = uid = Own(fields.Content)!; break;
                 case 21: text = hostname = Shared(fields.Content)!; break;
                 case 25: mode = fields.Value; break;
-                case 8 or 19 or 24 or ServicesField: break;
+                case ServicesField when servicesTo == 0: (servicesFrom, servicesTo) = (before, fields.Position); break;
+                case ServicesField when servicesTo == before: servicesTo = fields.Position; break;
+                case 8 or 19 or 24 when parts.Take(fields.Number, fields.Content): break;
                 default: return null;
             }
 
@@ -220,7 +149,11 @@ internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
             }
         }
 
-        if (uid.Length == 0 || protocol > 1 || mode > 1 || status > 1 || type > 3 || native > 1)
+        if (uid.Length == 0 || protocol > 1 || mode > 1 || status > 1 || type > 3 || native > 1
+            || !Known(_localities, parts.Locality, out var locality)
+            || !Known(_gateways, parts.Waypoint, out var waypoint)
+            || !Known(_gateways, parts.NetworkGateway, out var gateway)
+            || maps.Get(content[servicesFrom..servicesTo]) is not { } services)
         {
             return null;
         }
@@ -249,7 +182,7 @@ internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
             AuthorizationPolicies = policies,
             Waypoint = waypoint,
             NetworkGateway = gateway,
-            Services = services ?? ImmutableDictionary<string, ImmutableArray<ServicePort>>.Empty,
+            Services = services,
         };
     }
 
@@ -257,12 +190,38 @@ internal sealed class PlainWorkloadReader(StringPool strings, ServicesPool maps)
 
     private string? Shared(ReadOnlySpan<byte> text) => strings.GetAscii(text);
 
+    /// <summary>The messages in a workload.</summary>
     private ref struct Parts
     {
-        public ReadOnlySpan<byte> Workload;
-        public ReadOnlySpan<byte> Services;
         public ReadOnlySpan<byte> Locality;
         public ReadOnlySpan<byte> Waypoint;
         public ReadOnlySpan<byte> NetworkGateway;
+
+        /// <summary>Takes a field that may be one of them. False: it is there twice, and would have to be merged, or it is empty, which is not the same as absent.</summary>
+        public bool Take(int number, ReadOnlySpan<byte> content)
+        {
+            switch (number)
+            {
+                case 8:
+                    return Once(ref Waypoint, content);
+                case 19:
+                    return Once(ref NetworkGateway, content);
+                case 24:
+                    return Once(ref Locality, content);
+                default:
+                    return true;
+            }
+        }
+
+        private static bool Once(ref ReadOnlySpan<byte> part, ReadOnlySpan<byte> content)
+        {
+            if (!part.IsEmpty || content.IsEmpty)
+            {
+                return false;
+            }
+
+            part = content;
+            return true;
+        }
     }
 }

@@ -10,10 +10,10 @@ namespace Ambient.Node.Discovery.Xds.Workloads;
 /// <param name="message">The message.</param>
 internal ref struct WireFields(ReadOnlySpan<byte> message)
 {
-    private ReadOnlySpan<byte> _rest = message;
+    private readonly ReadOnlySpan<byte> _message = message;
     private ReadOnlySpan<byte> _content;
+    private int _at;
     private bool _hasContent;
-    private readonly int _length = message.Length;
 
     /// <summary>Number of the field.</summary>
     public int Number { get; private set; }
@@ -31,7 +31,7 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
     public ulong Bits { get; private set; }
 
     /// <summary>Bytes of the message up to the end of the field.</summary>
-    public readonly int Position => _length - _rest.Length;
+    public readonly int Position => _at;
 
     /// <summary>The field's content, where it is a text, bytes or a message.</summary>
     /// <exception cref="InvalidDataException">It is a number.</exception>
@@ -45,7 +45,7 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
     /// <exception cref="InvalidDataException">What follows is not a field.</exception>
     public bool MoveNext()
     {
-        if (_rest.IsEmpty)
+        if (_at == _message.Length)
         {
             return false;
         }
@@ -80,18 +80,26 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
 
     private ReadOnlySpan<byte> Take(uint length)
     {
-        if (length > _rest.Length)
+        var left = _message.Length - _at;
+        if (length > left)
         {
-            throw new InvalidDataException($"field {Number} should have {length} bytes, and {_rest.Length} are left");
+            throw new InvalidDataException($"field {Number} should have {length} bytes, and {left} are left");
         }
 
-        var taken = _rest[..(int)length];
-        _rest = _rest[(int)length..];
+        var taken = _message.Slice(_at, (int)length);
+        _at += (int)length;
         return taken;
     }
 
     private uint Number32()
     {
+        // Most tags and lengths are one byte.
+        if (_at < _message.Length && _message[_at] is < 0x80 and var number)
+        {
+            _at++;
+            return number;
+        }
+
         var value = Varint();
         return value <= uint.MaxValue ? (uint)value : throw new InvalidDataException($"{value} is neither a tag nor a length");
     }
@@ -99,15 +107,9 @@ internal ref struct WireFields(ReadOnlySpan<byte> message)
     private ulong Varint()
     {
         var value = 0ul;
-        for (var shift = 0; shift < 64; shift += 7)
+        for (var shift = 0; shift < 64 && _at < _message.Length; shift += 7)
         {
-            if (_rest.IsEmpty)
-            {
-                break;
-            }
-
-            var next = _rest[0];
-            _rest = _rest[1..];
+            var next = _message[_at++];
             value |= (ulong)(next & 0x7f) << shift;
             if (next < 0x80)
             {
