@@ -4,13 +4,18 @@ namespace Ambient.Node.ControlPlane;
 /// The field of a message that is longer than a piece of <see cref="MessagePieces"/>, in a buffer that is used again for as long as its owner lives. One that grows with each
 /// message, or comes from a pool that has one for each thread, would be garbage of the most expensive kind. Between messages it has no memory. Used by one thread at a time.
 /// </summary>
-internal sealed class LongField
+/// <param name="messageBegins">Told the length of each message before it comes.</param>
+internal sealed class LongField(Action<int>? messageBegins = null)
 {
     private byte[] _buffer = [];
     private int _length;
 
     /// <summary>The field, with its tag.</summary>
     public ReadOnlySpan<byte> Bytes => _buffer.AsSpan(0, _length);
+
+    /// <summary>A message follows.</summary>
+    /// <param name="length">Its bytes.</param>
+    public void Begin(int length) => messageBegins?.Invoke(length);
 
     /// <summary>Room for another one.</summary>
     /// <param name="length">How long it is.</param>

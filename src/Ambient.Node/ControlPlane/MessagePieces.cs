@@ -152,6 +152,10 @@ internal sealed class MessagePieces(Stream source, LongField field) : Stream
             header.CopyTo(_header);
             (_out, _through) = (_header, _left);
         }
+        else
+        {
+            field.Begin(_left);
+        }
 
         _start += HeaderSize;
         return true;

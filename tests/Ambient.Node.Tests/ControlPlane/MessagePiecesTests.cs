@@ -69,6 +69,20 @@ public sealed class MessagePiecesTests
         Assert.Equal(header, read);
     }
 
+    [Fact]
+    public async Task Lengths_AreTold_BeforeTheMessages()
+    {
+        var told = new List<int>();
+        byte[] wire = [.. Frame(false, [8, 1]), .. Frame(true, [1, 2, 3]), .. Frame(false, []), .. Frame(false, [8, 1, 8, 2])];
+        await using var pieces = new MessagePieces(new MemoryStream(wire), new LongField(told.Add));
+
+        await pieces.ReadExactlyAsync(new byte[HeaderSize]);
+        Assert.Equal([2], told);
+        await pieces.CopyToAsync(Stream.Null);
+
+        Assert.Equal([2, 0, 4], told);
+    }
+
     private static List<byte[]> Fields(Random random) => [.. Enumerable.Range(0, random.Next(12)).Select(_ => Field(random))];
 
     private static byte[] Field(Random random)

@@ -52,6 +52,7 @@ internal static class ControlPlaneVariables
             Server = server,
             Kind = kind,
             OnDemand = onDemand,
+            HoldsCollections = kind == XdsNodeKind.Ztunnel,
             InstanceIP = variables.Text("INSTANCE_IP", "1.1.1.1", "our address, for the control plane")!,
             PodName = variables.Text("POD_NAME", "", "our own pod")!,
             PodNamespace = variables.Text("POD_NAMESPACE", "", "our own pod's namespace")!,

@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Workloads;
 using Ambient.Testing.Fuzzing;
+using Google.Protobuf;
 using Google.Protobuf.Collections;
 using Wire = Ambient.Node.Protos.Workloads;
 
@@ -27,7 +29,7 @@ public sealed class ServicesPoolTests
 
         Assert.Equal(9090, _pool.Get(Map(("ns/a", 80, 9090)))["ns/a"][0].TargetPort);
         Assert.Equal(2, _pool.Get(Map(("ns/a", 80, 8080), ("ns/b", 80, 8080))).Count);
-        Assert.Empty(_pool.Get([]));
+        Assert.Empty(_pool.Get(Map()));
         Assert.Same(first, _pool.Get(Map(("ns/a", 80, 8080))));
     }
 
@@ -50,6 +52,69 @@ public sealed class ServicesPoolTests
             Assert.Equal(list.Ports.Select(port => new ServicePort((int)port.ServicePort, (int)port.TargetPort)), map[key]);
         }
     });
+
+    [Fact]
+    public void MapOnTheWire_IsTheOneThatGoogleReads_OrLeftToIt()
+    {
+        var read = 0;
+        FuzzBudget.Run(20_000, random =>
+        {
+            var wire = new Wire.Workload();
+            for (var i = random.Next(4); i > 0; i--)
+            {
+                var list = new Wire.PortList();
+                for (var ports = random.Next(3); ports > 0; ports--)
+                {
+                    list.Ports.Add(new Wire.Port
+                    {
+                        ServicePort = (uint)random.Next(random.Next(20) == 0 ? 200_000 : 100), TargetPort = (uint)random.Next(100), AppProtocol = (Wire.AppProtocol)random.Next(8),
+                    });
+                }
+
+                wire.Services[random.Next(20) == 0 ? "ns/ü" : $"ns/{random.Next(9)}"] = list;
+            }
+
+            var bytes = wire.ToByteArray();
+            if (bytes.Length > 0 && random.Next(3) == 0)
+            {
+                bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+            }
+
+            if (Read(bytes) is { } map)
+            {
+                read++;
+                Assert.Same(_pool.Get(Wire.Workload.Parser.ParseFrom(bytes).Services), map);
+            }
+        });
+        Assert.True(read > 0);
+    }
+
+    private ImmutableDictionary<string, ImmutableArray<ServicePort>>? Read(byte[] bytes)
+    {
+        try
+        {
+            return OnlyMaps(bytes) ? _pool.Get(bytes.AsSpan()) : null;
+        }
+        catch (InvalidDataException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Whether the fields are the map's, which whoever asks the pool has looked at.</summary>
+    private static bool OnlyMaps(byte[] bytes)
+    {
+        var fields = new WireFields(bytes);
+        while (fields.MoveNext())
+        {
+            if (fields.Number != 22 || !fields.IsText)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     private static MapField<string, Wire.PortList> Map(params (string Key, int Port, int Target)[] entries)
     {

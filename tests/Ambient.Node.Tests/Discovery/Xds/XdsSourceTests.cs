@@ -1,3 +1,4 @@
+using System.Runtime;
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Xds.Client;
 using Ambient.Node.Protos.Discovery;
@@ -30,6 +31,21 @@ public sealed class XdsSourceTests
 
         Assert.True(store.Current.Workloads.ContainsKey(XdsKit.Uid("a")));
         Assert.True(store.Current.Policies.ContainsKey("ns/p"));
+    }
+
+    [Fact]
+    public async Task Start_WithoutCollections_LetsThemGoOnOnceTheMeshIsThere()
+    {
+        await using var server = await ControlPlaneServer.StartAsync();
+        var workloads = Enumerable.Range(0, 20_000).Select(i => XdsKit.Workload($"w{i}", $"10.1.{i / 256}.{i % 256}")).ToArray();
+        server.Discovery.Initial = request => request.TypeUrl == XdsTypes.Address ? XdsKit.Response(XdsTypes.Address, workloads) : DiscoveryScript.Empty(request.TypeUrl);
+        var store = new MeshStore();
+        await using var source = XdsKit.Source(XdsKit.Options(server) with { HoldsCollections = true }, store);
+
+        await source.StartAsync(CancellationToken.None).WaitAsync(XdsKit.Patience);
+
+        Assert.Equal(workloads.Length, store.Current.Workloads.Count);
+        Assert.NotEqual(GCLatencyMode.NoGCRegion, GCSettings.LatencyMode);
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using Ambient.Mesh;
 using Ambient.Node.ControlPlane;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Node.Discovery.Xds.Workloads;
+using Ambient.Node.Lifetime;
 using Ambient.Node.Protos.Discovery;
 using Google.Protobuf;
 using Grpc.Core;
@@ -17,6 +18,9 @@ namespace Ambient.Node.Discovery.Xds.Client;
 /// </summary>
 internal sealed class XdsSource : IMeshSource
 {
+    // What is allocated for a byte of workloads and services, garbage included.
+    private const int AllocatedPerByte = 4;
+
     // Answers and questions that the server does not take: then it is read no further either.
     private const int MostUnsent = 4096;
 
@@ -34,7 +38,8 @@ internal sealed class XdsSource : IMeshSource
     private XdsBackoff _backoff;
     private bool _worked;
     private XdsResponse? _pieces;
-    private readonly LongField _long = new();
+    private readonly LongField _long;
+    private readonly CollectionHold? _hold;
     private Task _running = Task.CompletedTask;
 
     /// <summary>
@@ -59,6 +64,8 @@ internal sealed class XdsSource : IMeshSource
         _time = time;
         _begun = time.GetTimestamp();
         _awaited = [.. session.Awaited];
+        _hold = options.HoldsCollections ? new CollectionHold() : null;
+        _long = new LongField(MessageBegins);
         var addresses = new AddressReader(new StringPool());
         _method = new Method<DeltaDiscoveryRequest, XdsResponse>(
             MethodType.DuplexStreaming,
@@ -175,6 +182,7 @@ internal sealed class XdsSource : IMeshSource
             finally
             {
                 _session.Close();
+                _hold?.End();
                 outbox.Writer.TryComplete();
             }
 
@@ -210,6 +218,14 @@ internal sealed class XdsSource : IMeshSource
         }
     }
 #pragma warning restore CA1031
+
+    private void MessageBegins(int length)
+    {
+        if (!_warm.Task.IsCompleted)
+        {
+            _hold?.Begin((long)length * AllocatedPerByte);
+        }
+    }
 
     /// <summary>Reads a piece of a response into what has come of it before.</summary>
     private XdsResponse Read(ReadOnlySequence<byte> piece, AddressReader addresses, IResourceReader? others)
@@ -259,6 +275,7 @@ internal sealed class XdsSource : IMeshSource
             var mesh = _store.Current;
             XdsLog.Warm(
                 _logger, _options.Server.Address.Authority, mesh.Workloads.Count, mesh.Services.Count, mesh.Policies.Count, (long)_time.GetElapsedTime(_begun).TotalMilliseconds);
+            _hold?.End();
             _warm.TrySetResult();
         }
 

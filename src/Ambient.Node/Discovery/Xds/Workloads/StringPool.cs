@@ -10,8 +10,7 @@ internal sealed class StringPool
 {
     private const int Most = 65536;
     private const int MostInLookup = 256;
-    private readonly byte[] _bytes = new byte[MostInLookup];
-    private Entry[] _entries = new Entry[256];
+    private Entry[] _entries = new Entry[16];
     private int _count;
 
     /// <summary>The string of an ASCII text, the shared one where there is one; null when it is not ASCII.</summary>
@@ -39,7 +38,8 @@ internal sealed class StringPool
             return text;
         }
 
-        var bytes = _bytes.AsSpan(0, Encoding.ASCII.GetBytes(text, _bytes));
+        Span<byte> bytes = stackalloc byte[text.Length];
+        Encoding.ASCII.GetBytes(text, bytes);
         var hash = BytesHash.Of(bytes);
         return Find(bytes, hash, out var free) ?? Keep(text, hash, free);
     }
