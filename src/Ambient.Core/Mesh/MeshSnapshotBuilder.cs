@@ -158,6 +158,11 @@ public sealed class MeshSnapshotBuilder
         ArgumentNullException.ThrowIfNull(workloads);
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(policies);
+        if (_workloads.Count == 0 && workloads.TryGetNonEnumeratedCount(out var count))
+        {
+            EnsureCapacity(count);
+        }
+
         Replace(workloads, workload => workload.Uid, _workloads.Keys, RemoveWorkload, Set);
         Replace(services, service => service.Key, _services.Keys, RemoveService, Set);
         Replace(policies, policy => policy.Key, _policies.Keys, RemovePolicy, Set);
@@ -177,7 +182,7 @@ public sealed class MeshSnapshotBuilder
     internal static void Replace<T, TResult>(
         IEnumerable<T> items, Func<T, string> keyOf, IEnumerable<string> held, Func<string, TResult> remove, Func<T, TResult> set)
     {
-        var wanted = new SortedDictionary<string, T>(StringComparer.Ordinal);
+        var wanted = new Dictionary<string, T>(StringComparer.Ordinal);
         foreach (var item in items)
         {
             wanted[keyOf(item)] = item;
@@ -188,7 +193,10 @@ public sealed class MeshSnapshotBuilder
             remove(gone);
         }
 
-        foreach (var item in wanted.Values)
+        // Sorted in one array: a tree would be an object for each of a hundred thousand workloads.
+        var ordered = wanted.ToArray();
+        Array.Sort(ordered, static (left, right) => string.CompareOrdinal(left.Key, right.Key));
+        foreach (var (_, item) in ordered)
         {
             set(item);
         }
