@@ -133,6 +133,12 @@ internal sealed class GroupIndex<T>
 
         private static ImmutableArray<T> Merge(ImmutableArray<T> old, ReadOnlySpan<Change> changes, Func<T, string> id)
         {
+            // Most changes are of one item or two that stay.
+            if (changes.Length <= old.Length / 4 && Replaced(old, changes, id) is { } replaced)
+            {
+                return ImmutableCollectionsMarshal.AsImmutableArray(replaced);
+            }
+
             var merged = ImmutableArray.CreateBuilder<T>(old.Length + changes.Length);
             var next = 0;
             foreach (var item in old)
@@ -159,6 +165,46 @@ internal sealed class GroupIndex<T>
             }
 
             return merged.DrainToImmutable();
+        }
+
+        /// <summary>The items with others in the places of some; null when one is removed, or was not there.</summary>
+        private static T[]? Replaced(ImmutableArray<T> old, ReadOnlySpan<Change> changes, Func<T, string> id)
+        {
+            T[]? items = null;
+            foreach (var change in changes)
+            {
+                if (change.Item is null || Find(old, change.Id, id) is not { } at)
+                {
+                    return null;
+                }
+
+                items ??= [.. old];
+                items[at] = change.Item;
+            }
+
+            return items;
+        }
+
+        private static int? Find(ImmutableArray<T> items, string wanted, Func<T, string> id)
+        {
+            var (from, to) = (0, items.Length);
+            while (from < to)
+            {
+                var middle = (from + to) / 2;
+                switch (string.CompareOrdinal(id(items[middle]), wanted))
+                {
+                    case 0:
+                        return middle;
+                    case < 0:
+                        from = middle + 1;
+                        break;
+                    default:
+                        to = middle;
+                        break;
+                }
+            }
+
+            return null;
         }
 
         private static void AddChanged(ImmutableArray<T>.Builder merged, in Change change)
