@@ -51,6 +51,27 @@ public sealed class CollectionHoldTests
     }
 
     [Fact]
+    public void HeapWithALimit_IsLeftAlone()
+    {
+        // Half of what there is would be set aside: a process in a container of 200 MB ran out of memory.
+        var hold = new CollectionHold(available: CollectionHold.Plenty - 1);
+        hold.Begin(CollectionHold.Most);
+
+        Assert.NotEqual(GCLatencyMode.NoGCRegion, GCSettings.LatencyMode);
+    }
+
+    [Fact]
+    public void SecondTime_IsAsUsual()
+    {
+        var hold = new CollectionHold();
+        hold.Begin(CollectionHold.Most);
+        hold.End();
+        hold.Begin(CollectionHold.Most);
+
+        Assert.NotEqual(GCLatencyMode.NoGCRegion, GCSettings.LatencyMode);
+    }
+
+    [Fact]
     public void LittleToRead_IsReadAsUsual()
     {
         var hold = new CollectionHold();

@@ -83,11 +83,31 @@ public sealed class ServicesPoolTests
             if (Read(bytes) is { } map)
             {
                 read++;
-                Assert.Same(_pool.Get(Wire.Workload.Parser.ParseFrom(bytes).Services), map);
+                Assert.Equal(Told(_pool.Get(Wire.Workload.Parser.ParseFrom(bytes).Services)), Told(map));
             }
         });
         Assert.True(read > 0);
     }
+
+    [Fact]
+    public void MapOfManyServices_IsLeftToGoogle()
+    {
+        var wire = new Wire.Workload();
+        for (var i = 0; i < 40; i++)
+        {
+            wire.Services[$"ns/{i}"] = new Wire.PortList();
+        }
+
+        Assert.Null(_pool.Get(wire.ToByteArray().AsSpan()));
+    }
+
+    [Theory]
+    [InlineData("B2010A0A01FF0A016112021200")]
+    [InlineData("B201100A0161120408BD8401120508BD840112")]
+    public void EntryWithAFieldThatGoogleRefuses_IsLeftToIt(string bytes) => Assert.Null(Read(Convert.FromHexString(bytes)));
+
+    private static string Told(ImmutableDictionary<string, ImmutableArray<ServicePort>> map) =>
+        string.Join("; ", map.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key}: {string.Join(", ", entry.Value)}"));
 
     private ImmutableDictionary<string, ImmutableArray<ServicePort>>? Read(byte[] bytes)
     {

@@ -19,7 +19,7 @@ namespace Ambient.Node.Discovery.Xds.Client;
 internal sealed class XdsSource : IMeshSource
 {
     // What is allocated for a byte of workloads and services, garbage included.
-    private const int AllocatedPerByte = 4;
+    private const int AllocatedPerByte = 6;
 
     // Answers and questions that the server does not take: then it is read no further either.
     private const int MostUnsent = 4096;
@@ -268,6 +268,12 @@ internal sealed class XdsSource : IMeshSource
         if (isKnown)
         {
             _metrics?.Applied(response, applying);
+        }
+
+        if (!answer.IsAccepted)
+        {
+            // It may be long before the mesh is there.
+            _hold?.End();
         }
 
         if (answer.IsAccepted && _awaited.Remove(response.TypeUrl) && _awaited.Count == 0)

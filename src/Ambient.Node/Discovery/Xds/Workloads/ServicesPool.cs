@@ -15,6 +15,9 @@ namespace Ambient.Node.Discovery.Xds.Workloads;
 internal sealed class ServicesPool(StringPool strings)
 {
     private const int Most = 16384;
+
+    // Of one workload. Each is compared with those before it.
+    private const int MostInPlace = 32;
     private readonly Dictionary<int, Map> _maps = [];
     private readonly BytesPool<Map> _read = new();
     private readonly List<Entry> _entries = [];
@@ -35,7 +38,7 @@ internal sealed class ServicesPool(StringPool strings)
 
     /// <summary>
     /// The map from its fields in a workload, where they lie; null when that is not the usual case (texts that are not ASCII, a key that is there
-    /// twice, what is not a port), which Google.Protobuf has to judge.
+    /// twice, what is not a port, more than a few dozen services), which Google.Protobuf has to judge.
     /// </summary>
     /// <param name="wire">The fields, one after another and nothing else.</param>
     /// <exception cref="InvalidDataException">They are broken.</exception>
@@ -55,7 +58,7 @@ internal sealed class ServicesPool(StringPool strings)
         var fields = new WireFields(wire);
         while (fields.MoveNext())
         {
-            if (!TryAdd(fields.Content))
+            if (_entries.Count == MostInPlace || !TryAdd(fields.Content))
             {
                 return null;
             }
@@ -76,11 +79,11 @@ internal sealed class ServicesPool(StringPool strings)
         {
             switch (fields.Number)
             {
-                case 1 when key is null && fields.IsText:
-                    key = strings.GetAscii(fields.Content);
+                case 1 when key is null && fields.IsText && strings.GetAscii(fields.Content) is { } text:
+                    key = text;
                     break;
-                case 2 when ports is null && fields.IsText:
-                    ports = PortsOf(fields.Content);
+                case 2 when ports is null && fields.IsText && PortsOf(fields.Content) is { } list:
+                    ports = list;
                     break;
                 default:
                     return false;
