@@ -5,7 +5,7 @@ namespace Ambient.Node.Lifetime;
 /// <summary>
 /// Holds collections back while a process of its own reads its first mesh. Nearly all that is read stays, so that the collector would only move it, twice, which is a quarter
 /// of what the start in a large mesh costs. Until the end of it, garbage stays as well: one collection should follow, while nobody waits (<see cref="MemoryTrim"/>). Only where
-/// memory is plentiful, since it is set aside for this at the beginning, and a heap with a limit (that of a container too) would have nothing left. Once in a process's life.
+/// memory is plentiful, since it is set aside for this at the beginning, and a heap with a limit (that of a container too) would have nothing left. Each instance begins once at most.
 /// </summary>
 /// <param name="available">Bytes that the process may use; null: as the collector sees it.</param>
 internal sealed class CollectionHold(long? available = null)
