@@ -22,15 +22,8 @@ internal static class Backends
     {
         var site = Path.Combine(folder, "site");
         Directory.CreateDirectory(site);
-        await using (var big = File.Create(Path.Combine(site, "big")))
-        {
-            big.SetLength(BigBytes);
-        }
-
-        await using (var mega = File.Create(Path.Combine(site, "mega")))
-        {
-            mega.SetLength(MegaBytes);
-        }
+        await FileAsync(Path.Combine(site, "big"), BigBytes, cancellationToken);
+        await FileAsync(Path.Combine(site, "mega"), MegaBytes, cancellationToken);
 
         // Its worker runs as another user, who must reach the file.
         Open(folder);
@@ -42,6 +35,14 @@ internal static class Backends
         await nginx.ReadyAsync(
             () => Shell.RunAsync($"ip netns exec {network.Server} curl -sf -o /dev/null http://{BenchNetwork.ServerAddress}:{PlainHttp}/", cancellationToken), cancellationToken);
         return started;
+    }
+
+    /// <summary>Makes a file of zeros and reads it once: the kernel fills a hole as it is first read, and the first download would wait for that.</summary>
+    private static async Task FileAsync(string path, int length, CancellationToken cancellationToken)
+    {
+        await using var file = File.Create(path);
+        file.SetLength(length);
+        await file.CopyToAsync(Stream.Null, cancellationToken);
     }
 
     private static string Configuration(string folder, string site) => $$"""

@@ -11,6 +11,10 @@ internal sealed class BenchNetwork : IAsyncDisposable
     internal const string ServerAddress = "10.77.0.3";
     internal const string WaypointAddress = "10.77.0.4";
     internal const int Mark = 1337;
+
+    /// <summary>Name of the kernel's setting.</summary>
+    private const string CongestionControl = "net.ipv4.tcp_congestion_control";
+
     private const string Prefix = "ambient-bench-";
 
     private readonly bool _redirected;
@@ -36,14 +40,17 @@ internal sealed class BenchNetwork : IAsyncDisposable
 
     internal string NodeOfServer { get; }
 
+    /// <summary>What a network's connections have unless it is told otherwise.</summary>
+    internal static string SystemCongestion => File.ReadAllText("/proc/sys/net/ipv4/tcp_congestion_control").Trim();
+
     /// <summary>Makes one. Without redirection it is as the pods of a node without a mesh.</summary>
-    internal static async Task<BenchNetwork> CreateAsync(CancellationToken cancellationToken, bool redirected = true)
+    internal static async Task<BenchNetwork> CreateAsync(SideBySideOptions options, CancellationToken cancellationToken, bool redirected = true)
     {
         await RemoveLeftOversAsync();
         var network = new BenchNetwork($"{Environment.ProcessId}-{(redirected ? "m" : "p")}", redirected);
         try
         {
-            await network.BuildAsync(cancellationToken);
+            await network.BuildAsync(options.Congestion, cancellationToken);
             return network;
         }
         catch
@@ -61,7 +68,7 @@ internal sealed class BenchNetwork : IAsyncDisposable
         }
     }
 
-    private async Task BuildAsync(CancellationToken cancellationToken)
+    private async Task BuildAsync(string? congestion, CancellationToken cancellationToken)
     {
         foreach (var ns in (string[])[Client, Server, Waypoint, NodeOfClient, NodeOfServer])
         {
@@ -72,7 +79,7 @@ internal sealed class BenchNetwork : IAsyncDisposable
             await Shell.RunAsync(
                 TimeSpan.FromSeconds(30),
                 cancellationToken,
-                ["ip", "netns", "exec", ns, "sysctl", "-q", "-w", "net.ipv4.tcp_tw_reuse=1", "net.ipv4.ip_local_port_range=16000 65000", "net.core.somaxconn=4096"]);
+                ["ip", "netns", "exec", ns, "sysctl", "-q", "-w", "net.ipv4.tcp_tw_reuse=1", "net.ipv4.ip_local_port_range=16000 65000", "net.core.somaxconn=4096", .. congestion is null ? (string[])[] : [$"{CongestionControl}={congestion}"]]);
         }
 
         await JoinAsync(Client, Server, "sv", "cl", ClientAddress, ServerAddress, cancellationToken);

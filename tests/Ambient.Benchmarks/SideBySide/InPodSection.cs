@@ -15,7 +15,7 @@ internal sealed class InPodSection(SideBySideOptions options, Figures figures, s
 
     internal async Task RunAsync()
     {
-        await using var network = await BenchNetwork.CreateAsync(cancellationToken, redirected: false);
+        await using var network = await BenchNetwork.CreateAsync(options, cancellationToken, redirected: false);
         var backends = await Backends.StartAsync(network, Directory.CreateDirectory(Path.Combine(folder, "inpod")).FullName, cancellationToken);
         try
         {

@@ -27,7 +27,7 @@ internal sealed class Report(Figures figures)
     /// <summary>The report.</summary>
     internal string Write(SideBySideOptions options)
     {
-        _text.Append(CultureInfo.InvariantCulture, $"Measured on {DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC, {Environment.ProcessorCount} cores, {Processor()}, {options.Rounds} round(s) of {options.Seconds} s, load average before and after {options.LoadBefore} / {LoadAverage()}. Single readings are in brackets.\n");
+        _text.Append(CultureInfo.InvariantCulture, $"Measured on {DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC, {Environment.ProcessorCount} cores, {Processor()}, TCP {options.Congestion ?? BenchNetwork.SystemCongestion}, {options.Rounds} round(s) of {options.Seconds} s, load average before and after {options.LoadBefore} / {LoadAverage()}. Single readings are in brackets.\n");
         Pair();
         Waypoint();
         Hop();

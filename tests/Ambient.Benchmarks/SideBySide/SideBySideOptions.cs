@@ -17,6 +17,7 @@ internal sealed class SideBySideOptions
           --idle N              idle connections held (default 10000)
           --soak N              seconds of section soak (default 600)
           --workloads N         workloads of section mesh (default 100000)
+          --congestion NAME     how TCP controls congestion in the networks of the bench, e.g. reno (default the system's)
           --output FILE         markdown fragment (default artifacts/bench/side-by-side.md)
           --baseline DIR        ztunnel and waypoint of another version: each section measures them as well, by turns
                                 with ours, and a table sets the figures side by side
@@ -29,6 +30,9 @@ internal sealed class SideBySideOptions
     private bool _isTurn;
 
     internal string Root { get; private set; } = Directory.GetCurrentDirectory();
+
+    /// <summary>Name of TCP's congestion control in the networks of the run; null: the system's.</summary>
+    internal string? Congestion { get; private set; }
 
     /// <summary>Folder of another version's ztunnel and waypoint; null: ours alone.</summary>
     internal string? Baseline { get; private set; }
@@ -80,6 +84,7 @@ internal sealed class SideBySideOptions
                 case "--soak": options.Soak = Number(name, Value()); break;
                 case "--workloads": options.Workloads = Number(name, Value(), most: 200_000); break;
                 case "--baseline": options.Baseline = Path.GetFullPath(Value()); break;
+                case "--congestion": options.Congestion = Value(); break;
                 case "--output": options.OutputPath = Path.GetFullPath(Value()); break;
                 case "--sections": options.Sections = Some(name, Value(), KnownSections); break;
                 case "--contenders": options.Contenders = Some(name, Value(), AllContenders); break;

@@ -77,7 +77,7 @@ internal static class SideBySideRun
         var done = false;
         try
         {
-            await using var network = await BenchNetwork.CreateAsync(cancellationToken);
+            await using var network = await BenchNetwork.CreateAsync(options, cancellationToken);
             var backends = await Backends.StartAsync(network, folder, cancellationToken);
             try
             {
