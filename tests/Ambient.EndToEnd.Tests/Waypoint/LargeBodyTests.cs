@@ -15,7 +15,7 @@ namespace Ambient.EndToEnd.Tests.Waypoint;
 /// <summary>
 /// Bodies far larger than any memory of ours, up and down: from a client by its ztunnel, the waypoint and the other node's ztunnel to an app, and by
 /// a gateway. All hosts are processes; what each has resident is looked at all the while, and every byte is hashed on both sides.
-/// With native hosts (<c>./build.sh hosts</c>) a body has 1 GB, else 128 MB.
+/// A body has 1 GB.
 /// </summary>
 [Collection(nameof(LargeBodyTests))]
 [CollectionDefinition(nameof(LargeBodyTests), DisableParallelization = true)]
@@ -23,6 +23,7 @@ namespace Ambient.EndToEnd.Tests.Waypoint;
 public sealed class LargeBodyTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const int Piece = 64 * 1024;
+    private const long BodyLength = 1 << 30;
 
     /// <summary>
     /// The most that a host may have resident beyond what it had after it had carried a smaller body, in MB. A peer may send as much as a tunnel's
@@ -31,7 +32,6 @@ public sealed class LargeBodyTests(ITestOutputHelper output) : IAsyncLifetime
     /// </summary>
     private static readonly double s_mostGrowth = HostProcess.IsNative ? 32 : 64;
 
-    private static readonly long s_length = HostProcess.IsNative ? 1L << 30 : 128 << 20;
     private readonly LocalCluster _cluster = new();
     private readonly List<HostProcess> _hosts = [];
 
@@ -113,8 +113,8 @@ public sealed class LargeBodyTests(ITestOutputHelper output) : IAsyncLifetime
     private async Task CarryAsync(HttpClient client, Uri address, string version)
     {
         // What a host holds while bytes pass: windows, sockets, TLS.
-        await UpAsync(client, address, version, s_length / 32);
-        await DownAsync(client, address, version, s_length / 32);
+        await UpAsync(client, address, version, BodyLength / 32);
+        await DownAsync(client, address, version, BodyLength / 32);
         var before = _hosts.ConvertAll(static host => host.TakePeak());
         using var over = new CancellationTokenSource();
         var looking = Task.Run(async () =>
@@ -128,9 +128,9 @@ public sealed class LargeBodyTests(ITestOutputHelper output) : IAsyncLifetime
         foreach (var (what, carry) in new (string, Func<HttpClient, Uri, string, long, Task>)[] { ("up", UpAsync), ("down", DownAsync) })
         {
             var from = Stopwatch.GetTimestamp();
-            await carry(client, address, version, s_length);
+            await carry(client, address, version, BodyLength);
             var took = Stopwatch.GetElapsedTime(from);
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what}: {s_length >> 20} MB in {took.TotalSeconds:0.0} s"));
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what}: {BodyLength >> 20} MB in {took.TotalSeconds:0.0} s"));
         }
 
         await over.CancelAsync();
