@@ -20,18 +20,11 @@ internal sealed class GoldenComparison(GoldenBackends backends)
     public async Task<string?> DifferenceAsync(IGoldenSubject engine, MeshSnapshot mesh, JsonElement question)
     {
         var grpc = question.TryGetProperty("grpc", out _);
-        if (question.TryGetProperty("distribution", out var distribution))
-        {
-            return await CheckDistributionAsync(engine, mesh, question, distribution, http2: grpc);
-        }
-
-        if (grpc)
-        {
-            return await CheckGrpcAsync(engine, mesh, question);
-        }
-
-        return await CheckAsync(engine, mesh, question, http2: false) is { } difference ? $"HTTP/1.1: {difference}"
-            : await CheckAsync(engine, mesh, question, http2: true) is { } other ? $"HTTP/2: {other}"
+        Func<bool, Task<string?>> check = question.TryGetProperty("distribution", out var distribution)
+            ? http2 => CheckDistributionAsync(engine, mesh, question, distribution, grpc, http2)
+            : http2 => grpc ? CheckGrpcAsync(engine, mesh, question) : CheckAsync(engine, mesh, question, http2);
+        return !grpc && await check(false) is { } difference ? $"HTTP/1.1: {difference}"
+            : await check(true) is { } other ? $"HTTP/2: {other}"
             : null;
     }
 
@@ -131,7 +124,7 @@ internal sealed class GoldenComparison(GoldenBackends backends)
         return null;
     }
 
-    private async Task<string?> CheckDistributionAsync(IGoldenSubject engine, MeshSnapshot mesh, JsonElement question, JsonElement distribution, bool http2)
+    private async Task<string?> CheckDistributionAsync(IGoldenSubject engine, MeshSnapshot mesh, JsonElement question, JsonElement distribution, bool grpc, bool http2)
     {
         var outcomes = new Dictionary<string, int>();
         var repeat = question.GetProperty("repeat").GetInt32();
@@ -139,7 +132,7 @@ internal sealed class GoldenComparison(GoldenBackends backends)
         {
             backends.Clear();
             var answer = await AskAsync(engine, mesh, question, http2);
-            var status = http2 ? answer.Headers.FirstOrDefault(header => header.Name == "grpc-status").Value : $"{answer.Status}";
+            var status = grpc ? answer.Headers.FirstOrDefault(header => header.Name == "grpc-status").Value : $"{answer.Status}";
             var outcome = $"{status} {string.Join(',', backends.Seen.Select(seen => NameOf(mesh, seen.Pod)))}";
             outcomes[outcome] = outcomes.GetValueOrDefault(outcome) + 1;
         }
