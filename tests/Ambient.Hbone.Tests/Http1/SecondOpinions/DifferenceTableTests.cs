@@ -13,8 +13,8 @@ public sealed class DifferenceTableTests
     private static readonly (string Row, string[] Differences)[] s_http1 =
     [
         ("bare LF", ["a line of the head ends with LF instead of CRLF", "a line of the trailer section ends with LF instead of CRLF"]),
-        ("more than two empty lines", ["empty lines instead of a request"]),
-        ("more than one space or a tab in the request line", ["the request line is not a method, a target and a version", "the method is not a token"]),
+        ("more than two empty lines", ["empty lines instead of a request", "the method is not a token"]),
+        ("more than one space or a tab in the request line", ["the request line is not a method, a target and a version"]),
         ("controls in values", ["the value of a field has control characters", "the name of a field is not a token"]),
         ("a fragment in the target", ["the target has blanks, a fragment, or characters that are not visible ASCII", "the target does not begin with a slash or with http:// or https://", "the target names no valid host"]),
         ("a version", ["the version is not HTTP/1.0 or HTTP/1.1", "the version is not one of HTTP"]),
