@@ -51,6 +51,9 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
     /// <summary>Bytes sent in them. Any thread.</summary>
     public long BytesSent => Volatile.Read(ref _bytesSent);
 
+    /// <summary>Whether this connection, or all of its peer's together, hold as much as they may: who has nothing queued takes a small buffer. Any thread.</summary>
+    public bool IsFull => Held >= Budget || share is { IsFull: true };
+
     /// <summary>Whether a stream has something that the windows allow to leave.</summary>
     public bool HasReady => _ready.Count > 0;
 
@@ -299,9 +302,6 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
 
         ForgetRemoved(open);
     }
-
-    /// <summary>Whether this connection, or all of its peer's together, hold as much as they may.</summary>
-    private bool IsFull => Held >= Budget || share is { IsFull: true };
 
     private static int WholeRecords(int limit)
     {

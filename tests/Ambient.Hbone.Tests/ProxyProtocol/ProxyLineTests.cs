@@ -39,6 +39,22 @@ public sealed class ProxyLineTests
     [InlineData("PROXY UNKNOWN xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n")]
     public void WhatIsNoLine_IsRefused(string line) => Assert.Throws<InvalidDataException>(() => ProxyLine.Read(Encoding.Latin1.GetBytes(line)));
 
+    [Theory]
+    [InlineData("PROXY TCP4 255.255.255.255 1.2.3.4 65535 0\r\n")]
+    [InlineData("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n")]
+    [InlineData("PROXY UNKNOWN\r\n")]
+    public void EveryPrefix_IsTheBeginningOfALine_AndNone(string line)
+    {
+        var bytes = Encoding.ASCII.GetBytes(line);
+        for (var count = 0; count < bytes.Length; count++)
+        {
+            Assert.True(ProxyLine.IsBegun(bytes.AsSpan(0, count)));
+            Assert.Throws<InvalidDataException>(() => ProxyLine.Read(bytes.AsSpan(0, count)));
+        }
+
+        Assert.NotNull(ProxyLine.Read(bytes));
+    }
+
     [Fact]
     public void Beginning_IsKnownByItsFirstWord()
     {

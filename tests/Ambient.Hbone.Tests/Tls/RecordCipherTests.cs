@@ -1,6 +1,8 @@
+using System.Numerics;
 using System.Security.Cryptography;
 using System.Text;
 using Ambient.Hbone.Tls.Native;
+using Ambient.Testing;
 
 namespace Ambient.Hbone.Tests.Tls;
 
@@ -75,6 +77,36 @@ public sealed class RecordCipherTests
                 update++;
             }
         }
+    }
+
+    /// <summary>RFC 8446, 5.5: 2^24.5 full records under one key of AES-GCM.</summary>
+    [Theory]
+    [InlineData(0x1301)]
+    [InlineData(0x1302)]
+    public void Key_ByDefault_IsWornOutWithinTheLimitOfItsCipher(int id)
+    {
+        var suite = CipherSuite.Of((ushort)id)!;
+        using var cipher = new RecordCipher(suite, new byte[suite.HashSize], encrypts: true);
+
+        Assert.Equal(8_388_608ul, cipher.RecordLimit);
+        Assert.InRange(cipher.RecordLimit, 1ul, (ulong)Math.Pow(2, 24.5));
+        var stated = $"our own key is changed after 2^{BitOperations.Log2(cipher.RecordLimit)} records";
+        Assert.Contains(stated, RepositoryDocs.Read("security.md"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Key_AtItsLimit_IsWornOut_AndTheNextIsNot()
+    {
+        using var cipher = new RecordCipher(CipherSuite.Aes128, new byte[CipherSuite.Aes128.HashSize], encrypts: true) { RecordLimit = 3 };
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.False(cipher.IsWornOut);
+            Seal(cipher, 23, []);
+        }
+
+        Assert.True(cipher.IsWornOut);
+        cipher.Update();
+        Assert.False(cipher.IsWornOut);
     }
 
     [Fact]

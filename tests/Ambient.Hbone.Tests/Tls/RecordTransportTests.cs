@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Ambient.Hbone.Http2;
 using Ambient.Hbone.Tls;
@@ -49,6 +50,51 @@ public sealed class RecordTransportTests
         }
 
         Assert.Equal("hello, world of records", Encoding.ASCII.GetString([.. data]));
+    }
+
+    [Theory]
+    [InlineData(16384, 0)]
+    [InlineData(16383, 1)]
+    [InlineData(8000, 8384)]
+    [InlineData(0, 16384)]
+    public async Task Read_LargestRecordCutAnywhere_GivesTheSame(int content, int padding)
+    {
+        var sent = RandomNumberGenerator.GetBytes(content);
+        const int length = RecordCipher.Header + RecordCipher.MaxContent + 1 + RecordCipher.Tag;
+        foreach (var at in Cuts(length))
+        {
+            await using var peer = new RecordPeer();
+            byte[] bytes = [.. peer.Record(RecordPeer.Data, sent, padding), .. peer.Record("behind")];
+            peer.Channel.Arrive(bytes.AsMemory(0, at));
+            var first = peer.Read().Data;
+            peer.Channel.Arrive(bytes.AsMemory(at));
+            var second = peer.Read().Data;
+
+            Assert.Equal(at == length ? content : 0, first.Length);
+            Assert.True(((byte[])[.. first, .. second]).AsSpan().SequenceEqual((byte[])[.. sent, .. "behind"u8]), $"other bytes, cut at {at}");
+        }
+    }
+
+    [Theory]
+    [InlineData(16384, 0)]
+    [InlineData(8000, 8384)]
+    public async Task Read_LargestRecordByteByByte_GivesTheSame(int content, int padding)
+    {
+        var sent = RandomNumberGenerator.GetBytes(content);
+        await using var peer = new RecordPeer();
+        var record = peer.Record(RecordPeer.Data, sent, padding);
+        var space = new byte[Http2Transport.MinReadSpace];
+        for (var at = 0; at < record.Length - 1; at++)
+        {
+            peer.Channel.Arrive(record.AsMemory(at, 1));
+            peer.Wait();
+            Assert.Equal(0, peer.Transport.TryRead(space));
+        }
+
+        peer.Channel.Arrive(record.AsMemory(record.Length - 1));
+        peer.Wait();
+        Assert.Equal(content, peer.Transport.TryRead(space));
+        Assert.True(space.AsSpan(0, content).SequenceEqual(sent));
     }
 
     [Theory]
@@ -187,6 +233,37 @@ public sealed class RecordTransportTests
         Assert.Equal((RecordPeer.Alert, 2, alert), (sent.Type, sent.Content[0], sent.Content[1]));
         Assert.Same(failure, Assert.Throws<TlsRecordException>(() => peer.Transport.TryRead(new byte[Http2Transport.MinReadSpace])));
         await Assert.ThrowsAsync<IOException>(async () => await peer.Transport.WriteAsync("no more"u8.ToArray()));
+    }
+
+    [Theory]
+    [MemberData(nameof(Broken))]
+    public async Task Read_BrokenRuleCutAnywhere_EndsWithTheSameAlert(string what, byte alert)
+    {
+        int length;
+        await using (var peer = new RecordPeer())
+        {
+            length = Break(peer, what).Length;
+        }
+
+        foreach (var at in length <= 2000 ? Enumerable.Range(0, length + 1) : Cuts(length))
+        {
+            await using var peer = new RecordPeer();
+            peer.Channel.Arrive(peer.Record("good"));
+            Assert.Equal("good", Encoding.ASCII.GetString(peer.Read().Data));
+            var bytes = Break(peer, what);
+            peer.Channel.Arrive(bytes.AsMemory(0, at));
+            var early = Record.Exception(() => Assert.Empty(peer.Read().Data));
+            peer.Channel.Arrive(bytes.AsMemory(at));
+            peer.Channel.Arrive(peer.Record("behind"));
+
+            var (data, failure) = peer.ReadToFailure();
+
+            Assert.Empty(data);
+            Assert.Same(early ?? failure, failure);
+            Assert.Equal(alert, Assert.IsType<TlsRecordException>(failure).Alert);
+            var sent = Assert.Single(peer.Sent());
+            Assert.Equal((RecordPeer.Alert, 2, alert), (sent.Type, sent.Content[0], sent.Content[1]));
+        }
     }
 
     [Theory]
@@ -346,6 +423,10 @@ public sealed class RecordTransportTests
         // A thousand records each way: what is allowed is less than a byte for each.
         Assert.InRange(least, 0, 1000);
     }
+
+    /// <summary>Where records of so many bytes are cut: within the header, near both ends, and here and there between.</summary>
+    private static IEnumerable<int> Cuts(int length) =>
+        Enumerable.Range(0, length + 1).Where(at => at <= RecordCipher.Header + 64 || at >= length - 64 || at % 97 == 0);
 
     private static byte[] Conversation(RecordPeer peer)
     {

@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Ambient.Hbone.Tests.Tls.Programs;
+using Ambient.Hbone.Tls.Native;
 
 namespace Ambient.Hbone.Tests.Tls;
 
@@ -54,6 +56,41 @@ public sealed class SecretMemoryTests
         }
     }
 
+    /// <summary>The eight bytes of the IV that the sequence number goes into: of each record's nonce but the first they tell it.</summary>
+    [SkippableTheory]
+    [InlineData(0x1301)]
+    [InlineData(0x1302)]
+    public void RecordIv_IsThereWhileItIsUsed_AndGoneWhenTheKeyChangesAndAfterDispose(int id)
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "memory is read from /proc");
+        var suite = CipherSuite.Of((ushort)id)!;
+        Span<byte> secret = stackalloc byte[suite.HashSize];
+        RandomNumberGenerator.Fill(secret);
+        using var cipher = new RecordCipher(suite, secret, encrypts: true);
+        var first = MaskedIv(suite, secret);
+        Span<byte> next = stackalloc byte[suite.HashSize];
+        suite.Expand(secret, "traffic upd"u8, next);
+        var second = MaskedIv(suite, next);
+        CryptographicOperations.ZeroMemory(secret);
+        CryptographicOperations.ZeroMemory(next);
+        SealSome(cipher);
+
+        // Deriving it, and OpenSSL, may leave a copy in memory that was given back and that nobody has used since.
+        var open = Count(first);
+        Assert.InRange(open, 1, 4);
+        var before = Count(second);
+
+        cipher.Update();
+        SealSome(cipher);
+        Assert.InRange(Count(first), 0, open - 1);
+        var changed = Count(second);
+        Assert.InRange(changed, before + 1, before + 4);
+
+        cipher.Dispose();
+        Assert.InRange(Count(second), 0, changed - 1);
+        GC.KeepAlive(cipher);
+    }
+
     /// <summary>What is looked for is found where it is.</summary>
     [SkippableFact]
     public void Count_OfWhatIsThere_IsRight()
@@ -73,6 +110,29 @@ public sealed class SecretMemoryTests
         }
 
         GC.KeepAlive(copies);
+    }
+
+    private static void SealSome(RecordCipher cipher)
+    {
+        var record = new byte[RecordCipher.Header + 4 + 1 + RecordCipher.Tag];
+        for (var i = 0; i < 3; i++)
+        {
+            cipher.Seal(RecordPeer.Data, "some"u8, record);
+        }
+    }
+
+    private static byte[] MaskedIv(CipherSuite suite, ReadOnlySpan<byte> secret)
+    {
+        Span<byte> iv = stackalloc byte[12];
+        suite.Expand(secret, "iv"u8, iv);
+        var masked = new byte[8];
+        for (var i = 0; i < masked.Length; i++)
+        {
+            masked[i] = (byte)(iv[i + 4] ^ Mask);
+        }
+
+        CryptographicOperations.ZeroMemory(iv);
+        return masked;
     }
 
     /// <summary>A secret of a log of keys (LABEL RANDOM SECRET, in hexadecimal digits), masked.</summary>

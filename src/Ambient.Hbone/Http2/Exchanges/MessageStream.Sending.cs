@@ -27,6 +27,9 @@ internal sealed partial class MessageStream
     // The wait for room that a cancelled write has left behind, or null.
     private Task<bool>? _room;
 
+    /// <summary>Bytes that one buffer gathers; few while the connection holds as much as it may, as <see cref="SendQueue.ReadAhead"/> has it for tunnels.</summary>
+    private int MostAtOnce => (Stream.Connection.Sender.Queue.IsFull ? IoBuffers.Small : IoBuffers.Piece) - FrameHeader.Size;
+
     bool IHttp2StreamOwner.HasTrailers => Volatile.Read(ref _trailersToSend) is not null;
 
     public long BytesSent => Volatile.Read(ref _bytesSent);
@@ -186,7 +189,7 @@ internal sealed partial class MessageStream
     {
         if (_out is null)
         {
-            if (FrameHeader.Size + bytes.Length > IoBuffers.Piece)
+            if (bytes.Length > MostAtOnce)
             {
                 return false;
             }
@@ -236,8 +239,8 @@ internal sealed partial class MessageStream
             if (_out is null)
             {
                 // Halves rather than a whole and a crumb.
-                const int Most = IoBuffers.Piece - FrameHeader.Size;
-                var size = bytes.Length <= Most ? bytes.Length : bytes.Length <= 2 * Most ? (bytes.Length + 1) / 2 : Most;
+                var most = MostAtOnce;
+                var size = bytes.Length <= most ? bytes.Length : bytes.Length <= 2 * most ? (bytes.Length + 1) / 2 : most;
                 _out = IoBuffers.Rent(FrameHeader.Size + size);
                 _outEnd = FrameHeader.Size;
             }

@@ -5,8 +5,8 @@ using System.Security.Cryptography;
 namespace Ambient.Hbone.Tls.Native;
 
 /// <summary>
-/// Protects the records of one direction (RFC 8446, 5.2 to 5.5) by libcrypto's AEAD. Its secret lies outside of the managed heap, is never
-/// copied from there, and is zeroed when it is replaced or the cipher is released. One user at a time; not safe for concurrent use.
+/// Protects the records of one direction (RFC 8446, 5.2 to 5.5) by libcrypto's AEAD. Its secret and its IV lie outside of the managed heap, are
+/// never copied from there, and are zeroed when they are replaced or the cipher is released. One user at a time; not safe for concurrent use.
 /// </summary>
 internal sealed unsafe class RecordCipher : SafeHandle
 {
@@ -30,8 +30,6 @@ internal sealed unsafe class RecordCipher : SafeHandle
     private readonly CipherSuite _suite;
     private readonly bool _encrypts;
     private byte* _secret;
-    private ulong _nonceTail;
-    private uint _nonceHead;
 
     /// <summary>Takes a secret, which is copied.</summary>
     /// <param name="suite">The suite that was agreed on.</param>
@@ -44,7 +42,7 @@ internal sealed unsafe class RecordCipher : SafeHandle
         ArgumentOutOfRangeException.ThrowIfNotEqual(secret.Length, suite.HashSize);
         _suite = suite;
         _encrypts = encrypts;
-        _secret = (byte*)NativeMemory.AllocZeroed((nuint)suite.HashSize);
+        _secret = (byte*)NativeMemory.AllocZeroed((nuint)(suite.HashSize + NonceSize));
         secret.CopyTo(Secret);
         SetHandle(OpenSsl.EVP_CIPHER_CTX_new());
         if (IsInvalid)
@@ -68,6 +66,8 @@ internal sealed unsafe class RecordCipher : SafeHandle
     public bool IsWornOut => Sequence >= RecordLimit;
 
     private Span<byte> Secret => new(_secret, _suite.HashSize);
+
+    private byte* Iv => _secret + _suite.HashSize;
 
     /// <summary>The next secret and its key (RFC 8446, 7.2).</summary>
     public void Update()
@@ -167,7 +167,7 @@ internal sealed unsafe class RecordCipher : SafeHandle
     {
         if (_secret is not null)
         {
-            CryptographicOperations.ZeroMemory(Secret);
+            CryptographicOperations.ZeroMemory(new Span<byte>(_secret, _suite.HashSize + NonceSize));
             NativeMemory.Free(_secret);
             _secret = null;
         }
@@ -177,8 +177,9 @@ internal sealed unsafe class RecordCipher : SafeHandle
     private bool Begin(byte* header)
     {
         var nonce = stackalloc byte[NonceSize];
-        *(uint*)nonce = _nonceHead;
-        *(ulong*)(nonce + 4) = _nonceTail ^ (BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(Sequence) : Sequence);
+        var iv = Iv;
+        *(uint*)nonce = *(uint*)iv;
+        *(ulong*)(nonce + 4) = *(ulong*)(iv + 4) ^ (BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(Sequence) : Sequence);
         Sequence++;
         int done;
         return OpenSsl.EVP_CipherInit_ex(handle, 0, 0, null, nonce, -1) == 1
@@ -189,16 +190,12 @@ internal sealed unsafe class RecordCipher : SafeHandle
     {
         Sequence = 0;
         Span<byte> key = stackalloc byte[_suite.KeySize];
-        Span<byte> nonce = stackalloc byte[NonceSize];
         _suite.Expand(Secret, "key"u8, key);
-        _suite.Expand(Secret, "iv"u8, nonce);
-        _nonceHead = MemoryMarshal.Read<uint>(nonce);
-        _nonceTail = MemoryMarshal.Read<ulong>(nonce[4..]);
+        _suite.Expand(Secret, "iv"u8, new Span<byte>(Iv, NonceSize));
         int set;
         fixed (byte* k = key)
-        fixed (byte* n = nonce)
         {
-            set = OpenSsl.EVP_CipherInit_ex(handle, _suite.Cipher, 0, k, n, _encrypts ? 1 : 0);
+            set = OpenSsl.EVP_CipherInit_ex(handle, _suite.Cipher, 0, k, Iv, _encrypts ? 1 : 0);
         }
 
         CryptographicOperations.ZeroMemory(key);

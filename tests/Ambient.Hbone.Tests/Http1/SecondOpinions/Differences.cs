@@ -74,8 +74,14 @@ internal sealed class Differences(string[] weRefuse, params (string Name, Func<R
         ("Proxy-Connection, taken for Connection", static (_, text) => text.Contains("proxy-connection", StringComparison.OrdinalIgnoreCase)),
         ("a request behind one that asks to change the protocol", static (_, text) => text.Contains("upgrade", StringComparison.OrdinalIgnoreCase)));
 
+    /// <summary>What it takes that we refuse.</summary>
+    public IReadOnlyList<string> WeRefuse => weRefuse;
+
+    /// <summary>What it refuses that we take.</summary>
+    public IEnumerable<string> TheyRefuse => theyRefuse.Select(static row => row.Name);
+
     /// <summary>Rows that no case has shown.</summary>
-    public IEnumerable<string> Unseen => weRefuse.Concat(theyRefuse.Select(static row => row.Name)).Except(_seen);
+    public IEnumerable<string> Unseen => weRefuse.Concat(TheyRefuse).Except(_seen);
 
     public bool AreWeKnownToRefuse(string reason)
     {

@@ -81,6 +81,72 @@ public class ClientAbuseTests
     }
 
     [Fact]
+    public async Task UnreadBody_ByDefault_IsHeldTo256KiB()
+    {
+        await using var harness = await ClientHarness.StartAsync();
+        await using var exchange = await harness.AnswerWithAWindowAsync(1);
+        Assert.DoesNotContain(await harness.Peer.SettleAsync(), static frame => frame.Type is FrameType.WindowUpdate or FrameType.RstStream);
+        Assert.Equal(262_144, exchange.BytesReceived);
+        await harness.Peer.SendDataAsync(1, new byte[1]);
+        await harness.Peer.ExpectResetAsync(1, Http2ErrorCode.FlowControlError);
+        Assert.True(harness.Client.IsUsable);
+    }
+
+    [Fact]
+    public async Task UnreadBodies_OfAConnectionByDefault_AreHeldTo1MiB()
+    {
+        await using var harness = await ClientHarness.StartAsync();
+        var exchanges = new List<ClientExchange>();
+        for (var id = 1; id < 9; id += 2)
+        {
+            exchanges.Add(await harness.AnswerWithAWindowAsync(id));
+        }
+
+        exchanges.Add(await harness.GetAsync(9));
+        await harness.Peer.SendHeadersAsync(9, false, (":status", "200"));
+        Assert.DoesNotContain(await harness.Peer.SettleAsync(), static frame => frame.Type is FrameType.WindowUpdate or FrameType.RstStream);
+        Assert.Equal(1_048_576, exchanges.Sum(static exchange => exchange.BytesReceived));
+        await harness.Peer.SendDataAsync(9, new byte[1]);
+        Assert.Equal(Http2ErrorCode.FlowControlError, (await harness.Peer.ExpectAsync(FrameType.GoAway)).Code);
+        Assert.False(harness.Client.IsUsable);
+        foreach (var exchange in exchanges)
+        {
+            await exchange.DisposeAsync();
+        }
+    }
+
+    [Theory]
+    [InlineData(1_000, false)]
+    [InlineData(16_000, true)]
+    [InlineData(63_000, true)]
+    [InlineData(63_000, false)]
+    [InlineData(200_000, false)]
+    public async Task ZeroWindow_WhoWritesUntilItWaits_HoldsOneBufferAStreamAndTheConnectionsBudget(int size, bool flushes)
+    {
+        var writers = new StuckWriters(100);
+        await using var harness = await ClientHarness.StartAsync(null, (SettingId.InitialWindowSize, 0));
+        var exchanges = new List<ClientExchange>();
+        var writing = new List<Task>();
+        for (var id = 1; id < 201; id += 2)
+        {
+            var exchange = await harness.PostAsync(id);
+            exchanges.Add(exchange);
+            writing.Add(writers.WriteAsync(exchange, size, flushes));
+        }
+
+        await writers.AllWaitAsync();
+        Assert.InRange(writers.MostHeld, 1, 65_536);
+        Assert.InRange(writers.Held, 1, 1_048_576 + 65_536 + (100 * 4_096));
+        foreach (var exchange in exchanges)
+        {
+            exchange.Abort(MessageFault.Aborted);
+            await exchange.DisposeAsync();
+        }
+
+        await Task.WhenAll(writing).WaitAsync(MessageText.Patience);
+    }
+
+    [Fact]
     public async Task ZeroWindow_HoldsOneBufferAStream()
     {
         await using var harness = await ClientHarness.StartAsync(null, (SettingId.InitialWindowSize, 0));

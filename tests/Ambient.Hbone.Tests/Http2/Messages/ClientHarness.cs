@@ -67,6 +67,19 @@ internal sealed class ClientHarness : IAsyncDisposable
         return exchange;
     }
 
+    /// <summary>A GET whose answer, a stream's window of bytes by default, nobody has read.</summary>
+    public async Task<ClientExchange> AnswerWithAWindowAsync(int streamId)
+    {
+        var exchange = await GetAsync(streamId);
+        await Peer.SendHeadersAsync(streamId, false, (":status", "200"));
+        for (var i = 0; i < 4; i++)
+        {
+            await Peer.SendDataAsync(streamId, new byte[65_536]);
+        }
+
+        return exchange;
+    }
+
     public async ValueTask DisposeAsync()
     {
         // The clock stands still: the connection ends when the peer hangs up, not after its last words' moment.

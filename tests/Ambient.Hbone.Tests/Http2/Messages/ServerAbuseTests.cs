@@ -195,6 +195,38 @@ public class ServerAbuseTests
         await harness.Peer.ExpectResetAsync(1, Http2ErrorCode.FlowControlError);
     }
 
+    [Fact]
+    public async Task UnreadBody_ByDefault_IsHeldTo256KiB()
+    {
+        await using var harness = await ServerHarness.StartAsync();
+        await harness.Peer.SendHeadersAsync(1, false, ServerHarness.Post());
+        var call = await harness.NextAsync();
+        await harness.SendWindowAsync(1);
+        Assert.DoesNotContain(await harness.Peer.SettleAsync(), static frame => frame.Type is FrameType.WindowUpdate or FrameType.RstStream);
+        Assert.Equal(262_144, call.Exchange.BytesReceived);
+        await harness.Peer.SendDataAsync(1, new byte[1]);
+        await harness.Peer.ExpectResetAsync(1, Http2ErrorCode.FlowControlError);
+    }
+
+    [Fact]
+    public async Task UnreadBodies_OfAConnectionByDefault_AreHeldTo1MiB()
+    {
+        await using var harness = await ServerHarness.StartAsync();
+        var calls = new List<ServerHarness.Call>();
+        for (var id = 1; id < 9; id += 2)
+        {
+            await harness.Peer.SendHeadersAsync(id, false, ServerHarness.Post());
+            calls.Add(await harness.NextAsync());
+            await harness.SendWindowAsync(id);
+        }
+
+        await harness.Peer.SendHeadersAsync(9, false, ServerHarness.Post());
+        Assert.DoesNotContain(await harness.Peer.SettleAsync(), static frame => frame.Type is FrameType.WindowUpdate or FrameType.RstStream);
+        Assert.Equal(1_048_576, calls.Sum(static call => call.Exchange.BytesReceived));
+        await harness.Peer.SendDataAsync(9, new byte[1]);
+        await harness.ExpectGoAwayAsync(Http2ErrorCode.FlowControlError);
+    }
+
     // What nobody reads gives its credit back, or the connection's window would be used up by requests that were answered early.
     [Fact]
     public async Task UnreadBodies_GiveTheConnectionsCreditBack()
@@ -252,5 +284,33 @@ public class ServerAbuseTests
         await harness.Peer.SendWindowUpdateAsync(1, 100_000);
         await harness.Peer.ExpectDataAsync(1, 65_535 - 16_000);
         Assert.InRange(Interlocked.Read(ref written), 48_000, 400_000);
+    }
+
+    [Theory]
+    [InlineData(1_000, false)]
+    [InlineData(16_000, true)]
+    [InlineData(63_000, true)]
+    [InlineData(63_000, false)]
+    [InlineData(200_000, false)]
+    public async Task ZeroWindow_WhoWritesUntilItWaits_HoldsOneBufferAStreamAndTheConnectionsBudget(int size, bool flushes)
+    {
+        var writers = new StuckWriters(100);
+        await using var harness = await ServerHarness.StartAsync(
+            handle: async exchange =>
+            {
+                exchange.Response.Status = 200;
+                exchange.Response.HasBody = true;
+                await exchange.SendHeadAsync(exchange.Response, end: false);
+                await writers.WriteAsync(exchange, size, flushes);
+            },
+            settings: (SettingId.InitialWindowSize, 0));
+        for (var id = 1; id < 201; id += 2)
+        {
+            await harness.Peer.SendHeadersAsync(id, true, ServerHarness.Get());
+        }
+
+        await writers.AllWaitAsync();
+        Assert.InRange(writers.MostHeld, 1, 65_536);
+        Assert.InRange(writers.Held, 1, 1_048_576 + 65_536 + (100 * 4_096));
     }
 }

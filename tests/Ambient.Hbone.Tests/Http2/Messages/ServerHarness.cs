@@ -63,6 +63,15 @@ internal sealed class ServerHarness : IAsyncDisposable
     /// <summary>Whether a request was handed on and not taken.</summary>
     public bool HasCall => _calls.Reader.TryPeek(out _);
 
+    /// <summary>The peer sends a stream's window, as it is by default.</summary>
+    public async Task SendWindowAsync(int streamId)
+    {
+        for (var i = 0; i < 4; i++)
+        {
+            await Peer.SendDataAsync(streamId, new byte[65_536]);
+        }
+    }
+
     /// <summary>Reads on to a GOAWAY with the code, and to the end of the connection, which leaves its last words a moment.</summary>
     public async Task ExpectGoAwayAsync(Http2ErrorCode code)
     {

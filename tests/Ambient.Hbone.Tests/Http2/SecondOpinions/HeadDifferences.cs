@@ -39,8 +39,14 @@ internal sealed class HeadDifferences(string[] weRefuse, params (string Name, Fu
         ],
         ("an extended CONNECT, which it has not announced", static request => request.Value(":protocol") is not null));
 
+    /// <summary>What it takes that we refuse.</summary>
+    public IReadOnlyList<string> WeRefuse => weRefuse;
+
+    /// <summary>What it refuses that we take.</summary>
+    public IEnumerable<string> TheyRefuse => theyRefuse.Select(static row => row.Name);
+
     /// <summary>Rows that no case has shown.</summary>
-    public IEnumerable<string> Unseen => weRefuse.Concat(theyRefuse.Select(static row => row.Name)).Except(_seen);
+    public IEnumerable<string> Unseen => weRefuse.Concat(TheyRefuse).Except(_seen);
 
     public bool AreWeKnownToRefuse(string reason)
     {

@@ -20,6 +20,7 @@ public sealed class GnuTlsProgramTests
             $"--port={peer.Port} --insecure --inline-commands --alpn=h2 --priority={priority} --x509cafile={peer.Files.RootsPath} --x509certfile={peer.Files.ChainPath} --x509keyfile={peer.Files.KeyPath} {arguments} 127.0.0.1");
         await peer.AcceptAsync();
         await program.WaitForAsync("Simple Client Mode");
+        Assert.Contains("- Application protocol: h2\n", program.Shown, StringComparison.Ordinal);
 
         await ProgramPeer.ConverseAsync(program, "hello one");
 
@@ -48,6 +49,7 @@ public sealed class GnuTlsProgramTests
             $"--echo --port={port} --require-client-cert --verify-client-cert --alpn=h2 --priority={Tls13} --x509cafile={peer.Files.RootsPath} --x509certfile={peer.Files.ChainPath} --x509keyfile={peer.Files.KeyPath} {arguments}");
         await program.WaitForAsync("listening on IPv4");
         await peer.ConnectAsync(port, echoes: false);
+        await program.WaitForAsync("- Application protocol: h2\n");
 
         await EchoedAsync("hello one\n");
 

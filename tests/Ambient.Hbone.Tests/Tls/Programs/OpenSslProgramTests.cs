@@ -12,6 +12,7 @@ public sealed class OpenSslProgramTests
         await using var peer = new ProgramPeer();
         using var program = Start(peer, $"s_client -connect 127.0.0.1:{peer.Port}", arguments);
         await peer.AcceptAsync();
+        await program.WaitForAsync("ALPN protocol: h2\n");
 
         await ConverseAsync(program, peer);
 
@@ -46,6 +47,8 @@ public sealed class OpenSslProgramTests
         using var program = Start(peer, $"s_server -accept 127.0.0.1:{port} -naccept 1 -Verify 3 -verify_return_error", arguments);
         await program.WaitForAsync("ACCEPT");
         await peer.ConnectAsync(port);
+        await program.WaitForAsync("ALPN protocols advertised by the client: h2\n");
+        await program.WaitForAsync("ALPN protocols selected: h2\n");
 
         await ConverseAsync(program, peer);
 
