@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using Ambient.Hbone;
 using Ambient.Hbone.Connect;
 using Ambient.Mesh;
+using Ambient.Node.Tests.Requests.Conversations;
 
 namespace Ambient.Node.Tests.Requests;
 
@@ -45,20 +46,26 @@ public sealed class RequestFidelityTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(80)]
-    [InlineData(90)]
-    public async Task Request_WithoutBody_OverHttp2_KeepsHeadersOfContent(int port)
+    [InlineData(Entrance.Waypoint, "1.1", 90)]
+    [InlineData(Entrance.Waypoint, "2.0", 80)]
+    [InlineData(Entrance.Waypoint, "2.0", 90)]
+    [InlineData(Entrance.Gateway, "1.1", 90)]
+    [InlineData(Entrance.Gateway, "2.0", 80)]
+    [InlineData(Entrance.Gateway, "2.0", 90)]
+    public async Task Request_WithoutBody_OverHttp2_KeepsHeadersOfContent(Entrance entrance, string version, int port)
     {
-        var service = _mesh.AddService("a");
-        var pod = await _mesh.AddPodAsync("a-0", "a", "a");
-        await _mesh.StartWaypointAsync();
-        using var client = _mesh.ThroughWaypoint(TestMesh.Id("sleep"), service, port);
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/b") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        var way = await Way.OpenAsync(_mesh, entrance, port, static _ => { });
+        using var client = way.Client("sleep", Version.Parse(version));
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/b") { Version = client.DefaultRequestVersion, VersionPolicy = client.DefaultVersionPolicy };
         request.Content = new ByteArrayContent([]);
+        request.Content.Headers.ContentLength = 0;
         request.Content.Headers.TryAddWithoutValidation("content-type", "application/json");
         using var response = await client.SendAsync(request);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        Assert.Equal("application/json", Assert.Single(pod.Requests).Headers["content-type"]);
+        var seen = Assert.Single(way.Pod.Requests);
+        Assert.Equal(port == 90 ? "HTTP/2" : "HTTP/1.1", seen.Protocol);
+        Assert.Equal("application/json", seen.Headers["content-type"]);
+        Assert.Equal("0", seen.Headers["content-length"]);
     }
 
     [Theory]
@@ -226,6 +233,42 @@ public sealed class RequestFidelityTests : IAsyncLifetime
         Assert.StartsWith(repeated ? "HTTP/1.1 200 " : "HTTP/1.1 503 ", answer, StringComparison.Ordinal);
         Assert.Equal(repeated ? 2 : 1, _seen.Count(seen => seen.Contains("/x ", StringComparison.Ordinal)));
         await _mesh.LoggedAsync(repeated ? "attempts=2" : "flags=\"UC\"");
+    }
+
+    /// <summary>Nothing of it went to the connection that is gone: it is sent whatever its method is.</summary>
+    [Theory]
+    [InlineData(true, TunnelProtocol.Hbone)]
+    [InlineData(true, TunnelProtocol.Tcp)]
+    [InlineData(false, TunnelProtocol.Hbone)]
+    [InlineData(false, TunnelProtocol.Tcp)]
+    public async Task Post_AfterTheEndpointClosedItsIdleConnection_IsAnsweredOnANewOne_AndArrivesOnce(bool waypoint, TunnelProtocol protocol)
+    {
+        var connections = 0;
+        var idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var stream = await OpenAsync(waypoint, protocol: protocol, serve: async socket =>
+        {
+            var connection = Interlocked.Increment(ref connections);
+            using var inner = new NetworkStream(socket, ownsSocket: false);
+            _seen.Enqueue($"{connection}: {await RawExchange.ReadAsync(inner, hasBody: null)}");
+            await inner.WriteAsync(RawExchange.Bytes(Ok));
+            if (connection == 1)
+            {
+                await idle.Task;
+                socket.Shutdown(SocketShutdown.Send);
+            }
+
+            // The proxy's own end says that it has seen ours.
+            await Record.ExceptionAsync(async () => await inner.CopyToAsync(Stream.Null));
+            gone.TrySetResult();
+        });
+        Assert.EndsWith("ok", await RawExchange.AskAsync(stream, "GET /first HTTP/1.1\nhost: a\n\n"), StringComparison.Ordinal);
+        await _mesh.LoggedAsync("request complete");
+        idle.SetResult();
+        await gone.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.EndsWith("ok", await RawExchange.AskAsync(stream, "POST /x HTTP/1.1\nhost: a\ncontent-length: 2\n\nhi"), StringComparison.Ordinal);
+        Assert.Equal(["1: GET /first HTTP/1.1", "2: POST /x HTTP/1.1"], _seen.Select(seen => seen.Split("\r\n")[0]));
+        Assert.EndsWith("\r\n\r\nhi", _seen.Last(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -474,13 +517,13 @@ public sealed class RequestFidelityTests : IAsyncLifetime
         await _mesh.LoggedAsync("took the request back before it was looked at");
     }
 
-    private async Task<Stream> OpenAsync(bool waypoint, HeaderModification? edits = null, Func<Socket, Task>? serve = null)
+    private async Task<Stream> OpenAsync(bool waypoint, HeaderModification? edits = null, Func<Socket, Task>? serve = null, TunnelProtocol protocol = TunnelProtocol.Hbone)
     {
         serve ??= RawExchange.Endpoint(_seen, _ => _answer);
         if (waypoint)
         {
             var service = _mesh.AddService("a");
-            _owned.Add(await RawPod.StartAsync(_mesh, TunnelProtocol.Hbone, serve));
+            _owned.Add(await RawPod.StartAsync(_mesh, protocol, serve));
             if (edits is not null)
             {
                 _mesh.SetRoute("a", ("a", 1));
@@ -500,7 +543,7 @@ public sealed class RequestFidelityTests : IAsyncLifetime
         }
 
         _mesh.AddService("web", waypoint: null);
-        _owned.Add(await RawPod.StartAsync(_mesh, TunnelProtocol.Hbone, serve, "web"));
+        _owned.Add(await RawPod.StartAsync(_mesh, protocol, serve, "web"));
         _mesh.SetGatewayRoute(edits);
         await _mesh.StartGatewayAsync(new GatewayListener("http", 8080, "HTTP", null, AllowedNamespaces.Same, null));
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
