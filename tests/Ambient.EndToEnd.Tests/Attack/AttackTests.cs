@@ -1,4 +1,5 @@
 using Ambient.Attack;
+using Ambient.Testing;
 using Xunit;
 using Xunit.Abstractions;
 

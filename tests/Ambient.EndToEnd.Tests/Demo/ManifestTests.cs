@@ -2,6 +2,7 @@ using Ambient.Mesh;
 using Ambient.Node.Discovery;
 using Ambient.Node.Discovery.Sources;
 using Ambient.Samples.Bookinfo.Walkthrough.Cluster;
+using Ambient.Testing;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.EndToEnd.Tests.Demo;

@@ -1,6 +1,7 @@
 using Ambient.Samples.Bookinfo.Walkthrough.Cluster;
 using Ambient.Samples.Bookinfo.Walkthrough.Namespaces;
 using Ambient.Samples.Bookinfo.Walkthrough.Steps;
+using Ambient.Testing;
 
 namespace Ambient.EndToEnd.Tests.Demo;
 

@@ -1,5 +1,6 @@
 using System.Text;
 using Ambient.Node.Discovery.Kinds;
+using Ambient.Testing;
 
 namespace Ambient.EndToEnd.Tests.Docs;
 

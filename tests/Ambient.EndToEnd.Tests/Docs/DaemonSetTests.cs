@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
+using Ambient.Testing;
 using YamlDotNet.RepresentationModel;
 
 namespace Ambient.EndToEnd.Tests.Docs;

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Ambient.Testing;
 
 namespace Ambient.EndToEnd.Tests.Docs;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
+using Ambient.Testing;
 
 namespace Ambient.EndToEnd.Tests.Docs;
 

@@ -1,3 +1,5 @@
+using Ambient.Testing;
+
 namespace Ambient.EndToEnd.Tests.Docs;
 
 /// <summary>The original's own tests, as the specification that this project was given lists them.</summary>

@@ -1,4 +1,5 @@
 using System.Text;
+using Ambient.Testing;
 
 namespace Ambient.EndToEnd.Tests.Docs;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using Ambient.Testing;
 
 namespace Ambient.EndToEnd.Tests.Namespaces;
 

@@ -1,3 +1,5 @@
+using Ambient.Testing;
+
 namespace Ambient.EndToEnd.Tests.Packaging;
 
 /// <summary>What the native hosts carry, by the names of types and methods in their files, which stack traces are made of.</summary>

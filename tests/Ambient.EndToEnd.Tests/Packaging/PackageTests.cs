@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using Ambient.Samples.Bookinfo.Walkthrough.Cluster;
 using Ambient.Samples.Bookinfo.Walkthrough.Steps;
+using Ambient.Testing;
 
 namespace Ambient.EndToEnd.Tests.Packaging;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using Ambient.Testing;
 using Xunit;
 
 namespace Ambient.EndToEnd.Tests.Ztunnel;

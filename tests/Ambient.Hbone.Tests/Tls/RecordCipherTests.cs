@@ -91,7 +91,7 @@ public sealed class RecordCipherTests
         Assert.Equal(8_388_608ul, cipher.RecordLimit);
         Assert.InRange(cipher.RecordLimit, 1ul, (ulong)Math.Pow(2, 24.5));
         var stated = $"our own key is changed after 2^{BitOperations.Log2(cipher.RecordLimit)} records";
-        Assert.Contains(stated, RepositoryDocs.Read("security.md"), StringComparison.Ordinal);
+        Assert.Contains(stated, Repository.ReadDocument("security.md"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Ambient.Testing;
 
 namespace Ambient.Node.Tests.Architecture;
 
@@ -14,7 +15,7 @@ public sealed partial class CitationTests
     [Fact]
     public void NoFile_CitesWhatIsNotInTheRepository()
     {
-        var cited = s_folders.SelectMany(static folder => Directory.EnumerateFiles(Path.Combine(RepositoryFolder.Root, folder), "*", SearchOption.AllDirectories))
+        var cited = s_folders.SelectMany(static folder => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), "*", SearchOption.AllDirectories))
             .Where(static file => s_endings.Contains(Path.GetExtension(file), StringComparer.Ordinal)
                 && !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/bin/", StringComparison.Ordinal))
             .SelectMany(static file => File.ReadLines(file).Select((line, i) => (Place: $"{file}:{i + 1}", Line: line)))
@@ -36,10 +37,10 @@ public sealed partial class CitationTests
     [Fact]
     public void PagesThatAreCited_AreThere()
     {
-        var missing = Directory.EnumerateFiles(Path.Combine(RepositoryFolder.Root, "src"), "*.cs", SearchOption.AllDirectories)
+        var missing = Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)
             .SelectMany(static file => Page().Matches(File.ReadAllText(file)).Select(static match => match.Value))
             .Distinct(StringComparer.Ordinal)
-            .Where(static page => !File.Exists(Path.Combine(RepositoryFolder.Root, page)));
+            .Where(static page => !File.Exists(Path.Combine(Repository.Root, page)));
 
         Assert.Empty(missing);
     }
@@ -47,9 +48,9 @@ public sealed partial class CitationTests
     [Fact]
     public void SectionsOfTheWire_ThatAreCited_AreThere()
     {
-        var headings = File.ReadLines(Path.Combine(RepositoryFolder.Root, "docs", "protocol.md"))
+        var headings = File.ReadLines(Path.Combine(Repository.Root, "docs", "protocol.md"))
             .Where(static line => line.StartsWith('#')).Select(static line => line.TrimStart('#', ' ')).ToHashSet(StringComparer.Ordinal);
-        var missing = Directory.EnumerateFiles(Path.Combine(RepositoryFolder.Root, "src"), "*.cs", SearchOption.AllDirectories)
+        var missing = Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)
             .SelectMany(static file => Section().Matches(File.ReadAllText(file)).Select(match => (File: file, Heading: match.Groups["heading"].Value)))
             .Where(cited => !headings.Contains(cited.Heading))
             .Select(static cited => $"{cited.File}: {cited.Heading}");

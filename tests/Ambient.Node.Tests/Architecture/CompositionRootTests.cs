@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using Ambient.Node.Authorities;
 using Ambient.Node.Discovery;
 using Ambient.Node.Membership;
+using Ambient.Testing;
 
 namespace Ambient.Node.Tests.Architecture;
 
@@ -30,10 +31,10 @@ public sealed class CompositionRootTests
     {
         // A source by itself is public: a program that only looks at a mesh, as the walkthrough's narrator does, is no member of it.
         string[] folders = maker == "MeshSource.Create(" ? ["src"] : ["src", "samples"];
-        var makers = folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(RepositoryFolder.Root, folder), "*.cs", SearchOption.AllDirectories))
+        var makers = folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), "*.cs", SearchOption.AllDirectories))
             .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
             .Where(file => File.ReadLines(file).Any(line => Makes(line, maker)))
-            .Select(file => Path.GetRelativePath(RepositoryFolder.Root, file).Replace('\\', '/'));
+            .Select(file => Path.GetRelativePath(Repository.Root, file).Replace('\\', '/'));
 
         Assert.Equal([$"src/{place}"], makers);
     }

@@ -5,6 +5,7 @@ using Ambient.Hbone;
 using Ambient.Identity;
 using Ambient.Node.Membership;
 using Ambient.Policy.Authorization;
+using Ambient.Testing;
 using Microsoft.Extensions.Logging;
 
 namespace Ambient.Node.Tests.Architecture;
@@ -79,14 +80,14 @@ public sealed partial class EventIdTests
         : "no range";
 
     private static IEnumerable<(int First, int Last, string Room)> ReadRanges() =>
-        File.ReadLines(Path.Combine(RepositoryFolder.Root, "docs", "operations.md"))
+        File.ReadLines(Path.Combine(Repository.Root, "docs", "operations.md"))
             .Select(static line => RangeOfADocument().Match(line))
             .Where(static match => match.Success)
             .Select(static match => (Number(match.Groups["first"].Value), Number(match.Groups["last"].Value), match.Groups["room"].Value));
 
     private static IEnumerable<(string Path, string Text)> Sources()
     {
-        var folder = Path.Combine(RepositoryFolder.Root, "src");
+        var folder = Path.Combine(Repository.Root, "src");
         return Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
             .Select(file => (Path.GetRelativePath(folder, file).Replace('\\', '/'), file))
             .Where(static source => !source.Item1.Contains("/obj/", StringComparison.Ordinal))

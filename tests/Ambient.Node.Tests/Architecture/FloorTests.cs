@@ -1,4 +1,5 @@
 using Ambient.Node.Membership;
+using Ambient.Testing;
 
 namespace Ambient.Node.Tests.Architecture;
 
@@ -48,7 +49,7 @@ public sealed class FloorTests
     [Fact]
     public void TableOfTheDocumentation_IsTheSame()
     {
-        var told = File.ReadLines(Path.Combine(RepositoryFolder.Root, "docs", "architecture.md"))
+        var told = File.ReadLines(Path.Combine(Repository.Root, "docs", "architecture.md"))
             .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
             .Where(static cells => cells.Length == 6 && int.TryParse(cells[1], out _))
             .ToDictionary(static cells => cells[2].Trim('`'), static cells => int.Parse(cells[1], System.Globalization.CultureInfo.InvariantCulture), StringComparer.Ordinal);

@@ -1,6 +1,7 @@
 using Ambient.Mesh;
 using Ambient.Node.Discovery.Folder;
 using Ambient.Node.Discovery.Translation;
+using Ambient.Testing;
 
 namespace Ambient.Node.Tests.Discovery;
 
@@ -66,7 +67,7 @@ public sealed class RealFolderTests
 
     private static (ManifestLoad Load, MeshTranslation Mesh) Load(string name)
     {
-        var path = Path.Combine(RepositoryFolder.Path, "tests", "Ambient.Node.Tests", "Discovery", "Folders", name);
+        var path = Path.Combine(Repository.Root, "tests", "Ambient.Node.Tests", "Discovery", "Folders", name);
         var load = ManifestLoader.Load(path, new ManifestFolder(path).List(), default);
         Assert.Empty(load.Errors.Items);
         return (load, MeshTranslator.Translate(load.Objects, new TranslationOptions()));

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Ambient.Node.Discovery.Documents;
+using Ambient.Testing;
 using Ambient.Testing.Fuzzing;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
@@ -112,7 +113,7 @@ public sealed class YamlParserTests
     {
         var folders = new[] { Path.Combine("tests", "Ambient.Node.Tests", "Discovery", "Folders"), Path.Combine("samples", "Bookinfo", "k8s") };
         var compared = 0;
-        foreach (var file in folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(RepositoryFolder.Path, folder), "*.y*ml", SearchOption.AllDirectories)))
+        foreach (var file in folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), "*.y*ml", SearchOption.AllDirectories)))
         {
             var text = File.ReadAllText(file);
             if (OfAnotherReader(text) is { } expected)

@@ -45,14 +45,5 @@ public sealed class DeliberateRuleTests
         Assert.True(DeliberateDifference.Read($"## Requests: by rule\n\n{text}\n## Next\n").Rules.Count > Most);
     }
 
-    private static string Document()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Ambient.sln")))
-        {
-            folder = folder.Parent;
-        }
-
-        return File.ReadAllText(Path.Combine(folder!.FullName, "docs", "compatibility.md"));
-    }
+    private static string Document() => Repository.ReadDocument("compatibility.md");
 }

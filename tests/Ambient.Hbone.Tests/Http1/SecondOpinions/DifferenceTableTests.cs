@@ -92,7 +92,7 @@ public sealed class DifferenceTableTests
 
     private static string[][] RowsBelow(string heading)
     {
-        var text = RepositoryDocs.Read("protocol.md").ReplaceLineEndings("\n");
+        var text = Repository.ReadDocument("protocol.md").ReplaceLineEndings("\n");
         var begin = text.IndexOf(heading, StringComparison.Ordinal);
         Assert.True(begin >= 0, $"no {heading}");
         return

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Ambient.Node.Protos.Envoy;
 using Ambient.Node.Tests.Architecture;
+using Ambient.Testing;
 using Google.Protobuf.Reflection;
 
 namespace Ambient.Node.Tests.Discovery.Xds.Envoy;
@@ -36,7 +37,7 @@ public sealed partial class FieldTableTests
     [Fact]
     public void Acted_MeansThatSomethingReadsIt()
     {
-        var sources = Directory.EnumerateFiles(Path.Combine(RepositoryFolder.Path, "src", "Ambient.Node", "Discovery", "Xds", "Envoy"), "*.cs", SearchOption.AllDirectories)
+        var sources = Directory.EnumerateFiles(Path.Combine(Repository.Root, "src", "Ambient.Node", "Discovery", "Xds", "Envoy"), "*.cs", SearchOption.AllDirectories)
             .Select(File.ReadAllText).ToArray();
         var words = Words().Matches(string.Join('\n', sources)).Select(match => match.Value).ToHashSet();
 

@@ -1,10 +1,13 @@
-namespace Ambient.EndToEnd.Tests;
+namespace Ambient.Testing;
 
-/// <summary>Where the repository is, for tests that use its files.</summary>
-internal static class Repository
+/// <summary>The repository that the tests were built in.</summary>
+public static class Repository
 {
     /// <summary>The folder that holds the solution.</summary>
     public static string Root { get; } = FindRoot();
+
+    /// <summary>The text of a file in <c>docs</c>.</summary>
+    public static string ReadDocument(string name) => File.ReadAllText(Path.Combine(Root, "docs", name));
 
     private static string FindRoot()
     {
