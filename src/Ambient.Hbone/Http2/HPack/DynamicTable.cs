@@ -21,6 +21,9 @@ internal sealed class DynamicTable
     /// <summary>Entries held.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Entries inserted so far, modulo 2^32: what was inserted as number N has index <c>Inserted - 1 - N</c>.</summary>
+    public uint Inserted { get; private set; }
+
     /// <summary>Size now, as RFC 7541 section 4.1 counts it.</summary>
     public int Size { get; private set; }
 
@@ -99,6 +102,15 @@ internal sealed class DynamicTable
         return -1;
     }
 
+    /// <summary>Whether an entry is equal in name and value.</summary>
+    public bool Is(int index, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        ref readonly var entry = ref At(index);
+        return entry.NameLength == name.Length && entry.ValueLength == value.Length
+            && _bytes.AsSpan(entry.Start, name.Length).SequenceEqual(name)
+            && _bytes.AsSpan(entry.Start + name.Length, value.Length).SequenceEqual(value);
+    }
+
     private ref readonly Entry At(int index)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Count, nameof(index));
@@ -169,8 +181,10 @@ internal sealed class DynamicTable
             _oldest = 0;
         }
 
-        _entries[(_oldest + Count) % _entries.Length] = entry;
+        var position = _oldest + Count;
+        _entries[position < _entries.Length ? position : position - _entries.Length] = entry;
         Count++;
+        Inserted++;
     }
 
     private readonly record struct Entry(int Start, int NameLength, int ValueLength);

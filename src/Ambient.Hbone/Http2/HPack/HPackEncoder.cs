@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Ambient.Hbone.Http2.Framing;
 
 namespace Ambient.Hbone.Http2.HPack;
@@ -14,8 +15,13 @@ internal sealed class HPackEncoder
     /// <summary>Bytes that pending table size updates can take at the beginning of a block.</summary>
     public const int MaxBlockOverhead = 12;
 
+    private const int MemoSize = 32;
+
     private readonly int _tableSizeLimit;
     private readonly DynamicTable _table;
+
+    // By a hash of a header, the number of the entry that it was last found in or inserted as.
+    private uint[]? _last;
     private int _smallestPending = -1;
     private bool _resized;
 
@@ -69,52 +75,105 @@ internal sealed class HPackEncoder
     /// </summary>
     public int WriteHeader(Span<byte> destination, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, HeaderIndexing indexing)
     {
-        var index = StaticTable.Find(name, value, out var nameIndex);
-        if (indexing != HeaderIndexing.Never)
+        if (indexing != HeaderIndexing.Incremental)
         {
             // What is never kept is not looked for among what is.
-            if (index == 0 && indexing == HeaderIndexing.Incremental)
-            {
-                var position = _table.Find(name, value, out var namePosition);
-                index = position < 0 ? 0 : StaticTable.Count + 1 + position;
-                nameIndex = nameIndex != 0 || namePosition < 0 ? nameIndex : StaticTable.Count + 1 + namePosition;
-            }
-
-            if (index != 0)
-            {
-                return WriteInteger(destination, 0x80, 7, index);
-            }
+            var whole = StaticTable.Find(name, value, out var known);
+            return whole != 0 && indexing == HeaderIndexing.Without
+                ? WriteIndexed(destination, whole)
+                : WriteUnkept(destination, known, name, value, indexing);
         }
+
+        // A field comes again and again: where it was last is looked at first. What is there now says whether that holds.
+        ref var last = ref (_last ??= new uint[MemoSize])[Hash(name, value) % MemoSize];
+        var age = _table.Inserted - 1 - last;
+        if (age < (uint)_table.Count && _table.Is((int)age, name, value))
+        {
+            return WriteIndexed(destination, StaticTable.Count + 1 + (int)age);
+        }
+
+        var index = StaticTable.Find(name, value, out var nameIndex);
+        if (index != 0)
+        {
+            return WriteIndexed(destination, index);
+        }
+
+        var position = _table.Find(name, value, out var namePosition);
+        if (position >= 0)
+        {
+            last = _table.Inserted - 1 - (uint)position;
+            return WriteIndexed(destination, StaticTable.Count + 1 + position);
+        }
+
+        nameIndex = nameIndex != 0 || namePosition < 0 ? nameIndex : StaticTable.Count + 1 + namePosition;
 
         // A header that would push most others out is not worth keeping.
-        var keep = indexing == HeaderIndexing.Incremental
-            && name.Length + value.Length + Http2Constants.HeaderOverhead <= _table.MaxSize / 2;
-        var written = keep
-            ? WriteInteger(destination, 0x40, 6, nameIndex)
-            : WriteInteger(destination, (byte)(indexing == HeaderIndexing.Never ? 0x10 : 0x00), 4, nameIndex);
+        if (name.Length + value.Length + Http2Constants.HeaderOverhead > _table.MaxSize / 2)
+        {
+            return WriteUnkept(destination, nameIndex, name, value, HeaderIndexing.Without);
+        }
+
+        var written = WriteInteger(destination, 0x40, 6, nameIndex);
         if (nameIndex == 0)
         {
-            written += WriteString(destination[written..], name);
+            written += WriteHuffman(destination[written..], name);
         }
 
-        written += WriteString(destination[written..], value);
-        if (keep)
-        {
-            _table.Insert(name, value);
-        }
-
+        written += WriteHuffman(destination[written..], value);
+        last = _table.Inserted;
+        _table.Insert(name, value);
         return written;
     }
 
-    private static int WriteString(Span<byte> destination, ReadOnlySpan<byte> text)
+    /// <summary>Writes a header by its index. Returns the bytes written.</summary>
+    public static int WriteIndexed(Span<byte> destination, int index) => WriteInteger(destination, 0x80, 7, index);
+
+    /// <summary>
+    /// Writes a header that is not kept. Its text stays as it is: Huffman code would save a fifth of the bytes, and cost each time what
+    /// for a header that is kept it costs once.
+    /// </summary>
+    /// <param name="destination">As for <see cref="WriteHeader"/>.</param>
+    /// <param name="nameIndex">Index of an entry with the name; 0: none is known.</param>
+    /// <param name="name">Name.</param>
+    /// <param name="value">Value.</param>
+    /// <param name="indexing">Not <see cref="HeaderIndexing.Incremental"/>.</param>
+    public static int WriteUnkept(Span<byte> destination, int nameIndex, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, HeaderIndexing indexing)
     {
-        var huffman = Huffman.EncodedLength(text);
-        if (huffman < text.Length)
+        var written = WriteInteger(destination, (byte)(indexing == HeaderIndexing.Never ? 0x10 : 0x00), 4, nameIndex);
+        if (nameIndex == 0)
         {
-            var prefix = WriteInteger(destination, 0x80, 7, huffman);
-            return prefix + Huffman.Encode(text, destination[prefix..]);
+            written += WritePlain(destination[written..], name);
         }
 
+        return written + WritePlain(destination[written..], value);
+    }
+
+    // Of the lengths and ends, where fields of one name differ. A header that meets another here costs a search, no more.
+    private static uint Hash(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        var hash = (Tail(name) * 0x9e3779b97f4a7c15) ^ (Tail(value) * 0xc2b2ae3d27d4eb4f) ^ ((ulong)(name.Length + (value.Length << 8)) << 48);
+        return (uint)((hash ^ (hash >> 29)) >> 24);
+    }
+
+    private static ulong Tail(ReadOnlySpan<byte> text) =>
+        text.Length >= sizeof(ulong) ? BinaryPrimitives.ReadUInt64LittleEndian(text[^sizeof(ulong)..])
+        : text.Length >= sizeof(uint) ? BinaryPrimitives.ReadUInt32LittleEndian(text) | ((ulong)BinaryPrimitives.ReadUInt32LittleEndian(text[^sizeof(uint)..]) << 32)
+        : text.IsEmpty ? 0 : text[0] | ((uint)text[^1] << 8) | ((uint)text[text.Length / 2] << 16);
+
+    private static int WriteHuffman(Span<byte> destination, ReadOnlySpan<byte> text)
+    {
+        var length = Huffman.EncodedLength(text);
+        if (length >= text.Length)
+        {
+            return WritePlain(destination, text);
+        }
+
+        var prefix = WriteInteger(destination, 0x80, 7, length);
+        return prefix + Huffman.Encode(text, destination[prefix..]);
+    }
+
+    private static int WritePlain(Span<byte> destination, ReadOnlySpan<byte> text)
+    {
         var written = WriteInteger(destination, 0, 7, text.Length);
         text.CopyTo(destination[written..]);
         return written + text.Length;

@@ -88,17 +88,31 @@ internal static class Huffman
     public static bool TryDecode(ReadOnlySpan<byte> source, Span<byte> destination, out int written)
     {
         var tables = s_tables;
-        ulong window = 0; // the next bits, left-aligned
+        var shortCodes = tables.Fast;
+        ulong window = 0; // the next bits, left-aligned; what lies behind them is zero or what comes next
         var bits = 0;
         var position = 0;
         written = 0;
         while (true)
         {
-            if (bits <= 32 && source.Length - position >= sizeof(uint))
+            if (source.Length - position >= sizeof(ulong))
             {
-                window |= (ulong)BinaryPrimitives.ReadUInt32BigEndian(source[position..]) << (32 - bits);
-                position += sizeof(uint);
-                bits += 32;
+                // As many whole bytes as there is room for; the rest of the eight is read again.
+                window |= BinaryPrimitives.ReadUInt64BigEndian(source[position..]) >> bits;
+                position += (63 - bits) >> 3;
+                bits |= 56;
+                ushort code;
+                while ((code = shortCodes[(int)(window >> (64 - FastBits))]) != 0 && bits >= FastBits)
+                {
+                    destination[written++] = (byte)code;
+                    window <<= code >> 8;
+                    bits -= code >> 8;
+                }
+
+                if (code != 0)
+                {
+                    continue;
+                }
             }
 
             while (bits < MaxLength && position < source.Length)

@@ -26,7 +26,7 @@ internal static class MessageHeaderWriter
         var texts = head.Method.Length + head.Scheme.Length + head.Authority.Length + head.Target.Length + (head.Upgrade?.Length ?? 0);
         var block = new Block(encoder, Capacity(head.Fields) + texts, texts, stackalloc byte[StackBuffer]);
         var isTunnel = head.Method == "CONNECT";
-        block.Write(":method"u8, head.Upgrade is null ? head.Method : "CONNECT", HeaderIndexing.Incremental);
+        block.WriteMethod(head.Upgrade is null ? head.Method : "CONNECT");
         if (head.Upgrade is not null)
         {
             block.Write(":protocol"u8, head.Upgrade, HeaderIndexing.Incremental);
@@ -34,8 +34,8 @@ internal static class MessageHeaderWriter
 
         if (!isTunnel)
         {
-            block.Write(":scheme"u8, head.Scheme.Length == 0 ? "http" : head.Scheme, HeaderIndexing.Incremental);
-            block.Write(":path"u8, head.Target, HeaderIndexing.Without);
+            block.WriteScheme(head.Scheme);
+            block.WritePath(head.Target);
         }
 
         block.Write(":authority"u8, head.Authority, HeaderIndexing.Incremental);
@@ -59,8 +59,7 @@ internal static class MessageHeaderWriter
     {
         var block = new Block(encoder, Capacity(head.Fields), 0, stackalloc byte[StackBuffer]);
         var status = head.Status == 101 ? 200 : head.Status;
-        ReadOnlySpan<byte> digits = [(byte)('0' + (status / 100)), (byte)('0' + (status / 10 % 10)), (byte)('0' + (status % 10))];
-        block.Write(":status"u8, digits, HeaderIndexing.Incremental);
+        block.WriteStatus(status);
         block.Write(head.Fields);
         if (head.Upgrade is null && status is >= 200 and not 204)
         {
@@ -110,18 +109,57 @@ internal static class MessageHeaderWriter
             Write(name, text[..Encoding.Latin1.GetBytes(value, text)], indexing);
         }
 
+        public void WriteMethod(string method)
+        {
+            if (method is "GET" or "POST")
+            {
+                WriteIndexed(method == "GET" ? StaticTable.MethodGet : StaticTable.MethodPost);
+                return;
+            }
+
+            Write(":method"u8, method, HeaderIndexing.Incremental);
+        }
+
+        public void WriteScheme(string scheme)
+        {
+            if (scheme is "http" or "")
+            {
+                WriteIndexed(StaticTable.SchemeHttp);
+                return;
+            }
+
+            Write(":scheme"u8, scheme, HeaderIndexing.Incremental);
+        }
+
+        public void WritePath(string path)
+        {
+            if (path == "/")
+            {
+                WriteIndexed(StaticTable.PathSlash);
+                return;
+            }
+
+            WriteUnkept(StaticTable.PathSlash, ":path"u8, _text[..Encoding.Latin1.GetBytes(path, _text)], HeaderIndexing.Without);
+        }
+
+        public void WriteStatus(int status)
+        {
+            if (status == 200)
+            {
+                WriteIndexed(StaticTable.Status200);
+                return;
+            }
+
+            ReadOnlySpan<byte> digits = [(byte)('0' + (status / 100)), (byte)('0' + (status / 10 % 10)), (byte)('0' + (status % 10))];
+            Write(":status"u8, digits, HeaderIndexing.Incremental);
+        }
+
         public void Write(HttpFields fields)
         {
             for (var i = 0; i < fields.Count; i++)
             {
                 var field = fields[i];
-
-                // A handler may have set them: what speaks of one connection has no place here (RFC 9113 section 8.2.2), and the head itself says
-                // what host and length are.
-                if (!HeaderRules.IsConnectionSpecific(field.Name, field.Value) && !field.Name.SequenceEqual("host"u8) && !field.Name.SequenceEqual("content-length"u8))
-                {
-                    Write(field.Name, field.Value, IndexingOf(field.Name));
-                }
+                Write(field.Name, field.Value);
             }
         }
 
@@ -131,7 +169,7 @@ internal static class MessageHeaderWriter
             {
                 Span<byte> digits = stackalloc byte[20];
                 Utf8Formatter.TryFormat(bytes, digits, out var count);
-                Write("content-length"u8, digits[..count], HeaderIndexing.Without);
+                WriteUnkept(StaticTable.ContentLength, "content-length"u8, digits[..count], HeaderIndexing.Without);
             }
         }
 
@@ -144,21 +182,70 @@ internal static class MessageHeaderWriter
             }
         }
 
-        private static HeaderIndexing IndexingOf(scoped ReadOnlySpan<byte> name) => name.Length switch
+        /// <summary>
+        /// A field, by whether it comes again. A handler may have set it: what speaks of one connection has no place here (RFC 9113 section 8.2.2),
+        /// and the head itself says what host and length are.
+        /// </summary>
+        private void Write(scoped ReadOnlySpan<byte> name, scoped ReadOnlySpan<byte> value)
         {
-            3 when name.SequenceEqual("age"u8) => HeaderIndexing.Without,
-            4 when name.SequenceEqual("date"u8) || name.SequenceEqual("etag"u8) => HeaderIndexing.Without,
-            6 when name.SequenceEqual("cookie"u8) => HeaderIndexing.Never,
-            7 when name.SequenceEqual("expires"u8) => HeaderIndexing.Without,
-            8 when name.SequenceEqual("location"u8) => HeaderIndexing.Without,
-            10 when name.SequenceEqual("set-cookie"u8) => HeaderIndexing.Never,
-            11 when name.SequenceEqual("traceparent"u8) || name.SequenceEqual("x-b3-spanid"u8) => HeaderIndexing.Without,
-            12 when name.SequenceEqual("x-request-id"u8) || name.SequenceEqual("x-b3-traceid"u8) => HeaderIndexing.Without,
-            13 when name.SequenceEqual("authorization"u8) => HeaderIndexing.Never,
-            13 when name.SequenceEqual("last-modified"u8) => HeaderIndexing.Without,
-            19 when name.SequenceEqual("proxy-authorization"u8) => HeaderIndexing.Never,
-            29 when name.SequenceEqual("x-envoy-upstream-service-time"u8) => HeaderIndexing.Without,
-            _ => HeaderIndexing.Incremental,
-        };
+            var indexing = HeaderIndexing.Incremental;
+            var known = 0;
+            switch (name.Length)
+            {
+                case 3 when name.SequenceEqual("age"u8):
+                    (indexing, known) = (HeaderIndexing.Without, StaticTable.Age);
+                    break;
+                case 4 when name.SequenceEqual("date"u8):
+                    (indexing, known) = (HeaderIndexing.Without, StaticTable.Date);
+                    break;
+                case 4 when name.SequenceEqual("etag"u8):
+                    (indexing, known) = (HeaderIndexing.Without, StaticTable.ETag);
+                    break;
+                case 6 when name.SequenceEqual("cookie"u8):
+                    (indexing, known) = (HeaderIndexing.Never, StaticTable.Cookie);
+                    break;
+                case 7 when name.SequenceEqual("expires"u8):
+                    (indexing, known) = (HeaderIndexing.Without, StaticTable.Expires);
+                    break;
+                case 8 when name.SequenceEqual("location"u8):
+                    (indexing, known) = (HeaderIndexing.Without, StaticTable.Location);
+                    break;
+                case 10 when name.SequenceEqual("set-cookie"u8):
+                    (indexing, known) = (HeaderIndexing.Never, StaticTable.SetCookie);
+                    break;
+                case 11 when name.SequenceEqual("traceparent"u8) || name.SequenceEqual("x-b3-spanid"u8):
+                case 12 when name.SequenceEqual("x-request-id"u8) || name.SequenceEqual("x-b3-traceid"u8):
+                case 29 when name.SequenceEqual("x-envoy-upstream-service-time"u8):
+                    indexing = HeaderIndexing.Without;
+                    break;
+                case 13 when name.SequenceEqual("authorization"u8):
+                    (indexing, known) = (HeaderIndexing.Never, StaticTable.Authorization);
+                    break;
+                case 13 when name.SequenceEqual("last-modified"u8):
+                    (indexing, known) = (HeaderIndexing.Without, StaticTable.LastModified);
+                    break;
+                case 19 when name.SequenceEqual("proxy-authorization"u8):
+                    (indexing, known) = (HeaderIndexing.Never, StaticTable.ProxyAuthorization);
+                    break;
+                case 4 when name.SequenceEqual("host"u8):
+                case 14 when name.SequenceEqual("content-length"u8):
+                case 2 or 7 or 10 or 16 or 17 when HeaderRules.IsConnectionSpecific(name, value):
+                    return;
+            }
+
+            if (indexing == HeaderIndexing.Incremental)
+            {
+                Write(name, value, indexing);
+            }
+            else
+            {
+                WriteUnkept(known, name, value, indexing);
+            }
+        }
+
+        private void WriteIndexed(int index) => _written += HPackEncoder.WriteIndexed(_output[_written..], index);
+
+        private void WriteUnkept(int nameIndex, scoped ReadOnlySpan<byte> name, scoped ReadOnlySpan<byte> value, HeaderIndexing indexing) =>
+            _written += HPackEncoder.WriteUnkept(_output[_written..], nameIndex, name, value, indexing);
     }
 }

@@ -56,4 +56,44 @@ public class HPackEncoderTests
     [Fact]
     public void WriteHeader_LimitBelowDefault_IsAnnouncedFirst() =>
         Assert.Equal([0x3f, 0x45, 0x82], HPackBlocks.Encode(new HPackEncoder(100), (":method", "GET", HeaderIndexing.Incremental)));
+
+    [Fact]
+    public void WriteHeader_NotKept_IsPlainText()
+    {
+        // Each character of these has a shorter code, and what is kept has it.
+        Assert.Equal([0x04, 2, (byte)'/', (byte)'a'], HPackBlocks.Encode(new HPackEncoder(), (":path", "/a", HeaderIndexing.Without)));
+        Assert.Equal([0x00, 1, (byte)'a', 3, (byte)'a', (byte)'a', (byte)'a'], HPackBlocks.Encode(new HPackEncoder(), ("a", "aaa", HeaderIndexing.Without)));
+        Assert.Equal([0x1f, 0x11, 3, (byte)'a', (byte)'a', (byte)'a'], HPackBlocks.Encode(new HPackEncoder(), ("cookie", "aaa", HeaderIndexing.Never)));
+        Assert.Equal([0x60, 0x82, 0x18, 0xc7], HPackBlocks.Encode(new HPackEncoder(), ("cookie", "aaa", HeaderIndexing.Incremental)));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void WriteHeader_HeadersThatComeAgainWhileTheTableChanges_ReadTheSame(int seed)
+    {
+        // Few headers that come again and again, others that push them out, tables of all sizes: whatever the encoder remembers of where a
+        // header was, what it writes must still mean that header.
+        var random = new Random(seed);
+        var encoder = new HPackEncoder();
+        var decoder = new HPackDecoder();
+        for (var round = 0; round < 3000; round++)
+        {
+            if (random.Next(40) == 0)
+            {
+                encoder.SetPeerTableSize((uint)random.Next(0, 4097));
+            }
+
+            var headers = new (string Name, string Value, HeaderIndexing Indexing)[random.Next(1, 12)];
+            for (var i = 0; i < headers.Length; i++)
+            {
+                var name = random.Next(4) == 0 ? ":method" : "n" + random.Next(6);
+                var value = random.Next(3) == 0 ? new string('v', random.Next(0, 300)) : random.Next(4) switch { 0 => "GET", 1 => "", _ => "value-" + random.Next(20) };
+                headers[i] = (name, value, random.Next(8) == 0 ? HeaderIndexing.Without : HeaderIndexing.Incremental);
+            }
+
+            Assert.Equal(headers.Select(h => (h.Name, h.Value)), HeaderList.Decode(decoder, HPackBlocks.Encode(encoder, headers)));
+        }
+    }
 }

@@ -67,6 +67,12 @@ public class HuffmanTests
         {
             var source = new byte[random.Next(200)];
             random.NextBytes(source);
+            if (random.Next(2) == 0)
+            {
+                // What header values are made of: codes of five to eight bits, now and then a longer one.
+                random.GetItems(" -./0123456789:abcdefghijklmnopqrstuvwxyz{}"u8, source);
+            }
+
             var encoded = Encode(source);
             Assert.Equal(Huffman.EncodedLength(source), encoded.Length);
             Assert.Equal(source, Decode(encoded));
@@ -79,7 +85,7 @@ public class HuffmanTests
     {
         FuzzBudget.Run(20_000, random =>
         {
-            var source = new byte[random.Next(12)];
+            var source = new byte[random.Next(24)];
             random.NextBytes(source);
             var decoded = new byte[Huffman.MaxDecodedLength(source.Length)];
             if (Huffman.TryDecode(source, decoded, out var written))

@@ -24,6 +24,29 @@ public class StaticTableTests
         Assert.Equal(0, nameIndex);
     }
 
+    [Theory]
+    [InlineData(StaticTable.MethodGet, ":method", "GET")]
+    [InlineData(StaticTable.MethodPost, ":method", "POST")]
+    [InlineData(StaticTable.PathSlash, ":path", "/")]
+    [InlineData(StaticTable.SchemeHttp, ":scheme", "http")]
+    [InlineData(StaticTable.Status200, ":status", "200")]
+    [InlineData(StaticTable.Age, "age", "")]
+    [InlineData(StaticTable.Authorization, "authorization", "")]
+    [InlineData(StaticTable.ContentLength, "content-length", "")]
+    [InlineData(StaticTable.Cookie, "cookie", "")]
+    [InlineData(StaticTable.Date, "date", "")]
+    [InlineData(StaticTable.ETag, "etag", "")]
+    [InlineData(StaticTable.Expires, "expires", "")]
+    [InlineData(StaticTable.LastModified, "last-modified", "")]
+    [InlineData(StaticTable.Location, "location", "")]
+    [InlineData(StaticTable.ProxyAuthorization, "proxy-authorization", "")]
+    [InlineData(StaticTable.SetCookie, "set-cookie", "")]
+    public void Index_OfWhatIsWrittenUnsought_IsThatEntry(int index, string name, string value)
+    {
+        Assert.Equal(name, Encoding.ASCII.GetString(StaticTable.Name(index)));
+        Assert.Equal(value, Encoding.ASCII.GetString(StaticTable.Value(index)));
+    }
+
     [Fact]
     public void Name_OutOfRange_Throws()
     {
