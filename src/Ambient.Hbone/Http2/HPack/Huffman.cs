@@ -95,12 +95,17 @@ internal static class Huffman
         written = 0;
         while (true)
         {
-            if (source.Length - position >= sizeof(ulong))
+            if (position < source.Length && source.Length >= sizeof(ulong))
             {
-                // As many whole bytes as there is room for; the rest of the eight is read again.
-                window |= BinaryPrimitives.ReadUInt64BigEndian(source[position..]) >> bits;
-                position += (63 - bits) >> 3;
-                bits |= 56;
+                // As many whole bytes as there is room for; what else was read is read again.
+                var left = source.Length - position;
+                var next = left >= sizeof(ulong)
+                    ? BinaryPrimitives.ReadUInt64BigEndian(source[position..])
+                    : BinaryPrimitives.ReadUInt64BigEndian(source[^sizeof(ulong)..]) << (8 * (sizeof(ulong) - left));
+                var taken = Math.Min((63 - bits) >> 3, left);
+                window |= next >> bits;
+                position += taken;
+                bits += 8 * taken;
                 ushort code;
                 while ((code = shortCodes[(int)(window >> (64 - FastBits))]) != 0 && bits >= FastBits)
                 {
