@@ -75,4 +75,38 @@ public sealed class HttpSyntaxTests
         Assert.False(HttpSyntax.IsFieldValue('\u0100'));
         Assert.True(HttpSyntax.IsFieldValue(ReadOnlySpan<byte>.Empty));
     }
+
+    [Fact]
+    public void One_byte_decides_wherever_it_stands_and_however_long_the_rest_is()
+    {
+        // The lengths at which a short loop, eight bytes and sixteen bytes take over from one another are all among these.
+        for (var length = 1; length <= 50; length++)
+        {
+            var bytes = new byte[length];
+            for (var at = 0; at < length; at++)
+            {
+                for (var b = 0; b <= 255; b++)
+                {
+                    Array.Fill(bytes, (byte)'v');
+                    bytes[at] = (byte)b;
+                    var (value, target) = (HttpSyntax.IsFieldValue((char)b), b is > ' ' and < 0x7F and not '#');
+                    if (HttpSyntax.IsFieldValue(bytes) != value || HttpSyntax.IsTarget(bytes) != target || HttpSyntax.IsTarget(Encoding.Latin1.GetString(bytes)) != target)
+                    {
+                        Assert.Fail($"byte {b} at {at} of {length}");
+                    }
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Text_beyond_Latin_1_is_neither_token_nor_target()
+    {
+        foreach (var length in (int[])[1, 8, 16, 17, 40])
+        {
+            var text = new string('a', length - 1) + '\u0161';
+            Assert.False(HttpSyntax.IsToken(text));
+            Assert.False(HttpSyntax.IsTarget(text));
+        }
+    }
 }
