@@ -37,9 +37,11 @@ internal sealed class ConnectionOptions(int maxNames)
     /// <exception cref="Http1Exception">It is not a list of tokens, or names more fields than a head may have.</exception>
     public void Take(ReadOnlySpan<byte> value)
     {
-        foreach (var range in value.Split((byte)','))
+        // There is one as a rule, and no comma.
+        for (var comma = 0; comma >= 0; value = value[(comma + 1)..])
         {
-            var option = value[range].Trim(" \t"u8);
+            comma = value.IndexOf((byte)',');
+            var option = FieldLine.TrimBlanks(comma < 0 ? value : value[..comma]);
             if (!option.IsEmpty)
             {
                 TakeOption(option);
@@ -87,7 +89,7 @@ internal sealed class ConnectionOptions(int maxNames)
 
     private void TakeOption(ReadOnlySpan<byte> option)
     {
-        if (Ascii.EqualsIgnoreCase(option, "close"u8))
+        if (TokenBytes.AreEqual(option, "close"u8))
         {
             Closes = true;
             return;

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Ambient.Hbone.Http1;
 
 /// <summary>
@@ -24,7 +26,7 @@ internal struct HeadLines(int maxSize, string what)
         var length = end < 0 ? rest.Length : from + end + 1;
         if (length > maxSize - _taken)
         {
-            throw new Http1Exception(431, $"{what} is larger than {maxSize} bytes");
+            ThrowTooLarge();
         }
 
         if (end < 0)
@@ -36,7 +38,7 @@ internal struct HeadLines(int maxSize, string what)
 
         if (length == 1 || rest[length - 2] != '\r')
         {
-            throw new Http1Exception(400, $"a line of {what} ends with LF instead of CRLF");
+            ThrowBareFeed();
         }
 
         line = rest[..(length - 2)];
@@ -48,4 +50,11 @@ internal struct HeadLines(int maxSize, string what)
 
     /// <summary>Begins anew.</summary>
     public void Reset() => (_taken, _searched) = (0, 0);
+
+    // Texts are made here, where they are not in the way of the lines that are taken.
+    [DoesNotReturn]
+    private readonly void ThrowTooLarge() => throw new Http1Exception(431, $"{what} is larger than {maxSize} bytes");
+
+    [DoesNotReturn]
+    private readonly void ThrowBareFeed() => throw new Http1Exception(400, $"a line of {what} ends with LF instead of CRLF");
 }
