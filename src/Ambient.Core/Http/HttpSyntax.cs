@@ -184,9 +184,27 @@ public static class HttpSyntax
         }
         else
         {
-            var colon = text.IndexOf(':');
-            end = colon < 0 ? text.Length : colon;
-            if (end == 0 || text[..end].ContainsAnyExcept(s_host))
+            // Nearly all hosts are letters, digits, dots and hyphens.
+            end = 0;
+            while (end < text.Length && (char.IsAsciiLetterOrDigit(text[end]) || text[end] is '.' or '-'))
+            {
+                end++;
+            }
+
+            if (end < text.Length && text[end] != ':')
+            {
+                var rest = text[end..];
+                var colon = rest.IndexOf(':');
+                rest = colon < 0 ? rest : rest[..colon];
+                if (rest.ContainsAnyExcept(s_host))
+                {
+                    return false;
+                }
+
+                end += rest.Length;
+            }
+
+            if (end == 0)
             {
                 return false;
             }

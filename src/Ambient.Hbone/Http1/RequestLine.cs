@@ -16,7 +16,13 @@ internal sealed class RequestLine
     {
         // Exactly one space before and after the target; any other blank ends up in a part that may not have it.
         var first = line.IndexOf((byte)' ');
-        var last = line.LastIndexOf((byte)' ');
+        var last = line.Length - 1;
+        while (last >= 0 && line[last] != ' ')
+        {
+            // Over the version, which is eight bytes.
+            last--;
+        }
+
         if (first < 0 || first == last)
         {
             throw new Http1Exception(400, "the request line is not a method, a target and a version");

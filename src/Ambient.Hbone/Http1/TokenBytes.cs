@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace Ambient.Hbone.Http1;
 
 /// <summary>What the name of a field may be made of, and what it is in lower case, in one look (RFC 9110 section 5.6.2).</summary>
@@ -18,7 +16,7 @@ internal static class TokenBytes
 
     /// <summary>Whether a name is a known one, whatever its case.</summary>
     /// <param name="name">Name.</param>
-    /// <param name="known">A token of letters in lower case, digits and hyphens.</param>
+    /// <param name="known">A token in lower case.</param>
     public static bool AreEqual(ReadOnlySpan<byte> name, ReadOnlySpan<byte> known)
     {
         if (name.Length != known.Length)
@@ -26,21 +24,7 @@ internal static class TokenBytes
             return false;
         }
 
-        // Longer ones are compared eight at a time; the last eight may be some of those before again.
-        var last = known.Length - sizeof(ulong);
-        if (last >= 0)
-        {
-            for (var i = 0; i < last; i += sizeof(ulong))
-            {
-                if (!AreEightEqual(name[i..], known[i..]))
-                {
-                    return false;
-                }
-            }
-
-            return AreEightEqual(name[last..], known[last..]);
-        }
-
+        // Most differ in one of the first bytes, so the loop is short.
         var lower = Lower;
         for (var i = 0; i < known.Length; i++)
         {
@@ -51,12 +35,5 @@ internal static class TokenBytes
         }
 
         return true;
-    }
-
-    // Of what may be known only letters have the bit beside the one that tells cases apart: at those alone the case of the name is lost.
-    private static bool AreEightEqual(ReadOnlySpan<byte> name, ReadOnlySpan<byte> known)
-    {
-        var eight = BinaryPrimitives.ReadUInt64LittleEndian(known);
-        return (BinaryPrimitives.ReadUInt64LittleEndian(name) | ((eight >> 1) & 0x2020_2020_2020_2020)) == eight;
     }
 }

@@ -100,6 +100,31 @@ public sealed class HttpSyntaxTests
     }
 
     [Fact]
+    public void Authorities_are_what_an_expression_for_them_says()
+    {
+        var expression = new System.Text.RegularExpressions.Regex("^[-._~!$&'()*+,;=%0-9A-Za-z]+(:([0-9]{1,5}))?\\z");
+        const string Alphabet = "ab.-A9z0::_~%!@ /#?\\\u00E9\u0141\0";
+        var random = new Random(4713);
+        var valid = 0;
+        for (var round = 0; round < 200_000; round++)
+        {
+            var text = string.Create(random.Next(9), random, static (span, random) =>
+            {
+                foreach (ref var c in span)
+                {
+                    c = Alphabet[random.Next(random.Next(3) == 0 ? Alphabet.Length : 10)];
+                }
+            });
+            var match = expression.Match(text);
+            var expected = match.Success && (match.Groups[2].Length == 0 || int.Parse(match.Groups[2].Value, System.Globalization.CultureInfo.InvariantCulture) <= 65_535);
+            Assert.True(expected == HttpSyntax.IsAuthority(text), text);
+            valid += expected ? 1 : 0;
+        }
+
+        Assert.InRange(valid, 10_000, 190_000);
+    }
+
+    [Fact]
     public void Text_beyond_Latin_1_is_neither_token_nor_target()
     {
         foreach (var length in (int[])[1, 8, 16, 17, 40])
