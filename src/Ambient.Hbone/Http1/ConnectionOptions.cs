@@ -37,11 +37,15 @@ internal sealed class ConnectionOptions(int maxNames)
     /// <exception cref="Http1Exception">It is not a list of tokens, or names more fields than a head may have.</exception>
     public void Take(ReadOnlySpan<byte> value)
     {
-        // There is one as a rule, and no comma.
-        for (var comma = 0; comma >= 0; value = value[(comma + 1)..])
+        // There is one as a rule, of a few letters.
+        for (var (start, end) = (0, 0); end < value.Length; start = ++end)
         {
-            comma = value.IndexOf((byte)',');
-            var option = FieldLine.TrimBlanks(comma < 0 ? value : value[..comma]);
+            while (end < value.Length && value[end] != ',')
+            {
+                end++;
+            }
+
+            var option = FieldLine.TrimBlanks(value[start..end]);
             if (!option.IsEmpty)
             {
                 TakeOption(option);

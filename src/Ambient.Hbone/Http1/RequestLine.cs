@@ -15,15 +15,19 @@ internal sealed class RequestLine
     public void Read(ReadOnlySpan<byte> line, RequestHead head)
     {
         // Exactly one space before and after the target; any other blank ends up in a part that may not have it.
-        var first = line.IndexOf((byte)' ');
-        var last = line.Length - 1;
+        // Both are near an end: methods have a few letters, and a version has eight bytes.
+        var (first, last) = (0, line.Length - 1);
+        while (first < line.Length && line[first] != ' ')
+        {
+            first++;
+        }
+
         while (last >= 0 && line[last] != ' ')
         {
-            // Over the version, which is eight bytes.
             last--;
         }
 
-        if (first < 0 || first == last)
+        if (first >= last)
         {
             throw new Http1Exception(400, "the request line is not a method, a target and a version");
         }
