@@ -5,17 +5,21 @@ namespace Ambient.Http;
 /// <summary>One field of a message, as bytes that belong to the list it came from.</summary>
 public readonly ref struct HttpField
 {
-    internal HttpField(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    // Its line, which most look at one part of alone: the parts are cut when they are asked for.
+    private readonly ReadOnlySpan<byte> _line;
+    private readonly int _nameLength;
+
+    internal HttpField(ReadOnlySpan<byte> line, int nameLength)
     {
-        Name = name;
-        Value = value;
+        _line = line;
+        _nameLength = nameLength;
     }
 
     /// <summary>Name, in lower case.</summary>
-    public ReadOnlySpan<byte> Name { get; }
+    public ReadOnlySpan<byte> Name => _line[.._nameLength];
 
     /// <summary>Value, without blanks around it.</summary>
-    public ReadOnlySpan<byte> Value { get; }
+    public ReadOnlySpan<byte> Value => _line.IsEmpty ? default : _line[(_nameLength + 2)..^2];
 
     /// <summary>Name as text.</summary>
     public string NameText => Encoding.ASCII.GetString(Name);

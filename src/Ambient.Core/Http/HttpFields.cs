@@ -20,6 +20,9 @@ public sealed class HttpFields
     private Entry[] _entries = [];
     private int _used;
 
+    // A bit for each length and first letter that a name had since the list was cleared: most names that are asked for are not there.
+    private ulong _seen;
+
     /// <summary>How many fields there are; a name that occurs twice counts twice.</summary>
     public int Count { get; private set; }
 
@@ -28,22 +31,14 @@ public sealed class HttpFields
 
     /// <summary>A field by its place in the order. Valid until the list is changed.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such place.</exception>
-    public HttpField this[int index]
-    {
-        get
-        {
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Count, nameof(index));
-            var entry = _entries[index];
-            return new HttpField(_bytes.AsSpan(entry.Start, entry.NameLength), _bytes.AsSpan(entry.Start + entry.NameLength + 2, entry.ValueLength));
-        }
-    }
+    public HttpField this[int index] => new(Line(index), _entries[index].NameLength);
 
     /// <summary>A field by its place in the order, as HTTP/1.1 writes it, with the CRLF at its end (RFC 9112 section 5). Valid until the list is changed.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such place.</exception>
     public ReadOnlySpan<byte> Line(int index)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Count, nameof(index));
-        var entry = _entries[index];
+        ref readonly var entry = ref _entries[index];
         return _bytes.AsSpan(entry.Start, entry.NameLength + entry.ValueLength + Around);
     }
 
@@ -53,10 +48,10 @@ public sealed class HttpFields
     /// </summary>
     public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
-        var room = Reserve(name.Length, value.Length);
-        Ascii.ToLower(name, room, out _);
+        var room = Append(name.Length, value.Length);
+        AsciiLetters.ToLower(name, room);
+        _seen |= BitOf(name.Length, room[0]);
         value.CopyTo(room[(name.Length + 2)..]);
-        Take(name.Length, value.Length);
     }
 
     /// <summary>Adds a field, its name in lower case, its value without the blanks around it.</summary>
@@ -81,10 +76,10 @@ public sealed class HttpFields
             throw new ArgumentException($"the value of {name} has a character that no field value may have", nameof(value));
         }
 
-        var room = Reserve(name.Length, trimmed.Length);
+        var room = Append(name.Length, trimmed.Length);
         Ascii.ToLower(name, room, out _);
+        _seen |= BitOf(name.Length, room[0]);
         Encoding.Latin1.GetBytes(trimmed, room[(name.Length + 2)..]);
-        Take(name.Length, trimmed.Length);
     }
 
     /// <summary>Replaces every field of a name by one, which stands where the first stood, or at the end where there was none.</summary>
@@ -103,9 +98,17 @@ public sealed class HttpFields
     public void Set(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
         var first = IndexOf(name, 0);
-        Add(name, value);
-        if (first >= 0)
+        if (first < 0)
         {
+            Add(name, value);
+        }
+        else if (_entries[first].ValueLength >= value.Length)
+        {
+            Shorten(first, value);
+        }
+        else
+        {
+            Add(name, value);
             Replace(first);
         }
     }
@@ -126,13 +129,7 @@ public sealed class HttpFields
     /// <summary>Removes every field of a name, whatever its case.</summary>
     public void Remove(ReadOnlySpan<byte> name)
     {
-        for (var i = Count - 1; i >= 0; i--)
-        {
-            if (Ascii.EqualsIgnoreCase(this[i].Name, name))
-            {
-                RemoveAt(i);
-            }
-        }
+        RemoveFrom(0, name);
     }
 
     /// <summary>Removes one field.</summary>
@@ -152,18 +149,17 @@ public sealed class HttpFields
     public int IndexOf(string name, int from = 0)
     {
         ArgumentNullException.ThrowIfNull(name);
-        if (name.Length == 0)
-        {
-            return -1;
-        }
+        return name.Length == 0 || (_seen & BitOf(name.Length, name[0])) == 0 ? -1 : Find(name, from);
+    }
 
-        var bytes = _bytes;
-        var first = name[0] | 0x20;
-        for (var i = from; i < Count; i++)
+    private int Find(string name, int from)
+    {
+        var entries = _entries.AsSpan(0, Count);
+        for (var i = from; i < entries.Length; i++)
         {
             // Names are short, and most differ in length or in how they begin: the comparison itself costs more than the list.
-            var entry = _entries[i];
-            if (entry.NameLength == name.Length && (bytes[entry.Start] | 0x20) == first && Ascii.EqualsIgnoreCase(bytes.AsSpan(entry.Start, entry.NameLength), name))
+            ref readonly var entry = ref entries[i];
+            if (entry.NameLength == name.Length && (_bytes[entry.Start] | 0x20) == (name[0] | 0x20) && Ascii.EqualsIgnoreCase(NameOf(entry), name))
             {
                 return i;
             }
@@ -174,17 +170,48 @@ public sealed class HttpFields
 
     private int IndexOf(ReadOnlySpan<byte> name, int from)
     {
-        var bytes = _bytes;
-        for (var i = from; i < Count; i++)
+        if (!name.IsEmpty && (_seen & BitOf(name.Length, name[0])) == 0)
         {
-            var entry = _entries[i];
-            if (entry.NameLength == name.Length && Ascii.EqualsIgnoreCase(bytes.AsSpan(entry.Start, entry.NameLength), name))
+            return -1;
+        }
+
+        var entries = _entries.AsSpan(0, Count);
+        for (var i = from; i < entries.Length; i++)
+        {
+            ref readonly var entry = ref entries[i];
+            if (entry.NameLength == name.Length && Ascii.EqualsIgnoreCase(NameOf(entry), name))
             {
                 return i;
             }
         }
 
         return -1;
+    }
+
+    // Letters of either case, which differ in one bit, have the same.
+    private static ulong BitOf(int length, int first) => 1UL << (length + (3 * (first & 31)));
+
+    private ReadOnlySpan<byte> NameOf(in Entry entry) => _bytes.AsSpan(entry.Start, entry.NameLength);
+
+    /// <summary>A value takes the place of one that is not shorter, in the first field of its name, and of all others of that name.</summary>
+    private void Shorten(int first, ReadOnlySpan<byte> value)
+    {
+        ref var entry = ref _entries[first];
+        Size -= entry.ValueLength - value.Length;
+        entry = entry with { ValueLength = value.Length };
+        var room = _bytes.AsSpan(entry.Start + entry.NameLength + 2, value.Length + 2);
+        value.CopyTo(room);
+        room[^2] = (byte)'\r';
+        room[^1] = (byte)'\n';
+        RemoveFrom(first + 1, NameOf(entry));
+    }
+
+    private void RemoveFrom(int index, ReadOnlySpan<byte> name)
+    {
+        for (var next = IndexOf(name, index); next >= 0; next = IndexOf(name, next))
+        {
+            RemoveAt(next);
+        }
     }
 
     /// <summary>The field that was added last takes the place of the first one of its name, and of all others.</summary>
@@ -194,11 +221,7 @@ public sealed class HttpFields
         var replaced = _entries[first];
         Size -= replaced.NameLength + replaced.ValueLength;
         _entries[first] = added;
-        var name = this[first].Name;
-        for (var next = IndexOf(name, first + 1); next >= 0; next = IndexOf(name, next))
-        {
-            RemoveAt(next);
-        }
+        RemoveFrom(first + 1, NameOf(added));
     }
 
     /// <summary>The value of a name, several joined with a comma (RFC 9110 section 5.3); null: there is no such field.</summary>
@@ -261,7 +284,7 @@ public sealed class HttpFields
 
         other._bytes.AsSpan(0, other._used).CopyTo(_bytes);
         other._entries.AsSpan(0, other.Count).CopyTo(_entries);
-        (Count, Size, _used) = (other.Count, other.Size, other._used);
+        (Count, Size, _used, _seen) = (other.Count, other.Size, other._used, other._seen);
     }
 
     /// <summary>Removes all, and gives up memory beyond what an ordinary head needs.</summary>
@@ -276,7 +299,7 @@ public sealed class HttpFields
 
     private void ClearUsed()
     {
-        (Count, Size, _used) = (0, 0, 0);
+        (Count, Size, _used, _seen) = (0, 0, 0, 0);
         if (_bytes.Length > KeptBytes)
         {
             _bytes = [];
@@ -288,8 +311,8 @@ public sealed class HttpFields
         }
     }
 
-    /// <summary>Room for the line of another field, which is not there before <see cref="Take"/>: name and value are still to be written.</summary>
-    private Span<byte> Reserve(int nameLength, int valueLength)
+    /// <summary>Adds the line of another field, whose name and value are still to be written; gives the line.</summary>
+    private Span<byte> Append(int nameLength, int valueLength)
     {
         var length = nameLength + valueLength + Around;
         if (_bytes.Length - _used < length)
@@ -302,19 +325,15 @@ public sealed class HttpFields
             Array.Resize(ref _entries, Math.Max(16, Count * 2));
         }
 
-        var room = _bytes.AsSpan(_used, length);
-        room[nameLength] = (byte)':';
-        room[nameLength + 1] = (byte)' ';
-        room[^2] = (byte)'\r';
-        room[^1] = (byte)'\n';
-        return room;
-    }
-
-    private void Take(int nameLength, int valueLength)
-    {
         _entries[Count++] = new Entry(_used, nameLength, valueLength);
-        _used += nameLength + valueLength + Around;
+        var line = _bytes.AsSpan(_used, length);
+        _used += length;
         Size += nameLength + valueLength;
+        line[nameLength] = (byte)':';
+        line[nameLength + 1] = (byte)' ';
+        line[^2] = (byte)'\r';
+        line[^1] = (byte)'\n';
+        return line;
     }
 
     private readonly record struct Entry(int Start, int NameLength, int ValueLength);

@@ -10,8 +10,12 @@ internal sealed class CachedText
 
     private string _last = "";
 
-    /// <summary>Whether bytes are those whose text was asked for last, and so need not be looked at again.</summary>
-    public bool IsLast(ReadOnlySpan<byte> bytes) => _last.Length > 0 && Ascii.Equals(bytes, _last);
+    /// <summary>The text of bytes that are those whose text was asked for last, and so need not be looked at again. False: they are others.</summary>
+    public bool TryLast(ReadOnlySpan<byte> bytes, out string text)
+    {
+        text = _last;
+        return text.Length > 0 && Ascii.Equals(bytes, text);
+    }
 
     /// <summary>The text of bytes that are ASCII.</summary>
     public string Of(ReadOnlySpan<byte> bytes)

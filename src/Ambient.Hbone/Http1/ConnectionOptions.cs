@@ -37,9 +37,15 @@ internal sealed class ConnectionOptions(int maxNames)
     /// <exception cref="Http1Exception">It is not a list of tokens, or names more fields than a head may have.</exception>
     public void Take(ReadOnlySpan<byte> value)
     {
-        foreach (var range in value.Split((byte)','))
+        // There is one as a rule, of a few letters.
+        for (var (start, end) = (0, 0); end < value.Length; start = ++end)
         {
-            var option = value[range].Trim(" \t"u8);
+            while (end < value.Length && value[end] != ',')
+            {
+                end++;
+            }
+
+            var option = FieldLine.TrimBlanks(value[start..end]);
             if (!option.IsEmpty)
             {
                 TakeOption(option);
@@ -87,7 +93,7 @@ internal sealed class ConnectionOptions(int maxNames)
 
     private void TakeOption(ReadOnlySpan<byte> option)
     {
-        if (Ascii.EqualsIgnoreCase(option, "close"u8))
+        if (TokenBytes.AreEqual(option, "close"u8))
         {
             Closes = true;
             return;

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
 using Ambient.Http;
@@ -23,7 +24,11 @@ internal ref struct HeadBuffer(Span<byte> buffer)
     }
 
     /// <summary>Writes text that was checked to be ASCII.</summary>
-    public void Write(string text) => Length += Encoding.ASCII.GetBytes(text, _buffer[Length..]);
+    public void Write(string text)
+    {
+        var room = _buffer[Length..];
+        Length += Ascii.FromUtf16(text, room, out var written) == OperationStatus.Done ? written : Encoding.ASCII.GetBytes(text, room);
+    }
 
     /// <summary>Writes a number in decimal.</summary>
     public void Write(long number)
@@ -41,13 +46,15 @@ internal ref struct HeadBuffer(Span<byte> buffer)
     {
         for (var i = 0; i < fields.Count; i++)
         {
-            var kind = FieldKinds.Of(fields[i].Name);
-            if (kind is FieldKind.Ordinary or FieldKind.Expect || (kind == FieldKind.Host && !isRequest))
+            var line = fields.Line(i);
+            if (!FieldKinds.MayBegin(line[0]) || IsWritten(FieldKinds.Of(fields[i].Name), isRequest))
             {
-                Write(fields.Line(i));
+                Write(line);
             }
         }
     }
+
+    private static bool IsWritten(FieldKind kind, bool isRequest) => kind is FieldKind.Ordinary or FieldKind.Expect || (kind == FieldKind.Host && !isRequest);
 
     /// <summary>Writes the field that says where the body ends, if there is one.</summary>
     public void WriteFraming(Http1BodyKind body, long? length)

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Ambient.Http;
 
@@ -45,11 +46,12 @@ internal sealed class HeadFields(int maxFields, bool isRequest)
     {
         if (++_count > maxFields)
         {
-            throw new Http1Exception(431, $"the head has more than {maxFields} fields");
+            ThrowTooMany();
         }
 
         FieldLine.Split(line, out var name, out var value);
-        switch (FieldKinds.Of(name))
+        var kind = FieldKinds.Of(name);
+        switch (kind)
         {
             case FieldKind.Host when isRequest:
                 TakeHost(value);
@@ -74,7 +76,7 @@ internal sealed class HeadFields(int maxFields, bool isRequest)
                 break;
             default:
                 // An expectation is for the endpoint to meet, so the field stays in its place.
-                ExpectsContinue |= name.Length == 6 && Ascii.EqualsIgnoreCase(name, "expect"u8) && Ascii.EqualsIgnoreCase(value, "100-continue"u8);
+                ExpectsContinue |= kind == FieldKind.Expect && Ascii.EqualsIgnoreCase(value, "100-continue"u8);
                 fields.Add(name, value);
                 break;
         }
@@ -92,7 +94,7 @@ internal sealed class HeadFields(int maxFields, bool isRequest)
     {
         foreach (var range in value.Split((byte)','))
         {
-            if (Ascii.EqualsIgnoreCase(value[range].Trim(" \t"u8), "trailers"u8))
+            if (Ascii.EqualsIgnoreCase(FieldLine.TrimBlanks(value[range]), "trailers"u8))
             {
                 return true;
             }
@@ -108,7 +110,13 @@ internal sealed class HeadFields(int maxFields, bool isRequest)
             throw new Http1Exception(400, "there is more than one Host");
         }
 
-        if (!_host.IsLast(value) && !HttpSyntax.IsAuthority(value))
+        if (_host.TryLast(value, out var last))
+        {
+            Host = last;
+            return;
+        }
+
+        if (!HttpSyntax.IsAuthority(value))
         {
             throw new Http1Exception(400, value.IsEmpty ? "Host is empty" : "Host is not a host with or without a port");
         }
@@ -124,17 +132,18 @@ internal sealed class HeadFields(int maxFields, bool isRequest)
         }
 
         // 18 digits are always within 64 bits.
-        if (value.Length is 0 or > 18 || value.ContainsAnyExceptInRange((byte)'0', (byte)'9'))
-        {
-            throw new Http1Exception(400, "Content-Length is not a number of at most 18 digits");
-        }
-
+        var isNumber = value.Length is > 0 and <= 18;
         var length = 0L;
-        foreach (var digit in value)
+        for (var i = 0; isNumber && i < value.Length; i++)
         {
-            length = (length * 10) + (digit - '0');
+            isNumber = char.IsAsciiDigit((char)value[i]);
+            length = (length * 10) + (value[i] - '0');
         }
 
-        ContentLength = length;
+        ContentLength = isNumber ? length : throw new Http1Exception(400, "Content-Length is not a number of at most 18 digits");
     }
+
+    // The text is made here, where it is not in the way of the lines that are taken.
+    [DoesNotReturn]
+    private void ThrowTooMany() => throw new Http1Exception(431, $"the head has more than {maxFields} fields");
 }

@@ -1,3 +1,7 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
+using System.Runtime.Intrinsics;
+
 namespace Ambient.Hbone.Http1;
 
 /// <summary>
@@ -20,11 +24,11 @@ internal struct HeadLines(int maxSize, string what)
     {
         var rest = bytes[consumed..];
         var from = Math.Min(_searched, rest.Length);
-        var end = rest[from..].IndexOf((byte)'\n');
+        var end = IndexOfFeed(rest[from..]);
         var length = end < 0 ? rest.Length : from + end + 1;
         if (length > maxSize - _taken)
         {
-            throw new Http1Exception(431, $"{what} is larger than {maxSize} bytes");
+            ThrowTooLarge();
         }
 
         if (end < 0)
@@ -36,7 +40,7 @@ internal struct HeadLines(int maxSize, string what)
 
         if (length == 1 || rest[length - 2] != '\r')
         {
-            throw new Http1Exception(400, $"a line of {what} ends with LF instead of CRLF");
+            ThrowBareFeed();
         }
 
         line = rest[..(length - 2)];
@@ -48,4 +52,32 @@ internal struct HeadLines(int maxSize, string what)
 
     /// <summary>Begins anew.</summary>
     public void Reset() => (_taken, _searched) = (0, 0);
+
+    // Lines are short: a general search costs more to call than it finds.
+    private static int IndexOfFeed(ReadOnlySpan<byte> bytes)
+    {
+        var i = 0;
+        for (; i <= bytes.Length - Vector128<byte>.Count; i += Vector128<byte>.Count)
+        {
+            var feeds = Vector128.Equals(Vector128.Create(bytes[i..]), Vector128.Create((byte)'\n')).ExtractMostSignificantBits();
+            if (feeds != 0)
+            {
+                return i + BitOperations.TrailingZeroCount(feeds);
+            }
+        }
+
+        while (i < bytes.Length && bytes[i] != '\n')
+        {
+            i++;
+        }
+
+        return i < bytes.Length ? i : -1;
+    }
+
+    // Texts are made here, where they are not in the way of the lines that are taken.
+    [DoesNotReturn]
+    private readonly void ThrowTooLarge() => throw new Http1Exception(431, $"{what} is larger than {maxSize} bytes");
+
+    [DoesNotReturn]
+    private readonly void ThrowBareFeed() => throw new Http1Exception(400, $"a line of {what} ends with LF instead of CRLF");
 }

@@ -57,7 +57,7 @@ internal sealed class Http1ResponseParser(int maxHeadSize, int maxFields)
     {
         // HTTP/1.1 200 OK; the space before the reason is missing at times where there is none.
         if (line.Length < 12 || !line.StartsWith("HTTP/1."u8) || line[7] is not ((byte)'0' or (byte)'1') || line[8] != ' ' || (line.Length > 12 && line[12] != ' ')
-            || line[9] is < (byte)'1' or > (byte)'5' || line[10..12].ContainsAnyExceptInRange((byte)'0', (byte)'9') || !HttpSyntax.IsFieldValue(line[12..]))
+            || line[9] is < (byte)'1' or > (byte)'5' || !char.IsAsciiDigit((char)line[10]) || !char.IsAsciiDigit((char)line[11]) || !HttpSyntax.IsFieldValue(line[12..]))
         {
             throw new Http1Exception(400, "the status line is not a version 1.0 or 1.1, a status of 100 to 599 and a reason");
         }

@@ -86,11 +86,19 @@ internal static class Http1Writer
         }
 
         var writer = new HeadBuffer(buffer);
-        writer.Write("HTTP/1.1 "u8);
-        writer.Write(head.Status);
-        writer.Write(" "u8);
-        writer.Write(ReasonPhrase.Of(head.Status));
-        writer.Write("\r\n"u8);
+        if (head.Status == 200)
+        {
+            writer.Write("HTTP/1.1 200 OK\r\n"u8);
+        }
+        else
+        {
+            writer.Write("HTTP/1.1 "u8);
+            writer.Write(head.Status);
+            writer.Write(" "u8);
+            writer.Write(ReasonPhrase.Of(head.Status));
+            writer.Write("\r\n"u8);
+        }
+
         writer.Write(head.Fields, isRequest: false);
         if (head.Status == 101)
         {

@@ -15,22 +15,33 @@ internal sealed class RequestLine
     public void Read(ReadOnlySpan<byte> line, RequestHead head)
     {
         // Exactly one space before and after the target; any other blank ends up in a part that may not have it.
-        var first = line.IndexOf((byte)' ');
-        var last = line.LastIndexOf((byte)' ');
-        if (first < 0 || first == last)
+        // Both are near an end: methods have a few letters, and a version has eight bytes.
+        var (first, last) = (0, line.Length - 1);
+        while (first < line.Length && line[first] != ' ')
+        {
+            first++;
+        }
+
+        while (last >= 0 && line[last] != ' ')
+        {
+            last--;
+        }
+
+        if (first >= last)
         {
             throw new Http1Exception(400, "the request line is not a method, a target and a version");
         }
 
         var method = line[..first];
         var target = line[(first + 1)..last];
-        if (!HttpSyntax.IsToken(method))
+        var known = KnownMethod(method);
+        if (known is null && !HttpSyntax.IsToken(method))
         {
             throw new Http1Exception(400, "the method is not a token");
         }
 
         head.Version = VersionOf(line[(last + 1)..]);
-        head.Method = MethodOf(method);
+        head.Method = known ?? _method.Of(method);
         if (!HttpSyntax.IsTarget(target))
         {
             throw new Http1Exception(400, "the target has blanks, a fragment, or characters that are not visible ASCII");
@@ -57,7 +68,7 @@ internal sealed class RequestLine
     }
 
     // The case of a method counts: "get" is another method than GET (RFC 9110 section 9.1).
-    private string MethodOf(ReadOnlySpan<byte> method)
+    private static string? KnownMethod(ReadOnlySpan<byte> method)
     {
         switch (method.Length)
         {
@@ -70,7 +81,7 @@ internal sealed class RequestLine
             case 6 when method.SequenceEqual("DELETE"u8): return "DELETE";
             case 7 when method.SequenceEqual("OPTIONS"u8): return "OPTIONS";
             case 7 when method.SequenceEqual("CONNECT"u8): return "CONNECT";
-            default: return _method.Of(method);
+            default: return null;
         }
     }
 

@@ -38,7 +38,7 @@ internal sealed class GatewayHeaderRules : HeaderRules
         fields.Set(ForwardedFor, earlier is not null ? $"{earlier},{peer}" : peer);
         if (trusted == 0 || fields.Get(ForwardedProto) is not ("http" or "https"))
         {
-            fields.Set("x-forwarded-proto"u8, arrival.Scheme == "https" ? "https"u8 : "http"u8);
+            fields.Set("x-forwarded-proto"u8, SchemeOf(arrival));
         }
 
         if (IsInternal(client))

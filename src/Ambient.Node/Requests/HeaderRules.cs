@@ -66,6 +66,9 @@ internal abstract class HeaderRules
         }
     }
 
+    /// <summary>The scheme that the client used, as bytes.</summary>
+    protected static ReadOnlySpan<byte> SchemeOf(in RequestArrival arrival) => arrival.Scheme == "https" ? "https"u8 : "http"u8;
+
     /// <summary>Tells the endpoint which port the client asked for, where that is wanted.</summary>
     protected static void SetForwardedPort(RequestHead head, in RequestArrival arrival)
     {

@@ -402,10 +402,21 @@ internal sealed partial class RequestLog
         }
 
         // Outcome.
-        line.Field("status"u8, summary.Code);
-        line.Field("grpc_status"u8, summary.GrpcStatus);
-        line.Field("flags"u8, summary.Flags);
-        line.Field("attempts"u8, exchange.Attempts);
+        var attempts = exchange.Attempts;
+        if (parts.How(summary.Code, summary.GrpcStatus, summary.Flags, attempts) is { IsEmpty: false } how)
+        {
+            line.Fields(how);
+        }
+        else
+        {
+            var begin = line.Length;
+            line.Field("status"u8, summary.Code);
+            line.Field("grpc_status"u8, summary.GrpcStatus);
+            line.Field("flags"u8, summary.Flags);
+            line.Field("attempts"u8, attempts);
+            parts.KeepHow(summary.Code, summary.GrpcStatus, summary.Flags, attempts, line.WrittenSince(begin));
+        }
+
         line.Field("bytes_recv"u8, summary.RequestBytes);
         line.Field("bytes_sent"u8, summary.ResponseBytes);
         line.Milliseconds("duration"u8, (long)summary.Duration.TotalMilliseconds);

@@ -37,6 +37,11 @@ internal sealed class RequestLogParts
     private AuthorizationDecision? _decision;
     private string? _rule;
     private Kept _rules;
+    private int _code;
+    private string? _grpcStatus;
+    private string? _flags;
+    private int _attempts;
+    private Kept _how;
 
     /// <summary>Whose address the client's is, if it was asked of the same version of the mesh; false: it has to be looked for, and told to <see cref="KeepSource"/>.</summary>
     public bool TrySource(long meshVersion, IPEndPoint source, out Workload? workload)
@@ -100,6 +105,17 @@ internal sealed class RequestLogParts
     {
         (_decision, _rule) = (decision, rule);
         _rules.Keep(written);
+    }
+
+    /// <summary>How it ended, likewise; most end as the one before.</summary>
+    public ReadOnlySpan<byte> How(int code, string? grpcStatus, string flags, int attempts) =>
+        code == _code && attempts == _attempts && flags == _flags && grpcStatus == _grpcStatus ? _how.Bytes : default;
+
+    /// <summary>Keeps what <see cref="How"/> did not have.</summary>
+    public void KeepHow(int code, string? grpcStatus, string flags, int attempts, ReadOnlySpan<byte> written)
+    {
+        // An endpoint's text of any length, which is not held on to.
+        (_code, _grpcStatus, _flags, _attempts) = _how.Keep(written) ? (code, grpcStatus, flags, attempts) : (code, null, null, attempts);
     }
 
     /// <summary>A part of a line, in memory that the next one is written over.</summary>

@@ -233,14 +233,14 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
     /// <inheritdoc/>
     public Memory<byte> GetMemory(int sizeHint = 0)
     {
-        Reserve(Math.Max(sizeHint, 1));
+        Reserve(sizeHint);
         return _buffer.AsMemory(_length);
     }
 
     /// <inheritdoc/>
     public Span<byte> GetSpan(int sizeHint = 0)
     {
-        Reserve(Math.Max(sizeHint, 1));
+        Reserve(sizeHint);
         return _buffer.AsSpan(_length);
     }
 
@@ -277,13 +277,17 @@ internal sealed class Utf8TextBuilder : IBufferWriter<byte>
         return this;
     }
 
+    // A line asks for room twenty times, and has it: that is no call.
     private void Reserve(int size)
     {
-        if (_buffer.Length - _length >= size)
+        if (_buffer.Length - _length < Math.Max(size, 1))
         {
-            return;
+            Grow(Math.Max(size, 1));
         }
+    }
 
+    private void Grow(int size)
+    {
         var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_buffer.Length * 2, _length + size));
         Written.CopyTo(larger);
         ArrayPool<byte>.Shared.Return(_buffer);

@@ -20,7 +20,7 @@ internal sealed class WaypointHeaderRules : HeaderRules
         SetForwardedPort(head, arrival);
         if (!fields.Contains(ForwardedProto))
         {
-            fields.Add(ForwardedProto, arrival.Scheme);
+            fields.Add("x-forwarded-proto"u8, SchemeOf(arrival));
         }
     }
 }

@@ -114,7 +114,7 @@ public sealed class HttpFieldsTests
             var name = names[random.Next(names.Length)];
             var lower = name.ToLowerInvariant();
             var value = new string('v', random.Next(random.Next(20) == 0 ? 5000 : 12));
-            switch (random.Next(8))
+            switch (random.Next(10))
             {
                 case 0 or 1:
                     fields.Add(name, value);
@@ -124,8 +124,16 @@ public sealed class HttpFieldsTests
                     fields.Add(System.Text.Encoding.ASCII.GetBytes(name), System.Text.Encoding.ASCII.GetBytes(value));
                     expected.Add((lower, value));
                     break;
-                case 3 or 4:
-                    fields.Set(name, value);
+                case 3 or 4 or 8 or 9:
+                    if (random.Next(2) == 0)
+                    {
+                        fields.Set(name, value);
+                    }
+                    else
+                    {
+                        fields.Set(System.Text.Encoding.ASCII.GetBytes(name), System.Text.Encoding.ASCII.GetBytes(value));
+                    }
+
                     var at = expected.FindIndex(pair => pair.Name == lower);
                     expected.RemoveAll(pair => pair.Name == lower);
                     expected.Insert(at < 0 ? expected.Count : at, (lower, value));
@@ -158,6 +166,44 @@ public sealed class HttpFieldsTests
                 Assert.Equal($"{expected[i].Name}: {expected[i].Value}\r\n", System.Text.Encoding.Latin1.GetString(fields.Line(i)));
             }
         }
+    }
+
+    [Fact]
+    public void Every_letter_of_a_name_is_in_lower_case_and_nothing_else_is_changed()
+    {
+        var fields = new HttpFields();
+        for (var length = 1; length <= 40; length++)
+        {
+            for (var c = '!'; c <= '~'; c++)
+            {
+                for (var at = 0; at < length; at++)
+                {
+                    var name = string.Create(length, (c, at), static (text, of) =>
+                    {
+                        text.Fill('M');
+                        text[of.at] = of.c;
+                    });
+                    fields.Clear();
+                    fields.Add(System.Text.Encoding.ASCII.GetBytes(name), "v"u8);
+                    Assert.Equal(name.ToLowerInvariant(), fields[0].NameText);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void A_value_of_the_list_itself_may_take_the_place_of_another()
+    {
+        var fields = new HttpFields();
+        fields.Add("a", "0123456789");
+        fields.Add("b", "xyz");
+        fields.Set("a"u8, fields[1].Value);
+        fields.Set("b"u8, fields[1].Value[1..]);
+        Assert.Equal("a: xyz|b: yz|", Lines(fields));
+        fields.Set("a"u8, default);
+        Assert.Equal("a: |b: yz|", Lines(fields));
+        Assert.Equal("a: \r\n"u8, fields.Line(0));
+        Assert.Equal(4, fields.Size);
     }
 
     [Fact]

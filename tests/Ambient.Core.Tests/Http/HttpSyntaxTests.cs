@@ -75,4 +75,63 @@ public sealed class HttpSyntaxTests
         Assert.False(HttpSyntax.IsFieldValue('\u0100'));
         Assert.True(HttpSyntax.IsFieldValue(ReadOnlySpan<byte>.Empty));
     }
+
+    [Fact]
+    public void One_byte_decides_wherever_it_stands_and_however_long_the_rest_is()
+    {
+        // The lengths at which a short loop, eight bytes and sixteen bytes take over from one another are all among these.
+        for (var length = 1; length <= 50; length++)
+        {
+            var bytes = new byte[length];
+            for (var at = 0; at < length; at++)
+            {
+                for (var b = 0; b <= 255; b++)
+                {
+                    Array.Fill(bytes, (byte)'v');
+                    bytes[at] = (byte)b;
+                    var (value, target) = (HttpSyntax.IsFieldValue((char)b), b is > ' ' and < 0x7F and not '#');
+                    if (HttpSyntax.IsFieldValue(bytes) != value || HttpSyntax.IsTarget(bytes) != target || HttpSyntax.IsTarget(Encoding.Latin1.GetString(bytes)) != target)
+                    {
+                        Assert.Fail($"byte {b} at {at} of {length}");
+                    }
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Authorities_are_what_an_expression_for_them_says()
+    {
+        var expression = new System.Text.RegularExpressions.Regex("^[-._~!$&'()*+,;=%0-9A-Za-z]+(:([0-9]{1,5}))?\\z");
+        const string Alphabet = "ab.-A9z0::_~%!@ /#?\\\u00E9\u0141\0";
+        var random = new Random(4713);
+        var valid = 0;
+        for (var round = 0; round < 200_000; round++)
+        {
+            var text = string.Create(random.Next(9), random, static (span, random) =>
+            {
+                foreach (ref var c in span)
+                {
+                    c = Alphabet[random.Next(random.Next(3) == 0 ? Alphabet.Length : 10)];
+                }
+            });
+            var match = expression.Match(text);
+            var expected = match.Success && (match.Groups[2].Length == 0 || int.Parse(match.Groups[2].Value, System.Globalization.CultureInfo.InvariantCulture) <= 65_535);
+            Assert.True(expected == HttpSyntax.IsAuthority(text), text);
+            valid += expected ? 1 : 0;
+        }
+
+        Assert.InRange(valid, 10_000, 190_000);
+    }
+
+    [Fact]
+    public void Text_beyond_Latin_1_is_neither_token_nor_target()
+    {
+        foreach (var length in (int[])[1, 8, 16, 17, 40])
+        {
+            var text = new string('a', length - 1) + '\u0161';
+            Assert.False(HttpSyntax.IsToken(text));
+            Assert.False(HttpSyntax.IsTarget(text));
+        }
+    }
 }

@@ -34,6 +34,23 @@ public sealed class RequestLogPartsTests
     }
 
     [Fact]
+    public void How_ThatIsTheSame_IsThatOfTheLineBefore_AndALongOneIsNotKept()
+    {
+        var parts = new RequestLogParts();
+        Assert.True(parts.How(200, null, "-", 1).IsEmpty);
+        parts.KeepHow(200, null, "-", 1, "written"u8);
+        Assert.Equal("written"u8, parts.How(200, null, new string('-', 1), 1));
+        Assert.True(parts.How(201, null, "-", 1).IsEmpty);
+        Assert.True(parts.How(200, "0", "-", 1).IsEmpty);
+        Assert.True(parts.How(200, null, "UF", 1).IsEmpty);
+        Assert.True(parts.How(200, null, "-", 2).IsEmpty);
+        var status = new string('1', 300);
+        parts.KeepHow(200, status, "-", 1, new byte[300]);
+        Assert.True(parts.How(200, status, "-", 1).IsEmpty);
+        Assert.True(parts.How(200, null, "-", 1).IsEmpty);
+    }
+
+    [Fact]
     public void Source_IsThatOfTheSameMesh_AndOfTheSameClient()
     {
         var parts = new RequestLogParts();

@@ -20,6 +20,8 @@ internal readonly ref struct AccessLogLine
     // Bytes that stand around a name at most. A line has twenty names, so each goes with what follows it where that is known.
     private const int NameAround = 4;
 
+    private const int LongestNumber = 20;
+
     // Longer than any name, address or identity can be. Anything longer is made up, and logs are kept.
     private const int MaxText = 1024;
 
@@ -150,8 +152,7 @@ internal readonly ref struct AccessLogLine
     /// <summary>Adds a number.</summary>
     public void Field(ReadOnlySpan<byte> name, long value)
     {
-        const int longest = 20;
-        var span = Text.GetSpan(name.Length + NameAround + longest);
+        var span = Text.GetSpan(name.Length + NameAround + LongestNumber);
         var length = Name(name, span);
         Utf8Formatter.TryFormat(value, span[length..], out var written);
         Text.Advance(length + written);
@@ -163,8 +164,13 @@ internal readonly ref struct AccessLogLine
     /// <summary>Adds a duration as <c>12ms</c>.</summary>
     public void Milliseconds(ReadOnlySpan<byte> name, long value)
     {
-        Name(name);
-        Text.Append("\""u8).Append(value).Append("ms\""u8);
+        var span = Text.GetSpan(name.Length + NameAround + LongestNumber + 4);
+        var length = Name(name, span);
+        span[length++] = (byte)'"';
+        Utf8Formatter.TryFormat(value, span[length..], out var written);
+        length += written;
+        "ms\""u8.CopyTo(span[length..]);
+        Text.Advance(length + 3);
     }
 
     /// <summary>Ends the line and shows it.</summary>
@@ -197,29 +203,19 @@ internal readonly ref struct AccessLogLine
     /// <summary>Writes a name with what stands around it.</summary>
     private int Name(ReadOnlySpan<byte> name, Span<byte> span)
     {
-        var length = 0;
         if (_json)
         {
             ",\""u8.CopyTo(span);
-            length = 2;
-        }
-        else if (Text.Written[^1] != (byte)'\t')
-        {
-            span[length++] = (byte)' ';
+            name.CopyTo(span[2..]);
+            "\":"u8.CopyTo(span[(name.Length + 2)..]);
+            return name.Length + NameAround;
         }
 
-        name.CopyTo(span[length..]);
-        length += name.Length;
-        if (_json)
-        {
-            "\":"u8.CopyTo(span[length..]);
-            length += 2;
-        }
-        else
-        {
-            span[length++] = (byte)'=';
-        }
-
-        return length;
+        // Only the first name follows a tab.
+        var before = Text.Written[^1] == (byte)'\t' ? 0 : 1;
+        span[0] = (byte)' ';
+        name.CopyTo(span[before..]);
+        span[before + name.Length] = (byte)'=';
+        return before + name.Length + 1;
     }
 }
