@@ -23,6 +23,10 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
     private StreamFault? _fault;
     private IHangUpWatcher? _watcher;
 
+    // Whether a read would find something: bytes, or an end. Written under the lock with what it speaks of. Who only asks reads it without: the lock would tell
+    // no more, as the answer may be out of date as soon as it is left.
+    private volatile bool _hasSome;
+
     /// <param name="tunnel">Owned from here; nobody may have read from it.</param>
     public TunnelChannel(StreamTunnel tunnel)
     {
@@ -41,6 +45,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
     {
         _received = early;
         _ended = ended;
+        NoteWhatIsThere();
     }
 
     public void OnData(ReadOnlySpan<byte> data)
@@ -51,6 +56,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
             {
                 (_received ??= new ChunkQueue()).Append(data);
                 data = default;
+                NoteWhatIsThere();
             }
         }
 
@@ -69,6 +75,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
         lock (_gate)
         {
             _ended = true;
+            NoteWhatIsThere();
         }
 
         OnHangUp();
@@ -80,6 +87,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
         {
             _ended = true;
             _fault = fault.IsQuiet ? null : fault;
+            NoteWhatIsThere();
         }
 
         if (fault.Origin == StreamFaultOrigin.Local)
@@ -107,6 +115,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
                 received.Consume(head.Length);
             }
 
+            NoteWhatIsThere();
             if (count == 0 && !_ended && !_closed)
             {
                 error = SocketError.WouldBlock;
@@ -128,16 +137,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
         return count;
     }
 
-    public bool IsDrained
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _received is not { Length: > 0 } && !_ended && !_closed;
-            }
-        }
-    }
+    public bool IsDrained => !_hasSome;
 
     public bool TryLend(out ReadOnlyMemory<byte> bytes)
     {
@@ -161,6 +161,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
             }
 
             _received!.Consume(count);
+            NoteWhatIsThere();
         }
 
         _stream.Consumed(count);
@@ -168,16 +169,8 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
 
     public ValueTask WaitToReceiveAsync()
     {
-        lock (_gate)
-        {
-            if (_received is { Length: > 0 } || _ended || _closed)
-            {
-                return default;
-            }
-        }
-
-        // A signal that comes before the wait is kept for it.
-        return _readable.WaitAsync();
+        // A signal that comes before the wait is kept for it, and each comes after what it speaks of.
+        return _hasSome ? default : _readable.WaitAsync();
     }
 
     public int TrySend(ReadOnlySpan<byte> bytes, out SocketError error)
@@ -249,6 +242,7 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
             _closed = true;
             unread = _received?.Length ?? 0;
             _received?.Clear();
+            NoteWhatIsThere();
         }
 
         // Bytes that nobody will read give their credit back: other tunnels share the connection's.
@@ -265,6 +259,9 @@ internal sealed class TunnelChannel : IByteChannel, IStreamSink
             throw Refusal();
         }
     }
+
+    /// <summary>Under the lock, or before anybody else knows of this.</summary>
+    private void NoteWhatIsThere() => _hasSome = _received is { Length: > 0 } || _ended || _closed;
 
     private IOException Refusal() => _stream.Fault?.ToException() ?? new IOException("the tunnel takes no more");
 

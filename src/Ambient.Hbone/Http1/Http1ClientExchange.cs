@@ -1,6 +1,4 @@
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
-using System.Threading.Tasks.Sources;
 using Ambient.Hbone.Messages;
 using Ambient.Http;
 
@@ -79,7 +77,7 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         {
             return TryReceiveHead() ? new ValueTask<ResponseHead>(Response)
                 : cancellationToken.CanBeCanceled ? ReceiveHeadCancellablyAsync(cancellationToken)
-                : (_headWait ??= new HeadWait(this)).BeginAsync();
+                : (_headWait ??= new Http1HeadWait(this)).BeginAsync();
         }
         catch (MessageException e)
         {
@@ -281,97 +279,14 @@ internal sealed class Http1ClientExchange(Http1ClientConnection connection, Http
         _wire.BeginBody(kind, kind == Http1BodyKind.Length ? head.ContentLength!.Value : 0);
     }
 
-    /// <summary>
-    /// The wait for a head, which nearly every request comes to: one object for all of a connection, in place of a state that is filled, moved and emptied
-    /// each time.
-    /// </summary>
-    private sealed class HeadWait : IValueTaskSource<ResponseHead>
+    private sealed class Http1HeadWait(Http1ClientExchange exchange) : HeadWait
     {
-        private readonly Http1ClientExchange _exchange;
-        private readonly Action _goOn;
-        private ManualResetValueTaskSourceCore<bool> _core;
-        private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _awaiter;
+        protected override ResponseHead Head => exchange.Response;
 
-        public HeadWait(Http1ClientExchange exchange)
-        {
-            _exchange = exchange;
-            _goOn = () =>
-            {
-                if (!TryFinish(_awaiter))
-                {
-                    Wait();
-                }
-            };
-        }
+        protected override ValueTask WaitAsync() => exchange._wire.In.WaitAsync();
 
-        public ValueTask<ResponseHead> BeginAsync()
-        {
-            _core.Reset();
-            var version = _core.Version;
-            Wait();
-            return new ValueTask<ResponseHead>(this, version);
-        }
+        protected override bool TryTake() => exchange.TryReceiveHead();
 
-        public ResponseHead GetResult(short token)
-        {
-            _core.GetResult(token);
-            return _exchange.Response;
-        }
-
-        public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
-
-        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-            _core.OnCompleted(continuation, state, token, flags);
-
-        private void Wait()
-        {
-            while (true)
-            {
-#pragma warning disable CA2012 // It is asked for its result once: here, or when it goes on.
-                var awaiter = _exchange._wire.In.WaitAsync().ConfigureAwait(false).GetAwaiter();
-#pragma warning restore CA2012
-                if (!awaiter.IsCompleted)
-                {
-                    // It may go on elsewhere before this call is over, so nothing comes after it.
-                    _awaiter = awaiter;
-                    awaiter.UnsafeOnCompleted(_goOn);
-                    return;
-                }
-
-                if (TryFinish(awaiter))
-                {
-                    return;
-                }
-            }
-        }
-
-        /// <summary>False: more has to come.</summary>
-        private bool TryFinish(ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter awaiter)
-        {
-            Exception? failure = null;
-            try
-            {
-                awaiter.GetResult();
-                if (!_exchange.TryReceiveHead())
-                {
-                    return false;
-                }
-            }
-            catch (Exception e)
-            {
-                failure = e is SocketException or (IOException and not MessageException) ? _exchange.Lost(e.Message, e) : e;
-            }
-
-            if (failure is null)
-            {
-                _core.SetResult(true);
-            }
-            else
-            {
-                _core.SetException(failure);
-            }
-
-            return true;
-        }
+        protected override Exception Explain(Exception failure) => failure is SocketException or (IOException and not MessageException) ? exchange.Lost(failure.Message, failure) : failure;
     }
 }

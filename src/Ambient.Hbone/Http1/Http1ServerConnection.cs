@@ -50,8 +50,23 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         _channel.Bytes.Watch(this);
         try
         {
-            while (await ReadHeadAsync().ConfigureAwait(false))
+            while (true)
             {
+                // Not in a method that is waited for: its state would be another one to be kept for each request.
+                bool? hasRequest;
+                while ((hasRequest = TryReadHead()) is null && MayWait())
+                {
+                    await WaitForMoreAsync().ConfigureAwait(false);
+                    _idle = false;
+                    _wire.ThrowIfBroken();
+                }
+
+                ClearDeadline();
+                if (hasRequest != true)
+                {
+                    break;
+                }
+
                 if (_exchange.Request.Version == HttpProtocolVersion.Http10 && !_server.Options.AcceptHttp10)
                 {
                     throw new Http1Exception(UpgradeRequired, "HTTP/1.0 is not served here");
@@ -101,11 +116,13 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         }
         catch (Http1Exception e)
         {
+            ClearDeadline();
             await RefuseAsync(e.Status, e.Message).ConfigureAwait(false);
         }
         catch (Exception e) when (e is MessageException or SocketException or IOException or ObjectDisposedException)
         {
             // It ended, and nobody waited for anything.
+            ClearDeadline();
         }
         finally
         {
@@ -155,11 +172,8 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
     /// <summary>Ends our direction, for another protocol that has ended.</summary>
     public void EndSending() => _channel.Bytes.ShutdownSend();
 
-    /// <summary>False: there is no further request.</summary>
-    /// <exception cref="Http1Exception">The head breaks the protocol, a limit, or took too long.</exception>
-    private ValueTask<bool> ReadHeadAsync() => TryReadHead() is { } known ? new ValueTask<bool>(known) : ReadHeadSlowlyAsync();
-
     /// <summary>Reads on as far as it goes: whether there is a request; null: it goes on when more has come.</summary>
+    /// <exception cref="Http1Exception">The head breaks the protocol, or a limit.</exception>
     private bool? TryReadHead()
     {
         var input = _wire.In;
@@ -183,46 +197,59 @@ internal sealed class Http1ServerConnection : IServedConnection, IHangUpWatcher
         }
     }
 
-    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
-    private async ValueTask<bool> ReadHeadSlowlyAsync()
+    /// <summary>Whether more of a head, or the next one, is waited for, and how long.</summary>
+    /// <exception cref="Http1Exception">It took too long.</exception>
+    private bool MayWait()
     {
-        var input = _wire.In;
-        try
+        var hasBegun = HasBegun;
+        if (!hasBegun && _draining)
         {
-            while (true)
-            {
-                var hasBegun = _parser.HasBegun || !input.Available.IsEmpty;
-                if (!hasBegun && _draining)
-                {
-                    return false;
-                }
-
-                if (IsLate(hasBegun))
-                {
-                    return hasBegun ? throw new Http1Exception(408, "the head took too long") : false;
-                }
-
-                SetDeadline(hasBegun);
-                await _wire.FlushAsync().ConfigureAwait(false);
-                _idle = !hasBegun;
-                if (!_idle || !_draining)
-                {
-                    await input.WaitAsync().ConfigureAwait(false);
-                }
-
-                _idle = false;
-                _wire.ThrowIfBroken();
-                if (TryReadHead() is { } known)
-                {
-                    return known;
-                }
-            }
+            return false;
         }
-        finally
+
+        if (IsLate(hasBegun))
         {
-            Volatile.Write(ref _deadline, long.MaxValue);
-            _headBegan = 0;
+            return hasBegun ? throw new Http1Exception(408, "the head took too long") : false;
         }
+
+        SetDeadline(hasBegun);
+        return true;
+    }
+
+    /// <summary>Waits until there may be more, once what is to be sent has left.</summary>
+    private ValueTask WaitForMoreAsync()
+    {
+        var flush = _wire.FlushAsync();
+        if (!flush.IsCompletedSuccessfully)
+        {
+            return FlushAndWaitAsync(flush);
+        }
+
+        flush.GetAwaiter().GetResult();
+        return WaitAsync();
+    }
+
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
+    private async ValueTask FlushAndWaitAsync(ValueTask flush)
+    {
+        await flush.ConfigureAwait(false);
+        await WaitAsync().ConfigureAwait(false);
+    }
+
+    private ValueTask WaitAsync()
+    {
+        _idle = !HasBegun;
+        return _idle && _draining ? default : _wire.In.WaitAsync();
+    }
+
+    /// <summary>Whether something of a head is there.</summary>
+    private bool HasBegun => _parser.HasBegun || !_wire.In.Available.IsEmpty;
+
+    /// <summary>No head is waited for.</summary>
+    private void ClearDeadline()
+    {
+        Volatile.Write(ref _deadline, long.MaxValue);
+        _headBegan = 0;
     }
 
     /// <summary>Whether the time that the last wait was given is over. It was woken for nothing when a head has begun since.</summary>

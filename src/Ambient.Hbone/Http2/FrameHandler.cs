@@ -274,7 +274,7 @@ internal sealed class FrameHandler(
     public void OnReset(in FrameHeader header, Http2ErrorCode code)
     {
         // What nobody has looked at yet is taken back before anything is done for it; of everything else, what came before the reset goes first.
-        var isUnbegun = IsUnbegun(header.StreamId);
+        var isUnbegun = isServer && IsUnbegun(header.StreamId);
         if (!isUnbegun)
         {
             connection.RunAfterRead();

@@ -119,6 +119,9 @@ internal sealed partial class Http2Connection : IAsyncDisposable
     /// <summary>Guards all that both loops and the streams' users share.</summary>
     internal Lock Gate { get; } = new();
 
+    /// <summary>Guards whom the bytes of a stream go to, for each of the streams: seldom needed, and never for long. Nobody takes <see cref="Gate"/> under it.</summary>
+    internal Lock SinkGate { get; } = new();
+
     internal StreamTable Streams { get; }
 
     internal Http2Sender Sender { get; }

@@ -33,7 +33,7 @@ internal sealed class Http2Receiver(
     private const int MaxKeptPlaces = 64;
 
     private readonly LoopTurn _turn = new();
-    private readonly List<IAfterRead> _afterRead = [];
+    private readonly List<Woken> _afterRead = [];
     private byte[]? _buffer;
     private int _start;
     private int _end;
@@ -55,9 +55,9 @@ internal sealed class Http2Receiver(
         {
             user.OnReadHandled();
         }
-        else if (_afterRead.Count == 0 || _afterRead[^1] != user)
+        else if (_afterRead.Count == 0 || _afterRead[^1].User != user)
         {
-            _afterRead.Add(user);
+            _afterRead.Add(new Woken(user));
         }
     }
 
@@ -69,7 +69,7 @@ internal sealed class Http2Receiver(
         {
             for (var i = 0; i < _afterRead.Count; i++)
             {
-                _afterRead[i].OnReadHandled();
+                _afterRead[i].User.OnReadHandled();
             }
         }
         finally
@@ -248,4 +248,7 @@ internal sealed class Http2Receiver(
         _start = 0;
         _end = left;
     }
+
+    // An array of interfaces would be asked each time whether it may hold what is put into it.
+    private readonly record struct Woken(IAfterRead User);
 }

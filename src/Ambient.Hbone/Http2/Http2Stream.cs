@@ -6,7 +6,7 @@ namespace Ambient.Hbone.Http2;
 
 /// <summary>
 /// One CONNECT stream. The connection guards what concerns the wire (windows, queue, which halves have ended) with its
-/// own lock; the stream guards, with itself as the lock, only whom received bytes go to.
+/// own lock; with another one, of all its streams, the stream guards only whom received bytes go to.
 /// </summary>
 internal sealed partial class Http2Stream : IValueTaskSource<bool>
 {
@@ -49,15 +49,13 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     {
         get
         {
-            lock (this)
+            if (!Volatile.Read(ref _isClosed) && Volatile.Read(ref _closed) is null)
             {
-                if (_isClosed)
-                {
-                    return new CancellationToken(true);
-                }
-
-                return (_closed ??= new CancellationTokenSource()).Token;
+                Interlocked.CompareExchange(ref _closed, new CancellationTokenSource(), null);
             }
+
+            // Looked at once there is a source: whoever ends the stream says so first and looks for the source then, so that one of the two sees the other.
+            return Volatile.Read(ref _isClosed) ? new CancellationToken(true) : _closed!.Token;
         }
     }
 
@@ -74,7 +72,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     public void Attach(IStreamSink sink)
     {
         StreamFault? fault;
-        lock (this)
+        lock (Connection.SinkGate)
         {
             if (_sink is not null)
             {
@@ -91,6 +89,13 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
         {
             sink.OnFault(fault);
         }
+    }
+
+    /// <summary>The same under the connection's lock as the stream is opened here: who finds it has held that lock since, and nothing has come for it.</summary>
+    public void AttachUnseen(IStreamSink sink)
+    {
+        sink.Begin(early: null, ended: false);
+        _sink = sink;
     }
 
     /// <summary>Bytes left the sink: the peer may send as many more.</summary>
@@ -136,7 +141,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
         }
 
         var unread = 0;
-        lock (this)
+        lock (Connection.SinkGate)
         {
             if (_sink is null && _early is not null)
             {
@@ -159,7 +164,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
             return;
         }
 
-        lock (this)
+        lock (Connection.SinkGate)
         {
             if (_sink is null)
             {
@@ -187,7 +192,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
         var sink = _sink;
         if (sink is null)
         {
-            lock (this)
+            lock (Connection.SinkGate)
             {
                 _ended = true;
                 sink = _sink;
@@ -201,7 +206,7 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     internal void DeliverFault(StreamFault fault)
     {
         IStreamSink? sink;
-        lock (this)
+        lock (Connection.SinkGate)
         {
             if (Fault is not null)
             {
@@ -220,15 +225,11 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     /// <summary>Both halves are over.</summary>
     internal void OnClosed()
     {
-        CancellationTokenSource? closed;
-        lock (this)
-        {
-            _isClosed = true;
-            closed = _closed;
-        }
+        // First, see Closed.
+        Interlocked.Exchange(ref _isClosed, true);
 
         // Callbacks are other people's code: not on the thread that moves bytes, and what they throw is not ours.
-        _ = closed?.CancelAsync();
+        _ = Volatile.Read(ref _closed)?.CancelAsync();
     }
 
     internal ValueTask<bool> WaitForRoom()

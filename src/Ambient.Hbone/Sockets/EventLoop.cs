@@ -35,18 +35,18 @@ internal sealed unsafe class EventLoop
     private Slot?[] _table = new Slot?[64];
     private readonly Stack<int> _free = new();
     private int _used;
-    private bool _ending;
+    private volatile bool _ending;
 
     // Of other threads, and taken by the loop's own.
     private readonly Lock _postGate = new();
-    private List<ILoopWork> _posted = [];
-    private List<ILoopWork> _takenPosts = [];
+    private List<Work> _posted = [];
+    private List<Work> _takenPosts = [];
     private bool _isClosed;
 
     // Only touched by the loop's own thread.
-    private List<ILoopWork> _atEndOfTurn = [];
-    private List<ILoopWork> _runningWork = [];
-    private List<ILoopWork> _nextTurn = [];
+    private List<Work> _atEndOfTurn = [];
+    private List<Work> _runningWork = [];
+    private List<Work> _nextTurn = [];
 
     // Of the turn at hand; 0 and default: nobody has asked.
     private long _timestamp;
@@ -159,10 +159,10 @@ internal sealed unsafe class EventLoop
     }
 
     /// <summary>On the loop's thread: runs work once the events at hand have been handled.</summary>
-    public void AtEndOfTurn(ILoopWork work) => _atEndOfTurn.Add(work);
+    public void AtEndOfTurn(ILoopWork work) => _atEndOfTurn.Add(new Work(work));
 
     /// <summary>On the loop's thread: runs work after others have had their turn.</summary>
-    public void NextTurn(ILoopWork work) => _nextTurn.Add(work);
+    public void NextTurn(ILoopWork work) => _nextTurn.Add(new Work(work));
 
     /// <summary>Any thread: runs work on the loop's. False: it has ended, and nothing is run.</summary>
     public bool Post(ILoopWork work)
@@ -175,7 +175,7 @@ internal sealed unsafe class EventLoop
                 return false;
             }
 
-            _posted.Add(work);
+            _posted.Add(new Work(work));
             isFirst = _posted.Count == 1;
         }
 
@@ -253,6 +253,12 @@ internal sealed unsafe class EventLoop
 
     private bool IsDone()
     {
+        // Whoever sets it wakes the loop afterwards, which then looks again.
+        if (!_ending)
+        {
+            return false;
+        }
+
         lock (_tableGate)
         {
             return _ending && _used == _free.Count;
@@ -355,11 +361,11 @@ internal sealed unsafe class EventLoop
         RunAll(_takenPosts);
     }
 
-    private static void RunAll(List<ILoopWork> work)
+    private static void RunAll(List<Work> work)
     {
         foreach (var item in work)
         {
-            item.Run();
+            item.Todo.Run();
         }
 
         work.Clear();
@@ -371,4 +377,7 @@ internal sealed unsafe class EventLoop
         public SocketChannel? Channel;
         public uint Generation;
     }
+
+    // An array of interfaces would be asked each time whether it may hold what is put into it.
+    private readonly record struct Work(ILoopWork Todo);
 }

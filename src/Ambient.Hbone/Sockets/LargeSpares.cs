@@ -1,8 +1,8 @@
 namespace Ambient.Hbone.Sockets;
 
 /// <summary>
-/// The buffers that one loop receives into, ready for the next time: what comes from a peer goes through one of records and one of plaintext, or through
-/// one of an application's bytes, and is done with before the next comes. So none of the loops is at the shelves, which all share, for each of its reads.
+/// The buffers that one loop receives into, ready for the next time: what comes from a peer goes through one of records and one of plaintext, and where there
+/// is HTTP/2 within the tunnel through one of its frames, or through one of an application's bytes, and is done with before the next comes. So none of the loops is at the shelves, which all share, for each of its reads.
 /// Only the loop's thread puts and takes; a trim of any thread empties them.
 /// </summary>
 internal sealed class LargeSpares
@@ -12,11 +12,12 @@ internal sealed class LargeSpares
     private byte[]? _medium;
     private byte[]? _large;
     private byte[]? _secondLarge;
+    private byte[]? _thirdLarge;
     private bool _isListed;
 
     /// <summary>One; null: there is none.</summary>
     /// <param name="size">Medium or large, as <see cref="IoBuffers"/> has them.</param>
-    public byte[]? TryTake(int size) => size == IoBuffers.Medium ? Take(ref _medium) : Take(ref _large) ?? Take(ref _secondLarge);
+    public byte[]? TryTake(int size) => size == IoBuffers.Medium ? Take(ref _medium) : Take(ref _large) ?? Take(ref _secondLarge) ?? Take(ref _thirdLarge);
 
     /// <summary>Keeps one; false: there are enough.</summary>
     public bool TryPut(byte[] buffer)
@@ -31,7 +32,7 @@ internal sealed class LargeSpares
             }
         }
 
-        return buffer.Length == IoBuffers.Medium ? Put(ref _medium, buffer) : Put(ref _large, buffer) || Put(ref _secondLarge, buffer);
+        return buffer.Length == IoBuffers.Medium ? Put(ref _medium, buffer) : Put(ref _large, buffer) || Put(ref _secondLarge, buffer) || Put(ref _thirdLarge, buffer);
     }
 
     /// <summary>The loop ends.</summary>
@@ -56,7 +57,7 @@ internal sealed class LargeSpares
 
     private void Empty(Action<byte[]> giveBack)
     {
-        while ((Take(ref _medium) ?? Take(ref _large) ?? Take(ref _secondLarge)) is { } buffer)
+        while ((Take(ref _medium) ?? Take(ref _large) ?? Take(ref _secondLarge) ?? Take(ref _thirdLarge)) is { } buffer)
         {
             giveBack(buffer);
         }

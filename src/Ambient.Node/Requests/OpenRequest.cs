@@ -12,7 +12,7 @@ internal sealed class OpenRequest(ConnectionTable table, IConnectionGround groun
     private readonly Lock _gate = new();
     private Action? _abort;
     private bool _decided;
-    private bool _missedChange;
+    private volatile bool _missedChange;
 
     /// <summary>Registers a request, before anything is decided about it.</summary>
     /// <param name="abort">
@@ -29,10 +29,17 @@ internal sealed class OpenRequest(ConnectionTable table, IConnectionGround groun
     /// <summary>The request was let in over some snapshot. False when the mesh has changed since then and objects.</summary>
     public bool Admit(IMeshSnapshotProvider meshes)
     {
+        // Whoever comes with a change notes that it may be missed before he looks whether this is decided: one of the two sees the other. Where both do, one of
+        // them claims the request.
+        Interlocked.Exchange(ref _decided, true);
+        if (!_missedChange)
+        {
+            return true;
+        }
+
         lock (_gate)
         {
-            _decided = true;
-            return !_missedChange || !ObjectsTo(meshes.Current);
+            return !ObjectsTo(meshes.Current);
         }
     }
 
@@ -54,8 +61,13 @@ internal sealed class OpenRequest(ConnectionTable table, IConnectionGround groun
         // Under the lock nobody can take what the request said away for the next one.
         lock (_gate)
         {
-            _missedChange |= !_decided;
-            return _abort is not null && _decided && ObjectsTo(mesh);
+            if (!Volatile.Read(ref _decided))
+            {
+                _missedChange = true;
+                Interlocked.MemoryBarrier();
+            }
+
+            return _abort is not null && Volatile.Read(ref _decided) && ObjectsTo(mesh);
         }
     }
 

@@ -30,6 +30,11 @@ internal struct RequestAffinity
     /// <summary>The endpoint that its client stays with; null: none.</summary>
     public IPEndPoint? Pinned { get; private set; }
 
+    /// <summary>Whether a backend, or the request's rule, has its requests bound at all: else its affinity is the empty one.</summary>
+    /// <param name="exchange">The request.</param>
+    /// <param name="view">The backend.</param>
+    public static bool IsAsked(RequestExchange exchange, BackendView view) => view.Policy.Balancer.ConsistentHash is not null || (exchange.Plan.Session ?? view.Session) is not null;
+
     /// <summary>Looks at a request.</summary>
     /// <param name="exchange">The request, as it is sent.</param>
     /// <param name="view">The backend.</param>

@@ -31,8 +31,8 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     private readonly RequestHead _judged = new();
     private readonly Lock _gate = new();
     private ClientExchange? _upstream;
-    private MessageFault _brokenBy;
-    private MessageFault _tryBrokenBy;
+    private volatile MessageFault _brokenBy;
+    private volatile MessageFault _tryBrokenBy;
     private BodyRecord? _record;
     private CancellationTokenSource? _waiting;
     private CancellationTokenSource? _patience;
@@ -250,12 +250,9 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     public void End()
     {
         Open.Close();
-        lock (_gate)
-        {
-            _upstream = null;
-            _waiting = null;
-            _brokenBy = _tryBrokenBy = MessageFault.None;
-        }
+
+        // Without the lock: the upstream and the wait, which whoever breaks the request off would reach by it, were taken away under it.
+        _brokenBy = _tryBrokenBy = MessageFault.None;
 
         if (_sending is { IsCancellationRequested: true })
         {
@@ -412,7 +409,11 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         }
 
         Backend = view;
-        _affinity = RequestAffinity.Of(this, view);
+        if (RequestAffinity.IsAsked(this, view))
+        {
+            _affinity = RequestAffinity.Of(this, view);
+        }
+
         return true;
     }
 
@@ -443,7 +444,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         var http2 = Head.Version == HttpProtocolVersion.Http2 && (!Arrival.IsIngress || IsGrpc);
 
         // Who is left out is seen anew by each try.
-        var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed, Arrival.IsIngress ? null : Head.Authority, Arrival.Source, elsewhere: Retry.PrefersOtherLocalities)
+        var endpoint = Backend is { Backend.Current: var view } ? EndpointChoice.ForBackend(view!, Arrival.Destination, http2, _affinity.Hash, _affinity.Pinned, Failed, Arrival.IsIngress ? null : Head.Authority, Arrival.Source, elsewhere: Failed.Count > 0 && Retry.PrefersOtherLocalities)
             : BackendService is { } service ? EndpointChoice.ForWaypoint(Arrival.Place!.Mesh, Arrival.Self!, service, BackendPort, http2)
             : Addressed(http2);
         return Certified(endpoint);
@@ -482,13 +483,10 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     /// <summary>Sends by an upstream exchange from here on. What ends the request breaks it off, at once where that has happened already.</summary>
     public void Attach(ClientExchange upstream)
     {
-        MessageFault brokenBy;
-        lock (_gate)
-        {
-            _upstream = upstream;
-            brokenBy = _brokenBy != MessageFault.None ? _brokenBy : _tryBrokenBy;
-        }
-
+        // Whoever breaks the request off notes that first and looks for the upstream then; here it is the other way round, so that one of the two sees the
+        // other. Both may, and break it off twice, which does no harm.
+        Interlocked.Exchange(ref _upstream, upstream);
+        var brokenBy = _brokenBy != MessageFault.None ? _brokenBy : _tryBrokenBy;
         if (brokenBy != MessageFault.None)
         {
             upstream.Abort(brokenBy);
@@ -554,6 +552,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
             // Kept for a connection that the try comes to have just now.
             _tryBrokenBy = fault;
             StopWaiting(isLast);
+            Interlocked.MemoryBarrier();
             _upstream?.Abort(fault);
         }
     }
@@ -665,6 +664,7 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
         {
             _brokenBy = fault;
             StopWaiting(isLast: true);
+            Interlocked.MemoryBarrier();
 
             // Under the lock: once it is given back it may stand for somebody else's request. Whoever waits for it goes on elsewhere.
             _upstream?.Abort(fault);
@@ -690,8 +690,17 @@ internal sealed class RequestExchange : IConnectionGround, ICheckOwner
     };
 
     // A token is verified after an external authorizer was asked, whatever routes see of the request. In the mesh they are not asked about it, as with the original.
-    private RouteFacts RouteFactsOf(Func<string, string?> header, TokenClaims? claims) => (_routedAsItCame ?? HeadFactsOf(header)) with { Claims = Arrival.IsIngress ? claims : null };
+    private RouteFacts RouteFactsOf(Func<string, string?> header, TokenClaims? claims)
+    {
+        claims = Arrival.IsIngress ? claims : null;
+        return _routedAsItCame is { } asItCame ? asItCame with { Claims = claims } : HeadFactsOf(header, claims);
+    }
 
-    private RouteFacts HeadFactsOf(Func<string, string?> header) =>
-        new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, header) { Scheme = Arrival.Scheme, CallerNamespace = Arrival.Identity?.Namespace, ServerName = Arrival.ServerName };
+    private RouteFacts HeadFactsOf(Func<string, string?> header, TokenClaims? claims = null) => new(Arrival.Destination.Port, Host, Method, _path.Path, _path.Query, header)
+    {
+        Scheme = Arrival.Scheme,
+        CallerNamespace = Arrival.Identity?.Namespace,
+        ServerName = Arrival.ServerName,
+        Claims = claims,
+    };
 }

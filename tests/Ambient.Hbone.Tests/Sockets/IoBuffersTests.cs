@@ -61,13 +61,14 @@ public sealed class IoBuffersTests
         Assert.Null(spare.TryTake(IoBuffers.Medium));
         Assert.Null(spare.TryTake(IoBuffers.Large));
         var medium = new byte[IoBuffers.Medium];
-        var large = Enumerable.Range(0, 3).Select(static _ => new byte[IoBuffers.Large]).ToArray();
+        var large = Enumerable.Range(0, 4).Select(static _ => new byte[IoBuffers.Large]).ToArray();
         Assert.True(spare.TryPut(medium));
         Assert.False(spare.TryPut(new byte[IoBuffers.Medium]));
-        Assert.Equal([true, true, false], large.Select(spare.TryPut));
+        Assert.Equal([true, true, true, false], large.Select(spare.TryPut));
         Assert.Same(medium, spare.TryTake(IoBuffers.Medium));
         Assert.Same(large[0], spare.TryTake(IoBuffers.Large));
         Assert.Same(large[1], spare.TryTake(IoBuffers.Large));
+        Assert.Same(large[2], spare.TryTake(IoBuffers.Large));
         Assert.Null(spare.TryTake(IoBuffers.Large));
 
         Assert.True(spare.TryPut(large[0]) && spare.TryPut(medium));

@@ -14,6 +14,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
     private readonly MessageStream _bodies;
     private readonly SocketWait _heads = new();
     private readonly Lock _gate = new();
+    private HeadWait? _headWait;
     private AnsweredRequest _request;
 
     // A head that came, and whether it was asked for since; those that come behind it wait in the queue.
@@ -303,8 +304,7 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
         return _bodies.Fault == MessageFault.None ? false : throw _bodies.Failure();
     }
 
-    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
-    private async ValueTask<ResponseHead> WaitForHeadAsync(CancellationToken cancellationToken)
+    private ValueTask<ResponseHead> WaitForHeadAsync(CancellationToken cancellationToken)
     {
         if (_bodies.IsOpen)
         {
@@ -312,6 +312,12 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
             _connection.Http2.Flush();
         }
 
+        return cancellationToken.CanBeCanceled ? WaitForHeadCancellablyAsync(cancellationToken) : (_headWait ??= new Http2HeadWait(this)).BeginAsync();
+    }
+
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
+    private async ValueTask<ResponseHead> WaitForHeadCancellablyAsync(CancellationToken cancellationToken)
+    {
         using var onCancel = cancellationToken.UnsafeRegister(static exchange => ((Http2ClientExchange)exchange!).WakeReceiver(), this);
         while (true)
         {
@@ -333,5 +339,14 @@ internal sealed class Http2ClientExchange : ClientExchange, IMessageStreamOwner
         (_headCame, _headLent, _anyHeadCame, _answered) = (false, false, false, false);
         (_interimHeads, _interimSize) = (0, 0);
         _moreHeads?.Clear();
+    }
+
+    private sealed class Http2HeadWait(Http2ClientExchange exchange) : HeadWait
+    {
+        protected override ResponseHead Head => exchange.Response;
+
+        protected override ValueTask WaitAsync() => exchange._heads.WaitAsync();
+
+        protected override bool TryTake() => exchange.TryTakeHead();
     }
 }

@@ -62,10 +62,7 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
     /// <summary>Called with the stream before anything is received on it.</summary>
     public void Begin(Http2Stream stream)
     {
-        stream.Owner = this;
-        stream.InlineWriter = true;
-        stream.SendAhead = 0;
-        _stream = stream;
+        Take(stream);
         stream.Attach(this);
     }
 
@@ -144,6 +141,12 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
     /// <summary>Nobody reads any more: what is there, and what is still to come, gives its credit back.</summary>
     public void StopReading()
     {
+        // What is whole gets no more. With nothing left of it, and nothing lent, there is nothing to give back: who reads on at this moment makes neither more again.
+        if (_isWhole && _received is not { Length: > 0 } && Volatile.Read(ref _lent) == 0)
+        {
+            return;
+        }
+
         int unread;
         lock (_gate)
         {
@@ -299,7 +302,11 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         _owner.OnFault(fault);
     }
 
-    void IHttp2StreamOwner.OnOpened(Http2Stream stream) => Begin(stream);
+    void IHttp2StreamOwner.OnOpened(Http2Stream stream)
+    {
+        Take(stream);
+        stream.AttachUnseen(this);
+    }
 
     /// <summary>The sink is told already.</summary>
     void IHttp2StreamOwner.OnFault(StreamFault fault)
@@ -312,6 +319,14 @@ internal sealed partial class MessageStream : IStreamSink, IHttp2StreamOwner
         // The owner looks whether its user is done, as its user looks whether this is over: one of them must see the other.
         Interlocked.Exchange(ref _isOver, true);
         _owner.OnOver();
+    }
+
+    private void Take(Http2Stream stream)
+    {
+        stream.Owner = this;
+        stream.InlineWriter = true;
+        stream.SendAhead = 0;
+        _stream = stream;
     }
 
     [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]

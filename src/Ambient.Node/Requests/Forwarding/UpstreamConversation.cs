@@ -30,44 +30,110 @@ internal static class UpstreamConversation
     /// <param name="mirrors">Sends copies once it is sent.</param>
     /// <param name="time">Clock.</param>
     /// <exception cref="MessageException">Either side broke off.</exception>
+    public static ValueTask<bool> RunAsync(
+        RequestExchange exchange, ClientExchange client, UpstreamEndpoint endpoint, TryClock? clock, RetryRule? retry, MirrorSender mirrors, TimeProvider time)
+    {
+        var head = exchange.Head;
+        if (head.Upgrade is not null)
+        {
+            return RunUpgradeAsync(exchange, client, endpoint, clock, retry, mirrors, time);
+        }
+
+        var sent = time.GetTimestamp();
+        var sending = client.SendHeadAsync(head, end: !head.HasBody);
+        if (!sending.IsCompletedSuccessfully)
+        {
+            return RunAfterHeadAsync(sending, sent, exchange, client, endpoint, clock, retry, mirrors, time);
+        }
+
+        sending.GetAwaiter().GetResult();
+        return RunAnswerAsync(exchange, client, endpoint, retry, SendRest(exchange, client, clock, mirrors), sent, time);
+    }
+
     [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
-    public static async ValueTask<bool> RunAsync(
+    private static async ValueTask<bool> RunAfterHeadAsync(
+        ValueTask head, long sent, RequestExchange exchange, ClientExchange client, UpstreamEndpoint endpoint, TryClock? clock, RetryRule? retry, MirrorSender mirrors, TimeProvider time)
+    {
+        await head.ConfigureAwait(false);
+        return await RunAnswerAsync(exchange, client, endpoint, retry, SendRest(exchange, client, clock, mirrors), sent, time).ConfigureAwait(false);
+    }
+
+    /// <summary>The head is sent: what follows it is sent, too. Null: nothing does.</summary>
+    private static Task? SendRest(RequestExchange exchange, ClientExchange client, TryClock? clock, MirrorSender mirrors)
+    {
+        if (exchange.Head.HasBody)
+        {
+            return SendBodyAsync(exchange, client, clock, mirrors);
+        }
+
+        if (exchange is { IsMirrored: false, Mirrors.Length: > 0 })
+        {
+            mirrors.Send(exchange);
+        }
+
+        return null;
+    }
+
+    /// <summary>Waits for the answer and returns it. What few answers need is in methods of its own: this one is run for each request.</summary>
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
+    private static async ValueTask<bool> RunAnswerAsync(
+        RequestExchange exchange, ClientExchange client, UpstreamEndpoint endpoint, RetryRule? retry, Task? sending, long sent, TimeProvider time)
+    {
+        try
+        {
+            var answer = await client.ReceiveHeadAsync().ConfigureAwait(false);
+            if (answer.IsInterim)
+            {
+                answer = await PassInterimAsync(exchange, client, answer).ConfigureAwait(false);
+            }
+
+            if (IsTriedAgain(exchange, endpoint, answer, retry))
+            {
+                await DrainAsync(client, answer, time).ConfigureAwait(false);
+                return false;
+            }
+
+            Edit(exchange, answer, endpoint, time.GetElapsedTime(sent));
+            await ReturnAsync(exchange, client, sending).ConfigureAwait(false);
+            return true;
+        }
+        finally
+        {
+            if (sending is not null)
+            {
+                await EndSendingAsync(exchange, client, sending).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>The same of a request that asks for another protocol.</summary>
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
+    private static async ValueTask<bool> RunUpgradeAsync(
         RequestExchange exchange, ClientExchange client, UpstreamEndpoint endpoint, TryClock? clock, RetryRule? retry, MirrorSender mirrors, TimeProvider time)
     {
         var (server, head) = (exchange.Server, exchange.Head);
-        var socket = head.Upgrade is null ? default : WebSocketHandshake.Begin(exchange, endpoint.Http2);
+        var socket = WebSocketHandshake.Begin(exchange, endpoint.Http2);
         var sent = time.GetTimestamp();
-        await client.SendHeadAsync(head, end: !head.HasBody && head.Upgrade is null).ConfigureAwait(false);
+        await client.SendHeadAsync(head, end: false).ConfigureAwait(false);
         Task? sending = null;
         if (head.HasBody)
         {
             sending = SendBodyAsync(exchange, client, clock, mirrors);
         }
-        else if (head.Upgrade is not null)
+        else
         {
             await client.FlushAsync().ConfigureAwait(false);
-        }
-        else if (exchange is { IsMirrored: false, Mirrors.Length: > 0 })
-        {
-            mirrors.Send(exchange);
         }
 
         try
         {
             var answer = await client.ReceiveHeadAsync().ConfigureAwait(false);
-            while (answer.IsInterim)
+            if (answer.IsInterim)
             {
-                if (answer.Status != Continue || head.ExpectsContinue)
-                {
-                    await server.SendInterimAsync(answer).ConfigureAwait(false);
-                }
-
-                answer = await client.ReceiveHeadAsync().ConfigureAwait(false);
+                answer = await PassInterimAsync(exchange, client, answer).ConfigureAwait(false);
             }
 
-            var grpc = GrpcStatusOf(answer);
-            endpoint.State?.Answered(grpc is { } code && exchange.IsGrpc ? LocalReply.HttpStatus(code) : answer.Status);
-            if (retry is not null && RetryDecision.OnAnswer(retry, answer.Status, grpc) && !exchange.IsBodyLost && exchange.TryRetry())
+            if (IsTriedAgain(exchange, endpoint, answer, retry))
             {
                 await DrainAsync(client, answer, time).ConfigureAwait(false);
                 return false;
@@ -79,7 +145,7 @@ internal static class UpstreamConversation
                 return true;
             }
 
-            if (head.Upgrade is not null && response.Upgrade is not null)
+            if (response.Upgrade is not null)
             {
                 socket.Complete(response, head.Version);
                 exchange.Status = response.Status;
@@ -90,42 +156,104 @@ internal static class UpstreamConversation
                 return true;
             }
 
-            if (head.Upgrade is not null && !head.HasBody)
+            if (!head.HasBody)
             {
                 await client.EndAsync().ConfigureAwait(false);
             }
 
-            response.Upgrade = null;
-            await server.SendHeadAsync(response, end: !response.HasBody).ConfigureAwait(false);
-            if (sending is { IsCompleted: true })
-            {
-                // Sent for good: an answer that lasts must not hold it.
-                exchange.HeldRequest?.Release();
-            }
-
-            if (response.HasBody)
-            {
-                await ReturnBodyAsync(exchange, client).ConfigureAwait(false);
-            }
-
+            await ReturnFilteredAsync(exchange, client, sending).ConfigureAwait(false);
             return true;
         }
         finally
         {
             if (sending is not null)
             {
-                // An answer that is complete before the request is ends it: nobody reads the rest, and an endpoint that takes no more of it must not be
-                // waited for.
-                if (!sending.IsCompleted)
-                {
-                    exchange.StopSending();
-                    client.Abort(MessageFault.Aborted);
-                }
-
-                await sending.ConfigureAwait(false);
-                exchange.ResumeSending();
+                await EndSendingAsync(exchange, client, sending).ConfigureAwait(false);
             }
         }
+    }
+
+    /// <summary>Passes interim answers on. The final one.</summary>
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
+    private static async ValueTask<ResponseHead> PassInterimAsync(RequestExchange exchange, ClientExchange client, ResponseHead answer)
+    {
+        while (answer.IsInterim)
+        {
+            if (answer.Status != Continue || exchange.Head.ExpectsContinue)
+            {
+                await exchange.Server.SendInterimAsync(answer).ConfigureAwait(false);
+            }
+
+            answer = await client.ReceiveHeadAsync().ConfigureAwait(false);
+        }
+
+        return answer;
+    }
+
+    /// <summary>Whether the request is sent again for an answer, which the endpoint is told of.</summary>
+    private static bool IsTriedAgain(RequestExchange exchange, UpstreamEndpoint endpoint, ResponseHead answer, RetryRule? retry)
+    {
+        var grpc = GrpcStatusOf(answer);
+        endpoint.State?.Answered(grpc is { } code && exchange.IsGrpc ? LocalReply.HttpStatus(code) : answer.Status);
+        return retry is not null && RetryDecision.OnAnswer(retry, answer.Status, grpc) && !exchange.IsBodyLost && exchange.TryRetry();
+    }
+
+    /// <summary>An answer that is complete before the request is ends it: nobody reads the rest, and an endpoint that takes no more of it must not be waited for.</summary>
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
+    private static async ValueTask EndSendingAsync(RequestExchange exchange, ClientExchange client, Task sending)
+    {
+        if (!sending.IsCompleted)
+        {
+            exchange.StopSending();
+            client.Abort(MessageFault.Aborted);
+        }
+
+        await sending.ConfigureAwait(false);
+        exchange.ResumeSending();
+    }
+
+    /// <summary>Sends the answer to the client, as <see cref="Edit"/> has made it.</summary>
+    private static ValueTask ReturnAsync(RequestExchange exchange, ClientExchange client, Task? sending) =>
+        exchange.Services.Filters.IsEmpty ? ReturnFilteredAsync(exchange, client, sending) : FilterAndReturnAsync(exchange, client, sending);
+
+    private static async ValueTask FilterAndReturnAsync(RequestExchange exchange, ClientExchange client, Task? sending)
+    {
+        if (await RequestFilters.RunOnResponseAsync(exchange, client, exchange.Services.Filters).ConfigureAwait(false))
+        {
+            await ReturnFilteredAsync(exchange, client, sending).ConfigureAwait(false);
+        }
+    }
+
+    private static ValueTask ReturnFilteredAsync(RequestExchange exchange, ClientExchange client, Task? sending)
+    {
+        var response = exchange.Server.Response;
+        response.Upgrade = null;
+        var head = exchange.Server.SendHeadAsync(response, end: !response.HasBody);
+        if (!head.IsCompletedSuccessfully)
+        {
+            return ReturnAfterHeadAsync(head, exchange, client, sending);
+        }
+
+        head.GetAwaiter().GetResult();
+        return ReturnRestAsync(exchange, client, sending);
+    }
+
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
+    private static async ValueTask ReturnAfterHeadAsync(ValueTask head, RequestExchange exchange, ClientExchange client, Task? sending)
+    {
+        await head.ConfigureAwait(false);
+        await ReturnRestAsync(exchange, client, sending).ConfigureAwait(false);
+    }
+
+    private static ValueTask ReturnRestAsync(RequestExchange exchange, ClientExchange client, Task? sending)
+    {
+        if (sending is { IsCompleted: true })
+        {
+            // Sent for good: an answer that lasts must not hold it.
+            exchange.HeldRequest?.Release();
+        }
+
+        return exchange.Server.Response.HasBody ? ReturnBodyAsync(exchange, client) : default;
     }
 
     /// <summary>Reads what is left of a small answer that nobody gets, so that its connection serves on. Not waited for longer than a connection is worth.</summary>
@@ -265,25 +393,41 @@ internal static class UpstreamConversation
         }
     }
 
-    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
-    private static async ValueTask ReturnBodyAsync(RequestExchange exchange, ClientExchange client)
+    /// <summary>Sends the body of the answer, and its end. What has come in whole goes on without a state machine.</summary>
+    private static ValueTask ReturnBodyAsync(RequestExchange exchange, ClientExchange client)
     {
-        var server = exchange.Server;
+        ValueTask write = default;
+        if (exchange.HeldResponse is null)
+        {
+            while (write.IsCompletedSuccessfully && client.TryRead(out var piece))
+            {
+                write.GetAwaiter().GetResult();
+                if (piece.IsEmpty)
+                {
+                    return EndAnswerAsync(exchange, client);
+                }
+
+                write = WriteAnswerAsync(exchange, piece);
+            }
+        }
+
+        return ReturnBodySlowlyAsync(write, exchange, client);
+    }
+
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
+    private static async ValueTask ReturnBodySlowlyAsync(ValueTask write, RequestExchange exchange, ClientExchange client)
+    {
+        await write.ConfigureAwait(false);
         if (exchange.HeldResponse is { Bytes.IsEmpty: false } held)
         {
-            if (exchange.IsGrpc)
-            {
-                exchange.ResponseMessages.Pass(held.Bytes.Span);
-            }
-
-            await server.WriteAsync(held.Bytes).ConfigureAwait(false);
+            await WriteAnswerAsync(exchange, held.Bytes).ConfigureAwait(false);
         }
 
         while (exchange.HeldResponse is not { IsWhole: true })
         {
             if (!client.TryRead(out var piece))
             {
-                await server.FlushAsync().ConfigureAwait(false);
+                await exchange.Server.FlushAsync().ConfigureAwait(false);
                 piece = await client.ReadAsync().ConfigureAwait(false);
             }
 
@@ -292,20 +436,30 @@ internal static class UpstreamConversation
                 break;
             }
 
-            if (exchange.IsGrpc)
-            {
-                exchange.ResponseMessages.Pass(piece.Span);
-            }
-
-            await server.WriteAsync(piece).ConfigureAwait(false);
+            await WriteAnswerAsync(exchange, piece).ConfigureAwait(false);
         }
 
+        await EndAnswerAsync(exchange, client).ConfigureAwait(false);
+    }
+
+    private static ValueTask WriteAnswerAsync(RequestExchange exchange, ReadOnlyMemory<byte> piece)
+    {
+        if (exchange.IsGrpc)
+        {
+            exchange.ResponseMessages.Pass(piece.Span);
+        }
+
+        return exchange.Server.WriteAsync(piece);
+    }
+
+    private static ValueTask EndAnswerAsync(RequestExchange exchange, ClientExchange client)
+    {
         var trailers = client.Trailers;
         if (trailers.Count > 0 && trailers.TryGet("grpc-status", out _))
         {
             exchange.GrpcStatus = trailers.Get("grpc-status");
         }
 
-        await server.EndAsync(trailers.Count > 0 ? trailers : null).ConfigureAwait(false);
+        return exchange.Server.EndAsync(trailers.Count > 0 ? trailers : null);
     }
 }

@@ -48,7 +48,7 @@ internal static class EndpointChoice
 
         string? name = null;
         IPAddress? chosenBy = null;
-        if (state.Way is null && state.Address.Address.Equals(BackendEndpoint.NoAddress))
+        if (state.IsNamed && state.Way is null)
         {
             name = state.Workload.Hostname;
             if (name.StartsWith('*'))

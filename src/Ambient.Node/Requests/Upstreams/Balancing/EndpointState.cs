@@ -1,5 +1,6 @@
 using System.Net;
 using Ambient.Mesh;
+using Ambient.Policy.Routing.Requests;
 
 namespace Ambient.Node.Requests.Upstreams.Balancing;
 
@@ -22,6 +23,7 @@ internal sealed class EndpointState
     public EndpointState(Workload workload, IPEndPoint address, OutlierDetector? detector)
     {
         (_workload, Address, _detector) = (workload, address, detector);
+        IsNamed = address.Address.Equals(BackendEndpoint.NoAddress);
     }
 
     /// <summary>The workload, as the newest mesh has it.</summary>
@@ -33,6 +35,9 @@ internal sealed class EndpointState
 
     /// <summary>Its address and port.</summary>
     public IPEndPoint Address { get; }
+
+    /// <summary>Whether it is known by a host name, and has no address.</summary>
+    public bool IsNamed { get; }
 
     /// <summary>The way to it, where it is not dialled itself; null: it is.</summary>
     public EndpointWay? Way { get; init; }
