@@ -106,9 +106,14 @@ internal sealed class DynamicTable
     public bool Is(int index, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
         ref readonly var entry = ref At(index);
-        return entry.NameLength == name.Length && entry.ValueLength == value.Length
-            && _bytes.AsSpan(entry.Start, name.Length).SequenceEqual(name)
-            && _bytes.AsSpan(entry.Start + name.Length, value.Length).SequenceEqual(value);
+        if (entry.NameLength != name.Length || entry.ValueLength != value.Length)
+        {
+            return false;
+        }
+
+        // The value first, which differs more often.
+        var both = _bytes.AsSpan(entry.Start, name.Length + value.Length);
+        return both[name.Length..].SequenceEqual(value) && both[..name.Length].SequenceEqual(name);
     }
 
     private ref readonly Entry At(int index)

@@ -92,6 +92,7 @@ internal static class Huffman
         ulong window = 0; // the next bits, left-aligned; what lies behind them is zero or what comes next
         var bits = 0;
         var position = 0;
+        var count = 0; // not the caller's variable, which lies in memory
         written = 0;
         while (true)
         {
@@ -109,7 +110,7 @@ internal static class Huffman
                 ushort code;
                 while ((code = shortCodes[(int)(window >> (64 - FastBits))]) != 0 && bits >= FastBits)
                 {
-                    destination[written++] = (byte)code;
+                    destination[count++] = (byte)code;
                     window <<= code >> 8;
                     bits -= code >> 8;
                 }
@@ -128,6 +129,7 @@ internal static class Huffman
 
             if (bits == 0)
             {
+                written = count;
                 return true;
             }
 
@@ -147,6 +149,7 @@ internal static class Huffman
             if (length > bits)
             {
                 // Only padding is left: fewer than eight bits, all of them ones.
+                written = count;
                 return bits < 8 && BitOperations.LeadingZeroCount(~window) >= bits;
             }
 
@@ -155,7 +158,7 @@ internal static class Huffman
                 return false;
             }
 
-            destination[written++] = (byte)symbol;
+            destination[count++] = (byte)symbol;
             window <<= length;
             bits -= length;
         }
