@@ -1,6 +1,6 @@
 namespace Ambient.Hbone.Http2.HPack;
 
-/// <summary>The static table (RFC 7541 appendix A), indices 1 to 61, without an object behind it.</summary>
+/// <summary>The static table (RFC 7541 appendix A), indices 1 to 61.</summary>
 internal static class StaticTable
 {
     public const int Count = 61;
@@ -40,7 +40,7 @@ internal static class StaticTable
     private static ReadOnlySpan<byte> LastOfName => " yddhheessssssstgestnewnlngehneeeegtsmtheheedknsenerhrreygtyae"u8;
 
     // By index from 0: where the name begins in Names, and its bytes. A table rather than a switch: it is a line of data where that is sixty of code.
-    private static ReadOnlySpan<ushort> StartOfName =>
+    private static readonly ushort[] s_startOfName =
     [
         0, 0, 10, 10, 17, 17, 22, 22, 29, 29, 29, 29, 29, 29, 29, 36, 50, 65, 80, 93, 99, 126, 129, 134,
         147, 160, 179, 195, 211, 225, 241, 254, 266, 272, 276, 280, 286, 293, 297, 301, 309, 326, 339, 347, 366, 379, 383, 391,
@@ -67,7 +67,7 @@ internal static class StaticTable
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(index, Count);
-        return Names.Slice(StartOfName[index], LengthOfName[index]);
+        return Names.Slice(s_startOfName[index], LengthOfName[index]);
     }
 
     public static ReadOnlySpan<byte> Value(int index) => index switch

@@ -65,12 +65,18 @@ public sealed class LargeConfigurationTests(ITestOutputHelper output)
         output.WriteLine($"a repeat of equal bytes allocates {least / 1024} KB");
         Assert.InRange(least, 0, first.Length / 4);
         Repeat(session, again, 2);
-        var held = GC.GetTotalMemory(forceFullCollection: true);
-        Repeat(session, again, 100);
 
-        // Nothing is kept of what says nothing new: not as much as one such message in a hundred.
-        var more = GC.GetTotalMemory(forceFullCollection: true) - held;
-        output.WriteLine($"held: {held / 1024 / 1024} MB; after 100 repeats {more / 1024} KB more");
+        // Nothing is kept of what says nothing new: not as much as one such message in a hundred. The heap is that of all tests that run beside this one, so
+        // that what they made meanwhile is in a reading, but not in the least of a few.
+        var more = long.MaxValue;
+        for (var i = 0; i < 5 && more > first.Length; i++)
+        {
+            var held = GC.GetTotalMemory(forceFullCollection: true);
+            Repeat(session, again, 100);
+            more = Math.Min(more, GC.GetTotalMemory(forceFullCollection: true) - held);
+            output.WriteLine($"held: {held / 1024 / 1024} MB; after 100 repeats {more / 1024} KB more");
+        }
+
         Assert.InRange(more, long.MinValue, first.Length);
         GC.KeepAlive(session);
     }
