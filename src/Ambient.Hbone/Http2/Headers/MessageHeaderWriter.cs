@@ -188,51 +188,31 @@ internal static class MessageHeaderWriter
         /// </summary>
         private void Write(scoped ReadOnlySpan<byte> name, scoped ReadOnlySpan<byte> value)
         {
-            var indexing = HeaderIndexing.Incremental;
-            var known = 0;
             switch (name.Length)
             {
-                case 3 when name.SequenceEqual("age"u8):
-                    (indexing, known) = (HeaderIndexing.Without, StaticTable.Age);
-                    break;
-                case 4 when name.SequenceEqual("date"u8):
-                    (indexing, known) = (HeaderIndexing.Without, StaticTable.Date);
-                    break;
-                case 4 when name.SequenceEqual("etag"u8):
-                    (indexing, known) = (HeaderIndexing.Without, StaticTable.ETag);
-                    break;
-                case 6 when name.SequenceEqual("cookie"u8):
-                    (indexing, known) = (HeaderIndexing.Never, StaticTable.Cookie);
-                    break;
-                case 7 when name.SequenceEqual("expires"u8):
-                    (indexing, known) = (HeaderIndexing.Without, StaticTable.Expires);
-                    break;
-                case 8 when name.SequenceEqual("location"u8):
-                    (indexing, known) = (HeaderIndexing.Without, StaticTable.Location);
-                    break;
-                case 10 when name.SequenceEqual("set-cookie"u8):
-                    (indexing, known) = (HeaderIndexing.Never, StaticTable.SetCookie);
-                    break;
-                case 11 when name.SequenceEqual("traceparent"u8) || name.SequenceEqual("x-b3-spanid"u8):
-                case 12 when name.SequenceEqual("x-request-id"u8) || name.SequenceEqual("x-b3-traceid"u8):
-                case 29 when name.SequenceEqual("x-envoy-upstream-service-time"u8):
-                    indexing = HeaderIndexing.Without;
-                    break;
-                case 13 when name.SequenceEqual("authorization"u8):
-                    (indexing, known) = (HeaderIndexing.Never, StaticTable.Authorization);
-                    break;
-                case 13 when name.SequenceEqual("last-modified"u8):
-                    (indexing, known) = (HeaderIndexing.Without, StaticTable.LastModified);
-                    break;
-                case 19 when name.SequenceEqual("proxy-authorization"u8):
-                    (indexing, known) = (HeaderIndexing.Never, StaticTable.ProxyAuthorization);
-                    break;
                 case 4 when name.SequenceEqual("host"u8):
                 case 14 when name.SequenceEqual("content-length"u8):
                 case 2 or 7 or 10 or 16 or 17 when HeaderRules.IsConnectionSpecific(name, value):
                     return;
             }
 
+            var (indexing, known) = name.Length switch
+            {
+                3 when name.SequenceEqual("age"u8) => (HeaderIndexing.Without, StaticTable.Age),
+                4 when name.SequenceEqual("date"u8) => (HeaderIndexing.Without, StaticTable.Date),
+                4 when name.SequenceEqual("etag"u8) => (HeaderIndexing.Without, StaticTable.ETag),
+                6 when name.SequenceEqual("cookie"u8) => (HeaderIndexing.Never, StaticTable.Cookie),
+                7 when name.SequenceEqual("expires"u8) => (HeaderIndexing.Without, StaticTable.Expires),
+                8 when name.SequenceEqual("location"u8) => (HeaderIndexing.Without, StaticTable.Location),
+                10 when name.SequenceEqual("set-cookie"u8) => (HeaderIndexing.Never, StaticTable.SetCookie),
+                11 when name.SequenceEqual("traceparent"u8) || name.SequenceEqual("x-b3-spanid"u8) => (HeaderIndexing.Without, 0),
+                12 when name.SequenceEqual("x-request-id"u8) || name.SequenceEqual("x-b3-traceid"u8) => (HeaderIndexing.Without, 0),
+                13 when name.SequenceEqual("authorization"u8) => (HeaderIndexing.Never, StaticTable.Authorization),
+                13 when name.SequenceEqual("last-modified"u8) => (HeaderIndexing.Without, StaticTable.LastModified),
+                19 when name.SequenceEqual("proxy-authorization"u8) => (HeaderIndexing.Never, StaticTable.ProxyAuthorization),
+                29 when name.SequenceEqual("x-envoy-upstream-service-time"u8) => (HeaderIndexing.Without, 0),
+                _ => (HeaderIndexing.Incremental, 0),
+            };
             if (indexing == HeaderIndexing.Incremental)
             {
                 Write(name, value, indexing);
