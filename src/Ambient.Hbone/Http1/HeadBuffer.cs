@@ -26,6 +26,7 @@ internal ref struct HeadBuffer(Span<byte> buffer)
     /// <summary>Writes text that was checked to be ASCII.</summary>
     public void Write(string text)
     {
+        // The encoding, which takes longer to call, writes a question mark for what should not have come here.
         var room = _buffer[Length..];
         Length += Ascii.FromUtf16(text, room, out var written) == OperationStatus.Done ? written : Encoding.ASCII.GetBytes(text, room);
     }

@@ -69,8 +69,20 @@ internal sealed class RequestMetrics
     /// <param name="last">Where the last one of its connection was counted, which mostly is where this one is; null: nobody keeps that.</param>
     public void Count(in RequestSummary summary, LastSeries? last = null)
     {
-        // Mostly nothing is made of it: it is only held against the last one.
-        var series = last is { Found: { } known } && last.Of.IsOf(summary) ? known : SeriesOf(summary, last);
+        var subject = new Subject(summary);
+        Series series;
+        if (last is { Found: { } known } && subject.Equals(last.Of))
+        {
+            series = known;
+        }
+        else
+        {
+            series = SeriesOf(subject);
+            if (last is not null)
+            {
+                (last.Of, last.Found) = (subject, series);
+            }
+        }
 
         // A thread that moves bytes counts for itself until somebody asks.
         if (HboneIo.CurrentThread is >= 0 and var thread)
@@ -88,18 +100,6 @@ internal sealed class RequestMetrics
 
         series.RequestMessages?.Add(summary.RequestMessages);
         series.ResponseMessages?.Add(summary.ResponseMessages);
-    }
-
-    private Series SeriesOf(in RequestSummary summary, LastSeries? last)
-    {
-        var subject = new Subject(summary);
-        var series = SeriesOf(subject);
-        if (last is not null)
-        {
-            (last.Of, last.Found) = (subject, series);
-        }
-
-        return series;
     }
 
     private Series SeriesOf(in Subject subject)
@@ -252,12 +252,6 @@ internal sealed class RequestMetrics
         public string? Attributes { get; private init; }
 
         public Subject WithoutParties() => this with { Source = null, Identity = null, Destination = null, Service = null, Attributes = null };
-
-        /// <summary>Whether it is the subject of a request.</summary>
-        public bool IsOf(in RequestSummary summary) =>
-            ReferenceEquals(Source, summary.Source) && ReferenceEquals(Destination, summary.Destination) && ReferenceEquals(Service, summary.Service)
-            && Code == summary.Code && IsGrpc == summary.IsGrpc && ReferenceEquals(Flags, summary.Flags) && ReferenceEquals(Overrides, summary.Overrides)
-            && GrpcStatus == Bounded(summary.GrpcStatus) && Attributes == summary.Attributes && (Identity?.Equals(summary.Identity) ?? summary.Identity is null);
 
         public bool Equals(Subject other) =>
             ReferenceEquals(Source, other.Source) && ReferenceEquals(Destination, other.Destination) && ReferenceEquals(Service, other.Service)
