@@ -90,12 +90,12 @@ internal sealed class WaypointSection(
         report.Row("calls in the shape of gRPC's, 8 connections", "protocol CPU", "0.0", ratio => ratio <= 1.2, "<= 1.2x", GrpcShaped, Http1);
     }
 
-    /// <summary>The same answers over HTTP/1.1, HTTP/2, and HTTP/2 with a small body each way, with the same load generator.</summary>
+    /// <summary>The same answers over HTTP/1.1, HTTP/2, and HTTP/2 with a small body each way, with the same load generator, by turns of a second.</summary>
     private async Task ProtocolsAsync(BenchProcess waypoint)
     {
         var call = System.IO.Path.Combine(folder, "call");
         await File.WriteAllBytesAsync(call, [0, 0, 0, 0, 27, .. new byte[27]], cancellationToken);
-        for (var round = 0; round < options.Rounds; round++)
+        for (var turn = 0; turn < options.Rounds * options.Seconds; turn++)
         {
             foreach (var (name, url, more) in ((string, string, string[])[])
                 [
@@ -105,7 +105,7 @@ internal sealed class WaypointSection(
                 ])
             {
                 var before = waypoint.Cpu;
-                var (total, rate) = await loads.H2LoadAsync(url, 8, more);
+                var (total, rate) = await loads.H2LoadSecondAsync(url, 8, more);
                 var micros = (waypoint.Cpu - before).TotalMicroseconds / total;
                 figures.Add("protocol CPU", name, micros, $"{micros:0.0} us of the waypoint a request, {rate:0} requests/s");
             }
