@@ -269,11 +269,19 @@ internal sealed class LocalCluster : IAsyncDisposable
         host.Stats = waypoint.StatsEndPoint;
         host.Probe = waypoint.ReadinessEndPoint;
         using var http = new HttpClient();
+        var missing = "";
         await EventuallyAsync(async () =>
         {
+            // A host that has failed will never be ready.
+            if (host.Running.IsFaulted)
+            {
+                await host.Running;
+            }
+
             using var ready = await http.GetAsync(new Uri($"http://127.0.0.1:{waypoint.ReadinessEndPoint!.Port}/healthz/ready"));
+            missing = await ready.Content.ReadAsStringAsync();
             return ready.IsSuccessStatusCode;
-        }, () => $"{gateway} is not ready:\n{host.Log}");
+        }, () => $"{gateway} is not ready: {missing}\n{host.Log}{host.Running.Exception}");
         return host;
     }
 
