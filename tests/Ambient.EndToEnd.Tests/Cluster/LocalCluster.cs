@@ -272,16 +272,15 @@ internal sealed class LocalCluster : IAsyncDisposable
         var missing = "";
         await EventuallyAsync(async () =>
         {
-            // A host that has failed will never be ready.
-            if (host.Running.IsFaulted)
+            if (host.Running.Exception is { } failure)
             {
-                await host.Running;
+                throw new Xunit.Sdk.XunitException($"{gateway} has failed: {failure}\n{host.Log}");
             }
 
             using var ready = await http.GetAsync(new Uri($"http://127.0.0.1:{waypoint.ReadinessEndPoint!.Port}/healthz/ready"));
             missing = await ready.Content.ReadAsStringAsync();
             return ready.IsSuccessStatusCode;
-        }, () => $"{gateway} is not ready: {missing}\n{host.Log}{host.Running.Exception}");
+        }, () => $"{gateway} is not ready: {missing}\n{host.Log}");
         return host;
     }
 

@@ -4,8 +4,9 @@ using Ambient.Hbone.Tls.Native;
 namespace Ambient.Hbone.Tests.Tls;
 
 /// <summary>
-/// The traces of RFC 8448, sections 3 to 7: each protected record, of handshakes too, is opened and made again; of section 4 those under the keys of early
-/// data, which are made there alone. The secrets follow from the keys and messages that are published with the records (RFC 8446 section 7.1).
+/// The traces of RFC 8448, sections 3 to 7: each protected record, of handshakes too, is opened and made again. Of section 4 only the records of early data
+/// are here: its others, in the copy that they were taken from, do not fit the messages stated beside them. The secrets follow from the keys and messages
+/// that are published with the records (RFC 8446 section 7.1).
 /// </summary>
 public sealed class RecordTraceTests
 {

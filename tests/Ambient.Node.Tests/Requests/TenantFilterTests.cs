@@ -26,7 +26,7 @@ public sealed class TenantFilterTests : IAsyncLifetime
     [Fact]
     public async Task Sample_IsWhatTheDocumentationShows()
     {
-        var document = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "operations.md"));
+        var document = Repository.ReadDocument("operations.md");
         var section = document[document.IndexOf("## A stage of your own\n", StringComparison.Ordinal)..];
         var begin = section.IndexOf("```csharp\n", StringComparison.Ordinal) + "```csharp\n".Length;
         var sample = section[begin..section.IndexOf("\n```", begin, StringComparison.Ordinal)];
