@@ -104,6 +104,9 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
     /// <summary>Bytes worth reading now from what the stream is to carry; 0: wait for room first. See <see cref="SendQueue.ReadAhead"/>.</summary>
     public int ReadAhead(int size) => Connection.Sender.Queue.ReadAhead(this, size);
 
+    /// <summary>How many times as much in one go. See <see cref="SendQueue.PiecesAhead"/>.</summary>
+    public int PiecesAhead(int piece) => Connection.Sender.Queue.PiecesAhead(this, piece);
+
     /// <summary>Sends bytes if they can leave at once, by copying them. False: nothing was taken.</summary>
     public bool TryWrite(ReadOnlySpan<byte> bytes) => Connection.TrySendSmall(this, bytes);
 

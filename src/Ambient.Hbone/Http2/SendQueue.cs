@@ -26,6 +26,9 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
     private const int Record = 16 * 1024;
     private const int MaxSegments = 64;
 
+    // Buffers of a connection up to which a source is asked for several pieces at once: few streams share them, and together they stay far below the budget.
+    private const int PiecesBudget = SocketChannel.MaxPieces * IoBuffers.Large;
+
     // Streams in turn of which more than half being over is worth a look.
     private const int ReadyWorthSorting = 64;
 
@@ -84,9 +87,17 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
 
         var waiting = _ready.Count;
         var piece = size <= IoBuffers.Medium ? size - FrameHeader.Size : waiting > Crowd ? IoBuffers.Medium - FrameHeader.Size : Quantum;
-        var open = Math.Min(stream.SendWindow - (long)stream.Queued, windows.Send - Volatile.Read(ref _queued));
-        return (int)Math.Min(piece, Math.Max(open, IoBuffers.Small - FrameHeader.Size));
+        return (int)Math.Min(piece, Math.Max(Open(stream), IoBuffers.Small - FrameHeader.Size));
     }
+
+    /// <summary>
+    /// How many times as much may be read from the source in one go: several pieces, where the windows are open for them and the connection holds little
+    /// else. Any thread, as <see cref="ReadAhead"/>.
+    /// </summary>
+    /// <param name="stream">Stream.</param>
+    /// <param name="piece">What is worth reading.</param>
+    public int PiecesAhead(Http2Stream stream, int piece) =>
+        piece < Quantum ? 1 : (int)Math.Clamp(Math.Min(Open(stream) / Quantum, (PiecesBudget - Held) / IoBuffers.Large), 1, SocketChannel.MaxPieces);
 
     /// <summary>
     /// Whether a stream's writer may go on. With nothing queued it always may, so that no stream waits for others that are stuck;
@@ -302,6 +313,8 @@ internal sealed class SendQueue(ConnectionWindows windows, PeerSettings peer, Bu
 
         ForgetRemoved(open);
     }
+
+    private long Open(Http2Stream stream) => Math.Min(stream.SendWindow - (long)stream.Queued, windows.Send - Volatile.Read(ref _queued));
 
     private static int WholeRecords(int limit)
     {

@@ -208,6 +208,9 @@ internal sealed unsafe class EventLoop
     /// <summary>On the loop's thread: larger ones.</summary>
     public LargeSpares LargeSpare { get; } = new();
 
+    /// <summary>On the loop's thread, within one call: the buffers of a receive that fills several.</summary>
+    public byte[][] Pieces { get; } = new byte[SocketChannel.MaxPieces][];
+
     /// <summary>On the loop's thread: when somebody first asked in this turn.</summary>
     public long Timestamp => _timestamp != 0 ? _timestamp : (_timestamp = Stopwatch.GetTimestamp());
 

@@ -56,6 +56,18 @@ internal static unsafe partial class Libc
     /// <summary>Receives what is there, without waiting: bytes, 0 at the end of the stream, or -1 and why.</summary>
     public static int Receive(SafeHandle socket, byte* buffer, int length, out SocketError error) => Transfer(ReceiveFrom, socket, buffer, length, DoNotWait, out error);
 
+    /// <summary>Whether <see cref="Receive(SafeHandle, Vector*, int, out SocketError)"/> works on this processor.</summary>
+    public static bool CanScatter => ReceiveMessage != 0;
+
+    /// <summary>Receives what is there into buffers, one after the other, without waiting: bytes, 0 at the end of the stream, or -1 and why.</summary>
+    public static int Receive(SafeHandle socket, Vector* buffers, int count, out SocketError error)
+    {
+        var message = new Message { Buffers = buffers, Count = count };
+
+        // Its third argument is the flags.
+        return Transfer(ReceiveMessage, socket, (byte*)&message, DoNotWait, 0, out error);
+    }
+
     /// <summary>Sends what fits, without waiting: bytes, or -1 and why.</summary>
     public static int Send(SafeHandle socket, byte* bytes, int length, out SocketError error) => Transfer(SendTo, socket, bytes, length, DoNotWait | NoSignal, out error);
 
@@ -69,6 +81,8 @@ internal static unsafe partial class Libc
 
     // Numbers of system calls, which are the kernel's for good; 0 on processors that are not looked after here.
     private static int ReceiveFrom => X86Base.X64.IsSupported ? 45 : ArmBase.Arm64.IsSupported ? 207 : 0;
+
+    private static int ReceiveMessage => X86Base.X64.IsSupported ? 47 : ArmBase.Arm64.IsSupported ? 212 : 0;
 
     private static int SendTo => X86Base.X64.IsSupported ? 44 : ArmBase.Arm64.IsSupported ? 206 : 0;
 
@@ -135,4 +149,25 @@ internal static unsafe partial class Libc
         100 => SocketError.NetworkDown,
         _ => SocketError.SocketError,
     };
+
+    /// <summary><c>iovec</c>: where one of several buffers lies.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct Vector
+    {
+        public byte* Start;
+        public nint Length;
+    }
+
+    // msghdr as the kernel has it on processors of 64 bits.
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Message
+    {
+        public nint Name;
+        public nint NameLength;
+        public Vector* Buffers;
+        public nint Count;
+        public nint Control;
+        public nint ControlLength;
+        public nint Flags;
+    }
 }

@@ -10,6 +10,9 @@ namespace Ambient.Hbone.Sockets;
 /// </summary>
 internal sealed class SocketChannel : IByteChannel
 {
+    /// <summary>Buffers that one receive fills at most.</summary>
+    public const int MaxPieces = 4;
+
     private readonly Socket _socket;
     private readonly SafeSocketHandle _handle;
     private readonly SocketWait? _readable;
@@ -48,44 +51,42 @@ internal sealed class SocketChannel : IByteChannel
     /// <summary>The loop that serves the socket; null where there are no loops.</summary>
     public EventLoop? Loop { get; }
 
+    /// <summary>Whether one receive may fill several buffers: on the loop's thread only.</summary>
+    public bool CanScatter => Loop is not null && EventLoop.Current == Loop && Libc.CanScatter;
+
     /// <summary>Receives what is there: bytes, 0 at the end of the stream, -1 when nothing is there or on failure.</summary>
     /// <param name="buffer">Not empty.</param>
     /// <param name="error"><see cref="SocketError.WouldBlock"/> when nothing is there; else why it failed.</param>
     public unsafe int TryReceive(Span<byte> buffer, out SocketError error)
     {
-        try
+        fixed (byte* start = buffer)
         {
-            if (Loop is null)
-            {
-                var received = _socket.Receive(buffer, SocketFlags.None, out error);
-                return error == SocketError.Success ? received : -1;
-            }
-
-            if (_detached == 0 && IsDrained)
-            {
-                error = SocketError.WouldBlock;
-                return -1;
-            }
-
-            fixed (byte* start = buffer)
-            {
-                while (_detached == 0)
-                {
-                    var count = Libc.Receive(_handle, start, buffer.Length, out error);
-                    if (error != SocketError.Interrupted)
-                    {
-                        Notice(count, buffer.Length, error);
-                        return count;
-                    }
-                }
-            }
+            var whole = new Libc.Vector { Start = start, Length = buffer.Length };
+            return Receive(buffer, &whole, 1, out error);
         }
-        catch (ObjectDisposedException)
+    }
+
+    /// <summary>The same into several buffers, one after the other. Only where <see cref="CanScatter"/>.</summary>
+    /// <param name="buffers">At most <see cref="MaxPieces"/>.</param>
+    /// <param name="offset">Where in each of them.</param>
+    /// <param name="each">Bytes for each.</param>
+    /// <param name="error">As for one buffer.</param>
+    public unsafe int TryReceive(ReadOnlySpan<byte[]> buffers, int offset, int each, out SocketError error)
+    {
+        var vectors = stackalloc Libc.Vector[MaxPieces];
+        fixed (byte* first = buffers[0], second = At(buffers, 1), third = At(buffers, 2), fourth = At(buffers, 3))
         {
-        }
+            vectors[0].Start = first + offset;
+            vectors[1].Start = second + offset;
+            vectors[2].Start = third + offset;
+            vectors[3].Start = fourth + offset;
+            for (var i = 0; i < buffers.Length; i++)
+            {
+                vectors[i].Length = each;
+            }
 
-        error = SocketError.OperationAborted;
-        return -1;
+            return Receive(default, vectors, buffers.Length, out error);
+        }
     }
 
     /// <inheritdoc/>
@@ -321,6 +322,50 @@ internal sealed class SocketChannel : IByteChannel
             _drained = false;
             _readable!.Signal();
         }
+    }
+
+    private static byte[]? At(ReadOnlySpan<byte[]> buffers, int index) => index < buffers.Length ? buffers[index] : null;
+
+    /// <summary>One receive, again where a signal has cut it short.</summary>
+    /// <param name="whole">The buffer where there are no loops.</param>
+    /// <param name="buffers">Where the bytes go.</param>
+    /// <param name="count">How many of them.</param>
+    /// <param name="error">Why it failed.</param>
+    private unsafe int Receive(Span<byte> whole, Libc.Vector* buffers, int count, out SocketError error)
+    {
+        try
+        {
+            if (Loop is null)
+            {
+                var received = _socket.Receive(whole, SocketFlags.None, out error);
+                return error == SocketError.Success ? received : -1;
+            }
+
+            if (_detached == 0 && IsDrained)
+            {
+                error = SocketError.WouldBlock;
+                return -1;
+            }
+
+            while (_detached == 0)
+            {
+                var received = count == 1
+                    ? Libc.Receive(_handle, buffers->Start, (int)buffers->Length, out error)
+                    : Libc.Receive(_handle, buffers, count, out error);
+                if (error != SocketError.Interrupted)
+                {
+                    // All of them are of one length.
+                    Notice(received, count * (int)buffers->Length, error);
+                    return received;
+                }
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+
+        error = SocketError.OperationAborted;
+        return -1;
     }
 
     /// <summary>
