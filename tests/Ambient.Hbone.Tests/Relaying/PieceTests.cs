@@ -12,6 +12,8 @@ public sealed class PieceTests
     // A frame that carries less is hardly worth its record and its system calls.
     private const int Crumb = 8 * 1024;
 
+    private const int Piece = IoBuffers.Piece - FrameHeader.Size;
+
     [Fact]
     public void Piece_WithTlsAroundIt_FitsOneBufferAndOneOffloadedPacket()
     {
@@ -49,6 +51,52 @@ public sealed class PieceTests
 
         // The writer's first and last buffers are small.
         Assert.InRange(sizes.Count(static size => size < Crumb), 0, 2);
+    }
+
+    [Theory]
+    [InlineData(int.MaxValue, Piece, 0, 4)]
+    [InlineData(int.MaxValue, Piece, 1, 3)]
+    [InlineData(int.MaxValue, Piece, 3, 1)]
+    [InlineData(int.MaxValue, Piece, 4, 1)]
+    [InlineData(int.MaxValue, Piece, 6, 1)]
+    [InlineData(int.MaxValue, Piece - 1, 0, 1)]
+    [InlineData((3 * Piece) - 1, Piece, 0, 2)]
+    [InlineData(Piece, Piece, 0, 1)]
+    [InlineData(0, Piece, 0, 1)]
+    public async Task SourceWithMuchAtHand_IsAskedForSeveralPieces_AsTheWindowIsOpenAndLittleIsHeld(int window, int piece, int held, int expected)
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(null, (SettingId.InitialWindowSize, 0));
+        await harness.Peer.SendWindowUpdateAsync(0, int.MaxValue - 65535);
+        var other = ((StreamTunnel)await harness.AcceptAsync(1)).Stream;
+        var stream = ((StreamTunnel)await harness.AcceptAsync(3)).Stream;
+        if (window > 0)
+        {
+            await harness.Peer.SendWindowUpdateAsync(3, window);
+            await harness.Peer.SettleAsync();
+        }
+
+        for (var i = 0; i < held; i++)
+        {
+            Assert.True(other.Queue(IoBuffers.Rent(IoBuffers.Large), FrameHeader.Size, Piece));
+        }
+
+        Assert.Equal(expected, stream.PiecesAhead(piece));
+    }
+
+    [Fact]
+    public async Task WindowOfTwoPiecesAndAHalf_IsWhatAnApplicationWithMoreAtHandIsAskedFor()
+    {
+        await using var harness = await ConnectionHarness.ServerAsync(null, (SettingId.InitialWindowSize, 0), (SettingId.MaxFrameSize, 1024 * 1024));
+        await harness.Peer.SendWindowUpdateAsync(0, int.MaxValue - 65535);
+        await using var floods = await Floods.StartAsync(harness, 1);
+        await floods.StandStillAsync();
+        const int window = (5 * Piece) / 2;
+        await harness.Peer.SendWindowUpdateAsync(1, window);
+        Assert.Equal(window, (await ReceiveAsync(harness, window)).Sum());
+        await floods.StandStillAsync();
+
+        // At most what was read as the window closed: one small buffer.
+        Assert.InRange(harness.Connection.BufferedBytes, 1, IoBuffers.Small);
     }
 
     private static async Task<List<int>> ReceiveAsync(ConnectionHarness harness, int bytes)
