@@ -231,7 +231,7 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
                     }
 
                     var buffer = IoBuffers.Rent(FrameHeader.Size + wanted);
-                    var pieces = _socket.CanScatter ? _stream.PiecesAhead(wanted) : 1;
+                    var pieces = _socket.CanScatter ? RentPieces(wanted) : 1;
                     var last = pieces > 1
                         ? ReceivePieces(ref buffer, pieces, wanted, out var count, out var error)
                         : count = _socket.TryReceive(buffer.AsSpan(FrameHeader.Size, wanted), out error);
@@ -289,12 +289,28 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
         }
     }
 
+    /// <summary>Buffers for all but the first of the pieces that are worth receiving at once, on the loop.</summary>
+    /// <param name="piece">What is worth reading.</param>
+    /// <returns>How many pieces, the first with them.</returns>
+    private int RentPieces(int piece)
+    {
+        var most = _stream.PiecesAhead(piece);
+        var buffers = _socket.Loop!.Pieces;
+        var count = 1;
+        while (count < most && IoBuffers.TryRentMore() is { } more)
+        {
+            buffers[count++] = more;
+        }
+
+        return count;
+    }
+
     /// <summary>
     /// One receive for several pieces, of which all but the last are queued here. Where an application has much at hand a receive costs less in itself than
     /// in what the kernel does on its account: it acknowledges, and on one host the sender's part of that (freeing, sending on, waking it) runs within the call.
     /// </summary>
     /// <param name="buffer">For the first piece; the one that holds the last on return.</param>
-    /// <param name="pieces">How many at most.</param>
+    /// <param name="pieces">How many there are buffers for.</param>
     /// <param name="each">Bytes of each.</param>
     /// <param name="count">Bytes received, as <see cref="SocketChannel.TryReceive(Span{byte}, out SocketError)"/> has it.</param>
     /// <param name="error">Why nothing was.</param>
@@ -303,11 +319,6 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
     {
         var buffers = _socket.Loop!.Pieces.AsSpan(0, pieces);
         buffers[0] = buffer;
-        for (var i = 1; i < pieces; i++)
-        {
-            buffers[i] = IoBuffers.Rent(FrameHeader.Size + each);
-        }
-
         count = _socket.TryReceive(buffers, FrameHeader.Size, each, out error);
         var last = Math.Max(count - 1, 0) / each;
         for (var i = 0; i < last; i++)

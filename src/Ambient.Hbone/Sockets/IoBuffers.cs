@@ -31,7 +31,11 @@ internal static class IoBuffers
     private static readonly Shelf s_medium = new(Medium, 16);
 
     // A stream's whole window, for a reader that stops and goes on, and what is being moved meanwhile.
-    private static readonly Shelf s_large = new(Large, 72);
+    private const int LargeKept = 72;
+
+    // 2 MB, with those of everybody who had to have one.
+    private const int FewLarge = 32;
+    private static readonly Shelf s_large = new(Large, LargeKept);
     private static readonly Shelf s_bulk = new(Bulk, 2);
 
     /// <summary>A buffer of at least <paramref name="size"/> bytes.</summary>
@@ -49,7 +53,10 @@ internal static class IoBuffers
     /// by side each gets a smaller piece, and memory stays where it is.
     /// </summary>
     /// <param name="size">Medium or large.</param>
-    public static byte[] RentUpTo(int size) => (size > Medium ? s_large.TryTake() : null) ?? s_medium.Take();
+    public static byte[] RentUpTo(int size) => (size > Medium ? s_large.TryTake(LargeKept) : null) ?? s_medium.Take();
+
+    /// <summary>One more large buffer for whoever has one already; null unless few are in use: what many would take together is not worth its memory.</summary>
+    public static byte[]? TryRentMore() => EventLoop.Current?.LargeSpare.TryTake(Large) ?? s_large.TryTake(FewLarge);
 
     /// <summary>Gives a buffer back, exactly once.</summary>
     public static void Return(byte[] buffer)
@@ -105,12 +112,12 @@ internal static class IoBuffers
         private int _count;
         private int _out;
 
-        /// <summary>A buffer while fewer are in use than the shelf keeps.</summary>
-        public byte[]? TryTake()
+        /// <summary>A buffer while fewer than so many are in use.</summary>
+        public byte[]? TryTake(int most)
         {
             lock (_gate)
             {
-                if (_out >= capacity)
+                if (_out >= most)
                 {
                     return null;
                 }
@@ -154,6 +161,9 @@ internal static class IoBuffers
             {
                 Array.Clear(_items);
                 _count = 0;
+
+                // What was dropped with failed connections is forgotten at the latest now.
+                _out = 0;
             }
         }
     }

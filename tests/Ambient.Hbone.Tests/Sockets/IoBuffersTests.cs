@@ -37,6 +37,26 @@ public sealed class IoBuffersTests
     }
 
     [Fact]
+    public void OneMore_IsThereWhileFewAreInUse_AndAgainWhenTheyAreGivenBack()
+    {
+        // Whatever other tests have dropped is forgotten.
+        HboneBuffers.Trim();
+        for (var time = 0; time < 2; time++)
+        {
+            List<byte[]> more = [];
+            while (more.Count <= 32 && IoBuffers.TryRentMore() is { } buffer)
+            {
+                Assert.Equal(IoBuffers.Large, buffer.Length);
+                more.Add(buffer);
+            }
+
+            Assert.InRange(more.Count, 1, 32);
+            Assert.NotNull(IoBuffers.Rent(IoBuffers.Large));
+            more.ForEach(IoBuffers.Return);
+        }
+    }
+
+    [Fact]
     public void Spares_AreTakenAgain_AreFew_AndGoWithATrim()
     {
         var spare = new SpareBuffers();
