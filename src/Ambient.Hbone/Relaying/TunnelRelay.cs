@@ -289,12 +289,16 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
         }
     }
 
-    /// <summary>Buffers for all but the first of the pieces that are worth receiving at once, on the loop.</summary>
+    /// <summary>
+    /// Buffers for all but the first of the pieces that are worth receiving at once, on the loop: whole ones. What is left over is more by the time that these
+    /// have been sent, and would be a crumb now.
+    /// </summary>
     /// <param name="piece">What is worth reading.</param>
     /// <returns>How many pieces, the first with them.</returns>
     private int RentPieces(int piece)
     {
         var most = _stream.PiecesAhead(piece);
+        most = most > 1 ? Math.Min(most, _socket.Available / piece) : 1;
         var buffers = _socket.Loop!.Pieces;
         var count = 1;
         while (count < most && IoBuffers.TryRentMore() is { } more)

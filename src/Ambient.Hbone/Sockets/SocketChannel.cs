@@ -54,6 +54,26 @@ internal sealed class SocketChannel : IByteChannel
     /// <summary>Whether one receive may fill several buffers: on the loop's thread only.</summary>
     public bool CanScatter => Loop is not null && EventLoop.Current == Loop && Libc.CanScatter;
 
+    /// <summary>Bytes that a receive would find; 0 also when the socket is gone.</summary>
+    public int Available
+    {
+        get
+        {
+            try
+            {
+                return _detached == 0 ? _socket.Available : 0;
+            }
+            catch (SocketException)
+            {
+                return 0;
+            }
+            catch (ObjectDisposedException)
+            {
+                return 0;
+            }
+        }
+    }
+
     /// <summary>Receives what is there: bytes, 0 at the end of the stream, -1 when nothing is there or on failure.</summary>
     /// <param name="buffer">Not empty.</param>
     /// <param name="error"><see cref="SocketError.WouldBlock"/> when nothing is there; else why it failed.</param>

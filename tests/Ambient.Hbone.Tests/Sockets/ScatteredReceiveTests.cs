@@ -32,6 +32,7 @@ public sealed class ScatteredReceiveTests
         await there.SendAndWaitAsync(sent);
         var buffers = Enumerable.Range(0, count).Select(static _ => new byte[Offset + Each + 1]).ToArray();
         Assert.True(there.Channel.CanScatter);
+        Assert.Equal(bytes, there.Channel.Available);
         var received = there.Channel.TryReceive(buffers, Offset, Each, out var error);
         Assert.Equal(SocketError.Success, error);
         Assert.Equal(Math.Min(bytes, count * Each), received);
@@ -58,6 +59,7 @@ public sealed class ScatteredReceiveTests
         Assert.Equal(0, there.Channel.TryReceive(buffers, Offset, Each, out error));
         Assert.Equal(SocketError.Success, error);
         there.Channel.Detach();
+        Assert.Equal(0, there.Channel.Available);
         Assert.Equal(-1, there.Channel.TryReceive(buffers, Offset, Each, out error));
         Assert.Equal(SocketError.OperationAborted, error);
     });
