@@ -51,7 +51,7 @@ internal sealed partial class Http2Stream
     /// <summary>The buffer being sent.</summary>
     internal OutgoingChunk Chunk;
 
-    /// <summary>The buffers after it; rarely used, as a relay has one or two.</summary>
+    /// <summary>The buffers after it: of a relay that has read several pieces at once, or of a long write.</summary>
     internal Queue<OutgoingChunk>? MoreChunks;
 
     /// <summary>The read loop's: the turn in which the stream's data was last handed on. See <see cref="DataGatherer"/>.</summary>

@@ -59,12 +59,12 @@ internal sealed partial class Http2Stream : IValueTaskSource<bool>
         }
     }
 
-    /// <summary>Bytes from which on a writer has to wait until some have left, while the windows are open. 1: it has one buffer at a time.</summary>
+    /// <summary>Bytes from which on a writer has to wait until some have left, while the windows are open. 1: it waits until all have left.</summary>
     public int SendLimit { get; set; } = PipeSendLimit;
 
     /// <summary>
     /// Bytes that a writer may have waiting behind a closed window before it has to wait. 0 for one that has a source to leave
-    /// them in: it holds one buffer.
+    /// them in: it holds what it has read in one go.
     /// </summary>
     public int SendAhead { get; set; } = PipeSendAhead;
 

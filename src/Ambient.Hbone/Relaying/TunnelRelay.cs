@@ -231,7 +231,7 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
                     }
 
                     var buffer = IoBuffers.Rent(FrameHeader.Size + wanted);
-                    var pieces = _socket.CanScatter ? RentPieces(wanted) : 1;
+                    var pieces = _socket.CanScatter && !_socket.IsDrained ? RentPieces(wanted) : 1;
                     var last = pieces > 1
                         ? ReceivePieces(ref buffer, pieces, wanted, out var count, out var error)
                         : count = _socket.TryReceive(buffer.AsSpan(FrameHeader.Size, wanted), out error);
@@ -325,6 +325,7 @@ internal sealed class TunnelRelay : IStreamSink, IValueTaskSource<RelayOutcome>
         buffers[0] = buffer;
         count = _socket.TryReceive(buffers, FrameHeader.Size, each, out error);
         var last = Math.Max(count - 1, 0) / each;
+        _socket.Loop.ScatteredReceives += last > 0 ? 1 : 0;
         for (var i = 0; i < last; i++)
         {
             _stream.Queue(buffers[i], FrameHeader.Size, each);

@@ -211,6 +211,9 @@ internal sealed unsafe class EventLoop
     /// <summary>On the loop's thread, within one call: the buffers of a receive that fills several.</summary>
     public byte[][] Pieces { get; } = new byte[SocketChannel.MaxPieces][];
 
+    /// <summary>Receives that have filled more than one of them.</summary>
+    public long ScatteredReceives { get; set; }
+
     /// <summary>On the loop's thread: when somebody first asked in this turn.</summary>
     public long Timestamp => _timestamp != 0 ? _timestamp : (_timestamp = Stopwatch.GetTimestamp());
 

@@ -55,7 +55,10 @@ internal static class IoBuffers
     /// <param name="size">Medium or large.</param>
     public static byte[] RentUpTo(int size) => (size > Medium ? s_large.TryTake(LargeKept) : null) ?? s_medium.Take();
 
-    /// <summary>One more large buffer for whoever has one already; null unless few are in use: what many would take together is not worth its memory.</summary>
+    /// <summary>
+    /// One more large buffer for whoever has one already: a spare of the loop, or else one while few are in use; null then. What many would take together is
+    /// not worth its memory.
+    /// </summary>
     public static byte[]? TryRentMore() => EventLoop.Current?.LargeSpare.TryTake(Large) ?? s_large.TryTake(FewLarge);
 
     /// <summary>Gives a buffer back, exactly once.</summary>
@@ -105,7 +108,8 @@ internal static class IoBuffers
         s_bulk.Clear();
     }
 
-    private sealed class Shelf(int size, int capacity)
+    /// <summary>Those of one size: so many are kept, and it is counted how many are in use.</summary>
+    internal sealed class Shelf(int size, int capacity)
     {
         private readonly byte[]?[] _items = new byte[]?[capacity];
         private readonly Lock _gate = new();
@@ -126,6 +130,7 @@ internal static class IoBuffers
             return Take();
         }
 
+        /// <summary>A buffer.</summary>
         public byte[] Take()
         {
             lock (_gate)
@@ -142,6 +147,7 @@ internal static class IoBuffers
             return GC.AllocateUninitializedArray<byte>(size);
         }
 
+        /// <summary>Takes one back.</summary>
         public void Put(byte[] buffer)
         {
             lock (_gate)
@@ -155,15 +161,13 @@ internal static class IoBuffers
             }
         }
 
+        /// <summary>Lets go of those that nobody uses.</summary>
         public void Clear()
         {
             lock (_gate)
             {
                 Array.Clear(_items);
                 _count = 0;
-
-                // What was dropped with failed connections is forgotten at the latest now.
-                _out = 0;
             }
         }
     }

@@ -62,6 +62,12 @@ internal static unsafe partial class Libc
     /// <summary>Receives what is there into buffers, one after the other, without waiting: bytes, 0 at the end of the stream, or -1 and why.</summary>
     public static int Receive(SafeHandle socket, Vector* buffers, int count, out SocketError error)
     {
+        if (!CanScatter)
+        {
+            // Without a number it would become another call.
+            throw new PlatformNotSupportedException("recvmsg is not known on this processor");
+        }
+
         var message = new Message { Buffers = buffers, Count = count };
 
         // Its third argument is the flags.

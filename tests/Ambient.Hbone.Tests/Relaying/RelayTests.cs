@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Ambient.Hbone.Relaying;
+using Ambient.Hbone.Sockets;
 
 namespace Ambient.Hbone.Tests.Relaying;
 
@@ -12,6 +13,63 @@ public sealed class RelayTests
     {
         using var app = TcpPeer.Listen();
         await using var proxies = ProxyPair.Start(app.EndPoint);
+        await ExchangeAsync(app, proxies);
+    }
+
+    [Fact]
+    public async Task RelayInAHost_ReceivesSeveralPiecesAtOnce_AndIsByteExactBothWays()
+    {
+        if (!EventLoop.IsSupported)
+        {
+            return;
+        }
+
+        // As hosts have it: all of a relay runs on its loop.
+        using var io = new HboneIo(1) { RunsInline = true };
+        var loop = io.NextLoop()!;
+        using var app = TcpPeer.Listen();
+        await using var proxies = ProxyPair.Start(app.EndPoint, pair => pair.ServerOptions.Io = pair.ClientOptions.Io = io);
+        await ExchangeAsync(app, proxies);
+        Assert.InRange(loop.ScatteredReceives, 1, (8_000_000 + 9_000_000) / IoBuffers.Piece);
+    }
+
+    [Fact]
+    public async Task RelayInAHost_WhoseApplicationResetsInTheMiddle_Ends()
+    {
+        if (!EventLoop.IsSupported)
+        {
+            return;
+        }
+
+        using var io = new HboneIo(1) { RunsInline = true };
+        var loop = io.NextLoop()!;
+        using var app = TcpPeer.Listen();
+        for (var i = 0; i < 20; i++)
+        {
+            await using var proxies = ProxyPair.Start(app.EndPoint, pair => pair.ServerOptions.Io = pair.ClientOptions.Io = io);
+            using var client = await TcpPeer.ConnectAsync(proxies.EndPoint);
+            var sending = TcpPeer.SendAndEndAsync(client, new byte[8_000_000]);
+            var server = await app.AcceptAsync();
+            var buffer = new byte[64 * 1024];
+            for (var read = 0; read < 1_000_000;)
+            {
+                read += await server.ReceiveAsync(buffer);
+            }
+
+            server.Close(0);
+            await proxies.InboundOutcome.WaitAsync(HbonePair.Patience);
+            await proxies.OutboundOutcome.WaitAsync(HbonePair.Patience);
+
+            // It fails, unless the rest was in the sockets already.
+            await Record.ExceptionAsync(() => sending.WaitAsync(HbonePair.Patience));
+            Assert.True(sending.IsCompleted);
+        }
+
+        Assert.True(loop.ScatteredReceives > 0);
+    }
+
+    private static async Task ExchangeAsync(TcpPeer app, ProxyPair proxies)
+    {
         var up = RandomNumberGenerator.GetBytes(8_000_000);
         var down = RandomNumberGenerator.GetBytes(9_000_000);
 

@@ -37,23 +37,25 @@ public sealed class IoBuffersTests
     }
 
     [Fact]
-    public void OneMore_IsThereWhileFewAreInUse_AndAgainWhenTheyAreGivenBack()
+    public void Shelf_HasOneMoreWhileFewAreInUse_AndAgainWhenTheyAreGivenBack()
     {
-        // Whatever other tests have dropped is forgotten.
-        HboneBuffers.Trim();
-        for (var time = 0; time < 2; time++)
-        {
-            List<byte[]> more = [];
-            while (more.Count <= 32 && IoBuffers.TryRentMore() is { } buffer)
-            {
-                Assert.Equal(IoBuffers.Large, buffer.Length);
-                more.Add(buffer);
-            }
+        var shelf = new IoBuffers.Shelf(IoBuffers.Large, 8);
+        var first = shelf.Take();
+        byte[][] more = [shelf.TryTake(3)!, shelf.TryTake(3)!];
+        Assert.All(more, static buffer => Assert.Equal(IoBuffers.Large, buffer.Length));
+        Assert.Null(shelf.TryTake(3));
 
-            Assert.InRange(more.Count, 1, 32);
-            Assert.NotNull(IoBuffers.Rent(IoBuffers.Large));
-            more.ForEach(IoBuffers.Return);
-        }
+        // Who must have one gets it, and nobody one more until as many have come back.
+        var second = shelf.Take();
+        shelf.Put(more[0]);
+        Assert.Null(shelf.TryTake(3));
+
+        // What is let go of was not in use.
+        shelf.Clear();
+        Assert.Null(shelf.TryTake(3));
+        shelf.Put(second);
+        Assert.Same(second, shelf.TryTake(3));
+        shelf.Put(first);
     }
 
     [Fact]
