@@ -211,7 +211,7 @@ internal sealed unsafe class EventLoop
     /// <summary>On the loop's thread, within one call: the buffers of a receive that fills several.</summary>
     public byte[][] Pieces { get; } = new byte[SocketChannel.MaxPieces][];
 
-    /// <summary>Receives that have filled more than one of them.</summary>
+    /// <summary>Receives so far that filled more than one of them, for tests. Only the loop's thread counts.</summary>
     public long ScatteredReceives { get; set; }
 
     /// <summary>On the loop's thread: when somebody first asked in this turn.</summary>

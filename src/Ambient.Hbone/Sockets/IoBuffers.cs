@@ -56,8 +56,8 @@ internal static class IoBuffers
     public static byte[] RentUpTo(int size) => (size > Medium ? s_large.TryTake(LargeKept) : null) ?? s_medium.Take();
 
     /// <summary>
-    /// One more large buffer for whoever has one already: a spare of the loop, or else one while few are in use; null then. What many would take together is
-    /// not worth its memory.
+    /// One more large buffer for a caller that already has one and can do without: a spare of the loop, else one of the shelf unless many are in use. Null if
+    /// there is neither.
     /// </summary>
     public static byte[]? TryRentMore() => EventLoop.Current?.LargeSpare.TryTake(Large) ?? s_large.TryTake(FewLarge);
 
@@ -108,7 +108,7 @@ internal static class IoBuffers
         s_bulk.Clear();
     }
 
-    /// <summary>Those of one size: so many are kept, and it is counted how many are in use.</summary>
+    /// <summary>Buffers of one size: keeps a fixed number of those that come back, and counts those in use. Thread-safe.</summary>
     internal sealed class Shelf(int size, int capacity)
     {
         private readonly byte[]?[] _items = new byte[]?[capacity];

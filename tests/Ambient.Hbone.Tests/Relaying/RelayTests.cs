@@ -53,7 +53,9 @@ public sealed class RelayTests
             var buffer = new byte[64 * 1024];
             for (var read = 0; read < 1_000_000;)
             {
-                read += await server.ReceiveAsync(buffer);
+                var count = await server.ReceiveAsync(buffer).WaitAsync(HbonePair.Patience);
+                Assert.NotEqual(0, count);
+                read += count;
             }
 
             server.Close(0);
